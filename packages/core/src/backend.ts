@@ -1,0 +1,241 @@
+// The contract between the model and what computes it. A backend compiles any graph of the seven operations, a single
+// one as well as the whole model, and any named value of it can be asked for: conformance, hidden states and layer-by-layer
+// comparison stand on that. Keys and values live in caches that the caller owns, one per sequence, which rewind and fork.
+// One run may advance any number of sequences, each by its own number of rows: prefill, decode, chunked prefill and
+// continuous batching are the same call.
+//
+// A backend that cannot do something throws `ERR_UNSUPPORTED`, naming the operation, the shapes, the format and the remedy.
+// It never computes something else instead, and an option that it accepts is honoured.
+
+import { ContextOverflowError, PolyllamaError } from "./errors.ts";
+import type { FormatName } from "./formats/index.ts";
+import type { Graph, ValueName, WeightName } from "./graph.ts";
+import type { WeightInfo, WeightSource } from "./weights.ts";
+
+export interface Backend extends AsyncDisposable {
+  /** Short name, as it stands in package names: "cpu". */
+  readonly name: string;
+  /** What conformance may assume of each operation's rounding. */
+  readonly roundings: RoundingProfile;
+  /** The device, for people. */
+  describe(): DeviceInfo;
+  /** Bytes that compiling and running would take, before anything is loaded. */
+  estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate;
+  /**
+   * Loads the weights and prepares the graph. The source must stay readable until the program is disposed.
+   *
+   * @throws {PolyllamaError} `ERR_UNSUPPORTED`; {@link CheckpointError} for missing, misshapen, NaN or infinite weights.
+   */
+  compile(graph: Graph, weights: WeightSource, options?: CompileOptions): Promise<Program>;
+}
+
+export interface CompileOptions {
+  /** The values that runs will ask for; default: the graph's outputs. Others may be asked for, at the price of compiling again. */
+  readonly wanted?: readonly ValueName[];
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Progress of long work. */
+export interface Progress {
+  /** What is being done, as a short phrase: "packing weights". */
+  readonly phase: string;
+  /** Bytes done. */
+  readonly done: number;
+  /** Bytes in all. */
+  readonly total: number;
+}
+
+/** A compiled graph. Disposing it frees its weights and caches; calls that still run are awaited first. */
+export interface Program extends AsyncDisposable {
+  readonly graph: Graph;
+  /** A cache for one sequence of up to `capacity` positions. */
+  createCache(capacity: number, options?: CacheOptions): KvCache;
+  /**
+   * Computes values. Rows are those of the step's sequences, one after another.
+   *
+   * @returns one tensor per wanted entry, in order, owned by the caller.
+   * @throws {PolyllamaError} `ERR_GRAPH` for inputs that do not fit, `ERR_BUSY` when a cache is in use by another run;
+   * {@link ContextOverflowError}; the signal's reason when aborted. Whenever it throws, the caches keep their old length.
+   */
+  run(step: Step, wanted: readonly Wanted[], options?: RunOptions): Promise<readonly Tensor[]>;
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** Format in which keys and values are kept. */
+export type CacheFormat = "f32" | "f16" | "bf16";
+
+export interface CacheOptions {
+  /** Default: f32, or what the backend documents. */
+  readonly format?: CacheFormat;
+}
+
+/** Keys and values of one sequence, for every attention of the graph. */
+export interface KvCache extends Disposable {
+  /** Positions that hold keys and values. */
+  readonly length: number;
+  /** Positions that it can hold. */
+  readonly capacity: number;
+  /** Memory that it takes when full. */
+  readonly bytes: number;
+  /** Forgets all positions from `length` on. @throws {PolyllamaError} `ERR_OPTION` when that is not a rewind. */
+  truncate(length: number): void;
+  /** An independent copy of the current content. */
+  fork(): Promise<KvCache>;
+}
+
+export interface Step {
+  /** Tokens [N] as Int32Array; activations [N, width] as Float32Array or Float64Array. */
+  readonly inputs: Readonly<Record<ValueName, Int32Array | RealArray>>;
+  /** Which rows belong to which sequence; default: all rows to one sequence without a cache. */
+  readonly batch?: readonly SequenceStep[];
+}
+
+export interface SequenceStep {
+  /** How many rows this sequence advances by. */
+  readonly rows: number;
+  /** Receives the rows' keys and values; they continue at its length. Without one the rows see only each other. */
+  readonly cache?: KvCache;
+  /** Position of the first row where there is no cache; default 0. */
+  readonly position?: number;
+}
+
+/** A value of the graph, for all rows [N, width] or, with `rows: "last"`, the last row of each sequence [sequences, width]. */
+export type Wanted = ValueName | { readonly value: ValueName; readonly rows: "last" };
+
+export type RealArray = Float32Array | Float64Array;
+
+export interface Tensor {
+  /** [rows, width] */
+  readonly shape: readonly [number, number];
+  readonly data: RealArray;
+}
+
+export interface DeviceInfo {
+  readonly backend: string;
+  /** Name of the processor or card. */
+  readonly device: string;
+  /** Versions of what runs underneath, and features: "onnxruntime: 1.30.0". */
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** Bytes, by purpose. */
+export interface MemoryEstimate {
+  readonly weights: number;
+  readonly cache: number;
+  readonly scratch: number;
+}
+
+/**
+ * The roundings that a backend makes beyond exact arithmetic. Bounds are derived from it, so each entry carries the
+ * source that entitles to it.
+ */
+export interface RoundingProfile {
+  /** Unit roundoff of sums and elementwise results: 2^-53 for float64, 2^-24 for f32. */
+  readonly unit: number;
+  /** Whether subnormal results may become zero. */
+  readonly flushesSubnormals: boolean;
+  /** Relative error, in units, of exp as used in softmax and silu. */
+  readonly exp: number;
+  /** Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127. */
+  readonly int8Activations?: { readonly block: number; readonly formats: readonly FormatName[] };
+  /** Format of keys and values in the cache. */
+  readonly cache: CacheFormat | "f64";
+  /** Where each statement comes from. */
+  readonly sources: readonly string[];
+}
+
+/** A sequence's place in a run. */
+export interface ResolvedSequence {
+  /** Its first row in the step. */
+  readonly first: number;
+  readonly rows: number;
+  /** Position of its first row. */
+  readonly start: number;
+  readonly cache: KvCache | undefined;
+}
+
+export interface ResolvedStep {
+  /** Rows in all, N. */
+  readonly rows: number;
+  readonly sequences: readonly ResolvedSequence[];
+}
+
+/**
+ * Checks a step against its graph and works out where every sequence stands. For backends: all of them refuse the same
+ * steps with the same words.
+ *
+ * @throws {PolyllamaError} `ERR_GRAPH`; {@link ContextOverflowError}
+ */
+export function resolveStep(graph: Graph, step: Step): ResolvedStep {
+  let rows: number | undefined;
+  for (const input of graph.inputs) {
+    const data = step.inputs[input.name];
+    if (data === undefined) throw new PolyllamaError("ERR_GRAPH", `The input "${input.name}" is missing.`);
+    if (data instanceof Int32Array !== (input.kind === "tokens")) {
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        `The input "${input.name}" holds ${input.kind}; it cannot be a ${data.constructor.name}.`,
+      );
+    }
+    const width = input.kind === "tokens" ? 1 : input.width;
+    const count = data.length / width;
+    if (!Number.isInteger(count) || count === 0 || (rows ?? count) !== count) {
+      const expected = rows === undefined ? "one or more" : `${rows}`;
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        `The input "${input.name}" has ${data.length} elements, not ${expected} rows of ${width}.`,
+      );
+    }
+    rows = count;
+  }
+  if (rows === undefined) throw new PolyllamaError("ERR_GRAPH", "The graph has no inputs.");
+  for (const name of Object.keys(step.inputs)) {
+    if (!graph.inputs.some((input) => input.name === name)) {
+      throw new PolyllamaError("ERR_GRAPH", `The graph has no input "${name}".`);
+    }
+  }
+
+  const sequences: ResolvedSequence[] = [];
+  const caches = new Set<KvCache>();
+  let first = 0;
+  for (const { rows: count, cache, position } of step.batch ?? [{ rows }]) {
+    if (!Number.isInteger(count) || count < 1) {
+      throw new PolyllamaError("ERR_GRAPH", `A sequence cannot advance by ${count} rows; the least is 1.`);
+    }
+    if (cache !== undefined) {
+      if (caches.has(cache))
+        throw new PolyllamaError("ERR_GRAPH", "Two sequences of one step share a cache; fork it first.");
+      if (position !== undefined)
+        throw new PolyllamaError("ERR_GRAPH", "A sequence with a cache continues at its length; leave `position` out.");
+      caches.add(cache);
+      const needed = cache.length + count;
+      if (needed > cache.capacity) {
+        throw new ContextOverflowError(
+          needed,
+          cache.capacity,
+          "Shorten the input, rewind the cache or create one with more capacity.",
+        );
+      }
+    }
+    sequences.push({ first, rows: count, start: cache?.length ?? position ?? 0, cache });
+    first += count;
+  }
+  if (first !== rows) throw new PolyllamaError("ERR_GRAPH", `The sequences have ${first} rows but the inputs ${rows}.`);
+  return { rows, sequences };
+}
+
+/** Name and rows of what is wanted. @throws {PolyllamaError} `ERR_GRAPH` for a name that the graph does not define. */
+export function resolveWanted(
+  graph: Graph,
+  wanted: Wanted,
+): { readonly value: ValueName; readonly rows: "all" | "last" } {
+  const resolved = typeof wanted === "string" ? { value: wanted, rows: "all" as const } : wanted;
+  if (!graph.widths.has(resolved.value)) {
+    throw new PolyllamaError("ERR_GRAPH", `The graph has no value "${resolved.value}".`);
+  }
+  return resolved;
+}

@@ -1,0 +1,273 @@
+// What distinguishes one Llama from another: sizes and a few constants. Each checkpoint family writes them under its own
+// names; this file reads all of them into one record and refuses what this project would compute wrongly.
+
+import { PolyllamaError } from "./errors.ts";
+
+/** Stretching of rotary positions. `linear`: positions are divided by `factor` before rotation. */
+export type RopeScaling = { readonly type: "none" } | { readonly type: "linear"; readonly factor: number };
+
+/** The sizes and constants of a Llama model. All sizes are counts of elements. */
+export interface LlamaConfig {
+  /** Width of the residual stream, D. */
+  readonly dim: number;
+  /** Number of transformer layers, L. */
+  readonly layers: number;
+  /** Number of query heads, H. */
+  readonly heads: number;
+  /** Number of key/value heads, G: H for multi-head, fewer for grouped-query, 1 for multi-query attention. */
+  readonly kvHeads: number;
+  /** Width of one head, d. */
+  readonly headDim: number;
+  /** Width of the feed-forward layer, F. */
+  readonly hiddenDim: number;
+  /** Number of tokens, V. */
+  readonly vocabSize: number;
+  /** Positions the model was trained for. */
+  readonly contextLength: number;
+  /** Added to the mean square inside RMSNorm's root. */
+  readonly normEps: number;
+  /** Base of the rotary frequencies. */
+  readonly ropeTheta: number;
+  readonly ropeScaling: RopeScaling;
+  /** Whether the output matrix is the embedding table. */
+  readonly tiedEmbeddings: boolean;
+}
+
+/**
+ * Number of trained parameters.
+ *
+ * @example parameterCount(presets["llama-2-7b"]) === 6_738_415_616
+ */
+export function parameterCount(config: LlamaConfig): number {
+  const { dim, layers, heads, kvHeads, headDim, hiddenDim, vocabSize, tiedEmbeddings } = config;
+  const attention = 2 * dim * heads * headDim + 2 * dim * kvHeads * headDim;
+  const feedForward = 3 * dim * hiddenDim;
+  return layers * (attention + feedForward + 2 * dim) + (tiedEmbeddings ? 1 : 2) * vocabSize * dim + dim;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads a Hugging Face `config.json`.
+ *
+ * @param source Name used in errors, usually the file's path.
+ * @throws {PolyllamaError} `ERR_CONFIG` when a field is missing or declares something else than Llama.
+ */
+export function configFromHuggingFace(json: unknown, source: string): LlamaConfig {
+  const read = reader(json, source);
+  const architectures = read.fields["architectures"];
+  if (Array.isArray(architectures) && !architectures.includes("LlamaForCausalLM")) {
+    read.refuse("architectures", architectures, "only LlamaForCausalLM is computed here");
+  }
+  const modelType = read.fields["model_type"];
+  if (modelType !== undefined && modelType !== "llama") read.refuse("model_type", modelType, 'only "llama" is');
+  for (const field of ["attention_bias", "mlp_bias"]) {
+    if (read.fields[field] === true) read.refuse(field, true, "Llama 2 has no biases");
+  }
+  const act = read.fields["hidden_act"];
+  if (act !== undefined && act !== "silu") read.refuse("hidden_act", act, 'Llama 2 uses "silu"');
+  const window = read.fields["sliding_window"];
+  if (window !== undefined && window !== null && read.fields["use_sliding_window"] !== false) {
+    read.refuse("sliding_window", window, "Llama 2 attends to the whole context");
+  }
+  const dim = read.size("hidden_size");
+  const heads = read.size("num_attention_heads");
+  return validate(
+    {
+      dim,
+      layers: read.size("num_hidden_layers"),
+      heads,
+      kvHeads: read.size("num_key_value_heads", heads),
+      headDim: read.size("head_dim", dim / heads),
+      hiddenDim: read.size("intermediate_size"),
+      vocabSize: read.size("vocab_size"),
+      contextLength: read.size("max_position_embeddings", 2048),
+      normEps: read.real("rms_norm_eps", 1e-6),
+      ropeTheta: read.real("rope_theta", 10000),
+      ropeScaling: huggingFaceRopeScaling(read),
+      tiedEmbeddings: read.fields["tie_word_embeddings"] === true,
+    },
+    source,
+  );
+}
+
+/** What Meta's `params.json` leaves to be read from the weights themselves. */
+export interface MetaFacts {
+  /** Rows of the embedding table; used where `vocab_size` is -1. */
+  readonly vocabSize: number;
+  /** Rows of w1; where absent it is computed as Meta's code does, from `multiple_of` and `ffn_dim_multiplier`. */
+  readonly hiddenDim?: number;
+}
+
+/**
+ * Reads Meta's `params.json`.
+ *
+ * @throws {PolyllamaError} `ERR_CONFIG`
+ */
+export function configFromMeta(json: unknown, source: string, facts: MetaFacts): LlamaConfig {
+  const read = reader(json, source);
+  const dim = read.size("dim");
+  const heads = read.size("n_heads");
+  const declared = read.fields["vocab_size"];
+  return validate(
+    {
+      dim,
+      layers: read.size("n_layers"),
+      heads,
+      kvHeads: read.size("n_kv_heads", heads),
+      headDim: dim / heads,
+      hiddenDim: facts.hiddenDim ?? metaHiddenDim(dim, read),
+      vocabSize: declared === -1 || declared === undefined ? facts.vocabSize : read.size("vocab_size"),
+      contextLength: read.size("max_seq_len", 4096),
+      normEps: read.real("norm_eps", 1e-5),
+      ropeTheta: read.real("rope_theta", 10000),
+      ropeScaling: { type: "none" },
+      tiedEmbeddings: false,
+    },
+    source,
+  );
+}
+
+/** What GGUF leaves to be read from the tensors: the vocabulary where it is not declared, and whether `output` exists. */
+export interface GgufFacts {
+  readonly vocabSize: number;
+  readonly tiedEmbeddings: boolean;
+}
+
+/**
+ * Reads the `llama.*` keys of GGUF metadata.
+ *
+ * @throws {PolyllamaError} `ERR_CONFIG`
+ */
+export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: string, facts: GgufFacts): LlamaConfig {
+  const read = reader(Object.fromEntries(metadata), source);
+  const architecture = metadata.get("general.architecture");
+  if (architecture !== "llama") read.refuse("general.architecture", architecture, 'only "llama" is computed here');
+  for (const key of ["llama.expert_count", "llama.attention.sliding_window"]) {
+    const value = metadata.get(key);
+    if (value !== undefined && value !== 0) read.refuse(key, value, "Llama 2 has none");
+  }
+  const dim = read.size("llama.embedding_length");
+  const heads = read.size("llama.attention.head_count");
+  const headDim = read.size("llama.attention.key_length", dim / heads);
+  const rotated = read.size("llama.rope.dimension_count", headDim);
+  if (rotated !== headDim)
+    read.refuse("llama.rope.dimension_count", rotated, `Llama 2 rotates whole heads of ${headDim}`);
+  const values = read.size("llama.attention.value_length", headDim);
+  if (values !== headDim) read.refuse("llama.attention.value_length", values, `keys have ${headDim}`);
+  return validate(
+    {
+      dim,
+      layers: read.size("llama.block_count"),
+      heads,
+      kvHeads: read.size("llama.attention.head_count_kv", heads),
+      headDim,
+      hiddenDim: read.size("llama.feed_forward_length"),
+      vocabSize: facts.vocabSize,
+      contextLength: read.size("llama.context_length"),
+      normEps: read.real("llama.attention.layer_norm_rms_epsilon", 1e-5),
+      ropeTheta: read.real("llama.rope.freq_base", 10000),
+      ropeScaling: ggufRopeScaling(read),
+      tiedEmbeddings: facts.tiedEmbeddings,
+    },
+    source,
+  );
+}
+
+/**
+ * Checks that sizes are positive integers that fit together.
+ *
+ * @throws {PolyllamaError} `ERR_CONFIG`, naming the field.
+ */
+export function validate(config: LlamaConfig, source: string): LlamaConfig {
+  const limits = {
+    dim: 1 << 20,
+    layers: 4096,
+    heads: 1 << 14,
+    kvHeads: 1 << 14,
+    headDim: 1 << 14,
+    hiddenDim: 1 << 22,
+    vocabSize: 1 << 24,
+    contextLength: 1 << 26,
+  } as const;
+  for (const [field, most] of Object.entries(limits)) {
+    const value = config[field as keyof typeof limits]; // Object.entries forgets the keys' names
+    if (!Number.isSafeInteger(value) || value < 1 || value > most) {
+      throw new PolyllamaError(
+        "ERR_CONFIG",
+        `${source}: ${field} is ${value}; it must be an integer from 1 to ${most}.`,
+      );
+    }
+  }
+  if (config.heads % config.kvHeads !== 0) {
+    throw new PolyllamaError(
+      "ERR_CONFIG",
+      `${source}: ${config.heads} query heads cannot share ${config.kvHeads} key/value heads evenly.`,
+    );
+  }
+  if (config.headDim % 2 !== 0) {
+    throw new PolyllamaError("ERR_CONFIG", `${source}: heads of ${config.headDim} cannot be rotated in pairs.`);
+  }
+  if (!(config.normEps > 0 && config.normEps < 1)) {
+    throw new PolyllamaError("ERR_CONFIG", `${source}: normEps is ${config.normEps}; it must lie between 0 and 1.`);
+  }
+  if (!(config.ropeTheta >= 1 && config.ropeTheta < 1e12)) {
+    throw new PolyllamaError("ERR_CONFIG", `${source}: ropeTheta is ${config.ropeTheta}; it must be at least 1.`);
+  }
+  return config;
+}
+
+function metaHiddenDim(dim: number, read: Reader): number {
+  const multiple = read.size("multiple_of", 256);
+  const multiplier = read.real("ffn_dim_multiplier", 1);
+  const wanted = Math.trunc(multiplier * Math.trunc((2 * 4 * dim) / 3));
+  return multiple * Math.ceil(wanted / multiple);
+}
+
+function huggingFaceRopeScaling(read: Reader): RopeScaling {
+  const scaling = read.fields["rope_scaling"];
+  if (scaling === undefined || scaling === null) return { type: "none" };
+  if (typeof scaling !== "object") return read.refuse("rope_scaling", scaling, "an object or null is expected");
+  const fields = scaling as Fields; // an object, by the line above
+  const type = fields["rope_type"] ?? fields["type"];
+  const factor = fields["factor"];
+  if (type === "default") return { type: "none" };
+  if (type === "linear" && typeof factor === "number" && factor > 0) return { type: "linear", factor };
+  return read.refuse("rope_scaling", JSON.stringify(scaling), 'only {"type": "linear", "factor": n} is computed here');
+}
+
+function ggufRopeScaling(read: Reader): RopeScaling {
+  const type = read.fields["llama.rope.scaling.type"] ?? "none";
+  const old = read.fields["llama.rope.scale_linear"];
+  if (type === "none" && old !== undefined) return { type: "linear", factor: read.real("llama.rope.scale_linear", 1) };
+  if (type === "none") return { type: "none" };
+  if (type === "linear") return { type: "linear", factor: read.real("llama.rope.scaling.factor", 1) };
+  return read.refuse("llama.rope.scaling.type", type, 'only "none" and "linear" are computed here');
+}
+
+interface Reader {
+  readonly fields: Fields;
+  size(field: string, fallback?: number): number;
+  real(field: string, fallback: number): number;
+  refuse(field: string, value: unknown, why: string): never;
+}
+
+function reader(json: unknown, source: string): Reader {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new PolyllamaError("ERR_CONFIG", `${source}: a JSON object is expected.`);
+  }
+  const fields = json as Fields; // an object, by the lines above
+  const refuse = (field: string, value: unknown, why: string): never => {
+    throw new PolyllamaError("ERR_CONFIG", `${source}: ${field} is ${String(value)}; ${why}.`);
+  };
+  const real = (field: string, fallback?: number): number => {
+    const value = fields[field] ?? fallback;
+    if (typeof value === "number" && Number.isFinite(value)) return value;
+    return refuse(field, value, "a number is expected");
+  };
+  const size = (field: string, fallback?: number): number => {
+    const value = real(field, fallback);
+    return Number.isSafeInteger(value) && value > 0 ? value : refuse(field, value, "a positive integer is expected");
+  };
+  return { fields, size, real, refuse };
+}

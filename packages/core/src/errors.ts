@@ -1,0 +1,98 @@
+// Every error of polyllama says what went wrong, where, and the way out, and carries a code that programs can match.
+// Cancellation is not among them: an aborted call rejects with its signal's own reason.
+
+export type ErrorCode =
+  | "ERR_OPTION" // an option is unknown or out of range
+  | "ERR_CONFIG" // a configuration is not a Llama that this project computes
+  | "ERR_CHECKPOINT" // a file is damaged, incomplete or contradicts its configuration
+  | "ERR_TOKENIZER" // a tokenizer file is damaged, or text cannot be encoded as asked
+  | "ERR_CHAT" // messages do not form a Llama 2 conversation
+  | "ERR_GRAPH" // a graph or the input of a run does not fit together
+  | "ERR_CONTEXT" // more positions than the cache holds
+  | "ERR_UNSUPPORTED" // a backend cannot do this, and says what can
+  | "ERR_BACKEND" // a backend or its device failed
+  | "ERR_BUSY" // the object is in use by another call
+  | "ERR_DISPOSED"; // the object was already disposed
+
+/** Base of all errors that polyllama throws. `code` is stable; the message is for people. */
+export class PolyllamaError extends Error {
+  override readonly name: string = "PolyllamaError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Where in a checkpoint something is wrong. */
+export interface CheckpointPlace {
+  /** Path or URL of the file. */
+  readonly file: string;
+  /** The tensor's name as stored in that file. */
+  readonly tensor?: string;
+}
+
+/** A checkpoint file that cannot be read as it is; `file` and `tensor` say where. */
+export class CheckpointError extends PolyllamaError {
+  override readonly name = "CheckpointError";
+  readonly file: string;
+  readonly tensor: string | undefined;
+
+  /** @param problem What is wrong. @param remedy What to do about it, as a sentence. */
+  constructor(place: CheckpointPlace, problem: string, remedy: string, options?: ErrorOptions) {
+    const tensor = place.tensor === undefined ? "" : `, tensor "${place.tensor}"`;
+    super("ERR_CHECKPOINT", `${place.file}${tensor}: ${problem}. ${remedy}`, options);
+    this.file = place.file;
+    this.tensor = place.tensor;
+  }
+}
+
+/** More positions were asked for than a cache or model has. */
+export class ContextOverflowError extends PolyllamaError {
+  override readonly name = "ContextOverflowError";
+  /** Positions needed. */
+  readonly needed: number;
+  /** Positions available. */
+  readonly available: number;
+
+  constructor(needed: number, available: number, remedy: string) {
+    super("ERR_CONTEXT", `${needed} positions are needed but the context holds ${available}. ${remedy}`);
+    this.needed = needed;
+    this.available = available;
+  }
+}
+
+/**
+ * Refuses options that nobody would honour.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION`, naming the unknown option and the known ones.
+ */
+export function checkOptions(options: object, known: readonly string[], where: string): void {
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) {
+      throw new PolyllamaError("ERR_OPTION", `${where}: unknown option "${key}". Known options: ${known.join(", ")}.`);
+    }
+  }
+}
+
+/**
+ * Refuses a number that is not finite, not within [`least`, `most`] or, where asked, not an integer. `undefined` passes.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION`
+ */
+export function checkNumber(
+  value: number | undefined,
+  name: string,
+  { least = -Infinity, most = Infinity, integer = false }: { least?: number; most?: number; integer?: boolean },
+): void {
+  if (value === undefined) return;
+  if (typeof value === "number" && value >= least && value <= most && Number.isFinite(value)) {
+    if (!integer || Number.isSafeInteger(value)) return;
+  }
+  const range = most === Infinity ? `at least ${least}` : `from ${least} to ${most}`;
+  throw new PolyllamaError(
+    "ERR_OPTION",
+    `${name} must be ${integer ? "an integer" : "a number"} ${range}, not ${value}.`,
+  );
+}

@@ -1,0 +1,46 @@
+// The published sizes. Llama 1 (table 2 of arXiv 2302.13971) and Llama 2 (table 1 of arXiv 2307.09288) differ in
+// context length, in the 70B model's grouped-query attention, and in the epsilon of RMSNorm.
+
+import type { LlamaConfig } from "./config.ts";
+
+type Sizes = Pick<LlamaConfig, "dim" | "layers" | "heads" | "hiddenDim"> & Partial<LlamaConfig>;
+
+function llama2(sizes: Sizes): LlamaConfig {
+  return {
+    kvHeads: sizes.heads,
+    headDim: sizes.dim / sizes.heads,
+    vocabSize: 32000,
+    contextLength: 4096,
+    normEps: 1e-5,
+    ropeTheta: 10000,
+    ropeScaling: { type: "none" },
+    tiedEmbeddings: false,
+    ...sizes,
+  };
+}
+
+function llama1(sizes: Sizes): LlamaConfig {
+  return llama2({ contextLength: 2048, normEps: 1e-6, ...sizes });
+}
+
+export type PresetName =
+  | "llama-2-7b"
+  | "llama-2-13b"
+  | "llama-2-70b"
+  | "llama-7b"
+  | "llama-13b"
+  | "llama-33b"
+  | "llama-65b"
+  | "tinyllama-1.1b";
+
+/** Configurations by name. `tinyllama-1.1b` is the community's small model of the same architecture. */
+export const presets: Readonly<Record<PresetName, LlamaConfig>> = {
+  "llama-2-7b": llama2({ dim: 4096, layers: 32, heads: 32, hiddenDim: 11008 }),
+  "llama-2-13b": llama2({ dim: 5120, layers: 40, heads: 40, hiddenDim: 13824 }),
+  "llama-2-70b": llama2({ dim: 8192, layers: 80, heads: 64, kvHeads: 8, hiddenDim: 28672 }),
+  "llama-7b": llama1({ dim: 4096, layers: 32, heads: 32, hiddenDim: 11008 }),
+  "llama-13b": llama1({ dim: 5120, layers: 40, heads: 40, hiddenDim: 13824 }),
+  "llama-33b": llama1({ dim: 6656, layers: 60, heads: 52, hiddenDim: 17920 }),
+  "llama-65b": llama1({ dim: 8192, layers: 80, heads: 64, hiddenDim: 22016, normEps: 1e-5 }),
+  "tinyllama-1.1b": llama2({ dim: 2048, layers: 22, heads: 32, kvHeads: 4, hiddenDim: 5632, contextLength: 2048 }),
+};

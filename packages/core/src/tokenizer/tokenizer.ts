@@ -1,0 +1,48 @@
+// What every tokenizer is to the rest of the project: text to token ids and back, one way for all vocabularies.
+
+export interface EncodeOptions {
+  /** Put the beginning-of-sequence token in front; default: what the tokenizer's file declares, for Llama true. */
+  readonly bos?: boolean;
+  /** Put the end-of-sequence token behind; default: what the file declares, for Llama false. */
+  readonly eos?: boolean;
+  /**
+   * Read the names of control tokens within the text, such as `</s>`, as those tokens. Default false: text that looks
+   * like a control token is text.
+   */
+  readonly special?: boolean;
+}
+
+export interface DecodeOptions {
+  /** Show control tokens by name; default false: they decode to nothing. */
+  readonly special?: boolean;
+}
+
+export interface Tokenizer {
+  /** Number of tokens, V. */
+  readonly vocabSize: number;
+  /** Beginning of sequence. */
+  readonly bos: number | undefined;
+  /** End of sequence: the model says that its text is complete. */
+  readonly eos: number | undefined;
+  /** Chat template that came with the tokenizer or checkpoint, in Jinja; for information. */
+  readonly chatTemplate: string | undefined;
+  /** @throws {PolyllamaError} `ERR_TOKENIZER` when the text has a part that the vocabulary cannot express. */
+  encode(text: string, options?: EncodeOptions): number[];
+  /** Text of tokens. Bytes that are not UTF-8 become U+FFFD. @throws {PolyllamaError} `ERR_TOKENIZER` for an id outside [0, V). */
+  decode(ids: Iterable<number>, options?: DecodeOptions): string;
+  /** The token as the vocabulary spells it, such as `▁the` or `<0x0A>`. */
+  piece(id: number): string;
+  /** Id of a piece, if there is such a piece. */
+  id(piece: string): number | undefined;
+  /** Whether a token is control (such as BOS), so that it never shows in text. */
+  isControl(id: number): boolean;
+  /** Decodes a stream token by token. The concatenated results equal `decode` of the whole. */
+  decoder(options?: DecodeOptions): StreamDecoder;
+}
+
+/** Turns tokens into text as they come; a character that is still incomplete waits for its other bytes. */
+export interface StreamDecoder {
+  push(id: number): string;
+  /** The rest; incomplete bytes become U+FFFD. */
+  end(): string;
+}

@@ -1,0 +1,46 @@
+// Where weights come from. A source lists tensors under the names and row orders of `llama.ts` (Meta's names,
+// interleaved rotary pairs), whatever the file called them, and hands out their bytes in pieces, so that no tensor ever
+// has to stand in memory whole. Bytes stay in the stored format; `formats/` says what they mean.
+
+import type { FormatName } from "./formats/index.ts";
+import type { WeightName } from "./graph.ts";
+
+export interface WeightInfo {
+  readonly name: WeightName;
+  /** [D] for norms, [rows, columns] for matrices. Rows are contiguous. */
+  readonly shape: readonly number[];
+  readonly format: FormatName;
+}
+
+/** A run of rows; a one-dimensional tensor is a single row. */
+export interface RowRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+export interface WeightSource {
+  /** Path or URL, for errors and for people. */
+  readonly name: string;
+  readonly weights: ReadonlyMap<WeightName, WeightInfo>;
+  /**
+   * Bytes of the given rows, all of them by default, in a buffer of the caller's own. May be called concurrently.
+   *
+   * @throws {CheckpointError} when the file has changed, ended early or cannot be read.
+   */
+  read(name: WeightName, rows?: RowRange, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * A string that changes when any weight may have changed: for keys of caches. It identifies, it does not protect: files
+   * are identified by header, size, modification time and samples, not by every byte.
+   */
+  fingerprint(): Promise<string>;
+}
+
+/** Rows of a tensor: its first dimension, or 1 for a vector. */
+export function rowCount({ shape }: Pick<WeightInfo, "shape">): number {
+  return shape.length === 1 ? 1 : (shape[0] ?? 0);
+}
+
+/** Elements in a row of a tensor: its last dimension. */
+export function columnCount({ shape }: Pick<WeightInfo, "shape">): number {
+  return shape.at(-1) ?? 0;
+}
