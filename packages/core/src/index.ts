@@ -22,6 +22,9 @@ export type {
   Wanted,
 } from "./backend.ts";
 export { resolveStep, resolveWanted } from "./backend.ts";
+// Text
+export type { ChatFormatOptions, ChatMessage } from "./chat.ts";
+export { encodeChat, renderChat } from "./chat.ts";
 // The model
 export type { GgufFacts, LlamaConfig, MetaFacts, RopeScaling } from "./config.ts";
 export {
@@ -73,8 +76,10 @@ export { ropeFrequencies } from "./ops/rope.ts";
 export type { SwigluNode } from "./ops/swiglu.ts";
 export type { PresetName } from "./presets.ts";
 export { presets } from "./presets.ts";
-
-// Text
+export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
+export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
+export { tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
+export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export type { RowRange, WeightInfo, WeightSource } from "./weights.ts";
 export { columnCount, rowCount } from "./weights.ts";
