@@ -82,4 +82,4 @@ export { tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export type { RowRange, WeightInfo, WeightSource } from "./weights.ts";
-export { columnCount, rowCount } from "./weights.ts";
+export { assertFinite, columnCount, rowCount } from "./weights.ts";

@@ -2,7 +2,8 @@
 // interleaved rotary pairs), whatever the file called them, and hands out their bytes in pieces, so that no tensor ever
 // has to stand in memory whole. Bytes stay in the stored format; `formats/` says what they mean.
 
-import type { FormatName } from "./formats/index.ts";
+import { CheckpointError } from "./errors.ts";
+import { type FormatName, formats } from "./formats/index.ts";
 import type { WeightName } from "./graph.ts";
 
 export interface WeightInfo {
@@ -43,4 +44,31 @@ export function rowCount({ shape }: Pick<WeightInfo, "shape">): number {
 /** Elements in a row of a tensor: its last dimension. */
 export function columnCount({ shape }: Pick<WeightInfo, "shape">): number {
   return shape.at(-1) ?? 0;
+}
+
+/**
+ * Refuses weights that are NaN or infinite: they would turn every logit into NaN far from their cause. For backends, on
+ * whatever rows they have read; `firstRow` is the row where `bytes` starts.
+ *
+ * @throws {CheckpointError} naming the tensor and the row.
+ */
+export function assertFinite(
+  source: Pick<WeightSource, "name">,
+  info: WeightInfo,
+  bytes: Uint8Array,
+  firstRow = 0,
+): void {
+  const { blockSize, findNonFinite } = formats[info.format];
+  const block = findNonFinite(bytes);
+  if (block < 0) return;
+  const columns = columnCount(info);
+  const element = block * blockSize;
+  const row = firstRow + Math.floor(element / columns);
+  const column = element % columns;
+  const where = blockSize === 1 ? `column ${column}` : `columns ${column} to ${column + blockSize - 1}`;
+  throw new CheckpointError(
+    { file: source.name, tensor: info.name },
+    `row ${row}, ${where}, holds a NaN or an infinity (format ${info.format})`,
+    "The weights are damaged or overflowed when they were converted; download or convert them again.",
+  );
 }
