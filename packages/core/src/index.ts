@@ -52,6 +52,9 @@ export {
   words16,
   words32,
 } from "./formats/index.ts";
+// Generation
+export type { FinishReason, GenerateOptions, Piece, TokenSequence } from "./generate.ts";
+export { checkGenerateOptions, generate, generateOptionNames } from "./generate.ts";
 // The graph and its seven operations
 export type {
   Graph,
@@ -76,10 +79,13 @@ export { ropeFrequencies } from "./ops/rope.ts";
 export type { SwigluNode } from "./ops/swiglu.ts";
 export type { PresetName } from "./presets.ts";
 export { presets } from "./presets.ts";
+export type { TokenLogprob } from "./sampling/logprobs.ts";
+export type { Sampler, SamplingOptions } from "./sampling/sample.ts";
+export { createSampler, mostProbable } from "./sampling/sample.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export { tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export type { RowRange, WeightInfo, WeightSource } from "./weights.ts";
-export { assertFinite, columnCount, rowCount } from "./weights.ts";
+export { assertFinite, checkWeights, columnCount, rowCount } from "./weights.ts";

@@ -4,7 +4,7 @@
 
 import { CheckpointError } from "./errors.ts";
 import { type FormatName, formats } from "./formats/index.ts";
-import type { WeightName } from "./graph.ts";
+import type { Graph, WeightName } from "./graph.ts";
 
 export interface WeightInfo {
   readonly name: WeightName;
@@ -71,4 +71,31 @@ export function assertFinite(
     `row ${row}, ${where}, holds a NaN or an infinity (format ${info.format})`,
     "The weights are damaged or overflowed when they were converted; download or convert them again.",
   );
+}
+
+/**
+ * What a source holds of a graph's weights, in the graph's order. For backends: all of them refuse the same sources with
+ * the same words.
+ *
+ * @throws {CheckpointError} naming a weight that is missing or has another shape.
+ */
+export function checkWeights(graph: Graph, source: WeightSource): readonly WeightInfo[] {
+  return graph.weights.map(({ name, shape }) => {
+    const info = source.weights.get(name);
+    if (info === undefined) {
+      throw new CheckpointError(
+        { file: source.name, tensor: name },
+        "is missing",
+        "The checkpoint is incomplete or its configuration declares more layers than it holds; download it again.",
+      );
+    }
+    if (String(info.shape) !== String(shape)) {
+      throw new CheckpointError(
+        { file: source.name, tensor: name },
+        `has shape [${info.shape}] where the model needs [${shape}]`,
+        "The configuration and the weights belong to different models; use the files of one model.",
+      );
+    }
+    return info;
+  });
 }

@@ -15,6 +15,8 @@ export interface EncodeOptions {
 export interface DecodeOptions {
   /** Show control tokens by name; default false: they decode to nothing. */
   readonly special?: boolean;
+  /** The tokens continue earlier text, so that a leading space is kept; default false: they start a text. */
+  readonly continuing?: boolean;
 }
 
 export interface Tokenizer {

@@ -1,0 +1,15 @@
+// How far a backend that rounds as it declares may be from the exact result. Bounds are derived, not tuned; each op's file
+// has its own, on these foundations.
+
+import type { RoundingProfile } from "@polyllama/core";
+
+export type Rounding = Pick<RoundingProfile, "unit" | "flushesSubnormals" | "exp" | "int8Activations">;
+
+/**
+ * Error of a sum of k rounded products, in units of `unit * sum |x y|`. Whatever the order, it is at most k (Higham,
+ * "Accuracy and Stability of Numerical Algorithms", section 3.1); roundings that are independent grow like sqrt(k), and
+ * 6 sqrt(k) is exceeded with a probability below 1e-8 (Higham and Mary, SIAM J. Sci. Comput. 41, 2019).
+ */
+export function dotError(k: number): number {
+  return Math.min(6 * Math.sqrt(k), k);
+}

@@ -1,0 +1,24 @@
+// y = x / sqrt(mean(x^2) + eps) * weight
+
+import { dotError, type Rounding } from "../bounds.ts";
+import { type Matrix, matrix, row } from "../matrix.ts";
+
+/** x [N, D], weight [D] -> [N, D] */
+export function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
+  const y = matrix(x.rows, x.width);
+  for (let n = 0; n < x.rows; n++) {
+    const from = row(x, n); // [D]
+    const to = row(y, n); // [D]
+    let squares = 0;
+    for (const value of from) squares += value * value;
+    const scale = 1 / Math.sqrt(squares / x.width + eps);
+    for (let i = 0; i < x.width; i++) to[i] = from[i]! * scale * weight[i]!;
+  }
+  return y;
+}
+
+/** The sum of squares has the error of a dot product, halved by the root; root, division and two products follow. */
+export function rmsNormBound(y: Matrix, { unit }: Rounding): Matrix {
+  const relative = dotError(y.width) / 2 + 5;
+  return { ...y, data: y.data.map((value) => Math.abs(value) * relative * unit) };
+}

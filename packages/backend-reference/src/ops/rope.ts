@@ -1,0 +1,47 @@
+// Pairs (2i, 2i + 1) of each head turn by position * frequency[i].
+
+import type { Rounding } from "../bounds.ts";
+import { type Matrix, matrix } from "../matrix.ts";
+
+/** x [N, H d], positions [N], frequencies [d / 2] -> [N, H d] */
+export function rope(x: Matrix, positions: readonly number[], frequencies: Float64Array): Matrix {
+  const y = matrix(x.rows, x.width);
+  eachPair(x, positions, frequencies, (at, cos, sin) => {
+    const [a, b] = [x.data[at]!, x.data[at + 1]!];
+    y.data[at] = a * cos - b * sin;
+    y.data[at + 1] = a * sin + b * cos;
+  });
+  return y;
+}
+
+/** Each product carries the rounding of a table entry and its own, their sum one more. */
+export function ropeBound(
+  x: Matrix,
+  positions: readonly number[],
+  frequencies: Float64Array,
+  { unit }: Rounding,
+): Matrix {
+  const bound = matrix(x.rows, x.width);
+  eachPair(x, positions, frequencies, (at, cos, sin) => {
+    const [a, b] = [Math.abs(x.data[at]!), Math.abs(x.data[at + 1]!)];
+    bound.data[at] = 3 * unit * (a * Math.abs(cos) + b * Math.abs(sin));
+    bound.data[at + 1] = 3 * unit * (a * Math.abs(sin) + b * Math.abs(cos));
+  });
+  return bound;
+}
+
+function eachPair(
+  x: Matrix,
+  positions: readonly number[],
+  frequencies: Float64Array,
+  visit: (at: number, cos: number, sin: number) => void,
+): void {
+  const pairs = frequencies.length;
+  for (let n = 0; n < x.rows; n++) {
+    for (let i = 0; i < pairs; i++) {
+      const angle = positions[n]! * frequencies[i]!;
+      const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+      for (let head = 0; head < x.width; head += 2 * pairs) visit(n * x.width + head + 2 * i, cos, sin);
+    }
+  }
+}

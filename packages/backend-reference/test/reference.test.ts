@@ -1,0 +1,94 @@
+import { buildGraph, type Graph, type WeightInfo, type WeightSource } from "@polyllama/core";
+import { expect, test } from "vitest";
+import { reference } from "../src/index.ts";
+
+function source(
+  weights: Readonly<Record<string, { shape: readonly number[]; values: readonly number[] }>>,
+): WeightSource {
+  const infos = Object.entries(weights).map(([name, { shape }]): [string, WeightInfo] => [
+    name,
+    { name, shape, format: "f32" },
+  ]);
+  return {
+    name: "test weights",
+    weights: new Map(infos),
+    async read(name, rows) {
+      const { shape, values } = weights[name]!;
+      const columns = shape.at(-1)!;
+      const range = rows ?? { first: 0, count: values.length / columns };
+      return new Uint8Array(
+        Float32Array.from(values.slice(range.first * columns, (range.first + range.count) * columns)).buffer,
+      );
+    },
+    fingerprint: async () => "test",
+  };
+}
+
+async function evaluate(
+  graph: Graph,
+  weights: WeightSource,
+  inputs: Record<string, Float64Array | Int32Array>,
+  position = 0,
+) {
+  await using program = await reference().compile(graph, weights);
+  const rows = Object.values(inputs)[0]!.length / graph.widths.get(graph.inputs[0]!.name)!;
+  const [tensor] = await program.run({ inputs, batch: [{ rows, position }] }, graph.outputs);
+  return Array.from(tensor!.data);
+}
+
+test("rmsNorm keeps epsilon inside the root", async () => {
+  const graph = buildGraph((g) => [g.rmsNorm("y", g.activations("x", 2), g.weight("w", [2]), 7.5)]);
+  const y = await evaluate(graph, source({ w: { shape: [2], values: [1, 2] } }), { x: Float64Array.of(3, 4) });
+  expect(y[0]).toBeCloseTo(3 / Math.sqrt(20), 14);
+  expect(y[1]).toBeCloseTo(8 / Math.sqrt(20), 14);
+});
+
+test("rope turns interleaved pairs", async () => {
+  const rotation = { headDim: 4, theta: 100, scaling: { type: "linear", factor: 2 } } as const;
+  const graph = buildGraph((g) => [g.rope("y", g.activations("x", 8), rotation)]);
+  const y = await evaluate(graph, source({}), { x: Float64Array.of(1, 0, 1, 0, 0, 1, 0, 1) }, 6);
+  const expected = [
+    Math.cos(3),
+    Math.sin(3),
+    Math.cos(0.3),
+    Math.sin(0.3),
+    -Math.sin(3),
+    Math.cos(3),
+    -Math.sin(0.3),
+    Math.cos(0.3),
+  ];
+  y.forEach((value, i) => {
+    expect(value).toBeCloseTo(expected[i]!, 14);
+  });
+});
+
+test("attention shares key/value heads among groups of queries and is causal", async () => {
+  const graph = buildGraph((g) => [
+    g.attention("y", g.activations("q", 4), g.activations("k", 2), g.activations("v", 2), {
+      heads: 4,
+      kvHeads: 2,
+      headDim: 1,
+    }),
+  ]);
+  const y = await evaluate(graph, source({}), {
+    q: Float64Array.of(5, 5, 5, 5, 0, 1, 0, 1),
+    k: Float64Array.of(0, 0, Math.log(3), Math.log(3)),
+    v: Float64Array.of(1, 10, 5, 50),
+  });
+  [1, 1, 10, 10, 3, 4, 30, 40].forEach((expected, i) => {
+    expect(y[i]).toBeCloseTo(expected, 12);
+  });
+});
+
+test("swiglu, linear and add", async () => {
+  const graph = buildGraph((g) => {
+    const x = g.activations("x", 2);
+    const up = g.linear("up", x, g.weight("w", [2, 2]));
+    return [g.add("y", g.swiglu("s", x, up), x)];
+  });
+  const y = await evaluate(graph, source({ w: { shape: [2, 2], values: [1, 2, 3, 4] } }), {
+    x: Float64Array.of(1, -1),
+  });
+  expect(y[0]).toBeCloseTo((1 / (1 + Math.exp(-1))) * -1 + 1, 14);
+  expect(y[1]).toBeCloseTo((-1 / (1 + Math.E)) * -1 - 1, 14);
+});

@@ -1,0 +1,191 @@
+// Choosing a token from logits. From the logits on, everything is integers, so that identical logits and seed give the
+// identical token on every backend and machine:
+//   steps[i]  = floor(65536 * (max - logits[i]) * (log2(e) / temperature)), both products rounded to f32
+//   weight[i] = 2^30 * 2^(-steps[i] / 65536), by table (exp2.ts)
+//   kept      = top-k by logit, then the top-p nucleus, then min-p; equal logits rank by lower id
+//   draw      = floor(sum * random / 2^64), random = 64 bits of Philox for (seed, position)
+//   token     = the first kept id, in order of ids, whose running sum exceeds the draw
+// Temperature comes before top-p, as in Meta's code.
+
+import { checkNumber, checkOptions, PolyllamaError } from "../errors.ts";
+import { exp2Weight, one } from "./exp2.ts";
+import { philox } from "./philox.ts";
+
+export interface SamplingOptions {
+  /** 0 picks the most probable token; default 0.8. */
+  readonly temperature?: number;
+  /** Keep only this many most probable tokens; 0, the default, keeps all. */
+  readonly topK?: number;
+  /** Keep the most probable tokens that together reach this probability; default 0.95, and 1 keeps all. */
+  readonly topP?: number;
+  /** Keep tokens at least this probable relative to the most probable one; 0, the default, keeps all. */
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of tokens that occurred, prompt included; 1, the default, is neutral. */
+  readonly repetitionPenalty?: number;
+  /** Subtracted from the logits of tokens that were generated; 0 is neutral. */
+  readonly presencePenalty?: number;
+  /** Subtracted once for every time that a token was generated; 0 is neutral. */
+  readonly frequencyPenalty?: number;
+  /** Added to the logits of these token ids; -Infinity forbids a token. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Integer from 0 to 2^53 - 1; equal seeds give equal text. Default: drawn at random. */
+  readonly seed?: number;
+}
+
+export const samplingOptionNames = [
+  "temperature",
+  "topK",
+  "topP",
+  "minP",
+  "repetitionPenalty",
+  "presencePenalty",
+  "frequencyPenalty",
+  "logitBias",
+  "seed",
+] as const satisfies readonly (keyof SamplingOptions)[];
+
+/** Picks tokens; made by {@link createSampler}. */
+export interface Sampler {
+  /** The seed in use, to repeat the text later. */
+  readonly seed: number;
+  /**
+   * Picks the token that follows.
+   *
+   * @param logits [V]; not changed.
+   * @param tokens The sequence so far; its length is the position that the random number belongs to.
+   * @param promptLength How many of `tokens` were given rather than generated.
+   * @throws {PolyllamaError} `ERR_BACKEND` for logits that are NaN, which name a defect and no token.
+   */
+  sample(logits: Float32Array | Float64Array, tokens: readonly number[], promptLength: number): number;
+}
+
+/** @throws {PolyllamaError} `ERR_OPTION` */
+export function createSampler(options: SamplingOptions = {}): Sampler {
+  checkOptions(options, samplingOptionNames, "sampling");
+  const { temperature = 0.8, topK = 0, topP = 0.95, minP = 0, logitBias = {} } = options;
+  const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
+  const { seed = Math.floor(Math.random() * 2 ** 32) } = options;
+  checkNumber(temperature, "temperature", { least: 0, most: 1000 });
+  checkNumber(topK, "topK", { least: 0, integer: true });
+  checkNumber(topP, "topP", { least: 0, most: 1 });
+  checkNumber(minP, "minP", { least: 0, most: 1 });
+  checkNumber(repetitionPenalty, "repetitionPenalty", { least: 0.01, most: 100 });
+  checkNumber(presencePenalty, "presencePenalty", { least: -100, most: 100 });
+  checkNumber(frequencyPenalty, "frequencyPenalty", { least: -100, most: 100 });
+  checkNumber(seed, "seed", { least: 0, most: Number.MAX_SAFE_INTEGER, integer: true });
+  const biases = Object.entries(logitBias).map(([id, bias]) => {
+    if (!/^\d+$/.test(id)) throw new PolyllamaError("ERR_OPTION", `logitBias: "${id}" is not a token id.`);
+    if (typeof bias !== "number" || Number.isNaN(bias) || bias === Infinity) {
+      throw new PolyllamaError("ERR_OPTION", `logitBias of token ${id} must be a number or -Infinity, not ${bias}.`);
+    }
+    return [Number(id), bias] as const;
+  });
+  const penalized = repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0 || biases.length > 0;
+
+  function adjust(logits: Float32Array, tokens: readonly number[], promptLength: number): void {
+    if (repetitionPenalty !== 1) {
+      for (const id of new Set(tokens)) {
+        const logit = logits[id]!;
+        logits[id] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
+      }
+    }
+    if (presencePenalty !== 0 || frequencyPenalty !== 0) {
+      const counts = new Map<number, number>();
+      for (const id of tokens.slice(promptLength)) counts.set(id, (counts.get(id) ?? 0) + 1);
+      for (const [id, count] of counts) logits[id]! -= presencePenalty + frequencyPenalty * count;
+    }
+    for (const [id, bias] of biases) {
+      if (id >= logits.length) {
+        throw new PolyllamaError("ERR_OPTION", `logitBias: token ${id} is beyond the vocabulary of ${logits.length}.`);
+      }
+      logits[id]! += bias;
+    }
+  }
+
+  return {
+    seed,
+    sample(given, tokens, promptLength) {
+      const logits = Float32Array.from(given); // [V]
+      if (penalized) adjust(logits, tokens, promptLength);
+      const best = mostProbable(logits);
+      if (temperature === 0) return best;
+      const weights = tokenWeights(logits, best, temperature); // [V]
+      if (topK > 0 && topK < logits.length) keepTopK(logits, weights, topK);
+      if (topP < 1) keepNucleus(logits, weights, topP);
+      if (minP > 0) keepAtLeast(weights, Math.ceil(minP * one));
+      return draw(weights, seed, tokens.length);
+    },
+  };
+}
+
+/** Id of the largest logit, the lowest among equals. @throws {PolyllamaError} `ERR_BACKEND` when any is NaN. */
+export function mostProbable(logits: Float32Array | Float64Array): number {
+  let best = 0;
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i]!;
+    if (Number.isNaN(logit))
+      throw new PolyllamaError("ERR_BACKEND", `The logit of token ${i} is NaN; the backend computed wrongly.`);
+    if (logit > logits[best]!) best = i;
+  }
+  return best;
+}
+
+function tokenWeights(logits: Float32Array, best: number, temperature: number): Uint32Array {
+  const scale = Math.fround(Math.LOG2E / temperature);
+  const most = logits[best]!;
+  const weights = new Uint32Array(logits.length);
+  for (let i = 0; i < logits.length; i++) {
+    const distance = Math.fround(Math.fround(most - logits[i]!) * scale);
+    // Equal infinities have no distance, and an infinite distance no weight.
+    weights[i] = distance < 31 ? exp2Weight(Math.floor(distance * 65536)) : logits[i] === most ? one : 0;
+  }
+  return weights;
+}
+
+function keepTopK(logits: Float32Array, weights: Uint32Array, k: number): void {
+  const least = logits.slice().sort()[logits.length - k]!;
+  let room = k - logits.reduce((count, logit) => count + (logit > least ? 1 : 0), 0);
+  for (let i = 0; i < logits.length; i++) {
+    if (logits[i]! > least) continue;
+    if (logits[i] === least && room > 0) room--;
+    else weights[i] = 0;
+  }
+}
+
+function keepNucleus(logits: Float32Array, weights: Uint32Array, p: number): void {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const enough = p * total;
+  // All tokens lighter than this weigh less than (1 - p) * total together, so none of them is in the nucleus.
+  const floor = ((1 - p) * total) / weights.length;
+  const heavy: number[] = [];
+  for (let i = 0; i < weights.length; i++) if (weights[i]! > 0 && weights[i]! >= floor) heavy.push(i);
+  heavy.sort((a, b) => logits[b]! - logits[a]! || a - b);
+  const kept = new Set<number>();
+  let sum = 0;
+  for (const id of heavy) {
+    kept.add(id);
+    sum += weights[id]!;
+    if (sum >= enough) break;
+  }
+  for (let i = 0; i < weights.length; i++) if (!kept.has(i)) weights[i] = 0;
+}
+
+function keepAtLeast(weights: Uint32Array, least: number): void {
+  for (let i = 0; i < weights.length; i++) if (weights[i]! < least) weights[i] = 0;
+}
+
+function draw(weights: Uint32Array, seed: number, position: number): number {
+  const [low, high] = philox([position, 0, 0, 0], [seed % 2 ** 32, Math.floor(seed / 2 ** 32)]);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const random = (BigInt(high) << 32n) | BigInt(low);
+  const target = Number((BigInt(total) * random) >> 64n);
+  let sum = 0;
+  let last = 0;
+  for (let i = 0; i < weights.length; i++) {
+    if (weights[i] === 0) continue;
+    sum += weights[i]!;
+    if (sum > target) return i;
+    last = i;
+  }
+  return last;
+}
