@@ -1,5 +1,58 @@
 // @polyllama/core: the model as data. It computes nothing by itself and depends on nothing.
 
+// The model
+export type { GgufFacts, LlamaConfig, MetaFacts, RopeScaling } from "./config.ts";
+export {
+  configFromGguf,
+  configFromHuggingFace,
+  configFromMeta,
+  parameterCount,
+  validate as validateConfig,
+} from "./config.ts";
+export { llamaGraph, llamaLayerGraph } from "./llama.ts";
+export type { PresetName } from "./presets.ts";
+export { presets } from "./presets.ts";
+
+// The graph and its seven operations
+export type {
+  Graph,
+  GraphBuilder,
+  GraphInput,
+  Node,
+  OpName,
+  Value,
+  ValueName,
+  WeightName,
+  WeightSpec,
+} from "./graph.ts";
+export { buildGraph, operands } from "./graph.ts";
+export type { EmbeddingNode } from "./ops/embedding.ts";
+export type { RmsNormNode } from "./ops/rms-norm.ts";
+export type { LinearNode } from "./ops/linear.ts";
+export type { RopeNode } from "./ops/rope.ts";
+export { ropeFrequencies } from "./ops/rope.ts";
+export type { AttentionNode } from "./ops/attention.ts";
+export type { SwigluNode } from "./ops/swiglu.ts";
+export type { AddNode } from "./ops/add.ts";
+
+// Weights and the formats they are stored in
+export type { RowRange, WeightInfo, WeightSource } from "./weights.ts";
+export { assertFinite, checkWeights, columnCount, rowCount } from "./weights.ts";
+export type { Format, FormatName } from "./formats/index.ts";
+export {
+  f16At,
+  f16Table,
+  formatBytes,
+  formats,
+  numberToBf16,
+  numberToF16,
+  q4kMinimum,
+  q4kScale,
+  q6kQuant,
+  words16,
+  words32,
+} from "./formats/index.ts";
+
 // The backend contract
 export type {
   Backend,
@@ -22,70 +75,23 @@ export type {
   Wanted,
 } from "./backend.ts";
 export { resolveStep, resolveWanted } from "./backend.ts";
+
 // Text
+export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
+export { tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
+export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
+export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
+export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { ChatFormatOptions, ChatMessage } from "./chat.ts";
 export { encodeChat, renderChat } from "./chat.ts";
-// The model
-export type { GgufFacts, LlamaConfig, MetaFacts, RopeScaling } from "./config.ts";
-export {
-  configFromGguf,
-  configFromHuggingFace,
-  configFromMeta,
-  parameterCount,
-  validate as validateConfig,
-} from "./config.ts";
-// Errors
-export type { CheckpointPlace, ErrorCode } from "./errors.ts";
-export { CheckpointError, ContextOverflowError, checkNumber, checkOptions, PolyllamaError } from "./errors.ts";
-// Weights and the formats they are stored in
-export type { Format, FormatName } from "./formats/index.ts";
-export {
-  f16At,
-  f16Table,
-  formatBytes,
-  formats,
-  numberToBf16,
-  numberToF16,
-  q4kMinimum,
-  q4kScale,
-  q6kQuant,
-  words16,
-  words32,
-} from "./formats/index.ts";
+
 // Generation
 export type { FinishReason, GenerateOptions, Piece, TokenSequence } from "./generate.ts";
 export { checkGenerateOptions, generate, generateOptionNames } from "./generate.ts";
-// The graph and its seven operations
-export type {
-  Graph,
-  GraphBuilder,
-  GraphInput,
-  Node,
-  OpName,
-  Value,
-  ValueName,
-  WeightName,
-  WeightSpec,
-} from "./graph.ts";
-export { buildGraph, operands } from "./graph.ts";
-export { llamaGraph, llamaLayerGraph } from "./llama.ts";
-export type { AddNode } from "./ops/add.ts";
-export type { AttentionNode } from "./ops/attention.ts";
-export type { EmbeddingNode } from "./ops/embedding.ts";
-export type { LinearNode } from "./ops/linear.ts";
-export type { RmsNormNode } from "./ops/rms-norm.ts";
-export type { RopeNode } from "./ops/rope.ts";
-export { ropeFrequencies } from "./ops/rope.ts";
-export type { SwigluNode } from "./ops/swiglu.ts";
-export type { PresetName } from "./presets.ts";
-export { presets } from "./presets.ts";
-export type { TokenLogprob } from "./sampling/logprobs.ts";
 export type { Sampler, SamplingOptions } from "./sampling/sample.ts";
 export { createSampler, mostProbable } from "./sampling/sample.ts";
-export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
-export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
-export { tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
-export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
-export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
-export type { RowRange, WeightInfo, WeightSource } from "./weights.ts";
-export { assertFinite, checkWeights, columnCount, rowCount } from "./weights.ts";
+export type { TokenLogprob } from "./sampling/logprobs.ts";
+
+// Errors
+export type { CheckpointPlace, ErrorCode } from "./errors.ts";
+export { CheckpointError, ContextOverflowError, checkNumber, checkOptions, PolyllamaError } from "./errors.ts";
