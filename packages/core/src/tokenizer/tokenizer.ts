@@ -6,8 +6,8 @@ export interface EncodeOptions {
   /** Put the end-of-sequence token behind; default: what the file declares, for Llama false. */
   readonly eos?: boolean;
   /**
-   * Read the names of control tokens within the text, such as `</s>`, as those tokens. Default false: text that looks
-   * like a control token is text.
+   * Read the names of control tokens within the text, such as `</s>`, as those tokens; the text between two of them is
+   * encoded as a text of its own. Default false: text that looks like a control token is text.
    */
   readonly special?: boolean;
 }
@@ -28,15 +28,24 @@ export interface Tokenizer {
   readonly eos: number | undefined;
   /** Chat template that came with the tokenizer or checkpoint, in Jinja; for information. */
   readonly chatTemplate: string | undefined;
-  /** @throws {PolyllamaError} `ERR_TOKENIZER` when the text has a part that the vocabulary cannot express. */
+  /**
+   * Token ids of a text. Lone surrogates become U+FFFD, as in every UTF-8 encoding.
+   *
+   * @throws {PolyllamaError} `ERR_TOKENIZER` when the text has a part that the vocabulary cannot express, or a BOS or
+   * EOS is asked for that does not exist; `ERR_OPTION` for an unknown option.
+   */
   encode(text: string, options?: EncodeOptions): number[];
-  /** Text of tokens. Bytes that are not UTF-8 become U+FFFD. @throws {PolyllamaError} `ERR_TOKENIZER` for an id outside [0, V). */
+  /**
+   * Text of tokens. Bytes that are not UTF-8 become U+FFFD, one for each.
+   *
+   * @throws {PolyllamaError} `ERR_TOKENIZER` for an id outside [0, V).
+   */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
-  /** The token as the vocabulary spells it, such as `▁the` or `<0x0A>`. */
+  /** The token as the vocabulary spells it, such as `▁the` or `<0x0A>`. @throws as `decode` does. */
   piece(id: number): string;
   /** Id of a piece, if there is such a piece. */
   id(piece: string): number | undefined;
-  /** Whether a token is control (such as BOS), so that it never shows in text. */
+  /** Whether a token is control (such as BOS), so that it never shows in text. @throws as `decode` does. */
   isControl(id: number): boolean;
   /** Decodes a stream token by token. The concatenated results equal `decode` of the whole. */
   decoder(options?: DecodeOptions): StreamDecoder;
@@ -44,6 +53,7 @@ export interface Tokenizer {
 
 /** Turns tokens into text as they come; a character that is still incomplete waits for its other bytes. */
 export interface StreamDecoder {
+  /** @throws as `decode` does. */
   push(id: number): string;
   /** The rest; incomplete bytes become U+FFFD. */
   end(): string;

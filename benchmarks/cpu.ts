@@ -1,0 +1,116 @@
+// `npm run bench:cpu`: polyllama's cpu backend beside node-llama-cpp, on the same synthetic GGUF file with the dimensions
+// of TinyLlama 1.1B, the same prompt and the same number of threads. Both engines are loaded, each in a process of its own, and
+// measured in turn; the figures are medians. On a machine with other work, two-thread timings are worthless: the load
+// average is printed beside them.
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { openCheckpoint, writeGguf } from "@polyllama/checkpoints";
+import { type EngineProcess, startEngine } from "./engines/process.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    formats: { type: "string", default: "q4_0,q8_0,q4_k" },
+    threads: { type: "string", default: "2" },
+    rounds: { type: "string", default: "5" },
+    "prompt-tokens": { type: "string", default: "512" },
+    "generate-tokens": { type: "string", default: "32" },
+    folder: { type: "string", default: join(tmpdir(), "polyllama-bench") },
+  },
+});
+const threads = Number(options.threads);
+const rounds = Number(options.rounds);
+const promptTokens = Number(options["prompt-tokens"]);
+const generateTokens = Number(options["generate-tokens"]);
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+if (!existsSync(join(here, "node_modules"))) {
+  console.error("Installing node-llama-cpp for the comparison ...");
+  const { status } = spawnSync("npm", ["ci", "--loglevel=error"], { cwd: here, stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+interface Figures {
+  readonly load: number;
+  readonly prefill: number;
+  readonly decode: number;
+  readonly peak: number;
+}
+
+await mkdir(options.folder, { recursive: true });
+console.log(
+  `TinyLlama-1.1B dimensions, ${threads} threads, ${promptTokens}-token prompt, ${generateTokens} tokens generated, medians of ${rounds} rounds`,
+);
+console.log("| format | engine | load s | prefill tok/s | decode tok/s | peak MiB |");
+console.log("|---|---|---|---|---|---|");
+for (const format of options.formats.split(",")) {
+  const [ours, theirs] = await compare(format);
+  print(format, "polyllama", ours);
+  print(format, "node-llama-cpp", theirs);
+  const ratio = (a: number, b: number) => (a / b).toFixed(2);
+  console.log(
+    `| ${format} | **ratio** | ${ratio(ours.load, theirs.load)} | ${ratio(ours.prefill, theirs.prefill)} | ${ratio(ours.decode, theirs.decode)} | ${ratio(ours.peak, theirs.peak)} |`,
+  );
+}
+
+async function compare(format: string): Promise<readonly [Figures, Figures]> {
+  const model = join(options.folder, `tinyllama-1.1b-${format}.gguf`);
+  if (!existsSync(model)) {
+    console.error(`Writing ${model} ...`);
+    await using checkpoint = await openCheckpoint(`synthetic://tinyllama-1.1b?seed=1&format=${format}`);
+    await writeGguf(model, checkpoint);
+  }
+  const engines = [startEngine("polyllama"), startEngine("llama-cpp")] as const;
+  const contextLength = 2048;
+  const samples = engines.map(() => ({ load: [] as number[], prefill: [] as number[], decode: [] as number[] }));
+  try {
+    // The first load of a model packs its weights; it is not what a user waits for every day.
+    const first = await engines[0].ask({ kind: "load", model, threads, contextLength });
+    console.error(
+      `${format}: first load, weights packed: ${first.toFixed(1)} s; load average ${loadavg()[0]?.toFixed(1)}`,
+    );
+  } finally {
+    engines[0].stop();
+  }
+  const running: readonly [EngineProcess, EngineProcess] = [startEngine("polyllama"), engines[1]];
+  try {
+    for (const [i, engine] of running.entries()) {
+      samples[i]!.load.push(await engine.ask({ kind: "load", model, threads, contextLength }));
+    }
+    for (let round = -1; round < rounds; round++) {
+      for (const [i, engine] of running.entries()) {
+        const prefill = await engine.ask({ kind: "prefill", tokens: promptTokens });
+        const decode = await engine.ask({ kind: "decode", tokens: generateTokens });
+        if (round < 0) continue; // warm-up
+        samples[i]!.prefill.push(promptTokens / prefill);
+        samples[i]!.decode.push(generateTokens / decode);
+      }
+    }
+    const peaks = [await running[0].ask({ kind: "peak" }), await running[1].ask({ kind: "peak" })];
+    const figures = (i: 0 | 1): Figures => ({
+      load: median(samples[i]!.load),
+      prefill: median(samples[i]!.prefill),
+      decode: median(samples[i]!.decode),
+      peak: peaks[i]!,
+    });
+    return [figures(0), figures(1)];
+  } finally {
+    for (const engine of running) engine.stop();
+  }
+}
+
+function print(format: string, engine: string, { load, prefill, decode, peak }: Figures): void {
+  console.log(
+    `| ${format} | ${engine} | ${load.toFixed(2)} | ${prefill.toFixed(1)} | ${decode.toFixed(1)} | ${peak.toFixed(0)} |`,
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}

@@ -1,0 +1,46 @@
+// `npm test`: formatting and lint, types, unused code, then all suites. Ends with one line that sums them. Arguments go to
+// vitest, and then only the suites are run: `npm test -- packages/core`.
+import "./setup.mjs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const filters = process.argv.slice(2);
+const bin = (name) => join(root, "node_modules", ".bin", process.platform === "win32" ? `${name}.cmd` : name);
+const run = (name, ...rest) =>
+  spawnSync(bin(name), rest, { cwd: root, stdio: "inherit", shell: process.platform === "win32" }).status === 0;
+
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+
+if (filters.length === 0) {
+  const checks = { biome: ["check", "."], tsc: ["--noEmit", "-p", "tsconfig.json"], knip: [] };
+  for (const [name, rest] of Object.entries(checks)) {
+    const ok = run(name, ...rest);
+    console.log(`${ok ? "passed" : "FAILED"}: ${[name, ...rest].join(" ")}`);
+    if (ok) passed++;
+    else failed++;
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), "polyllama-test-"));
+try {
+  const report = join(folder, "vitest.json");
+  const ok = run("vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...filters);
+  const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
+  // A file that fails before its first test has no failed tests of its own, and still is a failure.
+  const broken = testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0).length;
+  passed += numPassedTests;
+  failed += numFailedTests + broken;
+  skipped += numPendingTests;
+  if (!ok && failed === 0) failed++;
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
