@@ -1,0 +1,64 @@
+// How far two correct backends may be apart at the end of a whole model. Guaranteed bounds explode over many layers, so
+// the end-to-end tolerance is estimated: the reference runs sixteen times with every operation's output moved at random
+// within its derived bound, and four times the largest deviation seen is allowed.
+
+import { type Rounding, reference } from "@polyllama/backend-reference";
+import type { Graph, Step, Tensor, ValueName, WeightSource } from "@polyllama/core";
+
+export interface Tolerance {
+  /** The exact value [N, width], float64. */
+  readonly exact: Tensor;
+  /** Allowed difference for every element of a row, [N]. */
+  readonly perRow: Float64Array;
+}
+
+export interface ToleranceOptions {
+  /** Perturbed runs; default 16. */
+  readonly runs?: number;
+  readonly seed?: number;
+}
+
+/** Exact value and tolerance of one value of a graph, for a backend that rounds as declared. */
+export async function estimateTolerance(
+  graph: Graph,
+  weights: WeightSource,
+  step: Step,
+  wanted: ValueName,
+  rounding: Rounding,
+  { runs = 16, seed = 1 }: ToleranceOptions = {},
+): Promise<Tolerance> {
+  const exact = await evaluate(graph, weights, step, wanted);
+  const [rows, width] = exact.shape;
+  const perRow = new Float64Array(rows);
+  for (let run = 0; run < runs; run++) {
+    const { data } = await evaluate(graph, weights, step, wanted, { rounding, seed: seed * 1000 + run });
+    for (let i = 0; i < data.length; i++) {
+      const n = Math.floor(i / width);
+      perRow[n] = Math.max(perRow[n]!, 4 * Math.abs(data[i]! - exact.data[i]!));
+    }
+  }
+  return { exact, perRow };
+}
+
+async function evaluate(
+  graph: Graph,
+  weights: WeightSource,
+  step: Step,
+  wanted: ValueName,
+  perturb?: { readonly rounding: Rounding; readonly seed: number },
+): Promise<Tensor> {
+  await using program = await reference(perturb === undefined ? {} : { perturb }).compile(graph, weights);
+  const [tensor] = await program.run(step, [wanted]);
+  return tensor!;
+}
+
+/** Largest difference between a backend's value and the exact one, as a share of the row's tolerance: at most 1 passes. */
+export function worstShare(value: Tensor, { exact, perRow }: Tolerance): number {
+  const width = exact.shape[1];
+  let worst = 0;
+  for (let i = 0; i < exact.data.length; i++) {
+    const share = Math.abs(value.data[i]! - exact.data[i]!) / perRow[Math.floor(i / width)]!;
+    if (!(share <= worst)) worst = share; // NaN counts as worst
+  }
+  return worst;
+}

@@ -1,0 +1,112 @@
+// Real, trained checkpoints against results that others computed: the whole path from file to token.
+
+import { readFileSync } from "node:fs";
+import { cpu } from "@polyllama/backend-cpu";
+import { reference } from "@polyllama/backend-reference";
+import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
+import { type Backend, llamaGraph, mostProbable, type Program } from "@polyllama/core";
+import { poet } from "@polyllama/model-poet";
+import { describe, expect, test } from "vitest";
+import { describeWithShared, shared } from "../../tests/support/shared.ts";
+import { estimateTolerance, worstShare } from "../src/index.ts";
+
+const backends: readonly (() => Backend)[] = [
+  reference,
+  () => cpu({ activations: "f32", threads: 2, cacheFolder: false }),
+];
+
+/** The prompt and its greedy continuation, `count` tokens in all, token by token through a cache. */
+async function greedy(program: Program, prompt: readonly number[], count: number): Promise<number[]> {
+  using cache = program.createCache(count);
+  const ids = [...prompt];
+  let rows = prompt;
+  while (ids.length < count) {
+    const step = { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache }] };
+    const [logits] = await program.run(step, [{ value: "logits", rows: "last" }]);
+    rows = [mostProbable(logits!.data)];
+    ids.push(...rows);
+  }
+  return ids;
+}
+
+describeWithShared("stories260K", () => {
+  const golden: { readonly input_ids: readonly number[] } = JSON.parse(
+    readFileSync(shared("reference/stories260K-greedy.json"), "utf8"),
+  );
+  const file = readFileSync(shared("reference/stories260K-greedy-logits-f64.bin"));
+  const goldenLogits = new Float64Array(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength)); // [256, 512]
+  const inputs = { tokens: Int32Array.from(golden.input_ids) };
+
+  for (const name of ["stories260K.bin", "stories260K.gguf"]) {
+    for (const createBackend of backends) {
+      const backend = createBackend();
+      test(`${name} on ${backend.name}: the greedy ids`, async () => {
+        await using checkpoint = await openCheckpoint(shared(`weights/${name}`));
+        await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
+        expect(await greedy(program, [1], golden.input_ids.length)).toEqual(golden.input_ids);
+      });
+    }
+
+    test(`${name}: the reference's logits are within 1e-4 of the file's`, async () => {
+      await using checkpoint = await openCheckpoint(shared(`weights/${name}`));
+      await using program = await reference().compile(llamaGraph(checkpoint.config), checkpoint);
+      const [logits] = await program.run({ inputs }, ["logits"]);
+      let worst = 0;
+      logits!.data.forEach((logit, i) => {
+        worst = Math.max(worst, Math.abs(logit - goldenLogits[i]!));
+      });
+      expect(worst).toBeLessThan(1e-4);
+    });
+  }
+
+  test("the cpu's logits with f32 activations are within the derived tolerance", async () => {
+    await using checkpoint = await openCheckpoint(shared("weights/stories260K.gguf"));
+    const worst = await cpuShare(checkpoint, inputs);
+    expect(worst).toBeGreaterThan(0);
+    expect(worst).toBeLessThanOrEqual(1);
+  });
+});
+
+async function cpuShare(checkpoint: Checkpoint, inputs: { readonly tokens: Int32Array }): Promise<number> {
+  const backend = cpu({ activations: "f32", threads: 2, cacheFolder: false });
+  const graph = llamaGraph(checkpoint.config);
+  const tolerance = await estimateTolerance(graph, checkpoint, { inputs }, "logits", backend.roundings);
+  await using program = await backend.compile(graph, checkpoint);
+  const [logits] = await program.run({ inputs }, ["logits"]);
+  return worstShare(logits!, tolerance);
+}
+
+describeWithShared("TinyStories-656K", () => {
+  test("greedy text is equal on cpu with f32 activations and on the reference", async () => {
+    await using checkpoint = await openCheckpoint(shared("weights/TinyStories-656K"));
+    const prompt = checkpoint.tokenizer!.encode("Once upon a time");
+    const texts: string[] = [];
+    for (const createBackend of backends) {
+      await using program = await createBackend().compile(llamaGraph(checkpoint.config), checkpoint);
+      texts.push(checkpoint.tokenizer!.decode(await greedy(program, prompt, 200)));
+    }
+    expect(texts[0]).toMatch(/^Once upon a time/);
+    expect(texts[1]).toBe(texts[0]);
+  });
+});
+
+describe("poet", () => {
+  const lines = "春夜\n李白\n";
+
+  test("the cpu's logits with f32 activations are within the derived tolerance", async () => {
+    await using checkpoint = await openCheckpoint(poet);
+    const tokens = Int32Array.from(checkpoint.tokenizer!.encode(lines));
+    const worst = await cpuShare(checkpoint, { tokens });
+    expect(worst).toBeGreaterThan(0);
+    expect(worst).toBeLessThanOrEqual(1);
+  });
+
+  test("greedy ids are equal on both backends", async () => {
+    await using checkpoint = await openCheckpoint(poet);
+    const prompt = checkpoint.tokenizer!.encode(lines);
+    const [exact, fast] = [reference(), cpu({ activations: "f32", threads: 2, cacheFolder: false })];
+    await using a = await exact.compile(llamaGraph(checkpoint.config), checkpoint);
+    await using b = await fast.compile(llamaGraph(checkpoint.config), checkpoint);
+    expect(await greedy(b, prompt, 60)).toEqual(await greedy(a, prompt, 60));
+  });
+});
