@@ -1,0 +1,69 @@
+// The part of a tokenizer that does not depend on its algorithm: BOS and EOS, checks of ids and options, and `decode` as
+// the stream decoder run to its end, so that the two cannot differ.
+
+import { checkOptions, PolyllamaError } from "../errors.ts";
+import type { DecodeOptions, StreamDecoder, Tokenizer } from "./tokenizer.ts";
+import { wellFormed } from "./utf8.ts";
+
+export interface TokenizerParts {
+  /** Name used in errors, usually the file's path. */
+  readonly source: string;
+  readonly pieces: readonly string[];
+  readonly bos: number | undefined;
+  readonly eos: number | undefined;
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+  readonly chatTemplate: string | undefined;
+  isControl(id: number): boolean;
+  /** Ids of a well-formed text, without BOS and EOS. */
+  segment(text: string, special: boolean): number[];
+  /** A decoder for valid ids. */
+  decoder(special: boolean): StreamDecoder;
+}
+
+/** Refuses a tokenizer file. */
+export function refuse(source: string, problem: string): never {
+  throw new PolyllamaError("ERR_TOKENIZER", `${source}: ${problem}.`);
+}
+
+export function assemble(parts: TokenizerParts): Tokenizer {
+  const { source, pieces, bos, eos, addBos, addEos, chatTemplate } = parts;
+  const ids = new Map(pieces.map((piece, id) => [piece, id]));
+
+  const check = (id: number): number => {
+    if (Number.isInteger(id) && id >= 0 && id < pieces.length) return id;
+    return refuse(source, `there is no token ${id}; ids go from 0 to ${pieces.length - 1}`);
+  };
+  const need = (id: number | undefined, name: string): number =>
+    id ?? refuse(source, `the vocabulary has no ${name} token; encode with ${name.toLowerCase()}: false`);
+
+  const decoder = (options: DecodeOptions = {}): StreamDecoder => {
+    checkOptions(options, ["special"], "decode");
+    const stream = parts.decoder(options.special ?? false);
+    return { push: (id) => stream.push(check(id)), end: stream.end };
+  };
+
+  return {
+    vocabSize: pieces.length,
+    bos,
+    eos,
+    chatTemplate,
+    encode(text, options = {}) {
+      checkOptions(options, ["bos", "eos", "special"], "encode");
+      const result = parts.segment(wellFormed(text), options.special ?? false);
+      if (options.bos ?? addBos) result.unshift(need(bos, "BOS"));
+      if (options.eos ?? addEos) result.push(need(eos, "EOS"));
+      return result;
+    },
+    decode(tokens, options) {
+      const stream = decoder(options);
+      let text = "";
+      for (const id of tokens) text += stream.push(id);
+      return text + stream.end();
+    },
+    piece: (id) => pieces[check(id)]!,
+    id: (piece) => ids.get(piece),
+    isControl: (id) => parts.isControl(check(id)),
+    decoder,
+  };
+}

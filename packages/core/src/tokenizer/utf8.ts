@@ -1,0 +1,106 @@
+// UTF-8 by hand. TextDecoder merges several bad bytes into one replacement character and drops a byte order mark;
+// SentencePiece, whose text this project reproduces to the character, does neither.
+
+export const replacement = "\uFFFD";
+
+/** The text as UTF-8 can carry it: lone surrogates become U+FFFD. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, replacement);
+}
+
+/** Bytes of a text; lone surrogates become U+FFFD. */
+export function utf8Encode(text: string): Uint8Array {
+  const bytes = new Uint8Array(3 * text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at++) {
+    let code = text.codePointAt(at)!;
+    if (code > 0xffff) at++;
+    else if (code >= 0xd800 && code < 0xe000) code = 0xfffd;
+    if (code < 0x80) bytes[length++] = code;
+    else {
+      if (code < 0x800) bytes[length++] = 0xc0 | (code >> 6);
+      else {
+        if (code < 0x10000) bytes[length++] = 0xe0 | (code >> 12);
+        else {
+          bytes[length++] = 0xf0 | (code >> 18);
+          bytes[length++] = 0x80 | ((code >> 12) & 0x3f);
+        }
+        bytes[length++] = 0x80 | ((code >> 6) & 0x3f);
+      }
+      bytes[length++] = 0x80 | (code & 0x3f);
+    }
+  }
+  return bytes.subarray(0, length);
+}
+
+/** Bytes that a character with this first byte has; 0 when no character begins with it. */
+export function utf8Length(first: number): number {
+  if (first < 0x80) return 1;
+  if (first < 0xc0) return 0;
+  if (first < 0xe0) return 2;
+  if (first < 0xf0) return 3;
+  return first < 0xf8 ? 4 : 0;
+}
+
+const least = [0, 0, 0x80, 0x800, 0x10000];
+
+/** The code point at `at`, or -1 where the bytes up to `end` hold no whole, shortest-form, legal one. */
+export function utf8CodePoint(bytes: ArrayLike<number>, at: number, end: number): number {
+  const first = bytes[at]!;
+  const length = utf8Length(first);
+  if (length <= 1) return length === 1 ? first : -1;
+  if (at + length > end) return -1;
+  let code = first & (0x7f >> length);
+  for (let i = at + 1; i < at + length; i++) {
+    const byte = bytes[i]!;
+    if ((byte & 0xc0) !== 0x80) return -1;
+    code = (code << 6) | (byte & 0x3f);
+  }
+  const legal = code >= least[length]! && code <= 0x10ffff && (code < 0xd800 || code >= 0xe000);
+  return legal ? code : -1;
+}
+
+/** The text of bytes, or undefined where they are not UTF-8. */
+export function utf8Decode(bytes: Uint8Array): string | undefined {
+  let text = "";
+  for (let at = 0; at < bytes.length; ) {
+    const code = utf8CodePoint(bytes, at, bytes.length);
+    if (code < 0) return undefined;
+    text += String.fromCodePoint(code);
+    at += utf8Length(bytes[at]!);
+  }
+  return text;
+}
+
+/** Decodes bytes as they come. A byte that cannot belong to any character becomes U+FFFD as soon as that is certain. */
+export interface Utf8Stream {
+  push(byte: number): string;
+  /** Gives up on an incomplete character: each of its bytes becomes U+FFFD. */
+  flush(): string;
+}
+
+export function utf8Stream(): Utf8Stream {
+  let waiting: number[] = [];
+
+  /** Whether further bytes may still complete the character that is waiting. */
+  const incomplete = (): boolean =>
+    waiting.length < utf8Length(waiting[0]!) && waiting.every((byte, i) => i === 0 || (byte & 0xc0) === 0x80);
+
+  return {
+    push(byte) {
+      waiting.push(byte);
+      let text = "";
+      while (waiting.length > 0 && !incomplete()) {
+        const code = utf8CodePoint(waiting, 0, waiting.length);
+        text += code < 0 ? replacement : String.fromCodePoint(code);
+        waiting.splice(0, code < 0 ? 1 : utf8Length(waiting[0]!));
+      }
+      return text;
+    },
+    flush() {
+      const text = replacement.repeat(waiting.length);
+      waiting = [];
+      return text;
+    },
+  };
+}
