@@ -1,0 +1,225 @@
+import { cpu } from "@polyllama/backend-cpu";
+import { reference } from "@polyllama/backend-reference";
+import {
+  type Backend,
+  ContextOverflowError,
+  mostProbable,
+  type Piece,
+  PolyllamaError,
+  type Tokenizer,
+} from "@polyllama/core";
+import { poet } from "@polyllama/model-poet";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Llama } from "../src/index.ts";
+
+const createCpu = (): Backend => cpu({ threads: 2, activations: "f32", cacheFolder: false });
+const poem = "春夜\n李白\n";
+const tale = "Once upon a time there was a little girl who lived in a small house near the forest with her mother and";
+
+async function text(stream: AsyncIterable<Piece>): Promise<string> {
+  let whole = "";
+  for await (const piece of stream) whole += piece.text;
+  return whole;
+}
+
+describe.each([
+  ["reference", reference],
+  ["cpu", createCpu],
+])("on %s", (_name, createBackend: () => Backend) => {
+  let llama: Llama;
+  let tokenizer: Tokenizer;
+  let prompt: readonly number[];
+  beforeAll(async () => {
+    llama = await Llama.load(poet, { backend: createBackend() });
+    tokenizer = llama.tokenizer;
+    prompt = tokenizer.encode(tale);
+  });
+  afterAll(() => llama.dispose());
+
+  test("the stream is the decoded continuation, and a seed repeats it", async () => {
+    const options = { seed: 3, maxTokens: 20 };
+    const { text: whole, ids, promptIds, finish } = await llama.complete(poem, options);
+    expect(promptIds[0]).toBe(tokenizer.bos);
+    expect(finish).toBe("length");
+    expect(ids).toHaveLength(20);
+    expect(tokenizer.decode([...promptIds, ...ids])).toBe(poem + whole);
+    expect(await text(llama.generate(poem, options))).toBe(whole);
+    expect(await text(llama.generate(poem, { ...options, seed: 4 }))).not.toBe(whole);
+  });
+
+  test("an empty prompt starts from BOS alone", async () => {
+    const { promptIds, ids } = await llama.complete("", { maxTokens: 3, temperature: 0 });
+    expect(promptIds).toEqual([tokenizer.bos]);
+    expect(ids).toHaveLength(3);
+  });
+
+  test("chunks of 1, 7, 64 and the whole give the same logits", async () => {
+    using whole = llama.createSequence();
+    const expected = await whole.continueTo(prompt);
+    for (const chunk of [1, 7, 64]) {
+      await using chunked = await Llama.load(poet, { backend: createBackend(), chunk });
+      using sequence = chunked.createSequence();
+      const logits = await sequence.continueTo(prompt);
+      logits.forEach((logit, i) => {
+        expect(Math.abs(logit - expected[i]!)).toBeLessThan(2e-4);
+      });
+      expect(mostProbable(logits)).toBe(mostProbable(expected));
+    }
+  });
+
+  test("rewinding and going on gives the same tokens", async () => {
+    using sequence = llama.createSequence();
+    const options = { sequence, seed: 11, maxTokens: 24 };
+    const first = await llama.complete(tale, options);
+    sequence.truncate(prompt.length - 5);
+    expect((await llama.complete(tale, options)).ids).toEqual(first.ids);
+  });
+
+  test("a fork does not disturb its parent", async () => {
+    using parent = llama.createSequence();
+    await parent.continueTo(prompt);
+    const expected = await llama.complete(prompt, { temperature: 0, maxTokens: 10 });
+    using child = await parent.fork();
+    expect(child.tokens).toEqual(parent.tokens);
+    await text(
+      llama.generate([...prompt, ...tokenizer.encode("夜夜夜", { bos: false })], { sequence: child, maxTokens: 8 }),
+    );
+    const continued = await llama.complete(prompt, { sequence: parent, temperature: 0, maxTokens: 10 });
+    expect(continued.ids).toEqual(expected.ids);
+  });
+
+  test("concurrent streams do not disturb each other", async () => {
+    const alone = [
+      await llama.complete(poem, { seed: 1, maxTokens: 12 }),
+      await llama.complete(tale, { seed: 2, maxTokens: 12 }),
+    ];
+    const together = await Promise.all([
+      llama.complete(poem, { seed: 1, maxTokens: 12 }),
+      llama.complete(tale, { seed: 2, maxTokens: 12 }),
+    ]);
+    expect(together.map(({ ids }) => ids)).toEqual(alone.map(({ ids }) => ids));
+  });
+
+  test("inner values can be asked for by name", async () => {
+    const [out, norm, last] = await llama.values(prompt, ["layers.2.out", "norm", { value: "logits", rows: "last" }]);
+    expect(out?.shape).toEqual([prompt.length, 192]);
+    expect(norm?.shape).toEqual([prompt.length, 192]);
+    expect(last?.shape).toEqual([1, 6144]);
+    using sequence = llama.createSequence();
+    const logits = await sequence.continueTo(prompt);
+    last?.data.forEach((logit, i) => {
+      expect(Math.abs(logit - logits[i]!)).toBeLessThan(2e-4);
+    });
+  });
+
+  test("a stop sequence ends the text before it", async () => {
+    const { text: whole } = await llama.complete(tale, { temperature: 0, maxTokens: 30 });
+    const stop = whole.slice(10, 14);
+    const stopped = await llama.complete(tale, { temperature: 0, maxTokens: 30, stop });
+    expect(stopped.text).toBe(whole.slice(0, whole.indexOf(stop)));
+    expect(stopped.finish).toBe("stop");
+  });
+
+  test("the end of the context ends the text", async () => {
+    await using short = await Llama.load(poet, { backend: createBackend(), contextLength: prompt.length + 5 });
+    const { ids, finish } = await short.complete(tale, { ignoreEos: true, seed: 1 });
+    expect(finish).toBe("context");
+    expect(ids).toHaveLength(6); // the last one needs no place in the cache
+  });
+
+  test("a prompt longer than the context is refused with both numbers", async () => {
+    await using short = await Llama.load(poet, { backend: createBackend(), contextLength: 8 });
+    const failure = short.complete(tale).catch((error: unknown) => error);
+    expect(await failure).toBeInstanceOf(ContextOverflowError);
+    expect(await failure).toMatchObject({ code: "ERR_CONTEXT", needed: prompt.length, available: 8 });
+    expect((await short.complete("a", { maxTokens: 2 })).ids).toHaveLength(2);
+  });
+
+  test("logprobs are those of the chosen tokens", async () => {
+    for await (const { id, logprob, top } of llama.generate(tale, { temperature: 0, maxTokens: 4, logprobs: 3 })) {
+      expect(top).toHaveLength(3);
+      expect(top?.[0]).toEqual({ id, logprob });
+      expect(logprob).toBeLessThan(0);
+    }
+  });
+
+  test("leaving a stream early keeps the model usable", async () => {
+    for await (const _ of llama.generate(tale, { maxTokens: 50 })) break;
+    expect((await llama.complete(poem, { seed: 3, maxTokens: 5 })).ids).toHaveLength(5);
+  });
+
+  test("an aborted stream throws the signal's reason, and the model stays usable", async () => {
+    const before = await llama.complete(tale, { temperature: 0, maxTokens: 6 });
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const run = async () => {
+      for await (const _ of llama.generate(tale, { maxTokens: 50, signal: controller.signal }))
+        controller.abort(reason);
+    };
+    await expect(run()).rejects.toBe(reason);
+    await expect(llama.complete(poem, { signal: controller.signal })).rejects.toBe(reason);
+    expect((await llama.complete(tale, { temperature: 0, maxTokens: 6 })).ids).toEqual(before.ids);
+  });
+
+  test("wrong options are refused at once, by name", () => {
+    const unknown = { maxtokens: 3 };
+    expect(() => llama.generate("a", unknown)).toThrow(/"maxtokens".*maxTokens/);
+    expect(() => llama.generate("a", { maxTokens: 0 })).toThrow(/maxTokens must be an integer at least 1, not 0/);
+    expect(() => llama.chat([{ role: "assistant", content: "a" }])).toThrow(PolyllamaError);
+    expect(() => llama.createSequence(257)).toThrow(/capacity must be an integer from 1 to 256/);
+  });
+
+  test("ids outside the vocabulary are refused", async () => {
+    await expect(llama.complete([1, 6144])).rejects.toThrow(/Token 1 is 6144/);
+  });
+
+  test("chat reads the next turn only, and gives what a fresh reading gives", async () => {
+    const messages = [{ role: "user", content: "Hello" } as const];
+    const answer = await text(llama.chat(messages, { temperature: 0, maxTokens: 12, ignoreEos: true }));
+    const next = [
+      ...messages,
+      { role: "assistant", content: answer } as const,
+      { role: "user", content: "Again" } as const,
+    ];
+    const warm = await text(llama.chat(next, { temperature: 0, maxTokens: 8, ignoreEos: true }));
+    using sequence = llama.createSequence();
+    expect(await text(llama.chat(next, { temperature: 0, maxTokens: 8, ignoreEos: true, sequence }))).toBe(warm);
+    expect(warm).toBe(warm.trimStart());
+  });
+});
+
+test("a disposed model says so", async () => {
+  const llama = await Llama.load(poet, { backend: reference() });
+  await llama.dispose();
+  await llama.dispose();
+  expect(() => llama.generate("a")).toThrow(/disposed/);
+});
+
+test("loading without a backend, with unknown options or too long a context is refused", async () => {
+  await expect(Llama.load(poet, {} as Parameters<typeof Llama.load>[1])).rejects.toThrow(/needs a backend/);
+  const unknown = { backend: reference(), gpu: true };
+  await expect(Llama.load(poet, unknown)).rejects.toThrow(/unknown option "gpu"/);
+  await expect(Llama.load(poet, { backend: reference(), contextLength: 257 })).rejects.toThrow(/from 1 to 256/);
+});
+
+test("aborting in the middle of a long prompt returns soon and leaves the model usable", async () => {
+  const location = "synthetic://tinyllama-1.1b?seed=1&format=q4_0&layers=4&context=4096";
+  await using llama = await Llama.load(location, { backend: cpu({ threads: 2, cacheFolder: false }), chunk: 128 });
+  const prompt = Array.from({ length: 2000 }, (_, i) => 300 + ((i * 7919) % 30000));
+  const controller = new AbortController();
+  let read = 0;
+  using sequence = llama.createSequence();
+  const reading = sequence.continueTo(prompt, {
+    signal: controller.signal,
+    onProgress: ({ done }) => {
+      read = done;
+      if (done >= 640) controller.abort();
+    },
+  });
+  await expect(reading).rejects.toThrow(/abort/i);
+  expect(read).toBe(640);
+  expect(sequence.tokens).toEqual(prompt.slice(0, 640));
+  const resumed = await sequence.continueTo(prompt.slice(0, 700));
+  using fresh = llama.createSequence();
+  expect(mostProbable(resumed)).toBe(mostProbable(await fresh.continueTo(prompt.slice(0, 700))));
+});
