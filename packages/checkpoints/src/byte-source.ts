@@ -1,0 +1,47 @@
+// Where the bytes of a checkpoint come from. The parsers know nothing else of the world, so that a file, a buffer or a
+// browser's Blob can stand behind them. Sources are read in pieces at any position and never as a whole.
+
+import { CheckpointError } from "@polyllama/core";
+
+export interface ByteSource {
+  /** Path or URL, for errors. */
+  readonly name: string;
+  /** Length in bytes, as it was when the source was opened. */
+  readonly size: number;
+  /** A string that changes when the content may have changed: for files, the modification time. */
+  readonly version: string;
+  /**
+   * Exactly `length` bytes from `offset` on, in a buffer of the caller's own. May be called concurrently.
+   *
+   * @throws {CheckpointError} when the range reaches past the end, or the content changed since the source was opened.
+   */
+  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+/** Bytes in memory as a source. */
+export function memorySource(name: string, bytes: Uint8Array, version = "memory"): ByteSource {
+  return {
+    name,
+    size: bytes.length,
+    version,
+    async read(offset, length, signal) {
+      signal?.throwIfAborted();
+      checkRange(name, bytes.length, offset, length);
+      return new Uint8Array(bytes.subarray(offset, offset + length));
+    },
+    async close() {},
+  };
+}
+
+/** Refuses a range that a source of this size does not have. @throws {CheckpointError} */
+export function checkRange(name: string, size: number, offset: number, length: number): void {
+  if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0) {
+    if (offset + length <= size) return;
+  }
+  throw new CheckpointError(
+    { file: name },
+    `bytes ${offset} to ${offset + length} were asked for, but the file ends at ${size}`,
+    "The file is incomplete; download or copy it again.",
+  );
+}

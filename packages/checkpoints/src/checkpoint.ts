@@ -1,0 +1,217 @@
+// What an opened checkpoint is, whatever file it came from: weights under canonical names, the configuration and the
+// tokenizer. Files only differ in where a tensor's bytes lie; `fileCheckpoint` does for all of them what follows from that.
+
+import {
+  CheckpointError,
+  columnCount,
+  type FormatName,
+  formatBytes,
+  type LlamaConfig,
+  llamaGraph,
+  PolyllamaError,
+  type RowRange,
+  rowCount,
+  type Tokenizer,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import type { ByteSource } from "./byte-source.ts";
+import { readInterleaved } from "./permute.ts";
+
+export type CheckpointKind = "gguf" | "safetensors" | "llama2.c" | "synthetic";
+
+/** A tensor as its file has it. */
+export interface StoredTensor {
+  /** Name within the file. */
+  readonly name: string;
+  /** Outermost dimension first. */
+  readonly shape: readonly number[];
+  /** Format; for tensors that are ignored possibly one that is not read here. */
+  readonly format: FormatName | (string & {});
+  /** Bytes that it takes. */
+  readonly bytes: number;
+  /** Path or URL of the file. */
+  readonly file: string;
+}
+
+/** An opened checkpoint. Disposing it closes its files; reads that come later fail. */
+export interface Checkpoint extends WeightSource, AsyncDisposable {
+  readonly kind: CheckpointKind;
+  readonly config: LlamaConfig;
+  /** Undefined when the checkpoint came without one. */
+  readonly tokenizer: Tokenizer | undefined;
+  /** All tensors of the files, also those that nothing reads. */
+  readonly stored: readonly StoredTensor[];
+  /**
+   * What else the files say: GGUF's metadata by key; of safetensors its `__metadata__`, and `config.json` and
+   * `tokenizer_config.json` whole under these names.
+   */
+  readonly metadata: ReadonlyMap<string, unknown>;
+}
+
+/** A tensor that a weight is read from. */
+export interface TensorPlace {
+  /** Name within the file. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly format: FormatName;
+  readonly source: ByteSource;
+  /** Its first byte. */
+  readonly offset: number;
+  /** Whether its rows stand in half-split rotary order (`permute.ts`). */
+  readonly halfSplit?: boolean;
+}
+
+export interface FileCheckpointParts {
+  readonly kind: CheckpointKind;
+  readonly name: string;
+  readonly config: LlamaConfig;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly stored: readonly StoredTensor[];
+  readonly metadata: ReadonlyMap<string, unknown>;
+  readonly places: ReadonlyMap<WeightName, TensorPlace>;
+  /** The files, with the length of what precedes their tensors. */
+  readonly files: readonly { readonly source: ByteSource; readonly headerBytes: number }[];
+}
+
+/**
+ * Makes a checkpoint of tensors in files.
+ *
+ * @throws {CheckpointError} when tensors and configuration contradict each other.
+ */
+export function fileCheckpoint(parts: FileCheckpointParts): Checkpoint {
+  const { name, config, places, files } = parts;
+  const weights = checkTensors(parts);
+  let fingerprint: Promise<string> | undefined;
+  return {
+    kind: parts.kind,
+    name,
+    config,
+    tokenizer: parts.tokenizer,
+    stored: parts.stored,
+    metadata: parts.metadata,
+    weights,
+    async read(weight, rows, signal) {
+      const info = findWeight(weights, weight, name);
+      const { source, offset, halfSplit } = places.get(weight)!; // `weights` lists exactly the places
+      const range = resolveRows(info, rows);
+      const rowBytes = formatBytes(info.format, columnCount(info));
+      const read = (wanted: RowRange) => source.read(offset + wanted.first * rowBytes, wanted.count * rowBytes, signal);
+      return halfSplit ? readInterleaved(range, config.headDim, rowBytes, read) : read(range);
+    },
+    fingerprint() {
+      fingerprint ??= identify(parts).catch((error: unknown) => {
+        fingerprint = undefined;
+        throw error;
+      });
+      return fingerprint;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(files.map(({ source }) => source.close()));
+    },
+  };
+}
+
+/** The weight of that name. @throws {PolyllamaError} `ERR_OPTION` */
+export function findWeight(weights: ReadonlyMap<WeightName, WeightInfo>, name: WeightName, source: string): WeightInfo {
+  const info = weights.get(name);
+  if (info === undefined) throw new PolyllamaError("ERR_OPTION", `${source} has no weight "${name}".`);
+  return info;
+}
+
+/** The rows to read. @throws {PolyllamaError} `ERR_OPTION` for rows that the tensor does not have. */
+export function resolveRows(info: WeightInfo, rows: RowRange | undefined): RowRange {
+  const all = rowCount(info);
+  if (rows === undefined) return { first: 0, count: all };
+  const { first, count } = rows;
+  if (Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0 && first + count <= all)
+    return rows;
+  throw new PolyllamaError(
+    "ERR_OPTION",
+    `${info.name} has ${all} rows; rows ${first} to ${first + count} do not exist.`,
+  );
+}
+
+/** Checks the tensors against what the model's graph needs, and lists them as weights. */
+function checkTensors({ name, config, places }: FileCheckpointParts): ReadonlyMap<WeightName, WeightInfo> {
+  const weights = new Map<WeightName, WeightInfo>();
+  for (const { name: weight, shape } of llamaGraph(config).weights) {
+    const place = places.get(weight);
+    if (place === undefined) {
+      throw new CheckpointError(
+        { file: name, tensor: weight },
+        "this tensor is missing",
+        `A Llama of ${config.layers} layers has it; the checkpoint is incomplete, or only one of several files was given.`,
+      );
+    }
+    if (String(place.shape) !== String(shape)) throw misshapen(place, weight, shape, config);
+    if (shape.length === 1 && !["f32", "f16", "bf16"].includes(place.format)) {
+      throw new CheckpointError(
+        { file: place.source.name, tensor: place.name },
+        `this norm is stored as ${place.format}`,
+        "Norms must be f32, f16 or bf16; convert the checkpoint again.",
+      );
+    }
+    weights.set(weight, { name: weight, shape, format: place.format });
+  }
+  for (const [weight, place] of places) {
+    if (weights.has(weight)) continue;
+    throw new CheckpointError(
+      { file: place.source.name, tensor: place.name },
+      `a Llama of ${config.layers} layers has no such tensor`,
+      "The configuration belongs to another checkpoint, or declares too few layers.",
+    );
+  }
+  return weights;
+}
+
+function misshapen(
+  place: TensorPlace,
+  weight: WeightName,
+  shape: readonly number[],
+  config: LlamaConfig,
+): CheckpointError {
+  const where = { file: place.source.name, tensor: place.name };
+  const [rows, columns] = place.shape;
+  const isTable = weight === "tok_embeddings.weight" || weight === "output.weight";
+  if (isTable && place.shape.length === 2 && columns === config.dim) {
+    return new CheckpointError(
+      where,
+      `it has ${rows} rows, but the configuration declares a vocabulary of ${config.vocabSize}`,
+      "Use the configuration and the tokenizer that belong to these weights.",
+    );
+  }
+  return new CheckpointError(
+    where,
+    `its shape is [${place.shape}], but the configuration makes ${weight} [${shape}]`,
+    "Use the configuration that belongs to these weights.",
+  );
+}
+
+const HEADER_SAMPLE = 2 ** 20;
+const PAGE = 4096;
+const PAGES = 16;
+
+/** Hash of what tells files apart cheaply: sizes, modification times, headers, and pages spread over the whole. */
+async function identify({ kind, config, files, places }: FileCheckpointParts): Promise<string> {
+  const encoder = new TextEncoder();
+  const order = [...places].map(([name, { source, offset }]) => [
+    name,
+    files.findIndex((f) => f.source === source),
+    offset,
+  ]);
+  const chunks: Uint8Array[] = [encoder.encode(JSON.stringify([1, kind, config, order]))];
+  for (const { source, headerBytes } of files) {
+    chunks.push(encoder.encode(`\n${source.size} ${source.version}\n`));
+    chunks.push(await source.read(0, Math.min(headerBytes, HEADER_SAMPLE, source.size)));
+    const length = Math.min(PAGE, source.size);
+    for (let page = 0; page < PAGES; page++) {
+      const offset = Math.floor(((source.size - length) * page) / (PAGES - 1));
+      chunks.push(await source.read(offset, length));
+    }
+  }
+  const joined = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer()); // Blob's types exclude shared memory
+  const digest = await crypto.subtle.digest("SHA-256", joined);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

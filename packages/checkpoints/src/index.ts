@@ -1,0 +1,24 @@
+// @polyllama/checkpoints: every file that a Llama comes in, read without conversion, as weights under one set of names.
+
+// Opening
+export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";
+export { type OpenOptions, openCheckpoint } from "./open.ts";
+export { openSynthetic, type SyntheticFormat } from "./synthetic.ts";
+// Writing
+export { type GgufContent, type WriteGgufOptions, writeGguf } from "./gguf/write.ts";
+// Quantizing
+export { type QuantizedFormat, quantize } from "./quantize/quantize.ts";
+export { quantized } from "./quantize/quantized.ts";
+// The parsers, over any source of bytes
+export { type ByteSource, memorySource } from "./byte-source.ts";
+export { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf/header.ts";
+export { openGguf } from "./gguf/read.ts";
+export { type Llama2cHeader, openLlama2c, readLlama2cHeader } from "./llama2c.ts";
+export { openFile } from "./node-file.ts";
+export {
+  type HuggingFaceParts,
+  openSafetensors,
+  readSafetensorsHeader,
+  type SafetensorsHeader,
+  type SafetensorsTensor,
+} from "./safetensors.ts";

@@ -1,0 +1,111 @@
+// Files of Node as byte sources. Reads are positional, so that any number may run at once on one handle, and are checked
+// against the file's size and modification time: weights that change while they are being read fail loudly.
+
+import type { BigIntStats } from "node:fs";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { CheckpointError } from "@polyllama/core";
+import { type ByteSource, checkRange } from "./byte-source.ts";
+
+/** One system call reads no more than this, so that an abort is noticed and no platform's limit is met. */
+const PIECE = 64 * 2 ** 20;
+
+/**
+ * Opens a regular file.
+ *
+ * @throws {CheckpointError} when there is none or it may not be read.
+ */
+export async function openFile(path: string): Promise<ByteSource> {
+  const found = await stat(path).catch((error: unknown) => refuse(path, error));
+  if (!found.isFile()) {
+    throw new CheckpointError({ file: path }, "this is not a regular file", "Give the path of a file.");
+  }
+  const handle = await open(path, "r").catch((error: unknown) => refuse(path, error));
+  try {
+    return fileSource(path, handle, await handle.stat({ bigint: true }));
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Configurations, indexes and tokenizers are far smaller. */
+const MOST_WHOLE_BYTES = 256 * 2 ** 20;
+
+/**
+ * A small file as a whole; undefined when there is none.
+ *
+ * @throws {CheckpointError}
+ */
+export async function readWhole(path: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if ((await stat(path).catch(() => undefined)) === undefined) return undefined;
+  const source = await openFile(path);
+  try {
+    if (source.size > MOST_WHOLE_BYTES) {
+      throw new CheckpointError({ file: path }, `${source.size} bytes are too many for such a file`, "Check the path.");
+    }
+    return await source.read(0, source.size, signal);
+  } finally {
+    await source.close();
+  }
+}
+
+function fileSource(path: string, handle: FileHandle, opened: BigIntStats): ByteSource {
+  const size = Number(opened.size);
+  return {
+    name: path,
+    size,
+    version: String(opened.mtimeNs),
+    async read(offset, length, signal) {
+      signal?.throwIfAborted();
+      checkRange(path, size, offset, length);
+      const bytes = allocate(path, length);
+      let done = 0;
+      while (done < length) {
+        const wanted = Math.min(PIECE, length - done);
+        const { bytesRead } = await handle
+          .read(bytes, done, wanted, offset + done)
+          .catch((error: unknown) => refuse(path, error));
+        signal?.throwIfAborted();
+        if (bytesRead === 0) throw changed(path);
+        done += bytesRead;
+      }
+      const now = await handle.stat({ bigint: true });
+      if (now.size !== opened.size || now.mtimeNs !== opened.mtimeNs) throw changed(path);
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+}
+
+function allocate(path: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    const buffer = Buffer.allocUnsafeSlow(length); // a buffer of its own; zeroing it first would cost a tenth of a read
+    return new Uint8Array(buffer.buffer, buffer.byteOffset, length);
+  } catch (cause) {
+    throw new CheckpointError(
+      { file: path },
+      `${length} bytes cannot be held in one buffer`,
+      "Read fewer rows at a time.",
+      { cause },
+    );
+  }
+}
+
+function changed(path: string): CheckpointError {
+  return new CheckpointError(
+    { file: path },
+    "the file changed while it was open",
+    "Load it again once whatever writes it has finished.",
+  );
+}
+
+function refuse(path: string, cause: unknown): never {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+  const [problem, remedy] =
+    code === "ENOENT" || code === "ENOTDIR"
+      ? ["there is no such file", "Check the path."]
+      : code === "EACCES" || code === "EPERM"
+        ? ["the file may not be read", "Check its permissions."]
+        : [`the file cannot be read (${code})`, "Check the disk and the path."];
+  throw new CheckpointError({ file: path }, problem, remedy, { cause });
+}

@@ -1,0 +1,201 @@
+// From a path or URL to an open checkpoint. What a file is is decided by its first bytes; names only help to find the files
+// that belong together, and to explain what cannot be read.
+
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { CheckpointError, checkOptions, type Progress } from "@polyllama/core";
+import type { ByteSource } from "./byte-source.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { openGguf } from "./gguf/read.ts";
+import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
+import { openFile, readWhole } from "./node-file.ts";
+import { recognize } from "./recognize.ts";
+import { asObject, type HuggingFaceParts, openSafetensors, parseJson } from "./safetensors.ts";
+import { openSynthetic, syntheticScheme } from "./synthetic.ts";
+import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
+import { checkVocabulary } from "./vocabulary.ts";
+
+export interface OpenOptions {
+  /**
+   * Path of a tokenizer file that takes the place of the checkpoint's own: `tokenizer.model`, `tokenizer.json`, a
+   * llama2.c tokenizer, or a GGUF file that has one.
+   */
+  readonly tokenizer?: string;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Opens a checkpoint: a GGUF file, a safetensors file or a folder of them in Hugging Face's layout, a llama2.c file, or
+ * `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}). Only headers, configuration and tokenizer are read.
+ *
+ * A tokenizer is looked for where each kind keeps it: within GGUF; beside safetensors as `tokenizer.model`, else
+ * `tokenizer.json`; beside a llama2.c file as `tok512.bin` (with the vocabulary's size in place of 512), else
+ * `tokenizer.bin`.
+ *
+ * @throws {CheckpointError} naming file, tensor and remedy; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`,
+ * `ERR_OPTION`; the signal's reason when aborted.
+ */
+export async function openCheckpoint(location: string, options: OpenOptions = {}): Promise<Checkpoint> {
+  checkOptions(options, ["tokenizer", "onProgress", "signal"], "openCheckpoint");
+  options.signal?.throwIfAborted();
+  if (location.startsWith(syntheticScheme)) return openSyntheticWith(location, options);
+
+  const sources: ByteSource[] = [];
+  const open = async (path: string): Promise<ByteSource> => {
+    const source = await openFile(path);
+    sources.push(source);
+    return source;
+  };
+  try {
+    const isFolder = (await stat(location).catch(() => undefined))?.isDirectory() ?? false;
+    const checkpoint = isFolder ? await openFolder(location, open, options) : await openOne(location, open, options);
+    const total = sources.reduce((sum, { size }) => sum + size, 0);
+    options.onProgress?.({ phase: "opening", done: total, total });
+    return checkpoint;
+  } catch (error) {
+    await Promise.all(sources.map((source) => source.close()));
+    throw error;
+  }
+}
+
+type Opener = (path: string) => Promise<ByteSource>;
+
+async function openSyntheticWith(url: string, { tokenizer: path, signal }: OpenOptions): Promise<Checkpoint> {
+  const checkpoint = openSynthetic(url);
+  if (path === undefined) return checkpoint;
+  const { name, config } = checkpoint;
+  const tokenizer = await readTokenizer(path, config.vocabSize, signal);
+  checkVocabulary({ name, config, tokenizer });
+  return { ...checkpoint, tokenizer };
+}
+
+async function openOne(path: string, open: Opener, options: OpenOptions): Promise<Checkpoint> {
+  const { tokenizer, signal } = options;
+  const source = await open(path);
+  const kind = recognize(await source.read(0, Math.min(64, source.size), signal), source);
+  if (kind === "gguf") {
+    const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, signal);
+    return openGguf(source, given, signal);
+  }
+  if (kind === "llama2.c") {
+    const header = await readLlama2cHeader(source, signal);
+    return openLlama2c(source, header, await llama2cTokenizer(path, header.config.vocabSize, tokenizer, signal));
+  }
+  const index = await readIndex(dirname(path), signal);
+  if (index !== undefined && index.shards.length > 1 && index.shards.includes(basename(path))) {
+    throw new CheckpointError(
+      { file: path },
+      `this is one of the ${index.shards.length} files of a checkpoint`,
+      `Give the folder: ${dirname(path)}`,
+    );
+  }
+  const parts = await huggingFaceParts(path, dirname(path), options);
+  return openSafetensors(new Map([[basename(path), source]]), parts, signal);
+}
+
+async function openFolder(folder: string, open: Opener, options: OpenOptions): Promise<Checkpoint> {
+  const { signal, onProgress } = options;
+  const names = await readdir(folder);
+  if (names.includes("model.safetensors")) {
+    const parts = await huggingFaceParts(folder, folder, options);
+    const source = await open(join(folder, "model.safetensors"));
+    return openSafetensors(new Map([["model.safetensors", source]]), parts, signal);
+  }
+  const index = await readIndex(folder, signal);
+  if (index === undefined) throw nothingIn(folder, names);
+  const parts = await huggingFaceParts(folder, folder, options);
+  const sources = new Map<string, ByteSource>();
+  for (const shard of index.shards) {
+    if (!names.includes(shard)) {
+      throw new CheckpointError(
+        { file: join(folder, shard) },
+        `this file is missing, one of the ${index.shards.length} that ${indexName} lists`,
+        "Download it into the folder.",
+      );
+    }
+    sources.set(shard, await open(join(folder, shard)));
+    onProgress?.({ phase: "opening files", done: sources.size, total: index.shards.length });
+  }
+  return openSafetensors(sources, { ...parts, index }, signal);
+}
+
+const indexName = "model.safetensors.index.json";
+
+interface Index extends NonNullable<HuggingFaceParts["index"]> {
+  readonly shards: readonly string[];
+}
+
+async function readIndex(folder: string, signal: AbortSignal | undefined): Promise<Index | undefined> {
+  const path = join(folder, indexName);
+  const json = await readJson(path, signal);
+  if (json === undefined) return undefined;
+  const map = asObject(asObject(json)?.["weight_map"]);
+  const files = new Map<string, string>();
+  for (const [tensor, file] of Object.entries(map ?? {})) {
+    if (typeof file !== "string" || file === "" || file === "." || file === ".." || /[\\/\0:]/.test(file)) {
+      throw new CheckpointError(
+        { file: path, tensor },
+        `${JSON.stringify(file)} is not the name of a file beside the index`,
+        "The index is damaged; download it again.",
+      );
+    }
+    files.set(tensor, file);
+  }
+  if (files.size === 0) {
+    throw new CheckpointError({ file: path }, "it has no weight_map", "The index is damaged; download it again.");
+  }
+  return { name: path, files, shards: [...new Set(files.values())].sort() };
+}
+
+async function huggingFaceParts(name: string, folder: string, options: OpenOptions): Promise<HuggingFaceParts> {
+  const { tokenizer, signal } = options;
+  const configName = join(folder, "config.json");
+  const config = await readJson(configName, signal);
+  if (config === undefined) {
+    throw new CheckpointError(
+      { file: configName },
+      "this file is missing; safetensors files do not say what model they belong to",
+      "Put the checkpoint's config.json beside them.",
+    );
+  }
+  const tokenizerConfig = await readJson(join(folder, "tokenizer_config.json"), signal);
+  return {
+    name,
+    config,
+    configName,
+    tokenizerConfig,
+    tokenizer: (size) =>
+      tokenizer === undefined
+        ? huggingFaceTokenizer(folder, size, tokenizerConfig, signal)
+        : readTokenizer(tokenizer, size, signal),
+  };
+}
+
+async function readJson(path: string, signal: AbortSignal | undefined): Promise<unknown> {
+  const bytes = await readWhole(path, signal);
+  return bytes === undefined ? undefined : parseJson(new TextDecoder().decode(bytes), path);
+}
+
+function nothingIn(folder: string, names: readonly string[]): CheckpointError {
+  const ggufs = names.filter((name) => name.endsWith(".gguf"));
+  if (ggufs.length > 0) {
+    return new CheckpointError(
+      { file: folder },
+      `the folder holds ${ggufs.length === 1 ? "a GGUF file" : "several GGUF files"}`,
+      `Give the file's own path, such as ${join(folder, ggufs[0]!)}`,
+    );
+  }
+  if (names.some((name) => /\.(pth|pt|bin)$/.test(name))) {
+    return new CheckpointError(
+      { file: folder },
+      "the folder holds PyTorch files (.pth, .pt or .bin), which are not read yet",
+      "Use the checkpoint's safetensors or GGUF form.",
+    );
+  }
+  return new CheckpointError(
+    { file: folder },
+    `the folder has neither model.safetensors nor ${indexName}`,
+    "Give a folder in Hugging Face's layout, or a file.",
+  );
+}

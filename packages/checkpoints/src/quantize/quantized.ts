@@ -1,0 +1,77 @@
+// Quantization on load: a source whose matrices are read in blocks, though its file holds floats. Work is done on the rows
+// that are asked for, a few MiB at a time.
+
+import {
+  assertFinite,
+  columnCount,
+  formatBytes,
+  formats,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import { breathe } from "../breathe.ts";
+import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
+import { checkQuantizedFormat, type QuantizedFormat, quantize } from "./quantize.ts";
+
+/** Values that are quantized between two turns of the event loop. */
+const PIECE = 2 ** 20;
+
+/**
+ * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in llama.cpp's
+ * files of these formats without a mixture. Norms, matrices that are quantized already, and matrices whose rows are not a
+ * multiple of 32 stay as they are. Disposing the result disposes the checkpoint.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws {@link CheckpointError} for NaN or infinite weights.
+ */
+export function quantized(source: Checkpoint, format: QuantizedFormat): Checkpoint;
+export function quantized(source: WeightSource, format: QuantizedFormat): WeightSource;
+export function quantized(source: Checkpoint | WeightSource, format: QuantizedFormat): Checkpoint | WeightSource {
+  checkQuantizedFormat(format);
+  const weights = new Map<WeightName, WeightInfo>();
+  for (const [name, info] of source.weights) weights.set(name, applies(info, format) ? { ...info, format } : info);
+
+  const view: WeightSource = {
+    name: source.name,
+    weights,
+    async read(name, rows, signal) {
+      const from = findWeight(source.weights, name, source.name);
+      if (!applies(from, format)) return source.read(name, rows, signal);
+      const range = resolveRows(from, rows);
+      const columns = columnCount(from);
+      const output = new Uint8Array(formatBytes(format, columns) * range.count);
+      const step = Math.max(1, Math.floor(PIECE / columns));
+      let written = 0;
+      for (let done = 0; done < range.count; done += step) {
+        const piece = { first: range.first + done, count: Math.min(step, range.count - done) };
+        const bytes = await source.read(name, piece, signal);
+        assertFinite(source, from, bytes, piece.first);
+        const values = new Float32Array(piece.count * columns);
+        formats[from.format].dequantize(bytes, values);
+        const blocks = quantize(format, values);
+        output.set(blocks, written);
+        written += blocks.length;
+        await breathe(signal);
+      }
+      return output;
+    },
+    fingerprint: async () => `${await source.fingerprint()}:${format}`,
+  };
+  if (!("kind" in source)) return view;
+  const { kind, config, tokenizer, stored, metadata } = source;
+  return {
+    ...view,
+    kind,
+    config,
+    tokenizer,
+    stored,
+    metadata,
+    [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
+  };
+}
+
+function applies({ shape, format: from }: WeightInfo, format: QuantizedFormat): boolean {
+  return (
+    shape.length === 2 && formats[from].blockSize === 1 && columnCount({ shape }) % formats[format].blockSize === 0
+  );
+}

@@ -1,0 +1,254 @@
+// Safetensors as Hugging Face's Llama writes it: an 8-byte length, a JSON table, and the tensors' bytes without gaps, in
+// one file or in several with an index. Query and key matrices are stored half-split and are read interleaved.
+
+import {
+  CheckpointError,
+  configFromHuggingFace,
+  type FormatName,
+  type LlamaConfig,
+  type Tokenizer,
+  type WeightName,
+} from "@polyllama/core";
+import type { ByteSource } from "./byte-source.ts";
+import { type Checkpoint, fileCheckpoint, type StoredTensor, type TensorPlace } from "./checkpoint.ts";
+import { checkOverlap } from "./gguf/header.ts";
+import { canonicalName } from "./names.ts";
+import { checkVocabulary } from "./vocabulary.ts";
+
+/** The limit of the reference implementation. */
+const MOST_HEADER_BYTES = 100_000_000;
+
+const dtypes: Readonly<Record<string, { readonly bytes: number; readonly format?: FormatName }>> = {
+  F32: { bytes: 4, format: "f32" },
+  F16: { bytes: 2, format: "f16" },
+  BF16: { bytes: 2, format: "bf16" },
+  F64: { bytes: 8 },
+  I64: { bytes: 8 },
+  I32: { bytes: 4 },
+  I16: { bytes: 2 },
+  I8: { bytes: 1 },
+  U64: { bytes: 8 },
+  U32: { bytes: 4 },
+  U16: { bytes: 2 },
+  U8: { bytes: 1 },
+  BOOL: { bytes: 1 },
+  F8_E4M3: { bytes: 1 },
+  F8_E5M2: { bytes: 1 },
+};
+
+export interface SafetensorsTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly bytes: number;
+  /** First byte within the file. */
+  readonly offset: number;
+}
+
+export interface SafetensorsHeader {
+  readonly tensors: readonly SafetensorsTensor[];
+  readonly metadata: ReadonlyMap<string, unknown>;
+  readonly headerBytes: number;
+}
+
+/** @throws {CheckpointError} for anything that is not a whole, consistent safetensors file. */
+export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSignal): Promise<SafetensorsHeader> {
+  const file = source.name;
+  const refuse = (problem: string, tensor?: string): never => {
+    throw new CheckpointError(
+      tensor === undefined ? { file } : { file, tensor },
+      problem,
+      "The file is damaged or incomplete; download or convert it again.",
+    );
+  };
+  if (source.size < 8) refuse(`${source.size} bytes are too few for a safetensors file`);
+  const start = await source.read(0, 8, signal);
+  const declared = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
+  if (declared > BigInt(Math.min(MOST_HEADER_BYTES, source.size - 8))) {
+    refuse(`the header is declared to have ${declared} bytes, but the file has ${source.size}`);
+  }
+  const length = Number(declared);
+  const text = new TextDecoder().decode(await source.read(8, length, signal));
+  const table = asObject(parseJson(text, file)) ?? refuse("the header is not a JSON object");
+  const duplicate = duplicatedKey(text);
+  if (duplicate !== undefined) refuse("two tensors have this name", duplicate);
+
+  const dataStart = 8 + length;
+  const tensors: SafetensorsTensor[] = [];
+  let metadata: ReadonlyMap<string, unknown> = new Map();
+  for (const [name, entry] of Object.entries(table)) {
+    const fields = asObject(entry) ?? refuse("its entry is not a JSON object", name);
+    if (name === "__metadata__") {
+      metadata = new Map(Object.entries(fields));
+      continue;
+    }
+    const { dtype, shape, data_offsets: offsets } = fields;
+    if (typeof dtype !== "string" || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+      return refuse("its entry lacks a proper dtype, shape or data_offsets", name);
+    }
+    const [begin, end] = offsets as [number, number]; // two, by the line above
+    const itemBytes = dtypes[dtype]?.bytes;
+    const expected = shape.reduce((product, size) => product * size, itemBytes ?? 0);
+    if (begin > end || (itemBytes !== undefined && expected !== end - begin)) {
+      refuse(`its shape [${shape}] of ${dtype} does not fit its ${end - begin} bytes`, name);
+    }
+    if (dataStart + end > source.size) {
+      refuse(`it ends at byte ${dataStart + end}, but the file at ${source.size}`, name);
+    }
+    tensors.push({ name, shape, dtype, bytes: end - begin, offset: dataStart + begin });
+  }
+  checkOverlap(tensors, file);
+  const covered = tensors.reduce((sum, { bytes }) => sum + bytes, dataStart);
+  if (covered !== source.size) refuse(`${source.size - covered} bytes of the file belong to no tensor`);
+  return { tensors, metadata, headerBytes: dataStart };
+}
+
+/** Parts of a checkpoint in Hugging Face's layout, as far as they do not come from the tensor files. */
+export interface HuggingFaceParts {
+  /** Name of the checkpoint: the folder or the file. */
+  readonly name: string;
+  /** Parsed config.json and its path. */
+  readonly config: unknown;
+  readonly configName: string;
+  /** The tokenizer for a model of that many tokens. */
+  readonly tokenizer: (vocabSize: number) => Promise<Tokenizer | undefined>;
+  /** Parsed tokenizer_config.json, if there is one. */
+  readonly tokenizerConfig?: unknown;
+  /** Tensor -> file name, from an index; the files' headers must agree. */
+  readonly index?: { readonly name: string; readonly files: ReadonlyMap<string, string> };
+}
+
+/**
+ * Opens one or several safetensors files. The checkpoint closes the sources; when this throws, they stay open.
+ * Tensors that Llama does not have are refused, since they belong to a model that would be computed wrongly; only
+ * `rotary_emb.inv_freq`, which old files carry, and an output matrix that is tied to the embeddings are passed over.
+ *
+ * @param sources By file name, as an index has it.
+ * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`
+ */
+export async function openSafetensors(
+  sources: ReadonlyMap<string, ByteSource>,
+  parts: HuggingFaceParts,
+  signal?: AbortSignal,
+): Promise<Checkpoint> {
+  const found = new Map<string, { tensor: SafetensorsTensor; source: ByteSource; fileName: string }>();
+  const metadata = new Map<string, unknown>();
+  const files: { source: ByteSource; headerBytes: number }[] = [];
+  for (const [fileName, source] of sources) {
+    const header = await readSafetensorsHeader(source, signal);
+    files.push({ source, headerBytes: header.headerBytes });
+    for (const [key, value] of header.metadata) metadata.set(key, value);
+    for (const tensor of header.tensors) {
+      const other = found.get(tensor.name);
+      if (other !== undefined) {
+        throw new CheckpointError(
+          { file: source.name, tensor: tensor.name },
+          `"${other.fileName}" has a tensor of the same name`,
+          "Files of two checkpoints are mixed; download the checkpoint again.",
+        );
+      }
+      found.set(tensor.name, { tensor, source, fileName });
+    }
+  }
+  for (const [tensor, fileName] of parts.index?.files ?? []) {
+    if (found.get(tensor)?.fileName === fileName) continue;
+    throw new CheckpointError(
+      { file: parts.index?.name ?? parts.name, tensor },
+      `the index places it in "${fileName}", which does not have it`,
+      "Index and files belong to different checkpoints; download the checkpoint again.",
+    );
+  }
+  metadata.set("config.json", parts.config);
+  if (parts.tokenizerConfig !== undefined) metadata.set("tokenizer_config.json", parts.tokenizerConfig);
+
+  const config = resolveTied(configFromHuggingFace(parts.config, parts.configName), parts.config, found);
+  const places = new Map<WeightName, TensorPlace>();
+  for (const { tensor, source } of found.values()) {
+    const name = canonicalName(tensor.name, "huggingFace");
+    if (name === undefined && tensor.name.endsWith("rotary_emb.inv_freq")) continue;
+    if (name === "output.weight" && config.tiedEmbeddings) continue;
+    const where = { file: source.name, tensor: tensor.name };
+    if (name === undefined) {
+      throw new CheckpointError(
+        where,
+        "Llama 2 has no such tensor",
+        "The model has another architecture, an adapter or another quantization; merge or convert it first.",
+      );
+    }
+    places.set(name, place(tensor, source, /attention\.w[qk]\./.test(name)));
+  }
+  // Weights that share memory are stored once, under either name.
+  const output = found.get("lm_head.weight");
+  if (config.tiedEmbeddings && !places.has("tok_embeddings.weight") && output !== undefined) {
+    places.set("tok_embeddings.weight", place(output.tensor, output.source, false));
+  }
+
+  const stored = [...found.values()].map(
+    ({ tensor, source }): StoredTensor => ({
+      name: tensor.name,
+      shape: tensor.shape,
+      format: tensor.dtype.toLowerCase(),
+      bytes: tensor.bytes,
+      file: source.name,
+    }),
+  );
+  const { name } = parts;
+  const tokenizer = await parts.tokenizer(config.vocabSize);
+  const checkpoint = fileCheckpoint({ kind: "safetensors", name, config, tokenizer, stored, metadata, places, files });
+  checkVocabulary(checkpoint);
+  return checkpoint;
+}
+
+/** A missing output matrix means tied embeddings, unless config.json says that they are not tied. */
+function resolveTied(config: LlamaConfig, json: unknown, found: ReadonlyMap<string, unknown>): LlamaConfig {
+  const declared = asObject(json)?.["tie_word_embeddings"];
+  return { ...config, tiedEmbeddings: declared === true || (declared !== false && !found.has("lm_head.weight")) };
+}
+
+function place(tensor: SafetensorsTensor, source: ByteSource, halfSplit: boolean): TensorPlace {
+  const { name, shape, dtype, offset } = tensor;
+  const format = dtypes[dtype]?.format;
+  if (format === undefined) {
+    throw new CheckpointError(
+      { file: source.name, tensor: name },
+      `it is stored as ${dtype}`,
+      "Read here: F32, F16 and BF16; convert the checkpoint to one of these.",
+    );
+  }
+  return { name, shape, format, source, offset, halfSplit };
+}
+
+/** Parses JSON. @throws {CheckpointError} */
+export function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError({ file }, "this is not JSON", "The file is damaged; download it again.", { cause });
+  }
+}
+
+/** The value as a record, when it is a JSON object. */
+export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return value as Readonly<Record<string, unknown>>; // JSON objects have nothing but named members
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length <= 8 && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+/** The first key that stands twice in the outermost object of valid JSON text; JSON.parse keeps the last and says nothing. */
+function duplicatedKey(text: string): string | undefined {
+  const keys = new Set<string>();
+  let depth = 0;
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]/gs)) {
+    if (token === "{" || token === "[") depth++;
+    else if (token === "}" || token === "]") depth--;
+    else if (depth === 1 && /^\s*:/.test(text.slice(index + token.length, index + token.length + 64))) {
+      const key: string = JSON.parse(token);
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,217 @@
+// The noise behind `synthetic.ts`: rows of blocks out of a key and a row number. Scales are reckoned in units of 2^-24, the
+// least binary16 number, and written as the binary16 number with these units.
+
+import type { FormatName, WeightInfo } from "@polyllama/core";
+
+/** How to fill rows of one tensor. */
+export interface Recipe {
+  readonly kind: FormatName | "norm";
+  /** Middle of the block scales in units of 2^-24, or for floats the bits of the smallest magnitude. */
+  readonly base: number;
+}
+
+/** Key of a tensor: FNV-1a over its name, mixed with the seed. */
+export function tensorKey(seed: number, name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return mix(mix(seed) ^ hash);
+}
+
+/** A permutation of 32-bit integers in which each input bit flips each output bit about half of the time. */
+function mix(value: number): number {
+  let x = value ^ (value >>> 16);
+  x = Math.imul(x, 0x21f0aaad);
+  x ^= x >>> 15;
+  x = Math.imul(x, 0x735a2d97);
+  return x ^ (x >>> 15);
+}
+
+/** Steps between consecutive inputs of `mix`; odd, so that all 2^32 of them differ. */
+const STEP = 0x9e3779b9;
+
+/**
+ * Recipe for a tensor whose elements are to have variance 1 / `columns`.
+ *
+ * Block scales vary uniformly over [1/2, 3/2) of the middle, which makes their mean square 13/12. The constants are the
+ * mean squares of what the scale is multiplied with, times that: quants uniform over 16, 256 and 64 values (21.25,
+ * 5461.25, 341.25 about their mean), and sub-block scales of 32 to 62 and 32 to 63.
+ */
+export function recipeFor({ shape, format }: WeightInfo, columns: number): Recipe {
+  if (shape.length === 1) return { kind: "norm", base: 0 };
+  switch (format) {
+    case "q4_0":
+      return { kind: format, base: unitsOfRoot(23, columns) };
+    case "q8_0":
+      return { kind: format, base: unitsOfRoot(5916, columns) };
+    case "q4_k":
+      return { kind: format, base: unitsOfRoot(51_800, columns) };
+    case "q6_k":
+      return { kind: format, base: unitsOfRoot(866_000, columns) };
+    default: {
+      // Read as integers, the bits of positive floats are nearly their logarithm. Magnitudes are drawn uniformly from the
+      // bits of four octaves [a, 16 a), whose mean square is 46 a^2.
+      const units = unitsOfRoot(46, columns);
+      const exponent = 31 - Math.clz32(units);
+      const bits = ((exponent + 103) << 23) | ((units << (23 - exponent)) & 0x7fffff);
+      if (format === "f32") return { kind: format, base: bits };
+      return { kind: format, base: format === "bf16" ? bits >>> 16 : f16OfUnits(units) };
+    }
+  }
+}
+
+/** 1 / sqrt(square * columns) in units of 2^-24, rounded down, at least 1. */
+function unitsOfRoot(square: number, columns: number): number {
+  const target = 2n ** 48n / (BigInt(square) * BigInt(columns));
+  let root = 0n;
+  for (let bit = 2n ** 24n; bit > 0n; bit >>= 1n) {
+    if ((root + bit) * (root + bit) <= target) root += bit;
+  }
+  return Math.max(1, Number(root));
+}
+
+/** Bits of the binary16 number of this many units of 2^-24, rounded down. */
+function f16OfUnits(units: number): number {
+  if (units < 1024) return units;
+  const exponent = 21 - Math.clz32(units);
+  return ((exponent + 1) << 10) + (units >> exponent) - 1024;
+}
+
+type Fill = (key: number, base: number, output: Uint8Array, start: number, columns: number) => void;
+
+const fills: Readonly<Record<Recipe["kind"], Fill>> = {
+  norm: fillNorm,
+  f32: fillF32,
+  f16: (key, base, output, start, columns) => fillHalves(key, base, 4095, output, start, columns),
+  bf16: (key, base, output, start, columns) => fillHalves(key, base, 511, output, start, columns),
+  q8_0: fillQ8,
+  q4_0: fillQ4,
+  q4_k: fillQ4K,
+  q6_k: fillQ6K,
+};
+
+/** Writes one row at `start`. */
+export function fillRow(
+  recipe: Recipe,
+  tensor: number,
+  row: number,
+  output: Uint8Array,
+  start: number,
+  columns: number,
+): void {
+  fills[recipe.kind](mix(tensor ^ mix(row + 1)), recipe.base, output, start, columns);
+}
+
+/** Values from 31/32 to 17/16. */
+function fillNorm(key: number, _base: number, output: Uint8Array, start: number, columns: number): void {
+  const words = new Uint32Array(output.buffer, output.byteOffset + start, columns);
+  for (let i = 0; i < columns; i++) words[i] = 0x3f800000 + (mix(key + Math.imul(i, STEP)) >> 12);
+}
+
+function fillF32(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+  const words = new Uint32Array(output.buffer, output.byteOffset + start, columns);
+  for (let i = 0; i < columns; i++) {
+    const noise = mix(key + Math.imul(i, STEP));
+    words[i] = (noise & 0x80000000) | (base + (noise & 0x1ffffff));
+  }
+}
+
+/** Both 16-bit formats: a sign, and bits of the magnitude within `span` of the base. */
+function fillHalves(key: number, base: number, span: number, output: Uint8Array, start: number, columns: number): void {
+  const halves = new Uint16Array(output.buffer, output.byteOffset + start, columns);
+  for (let i = 0; i < columns; i++) {
+    const noise = mix(key + Math.imul(i >> 1, STEP)) >>> ((i & 1) << 4);
+    halves[i] = (noise & 0x8000) | (base + (noise & span));
+  }
+}
+
+/** Scale of a block: [1/2, 3/2) of the base, by eight bits of noise. */
+function blockScale(base: number, noise: number): number {
+  return f16OfUnits(Math.max(1, (base >> 1) + Math.floor((base * (noise & 255)) / 256)));
+}
+
+/** 18 bytes a block; the scale's sign varies, since quants of -8 to 7 have a mean of -1/2. */
+function fillQ4(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+  const halves = new Uint16Array(output.buffer, output.byteOffset + start, (columns / 32) * 9);
+  for (let i = 0, counter = key; i < halves.length; ) {
+    const noise = mix(counter);
+    halves[i++] = (noise & 0x8000) | blockScale(base, noise);
+    for (let word = 1; word <= 4; word++) {
+      const quants = mix(counter + Math.imul(word, STEP));
+      halves[i++] = quants;
+      halves[i++] = quants >>> 16;
+    }
+    counter = (counter + Math.imul(5, STEP)) | 0;
+  }
+}
+
+/** 34 bytes a block; -128, which no quantizer produces, becomes 0. */
+function fillQ8(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+  const halves = new Uint16Array(output.buffer, output.byteOffset + start, (columns / 32) * 17);
+  for (let i = 0, counter = key; i < halves.length; ) {
+    const noise = mix(counter);
+    halves[i++] = (noise & 0x8000) | blockScale(base, noise);
+    for (let word = 1; word <= 8; word++) {
+      const quants = withoutLeast(mix(counter + Math.imul(word, STEP)));
+      halves[i++] = quants;
+      halves[i++] = quants >>> 16;
+    }
+    counter = (counter + Math.imul(9, STEP)) | 0;
+  }
+}
+
+/** Four bytes, with those that are -128 replaced by 0. */
+function withoutLeast(bytes: number): number {
+  let result = bytes;
+  for (let shift = 0; shift < 32; shift += 8) if (((bytes >>> shift) & 255) === 128) result ^= 128 << shift;
+  return result;
+}
+
+/** 144 bytes a block. The minimum offsets the quants' mean of 7.5 to within one step of the sub-block's scale. */
+function fillQ4K(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+  const bytes = output.subarray(start, start + (columns / 256) * 144);
+  const words = new Uint32Array(output.buffer, output.byteOffset + start, bytes.length / 4);
+  const scales = new Uint8Array(8);
+  const minimums = new Uint8Array(8);
+  for (let block = 0, counter = key; block < bytes.length; block += 144) {
+    const units = Math.max(1, (base >> 1) + Math.floor((base * (mix(counter) & 255)) / 256));
+    words[block / 4] = f16OfUnits(units) | (f16OfUnits((units * 15) >> 1) << 16);
+    for (let j = 0; j < 8; j++) {
+      const noise = mix(counter + Math.imul(1 + j, STEP));
+      const scale = 32 + (noise & 15) + ((noise >>> 4) & 15);
+      scales[j] = scale;
+      minimums[j] = scale + ((noise >>> 8) & 1) * 2 - 1;
+    }
+    for (let j = 0; j < 4; j++) {
+      const [scale, minimum] = [scales[j + 4]!, minimums[j + 4]!];
+      bytes[block + 4 + j] = scales[j]! | ((scale >> 4) << 6);
+      bytes[block + 8 + j] = minimums[j]! | ((minimum >> 4) << 6);
+      bytes[block + 12 + j] = (scale & 15) | ((minimum & 15) << 4);
+    }
+    for (let word = 0; word < 32; word++) words[block / 4 + 4 + word] = mix(counter + Math.imul(9 + word, STEP));
+    counter = (counter + Math.imul(41, STEP)) | 0;
+  }
+}
+
+/** 210 bytes a block; the sub-block scales are 32 to 63 of either sign. */
+function fillQ6K(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+  const halves = new Uint16Array(output.buffer, output.byteOffset + start, (columns / 256) * 105);
+  for (let i = 0, counter = key; i < halves.length; ) {
+    for (let word = 0; word < 48; word++) {
+      const quants = mix(counter + Math.imul(word, STEP));
+      halves[i++] = quants;
+      halves[i++] = quants >>> 16;
+    }
+    for (let word = 48; word < 52; word++) {
+      const noise = mix(counter + Math.imul(word, STEP));
+      halves[i++] = signedScale(noise) | (signedScale(noise >>> 8) << 8);
+      halves[i++] = signedScale(noise >>> 16) | (signedScale(noise >>> 24) << 8);
+    }
+    halves[i++] = blockScale(base, mix(counter + Math.imul(52, STEP)));
+    counter = (counter + Math.imul(53, STEP)) | 0;
+  }
+}
+
+function signedScale(noise: number): number {
+  const magnitude = 32 + (noise & 31);
+  return (noise & 128 ? -magnitude : magnitude) & 255;
+}
