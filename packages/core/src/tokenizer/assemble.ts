@@ -17,8 +17,8 @@ export interface TokenizerParts {
   isControl(id: number): boolean;
   /** Ids of a well-formed text, without BOS and EOS. */
   segment(text: string, special: boolean): number[];
-  /** A decoder for valid ids. */
-  decoder(special: boolean): StreamDecoder;
+  /** A decoder for valid ids; see {@link DecodeOptions}. */
+  decoder(special: boolean, continuing: boolean): StreamDecoder;
 }
 
 /** Refuses a tokenizer file. */
@@ -38,8 +38,8 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     id ?? refuse(source, `the vocabulary has no ${name} token; encode with ${name.toLowerCase()}: false`);
 
   const decoder = (options: DecodeOptions = {}): StreamDecoder => {
-    checkOptions(options, ["special"], "decode");
-    const stream = parts.decoder(options.special ?? false);
+    checkOptions(options, ["special", "continuing"], "decode");
+    const stream = parts.decoder(options.special ?? false, options.continuing ?? false);
     return { push: (id) => stream.push(check(id)), end: stream.end };
   };
 

@@ -6,11 +6,18 @@ import type { StreamDecoder } from "./tokenizer.ts";
 import { utf8Stream } from "./utf8.ts";
 import { byteOfPiece, kind, spaceSymbol, type Vocabulary } from "./vocabulary.ts";
 
-/** @param special Show control tokens by name. Their names do not count as text when it comes to the leading space. */
-export function scoreDecoder({ pieces, kinds, unknownText, normalizer }: Vocabulary, special: boolean): StreamDecoder {
+/**
+ * @param special Show control tokens by name. Their names do not count as text when it comes to the leading space.
+ * @param continuing There is text before, so that a leading space is kept.
+ */
+export function scoreDecoder(
+  { pieces, kinds, unknownText, normalizer }: Vocabulary,
+  special: boolean,
+  continuing: boolean,
+): StreamDecoder {
   const { addDummyPrefix, removeExtraWhitespaces } = normalizer;
   const bytes = utf8Stream();
-  let atStart = addDummyPrefix || removeExtraWhitespaces;
+  let atStart = !continuing && (addDummyPrefix || removeExtraWhitespaces);
 
   const show = (id: number): string => {
     const piece = pieces[id]!;

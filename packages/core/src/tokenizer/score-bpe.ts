@@ -32,7 +32,7 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
       if (!special) return segmentText(text);
       return sections(text, controls).flatMap(({ text, id }) => (id === undefined ? segmentText(text) : [id]));
     },
-    decoder: (special) => scoreDecoder(vocabulary, special),
+    decoder: (special, continuing) => scoreDecoder(vocabulary, special, continuing),
   });
 }
 

@@ -1,0 +1,136 @@
+// What users get: every package is built and packed, and the tarballs are installed in an empty project, offline, where a
+// ten-line program has to compile, with the declarations of all packages checked, and to write text.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), "polyllama-packages-"));
+const tarballs = join(scratch, "tarballs");
+const npmCache = join(scratch, "npm-cache");
+
+const program = `import { cpu } from "@polyllama/backend-cpu";
+import { poet } from "@polyllama/model-poet";
+import { Llama } from "polyllama";
+
+const llama = await Llama.load(poet, { backend: cpu({ threads: 1, cacheFolder: false }) });
+for await (const { text } of llama.generate("春夜\\n李白\\n", { maxTokens: 30, seed: 1 })) {
+  process.stdout.write(text);
+}
+await llama.dispose();
+`;
+
+const tsconfig = {
+  compilerOptions: {
+    module: "NodeNext",
+    target: "ES2022",
+    lib: ["ES2022", "ESNext.Disposable", "DOM"],
+    types: ["node"],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+  },
+  include: ["main.ts"],
+};
+
+interface Result {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+function run(command: string, rest: readonly string[], cwd: string): Result {
+  // What npm hands to its scripts must not reach the npm of an unrelated project.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+  const { status, stdout, stderr } = spawnSync(command, rest, { cwd, env, encoding: "utf8", timeout: 300_000 });
+  return { status, output: `${stdout}${stderr}` };
+}
+
+function must(result: Result): Result {
+  if (result.status !== 0) throw new Error(`ended with ${result.status}:\n${result.output}`);
+  return result;
+}
+
+function createProject(name: string): string {
+  const folder = join(scratch, name);
+  mkdirSync(folder);
+  const files = readdirSync(tarballs).map((file) => [nameOf(file), `file:${join(tarballs, file)}`]);
+  const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    devDependencies: Record<string, string>;
+  };
+  const dependencies = { ...Object.fromEntries(files), "@types/node": devDependencies["@types/node"] };
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }));
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(tsconfig));
+  writeFileSync(join(folder, "main.ts"), program);
+  return folder;
+}
+
+/** polyllama-core-0.1.0.tgz holds @polyllama/core; the front door has no scope. */
+function nameOf(tarball: string): string {
+  const name = tarball.replace(/-\d.*$/, "");
+  return name === "polyllama" ? name : name.replace("polyllama-", "@polyllama/");
+}
+
+const offline = ["install", "--offline", "--cache", npmCache, "--no-audit", "--no-fund"];
+
+beforeAll(() => {
+  must(run("npx", ["turbo", "run", "build", "--output-logs=errors-only"], root));
+  mkdirSync(tarballs);
+  for (const name of readdirSync(join(root, "packages"))) {
+    must(run("npm", ["pack", "--pack-destination", tarballs], join(root, "packages", name)));
+  }
+  // Fills the npm cache; from here on nothing may need the network.
+  must(run("npm", ["install", "--ignore-scripts", "--cache", npmCache], createProject("prepared")));
+}, 600_000);
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+function compilesAndWrites(folder: string): void {
+  must(run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc")], folder));
+  const { output } = must(run(process.execPath, ["main.js"], folder));
+  expect(output).toMatch(/[\u4e00-\u9fff]{5}/);
+}
+
+describe("the packed packages in an empty project, offline", () => {
+  test("without install scripts, a ten-line program compiles and writes text", () => {
+    expect(program.trim().split("\n").length).toBeLessThanOrEqual(10);
+    const folder = createProject("without-scripts");
+    must(run("npm", [...offline, "--ignore-scripts"], folder));
+    compilesAndWrites(folder);
+  }, 300_000);
+
+  test("with install scripts, the same; where onnxruntime-node's own script failed, the error names the command that mends it", () => {
+    const folder = createProject("with-scripts");
+    must(run("npm", offline, folder));
+    if (!readdirSync(join(folder, "node_modules")).includes("onnxruntime-node")) {
+      must(run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc")], folder));
+      const { status, output } = run(process.execPath, ["main.js"], folder);
+      expect(status).not.toBe(0);
+      const [, mend] = /npm (install onnxruntime-node@\S+ --ignore-scripts)/.exec(output) ?? [];
+      expect(mend).toBeDefined();
+      must(run("npm", [...mend!.split(" "), "--offline", "--cache", npmCache], folder));
+    }
+    compilesAndWrites(folder);
+  }, 300_000);
+
+  test("the command is installed", () => {
+    const { output } = must(run("npx", ["--no-install", "polyllama", "--version"], join(scratch, "without-scripts")));
+    expect(output).toMatch(/^\d+\.\d+\.\d+/);
+  });
+});
+
+describe("package files", () => {
+  test.each(readdirSync(join(root, "packages")))(
+    "%s passes publint and are-the-types-wrong",
+    (name) => {
+      const folder = join(root, "packages", name);
+      must(run("npx", ["publint", "--strict", folder], root));
+      const tarball = readdirSync(tarballs).find((file) => nameOf(file).replace("@polyllama/", "") === name);
+      if (name !== "cli") must(run("npx", ["attw", join(tarballs, tarball!), "--profile", "esm-only"], root));
+    },
+    120_000,
+  );
+});
