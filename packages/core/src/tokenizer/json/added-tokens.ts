@@ -1,0 +1,99 @@
+// Added tokens of tokenizer.json: names that are looked for in the text before anything else, and their flags. Those that
+// are `special` are control tokens, found only where the caller asks for it.
+
+import { type Matcher, matcher } from "../match.ts";
+import type { JsonObject } from "./fields.ts";
+import type { Normalizer } from "./normalizers.ts";
+
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  /** A control token: shown and read only on request. */
+  readonly special: boolean;
+  /** Look for the normalized name in normalized text instead of the name in the text. */
+  readonly normalized: boolean;
+  /** Take the white space on the left, or right, along. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  /** Only where no word continues on either side. */
+  readonly singleWord: boolean;
+}
+
+export function readAddedToken(token: JsonObject): AddedToken {
+  const special = token.boolean("special", false);
+  return {
+    id: token.count("id"),
+    content: token.string("content"),
+    special,
+    normalized: token.boolean("normalized", !special),
+    lstrip: token.boolean("lstrip", false),
+    rstrip: token.boolean("rstrip", false),
+    singleWord: token.boolean("single_word", false),
+  };
+}
+
+/** A stretch of text, or an added token that stood in it. */
+export interface Section {
+  readonly text: string;
+  readonly id: number | undefined;
+  /** Where it begins. */
+  readonly start: number;
+}
+
+export interface AddedTokenFinder {
+  /** Cuts text at the tokens whose names are not normalized. */
+  raw(text: string): Section[];
+  /** Cuts normalized text at the others. */
+  normalized(text: string): Section[];
+}
+
+export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Normalizer): AddedTokenFinder {
+  const byId = new Map(tokens.map((token) => [token.id, token]));
+  const names = (normalized: boolean): [string, number][] =>
+    tokens
+      .filter((token) => token.normalized === normalized)
+      .map(({ content, id }) => [normalized ? normalize(content) : content, id]);
+  const raw = matcher(names(false));
+  const normalized = matcher(names(true));
+  return {
+    raw: (text) => cut(text, raw, byId),
+    normalized: (text) => cut(text, normalized, byId),
+  };
+}
+
+function cut(text: string, names: Matcher | undefined, tokens: ReadonlyMap<number, AddedToken>): Section[] {
+  const result: Section[] = [];
+  let done = 0;
+  for (let at = 0; names !== undefined && at < text.length; ) {
+    const token = tokens.get(names.at(text, at));
+    if (token === undefined) {
+      at++;
+      continue;
+    }
+    let start = at;
+    let end = at + names.length(token.id);
+    at = end;
+    if (token.singleWord && touchesWord(text, start, end)) continue;
+    if (token.lstrip) while (start > done && isSpace(text, start - 1)) start--;
+    if (token.rstrip) while (end < text.length && isSpace(text, end)) end++;
+    if (done < start) result.push({ text: text.slice(done, start), id: undefined, start: done });
+    result.push({ text: text.slice(start, end), id: token.id, start });
+    done = at = end;
+  }
+  if (done < text.length) result.push({ text: text.slice(done), id: undefined, start: done });
+  return result;
+}
+
+const wordCharacter = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+
+/** Whether a character of a word stands directly before or behind a name. */
+function touchesWord(text: string, start: number, end: number): boolean {
+  const low = (at: number): boolean => (text.charCodeAt(at) & 0xfc00) === 0xdc00;
+  const before = start === 0 ? "" : text.slice(low(start - 1) ? start - 2 : start - 1, start);
+  const after = end === text.length ? "" : String.fromCodePoint(text.codePointAt(end)!);
+  return wordCharacter.test(before) || wordCharacter.test(after);
+}
+
+function isSpace(text: string, at: number): boolean {
+  return /\s/.test(text.charAt(at));
+}

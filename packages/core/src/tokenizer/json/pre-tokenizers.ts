@@ -1,0 +1,45 @@
+// Pre-tokenizers of tokenizer.json: how text is cut into words, across which no piece reaches.
+
+import { spaceSymbol } from "../vocabulary.ts";
+import { type JsonObject, unknownType } from "./fields.ts";
+
+/** @param atStart Whether the stretch begins where the whole text does. */
+export type PreTokenizer = (stretch: string, atStart: boolean) => string[];
+
+/** @throws {PolyllamaError} `ERR_TOKENIZER` for an unknown type. */
+export function readPreTokenizer(component: JsonObject | undefined): PreTokenizer {
+  if (component === undefined) return (stretch) => [stretch];
+  switch (component.get("type")) {
+    case "Sequence": {
+      const steps = component.objects("pretokenizers").map(readPreTokenizer);
+      return (stretch, atStart) =>
+        steps.reduce((words, step) => words.flatMap((word, i) => step(word, atStart && i === 0)), [stretch]);
+    }
+    case "Metaspace": {
+      const { replacement, prependScheme } = readMetaspace(component);
+      const split = component.boolean("split", true);
+      const boundary = new RegExp(`(?=\\u{${replacement.codePointAt(0)!.toString(16)}})`, "u");
+      return (stretch, atStart) => {
+        const text = stretch.replaceAll(" ", () => replacement);
+        const prepend = prependScheme === "always" || (prependScheme === "first" && atStart);
+        const word = prepend && !text.startsWith(replacement) ? replacement + text : text;
+        return split ? word.split(boundary) : [word];
+      };
+    }
+    default:
+      return unknownType(component, "Sequence and Metaspace");
+  }
+}
+
+/** What pre-tokenizer and decoder of this type have in common; `add_prefix_space` is the older form of the scheme. */
+export function readMetaspace(component: JsonObject): { replacement: string; prependScheme: string } {
+  const replacement = component.get("replacement") === undefined ? spaceSymbol : component.string("replacement");
+  if ([...replacement].length !== 1)
+    component.refuse(`replaces spaces by "${replacement}", which is not one character`);
+  const older = component.boolean("add_prefix_space", true) ? "always" : "never";
+  const prependScheme = component.get("prepend_scheme") ?? older;
+  if (prependScheme !== "always" && prependScheme !== "first" && prependScheme !== "never") {
+    return component.refuse(`has the prepend_scheme ${JSON.stringify(prependScheme)}`);
+  }
+  return { replacement, prependScheme };
+}
