@@ -1,0 +1,221 @@
+// `polyllama inspect`: what a checkpoint is and what running it takes, from its headers alone.
+
+import { totalmem } from "node:os";
+import { columnCount, type FormatName, formats, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
+import type { Command } from "commander";
+import { type Backend, type Checkpoint, type LlamaConfig, llamaGraph, openCheckpoint, parameterCount } from "polyllama";
+import { type BackendName, backendNames, createBackend } from "../backends.ts";
+import { bytes, count, plural, table } from "../format.ts";
+import type { Interrupts } from "../interrupts.ts";
+import { heading, print, printJson } from "../terminal.ts";
+
+interface Options {
+  readonly tokenizer?: string;
+  readonly tensors?: boolean;
+  readonly json?: boolean;
+}
+
+/** What running takes on one backend, with weights in one format, for one sequence of `context` tokens. */
+interface MemoryRow extends MemoryEstimate {
+  readonly backend: BackendName;
+  readonly format: string;
+  readonly context: number;
+  readonly total: number;
+}
+
+type Tensor = Pick<Checkpoint["stored"][number], "name" | "shape" | "format" | "bytes">;
+
+export function addInspect(program: Command, interrupts: Interrupts): void {
+  program
+    .command("inspect")
+    .summary("Describe a checkpoint")
+    .description("Describe a checkpoint: architecture, tensors, formats, memory. Loads no weights.")
+    .argument("<location>", "GGUF, safetensors or llama2.c file, folder, or synthetic:// URL")
+    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .option("--tensors", "list every tensor instead of one line for all layers")
+    .option("--json", "print one object: config, parameters, tensors, memory")
+    .action((location: string, options: Options) => inspect(location, options, interrupts));
+}
+
+async function inspect(location: string, options: Options, { signal }: Interrupts): Promise<void> {
+  const { tokenizer: file, tensors: all = false, json = false } = options;
+  await using checkpoint = await openCheckpoint(location, { ...(file !== undefined && { tokenizer: file }), signal });
+  const { config, kind, name, stored, tokenizer } = checkpoint;
+  const parameters = parameterCount(config);
+  const tensors: readonly Tensor[] = stored.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes }));
+  const totals = formatTotals(tensors);
+  const memory = await memoryTable(checkpoint);
+  const vocabulary: Vocabulary | undefined = tokenizer && {
+    tokens: tokenizer.vocabSize,
+    bos: tokenizer.bos ?? null,
+    eos: tokenizer.eos ?? null,
+    chatTemplate: tokenizer.chatTemplate !== undefined,
+  };
+
+  if (json) {
+    const { rows, unavailable } = memory;
+    printJson({
+      name,
+      kind,
+      config,
+      parameters,
+      tokenizer: vocabulary ?? null,
+      tensors,
+      formats: totals,
+      memory: rows,
+      unavailable,
+    });
+    return;
+  }
+  heading(name);
+  print(`${kind}, ${plural(parameters, "parameter")}, ${bytes(sum(tensors.map((tensor) => tensor.bytes)))}`);
+  print();
+  heading("Architecture");
+  const facts = [...describeConfig(config), ["tokenizer", describeTokenizer(vocabulary)]];
+  for (const line of table(facts, [0, 1])) print(`  ${line}`);
+  print();
+  heading("Tensors");
+  for (const line of table(all ? tensors.map(tensorRow) : tensorGroups(tensors), [0, 1, 2])) print(`  ${line}`);
+  print();
+  heading("Formats");
+  for (const line of table(totals.map((t) => [t.format, plural(t.tensors, "tensor"), bytes(t.bytes)])))
+    print(`  ${line}`);
+  print();
+  printMemory(memory);
+}
+
+function describeConfig(config: LlamaConfig): string[][] {
+  const { dim, layers, heads, kvHeads, headDim, hiddenDim, vocabSize, contextLength, ropeTheta, ropeScaling } = config;
+  const sharing = kvHeads === heads ? "multi-head" : kvHeads === 1 ? "multi-query" : "grouped-query";
+  const scaling = ropeScaling.type === "none" ? "" : `, positions divided by ${ropeScaling.factor}`;
+  return [
+    ["layers", count(layers)],
+    ["width", `${count(dim)}, feed-forward ${count(hiddenDim)}`],
+    ["attention", `${sharing}: ${heads} heads of ${headDim}, ${kvHeads} for keys and values`],
+    ["rotation", `theta ${ropeTheta}${scaling}`],
+    ["context", plural(contextLength, "token")],
+    ["norm epsilon", `${Number(config.normEps.toPrecision(6))}`],
+    [
+      "vocabulary",
+      `${plural(vocabSize, "token")}, output matrix ${config.tiedEmbeddings ? "tied to the embedding" : "of its own"}`,
+    ],
+  ];
+}
+
+interface Vocabulary {
+  readonly tokens: number;
+  readonly bos: number | null;
+  readonly eos: number | null;
+  readonly chatTemplate: boolean;
+}
+
+function describeTokenizer(facts: Vocabulary | undefined): string {
+  if (facts === undefined) return "none; give one with --tokenizer";
+  const template = facts.chatTemplate ? "with a chat template" : "no chat template";
+  return `${plural(facts.tokens, "piece")}, BOS ${facts.bos ?? "none"}, EOS ${facts.eos ?? "none"}, ${template}`;
+}
+
+function tensorRow({ name, shape, format, bytes: size }: Tensor): string[] {
+  return [name, `[${shape.join(", ")}]`, format, bytes(size)];
+}
+
+/** One row for the same tensor of all layers that store it alike. */
+function tensorGroups(tensors: readonly Tensor[]): string[][] {
+  const groups = new Map<
+    string,
+    { readonly name: string; readonly layers: number[]; readonly first: Tensor; bytes: number }
+  >();
+  for (const tensor of tensors) {
+    const layer = /(?<=^|\.)\d+(?=\.)/.exec(tensor.name);
+    const name = layer === null ? tensor.name : tensor.name.replace(layer[0], "*");
+    const key = JSON.stringify([name, tensor.shape, tensor.format]);
+    const group = groups.get(key) ?? { name, layers: [], first: tensor, bytes: 0 };
+    groups.set(key, group);
+    if (layer !== null) group.layers.push(Number(layer[0]));
+    group.bytes += tensor.bytes;
+  }
+  return [...groups.values()].map(({ name, layers, first, bytes }) =>
+    tensorRow({ ...first, name: layers.length < 2 ? first.name : name.replace("*", `{${ranges(layers)}}`), bytes }),
+  );
+}
+
+/** [0, 1, 2, 5] -> "0-2,5" */
+function ranges(numbers: readonly number[]): string {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const parts: string[] = [];
+  for (let i = 0; i < sorted.length; ) {
+    let end = i;
+    while (sorted[end + 1] === sorted[end]! + 1) end++;
+    parts.push(end === i ? `${sorted[i]}` : `${sorted[i]}-${sorted[end]}`);
+    i = end + 1;
+  }
+  return parts.join(",");
+}
+
+function formatTotals(tensors: readonly Tensor[]): { format: string; tensors: number; bytes: number }[] {
+  const totals = new Map<string, { format: string; tensors: number; bytes: number }>();
+  for (const { format, bytes } of tensors) {
+    const total = totals.get(format) ?? { format, tensors: 0, bytes: 0 };
+    totals.set(format, { format, tensors: total.tensors + 1, bytes: total.bytes + bytes });
+  }
+  return [...totals.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
+interface Memory {
+  readonly rows: readonly MemoryRow[];
+  /** Why a backend is not among them. */
+  readonly unavailable: readonly { readonly backend: BackendName; readonly reason: string }[];
+}
+
+async function memoryTable({ config, weights }: Checkpoint): Promise<Memory> {
+  const graph = llamaGraph(config);
+  const full = config.contextLength;
+  const contexts = [...[512, 2048].filter((context) => context < full), full];
+  const rows: MemoryRow[] = [];
+  const unavailable: Memory["unavailable"][number][] = [];
+  for (const name of backendNames) {
+    let backend: Backend;
+    try {
+      backend = await createBackend({ backend: name });
+    } catch (error) {
+      unavailable.push({ backend: name, reason: error instanceof Error ? error.message : String(error) });
+      continue;
+    }
+    for (const format of ["stored", "f16", "q8_0", "q4_0"] as const) {
+      const infos = new Map(
+        [...weights].map(([key, info]) => [key, format === "stored" ? info : inFormat(info, format)]),
+      );
+      for (const context of contexts) {
+        const { weights, cache, scratch } = backend.estimateMemory(graph, infos, context);
+        rows.push({ backend: name, format, context, weights, cache, scratch, total: weights + cache + scratch });
+      }
+    }
+    await backend[Symbol.asyncDispose]();
+  }
+  return { rows, unavailable };
+}
+
+/** The tensor in another format; norms, and rows that are no whole number of blocks, stay as they are. */
+function inFormat(info: WeightInfo, format: FormatName): WeightInfo {
+  const fits = info.shape.length === 2 && columnCount(info) % formats[format].blockSize === 0;
+  return fits ? { ...info, format } : info;
+}
+
+function printMemory({ rows, unavailable }: Memory): void {
+  heading("Memory: weights + cache of one sequence + scratch");
+  const contexts = [...new Set(rows.map(({ context }) => context))];
+  const lines = new Map<string, string[]>();
+  for (const { backend, format, total } of rows) {
+    const key = `${backend} ${format}`;
+    const line = lines.get(key) ?? [backend, format === "stored" ? "as stored" : format];
+    lines.set(key, [...line, `${bytes(total)}${total > totalmem() ? " !" : "  "}`]);
+  }
+  const header = ["backend", "weights", ...contexts.map((context) => `${plural(context, "token")}  `)];
+  for (const line of table([header, ...lines.values()], [0, 1])) print(`  ${line}`);
+  if (rows.some(({ total }) => total > totalmem())) print(`  ! more than this machine's ${bytes(totalmem())}`);
+  for (const { backend, reason } of unavailable) print(`  ${backend}: ${reason}`);
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,76 @@
+// Ctrl-C, termination and closed output, as abort signals. Ctrl-C stops the innermost work first: while an answer is
+// written, that answer alone; otherwise the program. A second one while something is already stopping ends the process at
+// once, so that nobody is ever locked in.
+
+import { Exit } from "./exit.ts";
+
+export interface Interrupts extends Disposable {
+  /** Aborted, with an {@link Exit} as its reason, when the program shall end. */
+  readonly signal: AbortSignal;
+  /** What Ctrl-C does; for terminals in raw mode, where the system sends no signal. */
+  interrupt(): void;
+  /** Runs work that the first Ctrl-C stops by itself. Its signal is aborted in either case. */
+  stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+}
+
+/** Takes over the process's signals until it is disposed. */
+export function createInterrupts(): Interrupts {
+  const program = new AbortController();
+  let answer: AbortController | undefined;
+
+  const stop = (code: number): void => {
+    if (program.signal.aborted) leave(code);
+    program.abort(new Exit(code));
+  };
+  const interrupt = (): void => {
+    if (answer === undefined) stop(130);
+    else if (answer.signal.aborted) leave(130);
+    else answer.abort(new Exit(130));
+  };
+  const terminate = (): void => stop(143);
+  const hangUp = (): void => stop(129);
+  // The reader of the output has seen enough, as `head` does: that is not a failure.
+  const closed = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== "EPIPE") throw error;
+    program.abort(new Exit(0));
+  };
+
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", terminate);
+  process.on("SIGHUP", hangUp);
+  process.stdout.on("error", closed);
+  process.stderr.on("error", closed);
+  return {
+    signal: program.signal,
+    interrupt,
+    async stoppable(work) {
+      const own = new AbortController();
+      answer = own;
+      try {
+        return await work(AbortSignal.any([program.signal, own.signal]));
+      } finally {
+        answer = undefined;
+      }
+    },
+    [Symbol.dispose]() {
+      process.off("SIGINT", interrupt);
+      process.off("SIGTERM", terminate);
+      process.off("SIGHUP", hangUp);
+    },
+  };
+}
+
+/** The result of `promise`, unless the signal is aborted first; the work behind it is not stopped by that. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function leave(code: number): never {
+  if (process.stderr.isTTY) process.stderr.write("\x1B[?25h\n"); // a progress bar may have hidden the cursor
+  process.exit(code);
+}

@@ -1,0 +1,128 @@
+// Options that several commands share, and what they mean to the library. Values are checked here, before anything is
+// loaded; what is accepted is passed on.
+
+import { checkGenerateOptions, type GenerateOptions } from "@polyllama/core";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type BackendOptions, backendNames } from "./backends.ts";
+
+export interface ModelOptions extends BackendOptions {
+  /** Default: the embedded poet. */
+  readonly model?: string;
+  readonly context?: number;
+  readonly quantize?: "q8_0" | "q4_0";
+  readonly tokenizer?: string;
+}
+
+export interface TextOptions {
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly seed?: number;
+  readonly logitBias?: Readonly<Record<number, number>>;
+  readonly stop?: readonly string[];
+  readonly ignoreEos?: boolean;
+  readonly logprobs?: number;
+}
+
+/** `--backend` and the options of backends. */
+export function addBackendOptions(command: Command): Command {
+  return command
+    .optionsGroup("Backend:")
+    .addOption(new Option("--backend <name>", "what computes").choices(backendNames).default("cpu"))
+    .option("--threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
+    .addOption(
+      new Option("--activations <type>", "activations of the cpu backend's matrix products").choices(["int8", "f32"]),
+    )
+    .option("--cache-folder <path>", "where the cpu backend keeps packed weights")
+    .option("--no-cache", "pack weights anew, into a temporary folder");
+}
+
+/** `--model` and what goes with it. */
+export function addModelOptions(command: Command): Command {
+  command
+    .optionsGroup("Model:")
+    .option("--model <location>", "GGUF, safetensors or llama2.c file, folder, or synthetic:// URL (default: the poet)")
+    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .option("--context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
+    .addOption(new Option("--quantize <format>", "quantize float weights while loading").choices(["q8_0", "q4_0"]));
+  return addBackendOptions(command);
+}
+
+/** Sampling, and when to stop. */
+export function addTextOptions(command: Command): Command {
+  return command
+    .optionsGroup("Text:")
+    .option("-n, --max-tokens <n>", "most tokens to generate (default: until the context is full)", integer(1))
+    .option("--temperature <x>", "0 takes the most probable token (default: 0.8)", number)
+    .option("--top-k <n>", "keep the n most probable tokens (default: 0, all)", integer(0))
+    .option("--top-p <x>", "keep the most probable tokens that together reach x (default: 0.95)", number)
+    .option("--min-p <x>", "keep tokens at least x times as probable as the first (default: 0)", number)
+    .option("--repetition-penalty <x>", "divide logits of tokens that occurred (default: 1)", number)
+    .option("--presence-penalty <x>", "subtract from logits of generated tokens (default: 0)", number)
+    .option("--frequency-penalty <x>", "subtract once for each time generated (default: 0)", number)
+    .option("--seed <n>", "equal seeds give equal text (default: random)", integer(0))
+    .option("--logit-bias <id=value>", "add to a token's logit, -inf forbids it; repeatable", logitBias)
+    .option("--stop <text>", "end before this text; repeatable", collect)
+    .option("--ignore-eos", "go on after the end-of-sequence token");
+}
+
+/**
+ * The library's options. A seed is drawn where none is given, so that it can be told.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION` for values out of range.
+ */
+export function generateOptions(options: TextOptions): GenerateOptions & { readonly seed: number } {
+  const { maxTokens, temperature, topK, topP, minP, logitBias, stop, ignoreEos, logprobs } = options;
+  const { repetitionPenalty, presencePenalty, frequencyPenalty } = options;
+  const { seed = Math.floor(Math.random() * 2 ** 32) } = options;
+  const given = {
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(temperature !== undefined && { temperature }),
+    ...(topK !== undefined && { topK }),
+    ...(topP !== undefined && { topP }),
+    ...(minP !== undefined && { minP }),
+    ...(repetitionPenalty !== undefined && { repetitionPenalty }),
+    ...(presencePenalty !== undefined && { presencePenalty }),
+    ...(frequencyPenalty !== undefined && { frequencyPenalty }),
+    ...(logitBias !== undefined && { logitBias }),
+    ...(stop !== undefined && { stop }),
+    ...(ignoreEos !== undefined && { ignoreEos }),
+    ...(logprobs !== undefined && { logprobs }),
+    seed,
+  };
+  checkGenerateOptions(given);
+  return given;
+}
+
+/** Parses an integer of at least `least`. */
+export function integer(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`An integer of at least ${least} is expected.`);
+  };
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("A number is expected.");
+}
+
+function collect(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, text];
+}
+
+function logitBias(text: string, earlier: Readonly<Record<number, number>> = {}): Readonly<Record<number, number>> {
+  const [, id, value = ""] = /^(\d+)=(.+)$/.exec(text) ?? [];
+  const bias = /^-inf(inity)?$/i.test(value) ? -Infinity : Number(value);
+  if (id === undefined || Number.isNaN(bias)) {
+    throw new InvalidArgumentError("TOKEN=NUMBER is expected, such as 13=-2.5 or 13=-inf.");
+  }
+  return { ...earlier, [id]: bias };
+}

@@ -1,0 +1,65 @@
+// The command line as a whole: commands, help, and how errors end the program.
+
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { PolyllamaError } from "polyllama";
+import { addBench } from "./commands/bench.ts";
+import { addChat } from "./commands/chat.ts";
+import { addDemo } from "./commands/demo.ts";
+import { addDoctor } from "./commands/doctor.ts";
+import { addGenerate } from "./commands/generate.ts";
+import { addInspect } from "./commands/inspect.ts";
+import { Exit, UsageError } from "./exit.ts";
+import { createInterrupts, type Interrupts } from "./interrupts.ts";
+
+/** Runs the program with the given arguments, as they follow its name, and returns its exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  using interrupts = createInterrupts();
+  const program = createProgram(interrupts);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    return report(error, program.opts()["verbose"] === true);
+  }
+}
+
+function createProgram(interrupts: Interrupts): Command {
+  const program = new Command("polyllama")
+    .description("Llama 2 from one checkpoint, on the backend you choose.")
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .option("--verbose", "show where an error comes from")
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true });
+  addGenerate(program, interrupts);
+  addChat(program, interrupts);
+  addInspect(program, interrupts);
+  addDoctor(program, interrupts);
+  addBench(program, interrupts);
+  addDemo(program, interrupts);
+  return program;
+}
+
+/** Says what went wrong, unless that was said already. */
+function report(error: unknown, verbose: boolean): number {
+  if (error instanceof Exit) return error.code;
+  // Commander has printed its message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const known = error instanceof Error ? error : new Error(String(error));
+  process.stderr.write(`error: ${known.message}\n`);
+  if (verbose) process.stderr.write(`${known.stack ?? ""}\n${describeCause(known)}`);
+  return known instanceof UsageError || (known instanceof PolyllamaError && known.code === "ERR_OPTION") ? 2 : 1;
+}
+
+function describeCause({ cause }: Error): string {
+  return cause instanceof Error ? `caused by ${cause.stack ?? cause.message}\n` : "";
+}
+
+function version(): string {
+  const { version }: { version?: unknown } = JSON.parse(
+    readFileSync(new URL("../package.json", import.meta.url), "utf8"),
+  );
+  return String(version);
+}
