@@ -1,0 +1,147 @@
+// The CPU backend: the graph becomes an ONNX model, run by the ONNX Runtime library that the package onnxruntime-node
+// ships. Weights keep their stored precision; see pack/ for how each format is laid out and lower.ts for the operators.
+
+import { availableParallelism, cpus } from "node:os";
+import {
+  type Backend,
+  type CompileOptions,
+  checkNumber,
+  checkOptions,
+  checkWeights,
+  type DeviceInfo,
+  type Graph,
+  type MemoryEstimate,
+  PolyllamaError,
+  type Program,
+  type RoundingProfile,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import { estimateMemory } from "./memory.ts";
+import { loadOrt } from "./ort/api.ts";
+import { planLayout } from "./pack/layout.ts";
+import { CpuProgram } from "./program.ts";
+import { defaultCacheFolder, openPackedWeights } from "./weight-cache.ts";
+
+export interface CpuOptions {
+  /** Threads that compute; default: as many as the process may run at once. */
+  readonly threads?: number;
+  /**
+   * How quantized linears treat their input. `int8`, the default, rounds it to 8 bits per block of 32 (16 for q6_k) and is
+   * several times faster; `f32` does not.
+   */
+  readonly activations?: "int8" | "f32";
+  /**
+   * Folder for packed weights. Default: `polyllama` in the user's cache folder. `false` packs into a private temporary
+   * folder at every compile and removes it when the program is disposed.
+   */
+  readonly cacheFolder?: string | false;
+  /** Bytes that all packed weights may take in the folder; the least recently used go first. Default: 32 GiB. */
+  readonly cacheLimit?: number;
+}
+
+/**
+ * The CPU backend.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `compile` and `describe` say so, not this.
+ */
+export function cpu(options: CpuOptions = {}): Backend {
+  checkOptions(options, ["threads", "activations", "cacheFolder", "cacheLimit"], "cpu()");
+  const { threads = availableParallelism(), activations = "int8" } = options;
+  const { cacheFolder = defaultCacheFolder(), cacheLimit = 32 * 2 ** 30 } = options;
+  checkNumber(threads, "threads", { least: 1, most: 1024, integer: true });
+  checkNumber(cacheLimit, "cacheLimit", { least: 0 });
+  if (activations !== "int8" && activations !== "f32") {
+    throw new PolyllamaError("ERR_OPTION", `activations must be "int8" or "f32", not ${JSON.stringify(activations)}.`);
+  }
+  if (cacheFolder !== false && (typeof cacheFolder !== "string" || cacheFolder === "")) {
+    throw new PolyllamaError("ERR_OPTION", `cacheFolder must be a path or false, not ${JSON.stringify(cacheFolder)}.`);
+  }
+  return new CpuBackend({ threads, activations, cacheFolder, cacheLimit });
+}
+
+class CpuBackend implements Backend {
+  readonly name = "cpu";
+  readonly roundings: RoundingProfile;
+  readonly #options: Required<CpuOptions>;
+  readonly #programs = new Set<Program>();
+  #disposed = false;
+
+  constructor(options: Required<CpuOptions>) {
+    this.#options = options;
+    this.roundings = roundings(options.activations);
+  }
+
+  describe(): DeviceInfo {
+    const { version, path } = loadOrt();
+    return {
+      backend: this.name,
+      device: cpus()[0]?.model.trim() ?? process.arch,
+      details: {
+        threads: this.#options.threads,
+        activations: this.#options.activations,
+        onnxruntime: version,
+        library: path,
+      },
+    };
+  }
+
+  estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate {
+    return estimateMemory(graph, weights, capacity, this.#options.activations === "int8");
+  }
+
+  async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
+    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed; create another one.");
+    checkOptions(options, ["wanted", "onProgress", "signal"], "compile()");
+    const { wanted = graph.outputs, onProgress, signal } = options;
+    signal?.throwIfAborted();
+    const { threads, activations, cacheFolder: folder, cacheLimit: limit } = this.#options;
+    checkWeights(graph, weights);
+    const ort = loadOrt();
+    const layout = planLayout(graph, weights.weights);
+    const packed = await openPackedWeights(weights, layout, { folder, limit }, onProgress, signal);
+    const program = new CpuProgram({
+      ort,
+      graph,
+      source: weights,
+      layout,
+      packed,
+      threads,
+      accuracyLevel: activations === "int8" ? 4 : 1,
+      onDispose: (disposed) => this.#programs.delete(disposed),
+    });
+    this.#programs.add(program);
+    try {
+      onProgress?.({ phase: "loading weights", done: 0, total: layout.bytes });
+      await program.prepare(wanted, signal);
+      onProgress?.({ phase: "loading weights", done: layout.bytes, total: layout.bytes });
+      return program;
+    } catch (error) {
+      await program[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Disposes the programs that are still alive. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
+  }
+}
+
+function roundings(activations: "int8" | "f32"): RoundingProfile {
+  return {
+    unit: 2 ** -24,
+    flushesSubnormals: false,
+    exp: 4,
+    ...(activations === "int8" && { int8Activations: { block: 32, formats: ["q4_0", "q8_0", "q4_k", "q6_k"] } }),
+    cache: "f32",
+    sources: [
+      "ONNX Runtime 1.30, MatMulNBits, accuracy_level 4: the input is rounded to int8 per block of the weight's block size (32; 16 for q6_k), scale absmax / 127; sums in int32 within a block and f32 across. accuracy_level 1: f32 throughout. Both compared with an emulation on x86-64 (AVX2, AVX-512).",
+      "q4_k: s (q - 8) is multiplied with the rounded input, the offsets 8 s - m with unrounded f32 sums of each block.",
+      "ONNX Runtime 1.30, GroupQueryAttention and SimplifiedLayerNormalization on CPU: f32 in MLAS; exp by polynomial.",
+      "Cosines and sines: float64 on the host, rounded to f32 once.",
+    ],
+  };
+}

@@ -1,0 +1,92 @@
+// attention as `GroupQueryAttention`, which appends keys and values to the cache in place: past and present are the same
+// memory. It wants heads of a multiple of 8 values; narrower ones are padded with zeros, which add nothing to scores and
+// stand as zero columns in the result. Its own rotation wants a multiple of 16.
+
+import type { AttentionNode } from "@polyllama/core";
+import type { Emission } from "./emission.ts";
+import type { TensorName } from "./onnx.ts";
+import type { RotationTables } from "./rope.ts";
+
+/** Width of a head in the cache. */
+export function paddedHead(headDim: number): number {
+  return Math.ceil(headDim / 8) * 8;
+}
+
+/** Whether attention can rotate queries and keys by itself. */
+export function rotatesInAttention(headDim: number): boolean {
+  return headDim % 16 === 0;
+}
+
+/** Inputs that all attentions of a run share. */
+export const attentionInputs = { lastPosition: "run last position", totalLength: "run total length" } as const;
+
+/** Names of one attention's cache tensors [1, G, capacity, padded d]. */
+export function cacheNames(index: number): {
+  readonly past: readonly TensorName[];
+  readonly present: readonly TensorName[];
+} {
+  return {
+    past: [`past ${index} keys`, `past ${index} values`],
+    present: [`present ${index} keys`, `present ${index} values`],
+  };
+}
+
+export interface AttentionOperands {
+  /** Queries [1, rows, H d]; with keys and values left out, all three side by side [1, rows, (H + 2 G) d]. */
+  readonly q: TensorName;
+  readonly k?: TensorName;
+  readonly v?: TensorName;
+  /** Rotates q and k with these tables. */
+  readonly rotation?: RotationTables;
+}
+
+/** -> [1, rows, H d] */
+export function emitAttention(
+  e: Emission,
+  node: AttentionNode,
+  index: number,
+  operands: AttentionOperands,
+  output: TensorName,
+): void {
+  const { heads, kvHeads, headDim } = node;
+  const padded = paddedHead(headDim);
+  const pad = (x: TensorName, count: number): TensorName => {
+    if (padded === headDim) return x;
+    const split = e.model.fresh(`${x}:heads`);
+    const wide = e.model.fresh(`${x}:padded`);
+    const joined = e.model.fresh(`${x}:rows`);
+    e.model.node("Reshape", [x, e.model.integers([1, -1, count, headDim])], [split]);
+    e.model.node("Pad", [split, e.model.integers([0, 0, 0, 0, 0, 0, 0, padded - headDim])], [wide]);
+    e.model.node("Reshape", [wide, e.model.integers([1, -1, count * padded])], [joined]);
+    return joined;
+  };
+  const { q, k, v, rotation } = operands;
+  const { past, present } = cacheNames(index);
+  const wide = padded === headDim ? output : e.model.fresh(`${output}:padded`);
+  e.model.node(
+    "GroupQueryAttention",
+    [
+      pad(q, heads),
+      k === undefined ? "" : pad(k, kvHeads),
+      v === undefined ? "" : pad(v, kvHeads),
+      ...past,
+      attentionInputs.lastPosition,
+      attentionInputs.totalLength,
+      ...(rotation === undefined ? [] : [rotation.cos, rotation.sin]),
+    ],
+    [wide, ...present],
+    {
+      num_heads: { int: heads },
+      kv_num_heads: { int: kvHeads },
+      scale: { float: 1 / Math.sqrt(headDim) },
+      do_rotary: { int: rotation === undefined ? 0 : 1 },
+      rotary_interleaved: { int: rotation === undefined ? 0 : 1 },
+    },
+  );
+  if (padded === headDim) return;
+  const split = e.model.fresh(`${output}:heads`);
+  const narrow = e.model.fresh(`${output}:narrow`);
+  e.model.node("Reshape", [wide, e.model.integers([1, -1, heads, padded])], [split]);
+  e.model.node("Slice", [split, e.model.integers([0]), e.model.integers([headDim]), e.model.integers([-1])], [narrow]);
+  e.model.node("Reshape", [narrow, e.model.integers([1, -1, heads * headDim])], [output]);
+}

@@ -1,0 +1,16 @@
+// What the emitters of the single operations share: the model being written and the facts that choose among operators.
+// Every activation is a tensor [1, rows, width]: ONNX Runtime's attention wants the batch dimension, which is 1 as each
+// sequence of a step is a run of its own.
+
+import type { ModelWriter, TensorName } from "./onnx.ts";
+
+export interface Emission {
+  readonly model: ModelWriter;
+  /** `MatMulNBits` accuracy level: 4 rounds activations to int8, 1 computes in f32. */
+  readonly accuracyLevel: 1 | 4;
+  /** Sums of blocks of 32, by the tensor that is summed. */
+  readonly blockSums: Map<TensorName, TensorName>;
+}
+
+/** File, beside the model, that holds the packed weights. */
+export const packedFile = "weights.bin";

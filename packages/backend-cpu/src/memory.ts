@@ -1,0 +1,29 @@
+// What compiling and running takes, by arithmetic. ONNX Runtime repacks quantized matrices when it loads them: besides the
+// values it keeps f32 scales and, for int8 activations, an f32 sum per block.
+
+import type { Graph, MemoryEstimate, WeightInfo, WeightName } from "@polyllama/core";
+import { cacheBytes } from "./kv-cache.ts";
+import { attentions } from "./lower.ts";
+import { planLayout } from "./pack/layout.ts";
+
+export function estimateMemory(
+  graph: Graph,
+  weights: ReadonlyMap<WeightName, WeightInfo>,
+  capacity: number,
+  int8: boolean,
+): MemoryEstimate {
+  let bytes = 0;
+  for (const { packer, parts, rows, columns } of planLayout(graph, weights).matrices) {
+    for (const { array } of parts) bytes += array.length;
+    if (packer.bits < 32 && int8) bytes += (rows * columns * 4) / packer.block;
+  }
+  let widest = 0;
+  for (const width of graph.widths.values()) widest = Math.max(widest, width);
+  let heads = 0;
+  for (const attention of attentions(graph)) heads = Math.max(heads, attention.heads);
+  return {
+    weights: bytes,
+    cache: cacheBytes(attentions(graph), capacity),
+    scratch: 4 * Math.min(512, capacity) * (6 * widest + Math.min(heads * capacity, 1 << 16)) + (64 << 20),
+  };
+}

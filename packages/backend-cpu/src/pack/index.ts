@@ -1,0 +1,25 @@
+// The packer of each stored format.
+
+import type { FormatName } from "@polyllama/core";
+import { floatPacker } from "./float.ts";
+import type { Packer } from "./packer.ts";
+import { q4_0 } from "./q4_0.ts";
+import { q4_k } from "./q4_k.ts";
+import { q6_k } from "./q6_k.ts";
+import { q8_0 } from "./q8_0.ts";
+
+export type { Packer, PartSpec } from "./packer.ts";
+export { floatPacker };
+
+export const packers: Readonly<Record<FormatName, Packer>> = {
+  f32: floatPacker("f32"),
+  f16: floatPacker("f16"),
+  bf16: floatPacker("bf16"),
+  q8_0,
+  q4_0,
+  q4_k,
+  q6_k,
+};
+
+/** Raised whenever packed bytes change, so that older cache entries are not read. */
+export const packingVersion = 1;
