@@ -32,11 +32,13 @@ export function readLines(prompt: string, interrupt: () => void): Lines {
 
   return {
     async next(signal) {
-      if (terminal && !ended && waiting.length === 0) reader.prompt(true);
+      if (terminal && waiting.length > 0) process.stdout.write(`${prompt}${waiting[0]}\n`);
+      else if (terminal && !ended) reader.prompt(true);
       const abort = (): void => wake();
       signal.addEventListener("abort", abort);
       try {
         for (;;) {
+          if (terminal && (signal.aborted || (ended && waiting.length === 0))) process.stdout.write("\n");
           signal.throwIfAborted();
           if (waiting.length > 0) return waiting.shift();
           if (ended) return undefined;

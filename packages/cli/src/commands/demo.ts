@@ -17,8 +17,25 @@ interface Passage {
 }
 
 const passages: readonly Passage[] = [
-  { title: "A quatrain", prompt: "春夜\n李白\n", options: { seed: 1, temperature: 0.8, topP: 0.9, maxTokens: 60 } },
-  { title: "A tale", prompt: "Once upon a time", options: { seed: 1, temperature: 0.7, topP: 0.9, maxTokens: 120 } },
+  {
+    title: "A Chinese quatrain",
+    prompt: "春夜\n李白\n",
+    options: { seed: 43, temperature: 0.7, topP: 0.9, maxTokens: 90 },
+  },
+  {
+    title: "An English passage",
+    prompt: "The little tailor went into the forest, and",
+    options: { seed: 7, temperature: 0.4, topP: 0.9, maxTokens: 110, stop: "\n" },
+  },
+];
+
+const next = [
+  'polyllama generate -p "Once upon a time"         another tale; a title and an author begin a poem',
+  "polyllama generate --model FILE -p TEXT          with a model of yours: GGUF, safetensors, llama2.c",
+  "polyllama chat --model FILE                      talk with a chat model",
+  "polyllama inspect synthetic://llama-2-7b         what a model is, and the memory it takes",
+  "polyllama doctor                                 what this machine can run",
+  "From a clone, `npm start -- OPTIONS` is generate and `npm run polyllama -- COMMAND` any command.",
 ];
 
 export function addDemo(program: Command, interrupts: Interrupts): void {
@@ -42,11 +59,13 @@ async function demo(options: BackendOptions, interrupts: Interrupts): Promise<vo
       () => promptIds.length,
       (text) => process.stdout.write(text),
     );
-    print();
+    if (!result.text.endsWith("\n")) print();
     if (result.exit !== undefined) throw result.exit;
     note(summary(result, [`seed ${options.seed}`, backend.name]));
     print();
   }
-  heading("Next");
-  print('  npm start -- -p "春夜\\n" --seed 7');
+  print("The embedded model has 3.5 million parameters: its form is right and its sense accidental.");
+  print();
+  heading("What to try next");
+  for (const line of next) print(`  ${line}`);
 }

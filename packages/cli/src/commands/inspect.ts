@@ -205,10 +205,13 @@ function printMemory({ rows, unavailable }: Memory): void {
   heading("Memory: weights + cache of one sequence + scratch");
   const contexts = [...new Set(rows.map(({ context }) => context))];
   const lines = new Map<string, string[]>();
-  for (const { backend, format, total } of rows) {
-    const key = `${backend} ${format}`;
-    const line = lines.get(key) ?? [backend, format === "stored" ? "as stored" : format];
-    lines.set(key, [...line, `${bytes(total)}${total > totalmem() ? " !" : "  "}`]);
+  for (const { backend, format, context, total } of rows) {
+    // A backend that computes with one format whatever is stored needs one row.
+    const same = rows.every((row) => row.backend !== backend || row.context !== context || row.total === total);
+    const name = same ? "any" : format === "stored" ? "as stored" : format;
+    const line = lines.get(`${backend} ${name}`) ?? [backend, name];
+    if (line.length < 2 + contexts.length) line.push(`${bytes(total)}${total > totalmem() ? " !" : "  "}`);
+    lines.set(`${backend} ${name}`, line);
   }
   const header = ["backend", "weights", ...contexts.map((context) => `${plural(context, "token")}  `)];
   for (const line of table([header, ...lines.values()], [0, 1])) print(`  ${line}`);
