@@ -17,6 +17,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
+import { storedName } from "./names.ts";
 import { readInterleaved } from "./permute.ts";
 
 export type CheckpointKind = "gguf" | "safetensors" | "llama2.c" | "synthetic";
@@ -134,14 +135,14 @@ export function resolveRows(info: WeightInfo, rows: RowRange | undefined): RowRa
 }
 
 /** Checks the tensors against what the model's graph needs, and lists them as weights. */
-function checkTensors({ name, config, places }: FileCheckpointParts): ReadonlyMap<WeightName, WeightInfo> {
+function checkTensors({ kind, name, config, places }: FileCheckpointParts): ReadonlyMap<WeightName, WeightInfo> {
   const weights = new Map<WeightName, WeightInfo>();
   for (const { name: weight, shape } of llamaGraph(config).weights) {
     const place = places.get(weight);
     if (place === undefined) {
       throw new CheckpointError(
-        { file: name, tensor: weight },
-        "this tensor is missing",
+        { file: name, tensor: storedName(weight, kind === "gguf" ? "gguf" : "huggingFace") ?? weight },
+        `this tensor (${weight}) is missing`,
         `A Llama of ${config.layers} layers has it; the checkpoint is incomplete, or only one of several files was given.`,
       );
     }

@@ -6,8 +6,12 @@ import type { FormatName, WeightInfo } from "@polyllama/core";
 /** How to fill rows of one tensor. */
 export interface Recipe {
   readonly kind: FormatName | "norm";
-  /** Middle of the block scales in units of 2^-24, or for floats the bits of the smallest magnitude. */
-  readonly base: number;
+  /** For blocks: 256 scales in units of 2^-24. For floats: the bits of the smallest magnitude, alone. */
+  readonly units: Int32Array;
+  /** The scales as binary16. */
+  readonly scales: Uint16Array;
+  /** 7.5 times the scales, as binary16. */
+  readonly minimumScales: Uint16Array;
 }
 
 /** Key of a tensor: FNV-1a over its name, mixed with the seed. */
@@ -27,7 +31,7 @@ function mix(value: number): number {
 }
 
 /** Steps between consecutive inputs of `mix`; odd, so that all 2^32 of them differ. */
-const STEP = 0x9e3779b9;
+const STEP = 0x9e3779b9 | 0;
 
 /**
  * Recipe for a tensor whose elements are to have variance 1 / `columns`.
@@ -37,26 +41,36 @@ const STEP = 0x9e3779b9;
  * 5461.25, 341.25 about their mean), and sub-block scales of 32 to 62 and 32 to 63.
  */
 export function recipeFor({ shape, format }: WeightInfo, columns: number): Recipe {
-  if (shape.length === 1) return { kind: "norm", base: 0 };
+  if (shape.length === 1) return recipe("norm", Int32Array.of(0));
   switch (format) {
     case "q4_0":
-      return { kind: format, base: unitsOfRoot(23, columns) };
+      return recipe(format, blockScales(unitsOfRoot(23, columns)));
     case "q8_0":
-      return { kind: format, base: unitsOfRoot(5916, columns) };
+      return recipe(format, blockScales(unitsOfRoot(5916, columns)));
     case "q4_k":
-      return { kind: format, base: unitsOfRoot(51_800, columns) };
+      return recipe(format, blockScales(unitsOfRoot(51_800, columns)));
     case "q6_k":
-      return { kind: format, base: unitsOfRoot(866_000, columns) };
+      return recipe(format, blockScales(unitsOfRoot(866_000, columns)));
     default: {
       // Read as integers, the bits of positive floats are nearly their logarithm. Magnitudes are drawn uniformly from the
       // bits of four octaves [a, 16 a), whose mean square is 46 a^2.
       const units = unitsOfRoot(46, columns);
       const exponent = 31 - Math.clz32(units);
       const bits = ((exponent + 103) << 23) | ((units << (23 - exponent)) & 0x7fffff);
-      if (format === "f32") return { kind: format, base: bits };
-      return { kind: format, base: format === "bf16" ? bits >>> 16 : f16OfUnits(units) };
+      if (format === "f32") return recipe(format, Int32Array.of(bits));
+      return recipe(format, Int32Array.of(format === "bf16" ? bits >>> 16 : f16OfUnits(units)));
     }
   }
+}
+
+function recipe(kind: Recipe["kind"], units: Int32Array): Recipe {
+  const minimumScales = Uint16Array.from(units, (scale) => f16OfUnits((scale * 15) >> 1));
+  return { kind, units, scales: Uint16Array.from(units, f16OfUnits), minimumScales };
+}
+
+/** 256 scales spread over [1/2, 3/2) of the middle. */
+function blockScales(middle: number): Int32Array {
+  return Int32Array.from({ length: 256 }, (_, i) => Math.max(1, (middle >> 1) + Math.floor((middle * i) / 256)));
 }
 
 /** 1 / sqrt(square * columns) in units of 2^-24, rounded down, at least 1. */
@@ -76,13 +90,13 @@ function f16OfUnits(units: number): number {
   return ((exponent + 1) << 10) + (units >> exponent) - 1024;
 }
 
-type Fill = (key: number, base: number, output: Uint8Array, start: number, columns: number) => void;
+type Fill = (key: number, recipe: Recipe, output: Uint8Array, start: number, columns: number) => void;
 
 const fills: Readonly<Record<Recipe["kind"], Fill>> = {
   norm: fillNorm,
   f32: fillF32,
-  f16: (key, base, output, start, columns) => fillHalves(key, base, 4095, output, start, columns),
-  bf16: (key, base, output, start, columns) => fillHalves(key, base, 511, output, start, columns),
+  f16: (key, recipe, output, start, columns) => fillHalves(key, recipe, 4095, output, start, columns),
+  bf16: (key, recipe, output, start, columns) => fillHalves(key, recipe, 511, output, start, columns),
   q8_0: fillQ8,
   q4_0: fillQ4,
   q4_k: fillQ4K,
@@ -98,16 +112,17 @@ export function fillRow(
   start: number,
   columns: number,
 ): void {
-  fills[recipe.kind](mix(tensor ^ mix(row + 1)), recipe.base, output, start, columns);
+  fills[recipe.kind](mix(tensor ^ mix(row + 1)), recipe, output, start, columns);
 }
 
 /** Values from 31/32 to 17/16. */
-function fillNorm(key: number, _base: number, output: Uint8Array, start: number, columns: number): void {
+function fillNorm(key: number, _recipe: Recipe, output: Uint8Array, start: number, columns: number): void {
   const words = new Uint32Array(output.buffer, output.byteOffset + start, columns);
   for (let i = 0; i < columns; i++) words[i] = 0x3f800000 + (mix(key + Math.imul(i, STEP)) >> 12);
 }
 
-function fillF32(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+function fillF32(key: number, { units }: Recipe, output: Uint8Array, start: number, columns: number): void {
+  const base = units[0]!;
   const words = new Uint32Array(output.buffer, output.byteOffset + start, columns);
   for (let i = 0; i < columns; i++) {
     const noise = mix(key + Math.imul(i, STEP));
@@ -116,7 +131,15 @@ function fillF32(key: number, base: number, output: Uint8Array, start: number, c
 }
 
 /** Both 16-bit formats: a sign, and bits of the magnitude within `span` of the base. */
-function fillHalves(key: number, base: number, span: number, output: Uint8Array, start: number, columns: number): void {
+function fillHalves(
+  key: number,
+  { units }: Recipe,
+  span: number,
+  output: Uint8Array,
+  start: number,
+  columns: number,
+): void {
+  const base = units[0]!;
   const halves = new Uint16Array(output.buffer, output.byteOffset + start, columns);
   for (let i = 0; i < columns; i++) {
     const noise = mix(key + Math.imul(i >> 1, STEP)) >>> ((i & 1) << 4);
@@ -124,17 +147,12 @@ function fillHalves(key: number, base: number, span: number, output: Uint8Array,
   }
 }
 
-/** Scale of a block: [1/2, 3/2) of the base, by eight bits of noise. */
-function blockScale(base: number, noise: number): number {
-  return f16OfUnits(Math.max(1, (base >> 1) + Math.floor((base * (noise & 255)) / 256)));
-}
-
 /** 18 bytes a block; the scale's sign varies, since quants of -8 to 7 have a mean of -1/2. */
-function fillQ4(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+function fillQ4(key: number, { scales }: Recipe, output: Uint8Array, start: number, columns: number): void {
   const halves = new Uint16Array(output.buffer, output.byteOffset + start, (columns / 32) * 9);
   for (let i = 0, counter = key; i < halves.length; ) {
     const noise = mix(counter);
-    halves[i++] = (noise & 0x8000) | blockScale(base, noise);
+    halves[i++] = (noise & 0x8000) | scales[noise & 255]!;
     for (let word = 1; word <= 4; word++) {
       const quants = mix(counter + Math.imul(word, STEP));
       halves[i++] = quants;
@@ -145,11 +163,11 @@ function fillQ4(key: number, base: number, output: Uint8Array, start: number, co
 }
 
 /** 34 bytes a block; -128, which no quantizer produces, becomes 0. */
-function fillQ8(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+function fillQ8(key: number, { scales }: Recipe, output: Uint8Array, start: number, columns: number): void {
   const halves = new Uint16Array(output.buffer, output.byteOffset + start, (columns / 32) * 17);
   for (let i = 0, counter = key; i < halves.length; ) {
     const noise = mix(counter);
-    halves[i++] = (noise & 0x8000) | blockScale(base, noise);
+    halves[i++] = (noise & 0x8000) | scales[noise & 255]!;
     for (let word = 1; word <= 8; word++) {
       const quants = withoutLeast(mix(counter + Math.imul(word, STEP)));
       halves[i++] = quants;
@@ -167,14 +185,15 @@ function withoutLeast(bytes: number): number {
 }
 
 /** 144 bytes a block. The minimum offsets the quants' mean of 7.5 to within one step of the sub-block's scale. */
-function fillQ4K(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+function fillQ4K(key: number, recipe: Recipe, output: Uint8Array, start: number, columns: number): void {
   const bytes = output.subarray(start, start + (columns / 256) * 144);
   const words = new Uint32Array(output.buffer, output.byteOffset + start, bytes.length / 4);
+  const { minimumScales } = recipe;
   const scales = new Uint8Array(8);
   const minimums = new Uint8Array(8);
   for (let block = 0, counter = key; block < bytes.length; block += 144) {
-    const units = Math.max(1, (base >> 1) + Math.floor((base * (mix(counter) & 255)) / 256));
-    words[block / 4] = f16OfUnits(units) | (f16OfUnits((units * 15) >> 1) << 16);
+    const choice = mix(counter) & 255;
+    words[block / 4] = recipe.scales[choice]! | (minimumScales[choice]! << 16);
     for (let j = 0; j < 8; j++) {
       const noise = mix(counter + Math.imul(1 + j, STEP));
       const scale = 32 + (noise & 15) + ((noise >>> 4) & 15);
@@ -193,7 +212,7 @@ function fillQ4K(key: number, base: number, output: Uint8Array, start: number, c
 }
 
 /** 210 bytes a block; the sub-block scales are 32 to 63 of either sign. */
-function fillQ6K(key: number, base: number, output: Uint8Array, start: number, columns: number): void {
+function fillQ6K(key: number, { scales }: Recipe, output: Uint8Array, start: number, columns: number): void {
   const halves = new Uint16Array(output.buffer, output.byteOffset + start, (columns / 256) * 105);
   for (let i = 0, counter = key; i < halves.length; ) {
     for (let word = 0; word < 48; word++) {
@@ -206,7 +225,7 @@ function fillQ6K(key: number, base: number, output: Uint8Array, start: number, c
       halves[i++] = signedScale(noise) | (signedScale(noise >>> 8) << 8);
       halves[i++] = signedScale(noise >>> 16) | (signedScale(noise >>> 24) << 8);
     }
-    halves[i++] = blockScale(base, mix(counter + Math.imul(52, STEP)));
+    halves[i++] = scales[mix(counter + Math.imul(52, STEP)) & 255]!;
     counter = (counter + Math.imul(53, STEP)) | 0;
   }
 }

@@ -104,7 +104,11 @@ function parseHeader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): GgufHe
     const dimensions = read.u32();
     if (dimensions > 4) read.fail(`it has ${dimensions} dimensions; GGUF allows 4`);
     const shape: number[] = [];
-    for (let i = 0; i < dimensions; i++) shape.unshift(Number(read.u64()));
+    for (let i = 0; i < dimensions; i++) {
+      const size = read.u64();
+      if (size > BigInt(Number.MAX_SAFE_INTEGER)) read.fail(`a dimension of ${size} is impossible`);
+      shape.unshift(Number(size));
+    }
     const type = read.u32();
     const relative = Number(read.u64());
     const format = formatOfGgmlType(type);

@@ -8,7 +8,10 @@ export function quantizeQ8_0(values: Float32Array, output: Uint8Array): void {
   const quants = new Int8Array(output.buffer, output.byteOffset, output.length);
   for (let start = 0, out = 0; start < values.length; start += 32, out += 34) {
     let largest = 0;
-    for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(values[start + i]!));
+    for (let i = 0; i < 32; i++) {
+      const magnitude = Math.abs(values[start + i]!);
+      if (largest < magnitude) largest = magnitude;
+    }
     const scale = Math.fround(largest / 127);
     const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
     const half = numberToF16(scale);
@@ -16,7 +19,7 @@ export function quantizeQ8_0(values: Float32Array, output: Uint8Array): void {
     output[out + 1] = half >> 8;
     for (let i = 0; i < 32; i++) {
       const x = Math.fround(values[start + i]! * inverse);
-      quants[out + 2 + i] = x < 0 ? -Math.floor(0.5 - x) : Math.floor(x + 0.5);
+      quants[out + 2 + i] = x < 0 ? x - 0.5 : x + 0.5; // storing truncates
     }
   }
 }

@@ -1,0 +1,99 @@
+import { readFileSync } from "node:fs";
+import { formats, type WeightInfo, type WeightSource } from "@polyllama/core";
+import { describe, expect, test } from "vitest";
+import { describeWithShared, shared } from "../../../tests/support/shared.ts";
+import { openCheckpoint, quantize, quantized } from "../src/index.ts";
+
+describeWithShared("quantizers against libggml", () => {
+  const vectors = JSON.parse(readFileSync(shared("vectors/ggml-quant-vectors.json"), "utf8"));
+  const input = new Float32Array(new Uint8Array(Buffer.from(vectors.input_f32_b64, "base64")).buffer);
+
+  test.each([
+    ["q8_0", "Q8_0"],
+    ["q4_0", "Q4_0"],
+  ] as const)("%s gives ggml's bytes", (format, ggml) => {
+    expect(Buffer.from(quantize(format, input)).toString("hex")).toBe(
+      Buffer.from(vectors.types[ggml].q_b64, "base64").toString("hex"),
+    );
+  });
+});
+
+describe("quantize", () => {
+  test("zeros stay zeros and do not divide by zero", () => {
+    for (const format of ["q8_0", "q4_0"] as const) {
+      const values = new Float32Array(32).fill(1);
+      formats[format].dequantize(quantize(format, new Float32Array(32)), values);
+      expect(values.every((value) => value === 0)).toBe(true);
+    }
+  });
+
+  test("Q8_0 rounds halves away from zero, on both sides", () => {
+    const values = new Float32Array(32);
+    values.set([127, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, -127]);
+    expect([...new Int8Array(quantize("q8_0", values).buffer, 2, 8)]).toEqual([127, 1, -1, 2, -2, 3, -3, -127]);
+  });
+
+  test("Q4_0 takes the sign of the first value of largest magnitude", () => {
+    const values = new Float32Array(32);
+    values.set([-8, 8]);
+    expect([...quantize("q4_0", values).subarray(0, 4)]).toEqual([0x00, 0x3c, 0x80, 0x8f]); // scale 1; quants 0 and 15
+    values.set([8, -8]);
+    expect([...quantize("q4_0", values).subarray(0, 4)]).toEqual([0x00, 0xbc, 0x80, 0x8f]); // scale -1
+  });
+
+  test("refuses partial blocks and unknown formats", () => {
+    expect(() => quantize("q8_0", new Float32Array(33))).toThrow(/33 values are not whole blocks of 32/);
+    expect(() => quantize("toString" as "q8_0", new Float32Array(32))).toThrow(/Known formats: q8_0, q4_0/);
+  });
+});
+
+describe("quantized", () => {
+  test("matrices of floats are quantized row by row; norms, quantized ones and odd widths stay", async () => {
+    await using source = await openCheckpoint(
+      "synthetic://llama-2-7b?format=f16&dim=64&heads=2&hidden=80&layers=1&vocab=300",
+    );
+    const result = quantized(source, "q8_0");
+    expect(result.weights.get("tok_embeddings.weight")?.format).toBe("q8_0");
+    expect(result.weights.get("norm.weight")?.format).toBe("f32");
+    expect(result.weights.get("layers.0.feed_forward.w2.weight")?.format).toBe("f16"); // rows of 80
+    expect(quantized(result, "q4_0").weights).toEqual(
+      new Map([...result.weights].map(([name, info]) => [name, info])), // nothing left to quantize
+    );
+
+    const name = "layers.0.attention.wq.weight";
+    const values = new Float32Array(64 * 64);
+    formats.f16.dequantize(await source.read(name), values);
+    expect(await result.read(name)).toEqual(quantize("q8_0", values));
+    expect(await result.read(name, { first: 5, count: 3 })).toEqual(quantize("q8_0", values.subarray(5 * 64, 8 * 64)));
+    expect(await result.read("norm.weight")).toEqual(await source.read("norm.weight"));
+    expect(await result.fingerprint()).not.toBe(await source.fingerprint());
+    expect(result.config).toBe(source.config);
+  });
+
+  test("a NaN is named, not hidden in a block", async () => {
+    const info: WeightInfo = { name: "a.weight", shape: [3, 32], format: "f32" };
+    const values = new Float32Array(96);
+    values[70] = Number.NaN;
+    const source: WeightSource = {
+      name: "memory",
+      weights: new Map([[info.name, info]]),
+      read: async (_, rows = { first: 0, count: 3 }) =>
+        new Uint8Array(values.slice(rows.first * 32, (rows.first + rows.count) * 32).buffer),
+      fingerprint: async () => "fixed",
+    };
+    const result = quantized(source, "q4_0");
+    await expect(result.read("a.weight", { first: 0, count: 2 })).resolves.toHaveLength(36);
+    await expect(result.read("a.weight", { first: 1, count: 2 })).rejects.toThrow(
+      /memory, tensor "a.weight": row 2, column 6, holds a NaN/,
+    );
+  });
+
+  test("an abort is noticed", async () => {
+    const source = await openCheckpoint("synthetic://tinyllama-1.1b?format=f16");
+    const result = quantized(source, "q4_0");
+    const controller = new AbortController();
+    const reading = result.read("tok_embeddings.weight", undefined, controller.signal);
+    setTimeout(() => controller.abort(new Error("stop")), 5);
+    await expect(reading).rejects.toThrow("stop");
+  });
+});

@@ -1,0 +1,320 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError, type LlamaConfig, llamaGraph } from "@polyllama/core";
+import { describe, expect, test } from "vitest";
+import { describeWithShared, shared } from "../../../tests/support/shared.ts";
+import { memorySource, openCheckpoint, readSafetensorsHeader, writeGguf } from "../src/index.ts";
+import {
+  coordinates,
+  failure,
+  folderWith,
+  huggingFaceConfig,
+  huggingFaceTensors,
+  type RawTensor,
+  safetensors,
+  small,
+  withHeader,
+} from "./support.ts";
+
+const configJson = (config: LlamaConfig, edit: Record<string, unknown> = {}) =>
+  JSON.stringify({ ...huggingFaceConfig(config), ...edit });
+
+async function opened(
+  tensors: readonly RawTensor[],
+  config: LlamaConfig = small,
+  edit: Record<string, unknown> = {},
+): Promise<string> {
+  return folderWith({ "config.json": configJson(config, edit), "model.safetensors": safetensors(tensors) });
+}
+
+describe("reading", () => {
+  test("every row of every tensor stands where the canonical order has it, read whole and in ranges", async () => {
+    await using checkpoint = await openCheckpoint(await opened(huggingFaceTensors(small)));
+    expect(checkpoint.kind).toBe("safetensors");
+    expect(checkpoint.config).toEqual(small);
+    expect(checkpoint.tokenizer).toBeUndefined();
+    for (const [index, { name, shape }] of llamaGraph(small).weights.entries()) {
+      const [rows, columns] = shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!];
+      const expected = Buffer.concat(
+        Array.from({ length: rows }, (_, row) => new Uint8Array(coordinates(index, row, columns).buffer)),
+      );
+      expect(Buffer.compare(await checkpoint.read(name), expected), name).toBe(0);
+      for (let first = 0; first < rows; first += 3) {
+        const count = Math.min(5, rows - first);
+        const part = await checkpoint.read(name, { first, count });
+        expect(Buffer.compare(part, expected.subarray(first * columns * 4, (first + count) * columns * 4))).toBe(0);
+      }
+    }
+  });
+
+  test("several files with an index are one checkpoint; a missing one is named", async () => {
+    const tensors = huggingFaceTensors(small);
+    const shards = {
+      "a-00001-of-00002.safetensors": tensors.slice(0, 9),
+      "a-00002-of-00002.safetensors": tensors.slice(9),
+    };
+    const map = Object.entries(shards).flatMap(([file, list]) => list.map(({ name }) => [name, file]));
+    const index = JSON.stringify({ metadata: {}, weight_map: Object.fromEntries(map) });
+    const base = { "config.json": configJson(small), "model.safetensors.index.json": index };
+    const [first, second] = Object.entries(shards).map(([file, list]) => ({ [file]: safetensors(list) }));
+
+    const folder = await folderWith({ ...base, ...first, ...second });
+    await using checkpoint = await openCheckpoint(folder);
+    expect(checkpoint.weights.size).toBe(tensors.length);
+    expect(new Set(checkpoint.stored.map(({ file }) => file)).size).toBe(2);
+    expect(await checkpoint.fingerprint()).toMatch(/^[0-9a-f]{64}$/);
+    const one = await failure(openCheckpoint(join(folder, "a-00001-of-00002.safetensors")));
+    expect(one.message).toMatch(/one of the 2 files of a checkpoint\. Give the folder: /);
+
+    const missing = await failure(openCheckpoint(await folderWith({ ...base, ...first })));
+    expect(missing).toBeInstanceOf(CheckpointError);
+    expect(missing.message).toMatch(/a-00002-of-00002\.safetensors: this file is missing/);
+
+    const twice = safetensors([...shards["a-00002-of-00002.safetensors"], tensors[0]!]);
+    const mixed = await folderWith({ ...base, ...first, "a-00002-of-00002.safetensors": twice });
+    expect((await failure(openCheckpoint(mixed))).message).toMatch(/has a tensor of the same name/);
+
+    const lying = index.replace('"lm_head.weight":"a-00002', '"lm_head.weight":"a-00001');
+    const wrong = await folderWith({ ...base, ...first, ...second, "model.safetensors.index.json": lying });
+    expect((await failure(openCheckpoint(wrong))).message).toMatch(/"lm_head.weight": the index places it in "a-00001/);
+
+    for (const bad of ["../model.safetensors", "/etc/passwd", "..", "a\\b"]) {
+      const escaping = JSON.stringify({ weight_map: { "lm_head.weight": bad } });
+      const folder = await folderWith({ ...base, "model.safetensors.index.json": escaping });
+      expect((await failure(openCheckpoint(folder))).message).toMatch(/is not the name of a file beside the index/);
+    }
+  });
+
+  test("tied embeddings: declared, or the output matrix is missing and nothing is declared", async () => {
+    const tensors = huggingFaceTensors(small);
+    const without = tensors.filter(({ name }) => name !== "lm_head.weight");
+    await using declared = await openCheckpoint(await opened(without, small, { tie_word_embeddings: true }));
+    expect(declared.config.tiedEmbeddings).toBe(true);
+    await using undeclared = await openCheckpoint(await opened(without, small, { tie_word_embeddings: undefined }));
+    expect(undeclared.config.tiedEmbeddings).toBe(true);
+    await using stored = await openCheckpoint(await opened(tensors, small, { tie_word_embeddings: true }));
+    expect(stored.weights.has("output.weight")).toBe(false);
+    const head = tensors.filter(({ name }) => name !== "model.embed_tokens.weight");
+    await using underOther = await openCheckpoint(await opened(head, small, { tie_word_embeddings: true }));
+    const table = tensors.find(({ name }) => name === "lm_head.weight");
+    expect(await underOther.read("tok_embeddings.weight")).toEqual(table?.bytes);
+    const error = await failure(openCheckpoint(await opened(without)));
+    expect(error.message).toMatch(/tensor "lm_head.weight": this tensor \(output.weight\) is missing/);
+  });
+
+  test("rotary tables of old files are passed over, whatever their dtype", async () => {
+    const table = {
+      name: "model.layers.0.self_attn.rotary_emb.inv_freq",
+      dtype: "F64",
+      shape: [3],
+      bytes: new Uint8Array(24),
+    };
+    await using checkpoint = await openCheckpoint(await opened([...huggingFaceTensors(small), table]));
+    expect(checkpoint.stored.at(-1)).toMatchObject({ name: table.name, format: "f64", bytes: 24 });
+    expect(checkpoint.weights.size).toBe(checkpoint.stored.length - 1);
+  });
+
+  test("a single file finds its configuration beside it", async () => {
+    const folder = await opened(huggingFaceTensors(small));
+    await using checkpoint = await openCheckpoint(join(folder, "model.safetensors"));
+    expect(checkpoint.config).toEqual(small);
+  });
+});
+
+describe("bad files", () => {
+  const tensors = huggingFaceTensors(small);
+  const first = tensors[0]!;
+  const bytes = (edit: Parameters<typeof safetensors>[1]) => safetensors(tensors, edit);
+  const entryOf = (header: Record<string, Record<string, unknown>>, name = first.name) => header[name]!;
+  const cases: readonly [string, Uint8Array, RegExp][] = [
+    [
+      "an absurd header length",
+      Buffer.from([0, 0, 0, 0, 0, 0, 0, 0x10, 0x7b, 0x7d]),
+      /declared to have 1152921504606846976/,
+    ],
+    ["a header past the end", Buffer.from([200, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0x7d]), /declared to have 200 bytes, but/],
+    ["no JSON", withHeader('{"a":'), /this is not JSON/],
+    ["an entry that is no object", bytes((h) => ({ ...h, x: 3 })), /"x": its entry is not a JSON object/],
+    ["no dtype", bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), dtype: 3 } })), /lacks a proper dtype/],
+    ["a negative size", bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), shape: [-1, 4] } })), /lacks a proper/],
+    ["a fraction", bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), shape: [1.5, 4] } })), /lacks a proper/],
+    [
+      "a shape for other bytes",
+      bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), shape: [2 ** 50, 8] } })),
+      /does not fit/,
+    ],
+    [
+      "three offsets",
+      bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), data_offsets: [0, 1, 2] } })),
+      /lacks a proper/,
+    ],
+    [
+      "an end before the beginning",
+      bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), data_offsets: [64, 0] } })),
+      /does not fit its -64 bytes/,
+    ],
+    [
+      "out of range",
+      bytes((h) => ({ ...h, far: { dtype: "U8", shape: [8], data_offsets: [1e6, 1e6 + 8] } })),
+      /"far": it ends at byte/,
+    ],
+    [
+      "overlap",
+      bytes((h) => ({ ...h, on: { dtype: "U8", shape: [8], data_offsets: [4, 12] } })),
+      /"on": it shares bytes with "model.embed_tokens.weight"/,
+    ],
+    ["a gap", Buffer.concat([safetensors(tensors), new Uint8Array(7)]), /7 bytes of the file belong to no tensor/],
+    [
+      "a name twice",
+      bytes((h) =>
+        JSON.stringify(h).replace("{", `{"lm_head.weight":${JSON.stringify(entryOf(h, "lm_head.weight"))},`),
+      ),
+      /"lm_head.weight": two tensors have this name/,
+    ],
+    [
+      "an unknown dtype",
+      safetensors([{ ...first, dtype: "F4" }, ...tensors.slice(1)]),
+      /it is stored as F4\. Read here: F32/,
+    ],
+    ["float8", safetensors([{ ...first, dtype: "I32" }, ...tensors.slice(1)]), /it is stored as I32/],
+    [
+      "an unknown tensor",
+      safetensors([
+        ...tensors,
+        { name: "model.layers.0.self_attn.q_proj.bias", dtype: "U8", shape: [1], bytes: new Uint8Array(1) },
+      ]),
+      /q_proj\.bias": Llama 2 has no such tensor/,
+    ],
+    ["a missing tensor", safetensors(tensors.slice(1)), /"model.embed_tokens.weight": this tensor .* is missing/],
+    [
+      "a shape against the configuration",
+      safetensors([{ ...first, shape: [24, 16] }, ...tensors.slice(1)]),
+      /shape is \[24,16\]/,
+    ],
+  ];
+  test.each(cases)("%s", async (_, content, message) => {
+    const folder = await folderWith({ "config.json": configJson(small), "model.safetensors": content });
+    const error = await failure(openCheckpoint(folder));
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toMatch(message);
+  });
+
+  test("a configuration for another vocabulary names both numbers", async () => {
+    const error = await failure(openCheckpoint(await opened(tensors, { ...small, vocabSize: 20 })));
+    expect(error.message).toMatch(/"model.embed_tokens.weight": it has 16 rows, but the configuration .* of 20/);
+  });
+
+  test("fewer declared layers than stored", async () => {
+    const error = await failure(openCheckpoint(await opened(tensors, { ...small, layers: 1 })));
+    expect(error.message).toMatch(/"model.layers.1.+": a Llama of 1 layers has no such tensor/);
+  });
+
+  test("no configuration, damaged configuration", async () => {
+    const alone = await folderWith({ "model.safetensors": safetensors(tensors) });
+    expect((await failure(openCheckpoint(alone))).message).toMatch(/config\.json: this file is missing/);
+    const damaged = await folderWith({ "model.safetensors": safetensors(tensors), "config.json": "{" });
+    expect((await failure(openCheckpoint(damaged))).message).toMatch(/config\.json: this is not JSON/);
+  });
+
+  test("truncated at every byte of the header, and within the data", async () => {
+    const whole = safetensors(tensors.slice(0, 2));
+    const { headerBytes } = await readSafetensorsHeader(memorySource("whole", whole));
+    for (let length = 0; length <= headerBytes + 1; length++) {
+      const error = await failure(readSafetensorsHeader(memorySource("cut", whole.subarray(0, length))));
+      expect(error, `${length}`).toBeInstanceOf(CheckpointError);
+    }
+    const cut = whole.subarray(0, whole.length - 1);
+    expect((await failure(readSafetensorsHeader(memorySource("cut", cut)))).message).toMatch(/it ends at byte/);
+  });
+});
+
+describe("folders", () => {
+  test("what is not a checkpoint is explained", async () => {
+    const empty = await failure(openCheckpoint(await folderWith()));
+    expect(empty.message).toMatch(/neither model\.safetensors nor model\.safetensors\.index\.json/);
+    const gguf = await failure(openCheckpoint(await folderWith({ "a.gguf": "GGUF" })));
+    expect(gguf.message).toMatch(/holds a GGUF file\. Give the file's own path, such as .*a\.gguf/);
+    const meta = await failure(openCheckpoint(await folderWith({ "consolidated.00.pth": "PK" })));
+    expect(meta.message).toMatch(/PyTorch files .* not read yet/);
+  });
+});
+
+describeWithShared("real checkpoints", () => {
+  test("TinyStories-656K opens with its configuration and tokenizer", async () => {
+    await using checkpoint = await openCheckpoint(shared("weights/TinyStories-656K"));
+    expect(checkpoint.config).toEqual({
+      dim: 128,
+      layers: 2,
+      heads: 8,
+      kvHeads: 4,
+      headDim: 16,
+      hiddenDim: 384,
+      vocabSize: 2048,
+      contextLength: 512,
+      normEps: 1e-6,
+      ropeTheta: 10000,
+      ropeScaling: { type: "none" },
+      tiedEmbeddings: true,
+    });
+    expect(checkpoint.tokenizer?.vocabSize).toBe(2048);
+    expect(checkpoint.tokenizer?.decode(checkpoint.tokenizer.encode("Once upon a time"))).toContain("Once upon a time");
+    expect(checkpoint.metadata.get("format")).toBe("pt");
+    expect(await checkpoint.read("tok_embeddings.weight")).toHaveLength(2048 * 128 * 4);
+  });
+
+  test("poet opens with its configuration and tokenizer, and goes through GGUF with both", async () => {
+    await using checkpoint = await openCheckpoint(shared("weights/poet"));
+    expect(checkpoint.config).toMatchObject({
+      dim: 192,
+      layers: 6,
+      heads: 6,
+      kvHeads: 2,
+      hiddenDim: 512,
+      tiedEmbeddings: true,
+    });
+    expect(checkpoint.tokenizer?.vocabSize).toBe(6144);
+    expect(checkpoint.weights.get("norm.weight")?.format).toBe("f16");
+
+    const path = join(await folderWith(), "poet.gguf");
+    await writeGguf(path, checkpoint);
+    await using copy = await openCheckpoint(path);
+    expect(copy.config).toEqual({ ...checkpoint.config, normEps: Math.fround(1e-5) });
+    for (const [name, { shape }] of checkpoint.weights) {
+      if (shape.length === 1) continue;
+      expect(Buffer.compare(await checkpoint.read(name), await copy.read(name)), name).toBe(0);
+    }
+    const lines = (await readFile(shared("corpora/zh/chinese-poetry-quantangshi.txt"), "utf8"))
+      .split("\n")
+      .slice(0, 200);
+    const english = (await readFile(shared("corpora/en/just-so-stories.txt"), "utf8")).split("\n").slice(100, 300);
+    for (const line of [...lines, ...english, "a  b\tc", " x"]) {
+      expect(copy.tokenizer?.encode(line), line).toEqual(checkpoint.tokenizer?.encode(line));
+    }
+  });
+
+  test("tokenizer.model goes before tokenizer.json, unless only the other fits", async () => {
+    const base = shared("weights/TinyStories-656K");
+    const folder = await folderWith({
+      "config.json": await readFile(join(base, "config.json")),
+      "model.safetensors": await readFile(join(base, "model.safetensors")),
+      "tokenizer.json": await readFile(join(base, "tokenizer.json")),
+      "tokenizer.model": await readFile(shared("weights/poet/tokenizer.model")),
+    });
+    await using fits = await openCheckpoint(folder);
+    expect(fits.tokenizer?.vocabSize).toBe(2048);
+    const poet = await folderWith({
+      "config.json": await readFile(shared("weights/poet/config.json")),
+      "model.safetensors": await readFile(shared("weights/poet/model.safetensors")),
+      "tokenizer.json": "not even JSON",
+      "tokenizer.model": await readFile(shared("weights/poet/tokenizer.model")),
+    });
+    await using preferred = await openCheckpoint(poet);
+    expect(preferred.tokenizer?.vocabSize).toBe(6144);
+    const other = await folderWith({
+      "config.json": await readFile(join(base, "config.json")),
+      "model.safetensors": await readFile(join(base, "model.safetensors")),
+      "tokenizer.model": await readFile(shared("weights/poet/tokenizer.model")),
+    });
+    expect((await failure(openCheckpoint(other))).message).toMatch(/tokenizer has 6144 tokens, .* 2048 rows/);
+  });
+});
