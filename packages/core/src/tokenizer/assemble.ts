@@ -26,6 +26,13 @@ export function refuse(source: string, problem: string): never {
   throw new PolyllamaError("ERR_TOKENIZER", `${source}: ${problem}.`);
 }
 
+/** A value as errors show it: short, whatever a file puts there. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}...` : value);
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return value === undefined ? "missing" : String(value);
+}
+
 export function assemble(parts: TokenizerParts): Tokenizer {
   const { source, pieces, bos, eos, addBos, addEos, chatTemplate } = parts;
   const ids = new Map(pieces.map((piece, id) => [piece, id]));

@@ -2,7 +2,7 @@
 // Kinds of tokens are numbered as SentencePiece does. What a file leaves out has llama.cpp's defaults.
 // Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp.
 
-import { refuse } from "./assemble.ts";
+import { refuse, shown } from "./assemble.ts";
 import { scoreTokenizer } from "./score-bpe.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { byteOfPiece, kind } from "./vocabulary.ts";
@@ -17,10 +17,7 @@ import { byteOfPiece, kind } from "./vocabulary.ts";
 export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source: string): Tokenizer {
   const model = metadata.get("tokenizer.ggml.model");
   if (model !== "llama") {
-    refuse(
-      source,
-      `tokenizer.ggml.model is ${JSON.stringify(model)}, but only "llama" (SentencePiece BPE) is supported`,
-    );
+    refuse(source, `tokenizer.ggml.model is ${shown(model)}, but only "llama" (SentencePiece BPE) is supported`);
   }
   const pieces = strings("tokens");
   const scores = numbers("scores") ?? refuse(source, "tokenizer.ggml.scores is missing");
@@ -76,13 +73,13 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source
     const value = metadata.get(`tokenizer.ggml.${key}`) ?? fallback;
     if (value === 0xffffffff || value === -1) return undefined;
     if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < pieces.length) return value;
-    return refuse(source, `tokenizer.ggml.${key} is ${String(value)}, but there are ${pieces.length} tokens`);
+    return refuse(source, `tokenizer.ggml.${key} is ${shown(value)}, but there are ${pieces.length} tokens`);
   }
   function flag(key: string, fallback: boolean): boolean {
     const value = metadata.get(`tokenizer.ggml.${key}`) ?? fallback;
     return typeof value === "boolean"
       ? value
-      : refuse(source, `tokenizer.ggml.${key} is ${String(value)}, not a boolean`);
+      : refuse(source, `tokenizer.ggml.${key} is ${shown(value)}, not a boolean`);
   }
   function template(): string | undefined {
     const value = metadata.get("tokenizer.chat_template");

@@ -24,8 +24,8 @@ export function readSentencePiece(bytes: Uint8Array, source: string): Vocabulary
   const pieces: string[] = [];
   const scores: number[] = [];
   const kinds: number[] = [];
-  let trainer = readTrainer(new Uint8Array(0), source);
-  let normalizer = readNormalizer(new Uint8Array(0), source);
+  let trainer: TrainerSpec | undefined;
+  let normalizer: NormalizerSpec | undefined;
   for (const field of messageFields(bytes, source)) {
     if (field.number === 1) {
       const { piece, score, type } = readPiece(field.bytes, source, pieces.length);
@@ -40,6 +40,9 @@ export function readSentencePiece(bytes: Uint8Array, source: string): Vocabulary
     }
   }
 
+  if (trainer === undefined || normalizer === undefined) {
+    return refuse(source, `there is no ${trainer ? "normalizer_spec" : "trainer_spec"}; the file is cut short`);
+  }
   if (trainer.modelType !== 2) {
     const name = modelTypes[trainer.modelType] ?? `number ${trainer.modelType}`;
     refuse(source, `the model type is ${name}, but Llama's tokenizers are of type BPE`);
@@ -47,22 +50,23 @@ export function readSentencePiece(bytes: Uint8Array, source: string): Vocabulary
   const unknown = kinds.indexOf(kind.unknown);
   if (unknown < 0) refuse(source, "there is no unknown piece among the pieces");
   if (kinds.indexOf(kind.unknown, unknown + 1) >= 0) refuse(source, "there is more than one unknown piece");
+  const { bosPiece, eosPiece, unknownText, byteFallback } = trainer;
   const control = (piece: string): number | undefined => {
     const id = pieces.indexOf(piece);
     return kinds[id] === kind.control ? id : undefined;
   };
-  const bos = control(trainer.bosPiece);
+  const bos = control(bosPiece);
   return {
     source,
     pieces,
     scores: Float32Array.from(scores),
     kinds,
     bos,
-    eos: control(trainer.eosPiece),
+    eos: control(eosPiece),
     addBos: bos !== undefined,
     addEos: false,
-    unknownText: trainer.unknownText,
-    byteFallback: trainer.byteFallback,
+    unknownText,
+    byteFallback,
     normalizer,
     chatTemplate: undefined,
   };

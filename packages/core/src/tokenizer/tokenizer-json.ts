@@ -4,7 +4,7 @@
 //
 // `truncation` and `padding` are left aside: they are settings of a training run, which Hugging Face's own callers reset.
 
-import { assemble, refuse } from "./assemble.ts";
+import { assemble, refuse, shown } from "./assemble.ts";
 import { type AddedToken, addedTokenFinder, readAddedToken } from "./json/added-tokens.ts";
 import { readDecoder, type Sink } from "./json/decoders.ts";
 import { type JsonObject, jsonObject, optionalObject } from "./json/fields.ts";
@@ -46,7 +46,7 @@ export function tokenizerFromJson(json: unknown, source: string, tokenizerConfig
   const named = (key: string, inTemplate: number | undefined, convention: string): number | undefined => {
     const name = config && tokenName(config, key);
     const id = name === undefined ? undefined : pieces.indexOf(name);
-    if (id !== undefined && id < 0) refuse(source, `${key} is ${JSON.stringify(name)}, which is not in the vocabulary`);
+    if (id !== undefined && id < 0) refuse(source, `${key} is ${shown(name)}, which is not in the vocabulary`);
     if (id !== undefined && inTemplate !== undefined && id !== inTemplate) {
       refuse(source, `${key} is token ${id}, but the post_processor puts token ${inTemplate} in its place`);
     }
@@ -123,14 +123,14 @@ function joinVocabulary(
   const put = (piece: string, id: number): void => {
     const other = byId.get(id);
     if (other !== undefined && other !== piece) {
-      refuse(source, `the id ${id} belongs to both ${JSON.stringify(other)} and ${JSON.stringify(piece)}`);
+      refuse(source, `the id ${id} belongs to both ${shown(other)} and ${shown(piece)}`);
     }
     byId.set(id, piece);
   };
   for (const [piece, id] of vocabulary) put(piece, id);
   for (const { content, id } of added) {
     const other = vocabulary.get(content) ?? id;
-    if (other !== id) refuse(source, `the added token ${JSON.stringify(content)} has the ids ${id} and ${other}`);
+    if (other !== id) refuse(source, `the added token ${shown(content)} has the ids ${id} and ${other}`);
     put(content, id);
   }
   if (byId.size === 0) refuse(source, "the vocabulary is empty");

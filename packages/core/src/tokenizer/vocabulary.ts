@@ -1,7 +1,7 @@
 // A vocabulary of scored pieces: what tokenizer.model, GGUF metadata and tokenizer.bin all hold. Each of the three readers
 // fills this one record; score-bpe.ts makes a tokenizer of it.
 
-import { refuse } from "./assemble.ts";
+import { refuse, shown } from "./assemble.ts";
 import type { Charsmap } from "./charsmap.ts";
 
 /** Kinds of pieces, numbered as in SentencePiece's protocol and in GGUF. */
@@ -61,7 +61,7 @@ export function checkVocabulary({ source, pieces, scores, kinds, bos, eos }: Voc
   const seen = new Map<string, number>();
   for (const [id, piece] of pieces.entries()) {
     const first = seen.get(piece);
-    if (first !== undefined) refuse(source, `the pieces ${first} and ${id} are both ${JSON.stringify(piece)}`);
+    if (first !== undefined) refuse(source, `the pieces ${first} and ${id} are both ${shown(piece)}`);
     seen.set(piece, id);
     if (piece === "") refuse(source, `piece ${id} is empty`);
     if (Number.isNaN(scores[id])) refuse(source, `the score of piece ${id} is NaN`);
@@ -69,7 +69,7 @@ export function checkVocabulary({ source, pieces, scores, kinds, bos, eos }: Voc
     if (!Number.isInteger(type) || type < kind.normal || type > kind.byte)
       refuse(source, `piece ${id} has the unknown type ${type}`);
     if (type === kind.byte && byteOfPiece(piece) < 0) {
-      refuse(source, `piece ${id}, ${JSON.stringify(piece)}, is declared a byte but does not spell one`);
+      refuse(source, `piece ${id}, ${shown(piece)}, is declared a byte but does not spell one`);
     }
   }
   for (const [name, id] of [["BOS", bos] as const, ["EOS", eos] as const]) {

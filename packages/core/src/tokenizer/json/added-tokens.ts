@@ -95,5 +95,5 @@ function touchesWord(text: string, start: number, end: number): boolean {
 }
 
 function isSpace(text: string, at: number): boolean {
-  return /\s/.test(text.charAt(at));
+  return /\p{White_Space}/u.test(text.charAt(at));
 }

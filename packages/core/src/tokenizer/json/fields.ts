@@ -1,6 +1,6 @@
 // Typed access to JSON from outside: every wrong or missing field is refused by its path in the file.
 
-import { refuse } from "../assemble.ts";
+import { refuse, shown } from "../assemble.ts";
 
 export interface JsonObject {
   /** Where the object stands in the file: `decoder.decoders[1]`. */
@@ -19,8 +19,12 @@ export interface JsonObject {
   refuse(problem: string): never;
 }
 
+/** Levels of nesting that are followed; no real file comes near. */
+const deepest = 32;
+
 /** @throws {PolyllamaError} `ERR_TOKENIZER` when the value is no object; its readers throw the same. */
-export function jsonObject(value: unknown, path: string, source: string): JsonObject {
+export function jsonObject(value: unknown, path: string, source: string, depth = 0): JsonObject {
+  if (depth > deepest) refuse(source, `${path} is nested too deeply`);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return refuse(source, `${path} is not a JSON object`);
   }
@@ -28,10 +32,7 @@ export function jsonObject(value: unknown, path: string, source: string): JsonOb
   const get = (key: string): unknown => (Object.hasOwn(values, key) ? (values[key] ?? undefined) : undefined);
   const wrong = (key: string, expected: string): never => {
     const found = get(key);
-    return refuse(
-      source,
-      `${path}.${key} is ${found === undefined ? "missing" : JSON.stringify(found)}, not ${expected}`,
-    );
+    return refuse(source, `${path}.${key} is ${shown(found)}, not ${expected}`);
   };
   const list = (key: string): readonly unknown[] => {
     const found = get(key);
@@ -55,8 +56,8 @@ export function jsonObject(value: unknown, path: string, source: string): JsonOb
       const found = get(key) ?? fallback;
       return typeof found === "number" && Number.isSafeInteger(found) && found >= 0 ? found : wrong(key, "a count");
     },
-    object: (key) => jsonObject(get(key), `${path}.${key}`, source),
-    objects: (key) => list(key).map((element, i) => jsonObject(element, `${path}.${key}[${i}]`, source)),
+    object: (key) => jsonObject(get(key), `${path}.${key}`, source, depth + 1),
+    objects: (key) => list(key).map((element, i) => jsonObject(element, `${path}.${key}[${i}]`, source, depth + 1)),
     refuse: (problem) => refuse(source, `${path} ${problem}`),
   };
 }
@@ -68,7 +69,7 @@ export function optionalObject(parent: JsonObject, key: string): JsonObject | un
 
 /** Refuses a component whose type this project does not know. */
 export function unknownType(component: JsonObject, known: string): never {
-  return component.refuse(`has the type ${JSON.stringify(component.get("type"))}; known are ${known}`);
+  return component.refuse(`has the type ${shown(component.get("type"))}; known are ${known}`);
 }
 
 /** The literal string that a `pattern` stands for. */

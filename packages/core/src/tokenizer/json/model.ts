@@ -2,6 +2,7 @@
 // that no merge makes is never made.
 // Source: github.com/huggingface/tokenizers, tokenizers/src/models/bpe (model.rs, word.rs).
 
+import { shown } from "../assemble.ts";
 import { mergeSymbols } from "../merge.ts";
 import { utf8Encode } from "../utf8.ts";
 import type { JsonObject } from "./fields.ts";
@@ -15,7 +16,7 @@ export interface BpeModel {
 /** @throws {PolyllamaError} `ERR_TOKENIZER` when the model is not such a BPE, or its merges are not within the vocabulary. */
 export function readModel(json: JsonObject): BpeModel {
   const type = json.get("type") ?? "BPE"; // older files do not name it
-  if (type !== "BPE") json.refuse(`has the type ${JSON.stringify(type)}; known is BPE`);
+  if (type !== "BPE") json.refuse(`has the type ${shown(type)}; known is BPE`);
   for (const key of ["dropout", "continuing_subword_prefix", "end_of_word_suffix"]) {
     const value = json.get(key);
     if (value !== undefined && value !== 0 && value !== "") json.refuse(`has a ${key}, which is not supported`);
@@ -28,7 +29,7 @@ export function readModel(json: JsonObject): BpeModel {
   const ignoreMerges = json.boolean("ignore_merges", false);
   const unknown = json.get("unk_token") === undefined ? undefined : vocabulary.get(json.string("unk_token"));
   if (unknown === undefined && json.get("unk_token") !== undefined) {
-    json.refuse(`has the unk_token ${JSON.stringify(json.get("unk_token"))}, which is not in its vocabulary`);
+    json.refuse(`has the unk_token ${shown(json.get("unk_token"))}, which is not in its vocabulary`);
   }
   const bytes = Array.from({ length: 256 }, (_, byte) =>
     vocabulary.get(`<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`),
@@ -94,7 +95,8 @@ interface Merges {
 }
 
 function readMerges(json: JsonObject, vocabulary: ReadonlyMap<string, number>): Merges {
-  const width = Math.max(0, ...vocabulary.values()) + 1;
+  let width = 1;
+  for (const id of vocabulary.values()) width = Math.max(width, id + 1);
   const ranks = new Map<number, number>(); // by left * width + right
   const results: number[] = [];
   for (const entry of json.list("merges")) {
@@ -102,7 +104,7 @@ function readMerges(json: JsonObject, vocabulary: ReadonlyMap<string, number>): 
     const pair: readonly unknown[] = typeof entry === "string" ? entry.split(" ") : Array.isArray(entry) ? entry : [];
     const [left, right] = pair;
     if (pair.length !== 2 || typeof left !== "string" || typeof right !== "string") {
-      return json.refuse(`has the merge ${JSON.stringify(entry)}, which is not a pair`);
+      return json.refuse(`has the merge ${shown(entry)}, which is not a pair`);
     }
     const [a, b, whole] = [left, right, left + right].map((piece) => {
       return (

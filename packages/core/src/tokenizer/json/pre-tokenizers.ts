@@ -1,5 +1,6 @@
 // Pre-tokenizers of tokenizer.json: how text is cut into words, across which no piece reaches.
 
+import { shown } from "../assemble.ts";
 import { spaceSymbol } from "../vocabulary.ts";
 import { type JsonObject, unknownType } from "./fields.ts";
 
@@ -39,7 +40,7 @@ export function readMetaspace(component: JsonObject): { replacement: string; pre
   const older = component.boolean("add_prefix_space", true) ? "always" : "never";
   const prependScheme = component.get("prepend_scheme") ?? older;
   if (prependScheme !== "always" && prependScheme !== "first" && prependScheme !== "never") {
-    return component.refuse(`has the prepend_scheme ${JSON.stringify(prependScheme)}`);
+    return component.refuse(`has the prepend_scheme ${shown(prependScheme)}`);
   }
   return { replacement, prependScheme };
 }
