@@ -63,6 +63,7 @@ export class Sequence implements TokenSequence, Disposable {
     try {
       const { program, chunk } = this.model;
       const first = this.held.length;
+      onProgress?.({ phase: "reading the prompt", done: 0, total: tokens.length - first });
       for (;;) {
         const rows = tokens.slice(this.held.length, this.held.length + chunk);
         const last = this.held.length + rows.length === tokens.length;

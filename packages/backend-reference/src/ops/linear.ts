@@ -31,33 +31,29 @@ export function linearBound(
   int8Block: number | undefined,
 ): Matrix {
   const K = x.width;
-  const M = weight.length / K;
   const { unit, flushesSubnormals } = rounding;
-  const bound = matrix(x.rows, M);
+  const magnitudes = weight.map(Math.abs);
+  const sums = linear({ ...x, data: x.data.map(Math.abs) }, magnitudes); // [N, M]
+  const flushed = flushesSubnormals ? K * 2 ** -126 : 0;
+  const bound = sums.data.map((sum) => dotError(K) * unit * sum + flushed);
+  if (int8Block !== undefined) {
+    const rounded = linear(halfSteps(x, int8Block), magnitudes); // [N, M]
+    rounded.data.forEach((error, i) => {
+      bound[i]! += error;
+    });
+  }
+  return { ...sums, data: bound };
+}
+
+/** Half of the int8 step of the block that each element is in. */
+function halfSteps(x: Matrix, block: number): Matrix {
+  const steps = matrix(x.rows, x.width);
   for (let n = 0; n < x.rows; n++) {
     const from = row(x, n); // [K]
-    const halfStep = new Float64Array(K);
-    if (int8Block !== undefined) {
-      for (let start = 0; start < K; start += int8Block) {
-        const block = from.subarray(start, start + int8Block);
-        halfStep.fill(
-          block.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 254,
-          start,
-          start + int8Block,
-        );
-      }
-    }
-    for (let m = 0; m < M; m++) {
-      let magnitude = 0;
-      let rounded = 0;
-      for (let k = 0; k < K; k++) {
-        const w = Math.abs(weight[m * K + k]!);
-        magnitude += Math.abs(from[k]!) * w;
-        rounded += halfStep[k]! * w;
-      }
-      const flushed = flushesSubnormals ? K * 2 ** -126 : 0;
-      bound.data[n * M + m] = dotError(K) * unit * magnitude + rounded + flushed;
+    for (let start = 0; start < x.width; start += block) {
+      const most = from.subarray(start, start + block).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+      row(steps, n).fill(most / 254, start, start + block);
     }
   }
-  return bound;
+  return steps;
 }
