@@ -45,8 +45,8 @@ export interface Checkpoint extends WeightSource, AsyncDisposable {
   /** All tensors of the files, also those that nothing reads. */
   readonly stored: readonly StoredTensor[];
   /**
-   * What else the files say: GGUF's metadata by key; of safetensors its `__metadata__`, and `config.json` and
-   * `tokenizer_config.json` whole under these names.
+   * What else the files say: GGUF's metadata by key; of safetensors its `__metadata__`, `config.json` and
+   * `tokenizer_config.json` whole under these names, and the vocabulary of `tokenizer.model` under the keys of GGUF.
    */
   readonly metadata: ReadonlyMap<string, unknown>;
 }

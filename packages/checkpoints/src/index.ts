@@ -16,6 +16,7 @@ export { openGguf } from "./gguf/read.ts";
 export { type Llama2cHeader, openLlama2c, readLlama2cHeader } from "./llama2c.ts";
 export { openFile } from "./node-file.ts";
 export {
+  type FoundTokenizer,
   type HuggingFaceParts,
   openSafetensors,
   readSafetensorsHeader,

@@ -3,7 +3,7 @@
 
 import type { BigIntStats } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { CheckpointError } from "@polyllama/core";
+import { CheckpointError, PolyllamaError } from "@polyllama/core";
 import { type ByteSource, checkRange } from "./byte-source.ts";
 
 /** One system call reads no more than this, so that an abort is noticed and no platform's limit is met. */
@@ -15,11 +15,11 @@ const PIECE = 64 * 2 ** 20;
  * @throws {CheckpointError} when there is none or it may not be read.
  */
 export async function openFile(path: string): Promise<ByteSource> {
-  const found = await stat(path).catch((error: unknown) => refuse(path, error));
+  const found = await stat(path).catch((error: unknown) => unreadable(path, error));
   if (!found.isFile()) {
     throw new CheckpointError({ file: path }, "this is not a regular file", "Give the path of a file.");
   }
-  const handle = await open(path, "r").catch((error: unknown) => refuse(path, error));
+  const handle = await open(path, "r").catch((error: unknown) => unreadable(path, error));
   try {
     return fileSource(path, handle, await handle.stat({ bigint: true }));
   } catch (error) {
@@ -51,12 +51,14 @@ export async function readWhole(path: string, signal?: AbortSignal): Promise<Uin
 
 function fileSource(path: string, handle: FileHandle, opened: BigIntStats): ByteSource {
   const size = Number(opened.size);
+  let closed = false;
   return {
     name: path,
     size,
     version: String(opened.mtimeNs),
     async read(offset, length, signal) {
       signal?.throwIfAborted();
+      if (closed) throw new PolyllamaError("ERR_DISPOSED", `${path} is closed; its checkpoint was disposed.`);
       checkRange(path, size, offset, length);
       const bytes = allocate(path, length);
       let done = 0;
@@ -64,7 +66,7 @@ function fileSource(path: string, handle: FileHandle, opened: BigIntStats): Byte
         const wanted = Math.min(PIECE, length - done);
         const { bytesRead } = await handle
           .read(bytes, done, wanted, offset + done)
-          .catch((error: unknown) => refuse(path, error));
+          .catch((error: unknown) => unreadable(path, error));
         signal?.throwIfAborted();
         if (bytesRead === 0) throw changed(path);
         done += bytesRead;
@@ -73,7 +75,10 @@ function fileSource(path: string, handle: FileHandle, opened: BigIntStats): Byte
       if (now.size !== opened.size || now.mtimeNs !== opened.mtimeNs) throw changed(path);
       return bytes;
     },
-    close: () => handle.close(),
+    async close() {
+      closed = true;
+      await handle.close(); // waits for reads that are under way
+    },
   };
 }
 
@@ -99,13 +104,14 @@ function changed(path: string): CheckpointError {
   );
 }
 
-function refuse(path: string, cause: unknown): never {
+/** Throws what a failed call of the file system means to a user. @throws {CheckpointError} */
+export function unreadable(path: string, cause: unknown): never {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
   const [problem, remedy] =
     code === "ENOENT" || code === "ENOTDIR"
       ? ["there is no such file", "Check the path."]
       : code === "EACCES" || code === "EPERM"
-        ? ["the file may not be read", "Check its permissions."]
-        : [`the file cannot be read (${code})`, "Check the disk and the path."];
+        ? ["it may not be read", "Check its permissions."]
+        : [`it cannot be read (${code})`, "Check the disk and the path."];
   throw new CheckpointError({ file: path }, problem, remedy, { cause });
 }

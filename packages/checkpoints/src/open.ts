@@ -8,7 +8,7 @@ import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { openGguf } from "./gguf/read.ts";
 import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
-import { openFile, readWhole } from "./node-file.ts";
+import { openFile, readWhole, unreadable } from "./node-file.ts";
 import { recognize } from "./recognize.ts";
 import { asObject, type HuggingFaceParts, openSafetensors, parseJson } from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
@@ -65,7 +65,7 @@ async function openSyntheticWith(url: string, { tokenizer: path, signal }: OpenO
   const checkpoint = openSynthetic(url);
   if (path === undefined) return checkpoint;
   const { name, config } = checkpoint;
-  const tokenizer = await readTokenizer(path, config.vocabSize, signal);
+  const { tokenizer } = await readTokenizer(path, config.vocabSize, signal);
   checkVocabulary({ name, config, tokenizer });
   return { ...checkpoint, tokenizer };
 }
@@ -75,7 +75,10 @@ async function openOne(path: string, open: Opener, options: OpenOptions): Promis
   const source = await open(path);
   const kind = recognize(await source.read(0, Math.min(64, source.size), signal), source);
   if (kind === "gguf") {
-    const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, signal);
+    const given =
+      tokenizer === undefined
+        ? undefined
+        : async (size: number) => (await readTokenizer(tokenizer, size, signal)).tokenizer;
     return openGguf(source, given, signal);
   }
   if (kind === "llama2.c") {
@@ -96,7 +99,7 @@ async function openOne(path: string, open: Opener, options: OpenOptions): Promis
 
 async function openFolder(folder: string, open: Opener, options: OpenOptions): Promise<Checkpoint> {
   const { signal, onProgress } = options;
-  const names = await readdir(folder);
+  const names = await readdir(folder).catch((error: unknown) => unreadable(folder, error));
   if (names.includes("model.safetensors")) {
     const parts = await huggingFaceParts(folder, folder, options);
     const source = await open(join(folder, "model.safetensors"));

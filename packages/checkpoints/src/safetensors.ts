@@ -103,6 +103,12 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
   return { tensors, metadata, headerBytes: dataStart };
 }
 
+export interface FoundTokenizer {
+  readonly tokenizer: Tokenizer;
+  /** Its vocabulary under the keys of GGUF, where its file has scores; becomes part of the checkpoint's metadata. */
+  readonly vocabulary?: ReadonlyMap<string, unknown>;
+}
+
 /** Parts of a checkpoint in Hugging Face's layout, as far as they do not come from the tensor files. */
 export interface HuggingFaceParts {
   /** Name of the checkpoint: the folder or the file. */
@@ -110,8 +116,8 @@ export interface HuggingFaceParts {
   /** Parsed config.json and its path. */
   readonly config: unknown;
   readonly configName: string;
-  /** The tokenizer for a model of that many tokens. */
-  readonly tokenizer: (vocabSize: number) => Promise<Tokenizer | undefined>;
+  /** The tokenizer for a model of that many tokens, if there is one. */
+  readonly tokenizer: (vocabSize: number) => Promise<FoundTokenizer | undefined>;
   /** Parsed tokenizer_config.json, if there is one. */
   readonly tokenizerConfig?: unknown;
   /** Tensor -> file name, from an index; the files' headers must agree. */
@@ -193,7 +199,8 @@ export async function openSafetensors(
     }),
   );
   const { name } = parts;
-  const tokenizer = await parts.tokenizer(config.vocabSize);
+  const { tokenizer, vocabulary } = (await parts.tokenizer(config.vocabSize)) ?? {};
+  for (const [key, value] of vocabulary ?? []) metadata.set(key, value);
   const checkpoint = fileCheckpoint({ kind: "safetensors", name, config, tokenizer, stored, metadata, places, files });
   checkVocabulary(checkpoint);
   return checkpoint;

@@ -3,15 +3,17 @@
 import { dirname, join } from "node:path";
 import {
   CheckpointError,
+  readSentencePiece,
   type Tokenizer,
   tokenizerFromGguf,
   tokenizerFromJson,
   tokenizerFromLlama2c,
   tokenizerFromSentencePiece,
+  type Vocabulary,
 } from "@polyllama/core";
 import { readGgufHeader } from "./gguf/header.ts";
 import { openFile, readWhole } from "./node-file.ts";
-import { parseJson } from "./safetensors.ts";
+import { type FoundTokenizer, parseJson } from "./safetensors.ts";
 
 /**
  * Reads a tokenizer of any kind; its content decides which.
@@ -19,25 +21,28 @@ import { parseJson } from "./safetensors.ts";
  * @param vocabSize Tokens of the model, which llama2.c's files do not say.
  * @throws {CheckpointError}; {@link PolyllamaError} `ERR_TOKENIZER`
  */
-export async function readTokenizer(path: string, vocabSize: number, signal?: AbortSignal): Promise<Tokenizer> {
+export async function readTokenizer(path: string, vocabSize: number, signal?: AbortSignal): Promise<FoundTokenizer> {
   const source = await openFile(path);
   let start: Uint8Array;
   try {
     start = await source.read(0, Math.min(16, source.size), signal);
     if (String.fromCharCode(...start.subarray(0, 4)) === "GGUF") {
-      return tokenizerFromGguf((await readGgufHeader(source, signal)).metadata, path);
+      const { metadata } = await readGgufHeader(source, signal);
+      const vocabulary = new Map([...metadata].filter(([key]) => key.startsWith("tokenizer.")));
+      return { tokenizer: tokenizerFromGguf(metadata, path), vocabulary };
     }
   } finally {
     await source.close();
   }
   const bytes = (await readWhole(path, signal)) ?? missing(path);
   if (/^(?:\u00ef\u00bb\u00bf)?\s*\{/.test(String.fromCharCode(...start))) {
-    const config = await readWhole(join(dirname(path), "tokenizer_config.json"), signal);
-    return tokenizerFromJson(json(bytes, path), path, config && json(config, "tokenizer_config.json"));
+    const configPath = join(dirname(path), "tokenizer_config.json");
+    const config = await readWhole(configPath, signal);
+    return { tokenizer: tokenizerFromJson(json(bytes, path), path, config && json(config, configPath)) };
   }
   // A llama2.c tokenizer starts with a small number in four bytes, a SentencePiece model with the tag of its first piece.
   const isLlama2c = start[1] === 0 && start[2] === 0 && start[3] === 0;
-  return isLlama2c ? tokenizerFromLlama2c(bytes, vocabSize, path) : tokenizerFromSentencePiece(bytes, path);
+  return isLlama2c ? { tokenizer: tokenizerFromLlama2c(bytes, vocabSize, path) } : sentencePiece(bytes, path);
 }
 
 /** `tokenizer.model`, else `tokenizer.json`; of both, the second where only that has as many tokens as the model. */
@@ -46,16 +51,49 @@ export async function huggingFaceTokenizer(
   vocabSize: number,
   tokenizerConfig: unknown,
   signal?: AbortSignal,
-): Promise<Tokenizer | undefined> {
+): Promise<FoundTokenizer | undefined> {
   const modelPath = join(folder, "tokenizer.model");
   const jsonPath = join(folder, "tokenizer.json");
   const model = await readWhole(modelPath, signal);
-  const tokenizer = model && tokenizerFromSentencePiece(model, modelPath);
-  if (tokenizer?.vocabSize === vocabSize) return tokenizer;
+  const found = model && sentencePiece(model, modelPath);
+  if (found?.tokenizer.vocabSize === vocabSize) return found;
   const bytes = await readWhole(jsonPath, signal);
-  if (bytes === undefined) return tokenizer;
-  const other = tokenizerFromJson(json(bytes, jsonPath), jsonPath, tokenizerConfig);
-  return tokenizer === undefined || other.vocabSize === vocabSize ? other : tokenizer;
+  if (bytes === undefined) return found;
+  const tokenizer = tokenizerFromJson(json(bytes, jsonPath), jsonPath, tokenizerConfig);
+  return found === undefined || tokenizer.vocabSize === vocabSize ? { tokenizer } : found;
+}
+
+function sentencePiece(bytes: Uint8Array, path: string): FoundTokenizer {
+  const tokenizer = tokenizerFromSentencePiece(bytes, path);
+  return { tokenizer, vocabulary: ggufVocabulary(readSentencePiece(bytes, path)) };
+}
+
+/** The keys of GGUF that say the same; what they cannot say is how characters are normalized. */
+function ggufVocabulary({
+  pieces,
+  scores,
+  kinds,
+  bos,
+  eos,
+  addBos,
+  addEos,
+  normalizer,
+}: Vocabulary): Map<string, unknown> {
+  const entries = new Map<string, unknown>([
+    ["tokenizer.ggml.model", "llama"],
+    ["tokenizer.ggml.tokens", pieces],
+    ["tokenizer.ggml.scores", Array.from(scores)],
+    ["tokenizer.ggml.token_type", kinds],
+    ["tokenizer.ggml.add_bos_token", addBos],
+    ["tokenizer.ggml.add_eos_token", addEos],
+    ["tokenizer.ggml.add_space_prefix", normalizer.addDummyPrefix],
+    ["tokenizer.ggml.remove_extra_whitespaces", normalizer.removeExtraWhitespaces],
+  ]);
+  if (bos !== undefined) entries.set("tokenizer.ggml.bos_token_id", bos);
+  if (eos !== undefined) entries.set("tokenizer.ggml.eos_token_id", eos);
+  const unknown = kinds.indexOf(2);
+  if (unknown >= 0) entries.set("tokenizer.ggml.unknown_token_id", unknown);
+  return entries;
 }
 
 /** The file that the option names, else `tok{V}.bin` or `tokenizer.bin` beside the weights. */
@@ -65,7 +103,7 @@ export async function llama2cTokenizer(
   option: string | undefined,
   signal?: AbortSignal,
 ): Promise<Tokenizer | undefined> {
-  if (option !== undefined) return readTokenizer(option, vocabSize, signal);
+  if (option !== undefined) return (await readTokenizer(option, vocabSize, signal)).tokenizer;
   for (const name of [`tok${vocabSize}.bin`, "tokenizer.bin"]) {
     const path = join(dirname(weightsPath), name);
     const bytes = await readWhole(path, signal);

@@ -292,6 +292,22 @@ describeWithShared("real checkpoints", () => {
     }
   });
 
+  test("a merged vocabulary keeps its scores in GGUF", async () => {
+    const config = { ...small, vocabSize: 55296 };
+    const path = join(await folderWith(), "merged.gguf");
+    const folder = await folderWith({
+      "config.json": configJson(config),
+      "model.safetensors": safetensors(huggingFaceTensors(config)),
+      "tokenizer.model": await readFile(shared("tokenizers/chinese-llama-2.model")),
+    });
+    await using source = await openCheckpoint(folder);
+    await writeGguf(path, source);
+    await using copy = await openCheckpoint(path);
+    for (const text of ["床前明月光,疑是地上霜。", "人工智能 and machine learning", "  two  spaces"]) {
+      expect(copy.tokenizer?.encode(text)).toEqual(source.tokenizer?.encode(text));
+    }
+  });
+
   test("tokenizer.model goes before tokenizer.json, unless only the other fits", async () => {
     const base = shared("weights/TinyStories-656K");
     const folder = await folderWith({

@@ -78,10 +78,11 @@ export { resolveStep, resolveWanted } from "./backend.ts";
 
 // Text
 export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
-export { tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
+export { readSentencePiece, tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
+export type { Vocabulary } from "./tokenizer/vocabulary.ts";
 export type { ChatFormatOptions, ChatMessage } from "./chat.ts";
 export { encodeChat, renderChat } from "./chat.ts";
 

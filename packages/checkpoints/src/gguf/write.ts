@@ -45,9 +45,10 @@ export interface WriteGgufOptions {
 /**
  * Writes a GGUF file, replacing one of the same name. Norms become f32, as llama.cpp wants them; matrices keep their bytes.
  *
- * The vocabulary is that of the source's GGUF metadata. Where it has none, one is made of the tokenizer's pieces, with
- * scores in the order of their ids; only for SentencePiece vocabularies whose merges are in that order (Llama's own is)
- * does llama.cpp then split text alike. Without a tokenizer the file has no vocabulary.
+ * The vocabulary is that of the source's GGUF keys, which checkpoints with a `tokenizer.model` have too. Where there are
+ * none, one is made of the tokenizer's pieces with scores in the order of their ids: right for vocabularies whose merges
+ * are in that order, as SentencePiece trains them; others llama.cpp may split differently. Without a tokenizer the file
+ * has no vocabulary.
  *
  * @throws {CheckpointError} when the file cannot be written or a weight is NaN or infinite; nothing is left behind.
  * {@link PolyllamaError} `ERR_OPTION`

@@ -15,7 +15,7 @@ import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
 import { checkQuantizedFormat, type QuantizedFormat, quantize } from "./quantize.ts";
 
 /** Values that are quantized between two turns of the event loop. */
-const PIECE = 2 ** 20;
+const PIECE = 2 ** 19;
 
 /**
  * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in llama.cpp's
