@@ -205,12 +205,13 @@ describeWithShared("TinyStories-656K", () => {
       .filter((line) => line !== "")
       .slice(0, 10_000);
     expect(lines).toHaveLength(10_000);
-    for (const line of lines) {
+    const differing = lines.filter((line) => {
       const { ids } = theirs.encode(line);
-      expect(tokenizer.encode(line), line).toEqual(ids);
-      expect(tokenizer.decode(ids)).toBe(theirs.decode(ids, { skip_special_tokens: true }));
-    }
-  });
+      const text = theirs.decode(ids, { skip_special_tokens: true });
+      return tokenizer.encode(line).join() !== ids.join() || tokenizer.decode(ids) !== text;
+    });
+    expect(differing).toEqual([]);
+  }, 300_000);
 
   test("its BOS in a text is text, and a token on request", () => {
     const [json, config] = load();

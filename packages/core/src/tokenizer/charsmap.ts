@@ -20,6 +20,9 @@ export interface Charsmap {
   longest(text: string, at: number): Replacement | undefined;
 }
 
+/** Bytes; Unicode's own longest is 33, and a damaged map must not make a book of a letter. */
+const longestReplacement = 1024;
+
 /** @throws {PolyllamaError} `ERR_TOKENIZER` when the map is damaged. */
 export function readCharsmap(blob: Uint8Array, source: string): Charsmap {
   const broken = (problem: string): never => refuse(source, `precompiled_charsmap ${problem}`);
@@ -40,6 +43,7 @@ export function readCharsmap(blob: Uint8Array, source: string): Charsmap {
     if (known !== undefined) return known;
     const end = strings.indexOf(0, offset);
     if (offset > strings.length || end < 0) broken(`has no string at ${offset}`);
+    if (end - offset > longestReplacement) broken(`has a string of ${end - offset} bytes at ${offset}`);
     const text = utf8Decode(strings.subarray(offset, end)) ?? broken(`has a string at ${offset} that is not UTF-8`);
     replacements.set(offset, text);
     return text;

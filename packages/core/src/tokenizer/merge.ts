@@ -4,7 +4,10 @@
 // n symbols takes O(n log n).
 
 export interface MergeRules {
-  /** Number of the rule that merges two neighbouring symbols, or -1. Different pairs of texts must not share both place and rule. */
+  /**
+   * Number of the rule that merges two neighbouring symbols, or -1. Two different pairs that could stand at one place
+   * have two different rules: by that an outdated candidate is told from a valid one.
+   */
   find(left: number, right: number): number;
   /** Carries a merge out: the left symbol becomes the whole, the right one is no more. */
   merge(left: number, right: number, rule: number): void;
