@@ -19,7 +19,7 @@ export function quantizeQ8_0(values: Float32Array, output: Uint8Array): void {
     output[out + 1] = half >> 8;
     for (let i = 0; i < 32; i++) {
       const x = Math.fround(values[start + i]! * inverse);
-      quants[out + 2 + i] = x < 0 ? x - 0.5 : x + 0.5; // storing truncates
+      quants[out + 2 + i] = (x < 0 ? x - 0.5 : x + 0.5) | 0;
     }
   }
 }
