@@ -19,14 +19,14 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-export const generateOptionNames = [
+export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
   ...samplingOptionNames,
   "maxTokens",
   "stop",
   "ignoreEos",
   "logprobs",
   "signal",
-] as const satisfies readonly (keyof GenerateOptions)[];
+];
 
 /**
  * Why a text ended: the model said so (`eos`), a stop sequence came (`stop`), `maxTokens` were reached (`length`), or the

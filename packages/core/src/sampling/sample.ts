@@ -32,7 +32,7 @@ export interface SamplingOptions {
   readonly seed?: number;
 }
 
-export const samplingOptionNames = [
+export const samplingOptionNames: readonly (keyof SamplingOptions)[] = [
   "temperature",
   "topK",
   "topP",
@@ -42,7 +42,7 @@ export const samplingOptionNames = [
   "frequencyPenalty",
   "logitBias",
   "seed",
-] as const satisfies readonly (keyof SamplingOptions)[];
+];
 
 /** Picks tokens; made by {@link createSampler}. */
 export interface Sampler {
