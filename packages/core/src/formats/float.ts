@@ -7,7 +7,7 @@ const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
 /** Value of IEEE binary16 bits; exact. */
-export function f16ToNumber(half: number): number {
+function f16ToNumber(half: number): number {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 31;
   const fraction = half & 1023;

@@ -5,7 +5,7 @@
 export const one: number = 2 ** 30;
 
 /** `table[j] = 2^30 * 2^(-j/256)`, rounded, for j from 0 to 256. */
-export const table: Uint32Array = buildTable();
+const table = buildTable();
 
 function buildTable(): Uint32Array {
   const bits = 120n;

@@ -1,7 +1,7 @@
 // UTF-8 by hand. TextDecoder merges several bad bytes into one replacement character and drops a byte order mark;
 // SentencePiece, whose text this project reproduces to the character, does neither.
 
-export const replacement = "\uFFFD";
+const replacement = "\uFFFD";
 
 /** The text as UTF-8 can carry it: lone surrogates become U+FFFD. */
 export function wellFormed(text: string): string {
@@ -34,7 +34,7 @@ export function utf8Encode(text: string): Uint8Array {
 }
 
 /** Bytes that a character with this first byte has; 0 when no character begins with it. */
-export function utf8Length(first: number): number {
+function utf8Length(first: number): number {
   if (first < 0x80) return 1;
   if (first < 0xc0) return 0;
   if (first < 0xe0) return 2;
