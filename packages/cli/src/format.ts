@@ -19,8 +19,8 @@ export function count(value: number): string {
 }
 
 /** 32.61 -> "32.6 tokens/s" */
-export function speed(tokensPerSecond: number | null): string {
-  return tokensPerSecond === null ? "- tokens/s" : `${short(tokensPerSecond)} tokens/s`;
+export function speed(tokensPerSecond: number): string {
+  return `${short(tokensPerSecond)} tokens/s`;
 }
 
 /** 0.0312 -> "0.03 s", 75 -> "1 min 15 s" */

@@ -56,6 +56,8 @@ export function createInterrupts(): Interrupts {
       process.off("SIGINT", interrupt);
       process.off("SIGTERM", terminate);
       process.off("SIGHUP", hangUp);
+      process.stdout.off("error", closed);
+      process.stderr.off("error", closed);
     },
   };
 }

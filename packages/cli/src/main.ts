@@ -6,6 +6,7 @@ import { run } from "./index.ts";
 
 const code = await run(process.argv.slice(2));
 for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", () => undefined); // whoever read it has left
   if (stream.writable) await new Promise((resolve) => stream.write("", resolve));
 }
 process.exit(code);

@@ -3,7 +3,7 @@
 
 import { Presets, SingleBar } from "cli-progress";
 import type { Progress } from "polyllama";
-import { bytes, count, seconds } from "./format.ts";
+import { bytes, count, plural, seconds, speed } from "./format.ts";
 import { note } from "./terminal.ts";
 
 export interface ProgressDisplay extends Disposable {
@@ -14,55 +14,54 @@ export interface ProgressDisplay extends Disposable {
 const patience = { terminal: 250, other: 1000 };
 
 export function createProgress(unit: "bytes" | "tokens"): ProgressDisplay {
-  const amount = unit === "bytes" ? bytes : (value: number) => `${count(value)} tokens`;
-  let phase = "";
+  let current: Progress = { phase: "", done: 0, total: 0 };
   let started = 0;
+  let timer: NodeJS.Timeout | undefined;
   let bar: SingleBar | undefined;
-  let told = false;
 
   const end = (): void => {
+    clearTimeout(timer);
     bar?.stop();
     bar = undefined;
-    told = false;
+  };
+  const show = (): void => {
+    if (!process.stderr.isTTY) {
+      note(`${current.phase}: ${unit === "bytes" ? bytes(current.total) : plural(current.total, "token")} ...`);
+      return;
+    }
+    bar = createBar();
+    bar.start(current.total, current.done, texts());
+  };
+  const texts = (): object => {
+    const { phase, done, total } = current;
+    const amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)}` : `${count(done)} of ${count(total)} tokens`;
+    const perSecond = (done / (performance.now() - started)) * 1000;
+    const pace = unit === "bytes" ? `${bytes(perSecond)}/s` : speed(perSecond);
+    // Nothing is known about the pace before the first part is done.
+    const parts = done === 0 ? [amount] : [amount, pace, `${seconds((total - done) / perSecond)} left`];
+    return { phase, facts: parts.join(" | ") };
   };
 
   return {
     update(progress) {
-      const now = performance.now();
-      if (progress.phase !== phase) {
+      if (progress.phase !== current.phase) {
         end();
-        phase = progress.phase;
-        started = now;
+        started = performance.now();
+        timer = setTimeout(show, process.stderr.isTTY ? patience.terminal : patience.other);
       }
-      const elapsed = now - started;
-      if (!process.stderr.isTTY) {
-        if (told || elapsed < patience.other || progress.done >= progress.total) return;
-        told = true;
-        note(`${phase}: ${amount(progress.total)} ...`);
-        return;
-      }
-      if (bar === undefined) {
-        if (elapsed < patience.terminal || progress.done >= progress.total) return;
-        bar = createBar();
-        bar.start(progress.total, 0, texts(progress, elapsed));
-      }
-      bar.update(progress.done, texts(progress, elapsed));
+      current = progress;
+      if (progress.done >= progress.total) end();
+      else bar?.update(progress.done, texts());
     },
     [Symbol.dispose]: end,
   };
-
-  function texts({ done, total }: Progress, elapsed: number): object {
-    const perSecond = (done / elapsed) * 1000;
-    const left = done > 0 ? seconds((total - done) / perSecond) : "?";
-    return { phase, amount: `${amount(done)} of ${amount(total)}`, speed: `${amount(perSecond)}/s`, left };
-  }
 }
 
 function createBar(): SingleBar {
   return new SingleBar(
     {
       stream: process.stderr,
-      format: "{phase} {bar} {percentage} % | {amount} | {speed} | {left} left",
+      format: "{phase} {bar} {percentage} % | {facts}",
       barsize: 20,
       fps: 8,
       clearOnComplete: true,

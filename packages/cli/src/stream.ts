@@ -72,7 +72,8 @@ export async function follow(
 export function summary({ finish, timings }: Streamed, more: readonly string[] = []): string {
   const { promptTokens, promptSeconds, generatedTokens, tokensPerSecond } = timings;
   const prompt = `prompt ${plural(promptTokens, "token")}, ${speed(promptTokens / promptSeconds)}`;
-  const generated = `generated ${plural(generatedTokens, "token")}, ${speed(tokensPerSecond)}`;
+  const generation = tokensPerSecond === null ? "" : `, ${speed(tokensPerSecond)}`;
+  const generated = `generated ${plural(generatedTokens, "token")}${generation}`;
   return [prompt, generated, endings[finish], ...more].join(" | ");
 }
 

@@ -70,7 +70,7 @@ async function turn(
         signal,
         onProgress: (reading) => {
           if (answered) return;
-          read = reading.total;
+          read = reading.done;
           progress.update(reading);
         },
       });

@@ -51,24 +51,28 @@ async function generate(options: Options, interrupts: Interrupts): Promise<void>
 
   using progress = createProgress("tokens");
   let started = false;
+  let read = 0;
   const result = await interrupts.stoppable((signal) => {
     const stream = llama.generate(promptIds, {
       ...sampling,
       signal,
       onProgress: (reading) => {
-        if (!started) progress.update(reading);
+        if (started) return;
+        read = reading.done;
+        progress.update(reading);
       },
     });
     return follow(
       stream,
-      () => promptIds.length,
+      () => read,
       (piece) => {
+        const first = !started;
+        started = true;
         if (json) return;
-        if (!started) {
+        if (first) {
           progress[Symbol.dispose]();
           process.stdout.write(prompt);
         }
-        started = true;
         process.stdout.write(piece);
       },
     );

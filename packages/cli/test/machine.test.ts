@@ -1,0 +1,55 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { run } from "./program.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "polyllama-cli-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test("doctor proves each backend by a run, and tells where the cache is", async () => {
+  const cache = join(folder, "cache");
+  const { code, stdout } = await run(["doctor", "--json", "--cache-folder", cache]);
+  const report = JSON.parse(stdout);
+  expect(code).toBe(0);
+  expect(report.ok).toBe(true);
+  expect(report.node).toBe(process.version);
+  expect(report.backends).toMatchObject([
+    { name: "cpu", works: true },
+    { name: "reference", works: true },
+  ]);
+  expect(report.cache.folder).toBe(cache);
+  expect(report.cache.bytes).toBeGreaterThan(1e6);
+});
+
+test("doctor fails when the chosen backend does not work, and says why and what works", async () => {
+  const file = join(folder, "file");
+  await writeFile(file, "");
+  const broken = await run(["doctor", "--cache-folder", join(file, "cache")]);
+  expect(broken.code).toBe(1);
+  expect(broken.stdout).toMatch(/cpu: does not work\n.*cannot be written/);
+  expect(broken.stdout).toMatch(/use --backend reference/);
+  const other = await run(["doctor", "--backend", "reference"]);
+  expect(other.code).toBe(0);
+});
+
+test("bench prints medians of its runs", async () => {
+  const args = ["--backend", "reference", "--prompt-tokens", "8", "--generate-tokens", "4", "--repeat", "2"];
+  const { code, stdout } = await run(["bench", "--json", ...args]);
+  expect(code).toBe(0);
+  const result = JSON.parse(stdout);
+  expect(result.runs).toHaveLength(2);
+  const mean = (result.runs[0].decode + result.runs[1].decode) / 2;
+  expect(result.decodeTokensPerSecond).toBeCloseTo(mean, 6);
+  expect(result.peakBytes).toBeGreaterThan(50e6);
+});
+
+test("demo writes a quatrain and a passage", async () => {
+  const { code, stdout } = await run(["demo", "--no-cache"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/春夜\n李白\n(\p{L}+，\p{L}+。\n){2}\n/u);
+  expect(stdout).toMatch(/The little tailor went into the forest, and [^\n]{100,}\.\n/);
+});

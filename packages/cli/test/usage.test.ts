@@ -1,0 +1,65 @@
+import { describe, expect, test, vi } from "vitest";
+import { run as runHere } from "../src/index.ts";
+import { run } from "./program.ts";
+
+describe("wrong usage ends with 2 and says what is wrong", () => {
+  test.each([
+    [["generate", "--foo"], /unknown option '--foo'/],
+    [["genrate"], /unknown command 'genrate'\n\(Did you mean generate\?\)/],
+    [[], /Usage: polyllama/],
+    [["generate", "-p", "x", "--seed", "1.5"], /--seed.*integer/],
+  ])("%j, as a program", async (args, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe("");
+    expect(code).toBe(2);
+  });
+
+  test.each([
+    [["generate", "-p", "x", "more"], /too many arguments/],
+    [["generate", "-p", "x", "-f", "y"], /cannot be used with/],
+    [["generate", "-p", "x", "--temperature", "-1"], /temperature must be a number from 0/],
+    [["generate", "-p", "x", "--logit-bias", "a=1"], /TOKEN=NUMBER/],
+    [["generate", "-p", "x", "--logprobs", "1"], /--logprobs needs --json/],
+    [["generate", "-p", "x", "--backend", "gpu"], /Allowed choices are cpu, reference/],
+    [["generate", "-p", "x", "--backend", "reference", "--threads", "2"], /no option --threads/],
+    [["generate", "-p", "x", "--backend", "reference", "--activations", "f32"], /no option --activations/],
+    [["generate", "-p", "x", "--backend", "reference", "--cache-folder", "x"], /no option --cache-folder/],
+    [["generate", "-p", "x", "--backend", "reference", "--no-cache"], /no option --no-cache/],
+    [["generate", "-p", "x", "--no-cache", "--cache-folder", "x"], /exclude each other/],
+    [["generate", "-p", "x", "--backend", "reference", "--context", "100000"], /from 1 to 256/],
+    [["inspect"], /missing required argument 'location'/],
+    [["inspect", "synthetic://llama-2-8b"], /llama-2-8b/],
+    [["bench", "--backend", "reference", "--prompt-tokens", "250"], /do not fit the context of 256/],
+  ])("%j", async (args, message) => {
+    const written = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      vi.spyOn(process[name], "write").mockImplementation((chunk) => {
+        written[name] += String(chunk);
+        return true;
+      });
+    }
+    const code = await runHere(args).finally(() => vi.restoreAllMocks());
+    expect(written.stderr).toMatch(message);
+    expect(written.stdout).toBe("");
+    expect(code).toBe(2);
+  });
+});
+
+test("failures end with 1 and a message; --verbose adds where they come from", async () => {
+  const args = ["generate", "-p", "x", "--backend", "reference", "--model", "/no/such/model.gguf"];
+  const short = await run(args);
+  expect(short.code).toBe(1);
+  expect(short.stderr).toMatch(/^error: \/no\/such\/model\.gguf: .*\n$/);
+  const long = await run([...args, "--verbose"]);
+  expect(long.code).toBe(1);
+  expect(long.stderr).toMatch(/\n {4}at .*\.ts:\d+/);
+});
+
+test("help and version are answers, not failures", async () => {
+  for (const args of [["--help"], ["help", "generate"], ["chat", "-h"], ["--version"]]) {
+    const { code, stdout, stderr } = await run(args);
+    expect(stdout).toMatch(args[0] === "--version" ? /^\d+\.\d+\.\d+\n$/ : /^Usage: polyllama/);
+    expect([code, stderr]).toEqual([0, ""]);
+  }
+});
