@@ -78,6 +78,7 @@ export class CpuProgram implements Program {
   readonly #owner;
   #variants: readonly VariantSlot[] = [];
   #uses = 0;
+  #profiled: Session | undefined;
   readonly #pending = new Set<Promise<unknown>>();
   #turn: Promise<void> = Promise.resolve();
   #disposed: Promise<void> | undefined;
@@ -98,6 +99,11 @@ export class CpuProgram implements Program {
     const values = new Set(wanted.map((value) => resolveWanted(this.graph, value).value));
     const { release } = await this.#variant(values, this.#owner.attentions.length > 0, signal);
     release();
+  }
+
+  /** Ends the trace that `profile` began. @returns the trace's path. */
+  endProfiling(): string | undefined {
+    return this.#profiled?.endProfiling();
   }
 
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
@@ -452,6 +458,7 @@ export class CpuProgram implements Program {
       weightsFolder: packed.folder,
       ...(profile === undefined ? {} : { profile }),
     });
+    if (profile !== undefined) this.#profiled = session;
     return { lowering, session };
   }
 
