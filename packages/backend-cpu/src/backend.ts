@@ -88,7 +88,7 @@ class CpuBackend implements Backend {
   }
 
   estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate {
-    return estimateMemory(graph, weights, capacity, this.#options.activations === "int8");
+    return estimateMemory(graph, weights, capacity, this.#options.activations);
   }
 
   async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
@@ -99,7 +99,7 @@ class CpuBackend implements Backend {
     const { threads, activations, cacheFolder: folder, cacheLimit: limit } = this.#options;
     checkWeights(graph, weights);
     const ort = loadOrt();
-    const layout = planLayout(graph, weights.weights);
+    const layout = planLayout(graph, weights.weights, activations);
     const packed = await openPackedWeights(weights, layout, { folder, limit }, onProgress, signal);
     const program = new CpuProgram({
       ort,

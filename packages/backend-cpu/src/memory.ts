@@ -4,18 +4,19 @@
 import type { Graph, MemoryEstimate, WeightInfo, WeightName } from "@polyllama/core";
 import { cacheBytes } from "./kv-cache.ts";
 import { attentions } from "./lower.ts";
+import type { Activations } from "./pack/index.ts";
 import { planLayout } from "./pack/layout.ts";
 
 export function estimateMemory(
   graph: Graph,
   weights: ReadonlyMap<WeightName, WeightInfo>,
   capacity: number,
-  int8: boolean,
+  activations: Activations,
 ): MemoryEstimate {
   let bytes = 0;
-  for (const { packer, parts, rows, columns } of planLayout(graph, weights).matrices) {
+  for (const { packer, parts, rows, columns } of planLayout(graph, weights, activations).matrices) {
     for (const { array } of parts) bytes += array.length;
-    if (packer.bits < 32 && int8) bytes += (rows * columns * 4) / packer.block;
+    if (packer.bits < 32 && activations === "int8") bytes += (rows * columns * 4) / packer.block;
   }
   let widest = 0;
   for (const width of graph.widths.values()) widest = Math.max(widest, width);

@@ -1,31 +1,51 @@
 // linear. Quantized matrices go to `MatMulNBits`, f32 ones to a plain product with the stored, untransposed matrix. Q4_K's
 // offsets are a second, small product with the sums of x over blocks of 32 (see pack/q4_k.ts), which linears over the
-// same x share.
+// same x share; 8-bit matrices for f32 activations are a sum of two 4-bit products (see pack/split.ts).
 
+import type { PartName } from "../pack/index.ts";
 import type { PackedArray, PackedMatrix } from "../pack/layout.ts";
 import { type Emission, packedFile } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
 
 /** `x matrix^T`: x [1, rows, columns] -> [1, rows, matrix rows]. */
 export function emitLinear(e: Emission, x: TensorName, matrix: PackedMatrix, output: TensorName): void {
-  const [values, scales, offsets] = matrix.parts.map(({ array }) => emitWeight(e, array));
-  const { bits, block } = matrix.packer;
-  if (bits === 32) {
-    e.model.node("FusedMatMul", [x, values!], [output], { transB: { int: 1 } });
+  const part = (name: PartName): TensorName | undefined => {
+    const found = matrix.parts.find(({ spec }) => spec.name === name);
+    return found && emitWeight(e, found.array);
+  };
+  const values = part("values")!; // every packer has these
+  if (matrix.packer.bits === 32) {
+    e.model.node("FusedMatMul", [x, values], [output], { transB: { int: 1 } });
     return;
   }
-  const product = offsets === undefined ? output : e.model.fresh(`${output}:product`);
-  e.model.node("MatMulNBits", [x, values!, scales!], [product], {
+  const terms: ((term: TensorName) => void)[] = [
+    (term) => emitQuantized(e, matrix, [x, values, part("scales")!], term),
+  ];
+  const [offsets, low] = [part("offsets"), part("lowValues")];
+  if (offsets !== undefined) {
+    const sums = blockSums(e, x, matrix);
+    terms.push((term) => e.model.node("FusedMatMul", [sums, offsets], [term], { transB: { int: 1 } }));
+  }
+  if (low !== undefined) {
+    const inputs = [x, low, part("lowScales")!, part("lowZeroPoints")!];
+    terms.push((term) => emitQuantized(e, matrix, inputs, term));
+  }
+  if (terms.length === 1) terms[0]!(output);
+  else {
+    const names = terms.map(() => e.model.fresh(output));
+    for (const [i, term] of terms.entries()) term(names[i]!);
+    e.model.node("Add", names, [output]);
+  }
+}
+
+function emitQuantized(e: Emission, matrix: PackedMatrix, inputs: readonly TensorName[], output: TensorName): void {
+  e.model.node("MatMulNBits", inputs, [output], {
     K: { int: matrix.columns },
     N: { int: matrix.rows },
-    bits: { int: bits },
-    block_size: { int: block },
+    bits: { int: matrix.packer.bits },
+    block_size: { int: matrix.packer.block },
     accuracy_level: { int: e.accuracyLevel },
   });
-  if (offsets === undefined) return;
-  const correction = e.model.fresh(`${output}:offsets`);
-  e.model.node("FusedMatMul", [blockSums(e, x, matrix), offsets], [correction], { transB: { int: 1 } });
-  e.model.node("Add", [product, correction], [output]);
 }
 
 /** A packed array as an initializer. */

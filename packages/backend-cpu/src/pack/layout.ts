@@ -6,7 +6,7 @@
 import type { FormatName, Graph, LinearNode, ValueName, WeightInfo, WeightName } from "@polyllama/core";
 import { columnCount, rowCount } from "@polyllama/core";
 import type { ElementType } from "../ort/api.ts";
-import { floatPacker, type Packer, type PartSpec, packers } from "./index.ts";
+import { type Activations, floatPacker, type Packer, type PartSpec, packers } from "./index.ts";
 
 /** An array in the packed file. */
 export interface PackedArray {
@@ -48,7 +48,11 @@ export interface Layout {
 /** Pages of every system that is supported are a divisor of it or it of them; mapping wants offsets like this. */
 const alignment = 4096;
 
-export function planLayout(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>): Layout {
+export function planLayout(
+  graph: Graph,
+  weights: ReadonlyMap<WeightName, WeightInfo>,
+  activations: Activations,
+): Layout {
   let end = 0;
   const place = (length: number): number => {
     const offset = Math.ceil(end / alignment) * alignment;
@@ -95,7 +99,7 @@ export function planLayout(graph: Graph, weights: ReadonlyMap<WeightName, Weight
       : linears.filter((l) => l.x === node.x && formatOf(l) === formatOf(node) && uses.get(l.weight) === 1);
     const known = shared.get(node.weight);
     const names = nodes.map((l) => l.weight);
-    const matrix = known ?? stack(names, formatOf(node), packers[formatOf(node)]);
+    const matrix = known ?? stack(names, formatOf(node), packers[activations][formatOf(node)]);
     if (single) shared.set(node.weight, matrix);
     const outputs = nodes.map((l) => ({ value: l.output, width: graph.widths.get(l.output)! }));
     for (const { output } of nodes) groups.set(output, { x: node.x, outputs, matrix });

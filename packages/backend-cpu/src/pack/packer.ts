@@ -3,9 +3,12 @@
 
 import type { ElementType } from "../ort/api.ts";
 
+/** `offsets`: see q4_k.ts; `low...`: see split.ts. */
+export type PartName = "values" | "scales" | "offsets" | "lowValues" | "lowScales" | "lowZeroPoints";
+
 /** One array of a packed matrix. */
 export interface PartSpec {
-  readonly name: "values" | "scales" | "offsets";
+  readonly name: PartName;
   readonly type: ElementType;
   readonly bytesPerRow: number;
   /** Shape for a number of rows, as the operator wants it. */
