@@ -20,7 +20,8 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import { type LoadedWeight, type Perturbation, ReferenceProgram } from "./program.ts";
+import type { LoadedWeight } from "./ops/linear.ts";
+import { type Perturbation, ReferenceProgram } from "./program.ts";
 
 export interface ReferenceOptions {
   /** Move every operation's output at random within the bound of these roundings. */
@@ -50,7 +51,7 @@ export function reference(options: ReferenceOptions = {}): Backend {
     estimateMemory,
     async compile(graph: Graph, source: WeightSource, compileOptions: CompileOptions = {}): Promise<Program> {
       checkOptions(compileOptions, ["wanted", "onProgress", "signal"], "compile");
-      const program = new ReferenceProgram(graph, await load(graph, source, compileOptions), options.perturb);
+      const program = await compileReference(graph, source, { ...compileOptions, ...options });
       programs.add(program);
       return program;
     },
@@ -58,6 +59,20 @@ export function reference(options: ReferenceOptions = {}): Backend {
       for (const program of programs) await program[Symbol.asyncDispose]();
     },
   };
+}
+
+/**
+ * Compiles a graph for the reference itself rather than for the contract: the program can also say how far another backend
+ * may be from each value.
+ *
+ * @throws {CheckpointError}
+ */
+export async function compileReference(
+  graph: Graph,
+  source: WeightSource,
+  options: CompileOptions & ReferenceOptions = {},
+): Promise<ReferenceProgram> {
+  return new ReferenceProgram(graph, await load(graph, source, options), options.perturb);
 }
 
 async function load(

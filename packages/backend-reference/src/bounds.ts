@@ -13,3 +13,12 @@ export type Rounding = Pick<RoundingProfile, "unit" | "flushesSubnormals" | "exp
 export function dotError(k: number): number {
   return Math.min(6 * Math.sqrt(k), k);
 }
+
+/**
+ * Error of one operation whose result is too small for the unit to be relative: half of the least subnormal of the
+ * format, or the least normal number where subnormals become zero. For f32, and nothing at all for float64.
+ */
+export function leastStep({ unit, flushesSubnormals }: Rounding): number {
+  if (flushesSubnormals) return 2 ** -126;
+  return unit < 2 ** -30 ? 0 : 2 ** -150;
+}

@@ -1,7 +1,9 @@
 // @polyllama/backend-reference: the executable specification of the seven operations.
 
 export type { ReferenceOptions } from "./backend.ts";
-export { reference } from "./backend.ts";
+export { compileReference, reference } from "./backend.ts";
+
+// How far others may be from it
 export type { Rounding } from "./bounds.ts";
 export { dotError } from "./bounds.ts";
-export type { Perturbation } from "./program.ts";
+export type { BoundedTensor, Perturbation, ReferenceProgram } from "./program.ts";

@@ -25,3 +25,8 @@ export function takeRows(x: Matrix, rows: readonly number[]): Matrix {
   });
   return result;
 }
+
+/** A new matrix of a function of every element. */
+export function map(x: Matrix, change: (value: number, index: number) => number): Matrix {
+  return { ...x, data: x.data.map(change) };
+}

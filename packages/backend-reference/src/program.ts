@@ -1,5 +1,6 @@
-// Evaluates a graph node by node, in order, in float64. With `perturb`, every output is moved at random within the bound
-// of what another backend may round: how far that carries to the end is the tolerance of an end-to-end comparison.
+// Evaluates a graph node by node, in order, in float64. Every node knows how far a backend that rounds as declared may be
+// from its exact output, given its exact inputs. `runWithBounds` returns it; with `perturb`, every output
+// is moved at random within it, and how far that carries to the end of a model is the tolerance of an end-to-end comparison.
 
 import {
   type AttentionNode,
@@ -19,7 +20,6 @@ import {
   type Tensor,
   type ValueName,
   type Wanted,
-  type WeightInfo,
   type WeightName,
 } from "@polyllama/core";
 import type { Rounding } from "./bounds.ts";
@@ -28,7 +28,7 @@ import { type Matrix, matrix, takeRows } from "./matrix.ts";
 import { add, addBound } from "./ops/add.ts";
 import { attention } from "./ops/attention.ts";
 import { embedding } from "./ops/embedding.ts";
-import { linear, linearBound } from "./ops/linear.ts";
+import { type LoadedWeight, linear, linearBound } from "./ops/linear.ts";
 import { rmsNorm, rmsNormBound } from "./ops/rms-norm.ts";
 import { rope, ropeBound } from "./ops/rope.ts";
 import { swiglu, swigluBound } from "./ops/swiglu.ts";
@@ -39,13 +39,31 @@ export interface Perturbation {
   readonly seed: number;
 }
 
-export interface LoadedWeight {
-  readonly info: WeightInfo;
-  /** Exact values of the stored format. */
-  readonly values: Float32Array;
+/** An exact value, and how far a backend may be from each element when the operation's inputs are exact. */
+export interface BoundedTensor {
+  /** [rows, width] */
+  readonly value: Tensor;
+  /** [rows, width], not negative. */
+  readonly bound: Tensor;
 }
 
 type Values = Map<ValueName, Matrix | Int32Array>;
+
+/** A node's output; its bound is only computed when somebody wants it. */
+interface Evaluated {
+  readonly exact: Matrix;
+  bound(rounding: Rounding): Matrix;
+}
+
+interface Evaluation {
+  readonly step: Step;
+  readonly resolved: ResolvedStep;
+  readonly caches: readonly ReferenceCache[];
+  readonly wanted: ReadonlySet<ValueName>;
+  readonly signal: AbortSignal | undefined;
+  /** Collects bounds of the wanted values. */
+  readonly bounds?: { readonly rounding: Rounding; readonly of: Map<ValueName, Matrix> };
+}
 
 export class ReferenceProgram implements Program {
   readonly graph: Graph;
@@ -74,13 +92,51 @@ export class ReferenceProgram implements Program {
     return new ReferenceCache(this.attentions, capacity);
   }
 
-  async run(step: Step, wanted: readonly Wanted[], { signal }: RunOptions = {}): Promise<readonly Tensor[]> {
+  async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
+    return this.advance(step, wanted, options, undefined, ({ values }, value, rows) =>
+      tensor(asMatrix(values.get(value)!), rows),
+    );
+  }
+
+  /** Like `run`; values that no operation computes have a bound of zero. */
+  async runWithBounds(step: Step, wanted: readonly Wanted[], rounding: Rounding): Promise<readonly BoundedTensor[]> {
+    return this.advance(step, wanted, {}, rounding, ({ values, bounds }, value, rows) => {
+      const exact = asMatrix(values.get(value)!);
+      const bound = bounds.get(value) ?? matrix(exact.rows, exact.width);
+      return { value: tensor(exact, rows), bound: tensor(bound, rows) };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.disposed = true;
+    await Promise.allSettled(this.pending);
+  }
+
+  private async advance<Result>(
+    step: Step,
+    wanted: readonly Wanted[],
+    { signal }: RunOptions,
+    rounding: Rounding | undefined,
+    pick: (
+      computed: { readonly values: Values; readonly bounds: ReadonlyMap<ValueName, Matrix> },
+      value: ValueName,
+      rows: readonly number[] | undefined,
+    ) => Result,
+  ): Promise<readonly Result[]> {
     if (this.disposed) throw new PolyllamaError("ERR_DISPOSED", "This program was disposed.");
     signal?.throwIfAborted();
     const resolved = resolveStep(this.graph, step);
     const requests = wanted.map((entry) => resolveWanted(this.graph, entry));
     const caches = resolved.sequences.map(({ cache, start, rows }) => this.claim(cache, start + rows));
-    const run = this.evaluate(step, resolved, caches, new Set(requests.map(({ value }) => value)), signal);
+    const bounds = new Map<ValueName, Matrix>();
+    const run = this.evaluate({
+      step,
+      resolved,
+      caches,
+      wanted: new Set(requests.map(({ value }) => value)),
+      signal,
+      ...(rounding && { bounds: { rounding, of: bounds } }),
+    });
     this.pending.add(run);
     try {
       const values = await run;
@@ -88,20 +144,11 @@ export class ReferenceProgram implements Program {
         if (cache !== undefined) caches[i]!.length += rows;
       });
       const lastRows = resolved.sequences.map(({ first, rows }) => first + rows - 1);
-      return requests.map(({ value, rows }) => {
-        const all = asMatrix(values.get(value)!);
-        const { data, ...shape } = rows === "last" ? takeRows(all, lastRows) : { ...all, data: all.data.slice() };
-        return { shape: [shape.rows, shape.width], data };
-      });
+      return requests.map(({ value, rows }) => pick({ values, bounds }, value, rows === "last" ? lastRows : undefined));
     } finally {
       this.pending.delete(run);
       for (const cache of caches) cache.busy = false;
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.disposed = true;
-    await Promise.allSettled(this.pending);
   }
 
   private claim(cache: KvCache | undefined, needed: number): ReferenceCache {
@@ -114,13 +161,7 @@ export class ReferenceProgram implements Program {
     return own;
   }
 
-  private async evaluate(
-    step: Step,
-    resolved: ResolvedStep,
-    caches: readonly ReferenceCache[],
-    wanted: ReadonlySet<ValueName>,
-    signal: AbortSignal | undefined,
-  ): Promise<Values> {
+  private async evaluate({ step, resolved, caches, wanted, signal, bounds }: Evaluation): Promise<Values> {
     const positions = resolved.sequences.flatMap(({ start, rows }) =>
       Array.from({ length: rows }, (_, i) => start + i),
     );
@@ -136,10 +177,18 @@ export class ReferenceProgram implements Program {
     for (const node of this.graph.nodes) {
       await macrotask(); // so that timers run and an abort is heard
       signal?.throwIfAborted();
-      values.set(node.output, this.compute(node, values, positions, resolved, caches));
+      const evaluated = this.compute(node, values, positions, resolved, caches);
+      values.set(node.output, this.perturbed(evaluated));
+      if (bounds && wanted.has(node.output)) bounds.of.set(node.output, evaluated.bound(bounds.rounding));
       for (const name of operands(node)) if (lastUse.get(name) === node && !wanted.has(name)) values.delete(name);
     }
     return values;
+  }
+
+  private perturbed({ exact, bound }: Evaluated): Matrix {
+    if (this.perturbation === undefined || this.noise === undefined) return exact;
+    const moved = this.noise(bound(this.perturbation.rounding));
+    return { ...exact, data: exact.data.map((value, i) => value + moved[i]!) };
   }
 
   private compute(
@@ -148,61 +197,66 @@ export class ReferenceProgram implements Program {
     positions: readonly number[],
     resolved: ResolvedStep,
     caches: readonly ReferenceCache[],
-  ): Matrix {
+  ): Evaluated {
     const value = (name: ValueName): Matrix => asMatrix(values.get(name)!);
-    const weight = (name: WeightName): Float32Array => this.weights.get(name)!.values;
-    const rounding = this.perturbation?.rounding;
-    const perturbed = (y: Matrix, bound: (rounding: Rounding) => Matrix): Matrix => {
-      if (rounding === undefined || this.noise === undefined) return y;
-      const moved = this.noise(bound(rounding));
-      return { ...y, data: y.data.map((exact, i) => exact + moved[i]!) };
-    };
+    const weight = (name: WeightName): LoadedWeight => this.weights.get(name)!;
 
     switch (node.op) {
       case "embedding": {
         const tokens = values.get(node.tokens) as Int32Array; // the graph's builder takes nothing else here
-        return embedding(tokens, weight(node.table), this.graph.widths.get(node.output)!);
+        const y = embedding(tokens, weight(node.table).values, this.graph.widths.get(node.output)!);
+        return { exact: y, bound: () => matrix(y.rows, y.width) };
       }
       case "rmsNorm": {
-        const y = rmsNorm(value(node.x), weight(node.weight), node.eps);
-        return perturbed(y, (r) => rmsNormBound(y, r));
+        const x = value(node.x);
+        const y = rmsNorm(x, weight(node.weight).values, node.eps);
+        return { exact: y, bound: (rounding) => rmsNormBound(y, rounding) };
       }
       case "linear": {
-        const { int8Activations: int8 } = rounding ?? {};
-        const rounded = int8?.formats.includes(this.weights.get(node.weight)!.info.format) ? int8.block : undefined;
         const x = value(node.x);
-        return perturbed(linear(x, weight(node.weight)), (r) => linearBound(x, weight(node.weight), r, rounded));
+        const w = weight(node.weight);
+        return { exact: linear(x, w.values), bound: (rounding) => linearBound(x, w, rounding) };
       }
       case "rope": {
-        const frequencies = ropeFrequencies(node);
         const x = value(node.x);
-        return perturbed(rope(x, positions, frequencies), (r) => ropeBound(x, positions, frequencies, r));
+        const frequencies = ropeFrequencies(node);
+        return {
+          exact: rope(x, positions, frequencies),
+          bound: (rounding) => ropeBound(x, positions, frequencies, rounding),
+        };
       }
       case "attention": {
         const [q, k, v] = [value(node.q), value(node.k), value(node.v)];
-        const y = matrix(q.rows, q.width);
-        const bound = matrix(q.rows, q.width);
         const index = this.attentions.indexOf(node);
-        resolved.sequences.forEach((sequence, i) => {
-          const start = sequence.cache === undefined ? 0 : sequence.start;
+        const pasts = resolved.sequences.map((sequence, i) => {
           const part = (x: Matrix) =>
             x.data.subarray(sequence.first * x.width, (sequence.first + sequence.rows) * x.width);
-          const past = caches[i]!.write(index, start, part(k), part(v));
-          attention(q, past, node, { ...sequence, start }, y);
-          if (rounding) attention(q, past, node, { ...sequence, start }, bound, rounding);
+          const start = sequence.cache === undefined ? 0 : sequence.start;
+          return { place: { ...sequence, start }, past: caches[i]!.write(index, start, part(k), part(v)) };
         });
-        return perturbed(y, () => bound);
+        const compute = (rounding?: Rounding): Matrix => {
+          const y = matrix(q.rows, q.width);
+          for (const { place, past } of pasts) attention(q, past, node, place, y, rounding);
+          return y;
+        };
+        return { exact: compute(), bound: compute };
       }
       case "swiglu": {
         const [gate, up] = [value(node.gate), value(node.up)];
-        return perturbed(swiglu(gate, up), (r) => swigluBound(gate, up, r));
+        return { exact: swiglu(gate, up), bound: (rounding) => swigluBound(gate, up, rounding) };
       }
       case "add": {
         const y = add(value(node.a), value(node.b));
-        return perturbed(y, (r) => addBound(y, r));
+        return { exact: y, bound: (rounding) => addBound(y, rounding) };
       }
     }
   }
+}
+
+/** All rows, or the given ones. */
+function tensor(x: Matrix, rows: readonly number[] | undefined): Tensor {
+  const picked = rows === undefined ? { ...x, data: x.data.slice() } : takeRows(x, rows);
+  return { shape: [picked.rows, picked.width], data: picked.data };
 }
 
 function asMatrix(value: Matrix | Int32Array): Matrix {

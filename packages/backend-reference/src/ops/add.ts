@@ -1,7 +1,7 @@
 // y = a + b
 
-import type { Rounding } from "../bounds.ts";
-import type { Matrix } from "../matrix.ts";
+import { leastStep, type Rounding } from "../bounds.ts";
+import { type Matrix, map } from "../matrix.ts";
 
 /** a, b [N, D] -> [N, D] */
 export function add(a: Matrix, b: Matrix): Matrix {
@@ -9,6 +9,6 @@ export function add(a: Matrix, b: Matrix): Matrix {
 }
 
 /** One rounding. */
-export function addBound(y: Matrix, { unit }: Rounding): Matrix {
-  return { ...y, data: y.data.map((value) => Math.abs(value) * unit) };
+export function addBound(y: Matrix, rounding: Rounding): Matrix {
+  return map(y, (value) => Math.abs(value) * rounding.unit + leastStep(rounding));
 }

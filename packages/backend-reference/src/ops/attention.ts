@@ -1,7 +1,7 @@
 // softmax(q k^T / sqrt(d)) v, causal, with grouped queries, for the rows of one sequence.
 
 import type { AttentionNode } from "@polyllama/core";
-import { dotError, type Rounding } from "../bounds.ts";
+import { dotError, leastStep, type Rounding } from "../bounds.ts";
 import type { Matrix } from "../matrix.ts";
 
 /** All keys and values that a sequence has so far: [length, G d] each. */
@@ -59,7 +59,9 @@ export function attention(
           magnitude += Math.abs(product);
         }
         const at = (first + n) * y.width + h * d + i;
-        y.data[at] = rounding ? magnitude * relativeError(worstScore, length, rounding) : value;
+        y.data[at] = rounding
+          ? magnitude * relativeError(worstScore, length, rounding) + 2 * length * leastStep(rounding)
+          : value;
       }
     }
   }

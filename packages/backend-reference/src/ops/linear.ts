@@ -1,7 +1,15 @@
 // y = x weight^T
 
-import { dotError, type Rounding } from "../bounds.ts";
-import { type Matrix, matrix, row } from "../matrix.ts";
+import type { WeightInfo } from "@polyllama/core";
+import { dotError, leastStep, type Rounding } from "../bounds.ts";
+import { type Matrix, map, matrix, row } from "../matrix.ts";
+
+/** A weight as exact numbers. */
+export interface LoadedWeight {
+  readonly info: WeightInfo;
+  /** Exact values of the stored format. */
+  readonly values: Float32Array;
+}
 
 /** x [N, K], weight [M, K] -> [N, M] */
 export function linear(x: Matrix, weight: Float32Array): Matrix {
@@ -21,28 +29,26 @@ export function linear(x: Matrix, weight: Float32Array): Matrix {
 }
 
 /**
- * A dot product's error, and half a step for every input that is rounded to int8 first (step = largest magnitude of
- * its block / 127).
+ * A dot product's error, and the error of inputs that are rounded to int8 first: half a step each, where a step is the
+ * largest magnitude of the input's block / 127. These roundings are independent, so that their sum is held to
+ * min(6 sqrt(sum e^2), sum e) over the k terms e = |weight| step / 2, as in {@link dotError}.
  */
-export function linearBound(
-  x: Matrix,
-  weight: Float32Array,
-  rounding: Rounding,
-  int8Block: number | undefined,
-): Matrix {
+export function linearBound(x: Matrix, { info, values }: LoadedWeight, rounding: Rounding): Matrix {
   const K = x.width;
-  const { unit, flushesSubnormals } = rounding;
-  const magnitudes = weight.map(Math.abs);
-  const sums = linear({ ...x, data: x.data.map(Math.abs) }, magnitudes); // [N, M]
-  const flushed = flushesSubnormals ? K * 2 ** -126 : 0;
-  const bound = sums.data.map((sum) => dotError(K) * unit * sum + flushed);
-  if (int8Block !== undefined) {
-    const rounded = linear(halfSteps(x, int8Block), magnitudes); // [N, M]
-    rounded.data.forEach((error, i) => {
-      bound[i]! += error;
-    });
-  }
-  return { ...sums, data: bound };
+  const { unit, int8Activations } = rounding;
+  const sums = linear(map(x, Math.abs), values.map(Math.abs)); // [N, M]
+  const bound = map(sums, (sum) => dotError(K) * unit * sum + K * leastStep(rounding));
+  if (!int8Activations?.formats.includes(info.format)) return bound;
+  const halves = halfSteps(x, int8Activations.block);
+  const linearSums = linear(halves, values.map(Math.abs)); // [N, M]
+  const squares = linear(
+    map(halves, (e) => e * e),
+    values.map((w) => w * w),
+  ); // [N, M]
+  bound.data.forEach((_, i) => {
+    bound.data[i]! += Math.min(6 * Math.sqrt(squares.data[i]!), linearSums.data[i]!);
+  });
+  return bound;
 }
 
 /** Half of the int8 step of the block that each element is in. */

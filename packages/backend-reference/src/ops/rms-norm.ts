@@ -1,7 +1,7 @@
 // y = x / sqrt(mean(x^2) + eps) * weight
 
-import { dotError, type Rounding } from "../bounds.ts";
-import { type Matrix, matrix, row } from "../matrix.ts";
+import { dotError, leastStep, type Rounding } from "../bounds.ts";
+import { type Matrix, map, matrix, row } from "../matrix.ts";
 
 /** x [N, D], weight [D] -> [N, D] */
 export function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
@@ -17,8 +17,11 @@ export function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
   return y;
 }
 
-/** The sum of squares has the error of a dot product, halved by the root; root, division and two products follow. */
-export function rmsNormBound(y: Matrix, { unit }: Rounding): Matrix {
-  const relative = dotError(y.width) / 2 + 5;
-  return { ...y, data: y.data.map((value) => Math.abs(value) * relative * unit) };
+/**
+ * The sum of squares has the error of a dot product, halved by the root; root, division and two products follow. Squares
+ * that underflow leave the mean short by less than the format's least step, beside an epsilon that is far larger.
+ */
+export function rmsNormBound(y: Matrix, rounding: Rounding): Matrix {
+  const relative = (dotError(y.width) / 2 + 5) * rounding.unit;
+  return map(y, (value) => Math.abs(value) * relative + 2 * leastStep(rounding));
 }

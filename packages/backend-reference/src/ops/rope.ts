@@ -1,6 +1,6 @@
 // Pairs (2i, 2i + 1) of each head turn by position * frequency[i].
 
-import type { Rounding } from "../bounds.ts";
+import { leastStep, type Rounding } from "../bounds.ts";
 import { type Matrix, matrix } from "../matrix.ts";
 
 /** x [N, H d], positions [N], frequencies [d / 2] -> [N, H d] */
@@ -19,13 +19,14 @@ export function ropeBound(
   x: Matrix,
   positions: readonly number[],
   frequencies: Float64Array,
-  { unit }: Rounding,
+  rounding: Rounding,
 ): Matrix {
   const bound = matrix(x.rows, x.width);
+  const least = 3 * leastStep(rounding);
   eachPair(x, positions, frequencies, (at, cos, sin) => {
     const [a, b] = [Math.abs(x.data[at]!), Math.abs(x.data[at + 1]!)];
-    bound.data[at] = 3 * unit * (a * Math.abs(cos) + b * Math.abs(sin));
-    bound.data[at + 1] = 3 * unit * (a * Math.abs(sin) + b * Math.abs(cos));
+    bound.data[at] = 3 * rounding.unit * (a * Math.abs(cos) + b * Math.abs(sin)) + least;
+    bound.data[at + 1] = 3 * rounding.unit * (a * Math.abs(sin) + b * Math.abs(cos)) + least;
   });
   return bound;
 }
