@@ -1,0 +1,92 @@
+// Options, the description of the device, estimates, and a machine without ONNX Runtime.
+
+import { buildGraph, llamaGraph, presets } from "@polyllama/core";
+import { describe, expect, test } from "vitest";
+import { cpu, defaultCacheFolder, onnxRuntimeStatus } from "../src/index.ts";
+import { planLayout } from "../src/pack/layout.ts";
+import { randomSource } from "./support.ts";
+
+test.each([
+  [{ thread: 2 }, /unknown option "thread"/],
+  [{ threads: 0 }, /threads/],
+  [{ threads: 1.5 }, /threads/],
+  [{ activations: "f16" }, /activations/],
+  [{ cacheFolder: true }, /cacheFolder/],
+  [{ cacheLimit: -1 }, /cacheLimit/],
+])("cpu(%j) is refused", (options, message) => {
+  const refused = expect.objectContaining({ code: "ERR_OPTION", message: expect.stringMatching(message) });
+  expect(() => cpu(options as object)).toThrow(refused);
+});
+
+test("describe() names the processor and what computes", () => {
+  const { backend, device, details } = cpu({ threads: 3 }).describe();
+  expect(backend).toBe("cpu");
+  expect(device).not.toBe("");
+  expect(details).toMatchObject({ threads: 3, activations: "int8", onnxruntime: expect.stringMatching(/^1\./) });
+});
+
+test("roundings say what the option does", () => {
+  expect(cpu().roundings.int8Activations).toEqual({ block: 32, formats: ["q4_0", "q8_0", "q4_k", "q6_k"] });
+  expect(cpu({ activations: "f32" }).roundings.int8Activations).toBeUndefined();
+});
+
+test("the default cache folder lies under the user's home", () => {
+  expect(defaultCacheFolder()).toMatch(/polyllama/);
+});
+
+test("linears over one value in one format share a matrix, others do not", () => {
+  const graph = llamaGraph({ ...presets["llama-2-7b"], layers: 1 });
+  const formatOf = (name: string) => (name.includes("wv") ? "q6_k" : "q4_k");
+  const infos = new Map(
+    graph.weights.map(({ name, shape }) => {
+      return [name, { name, shape, format: shape.length === 1 ? ("f32" as const) : formatOf(name) } as const];
+    }),
+  );
+  const { groups } = planLayout(graph, infos, "int8");
+  const outputs = (value: string) => groups.get(value)!.outputs.map((output) => output.value);
+  expect(outputs("layers.0.q")).toEqual(["layers.0.q", "layers.0.k"]);
+  expect(outputs("layers.0.v")).toEqual(["layers.0.v"]);
+  expect(outputs("layers.0.up")).toEqual(["layers.0.gate", "layers.0.up"]);
+});
+
+test("estimates follow the sizes", () => {
+  const graph = llamaGraph(presets["llama-2-7b"]);
+  const infos = new Map(
+    graph.weights.map(({ name, shape }) => {
+      return [name, { name, shape, format: shape.length === 1 ? ("f32" as const) : ("q4_0" as const) }];
+    }),
+  );
+  const { weights, cache } = cpu().estimateMemory(graph, infos, 4096);
+  expect(cache).toBe(2 * 32 * 4096 * 4096 * 4);
+  const linears = 6_738_415_616 - 32000 * 4096; // the embedding table is not loaded
+  expect(weights / (linears / 8)).toBeGreaterThan(5);
+  expect(weights / (linears / 8)).toBeLessThan(6.1);
+});
+
+describe("without onnxruntime-node", () => {
+  test("the status says what to install", () => {
+    const status = onnxRuntimeStatus(() => {
+      throw new Error("Cannot find module");
+    });
+    expect(status).toMatchObject({
+      found: false,
+      code: "ERR_BACKEND",
+      reason: expect.stringContaining("npm install onnxruntime-node@1.30.0 --ignore-scripts"),
+    });
+  });
+  test("a package without this platform's file is named", () => {
+    const status = onnxRuntimeStatus(() => new URL("../package.json", import.meta.url).pathname);
+    expect(status).toMatchObject({ found: false, reason: expect.stringMatching(/backend-cpu lacks .*onnxruntime/) });
+  });
+  test("with it, version and path", () => {
+    expect(onnxRuntimeStatus()).toMatchObject({ found: true, version: "1.30.0" });
+  });
+});
+
+test("a graph without anything to compute needs no session", async () => {
+  const graph = buildGraph((g) => [g.activations("x", 3)]);
+  await using backend = cpu({ cacheFolder: false });
+  await using program = await backend.compile(graph, randomSource(graph));
+  const [x] = await program.run({ inputs: { x: Float32Array.of(1, 2, 3, 4, 5, 6) } }, [{ value: "x", rows: "last" }]);
+  expect(Array.from(x!.data)).toEqual([4, 5, 6]);
+});
