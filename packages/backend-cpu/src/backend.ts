@@ -135,12 +135,14 @@ function roundings(activations: "int8" | "f32"): RoundingProfile {
     unit: 2 ** -24,
     flushesSubnormals: false,
     exp: 4,
+    sigmoidAbsolute: 4,
     ...(activations === "int8" && { int8Activations: { block: 32, formats: ["q4_0", "q8_0", "q4_k", "q6_k"] } }),
     cache: "f32",
     sources: [
       "ONNX Runtime 1.30, MatMulNBits, accuracy_level 4: the input is rounded to int8 per block of the weight's block size (32; 16 for q6_k), scale absmax / 127; sums in int32 within a block and f32 across. accuracy_level 1: f32 throughout. Both compared with an emulation on x86-64 (AVX2, AVX-512).",
       "q4_k: s (q - 8) is multiplied with the rounded input, the offsets 8 s - m with unrounded f32 sums of each block.",
       "ONNX Runtime 1.30, GroupQueryAttention and SimplifiedLayerNormalization on CPU: f32 in MLAS; exp by polynomial.",
+      "ONNX Runtime 1.30, QuickGelu: MlasComputeLogistic clamps its argument to [-18, 18] and evaluates a rational function about 1/2, so that the sigmoid's error is a few units of 1, not of itself.",
       "Cosines and sines: float64 on the host, rounded to f32 once.",
     ],
   };

@@ -3,7 +3,10 @@
 
 import type { RoundingProfile } from "@polyllama/core";
 
-export type Rounding = Pick<RoundingProfile, "unit" | "flushesSubnormals" | "exp" | "int8Activations">;
+export type Rounding = Pick<
+  RoundingProfile,
+  "unit" | "flushesSubnormals" | "exp" | "sigmoidAbsolute" | "int8Activations"
+>;
 
 /**
  * Error of a sum of k rounded products, in units of `unit * sum |x y|`. Whatever the order, it is at most k (Higham,

@@ -140,6 +140,11 @@ export interface RoundingProfile {
   readonly flushesSubnormals: boolean;
   /** Relative error, in units, of exp as used in softmax and silu. */
   readonly exp: number;
+  /**
+   * Absolute error, in units, of the sigmoid within silu, for kernels that approximate it as a whole: it lies between 0
+   * and 1, so that far below zero an absolute error is a large relative one. Default 0.
+   */
+  readonly sigmoidAbsolute?: number;
   /** Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127. */
   readonly int8Activations?: { readonly block: number; readonly formats: readonly FormatName[] };
   /** Format of keys and values in the cache. */

@@ -1,0 +1,113 @@
+// linear: every format, shapes at and beside block and tile edges, and the matrices of the published models.
+
+import { buildGraph, type FormatName, formats, presets } from "@polyllama/core";
+import { type OpCase, opCase, type Script } from "../case.ts";
+import { activations, type InputKind, inputKinds } from "../inputs.ts";
+import { random } from "../random.ts";
+import { type MemoryWeight, memoryWeights, randomWeight, takeWeightRows } from "../weights.ts";
+
+interface Shape {
+  readonly n: number;
+  readonly k: number;
+  readonly m: number;
+}
+
+const names = Object.keys(formats) as FormatName[]; // the record's own keys
+
+export function linearCases(): readonly OpCase[] {
+  return [...smallCases(), ...inputCases(), ...modelCases()];
+}
+
+function smallCases(): readonly OpCase[] {
+  const cases: OpCase[] = [];
+  for (const format of names) {
+    const { blockSize } = formats[format];
+    const widths = blockSize === 1 ? [1, 7, 64, 172, 255, 1024] : [blockSize, 3 * blockSize, 1024];
+    for (const k of widths) {
+      for (const [n, m] of [
+        [1, 1],
+        [1, 33],
+        [2, 64],
+        [3, 31],
+        [17, 65],
+        [33, 15],
+      ] as const) {
+        cases.push(linearCase(format, { n, k, m }, "normal"));
+      }
+    }
+  }
+  return cases;
+}
+
+function inputCases(): readonly OpCase[] {
+  return names.flatMap((format) =>
+    inputKinds
+      .filter((kind) => kind !== "normal")
+      .flatMap((kind) => [
+        linearCase(format, { n: 1, k: 512, m: 48 }, kind),
+        linearCase(format, { n: 5, k: 512, m: 48 }, kind),
+      ]),
+  );
+}
+
+/** The very matrices of 7B, 13B and 70B: all of them in Q4_0, one in every other format, output matrices of three vocabularies. */
+function modelCases(): readonly OpCase[] {
+  const cases: OpCase[] = [];
+  for (const name of ["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const) {
+    const { dim, hiddenDim, kvHeads, headDim } = presets[name];
+    for (const [k, m] of new Map([
+      [`${dim},${dim}`, [dim, dim]],
+      [`${dim},kv`, [dim, kvHeads * headDim]],
+      [`${dim},up`, [dim, hiddenDim]],
+      [`${dim},down`, [hiddenDim, dim]],
+    ] as const).values()) {
+      cases.push(linearCase("q4_0", { n: 1, k, m }, "normal"));
+    }
+    cases.push(linearCase("q4_0", { n: 9, k: hiddenDim, m: dim }, "normal"));
+  }
+  for (const format of names.filter((other) => other !== "q4_0")) {
+    cases.push(
+      linearCase(format, { n: 1, k: 4096, m: 1024 }, "normal"),
+      linearCase(format, { n: 7, k: 8192, m: 512 }, "normal"),
+    );
+  }
+  cases.push(linearCase("f32", { n: 2, k: 28672, m: 64 }, "normal"));
+  for (const m of [32000, 49953, 55296]) {
+    cases.push(linearCase("q8_0", { n: 1, k: 4096, m }, "normal"));
+    cases.push(linearCase("q4_0", { n: 2, k: 4096, m }, "normal"));
+  }
+  return cases;
+}
+
+function linearCase(format: FormatName, shape: Shape, input: InputKind): OpCase {
+  const { n, k, m } = shape;
+  return opCase("linear", { format, n, k, m, input }, (seed): Script => {
+    const stream = random(`linear ${format} ${n} ${k} ${m} ${input}`, seed);
+    const weight = randomWeight("w", [m, k], format, stream);
+    const script: Script = {
+      graph: linearGraph(k, m),
+      weights: memoryWeights([weight]),
+      actions: [{ run: { x: activations(input, n, k, stream) }, batch: [{ rows: n }] }],
+    };
+    return m * k * n <= 2 ** 22 ? script : { ...script, sampled: sample(weight, shape, stream) };
+  });
+}
+
+function linearGraph(k: number, m: number) {
+  return buildGraph((g) => [g.linear("y", g.activations("x", k), g.weight("w", [m, k]))]);
+}
+
+/** Up to 256 output rows: both ends, tile edges, and random ones. */
+function sample(
+  weight: MemoryWeight,
+  { k, m }: Shape,
+  stream: ReturnType<typeof random>,
+): NonNullable<Script["sampled"]> {
+  const columns = new Set<number>();
+  for (const edge of [0, 16, 32, 64, 128, 256, 1024, Math.floor(m / 2), m - (m % 64), m]) {
+    for (const column of [edge - 1, edge, edge + 1]) if (column >= 0 && column < m) columns.add(column);
+  }
+  while (columns.size < Math.min(256, m)) columns.add(stream.integer(m));
+  const rows = [...columns];
+  return { graph: linearGraph(k, rows.length), weights: memoryWeights([takeWeightRows(weight, rows)]), columns: rows };
+}

@@ -1,0 +1,51 @@
+// rope: head widths, bases, scaling, and positions to the end of the context and beyond.
+
+import { buildGraph } from "@polyllama/core";
+import { type OpCase, opCase } from "../case.ts";
+import { activations, type InputKind } from "../inputs.ts";
+import { random } from "../random.ts";
+import { memoryWeights } from "../weights.ts";
+
+interface RopeParameters {
+  readonly d: number;
+  readonly heads: number;
+  readonly n: number;
+  readonly position: number;
+  readonly theta: number;
+  readonly factor: number;
+  readonly input: InputKind;
+}
+
+export function ropeCases(): readonly OpCase[] {
+  const usual: RopeParameters = { d: 128, heads: 2, n: 3, position: 0, theta: 10000, factor: 1, input: "normal" };
+  const varied: readonly Partial<RopeParameters>[] = [
+    ...[2, 4, 6, 8, 16, 48, 64, 80, 128].map((d) => ({ d, position: 5 })),
+    ...[0, 1, 63, 1000, 4095, 4096, 16383].map((position) => ({ position })),
+    ...[1, 8, 32, 40, 64].map((heads) => ({ heads, n: 1, position: 77 })),
+    { theta: 500000, position: 900 },
+    { theta: 100, d: 16, position: 30 },
+    { factor: 2, position: 100 },
+    { factor: 4, position: 8000, n: 17 },
+    { input: "large", position: 12 },
+    { input: "tiny", position: 12 },
+    { input: "one-hot", position: 4000 },
+    { input: "zeros" },
+  ];
+  return varied.map((change) => {
+    const parameters = { ...usual, ...change };
+    const { d, heads, n, position, theta, factor, input } = parameters;
+    return opCase("rope", { ...parameters }, (seed) => {
+      const scaling = factor === 1 ? ({ type: "none" } as const) : ({ type: "linear", factor } as const);
+      return {
+        graph: buildGraph((g) => [g.rope("y", g.activations("x", heads * d), { headDim: d, theta, scaling })]),
+        weights: memoryWeights([]),
+        actions: [
+          {
+            run: { x: activations(input, n, heads * d, random(`rope ${JSON.stringify(parameters)}`, seed)) },
+            batch: [{ rows: n, position }],
+          },
+        ],
+      };
+    });
+  });
+}

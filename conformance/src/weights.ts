@@ -1,0 +1,102 @@
+// Weights in memory, random in every stored format. Blocks are made directly, so that all bit patterns of quants and
+// sub-block scales occur; the scales differ from block to block, so that a block read with another's scale shows.
+
+import {
+  columnCount,
+  type FormatName,
+  formatBytes,
+  formats,
+  numberToBf16,
+  numberToF16,
+  rowCount,
+  type WeightInfo,
+  type WeightSource,
+} from "@polyllama/core";
+import type { Random } from "./random.ts";
+
+export interface MemoryWeight extends WeightInfo {
+  readonly bytes: Uint8Array;
+}
+
+/** A source over weights in memory. */
+export function memoryWeights(weights: readonly MemoryWeight[]): WeightSource {
+  const byName = new Map(weights.map((weight) => [weight.name, weight]));
+  return {
+    name: "conformance",
+    weights: byName,
+    async read(name, rows) {
+      const weight = byName.get(name)!; // checked by whoever compiles
+      const rowBytes = formatBytes(weight.format, columnCount(weight));
+      const { first, count } = rows ?? { first: 0, count: rowCount(weight) };
+      return weight.bytes.slice(first * rowBytes, (first + count) * rowBytes);
+    },
+    async fingerprint() {
+      const parts = weights.map(({ bytes }) => bytes as BufferSource); // never shared memory here
+      const digests = await Promise.all(parts.map((bytes) => crypto.subtle.digest("SHA-256", bytes)));
+      return digests
+        .map((digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16)).join(""))
+        .join("-");
+    },
+  };
+}
+
+/** The given rows of a matrix, as a weight of its own. */
+export function takeWeightRows(weight: MemoryWeight, rows: readonly number[]): MemoryWeight {
+  const rowBytes = formatBytes(weight.format, columnCount(weight));
+  const bytes = new Uint8Array(rows.length * rowBytes);
+  rows.forEach((row, i) => {
+    bytes.set(weight.bytes.subarray(row * rowBytes, (row + 1) * rowBytes), i * rowBytes);
+  });
+  return { ...weight, shape: [rows.length, columnCount(weight)], bytes };
+}
+
+/** Random values of a size that keeps a linear's outputs about as large as its inputs. */
+export function randomWeight(name: string, shape: readonly number[], format: FormatName, random: Random): MemoryWeight {
+  const info: WeightInfo = { name, shape, format };
+  const elements = rowCount(info) * columnCount(info);
+  const bytes = new Uint8Array(formatBytes(format, elements));
+  fills[format](bytes, 1 / Math.sqrt(columnCount(info)), random);
+  return { ...info, bytes };
+}
+
+type Fill = (bytes: Uint8Array, deviation: number, random: Random) => void;
+
+/** Byte offsets of binary16 scales within a block, and the value that a scale of 1 gives quants of deviation 1. */
+function blocks(format: "q8_0" | "q4_0" | "q4_k" | "q6_k", scales: readonly number[], quantDeviation: number): Fill {
+  return (bytes, deviation, random) => {
+    const words = new Uint32Array(bytes.buffer, 0, bytes.length >> 2);
+    for (let i = 0; i < words.length; i++) words[i] = random.word();
+    for (let i = words.length * 4; i < bytes.length; i++) bytes[i] = random.word();
+    const { blockBytes } = formats[format];
+    for (let start = 0; start < bytes.length; start += blockBytes) {
+      for (const offset of scales) {
+        const sign = random.word() & 1 ? 1 : -1;
+        const half = numberToF16((sign * (0.5 + random.uniform()) * deviation) / quantDeviation);
+        bytes[start + offset] = half;
+        bytes[start + offset + 1] = half >> 8;
+      }
+    }
+  };
+}
+
+const fills: Readonly<Record<FormatName, Fill>> = {
+  f32(bytes, deviation, random) {
+    const values = new Float32Array(bytes.buffer);
+    for (let i = 0; i < values.length; i++) values[i] = deviation * random.normal();
+  },
+  f16(bytes, deviation, random) {
+    const halves = new Uint16Array(bytes.buffer);
+    // A few subnormal ones among them.
+    for (let i = 0; i < halves.length; i++) {
+      halves[i] = numberToF16(deviation * random.normal() * (random.integer(50) === 0 ? 2 ** -12 : 1));
+    }
+  },
+  bf16(bytes, deviation, random) {
+    const halves = new Uint16Array(bytes.buffer);
+    for (let i = 0; i < halves.length; i++) halves[i] = numberToBf16(deviation * random.normal());
+  },
+  q8_0: blocks("q8_0", [0], 74),
+  q4_0: blocks("q4_0", [0], 4.6),
+  q4_k: blocks("q4_k", [0, 2], 170),
+  q6_k: blocks("q6_k", [208], 1360),
+};
