@@ -1,10 +1,14 @@
 // Options, the description of the device, estimates, and a machine without ONNX Runtime.
 
+import { execFileSync } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { buildGraph, llamaGraph, presets } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { cpu, defaultCacheFolder, onnxRuntimeStatus } from "../src/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
-import { randomSource } from "./support.ts";
+import { randomSource, temporaryFolder } from "./support.ts";
 
 test.each([
   [{ thread: 2 }, /unknown option "thread"/],
@@ -81,6 +85,18 @@ describe("without onnxruntime-node", () => {
   test("with it, version and path", () => {
     expect(onnxRuntimeStatus()).toMatchObject({ found: true, version: "1.30.0" });
   });
+});
+
+test("nothing is left in the user's folders, and nothing is reported", async () => {
+  const home = await temporaryFolder();
+  const environment = { ...process.env, HOME: home, TMPDIR: home, XDG_CACHE_HOME: home };
+  const cacheFolder = join(await temporaryFolder(), "cache");
+  const script = fileURLToPath(new URL("fill-cache.ts", import.meta.url));
+  const args = ["--import", "tsx", "--conditions=@polyllama/source", script, cacheFolder];
+  execFileSync(process.execPath, args, { env: environment });
+  // tsx keeps compiled sources in the temporary folder.
+  expect((await readdir(home)).filter((name) => !name.startsWith("tsx-"))).toEqual([]);
+  expect(await readdir(cacheFolder)).toHaveLength(1);
 });
 
 test("a graph without anything to compute needs no session", async () => {

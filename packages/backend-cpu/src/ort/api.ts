@@ -86,6 +86,18 @@ export function cString(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\0`);
 }
 
+/**
+ * ONNX Runtime reports its use to its maker: from Linux and macOS over the network, under an identifier that it leaves in the
+ * user's cache folder, from the moment its environment is created. Only this variable prevents that, as the library's own
+ * function comes too late; on Windows, where reports go to the system's log, the function does.
+ */
+function forbidTelemetry(koffi: Koffi): void {
+  if (process.platform === "win32") return;
+  // Not by process.env, which is a mere copy in worker threads.
+  const setEnvironment = koffi.load(null).func("int setenv(const char *name, const char *value, int overwrite)");
+  setEnvironment("ORT_DISABLE_TELEMETRY", "1", 1);
+}
+
 function load(): { ort: Ort; library: LibraryHandle } {
   const { path } = requireLibrary();
   let koffi: Koffi;
@@ -93,6 +105,7 @@ function load(): { ort: Ort; library: LibraryHandle } {
   try {
     // Required here, not imported above, so that a machine without koffi's binary can still import this package.
     koffi = createRequire(import.meta.url)("koffi") as Koffi; // the module of that name
+    forbidTelemetry(koffi);
     library = koffi.load(path);
   } catch (cause) {
     throw new PolyllamaError(
@@ -167,6 +180,7 @@ function load(): { ort: Ort; library: LibraryHandle } {
   const defaultAllocator = creator(78, "");
   const dims = (shape: readonly number[]): BigInt64Array => BigInt64Array.from(shape, BigInt);
   const env = createEnv(3, "polyllama"); // 3: errors only
+  action(6, "void *env")(env); // DisableTelemetryEvents
 
   const ort: Ort = {
     koffi,
