@@ -9,3 +9,27 @@ export { addressFilter } from "./address.ts";
 // Whole models against an estimated tolerance
 export type { Tolerance, ToleranceOptions } from "./tolerance.ts";
 export { estimateTolerance, worstShare } from "./tolerance.ts";
+
+// Backends compared on a model, on this device
+export type { CompareOptions, ModelSource, Unavailable } from "./model/compare.ts";
+export { compareModel } from "./model/compare.ts";
+export type {
+  Compared,
+  Divergence,
+  EndToEnd,
+  LayerFinding,
+  Measured,
+  ModelComparison,
+  NotRun,
+  OpFinding,
+  Share,
+} from "./model/result.ts";
+export { exceeds } from "./model/result.ts";
+export { shareText } from "./model/verdict.ts";
+export { affordableTokens } from "./model/work.ts";
+
+// What they found, for people
+export type { Facts } from "./report/html.ts";
+export { htmlReport, layerPlot } from "./report/html.ts";
+export type { Cell, Table } from "./report/tables.ts";
+export { comparisonTables } from "./report/tables.ts";
