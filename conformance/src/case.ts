@@ -65,27 +65,27 @@ export function opCase(op: OpName, parameters: Parameters, build: (seed: number)
   return { address: formatAddress("op", op, parameters), op, parameters, build };
 }
 
-/** Runs one case on a backend. Errors other than ERR_UNSUPPORTED are findings too. */
-export async function runCase(testCase: OpCase, backend: Backend, seed: number): Promise<CaseResult> {
-  const { address } = testCase;
+/** Runs one case on a backend. */
+export function runCase(testCase: OpCase, backend: Backend, seed: number): Promise<CaseResult> {
+  return guarded(testCase.address, () => execute(testCase.build(seed), backend));
+}
+
+/** What a check saw: the largest share of a bound, and the first problem in words. */
+export interface Finding {
+  readonly worst: number;
+  readonly problem: string | undefined;
+}
+
+/** A check's finding as a result. Errors other than ERR_UNSUPPORTED are findings too. */
+export async function guarded(address: string, check: () => Promise<Finding>): Promise<CaseResult> {
   try {
-    const finding = await execute(testCase.build(seed), backend);
-    return {
-      address,
-      status: finding.problem === undefined ? "passed" : "failed",
-      worst: finding.worst,
-      detail: finding.problem ?? "",
-    };
+    const { worst, problem } = await check();
+    return { address, status: problem === undefined ? "passed" : "failed", worst, detail: problem ?? "" };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     const unsupported = error instanceof PolyllamaError && error.code === "ERR_UNSUPPORTED";
     return { address, status: unsupported ? "unsupported" : "failed", worst: Infinity, detail };
   }
-}
-
-interface Finding {
-  readonly worst: number;
-  readonly problem: string | undefined;
 }
 
 async function execute(script: Script, backend: Backend): Promise<Finding> {
@@ -149,7 +149,8 @@ async function compareRun(
   return compare(actual!, expected!, sampled?.columns);
 }
 
-function compare(
+/** Holds a tensor against a value and bound, at all columns or, in order, the given ones. */
+export function compare(
   actual: Tensor,
   { value, bound }: { readonly value: Tensor; readonly bound: Tensor },
   columns: readonly number[] | undefined,

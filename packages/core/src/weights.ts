@@ -96,6 +96,14 @@ export function checkWeights(graph: Graph, source: WeightSource): readonly Weigh
         "The configuration and the weights belong to different models; use the files of one model.",
       );
     }
+    const { blockSize } = formats[info.format];
+    if (columnCount(info) % blockSize !== 0) {
+      throw new CheckpointError(
+        { file: source.name, tensor: name },
+        `has rows of ${columnCount(info)}, which are no whole ${info.format} blocks of ${blockSize}`,
+        "Store it in another format.",
+      );
+    }
     return info;
   });
 }

@@ -1,0 +1,390 @@
+// Whole models, small and random, and single layers at the dimensions of the published ones. Three questions are asked. Is every
+// node right, given the inputs that the backend itself computed for it: this needs no estimate, holds at any size, and
+// names the first node that is wrong. Is the end right, against the estimated tolerance. And do all ways to the same
+// tokens agree: prefill and decode, chunks, batches, forks, rewinds, repetition.
+
+import { compileReference } from "@polyllama/backend-reference";
+import {
+  type Backend,
+  buildGraph,
+  type FormatName,
+  type Graph,
+  type GraphBuilder,
+  type LlamaConfig,
+  llamaGraph,
+  llamaLayerGraph,
+  mostProbable,
+  type Node,
+  operands,
+  type Program,
+  presets,
+  type RealArray,
+  type Tensor,
+  type Value,
+} from "@polyllama/core";
+import { formatAddress } from "./address.ts";
+import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
+import { activations } from "./inputs.ts";
+import { type Random, random } from "./random.ts";
+import { estimateTolerance, type Tolerance, worstShare } from "./tolerance.ts";
+import { type MemoryWeight, memoryWeights, randomWeight, takeWeightRows } from "./weights.ts";
+
+export interface ModelCase {
+  readonly address: string;
+  run(backend: Backend, seed: number): Promise<CaseResult>;
+}
+
+interface SmallModel {
+  readonly config: LlamaConfig;
+  readonly format: FormatName;
+}
+
+const base: LlamaConfig = {
+  dim: 64,
+  layers: 3,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 16,
+  hiddenDim: 96,
+  vocabSize: 259,
+  contextLength: 64,
+  normEps: 1e-5,
+  ropeTheta: 10000,
+  ropeScaling: { type: "none" },
+  tiedEmbeddings: false,
+};
+
+const smallModels: Readonly<Record<string, SmallModel>> = {
+  grouped: { config: base, format: "f32" },
+  "multi-head": { config: { ...base, kvHeads: 4, tiedEmbeddings: true }, format: "f16" },
+  "multi-query": { config: { ...base, kvHeads: 1, ropeScaling: { type: "linear", factor: 2 } }, format: "q8_0" },
+  "small-heads": { config: { ...base, heads: 8, kvHeads: 4, headDim: 8, vocabSize: 1001 }, format: "q4_0" },
+  "k-quants": {
+    config: { ...base, dim: 256, heads: 4, kvHeads: 2, headDim: 64, hiddenDim: 512, layers: 2 },
+    format: "q4_k",
+  },
+};
+
+const rows = 24;
+
+/** All model cases. The large single layers come last. */
+export function modelCases(): readonly ModelCase[] {
+  const small = Object.entries(smallModels).flatMap(([name, model]) =>
+    Object.entries(checks).map(([check, run]) => modelCase(check, { model: name, format: model.format }, run, model)),
+  );
+  const overflow = modelCase("overflow", { model: "grouped", format: "f32" }, checkOverflow, {
+    config: base,
+    format: "f32",
+  });
+  const layers = (["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const).map((preset) =>
+    modelCase("layer", { model: preset, format: "q4_0" }, checkLayer, { config: presets[preset], format: "q4_0" }),
+  );
+  return [...small, overflow, ...layers];
+}
+
+type Check = (backend: Backend, model: SmallModel, stream: Random) => Promise<Finding>;
+
+function modelCase(
+  check: string,
+  parameters: Readonly<Record<string, string>>,
+  run: Check,
+  model: SmallModel,
+): ModelCase {
+  const address = formatAddress("model", check, parameters);
+  // All checks of a model see the same weights and tokens, so that their findings can be compared.
+  const stream = (seed: number): Random => random(`model ${parameters["model"]}`, seed);
+  return { address, run: (backend, seed) => guarded(address, () => run(backend, model, stream(seed))) };
+}
+
+const checks: Readonly<Record<string, Check>> = {
+  nodes: checkNodes,
+  "end-to-end": checkEnd,
+  paths: checkPaths,
+  repetition: checkRepetition,
+};
+
+/** Every node of the model, from the backend's own inputs to it. */
+async function checkNodes(backend: Backend, model: SmallModel, stream: Random): Promise<Finding> {
+  const graph = llamaGraph(model.config);
+  const weights = modelWeights(graph, model.format, stream);
+  return verifyNodes(backend, graph, weights, { tokens: tokensOf(model, stream) }, stream);
+}
+
+/** Logits against the estimated tolerance; tokens equal wherever the two best are further apart than twice that. */
+async function checkEnd(backend: Backend, model: SmallModel, stream: Random): Promise<Finding> {
+  const { program, tolerance, tokens, graph } = await prepare(backend, model, stream);
+  await using _ = program;
+  const [logits] = await program.run({ inputs: { tokens } }, graph.outputs);
+  const worst = worstShare(logits!, tolerance);
+  if (!(worst <= 1)) return { worst, problem: `logits are off by ${worst.toFixed(2)} times the tolerance` };
+  const { decided, wrong } = greedyAgreement(logits!, tolerance);
+  if (wrong >= 0) return { worst: Infinity, problem: `row ${wrong}: another token is most probable` };
+  const exactInputs = model.format === "f32" || backend.roundings.int8Activations === undefined;
+  if (exactInputs && decided < 0.95) {
+    return { worst: Infinity, problem: `only ${(decided * 100).toFixed(1)} % of the positions are decided` };
+  }
+  return { worst, problem: undefined };
+}
+
+/** Share of rows whose two largest logits differ by more than twice the tolerance, and the first such row with another choice. */
+export function greedyAgreement(
+  logits: Tensor,
+  { exact, perRow }: Tolerance,
+): { readonly decided: number; readonly wrong: number } {
+  const [count, width] = exact.shape;
+  let decided = 0;
+  let wrong = -1;
+  for (let n = 0; n < count; n++) {
+    const row = exact.data.subarray(n * width, (n + 1) * width);
+    const best = mostProbable(row);
+    let second = -Infinity;
+    row.forEach((logit, i) => {
+      if (i !== best) second = Math.max(second, logit);
+    });
+    if (row[best]! - second <= 2 * perRow[n]!) continue;
+    decided++;
+    if (mostProbable(logits.data.subarray(n * width, (n + 1) * width)) !== best && wrong < 0) wrong = n;
+  }
+  return { decided: decided / count, wrong };
+}
+
+/** Every way to the same rows gives logits within the tolerance of the exact ones. */
+async function checkPaths(backend: Backend, model: SmallModel, stream: Random): Promise<Finding> {
+  const { program, tolerance, tokens } = await prepare(backend, model, stream);
+  await using _ = program;
+  const cacheOf = () => program.createCache(model.config.contextLength);
+  let worst = 0;
+  let problem: string | undefined;
+  const check = (path: string, first: number, logits: Tensor): void => {
+    const share = worstShare(logits, slice(tolerance, first, logits.shape[0]));
+    if (share > worst || Number.isNaN(share)) worst = share;
+    if (!(share <= 1))
+      problem ??= `${path}: logits from row ${first} on are off by ${share.toFixed(2)} times the tolerance`;
+  };
+  const run = async (path: string, cache: ReturnType<typeof cacheOf>, first: number, count: number): Promise<void> => {
+    const inputs = { tokens: tokens.slice(first, first + count) };
+    const [logits] = await program.run({ inputs, batch: [{ rows: count, cache }] }, ["logits"]);
+    check(path, first, logits!);
+  };
+
+  using decoded = cacheOf();
+  for (let n = 0; n < rows; n++) await run("decode", decoded, n, 1);
+  using chunked = cacheOf();
+  for (const [first, count] of [
+    [0, 1],
+    [1, 7],
+    [8, 13],
+    [21, 3],
+  ] as const)
+    await run("chunks", chunked, first, count);
+  using last = cacheOf();
+  const [only] = await program.run({ inputs: { tokens }, batch: [{ rows, cache: last }] }, [
+    { value: "logits", rows: "last" },
+  ]);
+  check("last row alone", rows - 1, only!);
+
+  using rewound = cacheOf();
+  await run("prefill", rewound, 0, 20);
+  rewound.truncate(9);
+  await run("rewind", rewound, 9, 6);
+  using forked = await rewound.fork();
+  await run("fork", forked, 15, 9);
+  await run("parent of a fork", rewound, 15, 2);
+
+  // Two sequences in one step, one of them in the middle of its text.
+  using a = cacheOf();
+  await run("prefill", a, 0, 10);
+  using b = cacheOf();
+  const inputs = { tokens: Int32Array.from([...tokens.slice(10, 14), ...tokens.slice(0, 5)]) };
+  const [both] = await program.run(
+    {
+      inputs,
+      batch: [
+        { rows: 4, cache: a },
+        { rows: 5, cache: b },
+      ],
+    },
+    ["logits"],
+  );
+  const width = both!.shape[1];
+  check("batch, first", 10, { shape: [4, width], data: both!.data.subarray(0, 4 * width) });
+  check("batch, second", 0, { shape: [5, width], data: both!.data.subarray(4 * width) });
+  return { worst, problem };
+}
+
+/** Five runs give the same bits, alone and beside another sequence. */
+async function checkRepetition(backend: Backend, model: SmallModel, stream: Random): Promise<Finding> {
+  const graph = llamaGraph(model.config);
+  await using program = await backend.compile(graph, modelWeights(graph, model.format, stream));
+  const tokens = tokensOf(model, stream);
+  const alone = async (): Promise<RealArray> => {
+    using cache = program.createCache(model.config.contextLength);
+    return (await program.run({ inputs: { tokens }, batch: [{ rows, cache }] }, ["logits"]))[0]!.data;
+  };
+  const first = await alone();
+  for (let repetition = 1; repetition < 5; repetition++) {
+    if (!equalBits(first, await alone()))
+      return { worst: Infinity, problem: `run ${repetition} differs from the first` };
+  }
+  using own = program.createCache(model.config.contextLength);
+  using other = program.createCache(model.config.contextLength);
+  const inputs = { tokens: Int32Array.from([...tokens.slice(3, 8), ...tokens]) };
+  const batch = [
+    { rows: 5, cache: other },
+    { rows, cache: own },
+  ];
+  const [both] = await program.run({ inputs, batch }, ["logits"]);
+  const beside = both!.data.subarray(5 * both!.shape[1]);
+  return equalBits(first, beside)
+    ? { worst: 0, problem: undefined }
+    : { worst: Infinity, problem: "another sequence in the step changes the bits" };
+}
+
+/**
+ * A residual stream beyond 65,504, the largest f16 number: it must come out right, or the backend must name the layer.
+ */
+async function checkOverflow(backend: Backend, model: SmallModel, stream: Random): Promise<Finding> {
+  const graph = llamaGraph(model.config);
+  const weights = modelWeightList(graph, model.format, stream).map((weight) =>
+    weight.name === "tok_embeddings.weight" ? scaled(weight, 2 ** 24) : weight,
+  );
+  const source = memoryWeights(weights);
+  const tokens = tokensOf(model, stream);
+  const tolerance = await estimateTolerance(graph, source, { inputs: { tokens } }, "logits", backend.roundings);
+  await using program = await backend.compile(graph, source);
+  try {
+    const [logits, residual] = await program.run({ inputs: { tokens } }, ["logits", "layers.0.out"]);
+    if (!residual!.data.some((value) => Math.abs(value) > 65504)) throw new Error("the case does not overflow f16");
+    const worst = worstShare(logits!, tolerance);
+    return { worst, problem: worst <= 1 ? undefined : `logits are off by ${worst.toFixed(2)} times the tolerance` };
+  } catch (error) {
+    if (error instanceof Error && /layers\.\d+/.test(error.message)) return { worst: 0, problem: undefined };
+    throw error;
+  }
+}
+
+/** One layer at a published model's dimensions, its nodes one by one. */
+async function checkLayer(backend: Backend, { config, format }: SmallModel, stream: Random): Promise<Finding> {
+  const graph = llamaLayerGraph(config, 0);
+  const weights = modelWeights(graph, format, stream);
+  return verifyNodes(backend, graph, weights, { x: activations("normal", 3, config.dim, stream) }, stream);
+}
+
+/**
+ * Asks a backend for every value of a graph, and holds each node against the reference given the backend's own inputs to
+ * that node. Of large linears 256 output rows are computed.
+ */
+export async function verifyNodes(
+  backend: Backend,
+  graph: Graph,
+  weights: ReturnType<typeof modelWeights>,
+  inputs: Readonly<Record<string, Int32Array | Float32Array>>,
+  stream: Random,
+): Promise<Finding> {
+  const names = graph.nodes.map(({ output }) => output);
+  await using program = await backend.compile(graph, weights, { wanted: names });
+  const tensors = await program.run({ inputs }, names);
+  const values = new Map<string, Int32Array | RealArray>(Object.entries(inputs));
+  names.forEach((name, i) => {
+    values.set(name, tensors[i]!.data);
+  });
+  let worst = 0;
+  for (const [i, node] of graph.nodes.entries()) {
+    const single = isolate(graph, node, weights.list, stream);
+    await using reference = await compileReference(single.graph, single.weights);
+    const given = Object.fromEntries(operands(node).map((name) => [name, values.get(name)!]));
+    const [expected] = await reference.runWithBounds({ inputs: given }, [node.output], backend.roundings);
+    const finding = compare(tensors[i]!, expected!, single.columns);
+    worst = Math.max(worst, finding.worst);
+    if (finding.problem !== undefined)
+      return { worst: finding.worst, problem: `${node.output} (${node.op}): ${finding.problem}` };
+  }
+  return { worst, problem: undefined };
+}
+
+/** A graph of one node, whose operands are inputs. */
+function isolate(graph: Graph, node: Node, list: readonly MemoryWeight[], stream: Random) {
+  let columns: readonly number[] | undefined;
+  const used: MemoryWeight[] = [];
+  const single = buildGraph((g) => {
+    const input = (name: string): Value =>
+      graph.inputs.some((given) => given.name === name && given.kind === "tokens")
+        ? g.tokens(name)
+        : g.activations(name, graph.widths.get(name)!);
+    const weight = (name: string) => {
+      const found = list.find((candidate) => candidate.name === name)!;
+      const [rowsOfWeight = 0] = found.shape;
+      if (node.op === "linear" && rowsOfWeight > 1024) {
+        const picked = new Set([0, 1, 31, 32, 63, 64, rowsOfWeight - 2, rowsOfWeight - 1]);
+        while (picked.size < 256) picked.add(stream.integer(rowsOfWeight));
+        columns = [...picked];
+      }
+      const taken = columns === undefined ? found : takeWeightRows(found, columns);
+      used.push(taken);
+      return g.weight(name, taken.shape);
+    };
+    return [emit(g, node, input, weight)];
+  });
+  return { graph: single, weights: memoryWeights(used), columns };
+}
+
+function emit(
+  g: GraphBuilder,
+  node: Node,
+  input: (name: string) => Value,
+  weight: (name: string) => ReturnType<GraphBuilder["weight"]>,
+): Value {
+  switch (node.op) {
+    case "embedding":
+      return g.embedding(node.output, input(node.tokens), weight(node.table));
+    case "rmsNorm":
+      return g.rmsNorm(node.output, input(node.x), weight(node.weight), node.eps);
+    case "linear":
+      return g.linear(node.output, input(node.x), weight(node.weight));
+    case "rope":
+      return g.rope(node.output, input(node.x), node);
+    case "attention":
+      return g.attention(node.output, input(node.q), input(node.k), input(node.v), node);
+    case "swiglu":
+      return g.swiglu(node.output, input(node.gate), input(node.up));
+    case "add":
+      return g.add(node.output, input(node.a), input(node.b));
+  }
+}
+
+function modelWeightList(graph: Graph, format: FormatName, stream: Random): readonly MemoryWeight[] {
+  return graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, stream));
+}
+
+function modelWeights(graph: Graph, format: FormatName, stream: Random) {
+  const list = modelWeightList(graph, format, stream);
+  return { ...memoryWeights(list), list };
+}
+
+function tokensOf({ config }: SmallModel, stream: Random): Int32Array {
+  return Int32Array.from({ length: rows }, () => stream.integer(config.vocabSize));
+}
+
+async function prepare(backend: Backend, model: SmallModel, stream: Random) {
+  const graph = llamaGraph(model.config);
+  const weights = modelWeights(graph, model.format, stream);
+  const tokens = tokensOf(model, stream);
+  const tolerance = await estimateTolerance(graph, weights, { inputs: { tokens } }, "logits", backend.roundings);
+  const program: Program = await backend.compile(graph, weights);
+  return { graph, tokens, tolerance, program };
+}
+
+function slice({ exact, perRow }: Tolerance, first: number, count: number): Tolerance {
+  const width = exact.shape[1];
+  const data = exact.data.subarray(first * width, (first + count) * width);
+  return { exact: { shape: [count, width], data }, perRow: perRow.subarray(first, first + count) };
+}
+
+function scaled(weight: MemoryWeight, factor: number): MemoryWeight {
+  const values = new Float32Array(weight.bytes.slice().buffer).map((value) => value * factor); // f32 only
+  return { ...weight, bytes: new Uint8Array(values.buffer) };
+}
+
+function equalBits(a: RealArray, b: RealArray): boolean {
+  return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
+}
