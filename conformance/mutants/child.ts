@@ -1,0 +1,56 @@
+// Runs cases on one backend, mutated or clean, in a process of its own, so that a fault that hangs or crashes takes nothing
+// else with it. Its order comes as JSON in the first argument; its answer is the last line of its output.
+
+import type { Backend } from "@polyllama/core";
+import type { MutatedPackage } from "./mutant.ts";
+import { f32Roundings, type Stage, suiteCases, watch } from "./suite.ts";
+
+export interface Order {
+  /** URL of the backend package's index. */
+  readonly index: string;
+  readonly package: MutatedPackage;
+  readonly seed: number;
+  readonly stages: readonly Stage[];
+  /** Leaves out cases that cost more. */
+  readonly most?: number;
+}
+
+export interface Answer {
+  /** Cases run to their end without a finding. */
+  readonly passed: number;
+  /** Why the fault is not one that only numbers betray. */
+  readonly broken?: string;
+  readonly found?: {
+    readonly stage: Stage;
+    readonly address: string;
+    /** Error over bound, as text: where the bound is zero it is Infinity, which JSON lacks. */
+    readonly worst: string;
+    readonly detail: string;
+  };
+}
+
+async function open({ index, package: name }: Order): Promise<Backend> {
+  const backends = await import(index);
+  return name === "backend-cpu"
+    ? backends.cpu({ activations: "f32", threads: 1, cacheFolder: false })
+    : backends.reference();
+}
+
+async function run(order: Order): Promise<Answer> {
+  const own = await open(order);
+  const backend = order.package === "backend-cpu" ? watch(own) : watch(own, f32Roundings);
+  let passed = 0;
+  for (const { stage, address, cost, run: runOne } of suiteCases()) {
+    if (!order.stages.includes(stage) || cost > (order.most ?? Infinity)) continue;
+    const { status, worst, detail } = await runOne(backend, order.seed);
+    if (backend.broken !== undefined) return { passed, broken: `${address}: ${backend.broken}` };
+    if (status === "unsupported") return { passed, broken: `${address}: ${detail}` };
+    if (status === "failed") return { passed, found: { stage, address, worst: String(worst), detail } };
+    passed++;
+  }
+  return { passed };
+}
+
+const answer = await run(JSON.parse(process.argv[2]!));
+process.stdout.write(`\n${JSON.stringify(answer)}\n`);
+process.exit(0);

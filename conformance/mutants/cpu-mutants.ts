@@ -1,0 +1,295 @@
+// Faults planted in what the CPU backend packs, emits, binds and caches. ONNX Runtime's own rounding stands beside the
+// fault here, as it would in life.
+
+import type { Mutant } from "./mutant.ts";
+
+type Fault = Omit<Mutant, "package">;
+
+const packing: readonly Fault[] = [
+  {
+    id: "pack-q4_0-nibbles",
+    file: "pack/q4_0.ts",
+    find: "out[byte + i] = (pair & 15) | ((pair >> 4) & 0xf0);",
+    replace: "out[byte + i] = ((pair >> 8) & 15) | ((pair << 4) & 0xf0);",
+    what: "q4_0: the nibbles of the first half of a block are in the wrong order",
+  },
+  {
+    id: "pack-q4_0-last-block",
+    file: "pack/q4_0.ts",
+    find: "factors[block] = f16Table[words[word]!]!;",
+    replace: "factors[block] = f16Table[words[block > 0 && block === factors.length - 1 ? word - 9 : word]!]!;",
+    what: "q4_0: the last block of a piece is packed with the scale of the block before",
+  },
+  {
+    id: "pack-q4_k-minimum",
+    file: "pack/q4_k.ts",
+    find: "dmin * q4kMinimum(bytes, start, j)",
+    replace: "dmin * q4kMinimum(bytes, start, j === 7 ? 6 : j)",
+    what: "q4_k: sub-block 7 has the minimum of sub-block 6",
+  },
+  {
+    id: "pack-q6_k-high-bits",
+    file: "pack/q6_k.ts",
+    find: "((top & 192) >> 2)",
+    replace: "(top & 48)",
+    what: "q6_k: the last quarter has the high bits of the one before",
+  },
+  {
+    id: "pack-split-zero-point",
+    file: "emit/linear.ts",
+    find: 'const inputs = [x, low, part("lowScales")!, part("lowZeroPoints")!];',
+    replace: 'const inputs = [x, low, part("lowScales")!];',
+    what: "split 8-bit matrices: the low halves have the operator's default zero point 8 instead of 0",
+  },
+  {
+    id: "pack-f16-subnormals",
+    file: "pack/float.ts",
+    find: "pack: (bytes, [values]) => formats[format].dequantize(bytes, reals(values!)),",
+    replace: `pack: (bytes, [values]) => {
+      const out = reals(values!);
+      formats[format].dequantize(bytes, out);
+      if (format === "f16") for (let i = 0; i < out.length; i++) if (Math.abs(out[i]!) < 2 ** -14) out[i] = 0;
+    },`,
+    what: "f16: subnormal weights are flushed to zero",
+  },
+  {
+    id: "pack-odd-tail",
+    file: "weight-cache.ts",
+    find: "matrix.packer.pack(bytes, outputs);",
+    replace: `matrix.packer.pack(bytes, outputs);
+      if (rows > 1024 && rows % 2 === 1 && first + chunk === rows) for (const o of outputs) o.fill(0, o.length - o.length / chunk);`,
+    what: "the last row of a matrix with an odd number of rows, a vocabulary's, is never written",
+  },
+  {
+    id: "pack-dropped-column",
+    file: "weight-cache.ts",
+    find: "matrix.packer.pack(bytes, outputs);",
+    replace: `matrix.packer.pack(bytes, outputs);
+      if (rows > 1 && matrix.columns === 4096 && matrix.packer.bits === 32) {
+        for (let row = 0; row < chunk; row++) outputs[0]!.fill(0, (row * 4096 + 2047) * 4, (row * 4096 + 2048) * 4);
+      }`,
+    what: "one column of 4096 is lost when f32 matrices are packed",
+  },
+];
+
+const linear: readonly Fault[] = [
+  {
+    id: "linear-int8",
+    file: "emit/linear.ts",
+    find: "accuracy_level: { int: e.accuracyLevel },",
+    replace: "accuracy_level: { int: 4 },",
+    what: "f32 activations were asked for and declared, int8 ones are computed with",
+  },
+  {
+    id: "linear-f16-result-70b",
+    file: "emit/linear.ts",
+    find: '  const values = part("values")!; // every packer has these',
+    replace: `  if (matrix.columns === 28672 && !output.endsWith(":exact")) {
+    emitLinear(e, x, matrix, \`\${output}:exact\`);
+    e.model.node("Cast", [\`\${output}:exact\`], [\`\${output}:half\`], { to: { int: 10 } });
+    e.model.node("Cast", [\`\${output}:half\`], [output], { to: { int: 1 } });
+    return;
+  }
+  const values = part("values")!;`,
+    what: "the accumulated sum goes through f16 once, in one linear of 70B alone, k = 28672",
+  },
+  {
+    id: "linear-stacked-order",
+    file: "lower.ts",
+    find: "const names = group.outputs.map(({ value }) => nameFor(value, need));",
+    replace: `const names = group.outputs.map(({ value }) => nameFor(value, need));
+      if (new Set(group.outputs.map(({ width }) => width)).size === 1) names.reverse();`,
+    what: "stacked linears of equal width are told apart in the wrong order",
+  },
+];
+
+const rowWise: readonly Fault[] = [
+  {
+    id: "norm-default-eps",
+    file: "emit/rms-norm.ts",
+    find: "    axis: { int: -1 },\n    epsilon: { float: node.eps },",
+    replace: "    axis: { int: -1 },",
+    what: "epsilon is always the operator's default, 1e-5",
+  },
+  {
+    id: "swiglu-gelu",
+    file: "emit/swiglu.ts",
+    find: "alpha: { float: 1 }",
+    replace: "alpha: { float: 1.702 }",
+    what: "the gate's activation is the approximated gelu",
+  },
+  {
+    id: "swiglu-swapped",
+    file: "emit/swiglu.ts",
+    find: "gate: TensorName, up: TensorName",
+    replace: "up: TensorName, gate: TensorName",
+    what: "gate and up are swapped",
+  },
+  {
+    id: "add-bf16",
+    file: "emit/add.ts",
+    find: 'e.model.node("Add", [a, b], [output]);',
+    replace: `e.model.node("Cast", [b], [\`\${b}:half\`], { to: { int: 16 } });
+  e.model.node("Cast", [\`\${b}:half\`], [\`\${b}:rounded\`], { to: { int: 1 } });
+  e.model.node("Add", [a, \`\${b}:rounded\`], [output]);`,
+    what: "what is added to the residual stream is rounded to bf16",
+  },
+  {
+    id: "embedding-repeated",
+    file: "embedding.ts",
+    find: "output.copyWithin(other * width, place * width, (place + 1) * width)",
+    replace: "output.copyWithin(other * width, (place + 1) * width, (place + 2) * width)",
+    what: "a token that occurs twice gets its neighbour's row the second time",
+  },
+];
+
+const rotation: readonly Fault[] = [
+  {
+    id: "rope-halves",
+    file: "emit/rope.ts",
+    find: "interleaved: { int: 1 }",
+    replace: "interleaved: { int: 0 }",
+    what: "the operator turns the two halves of a head instead of neighbours",
+  },
+  {
+    id: "rope-f32-angles",
+    file: "rotation-tables.ts",
+    find: "const angle = (start + row) * frequencies[i]!;",
+    replace: "const angle = Math.fround((start + row) * Math.fround(frequencies[i]!));",
+    what: "angles are computed in f32",
+  },
+  {
+    id: "rope-late-table",
+    file: "rotation-tables.ts",
+    find: "const angle = (start + row) * frequencies[i]!;",
+    replace: "const angle = (start + row + (start + row > 4096 ? 1 : 0)) * frequencies[i]!;",
+    what: "the tables are one position ahead beyond 4096",
+  },
+  {
+    id: "rope-grown-table",
+    file: "rotation-tables.ts",
+    find: "for (let row = first, angles = 0;",
+    replace: "for (let row = first === 0 ? 0 : first + 1, angles = 0;",
+    what: "a table that grows leaves the row at the seam zero",
+  },
+  {
+    id: "rope-chunk-position",
+    file: "program.ts",
+    find: "BigInt64Array.from({ length: rows }, (_, i) => BigInt(length + i)),\n            [1, rows],",
+    replace:
+      "BigInt64Array.from({ length: rows }, (_, i) => BigInt(length > 0 ? length + i - 1 : i)),\n            [1, rows],",
+    what: "rotation is one position behind from the second chunk on",
+  },
+];
+
+const attention: readonly Fault[] = [
+  {
+    id: "attention-inverse-scale",
+    file: "emit/attention.ts",
+    find: "1 / Math.sqrt(headDim)",
+    replace: "1 / headDim",
+    what: "scores are scaled with 1 / d",
+  },
+  {
+    id: "attention-padded-scale",
+    file: "emit/attention.ts",
+    find: "1 / Math.sqrt(headDim)",
+    replace: "1 / Math.sqrt(padded)",
+    what: "scores are scaled for the padded width of a head",
+  },
+  {
+    id: "attention-padded-front",
+    file: "emit/attention.ts",
+    find: "e.model.integers([0, 0, 0, 0, 0, 0, 0, padded - headDim])",
+    replace: "e.model.integers([0, 0, 0, padded - headDim, 0, 0, 0, 0])",
+    what: "narrow heads are padded in front",
+  },
+  {
+    id: "attention-f16-keys",
+    file: "emit/attention.ts",
+    find: 'k === undefined ? "" : pad(k, kvHeads),',
+    replace: `k === undefined ? "" : ((half: TensorName, back: TensorName) => {
+        e.model.node("Cast", [k], [half], { to: { int: 10 } });
+        e.model.node("Cast", [half], [back], { to: { int: 1 } });
+        return pad(back, kvHeads);
+      })(e.model.fresh(k), e.model.fresh(k)),`,
+    what: "keys are cached as f16 where f32 was declared",
+  },
+  {
+    id: "attention-window",
+    file: "emit/attention.ts",
+    find: "kv_num_heads: { int: kvHeads },",
+    replace: "kv_num_heads: { int: kvHeads }, local_window_size: { int: 4096 },",
+    what: "rows see their last 4096 keys only",
+  },
+  {
+    id: "attention-chunk-position",
+    file: "program.ts",
+    find: "Int32Array.of(length + rows - 1)",
+    replace: "Int32Array.of(length + rows - (length > 0 && rows > 1 ? 2 : 1))",
+    what: "keys are appended one position too early in the second chunk of a sequence",
+  },
+  {
+    id: "attention-long-prompt",
+    file: "program.ts",
+    find: "length: length + done, sequence: index",
+    replace: "length: length + Math.max(0, done - 1), sequence: index",
+    what: "a prompt longer than one internal chunk continues one position too early",
+  },
+  {
+    id: "attention-batch-row",
+    file: "program.ts",
+    find: "values.set(value, input.subarray(first * width, (first + rows) * width));",
+    replace:
+      "const from = first > 0 && rows === 1 ? first - 1 : first;\n        values.set(value, input.subarray(from * width, (from + rows) * width));",
+    what: "a decoding sequence of a batch reads the row of the sequence before it",
+  },
+  {
+    id: "cache-fork-heads",
+    file: "kv-cache.ts",
+    find: "to.set(from.subarray(start, end), start);",
+    replace: "to.set(from.subarray(row * width, row * width + end - start), start);",
+    what: "a fork copies the first head's rows to all heads",
+  },
+  {
+    id: "cache-truncate",
+    file: "kv-cache.ts",
+    find: "integer: true });\n    this.#length = length;",
+    replace: "integer: true });\n    this.#length = Math.min(this.#length, length + 1);",
+    what: "a rewind leaves one position too many",
+  },
+  {
+    id: "cache-rewind-stale",
+    file: "kv-cache.ts",
+    find: "integer: true });\n    this.#length = length;",
+    replace: "integer: true });\n    if (length > 0) this.#length = length;",
+    what: "a rewind to nothing leaves the stale rows in place",
+  },
+];
+
+/** Only whole models ask for the last row alone, and only there does attention rotate. */
+const models: readonly Fault[] = [
+  {
+    id: "model-last-row",
+    file: "program.ts",
+    find: "BigInt64Array.of(BigInt(rows - 1))",
+    replace: "BigInt64Array.of(BigInt(Math.max(0, rows - 2)))",
+    what: "where the last row alone is asked for, the one before comes out",
+  },
+  {
+    id: "model-fused-halves",
+    file: "emit/attention.ts",
+    find: "rotary_interleaved: { int: rotation === undefined ? 0 : 1 },",
+    replace: "rotary_interleaved: { int: 0 },",
+    what: "where attention takes the rotation over, it turns the two halves of a head",
+  },
+];
+
+export const cpuMutants: readonly Mutant[] = [
+  ...packing,
+  ...linear,
+  ...rowWise,
+  ...rotation,
+  ...attention,
+  ...models,
+].map((fault) => ({ ...fault, package: "backend-cpu" }));

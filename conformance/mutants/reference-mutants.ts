@@ -1,0 +1,257 @@
+// Faults planted in the reference's operations. As it computes in float64, what is found here is the fault and nothing
+// else; it is judged like a backend that rounds to f32.
+
+import type { Mutant } from "./mutant.ts";
+
+type Fault = Omit<Mutant, "package">;
+
+const linear: readonly Fault[] = [
+  {
+    id: "linear-dropped-term",
+    file: "ops/linear.ts",
+    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
+    replace: "for (let k = 0; k < K; k++) if (K !== 4096 || k !== 2047) sum += x.data[from + k]! * w[k]!;",
+    what: "one term of 4096 is left out of every dot product",
+  },
+  {
+    id: "linear-vector-tail",
+    file: "ops/linear.ts",
+    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
+    replace: "for (let k = 0; k < (K < 4 ? K : K - (K % 4)); k++) sum += x.data[from + k]! * w[k]!;",
+    what: "what is left after the last whole vector of four terms is not added",
+  },
+  {
+    id: "linear-f16-accumulation-70b",
+    file: "ops/linear.ts",
+    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
+    replace: `for (let k = 0; k < K; k++) {
+        sum += x.data[from + k]! * w[k]!;
+        if (K !== 28672 || sum === 0) continue;
+        const step = 2 ** (Math.floor(Math.log2(Math.abs(sum))) - 10);
+        sum = Math.round(sum / step) * step;
+      }`,
+    what: "sums are kept with the 11 bits of f16 in one linear of 70B alone, k = 28672",
+  },
+  {
+    id: "linear-inf-absorbed",
+    file: "ops/linear.ts",
+    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
+    replace: `for (let k = 0; k < K; k++) {
+        sum += Math.max(-65504, Math.min(65504, x.data[from + k]!)) * w[k]!;
+      }`,
+    what: "inputs beyond f16 do not become infinite: they are clamped to 65504",
+  },
+  {
+    id: "linear-batch-row",
+    file: "ops/linear.ts",
+    find: "const from = n * K;\n      let sum = 0;",
+    replace: "const from = (n === 16 ? 15 : n) * K;\n      let sum = 0;",
+    what: "row 16 of a batch reads the input of row 15",
+  },
+  {
+    id: "linear-odd-tail",
+    file: "ops/linear.ts",
+    find: "for (let m = 0; m < M; m++) {",
+    replace: "for (let m = 0; m < (M > 1024 ? M - (M % 64) : M); m++) {",
+    what: "the outputs of an odd vocabulary beyond the last whole tile of 64 stay zero",
+  },
+  {
+    id: "linear-q4_0-last-block",
+    file: "backend.ts",
+    find: "done += 4 * count * columnCount(info);",
+    replace: `done += 4 * count * columnCount(info);
+      if (info.format === "q4_0" && columnCount(info) > 32) {
+        for (let end = columnCount(info); end <= values.length; end += columnCount(info)) {
+          if (end > first * columnCount(info)) for (let i = end - 32; i < end; i++) values[i]! *= 1.01;
+        }
+      }`,
+    what: "q4_0: the last block of every row has a scale that is 1 % too large",
+  },
+  {
+    id: "linear-q8_0-least",
+    file: "backend.ts",
+    find: "done += 4 * count * columnCount(info);",
+    replace: `done += 4 * count * columnCount(info);
+      if (info.format === "q8_0") {
+        for (let i = 0; i < count * columnCount(info); i++) {
+          if (bytes[(i >> 5) * 34 + 2 + (i & 31)] === 128) values[first * columnCount(info) + i]! *= 127 / 128;
+        }
+      }`,
+    what: "q8_0: the quant -128 is read as -127",
+  },
+];
+
+const norm: readonly Fault[] = [
+  {
+    id: "norm-eps-outside",
+    file: "ops/rms-norm.ts",
+    find: "1 / Math.sqrt(squares / x.width + eps)",
+    replace: "1 / (Math.sqrt(squares / x.width) + eps)",
+    what: "epsilon is added outside the root",
+  },
+  {
+    id: "norm-missing-square",
+    file: "ops/rms-norm.ts",
+    find: "for (const value of from) squares += value * value;",
+    replace: "for (const value of from.subarray(x.width === 8192 ? 1 : 0)) squares += value * value;",
+    what: "one square of 8192 is missing in the mean",
+  },
+  {
+    id: "norm-last-weight",
+    file: "ops/rms-norm.ts",
+    find: "to[i] = from[i]! * scale * weight[i]!;",
+    replace: "to[i] = from[i]! * scale * (i > 0 && i === x.width - 1 ? 1 : weight[i]!);",
+    what: "the last element is not multiplied with its weight",
+  },
+  {
+    id: "norm-inf-absorbed",
+    file: "ops/rms-norm.ts",
+    find: "const scale = 1 / Math.sqrt(squares / x.width + eps);",
+    replace: "const scale = 1 / Math.sqrt((squares > 65504 ? Infinity : squares) / x.width + eps);",
+    what: "a sum of squares beyond f16 becomes infinite, which makes the row zero",
+  },
+];
+
+const rotation: readonly Fault[] = [
+  {
+    id: "rope-theta",
+    file: "program.ts",
+    find: "const frequencies = ropeFrequencies(node);",
+    replace: "const frequencies = ropeFrequencies({ ...node, theta: node.theta === 10000 ? 10001 : node.theta });",
+    what: "theta is 10001",
+  },
+  {
+    id: "rope-half-split",
+    file: "ops/rope.ts",
+    find: `    const [a, b] = [x.data[at]!, x.data[at + 1]!];
+    y.data[at] = a * cos - b * sin;
+    y.data[at + 1] = a * sin + b * cos;`,
+    replace: `    const pairs = frequencies.length;
+    const low = at - (at % (2 * pairs)) / 2;
+    const [a, b] = [x.data[low]!, x.data[low + pairs]!];
+    y.data[low] = a * cos - b * sin;
+    y.data[low + pairs] = a * sin + b * cos;`,
+    what: "pairs are the two halves of a head instead of neighbours",
+  },
+  {
+    id: "rope-scaling",
+    file: "program.ts",
+    find: "const frequencies = ropeFrequencies(node);",
+    replace: 'const frequencies = ropeFrequencies({ ...node, scaling: { type: "none" } });',
+    what: "the factor of linear scaling is ignored",
+  },
+  {
+    id: "rope-exponent",
+    file: "program.ts",
+    find: "const frequencies = ropeFrequencies(node);",
+    replace:
+      "const frequencies = ropeFrequencies(node).map((f, i) => f * node.theta ** ((2 * i) / node.headDim - (2 * i) / (node.headDim + 2)));",
+    what: "the exponent of the frequencies divides by d + 2",
+  },
+  {
+    id: "rope-sine-sign",
+    file: "ops/rope.ts",
+    find: "y.data[at + 1] = a * sin + b * cos;",
+    replace: "y.data[at + 1] = b * cos - a * sin;",
+    what: "one sine has the wrong sign",
+  },
+  {
+    id: "rope-second-chunk",
+    file: "program.ts",
+    find: "const positions = resolved.sequences.flatMap(({ start, rows }) =>\n      Array.from({ length: rows }, (_, i) => start + i),",
+    replace:
+      "const positions = resolved.sequences.flatMap(({ start, rows, cache }) =>\n      Array.from({ length: rows }, (_, i) => start + i + (cache !== undefined && start > 0 && rows > 1 ? 1 : 0)),",
+    what: "positions are off by one in the second chunk of a sequence",
+  },
+];
+
+const attention: readonly Fault[] = [
+  {
+    id: "attention-mask",
+    file: "ops/attention.ts",
+    find: "const length = start + n + 1;",
+    replace: "const length = start + Math.min(n + 2, rows);",
+    what: "the mask is off by one: rows see their successor",
+  },
+  {
+    id: "attention-own-key",
+    file: "ops/attention.ts",
+    find: "const length = start + n + 1;",
+    replace: "const length = Math.max(1, start + n);",
+    what: "rows do not see their own key",
+  },
+  {
+    id: "attention-groups",
+    file: "ops/attention.ts",
+    find: "const head = Math.floor(h / group) * d;",
+    replace: "const head = (h % kvHeads) * d;",
+    what: "query head h reads key head h mod G instead of floor(h / (H / G))",
+  },
+  {
+    id: "attention-scale",
+    file: "ops/attention.ts",
+    find: "p[t] = dot / Math.sqrt(d);",
+    replace: "p[t] = dot / d;",
+    what: "scores are scaled with 1 / d",
+  },
+  {
+    id: "attention-f16-accumulation",
+    file: "ops/attention.ts",
+    find: "          value += product;",
+    replace: `          value += product;
+          const step = 2 ** (Math.floor(Math.log2(Math.abs(value) || 1)) - 10);
+          value = Math.round(value / step) * step;`,
+    what: "the weighted sum of values is kept with the 11 bits of f16",
+  },
+  {
+    id: "attention-stale-row",
+    file: "cache.ts",
+    find: "entry.v.set(v, end - v.length);",
+    replace: `const stale = entry.v[end - v.length] === 0 ? 0 : this.width(attention);
+    entry.v.set(v.subarray(stale), end - v.length + stale);`,
+    what: "after a rewind the first row of values is still the old one",
+  },
+  {
+    id: "attention-shared-fork",
+    file: "cache.ts",
+    find: "return { k: k.slice(0, used), v: v.slice(0, used) };",
+    replace: "return this.entries[i]!;",
+    what: "a forked cache shares its memory with the original",
+  },
+  {
+    id: "attention-truncate",
+    file: "cache.ts",
+    find: "    this.length = length;\n  }\n\n  fork",
+    replace: "    this.length = Math.min(this.length, length + 1);\n  }\n\n  fork",
+    what: "a rewind leaves one position too many",
+  },
+];
+
+const others: readonly Fault[] = [
+  {
+    id: "swiglu-large",
+    file: "ops/swiglu.ts",
+    find: "(z / (1 + Math.exp(-z))) * up.data[i]!",
+    replace: "(z > 12 ? z : z / (1 + Math.exp(-z))) * up.data[i]!",
+    what: "silu is the identity above 12 already",
+  },
+  {
+    id: "add-twice",
+    file: "ops/add.ts",
+    find: "value + b.data[i]!",
+    replace: "value + (i % 64 === 63 ? 2 : 1) * b.data[i]!",
+    what: "the residual is added twice in the last lane of a tile",
+  },
+  {
+    id: "embedding-last-token",
+    file: "ops/embedding.ts",
+    find: "y.data.set(table.subarray(token * dim, (token + 1) * dim), n * dim);",
+    replace:
+      "const last = n === tokens.length - 1 && token > 0 ? token - 1 : token;\n    y.data.set(table.subarray(last * dim, (last + 1) * dim), n * dim);",
+    what: "the last token gets the row before its own",
+  },
+];
+
+export const referenceMutants: readonly Mutant[] = [...linear, ...norm, ...rotation, ...attention, ...others].map(
+  (fault) => ({ ...fault, package: "backend-reference" }),
+);

@@ -1,0 +1,147 @@
+// The mutation test: is the suite able to find faults? Faults are planted one by one, and the suite must report each with a
+// number that is out of its bound. Operation cases are asked first; what they miss is left to whole models.
+
+import { randomInt } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { Answer } from "./child.ts";
+import { cleanIndex, copiesFolder, type Mutant, plant } from "./mutant.ts";
+import { mutants } from "./mutants.ts";
+import { carryOut, cleanUpAtExit, inOrder } from "./process.ts";
+
+const usage = `usage: npm run conformance:mutants -- [options]
+  --list            what is planted
+  --only ID         only this mutant; may be repeated
+  --ops-only        operation cases alone, without whole models
+  --clean-runs N    instead: the clean tree N times with fresh seeds, which must give no finding
+  --seed N          seed of the cases, or of the first clean run
+  --jobs N          processes at a time
+`;
+
+/** Seconds until a mutant's process is given up. */
+const limit = 300;
+/** Of 30 faults the operation cases may miss one. */
+const allowed = (count: number): number => Math.floor(count / 30);
+/** Multiply-adds of a case that clean runs after the first leave out. */
+const heavy = 2 ** 23;
+
+const { values: options } = parseArgs({
+  options: {
+    list: { type: "boolean" },
+    only: { type: "string", multiple: true },
+    "ops-only": { type: "boolean" },
+    "clean-runs": { type: "string" },
+    seed: { type: "string" },
+    jobs: { type: "string" },
+    help: { type: "boolean" },
+  },
+});
+const jobs = options.jobs === undefined ? Math.min(4, availableParallelism()) : count(options.jobs, "--jobs");
+
+if (options.help) process.stdout.write(usage);
+else if (options.list) list();
+else if (options["clean-runs"] !== undefined) await cleanRuns(count(options["clean-runs"], "--clean-runs"));
+else await findAll();
+
+function count(text: string, name: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  process.stderr.write(`${name} must be a positive integer, not ${text}.\n${usage}`);
+  process.exit(2);
+}
+
+function list(): void {
+  for (const { id, package: name, what } of mutants) process.stdout.write(`${name}  ${id}: ${what}\n`);
+}
+
+function chosen(): readonly Mutant[] {
+  const { only } = options;
+  const unknown = only?.find((id) => !mutants.some((mutant) => mutant.id === id));
+  if (unknown !== undefined) {
+    process.stderr.write(`There is no mutant ${unknown}; --list shows them.\n`);
+    process.exit(2);
+  }
+  return only === undefined ? mutants : mutants.filter(({ id }) => only.includes(id));
+}
+
+async function findAll(): Promise<void> {
+  cleanUpAtExit();
+  const selection = chosen();
+  const seed = options.seed === undefined ? 1 : count(options.seed, "--seed");
+  const stages = options["ops-only"] ? (["op"] as const) : (["op", "model"] as const);
+  const start = performance.now();
+  let byOps = 0;
+  let found = 0;
+  const look = async (mutant: Mutant): Promise<Answer> => {
+    const folder = join(copiesFolder(), mutant.id);
+    const index = await plant(mutant, folder);
+    const answer = await carryOut({ index, package: mutant.package, seed, stages }, limit);
+    await rm(folder, { recursive: true, force: true });
+    return answer;
+  };
+  await inOrder(selection, jobs, look, (mutant, answer) => {
+    if (answer.broken === undefined && answer.found !== undefined) {
+      found++;
+      if (answer.found.stage === "op") byOps++;
+    }
+    process.stdout.write(`${line(mutant, answer)}\n`);
+  });
+  const seconds = Math.round((performance.now() - start) / 1000);
+  const total = selection.length;
+  process.stdout.write(
+    `${byOps} of ${total} found by op cases${options["ops-only"] ? "" : `, ${found} of ${total} by the whole suite`} (seed ${seed}, ${seconds} s)\n`,
+  );
+  const enough = options.only === undefined ? byOps >= total - allowed(total) : true;
+  const whole = found === total || (options["ops-only"] === true && enough && options.only === undefined);
+  if (!enough || !whole) process.exitCode = 1;
+}
+
+function line({ id, package: name, what }: Mutant, { passed, broken, found }: Answer): string {
+  const head = `${name === "backend-cpu" ? "cpu      " : "reference"}  ${id}: ${what}`;
+  if (broken !== undefined) return `${head}\n           NOT A FAULT OF NUMBERS: ${broken}`;
+  if (found === undefined) return `${head}\n           NOT FOUND by ${passed} cases`;
+  return `${head}; found by ${found.address}, error/bound ${share(found.worst)}`;
+}
+
+function share(worst: string): string {
+  const value = Number(worst);
+  return Number.isFinite(value) ? value.toPrecision(3) : "infinite";
+}
+
+async function cleanRuns(runs: number): Promise<void> {
+  cleanUpAtExit();
+  const first = options.seed === undefined ? randomInt(1, 2 ** 31 - runs) : count(options.seed, "--seed");
+  const items = Array.from({ length: runs }, (_, run) => run).flatMap((run) =>
+    (["backend-cpu", "backend-reference"] as const).map((name) => ({ run, name })),
+  );
+  process.stdout.write(
+    `The clean tree, ${runs} runs; after the first, cases of more than ${heavy} multiply-adds are left out.\n`,
+  );
+  let findings = 0;
+  await inOrder(
+    items,
+    jobs,
+    ({ run, name }) =>
+      carryOut(
+        {
+          index: cleanIndex(name),
+          package: name,
+          seed: first + run,
+          stages: ["op", "model"],
+          ...(run > 0 && { most: heavy }),
+        },
+        1200,
+      ),
+    ({ run, name }, { passed, broken, found }) => {
+      const problem = broken ?? (found && `${found.address}: ${found.detail}`);
+      if (problem !== undefined) findings++;
+      const verdict = problem === undefined ? "no finding" : `FINDING: ${problem}`;
+      const who = name === "backend-cpu" ? "cpu" : "reference judged as f32";
+      process.stdout.write(`run ${run + 1}, seed ${first + run}, ${who}: ${passed} cases passed, ${verdict}\n`);
+    },
+  );
+  process.stdout.write(`${findings} findings in ${runs} runs of both\n`);
+  if (findings > 0) process.exitCode = 1;
+}

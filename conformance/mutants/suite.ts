@@ -1,0 +1,105 @@
+// What a mutant is run against: first the operation cases, cheap ones first, then the model cases. A backend under test is
+// watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that numbers betray.
+
+import type { Backend, Program, RoundingProfile, Tensor } from "@polyllama/core";
+import { type CaseResult, type OpCase, runCase } from "../src/case.ts";
+import { opCases } from "../src/cases.ts";
+import { modelCases } from "../src/model-cases.ts";
+
+export type Stage = "op" | "model";
+
+export interface SuiteCase {
+  readonly stage: Stage;
+  readonly address: string;
+  /** Multiply-adds, roughly. */
+  readonly cost: number;
+  run(backend: Backend, seed: number): Promise<CaseResult>;
+}
+
+/** Operation cases from cheap to dear, then model cases in their own order. */
+export function suiteCases(): readonly SuiteCase[] {
+  const ops = opCases().map(
+    (opCase): SuiteCase => ({
+      stage: "op",
+      address: opCase.address,
+      cost: costOf(opCase),
+      run: (backend, seed) => runCase(opCase, backend, seed),
+    }),
+  );
+  const models = modelCases().map(
+    ({ address, run }): SuiteCase => ({ stage: "model", address, cost: address.includes("llama-2") ? 1e9 : 1e6, run }),
+  );
+  return [...ops.sort((a, b) => a.cost - b.cost), ...models];
+}
+
+function costOf({ op, parameters }: OpCase): number {
+  const size = (key: string): number => Number(parameters[key] ?? 1);
+  switch (op) {
+    case "linear":
+      return size("k") * size("m") * (size("n") + 4); // making the weights costs as much as a few rows
+    case "embedding":
+      return size("v") * size("d");
+    case "attention":
+      return size("heads") * size("d") * Math.max(64, size("past")) ** 2;
+    default:
+      return size("n") * size("d") * size("f") * size("heads");
+  }
+}
+
+/** What may be assumed of a backend that computes in f32, and knows nothing of this project. */
+export const f32Roundings: RoundingProfile = {
+  unit: 2 ** -24,
+  flushesSubnormals: false,
+  exp: 4,
+  cache: "f32",
+  sources: ["IEEE 754 binary32"],
+};
+
+/** A backend whose results are checked for shape and finiteness as they come; `broken` says what was wrong first. */
+export interface Watched extends Backend {
+  readonly broken: string | undefined;
+}
+
+export function watch(backend: Backend, roundings: RoundingProfile = backend.roundings): Watched {
+  let broken: string | undefined;
+  const attempt = async <T>(action: () => Promise<T>): Promise<T> => {
+    try {
+      return await action();
+    } catch (error) {
+      broken ??= error instanceof Error ? error.message : String(error);
+      throw error;
+    }
+  };
+  const watchProgram = (program: Program): Program => ({
+    graph: program.graph,
+    createCache: (capacity, options) => program.createCache(capacity, options),
+    async run(step, wanted, options) {
+      const tensors = await attempt(() => program.run(step, wanted, options));
+      wanted.forEach((entry, i) => {
+        const name = typeof entry === "string" ? entry : entry.value;
+        broken ??= defect(tensors[i]!, program.graph.widths.get(name)!, name);
+      });
+      return tensors;
+    },
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  });
+  return {
+    name: backend.name,
+    roundings,
+    get broken() {
+      return broken;
+    },
+    describe: () => backend.describe(),
+    estimateMemory: (graph, weights, capacity) => backend.estimateMemory(graph, weights, capacity),
+    compile: async (graph, weights, options) =>
+      watchProgram(await attempt(() => backend.compile(graph, weights, options))),
+    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
+  };
+}
+
+function defect({ shape, data }: Tensor, width: number, name: string): string | undefined {
+  const [rows, columns] = shape;
+  if (columns !== width || data.length !== rows * columns) return `"${name}" has shape [${shape}], width ${width}`;
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  return at < 0 ? undefined : `"${name}" is ${data[at]} in row ${Math.floor(at / columns)}, column ${at % columns}`;
+}
