@@ -1,10 +1,19 @@
-// All operation cases, in the order of the operations.
+// All cases, addressable alike: single operations in the order of the graph's, then models. Cheap ones come first within both.
 
-import type { OpCase } from "./case.ts";
+import type { Backend } from "@polyllama/core";
+import { type CaseResult, type OpCase, runCase } from "./case.ts";
+import { modelCases } from "./model-cases.ts";
 import { attentionCases } from "./ops/attention.ts";
 import { addCases, embeddingCases, rmsNormCases, swigluCases } from "./ops/elementwise.ts";
 import { linearCases } from "./ops/linear.ts";
 import { ropeCases } from "./ops/rope.ts";
+
+/** Something that a backend is held to. */
+export interface ConformanceCase {
+  readonly address: string;
+  /** Equal seeds give equal weights and inputs. */
+  run(backend: Backend, seed: number): Promise<CaseResult>;
+}
 
 export function opCases(): readonly OpCase[] {
   return [
@@ -16,4 +25,13 @@ export function opCases(): readonly OpCase[] {
     ...swigluCases(),
     ...addCases(),
   ];
+}
+
+/** Every case of the suite. */
+export function conformanceCases(): readonly ConformanceCase[] {
+  const ops = opCases().map((testCase) => ({
+    address: testCase.address,
+    run: (backend: Backend, seed: number) => runCase(testCase, backend, seed),
+  }));
+  return [...ops, ...modelCases()];
 }

@@ -1,10 +1,24 @@
 // @polyllama/conformance: proof that backends agree.
 
+// The suite: every case, by address
+export { addressFilter } from "./address.ts";
+export type { ConformanceCase } from "./cases.ts";
+export { conformanceCases } from "./cases.ts";
+
 // Single operations against derived bounds
 export type { CaseResult, OpCase } from "./case.ts";
 export { runCase } from "./case.ts";
 export { opCases } from "./cases.ts";
-export { addressFilter } from "./address.ts";
+
+// Whole models and single layers
+export type { ModelCase } from "./model-cases.ts";
+export { modelCases } from "./model-cases.ts";
+
+// Results in the light of what is known to fail
+export type { Expectations, Verdict } from "./expectations.ts";
+export { judge } from "./expectations.ts";
+export type { BackendResults, SkippedBackend } from "./summary.ts";
+export { summarize } from "./summary.ts";
 
 // Whole models against an estimated tolerance
 export type { Tolerance, ToleranceOptions } from "./tolerance.ts";

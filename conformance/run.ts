@@ -1,0 +1,106 @@
+// `npm run conformance -- --backend cpu`: runs the suite on a backend, keeps its results as JSON and writes CONFORMANCE.md anew
+// from the results of all backends. `--filter` and `--list` for single cases; then nothing is kept.
+
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { cpu } from "@polyllama/backend-cpu";
+import {
+  addressFilter,
+  type BackendResults,
+  type CaseResult,
+  conformanceCases,
+  type Expectations,
+  judge,
+  type SkippedBackend,
+  summarize,
+} from "@polyllama/conformance";
+import type { Backend } from "@polyllama/core";
+
+const { values: options } = parseArgs({
+  options: {
+    backend: { type: "string", default: "cpu" },
+    filter: { type: "string" },
+    list: { type: "boolean", default: false },
+    seed: { type: "string", default: "1" },
+  },
+});
+
+interface Subject {
+  readonly title: string;
+  create(): Backend;
+}
+
+const cpuWith = (activations: "f32" | "int8"): Subject => ({
+  title: `cpu, activations ${activations}`,
+  create: () => cpu({ activations, cacheFolder: false }),
+});
+const subjects: Readonly<Record<string, Subject>> = { cpu: cpuWith("f32"), "cpu-int8": cpuWith("int8") };
+
+const notRun: readonly SkippedBackend[] = [
+  { backend: "webgpu", reason: "not written yet" },
+  { backend: "cuda", reason: "not written yet" },
+];
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const resultsFolder = `${root}conformance/results/`;
+const seed = Number(options.seed);
+const wanted = options.filter === undefined ? () => true : addressFilter(options.filter);
+const cases = conformanceCases().filter(({ address }) => wanted(address));
+const subject = subjects[options.backend];
+
+if (options.list) {
+  for (const { address } of cases) console.log(address);
+} else if (subject === undefined || cases.length === 0 || !Number.isSafeInteger(seed)) {
+  console.error(
+    subject === undefined
+      ? `There is no backend "${options.backend}". Known: ${Object.keys(subjects).join(", ")}.`
+      : "No case matches, or the seed is no integer.",
+  );
+  process.exitCode = 2;
+} else {
+  process.exitCode = await run(options.backend, subject);
+}
+
+async function run(name: string, { title, create }: Subject): Promise<number> {
+  const expectations: Expectations = JSON.parse(await readFile(`${root}conformance/expectations/${name}.json`, "utf8"));
+  await using backend = create();
+  const results: CaseResult[] = [];
+  let bad = 0;
+  for (const [index, testCase] of cases.entries()) {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${index + 1}/${cases.length} ${testCase.address}`);
+    const result = await testCase.run(backend, seed);
+    const { verdict, reason } = judge(result, expectations);
+    results.push({ ...result, worst: Number(result.worst.toPrecision(4)) });
+    if (verdict === "passed" && options.filter === undefined) continue;
+    if (verdict === "failed" || verdict === "unexpected pass") bad++;
+    console.log(
+      `${process.stderr.isTTY ? "\r\x1b[K" : ""}${verdict}: ${result.address}, worst ${result.worst.toPrecision(3)}${reason && `, ${reason}`}`,
+    );
+  }
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+  if (options.filter === undefined) {
+    const { device, details } = backend.describe();
+    const { library: _, ...versions } = details;
+    const kept: BackendResults = {
+      backend: title,
+      device,
+      details: { ...versions, node: process.version, platform: `${process.platform} ${process.arch}` },
+      date: new Date().toISOString().slice(0, 10),
+      seed,
+      expectations,
+      results,
+    };
+    await writeFile(`${resultsFolder}${name}.json`, `${JSON.stringify(kept, undefined, 1)}\n`);
+    await writeFile(`${root}CONFORMANCE.md`, summarize(await allResults(), notRun));
+  }
+  console.log(`${title}: ${results.length - bad} of ${results.length} cases as they should be, ${bad} not`);
+  return bad === 0 ? 0 : 1;
+}
+
+async function allResults(): Promise<readonly BackendResults[]> {
+  const files = (await readdir(resultsFolder)).filter((file) => file.endsWith(".json")).sort();
+  return Promise.all(
+    files.map(async (file): Promise<BackendResults> => JSON.parse(await readFile(resultsFolder + file, "utf8"))),
+  );
+}

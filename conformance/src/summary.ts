@@ -1,0 +1,96 @@
+// Results as data, and CONFORMANCE.md as a function of them.
+
+import type { CaseResult } from "./case.ts";
+import { type Expectations, judge, type Verdict } from "./expectations.ts";
+
+/** One backend on one device. */
+export interface BackendResults {
+  /** Name and settings: "cpu, activations f32". */
+  readonly backend: string;
+  readonly device: string;
+  /** Versions of what ran. */
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  /** ISO date. */
+  readonly date: string;
+  readonly seed: number;
+  readonly expectations: Expectations;
+  readonly results: readonly CaseResult[];
+}
+
+/** A backend that was not run, and why. */
+export interface SkippedBackend {
+  readonly backend: string;
+  readonly reason: string;
+}
+
+/** The document. */
+export function summarize(runs: readonly BackendResults[], notRun: readonly SkippedBackend[]): string {
+  const rows = new Map<string, Map<BackendResults, CaseResult[]>>();
+  for (const run of runs) {
+    for (const result of run.results) {
+      const name = rowName(result.address);
+      const row = rows.get(name) ?? new Map<BackendResults, CaseResult[]>();
+      rows.set(name, row);
+      row.set(run, [...(row.get(run) ?? []), result]);
+    }
+  }
+  const header = ["what", ...runs.map(({ backend }) => backend)];
+  const table = [...rows].map(([name, row]) => [name, ...runs.map((run) => cell(row.get(run), run.expectations))]);
+  return [
+    "# Conformance",
+    "",
+    "Written by `npm run conformance`. Each cell says how many cases passed and the largest error among them as a share of its",
+    "bound (1 is the limit; [docs/tolerances.md](docs/tolerances.md) derives the bounds). A cell with a finding names it below.",
+    "",
+    ...markdown(header, table),
+    "",
+    "## What ran where",
+    "",
+    ...runs.map(({ backend, device, details, date, seed, results }) => {
+      const listed = Object.entries(details).map(([key, value]) => `${key} ${value}`);
+      return `- **${backend}**: ${device}; ${[...listed, `seed ${seed}`, `${results.length} cases`, date].join(", ")}`;
+    }),
+    "",
+    "## What was not run",
+    "",
+    ...(notRun.length === 0 ? ["Nothing."] : notRun.map(({ backend, reason }) => `- **${backend}**: ${reason}`)),
+    "",
+    ...findings(runs),
+  ].join("\n");
+}
+
+function findings(runs: readonly BackendResults[]): readonly string[] {
+  const lines = runs.flatMap(({ backend, results, expectations }) =>
+    results.flatMap((result) => {
+      const { verdict, reason } = judge(result, expectations);
+      return verdict === "passed" ? [] : [`- **${backend}**, \`${result.address}\`: ${verdict}. ${reason}`];
+    }),
+  );
+  return lines.length === 0 ? [] : ["## Findings", "", ...lines, ""];
+}
+
+/** Operations by format where they have one, models by check. */
+function rowName(address: string): string {
+  const [suite, name, listed = ""] = address.split(":");
+  const format = /(?:^|;)format=([^;]+)/.exec(listed)?.[1];
+  return suite === "op" && format !== undefined && name !== "rmsNorm"
+    ? `${name}, ${format}`
+    : `${suite === "op" ? "" : "model: "}${name}`;
+}
+
+function cell(results: readonly CaseResult[] | undefined, expectations: Expectations): string {
+  if (results === undefined) return "not run";
+  const verdicts = results.map((result) => judge(result, expectations).verdict);
+  const count = (wanted: Verdict): number => verdicts.filter((verdict) => verdict === wanted).length;
+  const passed = results.filter(({ status }) => status === "passed");
+  const worst = passed.reduce((most, { worst }) => Math.max(most, worst), 0);
+  const others = (["failed", "unexpected pass", "expected failure", "unsupported"] as const)
+    .filter((verdict) => count(verdict) > 0)
+    .map((verdict) => `, ${count(verdict)} ${verdict}`);
+  return `${passed.length} passed${others.join("")}, worst ${worst.toFixed(3)}`;
+}
+
+function markdown(header: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(header), line(header.map(() => "---")), ...rows.map(line)];
+}

@@ -1,0 +1,51 @@
+// The suite as vitest tests, for the backend's own test file:
+//
+//   import { conformance } from "@polyllama/conformance/vitest";
+//   conformance(() => myBackend());
+
+import type { Backend } from "@polyllama/core";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { addressFilter } from "./address.ts";
+import { type ConformanceCase, conformanceCases } from "./cases.ts";
+import { type Expectations, judge } from "./expectations.ts";
+
+export interface ConformanceOptions {
+  /** Run only these cases, as {@link addressFilter} has it; default: all. */
+  readonly filter?: string;
+  readonly expectations?: Expectations;
+  /** Default 1. */
+  readonly seed?: number;
+  /** Milliseconds that a case may take; default 120,000. */
+  readonly timeout?: number;
+}
+
+/** Emits one test per case, grouped by suite and name. The backend is created once and disposed at the end. */
+export function conformance(
+  createBackend: () => Backend | Promise<Backend>,
+  { filter, expectations = {}, seed = 1, timeout = 120_000 }: ConformanceOptions = {},
+): void {
+  const wanted = filter === undefined ? () => true : addressFilter(filter);
+  const groups = new Map<string, ConformanceCase[]>();
+  for (const entry of conformanceCases().filter(({ address }) => wanted(address))) {
+    const group = entry.address.split(":", 2).join(":");
+    groups.set(group, [...(groups.get(group) ?? []), entry]);
+  }
+  describe("conformance", () => {
+    let backend: Backend;
+    beforeAll(async () => {
+      backend = await createBackend();
+    });
+    afterAll(() => backend[Symbol.asyncDispose]());
+    for (const [group, cases] of groups) {
+      describe(group, () => {
+        for (const { address, run } of cases) {
+          test(address, { timeout }, async (context) => {
+            const { verdict, reason } = judge(await run(backend, seed), expectations);
+            if (verdict === "unsupported") context.skip(reason);
+            if (verdict === "failed" || verdict === "unexpected pass") throw new Error(`${address}: ${reason}`);
+          });
+        }
+      });
+    }
+  });
+}

@@ -1,0 +1,6 @@
+// The cpu backend's conformance: what a backend's own test file looks like.
+
+import { cpu } from "@polyllama/backend-cpu";
+import { conformance } from "../src/vitest.ts";
+
+conformance(() => cpu({ activations: "f32", threads: 2, cacheFolder: false }));
