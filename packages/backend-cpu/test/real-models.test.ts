@@ -1,0 +1,64 @@
+// Real weights: the greedy text of stories260K and TinyStories-656K, and the embedded poet, on this backend and in float64.
+
+import { readFile } from "node:fs/promises";
+import { reference } from "@polyllama/backend-reference";
+import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
+import { type Backend, llamaGraph } from "@polyllama/core";
+import { expect, test } from "vitest";
+import { describeWithShared, shared } from "../../../tests/support/shared.ts";
+import { cpu } from "../src/index.ts";
+import { argmax, farthest } from "./support.ts";
+
+async function greedy(backend: Backend, checkpoint: Checkpoint, first: number, count: number): Promise<number[]> {
+  await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
+  using cache = program.createCache(count);
+  const ids = [first];
+  while (ids.length < count) {
+    const step = { inputs: { tokens: Int32Array.of(ids.at(-1)!) }, batch: [{ rows: 1, cache }] };
+    const [logits] = await program.run(step, [{ value: "logits", rows: "last" }]);
+    ids.push(argmax(logits!.data));
+  }
+  return ids;
+}
+
+/** Logits of all rows, and how far perturbed reference runs are from them, times four. */
+async function logits(backend: Backend, checkpoint: Checkpoint, tokens: Int32Array) {
+  const run = async (other: Backend) => {
+    await using program = await other.compile(llamaGraph(checkpoint.config), checkpoint);
+    return (await program.run({ inputs: { tokens } }, ["logits"]))[0]!.data;
+  };
+  const exact = await run(reference());
+  let most = 0;
+  for (let seed = 1; seed <= 4; seed++) {
+    most = Math.max(most, farthest(exact, await run(reference({ perturb: { rounding: backend.roundings, seed } }))));
+  }
+  return { exact, actual: await run(backend), tolerance: 4 * most };
+}
+
+describeWithShared("real models", () => {
+  const exactly = () => cpu({ cacheFolder: false, activations: "f32", threads: 2 });
+
+  for (const file of ["stories260K.gguf", "stories260K.bin"]) {
+    test(`${file}: the 256 reference tokens, in f32 activations and by default`, async () => {
+      const { input_ids: ids } = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
+      await using checkpoint = await openCheckpoint(shared(`weights/${file}`));
+      await using backend = exactly();
+      expect(await greedy(backend, checkpoint, ids[0], ids.length)).toEqual(ids);
+    });
+  }
+  for (const folder of ["stories260K.gguf", "TinyStories-656K", "poet"]) {
+    test(`${folder}: logits within what the declared roundings allow`, async () => {
+      await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
+      await using backend = exactly();
+      const tokens = Int32Array.from({ length: 24 }, (_, i) => (i * 7919 + 1) % checkpoint.config.vocabSize);
+      const { exact, actual, tolerance } = await logits(backend, checkpoint, tokens);
+      expect(farthest(exact, actual)).toBeLessThanOrEqual(tolerance);
+    });
+  }
+  test("TinyStories-656K: greedy text equals the reference's", async () => {
+    await using checkpoint = await openCheckpoint(shared("weights/TinyStories-656K"));
+    await using backend = exactly();
+    const first = 1;
+    expect(await greedy(backend, checkpoint, first, 60)).toEqual(await greedy(reference(), checkpoint, first, 60));
+  });
+});
