@@ -1,0 +1,18 @@
+// The backend of docs/add-a-backend.md, taken from the page and held to the suite, so that the page stays true.
+
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Backend } from "@polyllama/core";
+import { afterAll } from "vitest";
+import { conformance } from "../src/vitest.ts";
+
+const page = readFileSync(new URL("../../docs/add-a-backend.md", import.meta.url), "utf8");
+const [, code] = /```ts file=toy\.ts\n([\s\S]*?)```/.exec(page) ?? [];
+if (code === undefined) throw new Error("docs/add-a-backend.md has no block toy.ts");
+const folder = fileURLToPath(new URL(`./toy-${process.pid}.tmp/`, import.meta.url));
+mkdirSync(folder);
+writeFileSync(`${folder}toy.ts`, code);
+const { toy }: { toy(): Backend } = await import(`${folder}toy.ts`);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+conformance(() => toy());
