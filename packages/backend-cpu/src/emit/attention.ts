@@ -1,6 +1,11 @@
 // attention as `GroupQueryAttention`, which appends keys and values to the cache in place: past and present are the same
 // memory. It wants heads of a multiple of 8 values; narrower ones are padded with zeros, which add nothing to scores and
 // stand as zero columns in the result. Its own rotation wants a multiple of 16.
+//
+// Two things are done for speed alone. The scale 1 / sqrt(d) is applied to the queries beforehand, because a product of one
+// row with a scale of its own misses the kernel for vectors. And a sink of -3e38, whose exponential is 0, is given to
+// every head, because attention with sinks takes the plain path instead of the tiled one, which is about half as fast
+// when several query heads share keys.
 
 import type { AttentionNode } from "@polyllama/core";
 import type { Emission } from "./emission.ts";
@@ -40,6 +45,18 @@ export interface AttentionOperands {
   readonly rotation?: RotationTables;
 }
 
+/** Queries times 1 / sqrt(d), rounded once; in a stack of q, k and v the others times 1. */
+function scaled(e: Emission, q: TensorName, { heads, kvHeads, headDim }: AttentionNode, stacked: boolean): TensorName {
+  const width = heads * paddedHead(headDim);
+  const others = stacked ? 2 * kvHeads * headDim : 0;
+  const factors = e.model.reals(`scale ${headDim} of ${width} and ${others}`, () =>
+    new Float32Array(width + others).fill(1).fill(1 / Math.sqrt(headDim), 0, width),
+  );
+  const output = e.model.fresh(`${q}:scaled`);
+  e.model.node("Mul", [q, factors], [output]);
+  return output;
+}
+
 /** -> [1, rows, H d] */
 export function emitAttention(
   e: Emission,
@@ -66,19 +83,22 @@ export function emitAttention(
   e.model.node(
     "GroupQueryAttention",
     [
-      pad(q, heads),
+      scaled(e, pad(q, heads), node, k === undefined),
       k === undefined ? "" : pad(k, kvHeads),
       v === undefined ? "" : pad(v, kvHeads),
       ...past,
       attentionInputs.lastPosition,
       attentionInputs.totalLength,
-      ...(rotation === undefined ? [] : [rotation.cos, rotation.sin]),
+      ...(rotation === undefined ? ["", ""] : [rotation.cos, rotation.sin]),
+      "",
+      "",
+      e.model.reals(`no sink ${heads}`, () => new Float32Array(heads).fill(-3e38)),
     ],
     [wide, ...present],
     {
       num_heads: { int: heads },
       kv_num_heads: { int: kvHeads },
-      scale: { float: 1 / Math.sqrt(headDim) },
+      scale: { float: 1 },
       do_rotary: { int: rotation === undefined ? 0 : 1 },
       rotary_interleaved: { int: rotation === undefined ? 0 : 1 },
     },

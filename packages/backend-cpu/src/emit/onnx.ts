@@ -50,8 +50,8 @@ export interface ModelWriter {
   fresh(label: string): TensorName;
   /** A small integer tensor; equal ones are shared. */
   integers(values: readonly number[]): TensorName;
-  /** A small real tensor [n]. */
-  reals(values: readonly number[]): TensorName;
+  /** A small real tensor [n]; equal names stand for equal values. */
+  reals(name: string, values: () => Float32Array): TensorName;
   /** A weight in the packed file; asking twice gives the same name. */
   external(name: TensorName, tensor: ExternalTensor): TensorName;
   input(name: TensorName, type: ElementType, shape: readonly Dimension[]): void;
@@ -87,10 +87,13 @@ export function modelWriter(): ModelWriter {
       initializers.set(name, (w) => inline(w, name, "i64", values.length, raw));
       return name;
     },
-    reals(values) {
-      const name = writer.fresh("reals");
-      const raw = new Uint8Array(Float32Array.from(values).buffer);
-      initializers.set(name, (w) => inline(w, name, "f32", values.length, raw));
+    reals(label, values) {
+      const name = `constant ${label}`;
+      if (!initializers.has(name)) {
+        const { length, buffer, byteOffset, byteLength } = values();
+        const raw = new Uint8Array(buffer, byteOffset, byteLength);
+        initializers.set(name, (w) => inline(w, name, "f32", length, raw));
+      }
       return name;
     },
     external(name, { type, shape, file, offset, length }) {
