@@ -3,10 +3,10 @@
 // first two a backend is fed what the reference computed up to there, so that an error is seen where it is made and
 // not where it arrives.
 //
-// The reference walks through the model layer by layer, and its perturbed runs walk beside it, so that only one layer's
-// weights are in memory as float64 loops want them. A backend is also compiled as a whole, for the logits.
+// The reference walks through the model once, and its perturbed runs walk beside it (walk.ts). A backend is compiled as a
+// whole, for the logits, and for every part that is compared.
 
-import { compileReference, type ReferenceProgram } from "@polyllama/backend-reference";
+import { compileReference } from "@polyllama/backend-reference";
 import {
   type Backend,
   CheckpointError,
@@ -24,14 +24,13 @@ import {
   type Progress,
   parameterCount,
   type RealArray,
-  type Step,
   type Tensor,
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
 import { compareLogits } from "./end-to-end.ts";
 import { extract, weightOf } from "./extract.ts";
-import { createSpread, measure } from "./measure.ts";
+import { measure } from "./measure.ts";
 import {
   type Compared,
   type EndToEnd,
@@ -44,7 +43,8 @@ import {
   type OpFinding,
 } from "./result.ts";
 import { agreement, disagreement, firstDivergence } from "./verdict.ts";
-import { type Work, workOf, workPerToken } from "./work.ts";
+import { type PerRow, type Walker, walk } from "./walk.ts";
+import { comparisonWork, linearWork, products } from "./work.ts";
 
 /** Weights with the configuration that says what model they are; every checkpoint is one. */
 export interface ModelSource extends WeightSource {
@@ -79,7 +79,6 @@ interface Context {
   readonly tokens: Int32Array;
   readonly runs: number;
   readonly seed: number;
-  readonly work: Work;
   readonly signal: AbortSignal | undefined;
   /** Counts multiply-adds per token as done. */
   advance(work: number): void;
@@ -129,15 +128,16 @@ export async function compareModel(
       if (!("status" in entry)) rivals.push(entry);
     }
     const roundings = rivals.map(({ backend }) => backend.roundings);
-    const total = tokens.length * workPerToken(config, roundings, runs, opLayers.length);
+    const total = tokens.length * comparisonWork(config, roundings, runs, opLayers.length);
     let done = 0;
     const advance = (part: number): void => {
       signal?.throwIfAborted();
       done = Math.min(total, done + part * tokens.length);
       onProgress?.({ phase: "comparing", done, total });
     };
-    const context: Context = { source, graph, tokens, runs, seed, work: workOf(config, runs), signal, advance };
-    if (rivals.length > 0) await walk(context, rivals, opLayers);
+    if (rivals.length > 0) {
+      await compareAll({ source, graph, tokens, runs, seed, signal, advance }, rivals, opLayers);
+    }
     onProgress?.({ phase: "comparing", done: total, total });
   } finally {
     for (const { program } of rivals) await program[Symbol.asyncDispose]();
@@ -218,35 +218,43 @@ function conclude(rival: Rival, order: readonly ValueName[], rows: number): Comp
 }
 
 /** Through the model from the tokens to the logits. */
-async function walk(context: Context, rivals: readonly Rival[], opLayers: readonly number[]): Promise<void> {
-  const { source, graph, tokens, signal } = context;
+async function compareAll(context: Context, rivals: readonly Rival[], opLayers: readonly number[]): Promise<void> {
+  const { source, graph, tokens, runs, signal } = context;
   const [embedding] = graph.nodes;
-  const ends = graph.nodes.slice(-2); // norm and logits
-  let x: RealArray; // [N, D]
-  {
-    await using table = await compileReference(extract(graph, [embedding!]), source, signal && { signal });
-    const [embedded] = await table.run({ inputs: { tokens } }, [embedding!.output], signal && { signal });
-    x = embedded!.data;
-  }
+  let x = await embed(context); // [N, D]
   await compareOp(context, rivals, undefined, graph, embedding!, new Map([["tokens", tokens]]));
-  for (const rival of rivals) rival.chains = Array.from({ length: context.runs }, () => x);
+  for (const rival of rivals) rival.chains = Array.from({ length: runs }, () => x);
 
   for (let layer = 0; layer < source.config.layers; layer++) {
     x = await compareLayer(context, rivals, layer, x, opLayers.includes(layer));
   }
 
-  const head = extract(graph, ends);
-  const stream = head.inputs[0]!.name; // the last layer's output
-  await using program = await compileReference(head, source, signal && { signal });
-  const rounded = { inputs: { [stream]: Float32Array.from(x) } };
-  const values = await namedValues(program, rounded, signal);
-  for (const node of ends) await compareOp(context, rivals, undefined, graph, node, values);
-  const [exact] = await program.run({ inputs: { [stream]: x } }, head.outputs, signal && { signal });
-  context.advance(context.work.head);
-  for (const rival of rivals) {
-    context.advance(context.work.opsOfHead(rival.backend.roundings));
-    rival.endToEnd = await compareEndToEnd(context, rival, head, exact!);
+  const head = extract(graph, graph.nodes.slice(-2)); // norm and logits
+  const { exact, walkers } = await walk(head, source, x, chainsOf(rivals), context);
+  const values = roundedValues(head, x, exact);
+  for (const node of head.nodes) await compareOp(context, rivals, undefined, head, node, values);
+  for (const [i, rival] of rivals.entries()) {
+    const { program, int8Activations } = rival;
+    const tolerance = walkers[i]!.tolerances.at(-1)!;
+    rival.endToEnd = await attempt<EndToEnd>(
+      signal,
+      () => compareLogits(program, tokens, exact.at(-1)!, tolerance, { int8Activations, signal }),
+      (problem) => {
+        return { worst: null, problem, prefilled: 0, worstRow: 0, sameToken: 0, decided: 0, meanKl: null };
+      },
+    );
   }
+}
+
+async function embed({ source, graph, tokens, signal }: Context): Promise<RealArray> {
+  const lookUp = extract(graph, graph.nodes.slice(0, 1));
+  await using program = await compileReference(lookUp, source, signal && { signal });
+  const [embedded] = await program.run({ inputs: { tokens } }, lookUp.outputs, signal && { signal });
+  return embedded!.data;
+}
+
+function chainsOf(rivals: readonly Rival[]): readonly Walker[] {
+  return rivals.map(({ backend, chains }) => ({ backend, starts: chains }));
 }
 
 /** One layer on all backends, its operations where asked or where it differs. @returns its exact output [N, D]. */
@@ -257,54 +265,28 @@ async function compareLayer(
   x: RealArray,
   withOps: boolean,
 ): Promise<RealArray> {
-  const { source, signal, work, advance } = context;
+  const { source, runs } = context;
   const graph = llamaLayerGraph(source.config, layer);
-  await using program = await compileReference(graph, source, signal && { signal });
-  const rounded = { inputs: { x: Float32Array.from(x) } };
-  const names = graph.nodes.map(({ output }) => output);
-  const exact = await program.run(rounded, names, signal && { signal });
-  const [next] = await program.run({ inputs: { x } }, graph.outputs, signal && { signal });
-  advance(work.layer);
-
-  const suspects: Rival[] = [];
-  for (const rival of rivals) {
-    const tolerances = await layerTolerances(context, rival, graph, layer, rounded, exact);
-    const finding = await runLayer(context, rival, graph, layer, rounded, exact, tolerances);
+  const rounded = Float32Array.from(x);
+  const starts = Array.from({ length: runs }, () => rounded);
+  const alone = await walk(
+    graph,
+    source,
+    rounded,
+    rivals.map(({ backend }) => ({ backend, starts })),
+    context,
+  );
+  const values = roundedValues(graph, rounded, alone.exact);
+  for (const [i, rival] of rivals.entries()) {
+    const finding = await runLayer(context, rival, graph, layer, rounded, alone.exact, alone.walkers[i]!.tolerances);
     rival.layers.push(finding);
-    if (withOps || exceeds(finding.worst)) suspects.push(rival);
   }
-  if (suspects.length > 0) {
-    const values = await namedValues(program, rounded, signal);
-    for (const node of graph.nodes) await compareOp(context, suspects, layer, graph, node, values);
-    if (withOps) for (const { backend } of suspects) advance(work.opsOfLayer(backend.roundings));
-  }
-  return next!.data;
-}
+  const suspects = rivals.filter(({ layers }) => withOps || exceeds(layers.at(-1)!.worst));
+  for (const node of graph.nodes) await compareOp(context, suspects, layer, graph, node, values);
 
-/** What is allowed per row of each of the layer's values; moves the perturbed runs on through the layer. */
-async function layerTolerances(
-  { source, seed, runs, signal, work, advance }: Context,
-  rival: Rival,
-  graph: Graph,
-  layer: number,
-  step: Step,
-  exact: readonly Tensor[],
-): Promise<readonly Float64Array[]> {
-  const { roundings } = rival.backend;
-  const perturb = { rounding: roundings, seed: streamSeed(seed, layer) };
-  await using noisy = await compileReference(graph, source, { perturb, ...(signal && { signal }) });
-  const spreads = exact.map(createSpread);
-  const names = graph.nodes.map(({ output }) => output);
-  const chains: RealArray[] = [];
-  for (const chain of rival.chains) {
-    const moved = await noisy.run(step, names, signal && { signal });
-    for (const [i, spread] of spreads.entries()) spread.add(moved[i]!);
-    const [next] = await noisy.run({ inputs: { x: chain } }, graph.outputs, signal && { signal });
-    chains.push(next!.data);
-    advance(work.noisyLayer(roundings) / runs);
-  }
-  rival.chains = chains;
-  return spreads.map(({ perRow }) => perRow);
+  const { exact, walkers } = await walk(graph, source, x, chainsOf(rivals), context);
+  for (const [i, rival] of rivals.entries()) rival.chains = walkers[i]!.ends;
+  return exact.at(-1)!.data;
 }
 
 async function runLayer(
@@ -312,9 +294,9 @@ async function runLayer(
   { backend }: Rival,
   graph: Graph,
   layer: number,
-  step: Step,
+  x: Float32Array,
   exact: readonly Tensor[],
-  tolerances: readonly Float64Array[],
+  tolerances: readonly PerRow[],
 ): Promise<LayerFinding> {
   const { nodes, outputs } = graph;
   const compare = (actual: Tensor, i: number): Measured => {
@@ -325,10 +307,10 @@ async function runLayer(
     signal,
     async () => {
       await using program = await backend.compile(graph, source, signal && { signal });
-      const [output] = await program.run(step, outputs, signal && { signal });
+      const [output] = await program.run({ inputs: { x } }, outputs, signal && { signal });
       const whole = compare(output!, nodes.length - 1);
       const names = nodes.map((node) => node.output);
-      const inner = (await program.run(step, names, signal && { signal })).map(compare);
+      const inner = (await program.run({ inputs: { x } }, names, signal && { signal })).map(compare);
       const values = nodes.map((node, i) => ({ value: localName(node.output), op: node.op, worst: inner[i]!.worst }));
       const [first = whole] = inner.filter(({ worst }) => exceeds(worst));
       const worst = inner.reduce((most, { worst }) => larger(most, worst), whole.worst);
@@ -340,7 +322,7 @@ async function runLayer(
 
 /** One operation alone on each of the backends. `values`: what it reads, as every backend gets it. */
 async function compareOp(
-  { source, signal }: Context,
+  { source, signal, advance }: Context,
   rivals: readonly Rival[],
   layer: number | undefined,
   graph: Graph,
@@ -358,6 +340,7 @@ async function compareOp(
     ...(format !== undefined && { format }),
     widths: [...operands(node), node.output].map((name) => graph.widths.get(name)!),
   };
+  if (rivals.length === 0) return;
   await using reference = await compileReference(alone, source, signal && { signal });
   for (const { backend, ops } of rivals) {
     const [expected] = await reference.runWithBounds({ inputs }, alone.outputs, backend.roundings);
@@ -373,43 +356,14 @@ async function compareOp(
       (problem) => ({ worst: null, problem }),
     );
     ops.push({ ...facts, ...finding });
+    advance(products(backend.roundings) * linearWork(alone));
   }
 }
 
-async function compareEndToEnd(
-  { source, tokens, seed, runs, signal, work, advance }: Context,
-  rival: Rival,
-  head: Graph,
-  exact: Tensor,
-): Promise<EndToEnd> {
-  const { backend, program, chains, int8Activations } = rival;
-  const perturb = { rounding: backend.roundings, seed: streamSeed(seed, source.config.layers) };
-  await using noisy = await compileReference(head, source, { perturb, ...(signal && { signal }) });
-  const spread = createSpread(exact);
-  for (const chain of chains) {
-    const [moved] = await noisy.run({ inputs: { [head.inputs[0]!.name]: chain } }, head.outputs, signal && { signal });
-    spread.add(moved!);
-    advance(work.noisyHead(backend.roundings) / runs);
-  }
-  return attempt<EndToEnd>(
-    signal,
-    () => compareLogits(program, tokens, exact, spread.perRow, { int8Activations, signal }),
-    (problem) => {
-      return { worst: null, problem, prefilled: 0, worstRow: 0, sameToken: 0, decided: 0, meanKl: null };
-    },
-  );
-}
-
-/** A program's inputs and all its values, rounded to f32 as every backend takes them. */
-async function namedValues(
-  program: ReferenceProgram,
-  step: { readonly inputs: Readonly<Record<ValueName, Float32Array>> },
-  signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<ValueName, Float32Array>> {
-  const names = program.graph.nodes.map(({ output }) => output);
-  const tensors = await program.run(step, names, signal && { signal });
-  const values = new Map(Object.entries(step.inputs));
-  for (const [i, { data }] of tensors.entries()) values.set(names[i]!, Float32Array.from(data));
+/** A graph's input and all its values, rounded to f32 as every backend takes them. */
+function roundedValues(graph: Graph, x: RealArray, exact: readonly Tensor[]): ReadonlyMap<ValueName, Float32Array> {
+  const values = new Map([[graph.inputs[0]!.name, Float32Array.from(x)]]);
+  for (const [i, { output }] of graph.nodes.entries()) values.set(output, Float32Array.from(exact[i]!.data));
   return values;
 }
 
@@ -431,9 +385,4 @@ async function attempt<Result>(
 /** "layers.3.wo" -> "wo" */
 function localName(name: ValueName): string {
   return name.replace(/^layers\.\d+\./, "");
-}
-
-/** Seeds of perturbations, one per part of the model, that differ in many bits; the lowest one is not used. */
-function streamSeed(seed: number, part: number): number {
-  return Math.imul(seed * 8191 + part + 1, 0x9e3779b1) << 1;
 }

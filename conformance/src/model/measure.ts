@@ -1,4 +1,4 @@
-// Holding values against exact ones, and the tolerance of values for which no bound is derived.
+// Holding values against exact ones.
 
 import type { Tensor } from "@polyllama/core";
 import type { Measured } from "./result.ts";
@@ -29,25 +29,4 @@ export function measure(actual: Tensor, exact: Tensor, allowed: (row: number, in
   const [got, wanted, limit] = [actual.data[at]!, exact.data[at]!, allowed(row, at)].map((x) => x.toPrecision(9));
   const problem = `row ${row}, column ${at % width}: ${got} instead of ${wanted}, where ${limit} is allowed`;
   return { worst: Number.isFinite(worst) ? worst : null, problem, row };
-}
-
-/** What perturbed runs of the reference did to one value. */
-export interface Spread {
-  /** Four times the largest deviation seen in each row, [N]. */
-  readonly perRow: Float64Array;
-  add(moved: Tensor): void;
-}
-
-export function createSpread(exact: Tensor): Spread {
-  const [rows, width] = exact.shape;
-  const perRow = new Float64Array(rows);
-  return {
-    perRow,
-    add({ data }) {
-      for (let i = 0; i < data.length; i++) {
-        const n = Math.floor(i / width);
-        perRow[n] = Math.max(perRow[n]!, 4 * Math.abs(data[i]! - exact.data[i]!));
-      }
-    },
-  };
 }

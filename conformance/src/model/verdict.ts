@@ -8,11 +8,12 @@ function times(share: Share): string {
   return share >= 1e6 ? `${share.toExponential(1)}x` : `${share < 10 ? share.toFixed(1) : share.toFixed(0)}x`;
 }
 
-/** A share in tables: "0.031", "41". */
+/** A share in tables: "0.031", "41". What is below 1 never shows as 1. */
 export function shareText(share: Share): string {
   if (share === null) return "none allowed";
   if (share === 0) return "0";
   if (share < 0.001 || share >= 1e5) return share.toExponential(1);
+  if (share > 0.99 && share < 1) return "0.99";
   return share >= 100 ? share.toFixed(0) : share.toPrecision(2);
 }
 

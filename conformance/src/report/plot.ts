@@ -47,7 +47,11 @@ export function sharePlot(labels: readonly string[], series: readonly Series[]):
     const crowded = !last && labels.length - 1 - i < step;
     if (last || (i % step === 0 && !crowded)) parts.push(text(x(i), height - bottom + 18, label, "middle"));
   }
-  parts.push(text((left + width - right) / 2, height - 10, "layer", "middle"));
+  const middle = round((top + height - bottom) / 2);
+  parts.push(
+    text((left + width - right) / 2, height - 10, "layer", "middle"),
+    `<g transform="rotate(-90 14 ${middle})">${text(14, middle, "error / tolerance", "middle")}</g>`,
+  );
 
   let legend = left;
   for (const [i, { name, shares }] of series.entries()) {

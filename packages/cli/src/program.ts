@@ -1,6 +1,5 @@
 // The command line as a whole: commands, help, and how errors end the program.
 
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { PolyllamaError } from "polyllama";
 import { addBench } from "./commands/bench.ts";
@@ -9,8 +8,10 @@ import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
+import { addParity } from "./commands/parity.ts";
 import { Exit, UsageError } from "./exit.ts";
 import { createInterrupts, type Interrupts } from "./interrupts.ts";
+import { version } from "./version.ts";
 
 /** Runs the program with the given arguments, as they follow its name, and returns its exit code. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -38,6 +39,7 @@ function createProgram(interrupts: Interrupts): Command {
   addInspect(program, interrupts);
   addDoctor(program, interrupts);
   addBench(program, interrupts);
+  addParity(program, interrupts);
   addDemo(program, interrupts);
   return program;
 }
@@ -55,11 +57,4 @@ function report(error: unknown, verbose: boolean): number {
 
 function describeCause({ cause }: Error): string {
   return cause instanceof Error ? `caused by ${cause.stack ?? cause.message}\n` : "";
-}
-
-function version(): string {
-  const { version }: { version?: unknown } = JSON.parse(
-    readFileSync(new URL("../package.json", import.meta.url), "utf8"),
-  );
-  return String(version);
 }

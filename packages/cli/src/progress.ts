@@ -13,7 +13,8 @@ export interface ProgressDisplay extends Disposable {
 /** Milliseconds after which work counts as long. */
 const patience = { terminal: 250, other: 1000 };
 
-export function createProgress(unit: "bytes" | "tokens"): ProgressDisplay {
+/** @param unit What `done` and `total` count; `work` has no unit that would tell anybody anything. */
+export function createProgress(unit: "bytes" | "tokens" | "work"): ProgressDisplay {
   let current: Progress = { phase: "", done: 0, total: 0 };
   let started = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -26,7 +27,9 @@ export function createProgress(unit: "bytes" | "tokens"): ProgressDisplay {
   };
   const show = (): void => {
     if (!process.stderr.isTTY) {
-      note(`${current.phase}: ${unit === "bytes" ? bytes(current.total) : plural(current.total, "token")} ...`);
+      const { phase, total } = current;
+      const amount = unit === "bytes" ? `: ${bytes(total)}` : unit === "tokens" ? `: ${plural(total, "token")}` : "";
+      note(`${phase}${amount} ...`);
       return;
     }
     bar = createBar();
@@ -34,11 +37,13 @@ export function createProgress(unit: "bytes" | "tokens"): ProgressDisplay {
   };
   const texts = (): object => {
     const { phase, done, total } = current;
-    const amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)}` : `${count(done)} of ${count(total)} tokens`;
     const perSecond = (done / (performance.now() - started)) * 1000;
+    const left = `${seconds((total - done) / perSecond)} left`;
+    if (unit === "work") return { phase, facts: done === 0 ? "" : left };
+    const amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)}` : `${count(done)} of ${count(total)} tokens`;
     const pace = unit === "bytes" ? `${bytes(perSecond)}/s` : speed(perSecond);
     // Nothing is known about the pace before the first part is done.
-    const parts = done === 0 ? [amount] : [amount, pace, `${seconds((total - done) / perSecond)} left`];
+    const parts = done === 0 ? [amount] : [amount, pace, left];
     return { phase, facts: parts.join(" | ") };
   };
 

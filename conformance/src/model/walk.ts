@@ -1,0 +1,112 @@
+// The reference on its way through a part of the model, node by node, together with its perturbed runs. In a perturbed run
+// every output is moved at random within the bound that a backend has there; four times the largest deviation that follows
+// is what the backend is allowed. Bounds are those at the exact values: at the moved ones they are the same but for second
+// order. Node by node, because then one weight at a time is in memory as float64 loops want it, and is read by all
+// runs while it is.
+
+import { compileReference } from "@polyllama/backend-reference";
+import {
+  type Backend,
+  type Graph,
+  type Node,
+  operands,
+  type RealArray,
+  type Step,
+  type Tensor,
+  type ValueName,
+  type WeightSource,
+} from "@polyllama/core";
+import { random } from "../random.ts";
+import { extract } from "./extract.ts";
+import { linearWork, products } from "./work.ts";
+
+/** Four times the largest deviation seen in each row, [N]. */
+export type PerRow = Float64Array;
+
+export interface Walker {
+  readonly backend: Backend;
+  /** Where each of its perturbed runs starts, [N, width of the input]. */
+  readonly starts: readonly RealArray[];
+}
+
+export interface Walked {
+  /** The exact value of every node, in the order of the nodes. */
+  readonly exact: readonly Tensor[];
+  /** For each walker, what it is allowed at every node, and where its perturbed runs end. */
+  readonly walkers: readonly { readonly tolerances: readonly PerRow[]; readonly ends: readonly RealArray[] }[];
+}
+
+export interface WalkOptions {
+  readonly seed: number;
+  readonly signal: AbortSignal | undefined;
+  /** Counts multiply-adds per token as done. */
+  advance(work: number): void;
+}
+
+type Values = Map<ValueName, RealArray>;
+
+/** Evaluates a graph of one input of activations, exactly from `x` and perturbed from each walker's starts. */
+export async function walk(
+  graph: Graph,
+  source: WeightSource,
+  x: RealArray,
+  walkers: readonly Walker[],
+  { seed, signal, advance }: WalkOptions,
+): Promise<Walked> {
+  const input = graph.inputs[0]!.name; // one, as said above
+  const lastUse = new Map<ValueName, Node>();
+  for (const node of graph.nodes) for (const name of operands(node)) lastUse.set(name, node);
+
+  const own: Values = new Map([[input, x]]);
+  const exact: Tensor[] = [];
+  const runs = walkers.map(({ starts }) => starts.map((start): Values => new Map([[input, start]])));
+  const tolerances = walkers.map((): PerRow[] => []);
+  for (const node of graph.nodes) {
+    const alone = extract(graph, [node]);
+    const work = linearWork(alone);
+    await using program = await compileReference(alone, source, signal && { signal });
+    const step = (values: Values): Step => ({
+      inputs: Object.fromEntries(operands(node).map((name) => [name, values.get(name)!])),
+    });
+    const forget = (values: Values): void => {
+      for (const name of operands(node)) if (lastUse.get(name) === node) values.delete(name);
+    };
+    for (const [w, { backend }] of walkers.entries()) {
+      const { roundings } = backend;
+      const [bounded] = await program.runWithBounds(step(own), alone.outputs, roundings);
+      const { value, bound } = bounded!;
+      if (w === 0) exact.push(value);
+      advance(products(roundings) * work);
+      const perRow = new Float64Array(value.shape[0]);
+      for (const [run, values] of runs[w]!.entries()) {
+        const [moved] = await program.run(step(values), alone.outputs, signal && { signal });
+        const { uniform } = random(`${node.output} ${run}`, seed);
+        const { data } = moved!;
+        for (let i = 0; i < data.length; i++) data[i]! += bound.data[i]! * (2 * uniform() - 1);
+        widen(perRow, data, value);
+        forget(values);
+        values.set(node.output, data);
+        advance(work);
+      }
+      tolerances[w]!.push(perRow);
+    }
+    forget(own);
+    own.set(node.output, exact.at(-1)!.data);
+  }
+  const end = graph.outputs[0]!;
+  return {
+    exact,
+    walkers: walkers.map((_, w) => ({
+      tolerances: tolerances[w]!,
+      ends: runs[w]!.map((values) => values.get(end)!),
+    })),
+  };
+}
+
+function widen(perRow: PerRow, data: RealArray, { data: exact, shape: [, width] }: Tensor): void {
+  for (let i = 0; i < data.length; i++) {
+    const n = Math.floor(i / width);
+    const allowed = 4 * Math.abs(data[i]! - exact[i]!);
+    if (allowed > perRow[n]!) perRow[n] = allowed;
+  }
+}

@@ -1,0 +1,238 @@
+// `polyllama parity`: do the backends agree on this device, with this model? Operation by operation and layer by layer against
+// bounds that follow from arithmetic, then the logits of a text. What judges is the float64 reference.
+
+import { writeFile } from "node:fs/promises";
+import { release } from "node:os";
+import {
+  affordableTokens,
+  compareModel,
+  comparisonTables,
+  htmlReport,
+  type ModelComparison,
+  type Table,
+  type Unavailable,
+} from "@polyllama/conformance";
+import { poet } from "@polyllama/model-poet";
+import type { Command } from "commander";
+import { InvalidArgumentError, Option } from "commander";
+import { type Backend, type Checkpoint, openCheckpoint } from "polyllama";
+import { type BackendName, type BackendOptions, backendNames, createBackend } from "../backends.ts";
+import { Exit, UsageError } from "../exit.ts";
+import { plural, seconds, table } from "../format.ts";
+import type { Interrupts } from "../interrupts.ts";
+import { integer } from "../options.ts";
+import { createProgress } from "../progress.ts";
+import { heading, note, paint, print, printJson } from "../terminal.ts";
+import { version } from "../version.ts";
+
+export interface ParityOptions {
+  /** Default: the embedded poet. */
+  readonly model?: string;
+  readonly tokenizer?: string;
+  readonly backends: readonly BackendName[];
+  readonly activations?: "int8" | "f32";
+  readonly threads?: number;
+  readonly text?: string;
+  readonly tokens?: number;
+  readonly layers?: "all";
+  readonly seed: number;
+  /** File, or "-" for standard output. */
+  readonly json?: string;
+  readonly report?: string;
+}
+
+export interface ParityContext {
+  readonly signal: AbortSignal;
+  /** What makes the backends. */
+  readonly createBackend: (options: BackendOptions) => Promise<Backend>;
+}
+
+/** Seconds that a comparison may take by default; a text of the program's own is cut to fit. */
+const patience = 180;
+const defaultTokens = 64;
+
+/** What is read when nothing is given: a tale and a poem, which any language model finds ordinary. */
+const ownText =
+  "Once upon a time there was a poor man who had a little daughter. Every day they went into the forest to gather wood, " +
+  "and in the evening they sat by the fire and told each other stories. One day a bird came to the window and said: " +
+  "Let me in, for the night is cold and the wind is strong.\n" +
+  "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。\n";
+
+export function addParity(program: Command, { signal }: Interrupts): void {
+  program
+    .command("parity")
+    .summary("Compare backends on this device")
+    .description(
+      "Compare backends on this device with the float64 reference: each operation, each layer, the logits of a text. " +
+        "Ends with 0 only when all agree.",
+    )
+    .option("--model <location>", "GGUF, safetensors or llama2.c file, folder, or synthetic:// URL (default: the poet)")
+    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .addOption(
+      new Option("--backends <names>", "backends to compare")
+        .default(["cpu", "reference"], "cpu,reference")
+        .argParser(names),
+    )
+    .addOption(
+      new Option("--activations <type>", "activations of the cpu backend's matrix products (default: f32)").choices([
+        "int8",
+        "f32",
+      ]),
+    )
+    .option("--threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
+    .addOption(new Option("--text <text>", "the text to read (default: one of its own)").conflicts("tokens"))
+    .option(
+      "--tokens <n>",
+      `tokens of the default text (default: ${defaultTokens}, fewer for large models)`,
+      integer(1),
+    )
+    .addOption(
+      new Option("--layers <which>", "layers to compare operation by operation (default: first, middle, last)").choices(
+        ["all"],
+      ),
+    )
+    .option("--seed <n>", "for the perturbations that tolerances are estimated from", integer(0), 1)
+    .option("--json <file>", "write one object; - for standard output, in place of the tables")
+    .option("--report <file>", "write a report in HTML, with a plot")
+    .action((options: ParityOptions) => runParity(options, { signal, createBackend }));
+}
+
+/** The command. @throws {Exit} with code 1 unless all backends agree. */
+export async function runParity(options: ParityOptions, context: ParityContext): Promise<void> {
+  const { model = poet, tokenizer, seed, layers, json, report } = options;
+  const { signal } = context;
+  const toOutput = json === "-";
+  const names = options.backends.filter((name) => name !== "reference");
+  if (names.length === 0) {
+    throw new UsageError("the reference cannot be compared with itself; name another backend, such as --backends cpu");
+  }
+  const started = performance.now();
+  await using checkpoint = await openCheckpoint(model, { ...(tokenizer !== undefined && { tokenizer }), signal });
+  const candidates: (Backend | Unavailable)[] = [];
+  try {
+    for (const name of names) candidates.push(await create(name, options, context));
+    const tokens = chooseTokens(checkpoint, candidates.filter(isBackend), options);
+    const { config } = checkpoint;
+    if (!options.backends.includes("reference")) note("The reference judges, so it is added.");
+    using progress = createProgress("work");
+    const comparison = await compareModel(checkpoint, candidates, {
+      tokens,
+      seed,
+      ...(layers !== undefined && { layers }),
+      onProgress: progress.update,
+      signal,
+    });
+    progress[Symbol.dispose]();
+
+    const facts = {
+      polyllama: version(),
+      node: process.version,
+      platform: `${process.platform} ${process.arch}, ${release()}`,
+      date: new Date().toISOString(),
+      seconds: Math.round((performance.now() - started) / 100) / 10,
+    };
+    const object = { ...facts, ...comparison };
+    if (toOutput) printJson(object);
+    else printComparison(comparison);
+    if (json !== undefined && !toOutput) await writeFile(json, `${JSON.stringify(object, undefined, 2)}\n`);
+    if (report !== undefined) {
+      const { opLayers, runs } = comparison;
+      const about = {
+        layers: config.layers,
+        tokens: tokens.length,
+        "operations of layers": opLayers.join(", "),
+        runs,
+        seed,
+      };
+      await writeFile(report, htmlReport(comparison, { ...facts, ...about }));
+      if (!toOutput) note(`report: ${report}`);
+    }
+    if (!toOutput) note(`${plural(tokens.length, "token")}, ${seconds(facts.seconds)}`);
+    if (!comparison.agrees) throw new Exit(1);
+  } finally {
+    for (const candidate of candidates) if (isBackend(candidate)) await candidate[Symbol.asyncDispose]();
+  }
+}
+
+/** The backend with f32 activations unless others are asked for, or why there is none. Packed weights are not kept. */
+async function create(
+  name: BackendName,
+  { activations = "f32", threads }: ParityOptions,
+  context: ParityContext,
+): Promise<Backend | Unavailable> {
+  try {
+    const own = name === "cpu" ? { activations, cache: false, ...(threads !== undefined && { threads }) } : {};
+    return await context.createBackend({ backend: name, ...own });
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    return { name, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function isBackend(candidate: Backend | Unavailable): candidate is Backend {
+  return "compile" in candidate;
+}
+
+/** Tokens of the text, or what takes their place where there is no tokenizer. */
+function chooseTokens(
+  { config, tokenizer, name }: Checkpoint,
+  backends: readonly Backend[],
+  { text, tokens: wanted, layers }: ParityOptions,
+): readonly number[] {
+  const { contextLength, vocabSize } = config;
+  if (text !== undefined) {
+    if (tokenizer === undefined) throw new UsageError(`${name} has no tokenizer for --text; give one with --tokenizer`);
+    const ids = tokenizer.encode(text);
+    if (ids.length === 0 || ids.length > contextLength) {
+      throw new UsageError(`--text has ${plural(ids.length, "token")}; 1 to ${contextLength} are possible`);
+    }
+    return ids;
+  }
+  if (wanted !== undefined && wanted > contextLength) {
+    throw new UsageError(`--tokens ${wanted} exceeds the model's context of ${contextLength}`);
+  }
+  const opLayers = layers === "all" ? config.layers : 3;
+  const affordable = affordableTokens(config, backends, { seconds: patience, opLayers });
+  const most = Math.min(defaultTokens, contextLength);
+  const count = wanted ?? Math.min(most, affordable);
+  if (wanted === undefined && count < most) {
+    note(
+      `${plural(count, "token")} instead of ${most}, as the reference would need more than ${seconds(patience)} for them; ` +
+        "--tokens N takes N all the same.",
+    );
+  }
+  const own = tokenizer?.encode(ownText) ?? Array.from({ length: count }, (_, i) => (i * 7919 + 1) % vocabSize);
+  return Array.from({ length: count }, (_, i) => own[i % own.length]!);
+}
+
+function printComparison({ backends, tokens }: ModelComparison): void {
+  for (const backend of backends) {
+    if (backend.status === "not run") continue;
+    const { device } = backend;
+    heading(`${backend.name}: ${device.device}`);
+    const details = Object.entries(device.details).map(([key, value]) => `${key} ${value}`);
+    if (details.length > 0) print(details.join(", "));
+    for (const found of comparisonTables(backend, tokens.length)) printTable(found);
+    print();
+  }
+  for (const { status, verdict } of backends) {
+    print(paint(process.stdout, status === "agrees" ? "green" : "red", verdict));
+  }
+}
+
+function printTable({ title, header, rows }: Table): void {
+  print();
+  heading(title);
+  const texts = rows.map((row) => row.map(({ text, differs }) => (differs ? `${text} !` : text)));
+  const lines = table(header.some((cell) => cell !== "") ? [header, ...texts] : texts, [0, 1, 2]);
+  for (const line of lines) print(`  ${line}`);
+}
+
+function names(list: string): readonly BackendName[] {
+  const chosen = list.split(",").map((name) => name.trim());
+  return [...new Set(chosen)].map((name) => {
+    const known = backendNames.find((own) => own === name);
+    if (known !== undefined) return known;
+    throw new InvalidArgumentError(`"${name}" is no backend; there are ${backendNames.join(", ")}.`);
+  });
+}

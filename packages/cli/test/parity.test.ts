@@ -1,0 +1,116 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { reference } from "@polyllama/backend-reference";
+import type { Backend, WeightSource } from "@polyllama/core";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { type ParityOptions, runParity } from "../src/commands/parity.ts";
+import { run as runHere } from "../src/index.ts";
+import { run } from "./program.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "polyllama-cli-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Runs something of this process and returns what it printed and threw. */
+async function captured(action: () => Promise<unknown>) {
+  const written = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    vi.spyOn(process[name], "write").mockImplementation((chunk) => {
+      written[name] += String(chunk);
+      return true;
+    });
+  }
+  let result: unknown;
+  let error: unknown;
+  try {
+    result = await action();
+  } catch (thrown) {
+    error = thrown;
+  } finally {
+    vi.restoreAllMocks();
+  }
+  return { result, error, ...written };
+}
+
+const signal = new AbortController().signal;
+const few: ParityOptions = { backends: ["cpu", "reference"], tokens: 2, seed: 1 };
+
+/** The reference under f32's roundings, which reads one element of a weight with the other sign. */
+function faulty(name: string): Backend {
+  const backend = reference();
+  const changed = (source: WeightSource): WeightSource => ({
+    ...source,
+    async read(weight, rows, abort) {
+      const bytes = await source.read(weight, rows, abort);
+      if (weight === name) bytes[1]! ^= 0x80;
+      return bytes;
+    },
+  });
+  return {
+    ...backend,
+    name: "cpu",
+    roundings: { ...backend.roundings, unit: 2 ** -24, exp: 4 },
+    compile: (graph, source, options) => backend.compile(graph, changed(source), options),
+  };
+}
+
+test("cpu and reference agree: exit code 0, as JSON and as a report", async () => {
+  const report = join(folder, "report.html");
+  const args = ["parity", "--backends", "cpu,reference", "--tokens", "4", "--json", "-", "--report", report];
+  const { code, stdout } = await run(args);
+  expect(code).toBe(0);
+  const result = JSON.parse(stdout);
+  expect(result).toMatchObject({
+    agrees: true,
+    judge: "reference",
+    node: process.version,
+    backends: [{ name: "cpu", status: "agrees", device: { details: { activations: "f32" } } }],
+  });
+  expect(result.polyllama).toMatch(/^\d+\.\d+\.\d+/);
+  expect(result.platform).toContain(process.platform);
+  expect(Date.parse(result.date)).toBeGreaterThan(Date.parse("2020-01-01"));
+  expect(result.tokens).toHaveLength(4);
+  const html = await readFile(report, "utf8");
+  expect(html).toContain(result.verdict);
+  expect(html).toContain("<svg ");
+});
+
+test("with a planted fault: exit code 1, the layer and the operation named", async () => {
+  const file = join(folder, "fault.json");
+  const createBackend = async () => faulty("layers.1.attention.wo.weight");
+  const { error, stdout } = await captured(() => runParity({ ...few, json: file }, { signal, createBackend }));
+  expect(error).toMatchObject({ name: "Exit", code: 1 });
+  expect(stdout).toMatch(/\ncpu differs from reference: first in layers\.1, linear \(wo\): error [\d.]+x its bound\n$/);
+  const result = JSON.parse(await readFile(file, "utf8"));
+  expect(result.backends[0].first).toMatchObject({ layer: 1, op: "linear", value: "wo" });
+});
+
+test("a backend that cannot start is not run: exit code 1", async () => {
+  const createBackend = async () => {
+    throw new Error("no driver");
+  };
+  const { error, stdout, stderr } = await captured(() =>
+    runParity({ ...few, backends: ["cpu"] }, { signal, createBackend }),
+  );
+  expect(error).toMatchObject({ name: "Exit", code: 1 });
+  expect(stdout).toBe("cpu not run: no driver\n");
+  expect(stderr).toMatch(/The reference judges, so it is added/);
+});
+
+test.each([
+  [["--backends", "gpu"], /"gpu" is no backend; there are cpu, reference/],
+  [["--backends", "reference"], /cannot be compared with itself/],
+  [["--text", "a", "--tokens", "3"], /cannot be used with/],
+  [["--tokens", "100000"], /exceeds the model's context of 256/],
+  [["--text", "a ".repeat(400)], /--text has \d+ tokens; 1 to 256 are possible/],
+  [["--layers", "3"], /Allowed choices are all/],
+  [["--activations", "f16"], /Allowed choices are int8, f32/],
+])("wrong usage %j", async (args, message) => {
+  const { result, stdout, stderr } = await captured(() => runHere(["parity", ...args]));
+  expect(stderr).toMatch(message);
+  expect(stdout).toBe("");
+  expect(result).toBe(2);
+});
