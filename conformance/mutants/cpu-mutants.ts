@@ -194,7 +194,7 @@ const attention: readonly Fault[] = [
     id: "attention-padded-scale",
     file: "emit/attention.ts",
     find: "1 / Math.sqrt(headDim)",
-    replace: "1 / Math.sqrt(padded)",
+    replace: "1 / Math.sqrt(paddedHead(headDim))",
     what: "scores are scaled for the padded width of a head",
   },
   {

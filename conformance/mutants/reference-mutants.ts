@@ -60,7 +60,8 @@ const linear: readonly Fault[] = [
     file: "backend.ts",
     find: "done += 4 * count * columnCount(info);",
     replace: `done += 4 * count * columnCount(info);
-      if (info.format === "q4_0" && columnCount(info) > 32) {
+      const multiplied = graph.nodes.some((node) => node.op === "linear" && node.weight === info.name);
+      if (multiplied && info.format === "q4_0" && columnCount(info) > 32) {
         for (let end = columnCount(info); end <= values.length; end += columnCount(info)) {
           if (end > first * columnCount(info)) for (let i = end - 32; i < end; i++) values[i]! *= 1.01;
         }
@@ -72,7 +73,8 @@ const linear: readonly Fault[] = [
     file: "backend.ts",
     find: "done += 4 * count * columnCount(info);",
     replace: `done += 4 * count * columnCount(info);
-      if (info.format === "q8_0") {
+      const multiplied = graph.nodes.some((node) => node.op === "linear" && node.weight === info.name);
+      if (multiplied && info.format === "q8_0") {
         for (let i = 0; i < count * columnCount(info); i++) {
           if (bytes[(i >> 5) * 34 + 2 + (i & 31)] === 128) values[first * columnCount(info) + i]! *= 127 / 128;
         }

@@ -15,7 +15,7 @@ interface Shape {
 const names = Object.keys(formats) as FormatName[]; // the record's own keys
 
 export function linearCases(): readonly OpCase[] {
-  return [...smallCases(), ...inputCases(), ...modelCases()];
+  return [...smallCases(), ...inputCases(), ...besideCases(), ...modelCases()];
 }
 
 function smallCases(): readonly OpCase[] {
@@ -40,14 +40,41 @@ function smallCases(): readonly OpCase[] {
 }
 
 function inputCases(): readonly OpCase[] {
-  return names.flatMap((format) =>
-    inputKinds
+  return names.flatMap((format) => [
+    ...inputKinds
       .filter((kind) => kind !== "normal")
       .flatMap((kind) => [
         linearCase(format, { n: 1, k: 512, m: 48 }, kind),
         linearCase(format, { n: 5, k: 512, m: 48 }, kind),
       ]),
+    // One term alone holds the rounding of the sum itself to a few hundred units, where 70B's other sums allow far more.
+    ...[8192, 28672].map((k) => linearCase(format, { n: 1, k, m: 64 }, "one-hot")),
+  ]);
+}
+
+/** A linear beside another one over the same input, which backends compute together, and more rows than they compute at once. */
+function besideCases(): readonly OpCase[] {
+  const beside = (["f32", "q4_0", "q6_k"] as const).flatMap((format) =>
+    [16, 48].map((other) =>
+      opCase("linear", { format, n: 3, k: 256, m: 48, beside: other, input: "normal" }, (seed): Script => {
+        const stream = random(`linear ${format} beside ${other}`, seed);
+        const weights = [randomWeight("a", [other, 256], format, stream), randomWeight("w", [48, 256], format, stream)];
+        return {
+          graph: buildGraph((g) => {
+            const x = g.activations("x", 256);
+            g.linear("b", x, g.weight("a", [other, 256]));
+            return [g.linear("y", x, g.weight("w", [48, 256]))];
+          }),
+          weights: memoryWeights(weights),
+          actions: [{ run: { x: activations("normal", 3, 256, stream) }, batch: [{ rows: 3 }] }],
+        };
+      }),
+    ),
   );
+  return [
+    ...beside,
+    ...(["f32", "q4_0"] as const).map((format) => linearCase(format, { n: 515, k: 64, m: 33 }, "normal")),
+  ];
 }
 
 /** The very matrices of 7B, 13B and 70B: all of them in Q4_0, one in every other format, output matrices of three vocabularies. */

@@ -1,7 +1,7 @@
 // rope: head widths, bases, scaling, and positions to the end of the context and beyond.
 
 import { buildGraph } from "@polyllama/core";
-import { type OpCase, opCase } from "../case.ts";
+import { type Action, type OpCase, opCase } from "../case.ts";
 import { activations, type InputKind } from "../inputs.ts";
 import { random } from "../random.ts";
 import { memoryWeights } from "../weights.ts";
@@ -30,22 +30,46 @@ export function ropeCases(): readonly OpCase[] {
     { input: "tiny", position: 12 },
     { input: "one-hot", position: 4000 },
     { input: "zeros" },
+    // More rows than backends compute at once.
+    { d: 16, n: 600 },
+    { d: 8, n: 515, position: 3 },
   ];
-  return varied.map((change) => {
-    const parameters = { ...usual, ...change };
-    const { d, heads, n, position, theta, factor, input } = parameters;
-    return opCase("rope", { ...parameters }, (seed) => {
-      const scaling = factor === 1 ? ({ type: "none" } as const) : ({ type: "linear", factor } as const);
-      return {
-        graph: buildGraph((g) => [g.rope("y", g.activations("x", heads * d), { headDim: d, theta, scaling })]),
-        weights: memoryWeights([]),
-        actions: [
-          {
-            run: { x: activations(input, n, heads * d, random(`rope ${JSON.stringify(parameters)}`, seed)) },
-            batch: [{ rows: n, position }],
-          },
-        ],
-      };
+  return [...varied.map((change) => rowsCase({ ...usual, ...change })), ...[8, 16, 128].map(chunksCase)];
+}
+
+function rowsCase(parameters: RopeParameters): OpCase {
+  const { d, heads, n, position, input } = parameters;
+  return opCase("rope", { ...parameters }, (seed) => ({
+    graph: ropeGraph(parameters),
+    weights: memoryWeights([]),
+    actions: [
+      {
+        run: { x: activations(input, n, heads * d, random(`rope ${JSON.stringify(parameters)}`, seed)) },
+        batch: [{ rows: n, position }],
+      },
+    ],
+  }));
+}
+
+/** Positions that follow from a cache: chunk after chunk, decoding, a rewind, and far enough for tables to grow. */
+function chunksCase(d: number): OpCase {
+  const heads = 2;
+  return opCase("rope", { d, heads, scenario: "chunks" }, (seed) => {
+    const stream = random(`rope chunks ${d}`, seed);
+    const run = (rows: number): Action => ({
+      run: { x: activations("normal", rows, heads * d, stream) },
+      batch: [{ rows, cache: 0 }],
     });
+    return {
+      graph: ropeGraph({ d, heads, theta: 10000, factor: 1 }),
+      weights: memoryWeights([]),
+      capacity: 400,
+      actions: [run(1), run(7), run(1), run(150), run(1), { truncate: 100, cache: 0 }, run(30), run(200)],
+    };
   });
+}
+
+function ropeGraph({ d, heads, theta, factor }: Pick<RopeParameters, "d" | "heads" | "theta" | "factor">) {
+  const scaling = factor === 1 ? ({ type: "none" } as const) : ({ type: "linear", factor } as const);
+  return buildGraph((g) => [g.rope("y", g.activations("x", heads * d), { headDim: d, theta, scaling })]);
 }
