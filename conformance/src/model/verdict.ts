@@ -17,7 +17,7 @@ export function shareText(share: Share): string {
   return share >= 100 ? share.toFixed(0) : share.toPrecision(2);
 }
 
-export function worstOf(findings: readonly { readonly worst: Share }[]): Share {
+function worstOf(findings: readonly { readonly worst: Share }[]): Share {
   let worst: Share = 0;
   for (const finding of findings) {
     if (finding.worst === null) return null;
@@ -89,6 +89,6 @@ export function firstDivergence(
 }
 
 /** "layers.3.wo", "logits" */
-export function fullName({ layer, value }: { readonly layer?: number; readonly value: string }): string {
+function fullName({ layer, value }: { readonly layer?: number; readonly value: string }): string {
   return layer === undefined ? value : `layers.${layer}.${value}`;
 }

@@ -106,6 +106,8 @@ test.each([
   [["--text", "a", "--tokens", "3"], /cannot be used with/],
   [["--tokens", "100000"], /exceeds the model's context of 256/],
   [["--text", "a ".repeat(400)], /--text has \d+ tokens; 1 to 256 are possible/],
+  [["--report", "/no/such/folder/x.html"], /--report .*: the folder \/no\/such\/folder does not exist/],
+  [["--json", "/no/such/folder/x.json"], /--json .*: the folder \/no\/such\/folder does not exist/],
   [["--layers", "3"], /Allowed choices are all/],
   [["--activations", "f16"], /Allowed choices are int8, f32/],
 ])("wrong usage %j", async (args, message) => {

@@ -1,8 +1,9 @@
 // `polyllama parity`: do the backends agree on this device, with this model? Operation by operation and layer by layer against
 // bounds that follow from arithmetic, then the logits of a text. What judges is the float64 reference.
 
-import { writeFile } from "node:fs/promises";
+import { access, constants, writeFile } from "node:fs/promises";
 import { release } from "node:os";
+import { dirname, resolve } from "node:path";
 import {
   affordableTokens,
   compareModel,
@@ -106,6 +107,8 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   if (names.length === 0) {
     throw new UsageError("the reference cannot be compared with itself; name another backend, such as --backends cpu");
   }
+  if (json !== undefined && !toOutput) await checkFolder("--json", json);
+  if (report !== undefined) await checkFolder("--report", report);
   const started = performance.now();
   await using checkpoint = await openCheckpoint(model, { ...(tokenizer !== undefined && { tokenizer }), signal });
   const candidates: (Backend | Unavailable)[] = [];
@@ -152,6 +155,14 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   } finally {
     for (const candidate of candidates) if (isBackend(candidate)) await candidate[Symbol.asyncDispose]();
   }
+}
+
+/** Refuses a file that could not be written after all the work. @throws {UsageError} */
+async function checkFolder(option: string, file: string): Promise<void> {
+  const folder = dirname(resolve(file));
+  await access(folder, constants.W_OK).catch(() => {
+    throw new UsageError(`${option} ${file}: the folder ${folder} does not exist or cannot be written to`);
+  });
 }
 
 /** The backend with f32 activations unless others are asked for, or why there is none. Packed weights are not kept. */
