@@ -21,6 +21,7 @@ import {
   type RealArray,
   type Tensor,
   type Value,
+  type WeightSource,
 } from "@polyllama/core";
 import { formatAddress } from "./address.ts";
 import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
@@ -66,6 +67,11 @@ const smallModels: Readonly<Record<string, SmallModel>> = {
 };
 
 const rows = 24;
+
+/** Weights in memory, which can also be taken apart. */
+export interface ListedWeights extends WeightSource {
+  readonly list: readonly MemoryWeight[];
+}
 
 /** All model cases. The large single layers come last. */
 export function modelCases(): readonly ModelCase[] {
@@ -277,7 +283,7 @@ async function checkLayer(backend: Backend, { config, format }: SmallModel, stre
 export async function verifyNodes(
   backend: Backend,
   graph: Graph,
-  weights: ReturnType<typeof modelWeights>,
+  weights: ListedWeights,
   inputs: Readonly<Record<string, Int32Array | Float32Array>>,
   stream: Random,
 ): Promise<Finding> {
@@ -356,7 +362,7 @@ function modelWeightList(graph: Graph, format: FormatName, stream: Random): read
   return graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, stream));
 }
 
-function modelWeights(graph: Graph, format: FormatName, stream: Random) {
+function modelWeights(graph: Graph, format: FormatName, stream: Random): ListedWeights {
   const list = modelWeightList(graph, format, stream);
   return { ...memoryWeights(list), list };
 }

@@ -265,7 +265,7 @@ function asMatrix(value: Matrix | Int32Array): Matrix {
 
 /** Uniform in [-bound, bound], from a 32-bit xorshift. */
 function noise(seed: number): (bound: Matrix) => Float64Array {
-  let state = (seed ^ 0x9e3779b9) | 1;
+  let state = Math.imul(seed + 1, 0x9e3779b1) || 1; // zero is xorshift's fixed point
   return ({ data }) =>
     data.map((bound) => {
       state ^= state << 13;
