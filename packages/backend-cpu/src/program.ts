@@ -63,9 +63,9 @@ interface VariantSlot {
 /** Sessions kept besides the first; each holds its weights in memory. */
 const keptVariants = 2;
 /** Rows of a sequence that are computed at once, at most. */
-const chunkRows = 512;
+export const chunkRows = 256;
 /** Bytes that the scores of one attention may take. */
-const scoreBytes = 128 << 20;
+export const scoreBytes = 64 << 20;
 
 type Asked = ReturnType<typeof resolveWanted>;
 

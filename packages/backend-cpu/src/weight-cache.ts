@@ -11,7 +11,7 @@ import { homedir, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { assertFinite, formatBytes, PolyllamaError, type Progress, type WeightSource } from "@polyllama/core";
 import { packingVersion } from "./pack/index.ts";
-import type { Layout, PackedMatrix } from "./pack/layout.ts";
+import { type Layout, type PackedMatrix, packedFile } from "./pack/layout.ts";
 
 export interface CacheSettings {
   /** `false`: a private temporary folder. */
@@ -28,14 +28,12 @@ export type PackFile = Pick<FileHandle, "write" | "truncate" | "sync" | "close">
 export interface PackedWeights {
   /** Folder that holds the packed file. */
   readonly folder: string;
-  readonly file: string;
   /** Whether an entry was there already. */
   readonly reused: boolean;
   /** Gives the entry free for eviction, or removes the private folder. */
   release(): Promise<void>;
 }
 
-const dataFile = "weights.bin";
 const manifestFile = "manifest.json";
 const pageBytes = 4096;
 
@@ -116,7 +114,7 @@ async function packPrivately(
   onProgress: ((progress: Progress) => void) | undefined,
   signal: AbortSignal | undefined,
 ): Promise<PackedWeights> {
-  const folder = await mkdtemp(join(tmpdir(), "polyllama-"));
+  const folder = await mkdtemp(join(tmpdir(), `polyllama-${process.pid}-`));
   removeAtExit(folder);
   const release = async (): Promise<void> => {
     await rm(folder, { recursive: true, force: true });
@@ -130,7 +128,7 @@ async function packPrivately(
     await release();
     throw error;
   }
-  return { folder, file: dataFile, reused: false, release };
+  return { folder, reused: false, release };
 }
 
 /** Private folders of programs that nobody disposed go with the process. */
@@ -172,7 +170,7 @@ async function writeEntry(
     onProgress?.({ phase: "packing weights", done, total });
   };
   report(0);
-  const file = await openForWriting(join(folder, dataFile));
+  const file = await openForWriting(join(folder, packedFile));
   try {
     await file.truncate(layout.bytes);
     for (const matrix of layout.matrices) await packMatrix(file, source, matrix, report, signal);
@@ -260,7 +258,7 @@ async function sample(folder: string, layout: Layout): Promise<string> {
   }
   const hash = createHash("sha256");
   const buffer = new Uint8Array(step);
-  const file = await open(join(folder, dataFile), "r");
+  const file = await open(join(folder, packedFile), "r");
   try {
     for (const at of [...pages].sort((a, b) => a - b)) {
       const { bytesRead } = await file.read(buffer, 0, step, at);
@@ -276,7 +274,7 @@ async function valid(entry: string, layout: Layout): Promise<boolean> {
   try {
     const manifest = unsealed(await readFile(join(entry, manifestFile), "utf8"));
     if (manifest === undefined || manifest.bytes !== layout.bytes) return false;
-    const { size } = await stat(join(entry, dataFile));
+    const { size } = await stat(join(entry, packedFile));
     return size === layout.bytes && manifest.sample === (await sample(entry, layout));
   } catch {
     return false; // whatever cannot be read is packed again
@@ -295,7 +293,7 @@ async function useEntry(entry: string, layout: Layout): Promise<PackedWeights | 
   if (await valid(entry, layout)) {
     const now = new Date();
     await utimes(join(entry, manifestFile), now, now).catch(() => undefined); // least recently used goes first
-    return { folder: entry, file: dataFile, reused: true, release };
+    return { folder: entry, reused: true, release };
   }
   await release().catch(() => undefined);
   return undefined;
@@ -328,7 +326,7 @@ async function evict(root: string, limit: number): Promise<void> {
     if (!/^[0-9a-f]{64}$/.test(name)) continue;
     const path = join(root, name);
     try {
-      const [data, manifest] = [await stat(join(path, dataFile)), await stat(join(path, manifestFile))];
+      const [data, manifest] = [await stat(join(path, packedFile)), await stat(join(path, manifestFile))];
       entries.push({ path, bytes: data.size, used: manifest.mtimeMs });
     } catch {
       // Another process is removing it.

@@ -11,6 +11,3 @@ export interface Emission {
   /** Sums of blocks of 32, by the tensor that is summed. */
   readonly blockSums: Map<TensorName, TensorName>;
 }
-
-/** File, beside the model, that holds the packed weights. */
-export const packedFile = "weights.bin";

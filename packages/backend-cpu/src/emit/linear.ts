@@ -3,8 +3,8 @@
 // same x share; 8-bit matrices for f32 activations are a sum of two 4-bit products (see pack/split.ts).
 
 import type { PartName } from "../pack/index.ts";
-import type { PackedArray, PackedMatrix } from "../pack/layout.ts";
-import { type Emission, packedFile } from "./emission.ts";
+import { type PackedArray, type PackedMatrix, packedFile } from "../pack/layout.ts";
+import type { Emission } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
 
 /** `x matrix^T`: x [1, rows, columns] -> [1, rows, matrix rows]. */

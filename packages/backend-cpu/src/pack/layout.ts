@@ -45,7 +45,10 @@ export interface Layout {
   readonly bytes: number;
 }
 
-/** Pages of every system that is supported are a divisor of it or it of them; mapping wants offsets like this. */
+/** Name of the packed file within its folder. */
+export const packedFile = "weights.bin";
+
+/** Arrays start at multiples of a page, as mapping wants it. */
 const alignment = 4096;
 
 export function planLayout(
