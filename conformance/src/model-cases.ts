@@ -69,7 +69,7 @@ const smallModels: Readonly<Record<string, SmallModel>> = {
 const rows = 24;
 
 /** Weights in memory, which can also be taken apart. */
-export interface ListedWeights extends WeightSource {
+interface ListedWeights extends WeightSource {
   readonly list: readonly MemoryWeight[];
 }
 
@@ -133,7 +133,7 @@ async function checkEnd(backend: Backend, model: SmallModel, stream: Random): Pr
 }
 
 /** Share of rows whose two largest logits differ by more than twice the tolerance, and the first such row with another choice. */
-export function greedyAgreement(
+function greedyAgreement(
   logits: Tensor,
   { exact, perRow }: Tolerance,
 ): { readonly decided: number; readonly wrong: number } {
@@ -280,7 +280,7 @@ async function checkLayer(backend: Backend, { config, format }: SmallModel, stre
  * Asks a backend for every value of a graph, and holds each node against the reference given the backend's own inputs to
  * that node. Of large linears 256 output rows are computed.
  */
-export async function verifyNodes(
+async function verifyNodes(
   backend: Backend,
   graph: Graph,
   weights: ListedWeights,
