@@ -65,7 +65,7 @@ const keptVariants = 2;
 /** Rows of a sequence that are computed at once, at most. */
 export const chunkRows = 256;
 /** Bytes that the scores of one attention may take. */
-export const scoreBytes = 64 << 20;
+export const scoreBytes: number = 64 << 20;
 
 type Asked = ReturnType<typeof resolveWanted>;
 

@@ -25,10 +25,10 @@ import { expect, onTestFinished } from "vitest";
 export const everyFormat: readonly FormatName[] = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k"];
 
 /** Unit roundoff of f32. */
-export const u = 2 ** -24;
+export const u: number = 2 ** -24;
 
 /** Numbers from a seed, uniform in [0, 1). */
-export function random(seed: number): () => number {
+function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -45,7 +45,7 @@ export function randomReals(seed: number, count: number, scale = 1): Float32Arra
 }
 
 /** Blocks of a format with random quants and moderate scales. */
-export function randomBytes(format: FormatName, elements: number, seed: number): Uint8Array<ArrayBuffer> {
+function randomBytes(format: FormatName, elements: number, seed: number): Uint8Array<ArrayBuffer> {
   const next = random(seed);
   const bytes = new Uint8Array(formatBytes(format, elements));
   const half = (at: number, value: number): void => new DataView(bytes.buffer).setUint16(at, value, true);
@@ -108,7 +108,7 @@ export function randomSource(graph: Graph, formatOf: (name: string) => FormatNam
 }
 
 /** A weight's f32 values. */
-export function valuesOf(source: TestSource, name: string): Float32Array {
+function valuesOf(source: TestSource, name: string): Float32Array {
   const { format, shape } = source.weights.get(name)!;
   const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
   formats[format].dequantize(source.bytes.get(name)!, values);

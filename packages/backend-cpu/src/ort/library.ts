@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { PolyllamaError } from "@polyllama/core";
 
 /** The version whose kernels this package was measured and tested with. */
-export const expectedVersion = "1.30.0";
+const expectedVersion = "1.30.0";
 
 /** Where the library is, or why there is none. */
 export type OnnxRuntimeStatus =
