@@ -1,9 +1,9 @@
-import { defineConfig } from "vitest/config";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 // Sources run without a build: the packages' own export condition leads to their TypeScript files.
 const conditions = ["@polyllama/source"];
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
@@ -21,3 +21,5 @@ export default defineConfig({
     execArgv: ["--conditions=@polyllama/source"],
   },
 });
+
+export default config;
