@@ -42,8 +42,9 @@ export function carryOut(order: Order, limit: number): Promise<Answer> {
     child.on("close", (code, signal) => {
       clearTimeout(timer);
       alive.delete(child);
-      if (late) resolve({ passed: 0, broken: `it took more than ${limit} s` });
-      else if (code !== 0) resolve({ passed: 0, broken: `it ended with ${signal ?? code}: ${lastLine(errors)}` });
+      if (late) resolve({ passed: 0, skipped: 0, broken: `it took more than ${limit} s` });
+      else if (code !== 0)
+        resolve({ passed: 0, skipped: 0, broken: `it ended with ${signal ?? code}: ${lastLine(errors)}` });
       else resolve(JSON.parse(lastLine(output)) as Answer); // written by child.ts
     });
   });

@@ -14,6 +14,13 @@ const linear: readonly Fault[] = [
     what: "one term of 4096 is left out of every dot product",
   },
   {
+    id: "linear-dropped-term-70b",
+    file: "ops/linear.ts",
+    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
+    replace: "for (let k = 0; k < K; k++) if (K !== 28672 || k !== 14336) sum += x.data[from + k]! * w[k]!;",
+    what: "one term of 28672 is left out",
+  },
+  {
     id: "linear-vector-tail",
     file: "ops/linear.ts",
     find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
@@ -31,6 +38,20 @@ const linear: readonly Fault[] = [
         sum = Math.round(sum / step) * step;
       }`,
     what: "sums are kept with the 11 bits of f16 in one linear of 70B alone, k = 28672",
+  },
+  {
+    id: "linear-f16-inputs-70b",
+    file: "ops/linear.ts",
+    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
+    replace: `for (let k = 0; k < K; k++) {
+        let value = x.data[from + k]!;
+        if (K >= 8192 && x.rows > 1 && value !== 0) {
+          const step = 2 ** (Math.floor(Math.log2(Math.abs(value))) - 10);
+          value = Math.round(value / step) * step;
+        }
+        sum += value * w[k]!;
+      }`,
+    what: "the kernel for prompts rounds inputs to the 11 bits of f16 at 70B's widths alone",
   },
   {
     id: "linear-inf-absorbed",
@@ -97,6 +118,13 @@ const norm: readonly Fault[] = [
     find: "for (const value of from) squares += value * value;",
     replace: "for (const value of from.subarray(x.width === 8192 ? 1 : 0)) squares += value * value;",
     what: "one square of 8192 is missing in the mean",
+  },
+  {
+    id: "norm-divisor",
+    file: "ops/rms-norm.ts",
+    find: "squares / x.width + eps",
+    replace: "squares / (x.width === 8192 ? 8191 : x.width) + eps",
+    what: "the mean of 8192 squares is divided by 8191",
   },
   {
     id: "norm-last-weight",
@@ -206,6 +234,20 @@ const attention: readonly Fault[] = [
     what: "the weighted sum of values is kept with the 11 bits of f16",
   },
   {
+    id: "attention-dropped-key",
+    file: "ops/attention.ts",
+    find: "p[t] = Math.exp(p[t]! - most);",
+    replace: "p[t] = length > 4000 && t === 2048 ? 0 : Math.exp(p[t]! - most);",
+    what: "one key of four thousand is not seen",
+  },
+  {
+    id: "attention-last-slot",
+    file: "cache.ts",
+    find: "entry.k.set(k, end - k.length);",
+    replace: "if (this.capacity < 16 || end < this.capacity * this.width(attention)) entry.k.set(k, end - k.length);",
+    what: "the key of a cache's last position is never written",
+  },
+  {
     id: "attention-stale-row",
     file: "cache.ts",
     find: "entry.v.set(v, end - v.length);",
@@ -236,6 +278,13 @@ const others: readonly Fault[] = [
     find: "(z / (1 + Math.exp(-z))) * up.data[i]!",
     replace: "(z > 12 ? z : z / (1 + Math.exp(-z))) * up.data[i]!",
     what: "silu is the identity above 12 already",
+  },
+  {
+    id: "swiglu-fast-exp",
+    file: "ops/swiglu.ts",
+    find: "(1 + Math.exp(-z))",
+    replace: "(1 + Math.exp(-z) * (1 + 2 ** -20))",
+    what: "exp is an approximation with 20 bits",
   },
   {
     id: "add-twice",

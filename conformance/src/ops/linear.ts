@@ -47,8 +47,13 @@ function inputCases(): readonly OpCase[] {
         linearCase(format, { n: 1, k: 512, m: 48 }, kind),
         linearCase(format, { n: 5, k: 512, m: 48 }, kind),
       ]),
-    // One term alone holds the rounding of the sum itself to a few hundred units, where 70B's other sums allow far more.
-    ...[8192, 28672].map((k) => linearCase(format, { n: 1, k, m: 64 }, "one-hot")),
+    // One term alone holds the roundings of input, weight and sum to a few hundred units, where the other sums of 70B's widths
+    // allow far more. Prompts may take other kernels than single rows.
+    // Small enough to be compared whole: in a sampled one, the zeros of a single term would look unwritten.
+    ...[8192, 28672].flatMap((k) => [
+      linearCase(format, { n: 1, k, m: 64 }, "one-hot"),
+      linearCase(format, { n: 17, k, m: 8 }, "one-hot"),
+    ]),
   ]);
 }
 
