@@ -77,14 +77,25 @@ function nameOf(tarball: string): string {
   return name === "polyllama" ? name : name.replace("polyllama-", "@polyllama/");
 }
 
+function onnxRuntimeVersion(): string {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(root, "packages/backend-cpu/package.json"), "utf8"));
+  return optionalDependencies["onnxruntime-node"];
+}
+
 const offline = ["install", "--offline", "--cache", npmCache, "--no-audit", "--no-fund"];
 
 beforeAll(() => {
   must(run("npx", ["turbo", "run", "build", "--output-logs=errors-only"], root));
   mkdirSync(tarballs);
   for (const folder of folders) must(run("npm", ["pack", "--pack-destination", tarballs], join(root, folder)));
-  // Fills the npm cache; from here on nothing may need the network.
-  must(run("npm", ["install", "--ignore-scripts", "--cache", npmCache], createProject("prepared")));
+  // Fills the npm cache by what the tests do, also by the command that mends a missing library; from here on nothing may
+  // need the network.
+  const prepared = createProject("prepared");
+  const online = ["install", "--cache", npmCache];
+  must(run("npm", [...online, "--ignore-scripts"], prepared));
+  const mended = createProject("prepared-with-scripts");
+  must(run("npm", online, mended));
+  must(run("npm", [...online, "--ignore-scripts", `onnxruntime-node@${onnxRuntimeVersion()}`], mended));
 }, 600_000);
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
