@@ -31,7 +31,7 @@ const generateTokens = Number(options["generate-tokens"]);
 const here = fileURLToPath(new URL(".", import.meta.url));
 if (!existsSync(join(here, "node_modules"))) {
   console.error("Installing node-llama-cpp for the comparison ...");
-  const { status } = spawnSync("npm", ["ci", "--loglevel=error"], { cwd: here, stdio: "inherit" });
+  const { status } = spawnSync("npm", ["install", "--no-save", "--loglevel=error"], { cwd: here, stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
 }
 
