@@ -1,9 +1,8 @@
 // Runs cases on one backend, mutated or clean, in a process of its own, so that a fault that hangs or crashes takes nothing
 // else with it. Its order comes as JSON in the first argument; its answer is the last line of its output.
 
-import type { Backend } from "@polyllama/core";
 import type { MutatedPackage } from "./mutant.ts";
-import { f32Roundings, type Stage, suiteCases, watch } from "./suite.ts";
+import { f32Roundings, type Stage, suiteCases, type Watched, watch } from "./suite.ts";
 
 export interface Order {
   /** URL of the backend package's index. */
@@ -13,6 +12,9 @@ export interface Order {
   readonly stages: readonly Stage[];
   /** Leaves out cases that cost more. */
   readonly most?: number;
+  /** Addresses: these alone, or all but these. */
+  readonly only?: readonly string[];
+  readonly except?: readonly string[];
 }
 
 export interface Answer {
@@ -31,25 +33,25 @@ export interface Answer {
   };
 }
 
-async function open({ index, package: name }: Order): Promise<Backend> {
+async function open({ index, package: name }: Order): Promise<Watched> {
   const backends = await import(index);
   return name === "backend-cpu"
-    ? backends.cpu({ activations: "f32", threads: 1, cacheFolder: false })
-    : backends.reference();
+    ? watch(backends.cpu({ activations: "f32", threads: 1, cacheFolder: false }))
+    : watch(backends.reference(), f32Roundings);
 }
 
 async function run(order: Order): Promise<Answer> {
-  const own = await open(order);
-  const backend = order.package === "backend-cpu" ? watch(own) : watch(own, f32Roundings);
+  const { seed, stages, only, except, most = Infinity } = order;
+  const backend = await open(order);
   let passed = 0;
   let skipped = 0;
   for (const { stage, address, cost, run: runOne } of suiteCases()) {
-    if (!order.stages.includes(stage)) continue;
-    if (cost > (order.most ?? Infinity)) {
+    if (!stages.includes(stage) || only?.includes(address) === false || except?.includes(address)) continue;
+    if (cost > most) {
       skipped++;
       continue;
     }
-    const { status, worst, detail } = await runOne(backend, order.seed);
+    const { status, worst, detail } = await runOne(backend, seed);
     if (backend.broken !== undefined) return { passed, skipped, broken: `${address}: ${backend.broken}` };
     if (status === "unsupported") return { passed, skipped, broken: `${address}: ${detail}` };
     if (status === "failed") return { passed, skipped, found: { stage, address, worst: String(worst), detail } };
