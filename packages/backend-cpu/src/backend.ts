@@ -136,6 +136,7 @@ function roundings(activations: "int8" | "f32"): RoundingProfile {
     flushesSubnormals: false,
     exp: 4,
     sigmoidAbsolute: 4,
+    apartOffsets: ["q4_k"],
     ...(activations === "int8" && { int8Activations: { block: 32, formats: ["q4_0", "q8_0", "q4_k", "q6_k"] } }),
     cache: "f32",
     sources: [

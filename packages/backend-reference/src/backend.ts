@@ -10,6 +10,7 @@ import {
   checkWeights,
   columnCount,
   type DeviceInfo,
+  formatBytes,
   formats,
   type Graph,
   type MemoryEstimate,
@@ -86,6 +87,8 @@ async function load(
   let done = 0;
   for (const info of infos) {
     const values = new Float32Array(rowCount(info) * columnCount(info));
+    // Only blocks that a backend may take apart are kept beside their values.
+    const kept = new Uint8Array(info.format === "q4_k" ? formatBytes(info.format, values.length) : 0);
     const step = Math.max(1, Math.floor(2 ** 24 / columnCount(info))); // rows of 64 MiB in all
     for (let first = 0; first < rowCount(info); first += step) {
       signal?.throwIfAborted();
@@ -96,10 +99,11 @@ async function load(
         bytes,
         values.subarray(first * columnCount(info), (first + count) * columnCount(info)),
       );
+      if (kept.length > 0) kept.set(bytes, formatBytes(info.format, first * columnCount(info)));
       done += 4 * count * columnCount(info);
       onProgress?.({ phase: "dequantizing weights", done, total });
     }
-    loaded.set(info.name, { info, values });
+    loaded.set(info.name, { info, values, bytes: kept });
   }
   return loaded;
 }

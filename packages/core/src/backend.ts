@@ -145,6 +145,11 @@ export interface RoundingProfile {
    * and 1, so that far below zero an absolute error is a large relative one. Default 0.
    */
   readonly sigmoidAbsolute?: number;
+  /**
+   * Formats whose values are never formed: `linear` sums s (q - 8) x and (8 s - m) x apart, for blocks of scale s and minimum m,
+   * so that its error follows the sizes of both parts and not of their sum.
+   */
+  readonly apartOffsets?: readonly "q4_k"[];
   /** Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127. */
   readonly int8Activations?: { readonly block: number; readonly formats: readonly FormatName[] };
   /** Format of keys and values in the cache. */

@@ -2,6 +2,7 @@
 
 import type { WeightInfo } from "@polyllama/core";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
+import { magnitudes } from "../magnitudes.ts";
 import { type Matrix, map, matrix, row } from "../matrix.ts";
 
 /** A weight as exact numbers. */
@@ -9,6 +10,8 @@ export interface LoadedWeight {
   readonly info: WeightInfo;
   /** Exact values of the stored format. */
   readonly values: Float32Array;
+  /** As stored, for q4_k; empty otherwise. */
+  readonly bytes: Uint8Array;
 }
 
 /** x [N, K], weight [M, K] -> [N, M] */
@@ -33,17 +36,18 @@ export function linear(x: Matrix, weight: Float32Array): Matrix {
  * largest magnitude of the input's block / 127. These roundings are independent, so that their sum is held to
  * min(6 sqrt(sum e^2), sum e) over the k terms e = |weight| step / 2, as in {@link dotError}.
  */
-export function linearBound(x: Matrix, { info, values }: LoadedWeight, rounding: Rounding): Matrix {
+export function linearBound(x: Matrix, weight: LoadedWeight, rounding: Rounding): Matrix {
   const K = x.width;
   const { unit, int8Activations } = rounding;
-  const sums = linear(map(x, Math.abs), values.map(Math.abs)); // [N, M]
+  const { summed, rounded } = magnitudes(weight, rounding);
+  const sums = linear(map(x, Math.abs), summed); // [N, M]
   const bound = map(sums, (sum) => dotError(K) * unit * sum + K * leastStep(rounding));
-  if (!int8Activations?.formats.includes(info.format)) return bound;
+  if (!int8Activations?.formats.includes(weight.info.format)) return bound;
   const halves = halfSteps(x, int8Activations.block);
-  const linearSums = linear(halves, values.map(Math.abs)); // [N, M]
+  const linearSums = linear(halves, rounded); // [N, M]
   const squares = linear(
     map(halves, (e) => e * e),
-    values.map((w) => w * w),
+    rounded.map((w) => w * w),
   ); // [N, M]
   bound.data.forEach((_, i) => {
     bound.data[i]! += Math.min(6 * Math.sqrt(squares.data[i]!), linearSums.data[i]!);
