@@ -225,8 +225,12 @@ const attention: readonly Fault[] = [
   {
     id: "attention-chunk-position",
     file: "program.ts",
-    find: "Int32Array.of(length + rows - 1)",
-    replace: "Int32Array.of(length + rows - (length > 0 && rows > 1 ? 2 : 1))",
+    find: `          return over(Int32Array.of(length + rows - 1), [1], "i32");
+        case "totalLength":
+          return over(Int32Array.of(length + rows), [1], "i32");`,
+    replace: `          return over(Int32Array.of(length + rows - (length > 0 && rows > 1 ? 2 : 1)), [1], "i32");
+        case "totalLength":
+          return over(Int32Array.of(length + rows - (length > 0 && rows > 1 ? 1 : 0)), [1], "i32");`,
     what: "keys are appended one position too early in the second chunk of a sequence",
   },
   {
