@@ -10,6 +10,7 @@ import {
   type OpName,
   PolyllamaError,
   type Program,
+  type RealArray,
   type SequenceStep,
   type Step,
   type Tensor,
@@ -127,7 +128,7 @@ async function compareRun(
   pair: (index: number) => readonly [KvCache, KvCache],
 ): Promise<Finding> {
   const stepOf = (side: 0 | 1): Step => ({
-    inputs: Object.fromEntries(Object.entries(inputs).map(([name, data]) => [name, data.slice()])),
+    inputs: Object.fromEntries(Object.entries(inputs).map(([name, data]) => [name, guard(data)])),
     batch: batch.map(
       ({ rows, cache, position }): SequenceStep => ({
         rows,
@@ -140,13 +141,32 @@ async function compareRun(
   const step = stepOf(0);
   const [actual] = await program.run(step, [output]);
   for (const [name, data] of Object.entries(inputs)) {
-    const after = step.inputs[name]!;
-    if (!data.every((value, i) => Object.is(value, after[i]))) {
-      return { worst: Infinity, problem: `the input "${name}" was overwritten` };
-    }
+    const harm = disturbed(step.inputs[name]!, data);
+    if (harm !== undefined) return { worst: Infinity, problem: `the input "${name}" ${harm}` };
   }
   const [expected] = await reference.runWithBounds(stepOf(1), [output], backend.roundings);
   return compare(actual!, expected!, sampled?.columns);
+}
+
+/** Elements before and behind an input that nobody may touch. */
+const GUARDS = 64;
+const GUARD_VALUE = 12345;
+
+/** A copy that stands between guard values. */
+function guard<Data extends Int32Array | RealArray>(data: Data): Data {
+  const around = new (data.constructor as new (length: number) => Data)(data.length + 2 * GUARDS); // Data's own constructor
+  around.fill(GUARD_VALUE);
+  const copy = around.subarray(GUARDS, GUARDS + data.length) as Data; // a view of the same kind
+  copy.set(data);
+  return copy;
+}
+
+/** What happened to a guarded copy, if anything. */
+function disturbed(copy: Int32Array | RealArray, data: Int32Array | RealArray): string | undefined {
+  if (!data.every((value, i) => Object.is(value, copy[i]))) return "was overwritten";
+  const around = new (copy.constructor as new (buffer: ArrayBufferLike) => typeof copy)(copy.buffer); // all of its buffer
+  const intact = (i: number): boolean => around[i] === GUARD_VALUE && around[around.length - 1 - i] === GUARD_VALUE;
+  return Array.from({ length: GUARDS }, (_, i) => i).every(intact) ? undefined : "was written beyond its ends";
 }
 
 /** Holds a tensor against a value and bound, at all columns or, in order, the given ones. */
