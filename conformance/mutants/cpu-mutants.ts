@@ -228,10 +228,10 @@ const attention: readonly Fault[] = [
     find: `          return over(Int32Array.of(length + rows - 1), [1], "i32");
         case "totalLength":
           return over(Int32Array.of(length + rows), [1], "i32");`,
-    replace: `          return over(Int32Array.of(length + rows - (length > 0 && rows > 1 ? 2 : 1)), [1], "i32");
+    replace: `          return over(Int32Array.of(length + rows - (length > 0 ? 2 : 1)), [1], "i32");
         case "totalLength":
-          return over(Int32Array.of(length + rows - (length > 0 && rows > 1 ? 1 : 0)), [1], "i32");`,
-    what: "keys are appended one position too early in the second chunk of a sequence",
+          return over(Int32Array.of(length + rows - (length > 0 ? 1 : 0)), [1], "i32");`,
+    what: "keys are appended one position too early from the second chunk of a sequence on",
   },
   {
     id: "attention-long-prompt",
