@@ -61,8 +61,8 @@ export function randomWeight(name: string, shape: readonly number[], format: For
 
 type Fill = (bytes: Uint8Array, deviation: number, random: Random) => void;
 
-/** Byte offsets of binary16 scales within a block, and the value that a scale of 1 gives quants of deviation 1. */
-function blocks(format: "q8_0" | "q4_0" | "q4_k" | "q6_k", scales: readonly number[], quantDeviation: number): Fill {
+/** Byte offsets of binary16 scales within a block, and the deviation of values under scales of 1. */
+function blocks(format: FormatName, scales: readonly number[], quantDeviation: number): Fill {
   return (bytes, deviation, random) => {
     const words = new Uint32Array(bytes.buffer, 0, bytes.length >> 2);
     for (let i = 0; i < words.length; i++) words[i] = random.word();
@@ -97,6 +97,25 @@ const fills: Readonly<Record<FormatName, Fill>> = {
   },
   q8_0: blocks("q8_0", [0], 74),
   q4_0: blocks("q4_0", [0], 4.6),
+  q4_1: blocks("q4_1", [0, 2], 8.9),
+  q5_0: blocks("q5_0", [0], 9.2),
+  q5_1: blocks("q5_1", [0, 2], 18),
+  iq4_nl: blocks("iq4_nl", [0], 70),
+  q2_k: blocks("q2_k", [80, 82], 18.6),
+  q3_k: blocks("q3_k", [108], 43.5),
   q4_k: blocks("q4_k", [0, 2], 170),
+  q5_k: blocks("q5_k", [0, 2], 660),
   q6_k: blocks("q6_k", [208], 1360),
+  q8_k(bytes, deviation, random) {
+    const view = new DataView(bytes.buffer);
+    for (let start = 0; start < bytes.length; start += formats.q8_k.blockBytes) {
+      view.setFloat32(start, ((random.word() & 1 ? 1 : -1) * (0.5 + random.uniform()) * deviation) / 74, true);
+      for (let i = 0; i < 256; i++) bytes[start + 4 + i] = random.word();
+      for (let j = 0; j < 16; j++) {
+        let sum = 0;
+        for (let i = 0; i < 16; i++) sum += view.getInt8(start + 4 + j * 16 + i);
+        view.setInt16(start + 260 + j * 2, sum, true);
+      }
+    }
+  },
 };

@@ -9,8 +9,11 @@ import {
   checkOptions,
   checkWeights,
   type DeviceInfo,
+  formats,
   type Graph,
   type MemoryEstimate,
+  type OffsetFormatName,
+  offsetFormats,
   PolyllamaError,
   type Program,
   type RoundingProfile,
@@ -28,7 +31,7 @@ export interface CpuOptions {
   /** Threads that compute; default: as many as the process may run at once. */
   readonly threads?: number;
   /**
-   * How quantized linears treat their input. `int8`, the default, rounds it to 8 bits per block of 32 (16 for q6_k) and is
+   * How quantized linears treat their input. `int8`, the default, rounds it to 8 bits per block of 32 (16 for q2_k, q3_k and q6_k) and is
    * several times faster; `f32` does not.
    */
   readonly activations?: "int8" | "f32";
@@ -130,18 +133,22 @@ class CpuBackend implements Backend {
   }
 }
 
+const quantizedFormats = Object.values(formats)
+  .filter(({ blockSize }) => blockSize > 1)
+  .map(({ name }) => name);
+
 function roundings(activations: "int8" | "f32"): RoundingProfile {
   return {
     unit: 2 ** -24,
     flushesSubnormals: false,
     exp: 4,
     sigmoidAbsolute: 4,
-    apartOffsets: ["q4_k"],
-    ...(activations === "int8" && { int8Activations: { block: 32, formats: ["q4_0", "q8_0", "q4_k", "q6_k"] } }),
+    apartOffsets: Object.keys(offsetFormats) as OffsetFormatName[], // the record's own keys
+    ...(activations === "int8" && { int8Activations: { block: 32, formats: quantizedFormats } }),
     cache: "f32",
     sources: [
-      "ONNX Runtime 1.30, MatMulNBits, accuracy_level 4: the input is rounded to int8 per block of the weight's block size (32; 16 for q6_k), scale absmax / 127; sums in int32 within a block and f32 across. accuracy_level 1: f32 throughout. Both compared with an emulation on x86-64 (AVX2, AVX-512).",
-      "q4_k: s (q - 8) is multiplied with the rounded input, the offsets 8 s - m with unrounded f32 sums of each block.",
+      "ONNX Runtime 1.30, MatMulNBits, accuracy_level 4: the input is rounded to int8 per block of the weight's block size (32; 16 for q2_k, q3_k and q6_k), scale absmax / 127; sums in int32 within a block and f32 across. accuracy_level 1: f32 throughout. Both compared with an emulation on x86-64 (AVX2, AVX-512).",
+      "Formats with offsets, s q + m: s (q - c) is multiplied with the rounded input, c s + m with unrounded f32 sums of each block; c is 2 for q2_k, 16 for q5_1 and q5_k, 8 for q4_1 and q4_k.",
       "ONNX Runtime 1.30, GroupQueryAttention and SimplifiedLayerNormalization on CPU: f32 in MLAS; exp by polynomial.",
       "ONNX Runtime 1.30, QuickGelu: MlasComputeLogistic clamps its argument to [-18, 18] and evaluates a rational function about 1/2, so that the sigmoid's error is a few units of 1, not of itself.",
       "Cosines and sines: float64 on the host, rounded to f32 once.",

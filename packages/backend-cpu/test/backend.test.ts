@@ -30,7 +30,8 @@ test("describe() names the processor and what computes", () => {
 });
 
 test("roundings say what the option does", () => {
-  expect(cpu().roundings.int8Activations).toEqual({ block: 32, formats: ["q4_0", "q8_0", "q4_k", "q6_k"] });
+  expect(cpu().roundings.int8Activations?.block).toBe(32);
+  expect(cpu().roundings.int8Activations?.formats).toContain("q2_k");
   expect(cpu({ activations: "f32" }).roundings.int8Activations).toBeUndefined();
 });
 

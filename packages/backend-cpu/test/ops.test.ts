@@ -15,7 +15,7 @@ import {
   u,
 } from "./support.ts";
 
-const quantized: readonly FormatName[] = ["q8_0", "q4_0", "q4_k", "q6_k"];
+const quantized: readonly FormatName[] = everyFormat.filter((format) => !["f32", "f16", "bf16"].includes(format));
 
 async function compute(
   graph: Graph,

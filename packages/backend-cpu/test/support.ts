@@ -8,13 +8,15 @@ import { dotError } from "@polyllama/backend-reference";
 import {
   columnCount,
   type FormatName,
+  f16At,
   formatBytes,
   formats,
   type Graph,
   numberToBf16,
   numberToF16,
-  q4kMinimum,
+  offsetFormats,
   q4kScale,
+  q8kScale,
   type RealArray,
   rowCount,
   type WeightInfo,
@@ -22,7 +24,7 @@ import {
 } from "@polyllama/core";
 import { expect, onTestFinished } from "vitest";
 
-export const everyFormat: readonly FormatName[] = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k"];
+export const everyFormat: readonly FormatName[] = Object.keys(formats) as FormatName[]; // the record's own keys
 
 /** Unit roundoff of f32. */
 export const u: number = 2 ** -24;
@@ -60,9 +62,13 @@ function randomBytes(format: FormatName, elements: number, seed: number): Uint8A
   }
   for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(next() * 256);
   const { blockBytes } = formats[format];
-  const scales = { q8_0: [0], q4_0: [0], q4_k: [0, 2], q6_k: [208] }[format];
   for (let start = 0; start < bytes.length; start += blockBytes) {
-    for (const offset of scales) half(start + offset, numberToF16(Math.fround(0.001 + 0.01 * next())));
+    if (format === "q8_k") new DataView(bytes.buffer).setFloat32(start, 0.001 + 0.01 * next(), true);
+    else {
+      const scales =
+        { q2_k: [80, 82], q3_k: [108], q6_k: [208] }[format as string] ?? (format in offsetFormats ? [0, 2] : [0]);
+      for (const offset of scales) half(start + offset, numberToF16(Math.fround(0.001 + 0.01 * next())));
+    }
   }
   return bytes;
 }
@@ -152,34 +158,45 @@ export function judgeLinear(x: Float32Array, source: TestSource, name: string): 
 function magnitudes(source: TestSource, name: string, w: Float32Array): Float32Array {
   const { format } = source.weights.get(name)!;
   const bytes = source.bytes.get(name)!;
-  if (format === "q4_k") return w.map((value, i) => Math.abs(value - offset(bytes, i)) + Math.abs(offset(bytes, i)));
+  const plain = offsets(format, bytes, w.length);
+  const parts = w.map((value, i) => Math.abs(value - plain[i]!) + Math.abs(plain[i]!));
+  if (!eightBits.has(format)) return parts;
   // high and low halves: 16 |high| + low is at most |q| + 30
-  if (format === "q8_0" || format === "q6_k")
-    return w.map((value, i) => Math.abs(value) + 30 * scale(format, bytes, i));
-  return w.map(Math.abs);
+  return parts.map((value, i) => value + 30 * step(format, bytes, i));
 }
 
-/** Q4_K's 8 s - m at element i. */
-function offset(bytes: Uint8Array, i: number): number {
-  const start = Math.floor(i / 256) * 144;
-  const j = (i % 256) >> 5;
-  const view = new DataView(bytes.buffer);
-  const [d, dmin] = [f16(view, start), f16(view, start + 2)];
-  return Math.fround(8 * d * q4kScale(bytes, start, j) - dmin * q4kMinimum(bytes, start, j));
+/** Formats that the backend packs into 8 bits. */
+const eightBits: ReadonlySet<FormatName> = new Set(["q8_0", "q5_0", "q5_1", "iq4_nl", "q5_k", "q6_k", "q8_k"]);
+
+/** The part of each value that multiplies sums of x: c s + m for values s q + m, otherwise nothing. */
+function offsets(format: FormatName, bytes: Uint8Array, count: number): Float32Array {
+  const result = new Float32Array(count);
+  const apart = Object.entries(offsetFormats).find(([name]) => name === format)?.[1];
+  if (apart === undefined) return result;
+  const { blockSize, blockBytes } = formats[format];
+  for (let i = 0; i < count; i++) {
+    const start = Math.floor(i / blockSize) * blockBytes;
+    const j = Math.floor((i % blockSize) / apart.subBlock);
+    result[i] = apart.middle * apart.scale(bytes, start, j) + apart.offset(bytes, start, j);
+  }
+  return result;
 }
 
 /** Magnitude of one step of the quants at element i. */
-function scale(format: "q8_0" | "q6_k", bytes: Uint8Array, i: number): number {
-  const view = new DataView(bytes.buffer);
-  if (format === "q8_0") return Math.abs(f16(view, Math.floor(i / 32) * 34));
-  const start = Math.floor(i / 256) * 210;
-  return Math.abs(f16(view, start + 208) * view.getInt8(start + 192 + ((i % 256) >> 4)));
+function step(format: FormatName, bytes: Uint8Array, i: number): number {
+  const { blockSize, blockBytes } = formats[format];
+  const start = Math.floor(i / blockSize) * blockBytes;
+  if (format === "q8_k") return Math.abs(q8kScale(bytes, start));
+  if (format === "q6_k") {
+    return Math.abs(f16At(bytes, start + 208) * ((bytes[start + 192 + ((i % 256) >> 4)]! << 24) >> 24));
+  }
+  const sub = format === "q5_k" ? q4kScale(bytes, start, (i % 256) >> 5) : 1;
+  return Math.abs(f16At(bytes, start) * sub);
 }
 
-function f16(view: DataView, at: number): number {
-  const values = new Float32Array(1);
-  formats.f16.dequantize(new Uint8Array(view.buffer, view.byteOffset + at, 2), values);
-  return values[0]!;
+/** Elements whose scale and whose rounding of x is one. */
+function blockOf(format: FormatName): number {
+  return format === "q2_k" || format === "q3_k" || format === "q6_k" ? 16 : 32;
 }
 
 /**
@@ -193,7 +210,8 @@ export function emulateInt8Linear(x: Float32Array, source: TestSource, name: str
   const M = rowCount(info);
   const w = valuesOf(source, name);
   const bytes = source.bytes.get(name)!;
-  const block = format === "q6_k" ? 16 : 32;
+  const block = blockOf(format);
+  const plains = offsets(format, bytes, w.length);
   const rows = x.length / K;
   const rounded = new Float64Array(x.length);
   const doubt = new Float64Array(x.length);
@@ -217,7 +235,7 @@ export function emulateInt8Linear(x: Float32Array, source: TestSource, name: str
       let doubtful = 0;
       for (let k = 0; k < K; k++) {
         const at = m * K + k;
-        const plain = format === "q4_k" ? offset(bytes, at) : 0;
+        const plain = plains[at]!;
         const quant = w[at]! - plain;
         sum += rounded[n * K + k]! * quant + x[n * K + k]! * plain;
         most += Math.abs(x[n * K + k]!) * (Math.abs(quant) + Math.abs(plain));

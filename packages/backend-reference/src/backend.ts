@@ -14,6 +14,7 @@ import {
   formats,
   type Graph,
   type MemoryEstimate,
+  offsetFormats,
   type Program,
   type RoundingProfile,
   rowCount,
@@ -88,7 +89,7 @@ async function load(
   for (const info of infos) {
     const values = new Float32Array(rowCount(info) * columnCount(info));
     // Only blocks that a backend may take apart are kept beside their values.
-    const kept = new Uint8Array(info.format === "q4_k" ? formatBytes(info.format, values.length) : 0);
+    const kept = new Uint8Array(info.format in offsetFormats ? formatBytes(info.format, values.length) : 0);
     const step = Math.max(1, Math.floor(2 ** 24 / columnCount(info))); // rows of 64 MiB in all
     for (let first = 0; first < rowCount(info); first += step) {
       signal?.throwIfAborted();

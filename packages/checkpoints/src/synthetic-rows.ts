@@ -1,7 +1,7 @@
 // The noise behind `synthetic.ts`: rows of blocks out of a key and a row number. Scales are reckoned in units of 2^-24, the
 // least binary16 number, and written as the binary16 number with these units.
 
-import type { FormatName, WeightInfo } from "@polyllama/core";
+import { type FormatName, formats, type WeightInfo } from "@polyllama/core";
 
 /** How to fill rows of one tensor. */
 export interface Recipe {
@@ -10,7 +10,7 @@ export interface Recipe {
   readonly units: Int32Array;
   /** The scales as binary16. */
   readonly scales: Uint16Array;
-  /** 7.5 times the scales, as binary16. */
+  /** The scales times the mean of the quants, as binary16. */
   readonly minimumScales: Uint16Array;
 }
 
@@ -37,34 +37,40 @@ const STEP = 0x9e3779b9 | 0;
  * Recipe for a tensor whose elements are to have variance 1 / `columns`.
  *
  * Block scales vary uniformly over [1/2, 3/2) of the middle, which makes their mean square 13/12. The constants are the
- * mean squares of what the scale is multiplied with, times that: quants uniform over 16, 256 and 64 values (21.25,
- * 5461.25, 341.25 about their mean), and sub-block scales of 32 to 62 and 32 to 63.
+ * mean squares of what the scale is multiplied with, times that: quants uniform over 4, 8, 16, 32, 64 and 256 values (1.25,
+ * 5.25, 21.25, 85.25, 341.25, 5461.25 about their mean), and sub-block scales as drawn below.
  */
 export function recipeFor({ shape, format }: WeightInfo, columns: number): Recipe {
   if (shape.length === 1) return recipe("norm", Int32Array.of(0));
-  switch (format) {
-    case "q4_0":
-      return recipe(format, blockScales(unitsOfRoot(23, columns)));
-    case "q8_0":
-      return recipe(format, blockScales(unitsOfRoot(5916, columns)));
-    case "q4_k":
-      return recipe(format, blockScales(unitsOfRoot(51_800, columns)));
-    case "q6_k":
-      return recipe(format, blockScales(unitsOfRoot(866_000, columns)));
-    default: {
-      // Read as integers, the bits of positive floats are nearly their logarithm. Magnitudes are drawn uniformly from the
-      // bits of four octaves [a, 16 a), whose mean square is 46 a^2.
-      const units = unitsOfRoot(46, columns);
-      const exponent = 31 - Math.clz32(units);
-      const bits = ((exponent + 103) << 23) | ((units << (23 - exponent)) & 0x7fffff);
-      if (format === "f32") return recipe(format, Int32Array.of(bits));
-      return recipe(format, Int32Array.of(format === "bf16" ? bits >>> 16 : f16OfUnits(units)));
-    }
-  }
+  const square = meanSquares[format];
+  if (square !== undefined) return recipe(format, blockScales(unitsOfRoot(square, columns)));
+  // Read as integers, the bits of positive floats are nearly their logarithm. Magnitudes are drawn uniformly from the
+  // bits of four octaves [a, 16 a), whose mean square is 46 a^2.
+  const units = unitsOfRoot(46, columns);
+  const bits = f32OfUnits(units);
+  if (format === "f32") return recipe(format, Int32Array.of(bits));
+  return recipe(format, Int32Array.of(format === "bf16" ? bits >>> 16 : f16OfUnits(units)));
 }
 
+/** By format of blocks: see {@link recipeFor}. */
+const meanSquares: Readonly<Partial<Record<FormatName, number>>> = {
+  q4_0: 23,
+  q4_1: 23,
+  q5_0: 93,
+  q5_1: 92,
+  q8_0: 5916,
+  iq4_nl: 4927,
+  q2_k: 170,
+  q3_k: 2035,
+  q4_k: 51_800,
+  q5_k: 208_000,
+  q6_k: 866_000,
+  q8_k: 5916,
+};
+
 function recipe(kind: Recipe["kind"], units: Int32Array): Recipe {
-  const minimumScales = Uint16Array.from(units, (scale) => f16OfUnits((scale * 15) >> 1));
+  const twiceMean = kind === "q2_k" ? 3 : kind === "q5_1" || kind === "q5_k" ? 31 : 15;
+  const minimumScales = Uint16Array.from(units, (scale) => f16OfUnits((scale * twiceMean) >> 1));
   return { kind, units, scales: Uint16Array.from(units, f16OfUnits), minimumScales };
 }
 
@@ -90,6 +96,12 @@ function f16OfUnits(units: number): number {
   return ((exponent + 1) << 10) + (units >> exponent) - 1024;
 }
 
+/** Bits of the f32 number of this many units of 2^-24; exact. */
+function f32OfUnits(units: number): number {
+  const exponent = 31 - Math.clz32(units);
+  return ((exponent + 103) << 23) | ((units << (23 - exponent)) & 0x7fffff);
+}
+
 type Fill = (key: number, recipe: Recipe, output: Uint8Array, start: number, columns: number) => void;
 
 const fills: Readonly<Record<Recipe["kind"], Fill>> = {
@@ -101,7 +113,83 @@ const fills: Readonly<Record<Recipe["kind"], Fill>> = {
   q4_0: fillQ4,
   q4_k: fillQ4K,
   q6_k: fillQ6K,
+  // The sign of the scale varies, so that quants whose mean is not 0 leave none; an offset takes the quants' mean away.
+  q4_1: blocks(20, putPair),
+  q5_1: blocks(24, putPair),
+  q5_0: blocks(22, (bytes, block, { scales }, noise) => putHalf(bytes, block, signed(scales, noise))),
+  iq4_nl: blocks(18, (bytes, block, { scales }, noise) => putHalf(bytes, block, signed(scales, noise))),
+  q3_k: blocks(110, (bytes, block, { scales }, noise) => putHalf(bytes, block + 108, signed(scales, noise))),
+  q2_k: blocks(84, putQ2K),
+  q5_k: blocks(176, putQ5K),
+  q8_k: blocks(292, putQ8K),
 };
+
+/** Noise in every byte of a block, then its scales by `put`. */
+function blocks(
+  blockBytes: number,
+  put: (bytes: Uint8Array, block: number, recipe: Recipe, noise: number) => void,
+): Fill {
+  return (key, recipe, output, start, columns) => {
+    const bytes = output.subarray(start, start + (columns / formats[recipe.kind as FormatName].blockSize) * blockBytes);
+    for (let block = 0, counter = key; block < bytes.length; block += blockBytes) {
+      const noise = mix(counter);
+      for (let i = 0; i < blockBytes; i += 4) {
+        counter = (counter + STEP) | 0;
+        const word = mix(counter);
+        for (let k = 0; k < 4 && i + k < blockBytes; k++) bytes[block + i + k] = word >>> (8 * k);
+      }
+      put(bytes, block, recipe, noise);
+      counter = (counter + STEP) | 0;
+    }
+  };
+}
+
+function signed(scales: Uint16Array, noise: number): number {
+  return scales[noise & 255]! | (noise & 0x8000);
+}
+
+function putHalf(bytes: Uint8Array, at: number, half: number): void {
+  bytes[at] = half;
+  bytes[at + 1] = half >> 8;
+}
+
+/** A scale and, of the other sign, the offset. */
+function putPair(bytes: Uint8Array, block: number, { scales, minimumScales }: Recipe, noise: number): void {
+  putHalf(bytes, block, signed(scales, noise));
+  putHalf(bytes, block + 2, signed(minimumScales, noise) ^ 0x8000);
+}
+
+/** Sub-block scales of 8 to 14, minimums one step beside them. */
+function putQ2K(bytes: Uint8Array, block: number, { scales, minimumScales }: Recipe, noise: number): void {
+  for (let j = 0; j < 16; j++) {
+    const random = bytes[block + j]!;
+    const scale = 8 + (random & 3) + ((random >> 2) & 3);
+    bytes[block + j] = scale | ((scale + ((random >> 4) & 1) * 2 - 1) << 4);
+  }
+  putHalf(bytes, block + 80, scales[noise & 255]!);
+  putHalf(bytes, block + 82, minimumScales[noise & 255]!);
+}
+
+/** Sub-block scales and minimums as in Q4_K. */
+function putQ5K(bytes: Uint8Array, block: number, { scales, minimumScales }: Recipe, noise: number): void {
+  putHalf(bytes, block, scales[noise & 255]!);
+  putHalf(bytes, block + 2, minimumScales[noise & 255]!);
+  putSubScales(bytes, block + 4, (j) => mix(noise + j));
+}
+
+/** No quant of -128; the sums that go with the quants. */
+function putQ8K(bytes: Uint8Array, block: number, { units }: Recipe, noise: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + block, 292);
+  view.setUint32(0, f32OfUnits(units[noise & 255]!), true);
+  for (let j = 0; j < 16; j++) {
+    let sum = 0;
+    for (let i = 4 + j * 16; i < 20 + j * 16; i++) {
+      if (bytes[block + i] === 128) bytes[block + i] = 0;
+      sum += view.getInt8(i);
+    }
+    view.setInt16(260 + j * 2, sum, true);
+  }
+}
 
 /** Writes one row at `start`. */
 export function fillRow(
@@ -189,25 +277,29 @@ function fillQ4K(key: number, recipe: Recipe, output: Uint8Array, start: number,
   const bytes = output.subarray(start, start + (columns / 256) * 144);
   const words = new Uint32Array(output.buffer, output.byteOffset + start, bytes.length / 4);
   const { minimumScales } = recipe;
-  const scales = new Uint8Array(8);
-  const minimums = new Uint8Array(8);
   for (let block = 0, counter = key; block < bytes.length; block += 144) {
     const choice = mix(counter) & 255;
     words[block / 4] = recipe.scales[choice]! | (minimumScales[choice]! << 16);
-    for (let j = 0; j < 8; j++) {
-      const noise = mix(counter + Math.imul(1 + j, STEP));
-      const scale = 32 + (noise & 15) + ((noise >>> 4) & 15);
-      scales[j] = scale;
-      minimums[j] = scale + ((noise >>> 8) & 1) * 2 - 1;
-    }
-    for (let j = 0; j < 4; j++) {
-      const [scale, minimum] = [scales[j + 4]!, minimums[j + 4]!];
-      bytes[block + 4 + j] = scales[j]! | ((scale >> 4) << 6);
-      bytes[block + 8 + j] = minimums[j]! | ((minimum >> 4) << 6);
-      bytes[block + 12 + j] = (scale & 15) | ((minimum & 15) << 4);
-    }
+    const from = counter;
+    putSubScales(bytes, block + 4, (j) => mix(from + Math.imul(1 + j, STEP)));
     for (let word = 0; word < 32; word++) words[block / 4 + 4 + word] = mix(counter + Math.imul(9 + word, STEP));
     counter = (counter + Math.imul(41, STEP)) | 0;
+  }
+}
+
+/** The 12 bytes of eight sub-block scales of 32 to 62 and minimums one step beside them. */
+function putSubScales(bytes: Uint8Array, at: number, noiseOf: (j: number) => number): void {
+  const pair = (j: number): readonly [scale: number, minimum: number] => {
+    const noise = noiseOf(j);
+    const scale = 32 + (noise & 15) + ((noise >>> 4) & 15);
+    return [scale, scale + ((noise >>> 8) & 1) * 2 - 1];
+  };
+  for (let j = 0; j < 4; j++) {
+    const [scale, minimum] = pair(j);
+    const [laterScale, laterMinimum] = pair(j + 4);
+    bytes[at + j] = scale | ((laterScale >> 4) << 6);
+    bytes[at + 4 + j] = minimum | ((laterMinimum >> 4) << 6);
+    bytes[at + 8 + j] = (laterScale & 15) | ((laterMinimum & 15) << 4);
   }
 }
 

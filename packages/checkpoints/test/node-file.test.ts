@@ -74,7 +74,15 @@ describe("assertFinite", () => {
     bf16: [259, 1, "row 12, column 3,"],
     q8_0: [9, 1, "row 12, columns 32 to 63,"],
     q4_0: [9, 1, "row 12, columns 32 to 63,"],
+    q4_1: [9, 3, "row 12, columns 32 to 63,"],
+    q5_0: [9, 1, "row 12, columns 32 to 63,"],
+    q5_1: [9, 3, "row 12, columns 32 to 63,"],
+    iq4_nl: [9, 1, "row 12, columns 32 to 63,"],
+    q2_k: [1, 83, "row 12, columns 0 to 255,"],
+    q3_k: [1, 109, "row 12, columns 0 to 255,"],
     q4_k: [1, 3, "row 12, columns 0 to 255,"],
+    q5_k: [1, 3, "row 12, columns 0 to 255,"],
+    q8_k: [1, 3, "row 12, columns 0 to 255,"],
     q6_k: [1, 209, "row 12, columns 0 to 255,"],
   };
   test.each(Object.keys(formats) as FormatName[])("%s: names tensor, row and columns", (format) => {

@@ -32,7 +32,7 @@ describe("synthetic://", () => {
 
   test("the same URL gives the same bytes anywhere and always", async () => {
     const digests: Record<string, string> = {};
-    for (const format of ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k"]) {
+    for (const format of Object.keys(formats)) {
       digests[format] = digest(await openSynthetic(`${tiny}&format=${format}`).read("layers.1.attention.wk.weight"));
     }
     digests["norm"] = digest(await openSynthetic(tiny).read("norm.weight"));
@@ -41,27 +41,32 @@ describe("synthetic://", () => {
         "bf16": "88a328b85001f483",
         "f16": "d24a0b8e6bdd7993",
         "f32": "6e9f279ff52a3486",
+        "iq4_nl": "5a3f891622eae818",
         "norm": "aeb5d8d938ff015f",
+        "q2_k": "0cba4f5e616d07c9",
+        "q3_k": "94153ce5bce4c913",
         "q4_0": "b68d08260965594a",
+        "q4_1": "929c7fcd8eb77295",
         "q4_k": "2e778056faaefdda",
+        "q5_0": "9db09e2e4014956b",
+        "q5_1": "42074bed2ee9b49b",
+        "q5_k": "9dd21eaf34d589bc",
         "q6_k": "8d442454004c6c7d",
         "q8_0": "6bbb9ebb97dcbcde",
+        "q8_k": "b0478c8c766ad128",
       }
     `);
   });
 
-  test.each(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k"])(
-    "%s: rows do not depend on the range",
-    async (format) => {
-      const checkpoint = openSynthetic(`${tiny}&format=${format}`);
-      const name = "layers.0.feed_forward.w2.weight";
-      const all = await checkpoint.read(name);
-      const rowBytes = all.length / 256;
-      expect(await checkpoint.read(name, { first: 100, count: 7 })).toEqual(all.slice(100 * rowBytes, 107 * rowBytes));
-    },
-  );
+  test.each(Object.keys(formats))("%s: rows do not depend on the range", async (format) => {
+    const checkpoint = openSynthetic(`${tiny}&format=${format}`);
+    const name = "layers.0.feed_forward.w2.weight";
+    const all = await checkpoint.read(name);
+    const rowBytes = all.length / 256;
+    expect(await checkpoint.read(name, { first: 100, count: 7 })).toEqual(all.slice(100 * rowBytes, 107 * rowBytes));
+  });
 
-  test.each(["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k", "q6_k"])(
+  test.each(Object.keys(formats))(
     "%s: finite, no mean, variance 1 / columns, and differing block scales",
     async (format) => {
       const name = "layers.0.feed_forward.w2.weight"; // [256, 512]
@@ -167,7 +172,7 @@ describe("synthetic://", () => {
     ["synthetic://llama-2-7b?seed=4294967296", "ERR_OPTION", /from 0 to 4294967295/],
     ["synthetic://llama-2-7b?layers=two", "ERR_OPTION", /layers is "two"/],
     ["synthetic://llama-2-7b?layers=0", "ERR_CONFIG", /layers is 0/],
-    ["synthetic://llama-2-7b?format=q5_k", "ERR_OPTION", /no format "q5_k"\. Known formats: f32, f16/],
+    ["synthetic://llama-2-7b?format=q9_k", "ERR_OPTION", /no format "q9_k"\. Known formats: f32, f16/],
     ["synthetic://llama-2-7b?tied=yes", "ERR_OPTION", /tied is "yes"/],
     ["synthetic://llama-2-7b?dim=96&heads=4&format=q4_k", "ERR_CONFIG", /rows of 96 .* not whole blocks of 256/],
     ["synthetic://llama-2-7b?heads=5", "ERR_CONFIG", /headDim is 819\.2/],

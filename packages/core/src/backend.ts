@@ -8,7 +8,7 @@
 // It never computes something else instead, and an option that it accepts is honoured.
 
 import { ContextOverflowError, PolyllamaError } from "./errors.ts";
-import type { FormatName } from "./formats/index.ts";
+import type { FormatName, OffsetFormatName } from "./formats/index.ts";
 import type { Graph, ValueName, WeightName } from "./graph.ts";
 import type { WeightInfo, WeightSource } from "./weights.ts";
 
@@ -146,10 +146,10 @@ export interface RoundingProfile {
    */
   readonly sigmoidAbsolute?: number;
   /**
-   * Formats whose values are never formed: `linear` sums s (q - 8) x and (8 s - m) x apart, for blocks of scale s and minimum m,
-   * so that its error follows the sizes of both parts and not of their sum.
+   * Formats s q + m whose values are never formed: `linear` sums s (q - c) x and (c s + m) x apart, where c is the middle of
+   * {@link offsetFormats}, so that its error follows the sizes of both parts and not of their sum.
    */
-  readonly apartOffsets?: readonly "q4_k"[];
+  readonly apartOffsets?: readonly OffsetFormatName[];
   /** Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127. */
   readonly int8Activations?: { readonly block: number; readonly formats: readonly FormatName[] };
   /** Format of keys and values in the cache. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { formats } from "../src/index.ts";
+import { formats, type OffsetFormatName, offsetFormats } from "../src/index.ts";
 
 interface GgmlVectors {
   readonly n: number;
@@ -11,13 +11,44 @@ interface GgmlVectors {
 }
 
 describeWithShared("dequantization equals ggml's to the last bit", () => {
-  for (const format of [formats.q8_0, formats.q4_0, formats.q4_k, formats.q6_k]) {
-    test(format.name, () => {
-      const vectors: GgmlVectors = JSON.parse(readFileSync(shared("vectors/ggml-quant-vectors.json"), "utf8"));
-      const entry = Object.values(vectors.types).find(({ ggml_type }) => ggml_type === format.ggmlType);
-      const output = new Float32Array(vectors.n);
-      format.dequantize(Buffer.from(entry?.q_b64 ?? "", "base64"), output);
-      expect(Buffer.from(output.buffer).equals(Buffer.from(entry?.deq_b64 ?? "", "base64"))).toBe(true);
-    });
+  // All of ggml's but Q8_K, which ggml itself has no dequantization for.
+  const known = Object.values(formats).filter(({ blockSize, name }) => blockSize > 1 && name !== "q8_k");
+  test.each(known)("$name", ({ ggmlType, dequantize }) => {
+    const vectors: GgmlVectors = JSON.parse(readFileSync(shared("vectors/ggml-quant-vectors.json"), "utf8"));
+    const entry = Object.values(vectors.types).find(({ ggml_type }) => ggml_type === ggmlType);
+    const output = new Float32Array(vectors.n);
+    dequantize(Buffer.from(entry?.q_b64 ?? "", "base64"), output);
+    expect(Buffer.from(output.buffer).equals(Buffer.from(entry?.deq_b64 ?? "", "base64"))).toBe(true);
+  });
+});
+
+test("q8_k: f32 scale times signed bytes; an overflow is found", () => {
+  const bytes = new Uint8Array(2 * 292);
+  const view = new DataView(bytes.buffer);
+  view.setFloat32(0, 0.1, true);
+  bytes.set([1, 0xff, 0x80, 0x7f], 4);
+  view.setFloat32(292, 2 ** 121, true);
+  bytes[292 + 4] = 0x7f;
+  const output = new Float32Array(512);
+  formats.q8_k.dequantize(bytes, output);
+  const d = Math.fround(0.1);
+  expect([...output.subarray(0, 5)]).toEqual([d, -d, -128 * d, Math.fround(127 * d), 0]);
+  expect(formats.q8_k.findNonFinite(bytes)).toBe(-1);
+  bytes[292 + 4] = 0x80;
+  expect(formats.q8_k.findNonFinite(bytes)).toBe(1);
+});
+
+test.each(Object.keys(offsetFormats) as OffsetFormatName[])("%s: scale and offset are those of its values", (name) => {
+  const { blockSize, blockBytes, dequantize } = formats[name];
+  const { subBlock, scale, offset } = offsetFormats[name];
+  const bytes = Uint8Array.from({ length: 3 * blockBytes }, (_, i) => (i * 37 + (i >> 3) * 101) & 0x7b); // finite scales
+  const values = new Float32Array(3 * blockSize);
+  dequantize(bytes, values);
+  for (const [i, value] of values.entries()) {
+    const start = Math.floor(i / blockSize) * blockBytes;
+    const j = Math.floor((i % blockSize) / subBlock);
+    const [s, m] = [scale(bytes, start, j), offset(bytes, start, j)];
+    const quants = Array.from({ length: 32 }, (_, q) => Math.fround(s * q + m));
+    expect(quants).toContain(value);
   }
 });

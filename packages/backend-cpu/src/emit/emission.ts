@@ -8,6 +8,6 @@ export interface Emission {
   readonly model: ModelWriter;
   /** `MatMulNBits` accuracy level: 4 rounds activations to int8, 1 computes in f32. */
   readonly accuracyLevel: 1 | 4;
-  /** Sums of blocks of 32, by the tensor that is summed. */
-  readonly blockSums: Map<TensorName, TensorName>;
+  /** Sums of blocks, by block and tensor. */
+  readonly blockSums: Map<string, TensorName>;
 }

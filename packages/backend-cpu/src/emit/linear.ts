@@ -1,6 +1,6 @@
-// linear. Quantized matrices go to `MatMulNBits`, f32 ones to a plain product with the stored, untransposed matrix. Q4_K's
-// offsets are a second, small product with the sums of x over blocks of 32 (see pack/q4_k.ts), which linears over the
-// same x share; 8-bit matrices for f32 activations are a sum of two 4-bit products (see pack/split.ts).
+// linear. Quantized matrices go to `MatMulNBits`, f32 ones to a plain product with the stored, untransposed matrix. The offsets
+// of formats that have them are a further, small product with the sums of x over blocks (see pack/q4_k.ts), which linears
+// over the same x share; 8-bit matrices for f32 activations are a sum of two 4-bit products (see pack/split.ts).
 
 import type { PartName } from "../pack/index.ts";
 import { type PackedArray, type PackedMatrix, packedFile } from "../pack/layout.ts";
@@ -34,7 +34,7 @@ export function emitLinear(e: Emission, x: TensorName, matrix: PackedMatrix, out
   else {
     const names = terms.map(() => e.model.fresh(output));
     for (const [i, term] of terms.entries()) term(names[i]!);
-    e.model.node("Add", names, [output]);
+    e.model.node(names.length === 2 ? "Add" : "Sum", names, [output]);
   }
 }
 
@@ -55,12 +55,13 @@ export function emitWeight(e: Emission, { name, type, shape, offset, length }: P
 
 /** Sums over blocks along each row: [1, rows, columns] -> [1, rows, columns / block]. */
 function blockSums(e: Emission, x: TensorName, { columns, packer: { block } }: PackedMatrix): TensorName {
-  const known = e.blockSums.get(x);
+  const key = `${block} ${x}`;
+  const known = e.blockSums.get(key);
   if (known !== undefined) return known;
   const blocks = e.model.fresh(`${x}:blocks`);
   const sums = e.model.fresh(`${x}:sums`);
   e.model.node("Reshape", [x, e.model.integers([1, -1, columns / block, block])], [blocks]);
   e.model.node("ReduceSum", [blocks, e.model.integers([-1])], [sums], { keepdims: { int: 0 } });
-  e.blockSums.set(x, sums);
+  e.blockSums.set(key, sums);
   return sums;
 }

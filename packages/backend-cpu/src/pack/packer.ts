@@ -41,6 +41,12 @@ export function quantizedParts(bits: 4 | 8, block: number, columns: number): rea
   ];
 }
 
+/** The f32 matrix of offsets [rows, blocks]. */
+export function offsetsPart(block: number, columns: number): PartSpec {
+  const blocks = columns / block;
+  return { name: "offsets", type: "f32", bytesPerRow: blocks * 4, shape: (rows) => [rows, blocks] };
+}
+
 /** The f32 values in which scales and offsets are written. */
 export function reals(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);

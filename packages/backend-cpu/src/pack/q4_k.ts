@@ -5,15 +5,12 @@
 // s and m are exact in f32 (11 and 6 bits); the difference is rounded once.
 
 import { f16At, q4kMinimum, q4kScale } from "@polyllama/core";
-import { type Packer, quantizedParts, reals } from "./packer.ts";
+import { offsetsPart, type Packer, quantizedParts, reals } from "./packer.ts";
 
 export const q4_k: Packer = {
   bits: 4,
   block: 32,
-  parts: (columns) => [
-    ...quantizedParts(4, 32, columns),
-    { name: "offsets", type: "f32", bytesPerRow: (columns / 32) * 4, shape: (rows) => [rows, columns / 32] },
-  ],
+  parts: (columns) => [...quantizedParts(4, 32, columns), offsetsPart(32, columns)],
   pack(bytes, [values, scales, offsets]) {
     const factors = reals(scales!);
     const sums = reals(offsets!);

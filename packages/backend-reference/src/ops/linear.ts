@@ -10,7 +10,7 @@ export interface LoadedWeight {
   readonly info: WeightInfo;
   /** Exact values of the stored format. */
   readonly values: Float32Array;
-  /** As stored, for q4_k; empty otherwise. */
+  /** As stored, for formats with offsets; empty otherwise. */
   readonly bytes: Uint8Array;
 }
 

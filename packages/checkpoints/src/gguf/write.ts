@@ -142,10 +142,18 @@ const fileTypes: Readonly<Record<WeightInfo["format"], number>> = {
   f32: 0,
   f16: 1,
   q4_0: 2,
+  q4_1: 3,
   q8_0: 7,
+  q5_0: 8,
+  q5_1: 9,
+  q2_k: 10,
+  q3_k: 12,
   q4_k: 15,
+  q5_k: 17,
   q6_k: 18,
+  iq4_nl: 25,
   bf16: 32,
+  q8_k: 1024, // has no number; this one says that the tensors' own formats count
 };
 
 function metadataOf(content: GgufContent, infos: readonly WeightInfo[]): ReadonlyMap<string, unknown> {
