@@ -159,6 +159,13 @@ const rotation: readonly Fault[] = [
     what: "angles are computed in f32",
   },
   {
+    id: "rope-magnitude",
+    file: "rotation-tables.ts",
+    find: "cos[row * half + i] = magnitude * Math.cos(angle);",
+    replace: "cos[row * half + i] = Math.cos(angle);",
+    what: "YaRN's magnitude is left out of the cosines",
+  },
+  {
     id: "rope-late-table",
     file: "rotation-tables.ts",
     find: "const angle = (start + row) * frequencies[i]!;",

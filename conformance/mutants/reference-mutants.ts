@@ -171,6 +171,13 @@ const rotation: readonly Fault[] = [
     what: "the factor of linear scaling is ignored",
   },
   {
+    id: "rope-magnitude",
+    file: "program.ts",
+    find: "const magnitude = ropeMagnitude(node);",
+    replace: "const magnitude = ropeMagnitude(node) ** 2;",
+    what: "YaRN's magnitude is applied twice",
+  },
+  {
     id: "rope-exponent",
     file: "program.ts",
     find: "const frequencies = ropeFrequencies(node);",

@@ -1,6 +1,6 @@
 // rope: head widths, bases, scaling, and positions to the end of the context and beyond.
 
-import { buildGraph } from "@polyllama/core";
+import { buildGraph, type RopeScaling } from "@polyllama/core";
 import { type Action, type OpCase, opCase } from "../case.ts";
 import { activations, type InputKind } from "../inputs.ts";
 import { random } from "../random.ts";
@@ -13,6 +13,7 @@ interface RopeParameters {
   readonly position: number;
   readonly theta: number;
   readonly factor: number;
+  readonly scaling?: Exclude<RopeScaling["type"], "none">;
   readonly input: InputKind;
 }
 
@@ -26,6 +27,13 @@ export function ropeCases(): readonly OpCase[] {
     { theta: 100, d: 16, position: 30 },
     { factor: 2, position: 100 },
     { factor: 4, position: 8000, n: 17 },
+    ...(["dynamic", "yarn", "llama3"] as const).flatMap((scaling) => [
+      { scaling, factor: 4, position: 100 },
+      { scaling, factor: 16, position: 16000, n: 17 },
+      { scaling, factor: 8, d: 64, position: 30000 },
+      { scaling, factor: 8, d: 10, position: 5 },
+    ]),
+    { scaling: "yarn", factor: 16, n: 515, d: 16 },
     { input: "large", position: 12 },
     { input: "tiny", position: 12 },
     { input: "one-hot", position: 4000 },
@@ -69,7 +77,41 @@ function chunksCase(d: number): OpCase {
   });
 }
 
-function ropeGraph({ d, heads, theta, factor }: Pick<RopeParameters, "d" | "heads" | "theta" | "factor">) {
-  const scaling = factor === 1 ? ({ type: "none" } as const) : ({ type: "linear", factor } as const);
-  return buildGraph((g) => [g.rope("y", g.activations("x", heads * d), { headDim: d, theta, scaling })]);
+function ropeGraph({
+  d,
+  heads,
+  theta,
+  factor,
+  scaling = factor === 1 ? undefined : "linear",
+}: Pick<RopeParameters, "d" | "heads" | "theta" | "factor" | "scaling">) {
+  const rotation = { headDim: d, theta, scaling: scaling === undefined ? none : scalings[scaling](factor) };
+  return buildGraph((g) => [g.rope("y", g.activations("x", heads * d), rotation)]);
 }
+
+const none: RopeScaling = { type: "none" };
+const originalContextLength = 4096;
+
+const scalings: Readonly<Record<Exclude<RopeScaling["type"], "none">, (factor: number) => RopeScaling>> = {
+  linear: (factor) => ({ type: "linear", factor }),
+  dynamic: (factor) => ({
+    type: "dynamic",
+    factor,
+    originalContextLength,
+    contextLength: originalContextLength * factor,
+  }),
+  yarn: (factor) => ({
+    type: "yarn",
+    factor,
+    originalContextLength,
+    betaFast: 32,
+    betaSlow: 1,
+    magnitude: 0.1 * Math.log(factor) + 1,
+  }),
+  llama3: (factor) => ({
+    type: "llama3",
+    factor,
+    originalContextLength,
+    lowFrequencyFactor: 1,
+    highFrequencyFactor: 4,
+  }),
+};

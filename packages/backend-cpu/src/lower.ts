@@ -109,7 +109,7 @@ export function lower(graph: Graph, layout: Layout, options: LoweringOptions): L
     input("run positions", { kind: "positions" }, () => model.input("run positions", "i64", [1, "rows"]));
   const tables = (rotation: RopeNode): RotationTables => {
     const { headDim, theta, scaling } = rotation;
-    const key = `${headDim} ${theta} ${scaling.type === "linear" ? scaling.factor : 1}`;
+    const key = JSON.stringify([headDim, theta, scaling]);
     const table = (kind: "cos" | "sin"): TensorName => {
       const name = `${kind} ${key}`;
       return input(name, { kind, rotation }, () => model.input(name, "f32", [`positions ${key}`, headDim / 2]));

@@ -2,7 +2,7 @@
 // any size are as exact as f32 can say. Tables grow with the positions that are used, and are shared by all sequences of a
 // program. A sequence that starts elsewhere than at 0 has its own rows, starting there.
 
-import { type RopeNode, ropeFrequencies } from "@polyllama/core";
+import { type RopeNode, ropeFrequencies, ropeMagnitude } from "@polyllama/core";
 
 /** f32 [rows, headDim / 2] each. */
 export interface RotationTable {
@@ -39,6 +39,7 @@ async function compute(
   known: RotationTable | undefined,
 ): Promise<RotationTable> {
   const frequencies = ropeFrequencies(rotation);
+  const magnitude = ropeMagnitude(rotation);
   const half = frequencies.length;
   const cos = new Float32Array(rows * half);
   const sin = new Float32Array(rows * half);
@@ -54,8 +55,8 @@ async function compute(
     }
     for (let i = 0; i < half; i++) {
       const angle = (start + row) * frequencies[i]!;
-      cos[row * half + i] = Math.cos(angle);
-      sin[row * half + i] = Math.sin(angle);
+      cos[row * half + i] = magnitude * Math.cos(angle);
+      sin[row * half + i] = magnitude * Math.sin(angle);
     }
   }
   return { rows, cos, sin };

@@ -16,6 +16,7 @@ import {
   resolveStep,
   resolveWanted,
   ropeFrequencies,
+  ropeMagnitude,
   type Step,
   type Tensor,
   type ValueName,
@@ -220,9 +221,10 @@ export class ReferenceProgram implements Program {
       case "rope": {
         const x = value(node.x);
         const frequencies = ropeFrequencies(node);
+        const magnitude = ropeMagnitude(node);
         return {
-          exact: rope(x, positions, frequencies),
-          bound: (rounding) => ropeBound(x, positions, frequencies, rounding),
+          exact: rope(x, positions, frequencies, magnitude),
+          bound: (rounding) => ropeBound(x, positions, frequencies, magnitude, rounding),
         };
       }
       case "attention": {

@@ -1,10 +1,9 @@
 // What distinguishes one Llama from another: sizes and a few constants. Each checkpoint family writes them under its own
 // names; this file reads all of them into one record and refuses what this project would compute wrongly.
 
+import { type Reader, reader } from "./config-fields.ts";
 import { PolyllamaError } from "./errors.ts";
-
-/** Stretching of rotary positions. `linear`: positions are divided by `factor` before rotation. */
-export type RopeScaling = { readonly type: "none" } | { readonly type: "linear"; readonly factor: number };
+import { ggufRopeScaling, huggingFaceRopeScaling, type RopeScaling, validateRopeScaling } from "./rope-scaling.ts";
 
 /** The sizes and constants of a Llama model. All sizes are counts of elements. */
 export interface LlamaConfig {
@@ -45,8 +44,6 @@ export function parameterCount(config: LlamaConfig): number {
   return layers * (attention + feedForward + 2 * dim) + (tiedEmbeddings ? 1 : 2) * vocabSize * dim + dim;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /**
  * Reads a Hugging Face `config.json`.
  *
@@ -72,6 +69,8 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
   }
   const dim = read.size("hidden_size");
   const heads = read.size("num_attention_heads");
+  const contextLength = read.size("max_position_embeddings", 2048);
+  const fallbackTheta = read.real("rope_theta", 10000);
   return validate(
     {
       dim,
@@ -81,10 +80,10 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
       headDim: read.size("head_dim", dim / heads),
       hiddenDim: read.size("intermediate_size"),
       vocabSize: read.size("vocab_size"),
-      contextLength: read.size("max_position_embeddings", 2048),
+      contextLength,
       normEps: read.real("rms_norm_eps", 1e-6),
-      ropeTheta: read.real("rope_theta", 10000),
-      ropeScaling: huggingFaceRopeScaling(read),
+      ropeTheta: read.within("rope_parameters")?.real("rope_theta", fallbackTheta) ?? fallbackTheta,
+      ropeScaling: huggingFaceRopeScaling(read, contextLength),
       tiedEmbeddings: read.fields["tie_word_embeddings"] === true,
     },
     source,
@@ -155,6 +154,7 @@ export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: s
     read.refuse("llama.rope.dimension_count", rotated, `Llama 2 rotates whole heads of ${headDim}`);
   const values = read.size("llama.attention.value_length", headDim);
   if (values !== headDim) read.refuse("llama.attention.value_length", values, `keys have ${headDim}`);
+  const contextLength = read.size("llama.context_length");
   return validate(
     {
       dim,
@@ -164,10 +164,10 @@ export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: s
       headDim,
       hiddenDim: read.size("llama.feed_forward_length"),
       vocabSize: facts.vocabSize,
-      contextLength: read.size("llama.context_length"),
+      contextLength,
       normEps: read.real("llama.attention.layer_norm_rms_epsilon", 1e-5),
       ropeTheta: read.real("llama.rope.freq_base", 10000),
-      ropeScaling: ggufRopeScaling(read),
+      ropeScaling: ggufRopeScaling(read, contextLength),
       tiedEmbeddings: facts.tiedEmbeddings,
     },
     source,
@@ -214,6 +214,7 @@ export function validate(config: LlamaConfig, source: string): LlamaConfig {
   if (!(config.ropeTheta >= 1 && config.ropeTheta < 1e12)) {
     throw new PolyllamaError("ERR_CONFIG", `${source}: ropeTheta is ${config.ropeTheta}; it must be at least 1.`);
   }
+  validateRopeScaling(config.ropeScaling, source);
   return config;
 }
 
@@ -222,52 +223,4 @@ function metaHiddenDim(dim: number, read: Reader): number {
   const multiplier = read.real("ffn_dim_multiplier", 1);
   const wanted = Math.trunc(multiplier * Math.trunc((2 * 4 * dim) / 3));
   return multiple * Math.ceil(wanted / multiple);
-}
-
-function huggingFaceRopeScaling(read: Reader): RopeScaling {
-  const scaling = read.fields["rope_scaling"];
-  if (scaling === undefined || scaling === null) return { type: "none" };
-  if (typeof scaling !== "object") return read.refuse("rope_scaling", scaling, "an object or null is expected");
-  const fields = scaling as Fields; // an object, by the line above
-  const type = fields["rope_type"] ?? fields["type"];
-  const factor = fields["factor"];
-  if (type === "default") return { type: "none" };
-  if (type === "linear" && typeof factor === "number" && factor > 0) return { type: "linear", factor };
-  return read.refuse("rope_scaling", JSON.stringify(scaling), 'only {"type": "linear", "factor": n} is computed here');
-}
-
-function ggufRopeScaling(read: Reader): RopeScaling {
-  const type = read.fields["llama.rope.scaling.type"] ?? "none";
-  const old = read.fields["llama.rope.scale_linear"];
-  if (type === "none" && old !== undefined) return { type: "linear", factor: read.real("llama.rope.scale_linear", 1) };
-  if (type === "none") return { type: "none" };
-  if (type === "linear") return { type: "linear", factor: read.real("llama.rope.scaling.factor", 1) };
-  return read.refuse("llama.rope.scaling.type", type, 'only "none" and "linear" are computed here');
-}
-
-interface Reader {
-  readonly fields: Fields;
-  size(field: string, fallback?: number): number;
-  real(field: string, fallback: number): number;
-  refuse(field: string, value: unknown, why: string): never;
-}
-
-function reader(json: unknown, source: string): Reader {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new PolyllamaError("ERR_CONFIG", `${source}: a JSON object is expected.`);
-  }
-  const fields = json as Fields; // an object, by the lines above
-  const refuse = (field: string, value: unknown, why: string): never => {
-    throw new PolyllamaError("ERR_CONFIG", `${source}: ${field} is ${String(value)}; ${why}.`);
-  };
-  const real = (field: string, fallback?: number): number => {
-    const value = fields[field] ?? fallback;
-    if (typeof value === "number" && Number.isFinite(value)) return value;
-    return refuse(field, value, "a number is expected");
-  };
-  const size = (field: string, fallback?: number): number => {
-    const value = real(field, fallback);
-    return Number.isSafeInteger(value) && value > 0 ? value : refuse(field, value, "a positive integer is expected");
-  };
-  return { fields, size, real, refuse };
 }

@@ -1,7 +1,7 @@
 // @polyllama/core: the model as data. It computes nothing by itself and depends on nothing.
 
 // The model
-export type { GgufFacts, LlamaConfig, MetaFacts, RopeScaling } from "./config.ts";
+export type { GgufFacts, LlamaConfig, MetaFacts } from "./config.ts";
 export {
   configFromGguf,
   configFromHuggingFace,
@@ -9,6 +9,8 @@ export {
   parameterCount,
   validate as validateConfig,
 } from "./config.ts";
+export type { RopeScaling } from "./rope-scaling.ts";
+export { configForContext, longestContext, ropeScalingToGguf } from "./rope-scaling.ts";
 export { llamaGraph, llamaLayerGraph } from "./llama.ts";
 export type { PresetName } from "./presets.ts";
 export { presets } from "./presets.ts";
@@ -30,7 +32,7 @@ export type { EmbeddingNode } from "./ops/embedding.ts";
 export type { RmsNormNode } from "./ops/rms-norm.ts";
 export type { LinearNode } from "./ops/linear.ts";
 export type { RopeNode } from "./ops/rope.ts";
-export { ropeFrequencies } from "./ops/rope.ts";
+export { ropeFrequencies, ropeMagnitude } from "./ops/rope.ts";
 export type { AttentionNode } from "./ops/attention.ts";
 export type { SwigluNode } from "./ops/swiglu.ts";
 export type { AddNode } from "./ops/add.ts";

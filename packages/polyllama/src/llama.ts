@@ -8,11 +8,13 @@ import {
   checkGenerateOptions,
   checkNumber,
   checkOptions,
+  configForContext,
   encodeChat,
   type GenerateOptions,
   generate,
   type LlamaConfig,
   llamaGraph,
+  longestContext,
   type Piece,
   PolyllamaError,
   type Progress,
@@ -25,7 +27,10 @@ import { Sequence, type SequenceModel } from "./sequence.ts";
 export interface LoadOptions {
   /** What computes: `cpu()` from @polyllama/backend-cpu, `reference()` from @polyllama/backend-reference. */
   readonly backend: Backend;
-  /** Most tokens of a sequence; default and maximum: what the model was trained for. */
+  /**
+   * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling reaches:
+   * its factor times the original length. Dynamic NTK scaling takes the base for exactly this length.
+   */
   readonly contextLength?: number;
   /** Quantize matrices while loading, where they are stored in f32, f16 or bf16. */
   readonly quantize?: "q8_0" | "q4_0";
@@ -74,8 +79,10 @@ export class Llama implements AsyncDisposable {
   private idle: Sequence | undefined;
   private disposed = false;
 
-  private constructor(state: Pick<Llama, "backend" | "contextLength" | "loadSeconds" | "checkpoint"> & LlamaState) {
-    this.config = state.checkpoint.config;
+  private constructor(
+    state: Pick<Llama, "config" | "backend" | "contextLength" | "loadSeconds" | "checkpoint"> & LlamaState,
+  ) {
+    this.config = state.config;
     this.backend = state.backend;
     this.contextLength = state.contextLength;
     this.loadSeconds = state.loadSeconds;
@@ -107,14 +114,14 @@ export class Llama implements AsyncDisposable {
         : checkpoint;
     const ownsCheckpoint = opened !== checkpoint;
     try {
-      const { config } = opened;
-      const contextLength = options.contextLength ?? config.contextLength;
-      checkNumber(contextLength, "contextLength", { least: 1, most: config.contextLength, integer: true });
+      const contextLength = options.contextLength ?? opened.config.contextLength;
+      checkNumber(contextLength, "contextLength", { least: 1, most: longestContext(opened.config), integer: true });
+      const config = configForContext(opened.config, contextLength);
       const source = quantize === undefined ? opened : quantized(opened, quantize);
       const program = await backend.compile(llamaGraph(config), source, common);
       const model: SequenceModel = { program, vocabSize: config.vocabSize, chunk };
       const loadSeconds = (performance.now() - started) / 1000;
-      return new Llama({ backend, contextLength, loadSeconds, checkpoint: opened, model, ownsCheckpoint });
+      return new Llama({ config, backend, contextLength, loadSeconds, checkpoint: opened, model, ownsCheckpoint });
     } catch (error) {
       if (ownsCheckpoint) await opened[Symbol.asyncDispose]();
       throw error;

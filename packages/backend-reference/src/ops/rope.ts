@@ -3,10 +3,10 @@
 import { leastStep, type Rounding } from "../bounds.ts";
 import { type Matrix, matrix } from "../matrix.ts";
 
-/** x [N, H d], positions [N], frequencies [d / 2] -> [N, H d] */
-export function rope(x: Matrix, positions: readonly number[], frequencies: Float64Array): Matrix {
+/** x [N, H d], positions [N], frequencies [d / 2]; sine and cosine are multiplied by the magnitude -> [N, H d] */
+export function rope(x: Matrix, positions: readonly number[], frequencies: Float64Array, magnitude: number): Matrix {
   const y = matrix(x.rows, x.width);
-  eachPair(x, positions, frequencies, (at, cos, sin) => {
+  eachPair(x, positions, frequencies, magnitude, (at, cos, sin) => {
     const [a, b] = [x.data[at]!, x.data[at + 1]!];
     y.data[at] = a * cos - b * sin;
     y.data[at + 1] = a * sin + b * cos;
@@ -19,11 +19,12 @@ export function ropeBound(
   x: Matrix,
   positions: readonly number[],
   frequencies: Float64Array,
+  magnitude: number,
   rounding: Rounding,
 ): Matrix {
   const bound = matrix(x.rows, x.width);
   const least = 3 * leastStep(rounding);
-  eachPair(x, positions, frequencies, (at, cos, sin) => {
+  eachPair(x, positions, frequencies, magnitude, (at, cos, sin) => {
     const [a, b] = [Math.abs(x.data[at]!), Math.abs(x.data[at + 1]!)];
     bound.data[at] = 3 * rounding.unit * (a * Math.abs(cos) + b * Math.abs(sin)) + least;
     bound.data[at + 1] = 3 * rounding.unit * (a * Math.abs(sin) + b * Math.abs(cos)) + least;
@@ -35,13 +36,14 @@ function eachPair(
   x: Matrix,
   positions: readonly number[],
   frequencies: Float64Array,
+  magnitude: number,
   visit: (at: number, cos: number, sin: number) => void,
 ): void {
   const pairs = frequencies.length;
   for (let n = 0; n < x.rows; n++) {
     for (let i = 0; i < pairs; i++) {
       const angle = positions[n]! * frequencies[i]!;
-      const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+      const [cos, sin] = [magnitude * Math.cos(angle), magnitude * Math.sin(angle)];
       for (let head = 0; head < x.width; head += 2 * pairs) visit(n * x.width + head + 2 * i, cos, sin);
     }
   }

@@ -124,6 +124,9 @@ const floatKeys: ReadonlySet<string> = new Set([
   "llama.attention.layer_norm_rms_epsilon",
   "llama.rope.freq_base",
   "llama.rope.scaling.factor",
+  "llama.rope.scaling.attn_factor",
+  "llama.rope.scaling.yarn_beta_fast",
+  "llama.rope.scaling.yarn_beta_slow",
   "tokenizer.ggml.scores",
 ]);
 

@@ -14,6 +14,7 @@ import {
   type LlamaConfig,
   PolyllamaError,
   type Progress,
+  ropeScalingToGguf,
   rowCount,
   type Tokenizer,
   type WeightInfo,
@@ -178,10 +179,7 @@ function metadataOf(content: GgufContent, infos: readonly WeightInfo[]): Readonl
     ["llama.rope.freq_base", config.ropeTheta],
     ["llama.vocab_size", config.vocabSize],
   ]);
-  if (config.ropeScaling.type === "linear") {
-    entries.set("llama.rope.scaling.type", "linear");
-    entries.set("llama.rope.scaling.factor", config.ropeScaling.factor);
-  }
+  for (const [key, value] of ropeScalingToGguf(config.ropeScaling)) entries.set(`llama.rope.scaling.${key}`, value);
   if (metadata.has("tokenizer.ggml.tokens")) {
     for (const [key, value] of metadata) if (key.startsWith("tokenizer.")) entries.set(key, value);
   } else if (content.tokenizer !== undefined) {

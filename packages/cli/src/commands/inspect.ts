@@ -87,7 +87,7 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
 function describeConfig(config: LlamaConfig): string[][] {
   const { dim, layers, heads, kvHeads, headDim, hiddenDim, vocabSize, contextLength, ropeTheta, ropeScaling } = config;
   const sharing = kvHeads === heads ? "multi-head" : kvHeads === 1 ? "multi-query" : "grouped-query";
-  const scaling = ropeScaling.type === "none" ? "" : `, positions divided by ${ropeScaling.factor}`;
+  const scaling = ropeScaling.type === "none" ? "" : `, ${ropeScaling.type} scaling by ${ropeScaling.factor}`;
   return [
     ["layers", count(layers)],
     ["width", `${count(dim)}, feed-forward ${count(hiddenDim)}`],
