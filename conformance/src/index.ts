@@ -22,7 +22,7 @@ export { summarize } from "./summary.ts";
 
 // Whole models against an estimated tolerance
 export type { Tolerance, ToleranceOptions } from "./tolerance.ts";
-export { estimateTolerance, worstShare } from "./tolerance.ts";
+export { estimateTolerance, greedyAgreement, worstShare } from "./tolerance.ts";
 
 // Backends compared on a model, on this device
 export type { CompareOptions, ModelSource, Unavailable } from "./model/compare.ts";

@@ -13,7 +13,6 @@ import {
   type LlamaConfig,
   llamaGraph,
   llamaLayerGraph,
-  mostProbable,
   type Node,
   operands,
   type Program,
@@ -27,7 +26,7 @@ import { formatAddress } from "./address.ts";
 import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
 import { activations } from "./inputs.ts";
 import { type Random, random } from "./random.ts";
-import { estimateTolerance, type Tolerance, worstShare } from "./tolerance.ts";
+import { estimateTolerance, greedyAgreement, type Tolerance, worstShare } from "./tolerance.ts";
 import { type MemoryWeight, memoryWeights, randomWeight, takeWeightRows } from "./weights.ts";
 
 export interface ModelCase {
@@ -130,28 +129,6 @@ async function checkEnd(backend: Backend, model: SmallModel, stream: Random): Pr
     return { worst: Infinity, problem: `only ${(decided * 100).toFixed(1)} % of the positions are decided` };
   }
   return { worst, problem: undefined };
-}
-
-/** Share of rows whose two largest logits differ by more than twice the tolerance, and the first such row with another choice. */
-function greedyAgreement(
-  logits: Tensor,
-  { exact, perRow }: Tolerance,
-): { readonly decided: number; readonly wrong: number } {
-  const [count, width] = exact.shape;
-  let decided = 0;
-  let wrong = -1;
-  for (let n = 0; n < count; n++) {
-    const row = exact.data.subarray(n * width, (n + 1) * width);
-    const best = mostProbable(row);
-    let second = -Infinity;
-    row.forEach((logit, i) => {
-      if (i !== best) second = Math.max(second, logit);
-    });
-    if (row[best]! - second <= 2 * perRow[n]!) continue;
-    decided++;
-    if (mostProbable(logits.data.subarray(n * width, (n + 1) * width)) !== best && wrong < 0) wrong = n;
-  }
-  return { decided: decided / count, wrong };
 }
 
 /** Every way to the same rows gives logits within the tolerance of the exact ones. */

@@ -3,7 +3,7 @@
 // within its derived bound, and four times the largest deviation seen is allowed.
 
 import { type Rounding, reference } from "@polyllama/backend-reference";
-import type { Graph, Step, Tensor, ValueName, WeightSource } from "@polyllama/core";
+import { type Graph, mostProbable, type Step, type Tensor, type ValueName, type WeightSource } from "@polyllama/core";
 
 export interface Tolerance {
   /** The exact value [N, width], float64. */
@@ -61,4 +61,29 @@ export function worstShare(value: Tensor, { exact, perRow }: Tolerance): number 
     if (!(share <= worst)) worst = share; // NaN counts as worst
   }
   return worst;
+}
+
+/**
+ * Share of rows whose two largest logits differ by more than twice the tolerance, and the first such row for which `logits` has
+ * another most probable token, or -1.
+ */
+export function greedyAgreement(
+  logits: Tensor,
+  { exact, perRow }: Tolerance,
+): { readonly decided: number; readonly wrong: number } {
+  const [count, width] = exact.shape;
+  let decided = 0;
+  let wrong = -1;
+  for (let n = 0; n < count; n++) {
+    const row = exact.data.subarray(n * width, (n + 1) * width);
+    const best = mostProbable(row);
+    let second = -Infinity;
+    row.forEach((logit, i) => {
+      if (i !== best) second = Math.max(second, logit);
+    });
+    if (row[best]! - second <= 2 * perRow[n]!) continue;
+    decided++;
+    if (mostProbable(logits.data.subarray(n * width, (n + 1) * width)) !== best && wrong < 0) wrong = n;
+  }
+  return { decided: decided / count, wrong };
 }
