@@ -4,6 +4,9 @@
 export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";
 export { type OpenOptions, openCheckpoint } from "./open.ts";
 export { openSynthetic, type SyntheticFormat } from "./synthetic.ts";
+// The hub
+export type { HubCheckpoint } from "./hub/choose.ts";
+export { type HubListing, type HubOptions, listHub, type Pulled, type PullOptions, pull } from "./hub/pull.ts";
 // Writing
 export { type GgufContent, type WriteGgufOptions, writeGguf } from "./gguf/write.ts";
 // Quantizing

@@ -7,6 +7,8 @@ import { CheckpointError, checkOptions, type Progress } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { openGguf } from "./gguf/read.ts";
+import { hubScheme } from "./hub/address.ts";
+import { type HubOptions, pull } from "./hub/pull.ts";
 import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
 import { openFile, readWhole, unreadable } from "./node-file.ts";
 import { recognize } from "./recognize.ts";
@@ -21,13 +23,16 @@ export interface OpenOptions {
    * llama2.c tokenizer, or a GGUF file that has one.
    */
   readonly tokenizer?: string;
+  /** How the hub is reached, for `hf:` addresses. */
+  readonly hub?: HubOptions;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Opens a checkpoint: a GGUF file, a safetensors file or a folder of them in Hugging Face's layout, a llama2.c file, or
- * `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}). Only headers, configuration and tokenizer are read.
+ * `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}), or one on the hub, `hf:owner/name[:file][@revision]`
+ * (see {@link pull}), which is fetched into the cache. Only headers, configuration and tokenizer are read.
  *
  * A tokenizer is looked for where each kind keeps it: within GGUF; beside safetensors as `tokenizer.model`, else
  * `tokenizer.json`; beside a llama2.c file as `tok512.bin` (with the vocabulary's size in place of 512), else
@@ -37,9 +42,10 @@ export interface OpenOptions {
  * `ERR_OPTION`; the signal's reason when aborted.
  */
 export async function openCheckpoint(location: string, options: OpenOptions = {}): Promise<Checkpoint> {
-  checkOptions(options, ["tokenizer", "onProgress", "signal"], "openCheckpoint");
+  checkOptions(options, ["tokenizer", "hub", "onProgress", "signal"], "openCheckpoint");
   options.signal?.throwIfAborted();
   if (location.startsWith(syntheticScheme)) return openSyntheticWith(location, options);
+  if (location.startsWith(hubScheme)) return openFromHub(location, options);
 
   const sources: ByteSource[] = [];
   const open = async (path: string): Promise<ByteSource> => {
@@ -57,6 +63,12 @@ export async function openCheckpoint(location: string, options: OpenOptions = {}
     await Promise.all(sources.map((source) => source.close()));
     throw error;
   }
+}
+
+async function openFromHub(address: string, { hub, ...options }: OpenOptions): Promise<Checkpoint> {
+  const { onProgress, signal } = options;
+  const { path } = await pull(address, { ...hub, ...(onProgress && { onProgress }), ...(signal && { signal }) });
+  return openCheckpoint(path, options);
 }
 
 type Opener = (path: string) => Promise<ByteSource>;

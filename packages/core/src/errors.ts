@@ -5,6 +5,7 @@ export type ErrorCode =
   | "ERR_OPTION" // an option is unknown or out of range
   | "ERR_CONFIG" // a configuration is not a Llama that this project computes
   | "ERR_CHECKPOINT" // a file is damaged, incomplete or contradicts its configuration
+  | "ERR_HUB" // a checkpoint could not be fetched from the hub
   | "ERR_TOKENIZER" // a tokenizer file is damaged, or text cannot be encoded as asked
   | "ERR_CHAT" // messages do not form a Llama 2 conversation
   | "ERR_GRAPH" // a graph or the input of a run does not fit together

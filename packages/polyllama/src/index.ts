@@ -7,8 +7,8 @@ export type { ContinueOptions } from "./sequence.ts";
 export { Sequence } from "./sequence.ts";
 
 // Checkpoints
-export type { Checkpoint } from "@polyllama/checkpoints";
-export { openCheckpoint, writeGguf } from "@polyllama/checkpoints";
+export type { Checkpoint, HubOptions, PullOptions } from "@polyllama/checkpoints";
+export { listHub, openCheckpoint, pull, writeGguf } from "@polyllama/checkpoints";
 
 // What they are made of
 export type {

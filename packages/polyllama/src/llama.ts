@@ -1,7 +1,7 @@
 // The front door: a checkpoint, a backend, and text. `Llama` owns the compiled program and, where it opened it, the
 // checkpoint; everything else here is a thin layer over the graph and the generation loop of core.
 
-import { type Checkpoint, openCheckpoint, quantized } from "@polyllama/checkpoints";
+import { type Checkpoint, type HubOptions, openCheckpoint, quantized } from "@polyllama/checkpoints";
 import {
   type Backend,
   type ChatMessage,
@@ -36,6 +36,8 @@ export interface LoadOptions {
   readonly quantize?: "q8_0" | "q4_0";
   /** Path of the tokenizer's file, for checkpoints that come without one. */
   readonly tokenizer?: string;
+  /** How the hub is reached, for `hf:` addresses: token, cache folder, endpoint. */
+  readonly hub?: HubOptions;
   /** Most tokens that are read in one run; default 512. */
   readonly chunk?: number;
   readonly onProgress?: (progress: Progress) => void;
@@ -92,16 +94,25 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Loads a checkpoint: a GGUF file, a safetensors file or folder, a llama2.c file, `synthetic://...`, or one that was
-   * opened already, which then stays the caller's to dispose.
+   * Loads a checkpoint: a GGUF file, a safetensors file or folder, a llama2.c file, `synthetic://...`, one on the
+   * hub as `hf:owner/name[:file][@revision]`, or one that was opened already, which then stays the caller's to dispose.
    *
    * @throws {CheckpointError} for a damaged or incomplete file; {@link PolyllamaError} `ERR_OPTION`, `ERR_CONFIG`,
    * `ERR_UNSUPPORTED`, `ERR_BACKEND`; the signal's reason.
    */
   static async load(checkpoint: string | Checkpoint, options: LoadOptions): Promise<Llama> {
-    const known = ["backend", "contextLength", "quantize", "tokenizer", "chunk", "onProgress", "signal"] as const;
+    const known = [
+      "backend",
+      "contextLength",
+      "quantize",
+      "tokenizer",
+      "hub",
+      "chunk",
+      "onProgress",
+      "signal",
+    ] as const;
     checkOptions(options, known, "Llama.load");
-    const { backend, chunk = 512, quantize, tokenizer, onProgress, signal } = options;
+    const { backend, chunk = 512, quantize, tokenizer, hub, onProgress, signal } = options;
     if (backend === undefined) {
       throw new PolyllamaError("ERR_OPTION", "Llama.load needs a backend, such as cpu() from @polyllama/backend-cpu.");
     }
@@ -110,7 +121,11 @@ export class Llama implements AsyncDisposable {
     const common = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
     const opened =
       typeof checkpoint === "string"
-        ? await openCheckpoint(checkpoint, { ...(tokenizer !== undefined && { tokenizer }), ...(signal && { signal }) })
+        ? await openCheckpoint(checkpoint, {
+            ...common,
+            ...(tokenizer !== undefined && { tokenizer }),
+            ...(hub && { hub }),
+          })
         : checkpoint;
     const ownsCheckpoint = opened !== checkpoint;
     try {

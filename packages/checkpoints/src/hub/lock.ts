@@ -1,0 +1,80 @@
+// One process at a time fetches a file; the others wait and then find it there. A lock is a file that its holder touches every
+// few seconds. One that was not touched for a minute, or whose process is gone from this machine, is nobody's any more.
+// Should two processes ever hold the same lock nevertheless, a file that is not what it should be still never reaches the
+// cache (download.ts).
+
+import { mkdir, open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { hostname } from "node:os";
+import { dirname } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+const beat = 5_000;
+const stale = 60_000;
+const poll = 200;
+
+/**
+ * Waits for the lock and takes it; disposing gives it back.
+ *
+ * @param onWait Called once when another process holds it.
+ */
+export async function takeLock(
+  path: string,
+  onWait: () => void,
+  signal: AbortSignal | undefined,
+): Promise<AsyncDisposable> {
+  await mkdir(dirname(path), { recursive: true });
+  for (let waited = false; !(await create(path)); ) {
+    if (await isAbandoned(path)) {
+      const aside = `${path}.${process.pid}`;
+      await rename(path, aside).catch(() => undefined); // another process may have been first
+      await rm(aside, { force: true });
+      continue;
+    }
+    if (!waited) onWait();
+    waited = true;
+    await pause(poll, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+  }
+  const timer = setInterval(() => {
+    const now = new Date();
+    utimes(path, now, now).catch(() => undefined);
+  }, beat);
+  timer.unref();
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await rm(path, { force: true });
+    },
+  };
+}
+
+async function create(path: string): Promise<boolean> {
+  try {
+    const handle = await open(path, "wx");
+    try {
+      await handle.writeFile(JSON.stringify({ host: hostname(), pid: process.pid }));
+    } finally {
+      await handle.close();
+    }
+    return true;
+  } catch (error) {
+    // Windows says EPERM while a lock is being removed.
+    if (error instanceof Error && "code" in error && ["EEXIST", "EPERM"].includes(String(error.code))) {
+      if (error.code === "EEXIST" || (await stat(path).catch(() => undefined)) !== undefined) return false;
+    }
+    throw error;
+  }
+}
+
+async function isAbandoned(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return false;
+  if (Date.now() - found.mtimeMs > stale) return true;
+  const [, host, pid] = /^\{"host":(".*"),"pid":(\d+)\}$/.exec(await readFile(path, "utf8").catch(() => "")) ?? [];
+  if (host !== JSON.stringify(hostname())) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ESRCH";
+  }
+}
