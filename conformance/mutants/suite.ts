@@ -1,9 +1,10 @@
-// What a mutant is run against: first the operation cases, cheap ones first, then the model cases. A backend under test is
+// What a mutant is run against: first the operation cases, cheap ones first, then chains and models. A backend under test is
 // watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that numbers betray.
 
 import type { Backend, Program, RoundingProfile, Tensor } from "@polyllama/core";
 import { type CaseResult, type OpCase, runCase } from "../src/case.ts";
 import { opCases } from "../src/cases.ts";
+import { chainCases } from "../src/chains.ts";
 import { modelCases } from "../src/model-cases.ts";
 
 export type Stage = "op" | "model";
@@ -16,7 +17,7 @@ export interface SuiteCase {
   run(backend: Backend, seed: number): Promise<CaseResult>;
 }
 
-/** Operation cases, then model cases, each from cheap to dear. */
+/** Operation cases, then chains and models, each from cheap to dear. */
 export function suiteCases(): readonly SuiteCase[] {
   const ops = opCases().map(
     (opCase): SuiteCase => ({
@@ -26,7 +27,7 @@ export function suiteCases(): readonly SuiteCase[] {
       run: (backend, seed) => runCase(opCase, backend, seed),
     }),
   );
-  const models = modelCases().map(
+  const models = [...chainCases(), ...modelCases()].map(
     ({ address, run }): SuiteCase => ({ stage: "model", address, cost: modelCost(address), run }),
   );
   const byCost = (a: SuiteCase, b: SuiteCase): number => a.cost - b.cost;
@@ -47,8 +48,9 @@ function opCost({ op, parameters }: OpCase): number {
   }
 }
 
-/** Small models with many perturbed runs; the widest of them; single layers of the published sizes. */
+/** Chains; small models with many perturbed runs; the widest of them; single layers of the published sizes. */
 function modelCost(address: string): number {
+  if (address.startsWith("chain")) return 2 ** 16;
   if (address.includes("llama-2")) return 2 ** 30;
   return address.includes("k-quants") ? 2 ** 25 : 2 ** 20;
 }

@@ -1,7 +1,9 @@
-// All cases, addressable alike: single operations in the order of the graph's, then models. Cheap ones come first within both.
+// All cases, addressable alike: single operations in the order of the graph's, then chains of them, then models. Cheap ones come
+// first within all three.
 
 import type { Backend } from "@polyllama/core";
 import { type CaseResult, type OpCase, runCase } from "./case.ts";
+import { chainCases } from "./chains.ts";
 import { modelCases } from "./model-cases.ts";
 import { attentionCases } from "./ops/attention.ts";
 import { addCases, embeddingCases, rmsNormCases, swigluCases } from "./ops/elementwise.ts";
@@ -33,5 +35,5 @@ export function conformanceCases(): readonly ConformanceCase[] {
     address: testCase.address,
     run: (backend: Backend, seed: number) => runCase(testCase, backend, seed),
   }));
-  return [...ops, ...modelCases()];
+  return [...ops, ...chainCases(), ...modelCases()];
 }

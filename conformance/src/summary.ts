@@ -69,13 +69,13 @@ function findings(runs: readonly BackendResults[]): readonly string[] {
   return lines.length === 0 ? [] : ["## Findings", "", ...lines, ""];
 }
 
-/** Operations by format where they have one, models by check. */
+/** Operations by format where they have one; chains and models by name. */
 function rowName(address: string): string {
   const [suite, name, listed = ""] = address.split(":");
   const format = /(?:^|;)format=([^;]+)/.exec(listed)?.[1];
   return suite === "op" && format !== undefined && name !== "rmsNorm"
     ? `${name}, ${format}`
-    : `${suite === "op" ? "" : "model: "}${name}`;
+    : `${suite === "op" ? "" : `${suite}: `}${name}`;
 }
 
 function cell(results: readonly CaseResult[] | undefined, expectations: Expectations): string {

@@ -14,7 +14,8 @@ interface Heads {
 
 type Scenario = (run: (batch: readonly SequencePart[]) => Action) => readonly Action[];
 
-const scenarios: Readonly<Record<string, Scenario>> = {
+/** What happens to a cache, by name. */
+export const attentionScenarios: Readonly<Record<string, Scenario>> = {
   /** A single row sees only itself. */
   "one-key": (run) => [run([{ rows: 1, cache: 0 }])],
   /** Rows without a cache see each other, causally. */
@@ -82,7 +83,7 @@ export function attentionCases(): readonly OpCase[] {
   ];
   const kinds: readonly InputKind[] = ["cancelling", "large", "tiny", "zeros", "one-hot"];
   return [
-    ...Object.keys(scenarios).map((scenario) => attentionCase(grouped, scenario, "normal")),
+    ...Object.keys(attentionScenarios).map((scenario) => attentionCase(grouped, scenario, "normal")),
     ...shapes.flatMap((shape) =>
       ["prefill-decode", "ragged"].map((scenario) => attentionCase(shape, scenario, "normal")),
     ),
@@ -100,7 +101,7 @@ function attentionCase(shape: Heads, scenario: string, input: InputKind): OpCase
       graph: attentionGraph(shape),
       weights: memoryWeights([]),
       capacity,
-      actions: scenarios[scenario]!((batch) => runOf(shape, batch, input, stream)),
+      actions: attentionScenarios[scenario]!((batch) => runOf(shape, batch, input, stream)),
     };
   });
 }
