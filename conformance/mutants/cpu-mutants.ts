@@ -159,7 +159,7 @@ const rotation: readonly Fault[] = [
     what: "angles are computed in f32",
   },
   {
-    id: "rope-magnitude",
+    id: "rotation-magnitude",
     file: "rotation-tables.ts",
     find: "cos[row * half + i] = magnitude * Math.cos(angle);",
     replace: "cos[row * half + i] = Math.cos(angle);",
