@@ -10,7 +10,14 @@ export { type HubListing, type HubOptions, listHub, type Pulled, type PullOption
 // Writing
 export { type GgufContent, type WriteGgufOptions, writeGguf } from "./gguf/write.ts";
 // Quantizing
-export { type QuantizedFormat, quantize } from "./quantize/quantize.ts";
+export { createQuantizerPool, type QuantizerPool, type QuantizerPoolOptions } from "./quantize/pool.ts";
+export {
+  isWritable,
+  type QuantizedFormat,
+  quantizedFormats,
+  quantizeRows,
+  type WritableFormat,
+} from "./quantize/quantize.ts";
 export { quantized } from "./quantize/quantized.ts";
 // The parsers, over any source of bytes
 export { type ByteSource, memorySource } from "./byte-source.ts";

@@ -2,27 +2,24 @@ import { readFileSync } from "node:fs";
 import { formats, type WeightInfo, type WeightSource } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { openCheckpoint, quantize, quantized } from "../src/index.ts";
+import { openCheckpoint, quantized, quantizedFormats, quantizeRows } from "../src/index.ts";
 
 describeWithShared("quantizers against libggml", () => {
   const vectors = JSON.parse(readFileSync(shared("vectors/ggml-quant-vectors.json"), "utf8"));
   const input = new Float32Array(new Uint8Array(Buffer.from(vectors.input_f32_b64, "base64")).buffer);
 
-  test.each([
-    ["q8_0", "Q8_0"],
-    ["q4_0", "Q4_0"],
-  ] as const)("%s gives ggml's bytes", (format, ggml) => {
-    expect(Buffer.from(quantize(format, input)).toString("hex")).toBe(
-      Buffer.from(vectors.types[ggml].q_b64, "base64").toString("hex"),
+  test.each(["q8_0", "q4_0", "q4_1", "q5_0", "q5_1"] as const)("%s gives ggml's bytes", (format) => {
+    expect(Buffer.from(quantizeRows(input, format)).toString("hex")).toBe(
+      Buffer.from(vectors.types[format.toUpperCase()].q_b64, "base64").toString("hex"),
     );
   });
 });
 
 describe("quantize", () => {
   test("zeros stay zeros and do not divide by zero", () => {
-    for (const format of ["q8_0", "q4_0"] as const) {
-      const values = new Float32Array(32).fill(1);
-      formats[format].dequantize(quantize(format, new Float32Array(32)), values);
+    for (const format of quantizedFormats) {
+      const values = new Float32Array(256).fill(1);
+      formats[format].dequantize(quantizeRows(new Float32Array(256), format), values);
       expect(values.every((value) => value === 0)).toBe(true);
     }
   });
@@ -30,20 +27,20 @@ describe("quantize", () => {
   test("Q8_0 rounds halves away from zero, on both sides", () => {
     const values = new Float32Array(32);
     values.set([127, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, -127]);
-    expect([...new Int8Array(quantize("q8_0", values).buffer, 2, 8)]).toEqual([127, 1, -1, 2, -2, 3, -3, -127]);
+    expect([...new Int8Array(quantizeRows(values, "q8_0").buffer, 2, 8)]).toEqual([127, 1, -1, 2, -2, 3, -3, -127]);
   });
 
   test("Q4_0 takes the sign of the first value of largest magnitude", () => {
     const values = new Float32Array(32);
     values.set([-8, 8]);
-    expect([...quantize("q4_0", values).subarray(0, 4)]).toEqual([0x00, 0x3c, 0x80, 0x8f]); // scale 1; quants 0 and 15
+    expect([...quantizeRows(values, "q4_0").subarray(0, 4)]).toEqual([0x00, 0x3c, 0x80, 0x8f]); // scale 1; quants 0 and 15
     values.set([8, -8]);
-    expect([...quantize("q4_0", values).subarray(0, 4)]).toEqual([0x00, 0xbc, 0x80, 0x8f]); // scale -1
+    expect([...quantizeRows(values, "q4_0").subarray(0, 4)]).toEqual([0x00, 0xbc, 0x80, 0x8f]); // scale -1
   });
 
   test("refuses partial blocks and unknown formats", () => {
-    expect(() => quantize("q8_0", new Float32Array(33))).toThrow(/33 values are not whole blocks of 32/);
-    expect(() => quantize("toString" as "q8_0", new Float32Array(32))).toThrow(/Known formats: q8_0, q4_0/);
+    expect(() => quantizeRows(new Float32Array(33), "q8_0")).toThrow(/33 values are not whole blocks of 32/);
+    expect(() => quantizeRows(new Float32Array(32), "toString" as "q8_0")).toThrow(/Known formats: f32, .* q8_0, q4_0/);
   });
 });
 
@@ -63,8 +60,10 @@ describe("quantized", () => {
     const name = "layers.0.attention.wq.weight";
     const values = new Float32Array(64 * 64);
     formats.f16.dequantize(await source.read(name), values);
-    expect(await result.read(name)).toEqual(quantize("q8_0", values));
-    expect(await result.read(name, { first: 5, count: 3 })).toEqual(quantize("q8_0", values.subarray(5 * 64, 8 * 64)));
+    expect(await result.read(name)).toEqual(quantizeRows(values, "q8_0"));
+    expect(await result.read(name, { first: 5, count: 3 })).toEqual(
+      quantizeRows(values.subarray(5 * 64, 8 * 64), "q8_0"),
+    );
     expect(await result.read("norm.weight")).toEqual(await source.read("norm.weight"));
     expect(await result.fingerprint()).not.toBe(await source.fingerprint());
     expect(result.config).toBe(source.config);

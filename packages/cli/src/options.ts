@@ -3,13 +3,14 @@
 
 import { checkGenerateOptions, type GenerateOptions } from "@polyllama/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { type QuantizedFormat, quantizedFormats } from "polyllama";
 import { type BackendOptions, backendNames } from "./backends.ts";
 
 export interface ModelOptions extends BackendOptions {
   /** Default: the embedded poet. */
   readonly model?: string;
   readonly context?: number;
-  readonly quantize?: "q8_0" | "q4_0";
+  readonly quantize?: QuantizedFormat;
   readonly tokenizer?: string;
 }
 
@@ -49,7 +50,7 @@ export function addModelOptions(command: Command): Command {
     .option("--model <location>", "GGUF, safetensors or llama2.c file, folder, or synthetic:// URL (default: the poet)")
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
     .option("--context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
-    .addOption(new Option("--quantize <format>", "quantize float weights while loading").choices(["q8_0", "q4_0"]));
+    .addOption(new Option("--quantize <format>", "quantize float weights while loading").choices(quantizedFormats));
   return addBackendOptions(command);
 }
 

@@ -7,8 +7,8 @@ export type { ContinueOptions } from "./sequence.ts";
 export { Sequence } from "./sequence.ts";
 
 // Checkpoints
-export type { Checkpoint, HubOptions, PullOptions } from "@polyllama/checkpoints";
-export { listHub, openCheckpoint, pull, writeGguf } from "@polyllama/checkpoints";
+export type { Checkpoint, HubOptions, PullOptions, QuantizedFormat } from "@polyllama/checkpoints";
+export { listHub, openCheckpoint, pull, quantizedFormats, writeGguf } from "@polyllama/checkpoints";
 
 // What they are made of
 export type {

@@ -1,7 +1,13 @@
 // The front door: a checkpoint, a backend, and text. `Llama` owns the compiled program and, where it opened it, the
 // checkpoint; everything else here is a thin layer over the graph and the generation loop of core.
 
-import { type Checkpoint, type HubOptions, openCheckpoint, quantized } from "@polyllama/checkpoints";
+import {
+  type Checkpoint,
+  type HubOptions,
+  openCheckpoint,
+  type QuantizedFormat,
+  quantized,
+} from "@polyllama/checkpoints";
 import {
   type Backend,
   type ChatMessage,
@@ -33,7 +39,7 @@ export interface LoadOptions {
    */
   readonly contextLength?: number;
   /** Quantize matrices while loading, where they are stored in f32, f16 or bf16. */
-  readonly quantize?: "q8_0" | "q4_0";
+  readonly quantize?: QuantizedFormat;
   /** Path of the tokenizer's file, for checkpoints that come without one. */
   readonly tokenizer?: string;
   /** How the hub is reached, for `hf:` addresses: token, cache folder, endpoint. */

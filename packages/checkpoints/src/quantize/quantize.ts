@@ -1,41 +1,71 @@
-// Values into blocks. The results equal those of ggml's reference quantizers byte for byte, so that a file quantized here
-// and one quantized by llama.cpp hold the same weights.
+// Values into a stored format. Where a format leaves no choice, Q8_0, Q4_0, Q4_1, Q5_0 and Q5_1, the bytes equal those of ggml's
+// reference quantizers, so that a file quantized here and one quantized by llama.cpp hold the same weights.
 
-import { formatBytes, formats, PolyllamaError } from "@polyllama/core";
+import { type FormatName, formatBytes, formats, PolyllamaError } from "@polyllama/core";
+import { copyF32, roundToBf16, roundToF16 } from "./float.ts";
 import { quantizeQ4_0 } from "./q4_0.ts";
+import { quantizeQ4_1 } from "./q4_1.ts";
+import { quantizeQ5_0 } from "./q5_0.ts";
+import { quantizeQ5_1 } from "./q5_1.ts";
 import { quantizeQ8_0 } from "./q8_0.ts";
 
-/** Formats that weights can be quantized to. */
-export type QuantizedFormat = "q8_0" | "q4_0";
+/** Formats that matrices can be quantized to. */
+export type QuantizedFormat = "q8_0" | "q4_0" | "q4_1" | "q5_0" | "q5_1";
 
-const quantizers: Readonly<Record<QuantizedFormat, (values: Float32Array, output: Uint8Array) => void>> = {
+/** Formats that values can be written in. */
+export type WritableFormat = "f32" | "f16" | "bf16" | QuantizedFormat;
+
+const writers: Readonly<Record<WritableFormat, (values: Float32Array, output: Uint8Array) => void>> = {
+  f32: copyF32,
+  f16: roundToF16,
+  bf16: roundToBf16,
   q8_0: quantizeQ8_0,
   q4_0: quantizeQ4_0,
+  q4_1: quantizeQ4_1,
+  q5_0: quantizeQ5_0,
+  q5_1: quantizeQ5_1,
 };
 
+/** The formats that matrices can be quantized to, in order. */
+export const quantizedFormats: readonly QuantizedFormat[] = (Object.keys(writers) as WritableFormat[]).filter(
+  (format) => formats[format].blockSize > 1, // the record's own keys, less the float formats
+) as QuantizedFormat[];
+
 /**
- * Blocks of values, whose number must be a multiple of 32. NaN and infinities give blocks that mean nothing: check first.
+ * Rows of values in a stored format; their number must be whole blocks. NaN and infinities give blocks that mean nothing, and
+ * f16 and the binary16 scales of blocks overflow: check values before and the result after with `assertFinite`.
  *
  * @throws {PolyllamaError} `ERR_OPTION`
  */
-export function quantize(format: QuantizedFormat, values: Float32Array): Uint8Array<ArrayBuffer> {
-  checkQuantizedFormat(format);
-  if (values.length % formats[format].blockSize !== 0) {
-    throw new PolyllamaError(
-      "ERR_OPTION",
-      `${values.length} values are not whole blocks of ${formats[format].blockSize}.`,
-    );
+export function quantizeRows(values: Float32Array, format: WritableFormat): Uint8Array<ArrayBuffer> {
+  checkWritable(format);
+  const { blockSize } = formats[format];
+  if (values.length % blockSize !== 0) {
+    throw new PolyllamaError("ERR_OPTION", `${values.length} values are not whole blocks of ${blockSize}.`);
   }
   const output = new Uint8Array(formatBytes(format, values.length));
-  quantizers[format](values, output);
+  writers[format](values, output);
   return output;
+}
+
+/** Whether values can be written in a format. */
+export function isWritable(format: FormatName): format is WritableFormat {
+  return Object.hasOwn(writers, format);
+}
+
+function checkWritable(format: WritableFormat): void {
+  if (isWritable(format)) return;
+  throw new PolyllamaError(
+    "ERR_OPTION",
+    `Weights cannot be written as "${format}" here. Known formats: ${Object.keys(writers).join(", ")}.`,
+  );
 }
 
 /** @throws {PolyllamaError} `ERR_OPTION` for a format that there is no quantizer for. */
 export function checkQuantizedFormat(format: QuantizedFormat): void {
-  if (Object.hasOwn(quantizers, format)) return;
+  if (quantizedFormats.includes(format)) return;
   throw new PolyllamaError(
     "ERR_OPTION",
-    `Weights cannot be quantized to "${format}" here. Known formats: ${Object.keys(quantizers).join(", ")}.`,
+    `Weights cannot be quantized to "${format}" here. Known formats: ${quantizedFormats.join(", ")}.`,
   );
 }

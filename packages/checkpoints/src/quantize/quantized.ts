@@ -12,15 +12,15 @@ import {
 } from "@polyllama/core";
 import { breathe } from "../breathe.ts";
 import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
-import { checkQuantizedFormat, type QuantizedFormat, quantize } from "./quantize.ts";
+import { checkQuantizedFormat, type QuantizedFormat, quantizeRows } from "./quantize.ts";
 
 /** Values that are quantized between two turns of the event loop. */
 const PIECE = 2 ** 19;
 
 /**
  * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in llama.cpp's
- * files of these formats without a mixture. Norms, matrices that are quantized already, and matrices whose rows are not a
- * multiple of 32 stay as they are. Disposing the result disposes the checkpoint.
+ * files of these formats without a mixture. Norms, matrices that are quantized already, and matrices whose rows are not
+ * whole blocks of the format stay as they are. Disposing the result disposes the checkpoint.
  *
  * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws {@link CheckpointError} for NaN or infinite weights.
  */
@@ -48,7 +48,7 @@ export function quantized(source: Checkpoint | WeightSource, format: QuantizedFo
         assertFinite(source, from, bytes, piece.first);
         const values = new Float32Array(piece.count * columns);
         formats[from.format].dequantize(bytes, values);
-        const blocks = quantize(format, values);
+        const blocks = quantizeRows(values, format);
         output.set(blocks, written);
         written += blocks.length;
         await breathe(signal);
