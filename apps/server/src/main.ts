@@ -1,0 +1,2 @@
+// A streaming HTTP endpoint.
+export {};

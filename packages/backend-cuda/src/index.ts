@@ -1,0 +1,2 @@
+// @polyllama/backend-cuda: Llama on NVIDIA cards, through the driver alone.
+export {};
