@@ -1,8 +1,9 @@
 // Loading the model that the options name, with a progress bar.
 
 import { poet } from "@polyllama/model-poet";
-import { type Backend, Llama } from "polyllama";
+import { type Backend, type Checkpoint, Llama, openCheckpoint } from "polyllama";
 import { createBackend } from "./backends.ts";
+import { type HubFlags, hubOf } from "./hub.ts";
 import type { ModelOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
 
@@ -12,8 +13,26 @@ export interface LoadedModel extends AsyncDisposable {
   readonly backend: Backend;
 }
 
+/** Opens a checkpoint alone, and fetches it first where it lies on the hub. */
+export async function openModel(
+  location: string,
+  options: Pick<ModelOptions, "tokenizer"> & HubFlags,
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  const { tokenizer } = options;
+  const hub = await hubOf(location, options);
+  using progress = createProgress("bytes");
+  return await openCheckpoint(location, {
+    ...(tokenizer !== undefined && { tokenizer }),
+    ...hub,
+    onProgress: progress.update,
+    signal,
+  });
+}
+
 export async function loadModel(options: ModelOptions, signal: AbortSignal): Promise<LoadedModel> {
   const { model = poet, context, quantize, tokenizer } = options;
+  const hub = await hubOf(model, options);
   const backend = await createBackend(options);
   using progress = createProgress("bytes");
   try {
@@ -22,6 +41,7 @@ export async function loadModel(options: ModelOptions, signal: AbortSignal): Pro
       ...(context !== undefined && { contextLength: context }),
       ...(quantize !== undefined && { quantize }),
       ...(tokenizer !== undefined && { tokenizer }),
+      ...hub,
       onProgress: progress.update,
       signal,
     });

@@ -5,8 +5,9 @@ import { checkGenerateOptions, type GenerateOptions } from "@polyllama/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type QuantizedFormat, quantizedFormats } from "polyllama";
 import { type BackendOptions, backendNames } from "./backends.ts";
+import { addHubOptions, type HubFlags } from "./hub.ts";
 
-export interface ModelOptions extends BackendOptions {
+export interface ModelOptions extends BackendOptions, HubFlags {
   /** Default: the embedded poet. */
   readonly model?: string;
   readonly context?: number;
@@ -43,15 +44,18 @@ export function addBackendOptions(command: Command): Command {
     .option("--no-cache", "pack weights anew, into a temporary folder");
 }
 
+/** What a model can be given as. */
+export const locations = "file, folder, hf:owner/name[:file] on the hub, or synthetic:// URL";
+
 /** `--model` and what goes with it. */
 export function addModelOptions(command: Command): Command {
   command
     .optionsGroup("Model:")
-    .option("--model <location>", "GGUF, safetensors or llama2.c file, folder, or synthetic:// URL (default: the poet)")
+    .option("--model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
     .option("--context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
     .addOption(new Option("--quantize <format>", "quantize float weights while loading").choices(quantizedFormats));
-  return addBackendOptions(command);
+  return addHubOptions(addBackendOptions(command));
 }
 
 /** Sampling, and when to stop. */

@@ -9,6 +9,7 @@ import { addDoctor } from "./commands/doctor.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addParity } from "./commands/parity.ts";
+import { addPull } from "./commands/pull.ts";
 import { Exit, UsageError } from "./exit.ts";
 import { createInterrupts, type Interrupts } from "./interrupts.ts";
 import { version } from "./version.ts";
@@ -36,6 +37,7 @@ function createProgram(interrupts: Interrupts): Command {
     .configureHelp({ showGlobalOptions: true });
   addGenerate(program, interrupts);
   addChat(program, interrupts);
+  addPull(program, interrupts);
   addInspect(program, interrupts);
   addDoctor(program, interrupts);
   addBench(program, interrupts);

@@ -3,13 +3,16 @@
 import { totalmem } from "node:os";
 import { columnCount, type FormatName, formats, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
 import type { Command } from "commander";
-import { type Backend, type Checkpoint, type LlamaConfig, llamaGraph, openCheckpoint, parameterCount } from "polyllama";
+import { type Backend, type Checkpoint, type LlamaConfig, llamaGraph, parameterCount } from "polyllama";
 import { type BackendName, backendNames, createBackend } from "../backends.ts";
 import { bytes, count, plural, table } from "../format.ts";
+import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
+import { openModel } from "../load.ts";
+import { locations } from "../options.ts";
 import { heading, print, printJson } from "../terminal.ts";
 
-interface Options {
+interface Options extends HubFlags {
   readonly tokenizer?: string;
   readonly tensors?: boolean;
   readonly json?: boolean;
@@ -26,20 +29,20 @@ interface MemoryRow extends MemoryEstimate {
 type Tensor = Pick<Checkpoint["stored"][number], "name" | "shape" | "format" | "bytes">;
 
 export function addInspect(program: Command, interrupts: Interrupts): void {
-  program
+  const command = program
     .command("inspect")
     .summary("Describe a checkpoint")
     .description("Describe a checkpoint: architecture, tensors, formats, memory. Loads no weights.")
-    .argument("<location>", "GGUF, safetensors or llama2.c file, folder, or synthetic:// URL")
+    .argument("<location>", locations)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
     .option("--tensors", "list every tensor instead of one line for all layers")
-    .option("--json", "print one object: config, parameters, tensors, memory")
-    .action((location: string, options: Options) => inspect(location, options, interrupts));
+    .option("--json", "print one object: config, parameters, tensors, memory");
+  addHubOptions(command).action((location: string, options: Options) => inspect(location, options, interrupts));
 }
 
 async function inspect(location: string, options: Options, { signal }: Interrupts): Promise<void> {
-  const { tokenizer: file, tensors: all = false, json = false } = options;
-  await using checkpoint = await openCheckpoint(location, { ...(file !== undefined && { tokenizer: file }), signal });
+  const { tensors: all = false, json = false } = options;
+  await using checkpoint = await openModel(location, options, signal);
   const { config, kind, name, stored, tokenizer } = checkpoint;
   const parameters = parameterCount(config);
   const tensors: readonly Tensor[] = stored.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes }));

@@ -16,17 +16,19 @@ import {
 import { poet } from "@polyllama/model-poet";
 import type { Command } from "commander";
 import { InvalidArgumentError, Option } from "commander";
-import { type Backend, type Checkpoint, openCheckpoint } from "polyllama";
+import type { Backend, Checkpoint } from "polyllama";
 import { type BackendName, type BackendOptions, backendNames, createBackend } from "../backends.ts";
 import { Exit, UsageError } from "../exit.ts";
 import { plural, seconds, table } from "../format.ts";
+import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
-import { integer } from "../options.ts";
+import { openModel } from "../load.ts";
+import { integer, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, note, paint, print, printJson } from "../terminal.ts";
 import { version } from "../version.ts";
 
-export interface ParityOptions {
+export interface ParityOptions extends HubFlags {
   /** Default: the embedded poet. */
   readonly model?: string;
   readonly tokenizer?: string;
@@ -60,14 +62,14 @@ const ownText =
   "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。\n";
 
 export function addParity(program: Command, { signal }: Interrupts): void {
-  program
+  const command = program
     .command("parity")
     .summary("Compare backends on this device")
     .description(
       "Compare backends on this device with the float64 reference: each operation, each layer, the logits of a text. " +
         "Ends with 0 only when all agree.",
     )
-    .option("--model <location>", "GGUF, safetensors or llama2.c file, folder, or synthetic:// URL (default: the poet)")
+    .option("--model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
     .addOption(
       new Option("--backends <names>", "backends to compare")
@@ -94,13 +96,13 @@ export function addParity(program: Command, { signal }: Interrupts): void {
     )
     .option("--seed <n>", "for the perturbations that tolerances are estimated from", integer(0), 1)
     .option("--json <file>", "write one object; - for standard output, in place of the tables")
-    .option("--report <file>", "write a report in HTML, with a plot")
-    .action((options: ParityOptions) => runParity(options, { signal, createBackend }));
+    .option("--report <file>", "write a report in HTML, with a plot");
+  addHubOptions(command).action((options: ParityOptions) => runParity(options, { signal, createBackend }));
 }
 
 /** The command. @throws {Exit} with code 1 unless all backends agree. */
 export async function runParity(options: ParityOptions, context: ParityContext): Promise<void> {
-  const { model = poet, tokenizer, seed, layers, json, report } = options;
+  const { model = poet, seed, layers, json, report } = options;
   const { signal } = context;
   const toOutput = json === "-";
   const names = options.backends.filter((name) => name !== "reference");
@@ -110,7 +112,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   if (json !== undefined && !toOutput) await checkFolder("--json", json);
   if (report !== undefined) await checkFolder("--report", report);
   const started = performance.now();
-  await using checkpoint = await openCheckpoint(model, { ...(tokenizer !== undefined && { tokenizer }), signal });
+  await using checkpoint = await openModel(model, options, signal);
   const candidates: (Backend | Unavailable)[] = [];
   try {
     for (const name of names) candidates.push(await create(name, options, context));
