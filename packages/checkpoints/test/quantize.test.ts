@@ -13,6 +13,18 @@ describeWithShared("quantizers against libggml", () => {
       Buffer.from(vectors.types[format.toUpperCase()].q_b64, "base64").toString("hex"),
     );
   });
+
+  test.each(["q4_k", "q5_k", "q6_k"] as const)("%s errs as ggml does, to 1 in 100", (format) => {
+    const rootMeanSquare = (blocks: Uint8Array): number => {
+      const values = new Float32Array(input.length);
+      formats[format].dequantize(blocks, values);
+      return Math.sqrt(values.reduce((sum, value, i) => sum + (value - input[i]!) ** 2, 0) / input.length);
+    };
+    const theirs = rootMeanSquare(Buffer.from(vectors.types[format.toUpperCase()].q_b64, "base64"));
+    const ours = rootMeanSquare(quantizeRows(input, format));
+    expect(ours / theirs).toBeLessThan(1.01);
+    expect(ours / theirs).toBeGreaterThan(0.9);
+  });
 });
 
 describe("quantize", () => {

@@ -19,7 +19,8 @@ export function quantizeQ8_0(values: Float32Array, output: Uint8Array): void {
     output[out + 1] = half >> 8;
     for (let i = 0; i < 32; i++) {
       const x = Math.fround(values[start + i]! * inverse);
-      quants[out + 2 + i] = (x < 0 ? x - 0.5 : x + 0.5) | 0;
+      const up = ((x + 128.5) | 0) - 128; // halves go up; a branch on the sign would be mispredicted half of the time
+      quants[out + 2 + i] = up - x === 0.5 && x < 0 ? up - 1 : up;
     }
   }
 }

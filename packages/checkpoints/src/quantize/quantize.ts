@@ -5,12 +5,15 @@ import { type FormatName, formatBytes, formats, PolyllamaError } from "@polyllam
 import { copyF32, roundToBf16, roundToF16 } from "./float.ts";
 import { quantizeQ4_0 } from "./q4_0.ts";
 import { quantizeQ4_1 } from "./q4_1.ts";
+import { quantizeQ4_K } from "./q4_k.ts";
 import { quantizeQ5_0 } from "./q5_0.ts";
 import { quantizeQ5_1 } from "./q5_1.ts";
+import { quantizeQ5_K } from "./q5_k.ts";
+import { quantizeQ6_K } from "./q6_k.ts";
 import { quantizeQ8_0 } from "./q8_0.ts";
 
 /** Formats that matrices can be quantized to. */
-export type QuantizedFormat = "q8_0" | "q4_0" | "q4_1" | "q5_0" | "q5_1";
+export type QuantizedFormat = "q8_0" | "q4_0" | "q4_1" | "q5_0" | "q5_1" | "q4_k" | "q5_k" | "q6_k";
 
 /** Formats that values can be written in. */
 export type WritableFormat = "f32" | "f16" | "bf16" | QuantizedFormat;
@@ -24,6 +27,9 @@ const writers: Readonly<Record<WritableFormat, (values: Float32Array, output: Ui
   q4_1: quantizeQ4_1,
   q5_0: quantizeQ5_0,
   q5_1: quantizeQ5_1,
+  q4_k: quantizeQ4_K,
+  q5_k: quantizeQ5_K,
+  q6_k: quantizeQ6_K,
 };
 
 /** The formats that matrices can be quantized to, in order. */

@@ -19,19 +19,18 @@ function f16ToNumber(half: number): number {
 /** All 65,536 binary16 values, for reading many. */
 export const f16Table: Float32Array = Float32Array.from({ length: 65536 }, (_, half) => f16ToNumber(half));
 
-/** Bits of the binary16 value nearest to a number, ties to even; beyond 65,519 infinity. */
+/** Bits of the binary16 value nearest to a number that is already f32, ties to even; from 65,520 on infinity. */
 export function numberToF16(value: number): number {
   float[0] = value;
   const word = bits[0]!;
   const sign = (word >>> 16) & 0x8000;
   const magnitude = word & 0x7fffffff;
+  // From 2^-14 to below 65,520: rounding may carry from the fraction into the exponent, as it should.
+  if (magnitude >= 0x38800000 && magnitude < 0x477ff000) {
+    return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+  }
   if (magnitude > 0x7f800000) return sign | 0x7e00;
-  const size = Math.abs(value);
-  if (size >= 65520) return sign | 0x7c00;
-  if (size < 2 ** -14) return sign | roundToEven(size * 2 ** 24);
-  const exponent = (magnitude >>> 23) - 127;
-  const fraction = roundToEven(size * 2 ** (10 - exponent)) - 1024; // 1024 here carries into the exponent below
-  return sign | (((exponent + 15) << 10) + fraction);
+  return sign | (magnitude > 0x38800000 ? 0x7c00 : roundToEven(Math.abs(float[0]!) * 2 ** 24));
 }
 
 /** Bits of the bfloat16 value nearest to a number that is already f32, ties to even. */
