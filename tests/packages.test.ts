@@ -128,10 +128,17 @@ describe("the packed packages in an empty project, offline", () => {
     compilesAndWrites(folder);
   }, 300_000);
 
-  test("the command is installed", () => {
-    const { output } = must(run("npx", ["--no-install", "polyllama", "--version"], join(scratch, "without-scripts")));
-    expect(output).toMatch(/^\d+\.\d+\.\d+/);
-  });
+  test("the command is installed, under the name that two packages have", () => {
+    const folder = join(scratch, "without-scripts");
+    const { output } = must(run("npx", ["--no-install", "polyllama", "--version"], folder));
+    expect(output).toMatch(/^\d+\.\d+\.\d+\n$/);
+    for (const name of ["polyllama", "@polyllama/cli"]) {
+      const program = join(folder, "node_modules", name, "bin", "polyllama.js");
+      expect(must(run(process.execPath, [program, "--version"], folder)).output).toBe(output);
+    }
+    const parity = ["--no-install", "polyllama", "parity", "--backends", "cpu,reference", "--tokens", "2"];
+    expect(must(run("npx", parity, folder)).output).toMatch(/^cpu agrees with reference: /m);
+  }, 120_000);
 });
 
 describe("package files", () => {
@@ -139,9 +146,10 @@ describe("package files", () => {
     "%s passes publint and are-the-types-wrong",
     (folder) => {
       must(run("npx", ["publint", "--strict", join(root, folder)], root));
-      const { name, bin } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
+      const { name } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
       const tarball = readdirSync(tarballs).find((file) => nameOf(file) === name);
-      if (bin === undefined) must(run("npx", ["attw", join(tarballs, tarball!), "--profile", "esm-only"], root));
+      if (name !== "@polyllama/cli")
+        must(run("npx", ["attw", join(tarballs, tarball!), "--profile", "esm-only"], root));
     },
     120_000,
   );
