@@ -19,8 +19,9 @@ import {
 import type { ByteSource } from "./byte-source.ts";
 import { storedName } from "./names.ts";
 import { readInterleaved } from "./permute.ts";
+import { readSliced, type Slices } from "./slices.ts";
 
-export type CheckpointKind = "gguf" | "safetensors" | "llama2.c" | "synthetic";
+export type CheckpointKind = "gguf" | "safetensors" | "pytorch" | "meta" | "llama2.c" | "synthetic";
 
 /** A tensor as its file has it. */
 export interface StoredTensor {
@@ -46,7 +47,8 @@ export interface Checkpoint extends WeightSource, AsyncDisposable {
   readonly stored: readonly StoredTensor[];
   /**
    * What else the files say: GGUF's metadata by key; of safetensors its `__metadata__`, `config.json` and
-   * `tokenizer_config.json` whole under these names, and the vocabulary of `tokenizer.model` under the keys of GGUF.
+   * `tokenizer_config.json` whole under these names; of Meta's files `params.json`; of both the vocabulary of
+   * `tokenizer.model` under the keys of GGUF.
    */
   readonly metadata: ReadonlyMap<string, unknown>;
 }
@@ -62,6 +64,8 @@ export interface TensorPlace {
   readonly offset: number;
   /** Whether its rows stand in half-split rotary order (`permute.ts`). */
   readonly halfSplit?: boolean;
+  /** A matrix in slices, one after another along an axis, in place of one run of bytes at `offset`. */
+  readonly slices?: Slices;
 }
 
 export interface FileCheckpointParts {
@@ -95,8 +99,9 @@ export function fileCheckpoint(parts: FileCheckpointParts): Checkpoint {
     weights,
     async read(weight, rows, signal) {
       const info = findWeight(weights, weight, name);
-      const { source, offset, halfSplit } = places.get(weight)!; // `weights` lists exactly the places
+      const { source, offset, halfSplit, slices } = places.get(weight)!; // `weights` lists exactly the places
       const range = resolveRows(info, rows);
+      if (slices !== undefined) return readSliced(slices, info, range, signal);
       const rowBytes = formatBytes(info.format, columnCount(info));
       const read = (wanted: RowRange) => source.read(offset + wanted.first * rowBytes, wanted.count * rowBytes, signal);
       return halfSplit ? readInterleaved(range, config.headDim, rowBytes, read) : read(range);
@@ -134,6 +139,16 @@ export function resolveRows(info: WeightInfo, rows: RowRange | undefined): RowRa
   );
 }
 
+/** Whose names stand in the files. */
+const familyOf = {
+  gguf: "gguf",
+  safetensors: "huggingFace",
+  pytorch: "huggingFace",
+  meta: "canonical",
+  "llama2.c": "canonical",
+  synthetic: "canonical",
+} as const;
+
 /** Checks the tensors against what the model's graph needs, and lists them as weights. */
 function checkTensors({ kind, name, config, places }: FileCheckpointParts): ReadonlyMap<WeightName, WeightInfo> {
   const weights = new Map<WeightName, WeightInfo>();
@@ -141,7 +156,7 @@ function checkTensors({ kind, name, config, places }: FileCheckpointParts): Read
     const place = places.get(weight);
     if (place === undefined) {
       throw new CheckpointError(
-        { file: name, tensor: storedName(weight, kind === "gguf" ? "gguf" : "huggingFace") ?? weight },
+        { file: name, tensor: storedName(weight, familyOf[kind]) ?? weight },
         `this tensor (${weight}) is missing`,
         `A Llama of ${config.layers} layers has it; the checkpoint is incomplete, or only one of several files was given.`,
       );

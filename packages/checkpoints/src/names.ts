@@ -26,8 +26,9 @@ const inLayer: readonly Names[] = [
   { canonical: "feed_forward.w2", huggingFace: "mlp.down_proj", gguf: "ffn_down" },
 ];
 
-type Family = "huggingFace" | "gguf";
-const layerPrefix: Readonly<Record<Family | "canonical", string>> = {
+/** Meta's names are the canonical ones. */
+type Family = "canonical" | "huggingFace" | "gguf";
+const layerPrefix: Readonly<Record<Family, string>> = {
   canonical: "layers.",
   huggingFace: "model.layers.",
   gguf: "blk.",
@@ -43,7 +44,7 @@ export function storedName(canonical: WeightName, family: Family): string | unde
   return translate(canonical, "canonical", family);
 }
 
-function translate(name: string, from: Family | "canonical", to: Family | "canonical"): string | undefined {
+function translate(name: string, from: Family, to: Family): string | undefined {
   if (!name.endsWith(".weight")) return undefined;
   const stem = name.slice(0, -".weight".length);
   for (const names of whole) if (names[from] === stem) return `${names[to]}.weight`;

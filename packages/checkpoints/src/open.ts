@@ -10,9 +10,18 @@ import { openGguf } from "./gguf/read.ts";
 import { hubScheme } from "./hub/address.ts";
 import { type HubOptions, pull } from "./hub/pull.ts";
 import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
+import { openMeta } from "./meta/read.ts";
+import { readTorchFile } from "./meta/torch-file.ts";
 import { openFile, readWhole, unreadable } from "./node-file.ts";
 import { recognize } from "./recognize.ts";
-import { asObject, type HuggingFaceParts, openSafetensors, parseJson } from "./safetensors.ts";
+import {
+  asObject,
+  type FoundTokenizer,
+  type HuggingFaceParts,
+  openHuggingFace,
+  openSafetensors,
+  parseJson,
+} from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
@@ -97,7 +106,15 @@ async function openOne(path: string, open: Opener, options: OpenOptions): Promis
     const header = await readLlama2cHeader(source, signal);
     return openLlama2c(source, header, await llama2cTokenizer(path, header.config.vocabSize, tokenizer, signal));
   }
-  const index = await readIndex(dirname(path), signal);
+  if (kind === "pytorch" && (await isMeta(source, path, signal))) {
+    const siblings = shardName.test(basename(path)) ? await readdir(dirname(path)) : [];
+    const numbered = siblings.some((name) => shardName.test(name) && name !== basename(path));
+    if (!numbered) return openMeta([source], await metaParts(path, dirname(path), options), signal);
+    await source.close();
+    return openMetaFolder(dirname(path), siblings, open, options);
+  }
+  const layout = huggingFaceLayouts[kind];
+  const index = await readIndex(dirname(path), layout, signal);
   if (index !== undefined && index.shards.length > 1 && index.shards.includes(basename(path))) {
     throw new CheckpointError(
       { file: path },
@@ -106,43 +123,130 @@ async function openOne(path: string, open: Opener, options: OpenOptions): Promis
     );
   }
   const parts = await huggingFaceParts(path, dirname(path), options);
-  return openSafetensors(new Map([[basename(path), source]]), parts, signal);
+  return layout.open(new Map([[basename(path), source]]), parts, signal);
 }
+
+/** How the files of a checkpoint in Hugging Face's layout are named. */
+interface HuggingFaceLayout {
+  readonly single: string;
+  readonly index: string;
+  readonly open: typeof openSafetensors;
+}
+
+const huggingFaceLayouts: Readonly<Record<"safetensors" | "pytorch", HuggingFaceLayout>> = {
+  safetensors: { single: "model.safetensors", index: "model.safetensors.index.json", open: openSafetensors },
+  pytorch: {
+    single: "pytorch_model.bin",
+    index: "pytorch_model.bin.index.json",
+    open: (sources, parts, signal) => openHuggingFace("pytorch", readTorchFile, sources, parts, signal),
+  },
+};
 
 async function openFolder(folder: string, open: Opener, options: OpenOptions): Promise<Checkpoint> {
   const { signal, onProgress } = options;
   const names = await readdir(folder).catch((error: unknown) => unreadable(folder, error));
-  if (names.includes("model.safetensors")) {
-    const parts = await huggingFaceParts(folder, folder, options);
-    const source = await open(join(folder, "model.safetensors"));
-    return openSafetensors(new Map([["model.safetensors", source]]), parts, signal);
-  }
-  const index = await readIndex(folder, signal);
-  if (index === undefined) throw nothingIn(folder, names);
-  const parts = await huggingFaceParts(folder, folder, options);
-  const sources = new Map<string, ByteSource>();
-  for (const shard of index.shards) {
-    if (!names.includes(shard)) {
-      throw new CheckpointError(
-        { file: join(folder, shard) },
-        `this file is missing, one of the ${index.shards.length} that ${indexName} lists`,
-        "Download it into the folder.",
-      );
+  for (const layout of Object.values(huggingFaceLayouts)) {
+    if (names.includes(layout.single)) {
+      const parts = await huggingFaceParts(folder, folder, options);
+      const source = await open(join(folder, layout.single));
+      return layout.open(new Map([[layout.single, source]]), parts, signal);
     }
-    sources.set(shard, await open(join(folder, shard)));
-    onProgress?.({ phase: "opening files", done: sources.size, total: index.shards.length });
+    const index = await readIndex(folder, layout, signal);
+    if (index === undefined) continue;
+    const parts = await huggingFaceParts(folder, folder, options);
+    const sources = new Map<string, ByteSource>();
+    for (const shard of index.shards) {
+      if (!names.includes(shard)) {
+        throw new CheckpointError(
+          { file: join(folder, shard) },
+          `this file is missing, one of the ${index.shards.length} that ${layout.index} lists`,
+          "Download it into the folder.",
+        );
+      }
+      sources.set(shard, await open(join(folder, shard)));
+      onProgress?.({ phase: "opening files", done: sources.size, total: index.shards.length });
+    }
+    return layout.open(sources, { ...parts, index }, signal);
   }
-  return openSafetensors(sources, { ...parts, index }, signal);
+  if (names.some((name) => shardName.test(name))) return openMetaFolder(folder, names, open, options);
+  throw nothingIn(folder, names);
 }
 
-const indexName = "model.safetensors.index.json";
+const shardName = /^consolidated\.(\d\d)\.pth$/;
+
+/** Whether a file of PyTorch is Meta's: by what stands beside it, or by the names of its tensors. */
+async function isMeta(source: ByteSource, path: string, signal: AbortSignal | undefined): Promise<boolean> {
+  if (shardName.test(basename(path))) return true;
+  const { tensors } = await readTorchFile(source, signal);
+  return tensors.some(({ name }) => name === "tok_embeddings.weight");
+}
+
+async function openMetaFolder(
+  folder: string,
+  names: readonly string[],
+  open: Opener,
+  options: OpenOptions,
+): Promise<Checkpoint> {
+  const shards = names.filter((name) => shardName.test(name)).sort();
+  for (const [number, name] of shards.entries()) {
+    const expected = `consolidated.${String(number).padStart(2, "0")}.pth`;
+    if (name === expected) continue;
+    throw new CheckpointError(
+      { file: join(folder, expected) },
+      `this file is missing, though ${shards.at(-1)} is there`,
+      "Download it into the folder.",
+    );
+  }
+  const parts = await metaParts(folder, folder, options);
+  const sources: ByteSource[] = [];
+  for (const name of shards) {
+    sources.push(await open(join(folder, name)));
+    options.onProgress?.({ phase: "opening files", done: sources.length, total: shards.length });
+  }
+  return openMeta(sources, parts, options.signal);
+}
+
+async function metaParts(name: string, folder: string, { tokenizer, signal }: OpenOptions) {
+  const paramsName = join(folder, "params.json");
+  const params = await readJson(paramsName, signal);
+  if (params === undefined) {
+    throw new CheckpointError(
+      { file: paramsName },
+      "this file is missing; Meta's files do not say what model they belong to",
+      "Put the checkpoint's params.json beside them.",
+    );
+  }
+  return {
+    name,
+    params,
+    paramsName,
+    tokenizer: (size: number) =>
+      tokenizer === undefined ? metaTokenizer(folder, size, signal) : readTokenizer(tokenizer, size, signal),
+  };
+}
+
+/** Meta's download puts one `tokenizer.model` beside the folders of all sizes. */
+async function metaTokenizer(
+  folder: string,
+  vocabSize: number,
+  signal: AbortSignal | undefined,
+): Promise<FoundTokenizer | undefined> {
+  for (const path of [join(folder, "tokenizer.model"), join(folder, "..", "tokenizer.model")]) {
+    if ((await stat(path).catch(() => undefined))?.isFile()) return readTokenizer(path, vocabSize, signal);
+  }
+  return undefined;
+}
 
 interface Index extends NonNullable<HuggingFaceParts["index"]> {
   readonly shards: readonly string[];
 }
 
-async function readIndex(folder: string, signal: AbortSignal | undefined): Promise<Index | undefined> {
-  const path = join(folder, indexName);
+async function readIndex(
+  folder: string,
+  layout: HuggingFaceLayout,
+  signal: AbortSignal | undefined,
+): Promise<Index | undefined> {
+  const path = join(folder, layout.index);
   const json = await readJson(path, signal);
   if (json === undefined) return undefined;
   const map = asObject(asObject(json)?.["weight_map"]);
@@ -201,16 +305,9 @@ function nothingIn(folder: string, names: readonly string[]): CheckpointError {
       `Give the file's own path, such as ${join(folder, ggufs[0]!)}`,
     );
   }
-  if (names.some((name) => /\.(pth|pt|bin)$/.test(name))) {
-    return new CheckpointError(
-      { file: folder },
-      "the folder holds PyTorch files (.pth, .pt or .bin), which are not read yet",
-      "Use the checkpoint's safetensors or GGUF form.",
-    );
-  }
   return new CheckpointError(
     { file: folder },
-    `the folder has neither model.safetensors nor ${indexName}`,
-    "Give a folder in Hugging Face's layout, or a file.",
+    "the folder has no model.safetensors, pytorch_model.bin, index of either, or consolidated.00.pth",
+    "Give a folder in Hugging Face's or Meta's layout, or a file.",
   );
 }

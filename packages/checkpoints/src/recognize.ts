@@ -6,16 +6,12 @@ import type { ByteSource } from "./byte-source.ts";
 import type { CheckpointKind } from "./checkpoint.ts";
 
 const foreign: readonly { readonly start: string; readonly what: string; readonly remedy: string }[] = [
-  {
-    start: "PK\u0003\u0004",
-    what: "a PyTorch file (such as Meta's consolidated.00.pth), which is not read yet",
-    remedy: "Use the checkpoint's safetensors or GGUF form.",
-  },
-  {
-    start: "\u0080\u0002",
-    what: "an old PyTorch file, which is not read",
-    remedy: "Use the checkpoint's safetensors or GGUF form.",
-  },
+  ...["\u0080\u0002", "\u0080\u0003", "\u0080\u0004", "\u0080\u0005"].map((start) => ({
+    start,
+    what: "a bare pickle, as PyTorch wrote it before version 1.6",
+    remedy:
+      "Save it again with a current PyTorch, torch.save(torch.load(path, weights_only=True), path), or use safetensors.",
+  })),
   ...["tjgg", "fmgg", "lmgg", "algg"].map((start) => ({
     start,
     what: "a file of ggml from before GGUF",
@@ -36,16 +32,18 @@ const foreign: readonly { readonly start: string; readonly what: string; readonl
 ];
 
 /**
- * The kind of a file that starts with these bytes (64 of them, or all).
+ * The kind of a file that starts with these bytes (64 of them, or all). Files of PyTorch may hold Meta's checkpoint as well
+ * as Hugging Face's.
  *
  * @throws {CheckpointError} when it is none that is read.
  */
 export function recognize(
   start: Uint8Array<ArrayBuffer>,
   { name, size }: Pick<ByteSource, "name" | "size">,
-): Exclude<CheckpointKind, "synthetic"> {
+): Exclude<CheckpointKind, "synthetic" | "meta"> {
   const text = String.fromCharCode(...start);
   if (text.startsWith("GGUF")) return "gguf";
+  if (text.startsWith("PK\u0003\u0004") && start[8] !== 0x7b) return "pytorch";
   for (const { start: magic, what, remedy } of foreign) {
     if (text.startsWith(magic) && !(start[8] === 0x7b && magic.length < 4)) {
       throw new CheckpointError({ file: name }, `this is ${what}`, remedy);
@@ -56,7 +54,7 @@ export function recognize(
   throw new CheckpointError(
     { file: name },
     size === 0 ? "the file is empty" : "this is no checkpoint that is known here",
-    "Read are GGUF, safetensors and llama2.c's .bin.",
+    "Read are GGUF, safetensors, PyTorch's files and llama2.c's .bin.",
   );
 }
 

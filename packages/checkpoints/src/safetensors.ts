@@ -132,7 +132,21 @@ export interface HuggingFaceParts {
  * @param sources By file name, as an index has it.
  * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`
  */
-export async function openSafetensors(
+export function openSafetensors(
+  sources: ReadonlyMap<string, ByteSource>,
+  parts: HuggingFaceParts,
+  signal?: AbortSignal,
+): Promise<Checkpoint> {
+  return openHuggingFace("safetensors", readSafetensorsHeader, sources, parts, signal);
+}
+
+/** {@link openSafetensors} for either kind of file in which Hugging Face's layout keeps tensors. */
+export async function openHuggingFace(
+  kind: "safetensors" | "pytorch",
+  readHeader: (
+    source: ByteSource,
+    signal?: AbortSignal,
+  ) => Promise<Omit<SafetensorsHeader, "metadata"> & Partial<SafetensorsHeader>>,
   sources: ReadonlyMap<string, ByteSource>,
   parts: HuggingFaceParts,
   signal?: AbortSignal,
@@ -141,9 +155,9 @@ export async function openSafetensors(
   const metadata = new Map<string, unknown>();
   const files: { source: ByteSource; headerBytes: number }[] = [];
   for (const [fileName, source] of sources) {
-    const header = await readSafetensorsHeader(source, signal);
+    const header = await readHeader(source, signal);
     files.push({ source, headerBytes: header.headerBytes });
-    for (const [key, value] of header.metadata) metadata.set(key, value);
+    for (const [key, value] of header.metadata ?? []) metadata.set(key, value);
     for (const tensor of header.tensors) {
       const other = found.get(tensor.name);
       if (other !== undefined) {
@@ -201,7 +215,7 @@ export async function openSafetensors(
   const { name } = parts;
   const { tokenizer, vocabulary } = (await parts.tokenizer(config.vocabSize)) ?? {};
   for (const [key, value] of vocabulary ?? []) metadata.set(key, value);
-  const checkpoint = fileCheckpoint({ kind: "safetensors", name, config, tokenizer, stored, metadata, places, files });
+  const checkpoint = fileCheckpoint({ kind, name, config, tokenizer, stored, metadata, places, files });
   checkVocabulary(checkpoint);
   return checkpoint;
 }

@@ -108,6 +108,16 @@ export function configFromMeta(json: unknown, source: string, facts: MetaFacts):
   const dim = read.size("dim");
   const heads = read.size("n_heads");
   const declared = read.fields["vocab_size"];
+  for (const [field, usual] of [
+    ["use_scaled_rope", false],
+    ["moe", undefined],
+    ["moe_args", undefined],
+    ["quantization_args", undefined],
+    ["lora_args", undefined],
+  ] as const) {
+    const value = read.fields[field] ?? undefined;
+    if (value !== undefined && value !== usual) read.refuse(field, value, "Llama 2 has nothing of the kind");
+  }
   return validate(
     {
       dim,

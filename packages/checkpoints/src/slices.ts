@@ -1,0 +1,62 @@
+// A matrix that lies in slices, in several files: slices of rows follow one another, slices of columns stand side by side. A
+// read touches the bytes of the rows that are asked for and no others.
+
+import { columnCount, formatBytes, type RowRange, type WeightInfo } from "@polyllama/core";
+import type { ByteSource } from "./byte-source.ts";
+
+export interface Slices {
+  /** 0: of rows, 1: of columns. */
+  readonly axis: 0 | 1;
+  readonly parts: readonly {
+    readonly source: ByteSource;
+    /** Its first byte. */
+    readonly offset: number;
+    /** Its rows, or its columns. */
+    readonly size: number;
+  }[];
+}
+
+/** Bytes of the rows of the joined matrix. Formats are those of single elements. */
+export function readSliced(
+  slices: Slices,
+  info: WeightInfo,
+  range: RowRange,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return slices.axis === 0 ? readRows(slices, info, range, signal) : readColumns(slices, info, range, signal);
+}
+
+async function readRows({ parts }: Slices, info: WeightInfo, range: RowRange, signal?: AbortSignal) {
+  const rowBytes = formatBytes(info.format, columnCount(info));
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let before = 0;
+  for (const { source, offset, size } of parts) {
+    const first = Math.max(0, range.first - before);
+    const end = Math.min(size, range.first + range.count - before);
+    if (first < end) pieces.push(await source.read(offset + first * rowBytes, (end - first) * rowBytes, signal));
+    before += size;
+  }
+  if (pieces.length === 1) return pieces[0]!;
+  const joined = new Uint8Array(range.count * rowBytes);
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
+}
+
+async function readColumns({ parts }: Slices, info: WeightInfo, range: RowRange, signal?: AbortSignal) {
+  const rowBytes = formatBytes(info.format, columnCount(info));
+  const joined = new Uint8Array(range.count * rowBytes);
+  let column = 0;
+  for (const { source, offset, size } of parts) {
+    const width = formatBytes(info.format, size);
+    const bytes = await source.read(offset + range.first * width, range.count * width, signal);
+    for (let row = 0; row < range.count; row++) {
+      joined.set(bytes.subarray(row * width, (row + 1) * width), row * rowBytes + column);
+    }
+    column += width;
+  }
+  return joined;
+}
