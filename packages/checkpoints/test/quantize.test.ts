@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { formats, type WeightInfo, type WeightSource } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { openCheckpoint, quantized, quantizedFormats, quantizeRows } from "../src/index.ts";
+import { createQuantizerPool, openCheckpoint, quantized, quantizedFormats, quantizeRows } from "../src/index.ts";
 
 describeWithShared("quantizers against libggml", () => {
   const vectors = JSON.parse(readFileSync(shared("vectors/ggml-quant-vectors.json"), "utf8"));
@@ -53,6 +53,38 @@ describe("quantize", () => {
   test("refuses partial blocks and unknown formats", () => {
     expect(() => quantizeRows(new Float32Array(33), "q8_0")).toThrow(/33 values are not whole blocks of 32/);
     expect(() => quantizeRows(new Float32Array(32), "toString" as "q8_0")).toThrow(/Known formats: f32, .* q8_0, q4_0/);
+  });
+});
+
+describe("createQuantizerPool", () => {
+  const values = Float32Array.from({ length: 3 * 2 ** 18 + 512 }, (_, i) => Math.sin(i * i) / (1 + (i % 7)));
+
+  test.each(["q4_0", "q6_k", "f16"] as const)("%s on threads gives what it gives on one", async (format) => {
+    await using pool = createQuantizerPool({ threads: 2 });
+    const [a, b] = await Promise.all([pool.quantize(values, format), pool.quantize(values.subarray(256), format)]);
+    expect(Buffer.compare(a, quantizeRows(values, format))).toBe(0);
+    expect(Buffer.compare(b, quantizeRows(values.subarray(256), format))).toBe(0);
+    await using single = createQuantizerPool({ threads: 1 });
+    expect(Buffer.compare(await single.quantize(values, format), a)).toBe(0);
+  });
+
+  test("an abort is noticed, the pool stays usable, and disposing it ends its use", async () => {
+    const pool = createQuantizerPool({ threads: 2 });
+    const controller = new AbortController();
+    const work = pool.quantize(values, "q4_k", controller.signal);
+    controller.abort(new Error("stop"));
+    await expect(work).rejects.toThrow("stop");
+    expect(await pool.quantize(values.subarray(0, 256), "q4_k")).toHaveLength(144);
+    const last = pool.quantize(values, "q8_0");
+    await pool[Symbol.asyncDispose]();
+    await expect(last).resolves.toHaveLength((values.length / 32) * 34);
+    await expect(pool.quantize(values, "q8_0")).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+  });
+
+  test("refuses what it cannot do", async () => {
+    expect(() => createQuantizerPool({ threads: 0 })).toThrow(/threads/);
+    await using pool = createQuantizerPool();
+    await expect(pool.quantize(new Float32Array(33), "q4_0")).rejects.toThrow(/33 values are not whole blocks of 32/);
   });
 });
 

@@ -1,33 +1,199 @@
 // Quantization on several threads. Values go out in pieces, each to the next idle thread, and come back as blocks; no more
-// pieces are under way than there are threads, so memory is bounded whatever the caller hands in.
+// pieces are under way than there are threads, so what a pool takes beside input and output is bounded. Threads start with
+// the first work that is worth one, never keep a process alive, and stop when they have been idle for a while. Where there
+// are no threads, as in browsers, the same pieces are quantized in place.
 
-import type { WritableFormat } from "./quantize.ts";
-import { quantizeRows } from "./quantize.ts";
+import type { Worker } from "node:worker_threads";
+import { checkNumber, checkOptions, formatBytes, PolyllamaError } from "@polyllama/core";
+import { breathe } from "../breathe.ts";
+import { checkBlocks, quantizeRows, type WritableFormat } from "./quantize.ts";
+import type { QuantizeRequest } from "./worker.ts";
 
 export interface QuantizerPoolOptions {
-  /** Threads that quantize; default: as many as the process may run at once. */
+  /** Threads that quantize; default: as many as the process may run at once. 1 quantizes on the caller's own. */
   readonly threads?: number;
 }
 
-/** Threads that quantize; they start with the first large piece of work and stop when the pool is disposed. */
+/** Threads that quantize. Any number of calls may run at once; they share the threads. */
 export interface QuantizerPool extends AsyncDisposable {
-  readonly threads: number;
   /**
    * As {@link quantizeRows}, with the same result. `values` must not change meanwhile.
    *
-   * @throws {PolyllamaError} `ERR_OPTION`, `ERR_DISPOSED`; the signal's reason.
+   * @throws {PolyllamaError} `ERR_OPTION`, `ERR_DISPOSED`, `ERR_BACKEND` for a thread that fails; the signal's reason.
    */
   quantize(values: Float32Array, format: WritableFormat, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** A pool of quantizing threads. */
+/** Values of a piece: some 25 ms of work for the K formats. A multiple of every block. */
+const PIECE = 2 ** 18;
+/** Milliseconds after which an idle thread stops. */
+const IDLE = 2000;
+
+/**
+ * A pool of quantizing threads. Disposing it stops them, once the work under way is done.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION`
+ */
 export function createQuantizerPool(options: QuantizerPoolOptions = {}): QuantizerPool {
-  return {
-    threads: options.threads ?? 1,
-    async quantize(values, format, signal) {
-      signal?.throwIfAborted();
-      return quantizeRows(values, format);
-    },
-    async [Symbol.asyncDispose]() {},
-  };
+  checkOptions(options, ["threads"], "createQuantizerPool");
+  if (options.threads !== undefined) checkNumber(options.threads, "threads", { least: 1, most: 1024, integer: true });
+  return new ThreadPool(options.threads);
+}
+
+class ThreadPool implements QuantizerPool {
+  readonly #wanted: number | undefined;
+  readonly #idle: Thread[] = [];
+  /** Calls that wait for a thread. */
+  readonly #waiting: (() => void)[] = [];
+  readonly #running = new Set<Promise<unknown>>();
+  #busy = 0;
+  #disposed = false;
+
+  constructor(threads: number | undefined) {
+    this.#wanted = threads;
+  }
+
+  async quantize(values: Float32Array, format: WritableFormat, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#disposed)
+      throw new PolyllamaError("ERR_DISPOSED", "The quantizer pool was disposed; create another one.");
+    checkBlocks(values, format);
+    signal?.throwIfAborted();
+    const output = new Uint8Array(formatBytes(format, values.length));
+    const work = this.#quantizeInto(output, values, format, signal);
+    this.#running.add(work);
+    try {
+      await work;
+    } finally {
+      this.#running.delete(work);
+    }
+    return output;
+  }
+
+  async #quantizeInto(
+    output: Uint8Array,
+    values: Float32Array,
+    format: WritableFormat,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const pieceBytes = formatBytes(format, PIECE);
+    const threads = values.length <= PIECE ? 1 : await this.#threads();
+    let next = 0;
+    const runner = async (): Promise<void> => {
+      while (next < values.length) {
+        signal?.throwIfAborted();
+        const first = next;
+        next += PIECE;
+        const piece = values.subarray(first, first + PIECE);
+        const at = (first / PIECE) * pieceBytes;
+        if (threads > 1) output.set(await this.#onThread(piece, format, threads), at);
+        else {
+          output.set(quantizeRows(piece, format), at);
+          if (next < values.length) await breathe(signal);
+        }
+      }
+    };
+    const runners = Array.from({ length: Math.min(threads, Math.ceil(values.length / PIECE)) }, () =>
+      runner().catch((error: unknown) => {
+        next = Infinity; // the others need not go on
+        throw error;
+      }),
+    );
+    const failure = (await Promise.allSettled(runners)).find((outcome) => outcome.status === "rejected");
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  async #onThread(piece: Float32Array, format: WritableFormat, threads: number): Promise<Uint8Array> {
+    while (this.#busy >= threads) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#busy++;
+    try {
+      const thread = this.#idle.pop() ?? (await startThread());
+      const blocks = await thread.run({ values: piece.slice(), format });
+      this.#rest(thread);
+      return blocks;
+    } finally {
+      this.#busy--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  #rest(thread: Thread): void {
+    this.#idle.push(thread);
+    thread.rest(() => {
+      this.#idle.splice(this.#idle.indexOf(thread), 1);
+      void thread.stop();
+    });
+  }
+
+  async #threads(): Promise<number> {
+    if (typeof process === "undefined" || process.versions?.node === undefined) return 1;
+    return this.#wanted ?? (await import("node:os")).availableParallelism();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    await Promise.allSettled(this.#running);
+    await Promise.all(this.#idle.splice(0).map((thread) => thread.stop()));
+  }
+}
+
+/** A worker that does one thing at a time. It keeps the process alive while it works, and only then. */
+class Thread {
+  readonly #worker: Worker;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.unref();
+  }
+
+  run(request: QuantizeRequest): Promise<Uint8Array> {
+    clearTimeout(this.#timer);
+    const worker = this.#worker;
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        worker.unref();
+        worker.off("message", onMessage).off("error", onError).off("exit", onExit);
+      };
+      const onMessage = (blocks: Uint8Array): void => {
+        settle();
+        resolve(blocks);
+      };
+      const onError = (error: Error): void => {
+        settle();
+        const remedy = "`threads: 1` does without threads.";
+        reject(
+          new PolyllamaError("ERR_BACKEND", `A quantizing thread failed: ${error.message}. ${remedy}`, {
+            cause: error,
+          }),
+        );
+      };
+      const onExit = (code: number): void => onError(new Error(`it ended with code ${code}`));
+      worker.on("message", onMessage).on("error", onError).on("exit", onExit).ref();
+      worker.postMessage(request, [request.values.buffer]);
+    });
+  }
+
+  /** Calls back when nothing has been asked for a while. */
+  rest(afterwards: () => void): void {
+    this.#timer = setTimeout(afterwards, IDLE).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#worker.terminate();
+  }
+}
+
+async function startThread(): Promise<Thread> {
+  const { Worker } = await import("node:worker_threads");
+  if (import.meta.url.endsWith(".js")) {
+    return new Thread(new Worker(new URL("./worker.js", import.meta.url), { execArgv: [] }));
+  }
+  // The sources, as in tests: Node needs a loader for TypeScript, which a worker has to register by itself.
+  const { createRequire } = await import("node:module");
+  const { pathToFileURL } = await import("node:url");
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/package.json"));
+  const [loader, entry] = [new URL("dist/esm/api/index.mjs", tsx), new URL("./worker.ts", import.meta.url)];
+  const start = `import("${loader}").then(({ register }) => (register(), import("${entry}")))`;
+  return new Thread(new Worker(start, { eval: true, execArgv: ["--conditions=@polyllama/source"] }));
 }

@@ -44,27 +44,28 @@ export const quantizedFormats: readonly QuantizedFormat[] = (Object.keys(writers
  * @throws {PolyllamaError} `ERR_OPTION`
  */
 export function quantizeRows(values: Float32Array, format: WritableFormat): Uint8Array<ArrayBuffer> {
-  checkWritable(format);
-  const { blockSize } = formats[format];
-  if (values.length % blockSize !== 0) {
-    throw new PolyllamaError("ERR_OPTION", `${values.length} values are not whole blocks of ${blockSize}.`);
-  }
+  checkBlocks(values, format);
   const output = new Uint8Array(formatBytes(format, values.length));
   writers[format](values, output);
   return output;
 }
 
+/** @throws {PolyllamaError} `ERR_OPTION` for values that {@link quantizeRows} cannot write. */
+export function checkBlocks(values: Float32Array, format: WritableFormat): void {
+  if (!isWritable(format)) {
+    throw new PolyllamaError(
+      "ERR_OPTION",
+      `Weights cannot be written as "${format}" here. Known formats: ${Object.keys(writers).join(", ")}.`,
+    );
+  }
+  const { blockSize } = formats[format as WritableFormat];
+  if (values.length % blockSize === 0) return;
+  throw new PolyllamaError("ERR_OPTION", `${values.length} values are not whole blocks of ${blockSize}.`);
+}
+
 /** Whether values can be written in a format. */
 export function isWritable(format: FormatName): format is WritableFormat {
   return Object.hasOwn(writers, format);
-}
-
-function checkWritable(format: WritableFormat): void {
-  if (isWritable(format)) return;
-  throw new PolyllamaError(
-    "ERR_OPTION",
-    `Weights cannot be written as "${format}" here. Known formats: ${Object.keys(writers).join(", ")}.`,
-  );
 }
 
 /** @throws {PolyllamaError} `ERR_OPTION` for a format that there is no quantizer for. */

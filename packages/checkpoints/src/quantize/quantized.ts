@@ -1,5 +1,5 @@
 // Quantization on load: a source whose matrices are read in blocks, though its file holds floats. Work is done on the rows
-// that are asked for, a few MiB at a time.
+// that are asked for, a few MiB at a time, on several threads where it is much.
 
 import {
   assertFinite,
@@ -12,10 +12,11 @@ import {
 } from "@polyllama/core";
 import { breathe } from "../breathe.ts";
 import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
-import { checkQuantizedFormat, type QuantizedFormat, quantizeRows } from "./quantize.ts";
+import { createQuantizerPool, type QuantizerPoolOptions } from "./pool.ts";
+import { checkQuantizedFormat, type QuantizedFormat } from "./quantize.ts";
 
-/** Values that are quantized between two turns of the event loop. */
-const PIECE = 2 ** 19;
+/** Values that are in memory at a time. */
+const PIECE = 2 ** 20;
 
 /**
  * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in llama.cpp's
@@ -24,10 +25,15 @@ const PIECE = 2 ** 19;
  *
  * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws {@link CheckpointError} for NaN or infinite weights.
  */
-export function quantized(source: Checkpoint, format: QuantizedFormat): Checkpoint;
-export function quantized(source: WeightSource, format: QuantizedFormat): WeightSource;
-export function quantized(source: Checkpoint | WeightSource, format: QuantizedFormat): Checkpoint | WeightSource {
+export function quantized(source: Checkpoint, format: QuantizedFormat, options?: QuantizerPoolOptions): Checkpoint;
+export function quantized(source: WeightSource, format: QuantizedFormat, options?: QuantizerPoolOptions): WeightSource;
+export function quantized(
+  source: Checkpoint | WeightSource,
+  format: QuantizedFormat,
+  options?: QuantizerPoolOptions,
+): Checkpoint | WeightSource {
   checkQuantizedFormat(format);
+  const pool = createQuantizerPool(options); // its threads stop by themselves
   const weights = new Map<WeightName, WeightInfo>();
   for (const [name, info] of source.weights) weights.set(name, applies(info, format) ? { ...info, format } : info);
 
@@ -48,7 +54,7 @@ export function quantized(source: Checkpoint | WeightSource, format: QuantizedFo
         assertFinite(source, from, bytes, piece.first);
         const values = new Float32Array(piece.count * columns);
         formats[from.format].dequantize(bytes, values);
-        const blocks = quantizeRows(values, format);
+        const blocks = await pool.quantize(values, format, signal);
         output.set(blocks, written);
         written += blocks.length;
         await breathe(signal);
