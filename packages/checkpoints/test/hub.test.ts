@@ -182,6 +182,11 @@ describe("a pull", () => {
     expect(hub.asked.length).toBe(2);
   });
 
+  test("does not take the login page of a network for a listing", async () => {
+    hub.fault = () => ({ status: 200, body: "<html>Log in to the network</html>" });
+    await expect(pull(repository, options)).rejects.toThrow(/something else than JSON, such as the login page/);
+  });
+
   test("says before the first byte that the disk has no room", async () => {
     hub.fault = ({ path }) => {
       const listed = [{ type: "file", path: "huge.Q4_0.gguf", size: 2 ** 50, oid: "0".repeat(40) }];

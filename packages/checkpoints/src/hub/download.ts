@@ -7,7 +7,7 @@ import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises
 import { dirname } from "node:path";
 import { PolyllamaError } from "@polyllama/core";
 import { amount, type RepositoryFile } from "./choose.ts";
-import { broken, repeatedly, request, type TransportSettings } from "./transport.ts";
+import { broken, repeatedly, request, type TransportSettings, Unreachable } from "./transport.ts";
 
 /** A file with what it is verified by. */
 export interface HubFile extends RepositoryFile {
@@ -47,7 +47,7 @@ export async function download(
       }
       await handle.truncate(0);
     } catch (error) {
-      throw explainDisk(error, partial, file);
+      throw explain(error, partial, file);
     } finally {
       await handle.close();
     }
@@ -154,24 +154,19 @@ async function publish(handle: FileHandle, partial: string, blob: string): Promi
   await rename(partial, blob);
 }
 
-function explainDisk(error: unknown, path: string, file: RepositoryFile): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+/** What a failure means for the file. */
+function explain(error: unknown, path: string, file: RepositoryFile): unknown {
   const folder = dirname(path);
-  const then = "What has arrived is kept, and pulling again continues there.";
+  const kept = "What has arrived is kept, and pulling again continues there.";
+  const say = (message: string): PolyllamaError => new PolyllamaError("ERR_HUB", message, { cause: error });
+  if (error instanceof Unreachable) return say(`${file.path}: ${error.message} ${kept}`);
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new PolyllamaError(
-      "ERR_HUB",
+    return say(
       `The disk is full: ${file.path} (${amount(file.size)}) does not fit into ${folder}. Free some space, or choose another ` +
-        `folder with the option \`cacheFolder\` (on the command line --hub-cache). ${then}`,
-      { cause: error },
+        `folder with the option \`cacheFolder\` (on the command line --hub-cache). ${kept}`,
     );
   }
   if (!["EACCES", "EPERM", "EROFS", "EIO"].includes(code)) return error;
-  return new PolyllamaError(
-    "ERR_HUB",
-    `${folder} cannot be written to (${code}). Check its permissions and the disk.`,
-    {
-      cause: error,
-    },
-  );
+  return say(`${folder} cannot be written to (${code}). Check its permissions and the disk.`);
 }

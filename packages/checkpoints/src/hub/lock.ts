@@ -3,7 +3,7 @@
 // Should two processes ever hold the same lock nevertheless, a file that is not what it should be still never reaches the
 // cache (download.ts).
 
-import { mkdir, open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -24,10 +24,9 @@ export async function takeLock(
 ): Promise<AsyncDisposable> {
   await mkdir(dirname(path), { recursive: true });
   for (let waited = false; !(await create(path)); ) {
-    if (await isAbandoned(path)) {
-      const aside = `${path}.${process.pid}`;
-      await rename(path, aside).catch(() => undefined); // another process may have been first
-      await rm(aside, { force: true });
+    const abandoned = await findAbandoned(path);
+    if (abandoned !== undefined) {
+      await removeAbandoned(path, abandoned);
       continue;
     }
     if (!waited) onWait();
@@ -65,16 +64,29 @@ async function create(path: string): Promise<boolean> {
   }
 }
 
-async function isAbandoned(path: string): Promise<boolean> {
+/** The inode of the lock, if it is nobody's any more. */
+async function findAbandoned(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return false;
-  if (Date.now() - found.mtimeMs > stale) return true;
+  if (found === undefined) return undefined;
+  if (Date.now() - found.mtimeMs > stale) return found.ino;
   const [, host, pid] = /^\{"host":(".*"),"pid":(\d+)\}$/.exec(await readFile(path, "utf8").catch(() => "")) ?? [];
-  if (host !== JSON.stringify(hostname())) return false;
+  if (host !== JSON.stringify(hostname())) return undefined;
   try {
     process.kill(Number(pid), 0);
-    return false;
+    return undefined;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ESRCH";
+    return error instanceof Error && "code" in error && error.code === "ESRCH" ? found.ino : undefined;
   }
 }
+
+/** Moves the lock away first, since another process may have replaced it; a living one is put back. */
+async function removeAbandoned(path: string, inode: number): Promise<void> {
+  const aside = `${path}.${process.pid}-${moved++}`;
+  const found = await rename(path, aside)
+    .then(() => stat(aside))
+    .catch(() => undefined);
+  if (found !== undefined && found.ino !== inode) await link(aside, path).catch(() => undefined);
+  await rm(aside, { force: true });
+}
+
+let moved = 0;

@@ -124,7 +124,7 @@ export async function request<T>(
   }
 }
 
-/** A connection that broke while a body was read. */
+/** What is wrong with an answer that may be right the next time. */
 export function broken(message: string): Error {
   return new Passing(message, true);
 }
@@ -137,10 +137,21 @@ export function clientFetch(settings: TransportSettings): typeof fetch {
     return repeatedly(settings, () =>
       request(settings, url, headers, async (response) => {
         const { status, headers } = response;
-        return new Response(await response.text(), { status, headers });
+        const text = await response.text();
+        if (!isJson(text)) throw broken("it sent something else than JSON, such as the login page of a network");
+        return new Response(text, { status, headers });
       }),
     );
   };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function statusText({ status, statusText }: Response): string {
@@ -171,34 +182,32 @@ function explain(settings: TransportSettings, response: Response, text: string):
   const page = `${endpoint}/${repository}`;
   const say = (message: string): PolyllamaError => new PolyllamaError("ERR_HUB", message);
   const passToken = "pass it as the option `token` (on the command line --token, or HF_TOKEN in the environment)";
-  const said = `${headers.get("X-Error-Message") ?? ""} ${text.startsWith("<") ? "" : text}`.trim().slice(0, 300);
-
-  if (code === "GatedRepo" || /gated/i.test(said)) {
-    if (token === undefined) {
-      return say(
-        `${repository} is gated: its terms have to be accepted first. Log in and accept them at ${page}, create a token ` +
-          `at ${endpoint}/settings/tokens that may read gated repositories, and ${passToken}.`,
-      );
-    }
-    return say(
-      `${repository} is gated, and the account of this token has no access to it yet. Accept the terms at ${page} and wait ` +
-        "until the owner grants access; a fine-grained token also needs the permission to read gated repositories.",
-    );
-  }
-  const missing = code === "RepoNotFound" || (code === "" && (status === 404 || status === 401));
-  if (status === 401 && token !== undefined && (!missing || /credential|password|token/i.test(said))) {
+  if (status === 401 && token !== undefined) {
     return say(
       `${endpoint} does not accept this token (401). Look whether it was copied whole and is still valid at ` +
         `${endpoint}/settings/tokens, then ${passToken}.`,
     );
   }
+  if (code === "GatedRepo" && token === undefined) {
+    return say(
+      `${repository} is gated: its terms have to be accepted first. Log in and accept them at ${page}, create a token ` +
+        `at ${endpoint}/settings/tokens that may read gated repositories, and ${passToken}.`,
+    );
+  }
+  if (code === "GatedRepo") {
+    return say(
+      `${repository} is gated, and the account of this token has no access to it yet. Accept the terms at ${page} and wait ` +
+        "until the owner grants access; a fine-grained token also needs the permission to read gated repositories.",
+    );
+  }
   if (code === "RevisionNotFound") return say(`${repository} has no revision "${revision}". See ${page}/tree/main`);
   if (code === "EntryNotFound") return say(`${repository} no longer has the file ${response.url}. Pull it again.`);
-  if (missing) {
+  if (code === "RepoNotFound" || status === 401 || status === 404) {
     return say(
       `There is no ${repository} at ${endpoint}, or it is private. Check the spelling; for a private one, ` +
         (token === undefined ? `${passToken}.` : "use the token of an account that may read it."),
     );
   }
+  const said = headers.get("X-Error-Message") ?? (text.startsWith("<") ? "" : text.slice(0, 300));
   return say(`${endpoint} refused the request for ${repository} (${status}). ${said}`.trim());
 }
