@@ -5,7 +5,7 @@ import type { RoundingProfile } from "@polyllama/core";
 
 export type Rounding = Pick<
   RoundingProfile,
-  "unit" | "flushesSubnormals" | "exp" | "sigmoidAbsolute" | "apartOffsets" | "int8Activations"
+  "unit" | "flushesSubnormals" | "exp" | "division" | "inverseSqrt" | "sigmoidAbsolute" | "apartOffsets" | "int8Activations"
 >;
 
 /**

@@ -1,2 +1,6 @@
-// @polyllama/backend-webgpu: Llama in WGSL, for browsers and for Node through Dawn.
-export {};
+// @polyllama/backend-webgpu: Llama in WGSL, for browsers and Deno, and for Node through Dawn.
+
+export type { WebGpuBackend, WebGpuOptions } from "./backend.ts";
+export { webgpu } from "./backend.ts";
+// What a machine has, for `polyllama doctor`
+export { describeAdapter, findAdapter } from "./adapter.ts";

@@ -140,6 +140,10 @@ export interface RoundingProfile {
   readonly flushesSubnormals: boolean;
   /** Relative error, in units, of exp as used in softmax and silu. */
   readonly exp: number;
+  /** Relative error, in units, of a division; default 1. */
+  readonly division?: number;
+  /** Relative error, in units, of a reciprocal square root; default 2, a root and a division. */
+  readonly inverseSqrt?: number;
   /**
    * Absolute error, in units, of the sigmoid within silu, for kernels that approximate it as a whole: it lies between 0
    * and 1, so that far below zero an absolute error is a large relative one. Default 0.

@@ -71,6 +71,6 @@ export function attention(
  * Relative error of the terms p v and their sum: an error e of a score turns into a factor exp(e), in the term and in the
  * sum that divides it; exp itself, the sum, the division and the weighted sum add theirs.
  */
-function relativeError(worstScore: number, length: number, { unit, exp }: Rounding): number {
-  return Math.expm1(2 * worstScore) + unit * (2 * exp + 2 * dotError(length) + 2);
+function relativeError(worstScore: number, length: number, { unit, exp, division = 1 }: Rounding): number {
+  return Math.expm1(2 * worstScore) + unit * (2 * exp + 2 * dotError(length) + 1 + division);
 }

@@ -18,10 +18,12 @@ export function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
 }
 
 /**
- * The sum of squares has the error of a dot product, halved by the root; root, division and two products follow. Squares
+ * The sum of squares has the error of a dot product, halved by the root, as have the mean's division and the addition of
+ * epsilon; the reciprocal root and two products follow. Squares
  * that underflow leave the mean short by less than the format's least step, beside an epsilon that is far larger.
  */
 export function rmsNormBound(y: Matrix, rounding: Rounding): Matrix {
-  const relative = (dotError(y.width) / 2 + 5) * rounding.unit;
+  const { unit, division = 1, inverseSqrt = 2 } = rounding;
+  const relative = (dotError(y.width) / 2 + (division + 1) / 2 + inverseSqrt + 2) * unit;
   return map(y, (value) => Math.abs(value) * relative + 2 * leastStep(rounding));
 }

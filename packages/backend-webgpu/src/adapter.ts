@@ -1,0 +1,120 @@
+// Finding a device. In browsers and Deno `navigator.gpu` is there; in Node it comes from the npm package `webgpu` (Dawn),
+// which is imported at run time, and only where there is no `navigator.gpu`, so that bundles for browsers never see it.
+
+import { PolyllamaError } from "@polyllama/core";
+import { type Features, Gpu, type KernelFamily } from "./gpu.ts";
+
+export interface DeviceOptions {
+  readonly gpu?: GPU;
+  readonly adapter?: GPUAdapter;
+  readonly device?: GPUDevice;
+  readonly powerPreference?: GPUPowerPreference;
+  readonly limits?: "default" | "adapter";
+  readonly features?: Partial<Features>;
+  readonly kernels?: KernelFamily;
+}
+
+export interface OpenedDevice {
+  readonly gpu: Gpu;
+  readonly info: GPUAdapterInfo;
+}
+
+/** `navigator.gpu`, or Dawn. @throws {PolyllamaError} `ERR_BACKEND` with the remedy. */
+export async function findGpu(): Promise<GPU> {
+  const { navigator } = globalThis;
+  if (navigator?.gpu !== undefined) return navigator.gpu;
+  if (typeof process === "undefined" || process.versions?.node === undefined) {
+    const insecure = globalThis.isSecureContext === false ? " The page is not served over https or from localhost." : "";
+    throw new PolyllamaError(
+      "ERR_BACKEND",
+      `This browser has no WebGPU (navigator.gpu is missing).${insecure} Use a current Chrome, Edge, Safari or Firefox, or ` +
+        "another backend.",
+    );
+  }
+  return dawn();
+}
+
+let dawnGpu: Promise<GPU> | undefined;
+
+function dawn(): Promise<GPU> {
+  dawnGpu ??= importDawn();
+  dawnGpu.catch(() => (dawnGpu = undefined));
+  return dawnGpu;
+}
+
+async function importDawn(): Promise<GPU> {
+  const name = "webgpu"; // a variable, so that bundlers leave it alone
+  try {
+    const { create } = await import(/* @vite-ignore */ /* webpackIgnore: true */ name);
+    return create([]);
+  } catch (cause) {
+    const missing = (cause as { code?: unknown }).code === "ERR_MODULE_NOT_FOUND"; // Node's import errors carry one
+    throw new PolyllamaError(
+      "ERR_BACKEND",
+      missing
+        ? "WebGPU in Node needs the npm package webgpu, which is not installed. Run: npm install webgpu@0.6.2"
+        : `The npm package webgpu did not start: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** @throws {PolyllamaError} `ERR_BACKEND` when there is no adapter, with what to do about it. */
+export async function findAdapter(options: DeviceOptions): Promise<GPUAdapter> {
+  if (options.adapter !== undefined) return options.adapter;
+  const gpu = options.gpu ?? (await findGpu());
+  const adapter = await gpu.requestAdapter(
+    options.powerPreference === undefined ? {} : { powerPreference: options.powerPreference },
+  );
+  if (adapter !== null) return adapter;
+  throw new PolyllamaError(
+    "ERR_BACKEND",
+    "WebGPU found no adapter: no GPU driver that it can use (Vulkan on Linux, Direct3D 12 on Windows, Metal on macOS), or " +
+      "the browser has blocked it. Update the driver, allow hardware acceleration, or use another backend.",
+  );
+}
+
+const raisedLimits = ["maxBufferSize", "maxStorageBufferBindingSize"] as const;
+
+export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> {
+  if (options.device !== undefined) {
+    const { device } = options;
+    return { gpu: make(device, false, device.adapterInfo, options), info: device.adapterInfo };
+  }
+  const adapter = await findAdapter(options);
+  const wanted = (["shader-f16", "subgroups", "timestamp-query"] as const).filter((name) => adapter.features.has(name));
+  const requiredFeatures: GPUFeatureName[] = wanted.filter((name) => {
+    if (name === "shader-f16") return options.features?.f16 !== false;
+    if (name === "subgroups") return options.features?.subgroups !== false;
+    return true;
+  });
+  const requiredLimits: Record<string, number> = {};
+  if (options.limits !== "default") for (const name of raisedLimits) requiredLimits[name] = adapter.limits[name];
+  try {
+    const device = await adapter.requestDevice({ label: "polyllama", requiredFeatures, requiredLimits });
+    return { gpu: make(device, true, adapter.info, options), info: adapter.info };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new PolyllamaError("ERR_BACKEND", `The adapter ${describeAdapter(adapter.info)} gave no device: ${reason}`, {
+      cause,
+    });
+  }
+}
+
+function make(device: GPUDevice, owned: boolean, info: GPUAdapterInfo, { features = {}, kernels }: DeviceOptions): Gpu {
+  return new Gpu(device, owned, kernels ?? familyOf(info), {
+    f16: features.f16 !== false && device.features.has("shader-f16"),
+    subgroups: features.subgroups !== false && device.features.has("subgroups"),
+  });
+}
+
+function familyOf(info: GPUAdapterInfo): KernelFamily {
+  const software = /swiftshader|llvmpipe|software|warp|basic render/i;
+  return software.test(`${info.architecture} ${info.device} ${info.description}`) ? "software" : "hardware";
+}
+
+/** Name of an adapter, for people. */
+export function describeAdapter(info: GPUAdapterInfo): string {
+  const name = info.description || info.device || info.architecture;
+  return [info.vendor, name].filter((part) => part !== "").join(" ") || "unnamed adapter";
+}

@@ -1,0 +1,170 @@
+// The WebGPU backend: the graph as WGSL kernels, in browsers and Deno on `navigator.gpu`, in Node on Dawn. Weights keep
+// their stored values; see pack.ts for how blocks are rearranged, plan.ts for what is fused, kernels/ for the kernels.
+
+import {
+  type Backend,
+  type CompileOptions,
+  checkNumber,
+  checkOptions,
+  checkWeights,
+  type DeviceInfo,
+  type Graph,
+  type MemoryEstimate,
+  PolyllamaError,
+  type Program,
+  type RoundingProfile,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import { type DeviceOptions, describeAdapter, openDevice, type OpenedDevice } from "./adapter.ts";
+import type { Gpu, KernelFamily } from "./gpu.ts";
+import { estimateMemory } from "./memory.ts";
+import { WebGpuProgram } from "./program.ts";
+import { allocateWeights, planWeights, uploadWeights } from "./weights.ts";
+
+export interface WebGpuOptions {
+  /** A device of your own, which stays yours: it is never destroyed here. Excludes all options below but `features`. */
+  readonly device?: GPUDevice;
+  /** An adapter of your own choice. */
+  readonly adapter?: GPUAdapter;
+  /** Which adapter to ask for; default: what the browser or driver prefers. */
+  readonly powerPreference?: GPUPowerPreference;
+  /** What to use instead of `navigator.gpu`, such as Dawn's `create([])`. */
+  readonly gpu?: GPU;
+  /** Features to leave alone though the adapter has them; each is true by default. */
+  readonly features?: { readonly f16?: boolean; readonly subgroups?: boolean };
+  /** Buffers as large as the adapter allows, the default, or only what WebGPU guarantees everywhere. */
+  readonly limits?: "default" | "adapter";
+  /** Kernels made for software adapters or for GPUs; default: what the adapter is. */
+  readonly kernels?: KernelFamily;
+}
+
+const known = ["device", "adapter", "powerPreference", "gpu", "features", "limits", "kernels"] as const;
+
+/**
+ * The WebGPU backend, on a device of its own unless one is given.
+ *
+ * @example const llama = await Llama.load(url, { backend: await webgpu() });
+ * @throws {PolyllamaError} `ERR_OPTION`; `ERR_BACKEND` where there is no WebGPU or no adapter, with the remedy.
+ */
+export async function webgpu(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
+  checkOptions(options, known, "webgpu()");
+  checkOptions(options.features ?? {}, ["f16", "subgroups"], "webgpu() features");
+  const { device, limits = "adapter", kernels } = options;
+  if (limits !== "default" && limits !== "adapter") {
+    throw new PolyllamaError("ERR_OPTION", `limits must be "default" or "adapter", not ${JSON.stringify(limits)}.`);
+  }
+  if (kernels !== undefined && kernels !== "software" && kernels !== "hardware") {
+    throw new PolyllamaError("ERR_OPTION", `kernels must be "software" or "hardware", not ${JSON.stringify(kernels)}.`);
+  }
+  if (device !== undefined) {
+    for (const name of ["adapter", "powerPreference", "gpu", "limits"] as const) {
+      if (options[name] !== undefined)
+        throw new PolyllamaError("ERR_OPTION", `${name} chooses a device, but one was given; leave one of them out.`);
+    }
+  }
+  return new WebGpuBackend(options, await openDevice(options));
+}
+
+export class WebGpuBackend implements Backend {
+  readonly name = "webgpu";
+  readonly roundings: RoundingProfile = roundings;
+  readonly #options: DeviceOptions;
+  readonly #programs = new Set<WebGpuProgram>();
+  #opened: OpenedDevice;
+  #disposed = false;
+
+  /** Made by {@link webgpu}. */
+  constructor(options: DeviceOptions, opened: OpenedDevice) {
+    this.#options = options;
+    this.#opened = opened;
+  }
+
+  /** Buffers alive on the device and their bytes; both 0 when everything is disposed. */
+  get live(): { readonly buffers: number; readonly bytes: number } {
+    return { ...this.#opened.gpu.live };
+  }
+
+  describe(): DeviceInfo {
+    const { gpu, info } = this.#opened;
+    return {
+      backend: this.name,
+      device: describeAdapter(info),
+      details: {
+        kernels: gpu.family,
+        f16: gpu.features.f16,
+        subgroups: gpu.features.subgroups,
+        "largest binding": gpu.limits.maxStorageBufferBindingSize,
+        "largest buffer": gpu.limits.maxBufferSize,
+      },
+    };
+  }
+
+  estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate {
+    checkNumber(capacity, "capacity", { least: 1, integer: true });
+    return estimateMemory(graph, weights, capacity, this.#opened.gpu.limits);
+  }
+
+  async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
+    checkOptions(options, ["wanted", "onProgress", "signal"], "compile()");
+    const { wanted = graph.outputs, onProgress, signal } = options;
+    signal?.throwIfAborted();
+    const infos = new Map(checkWeights(graph, weights).map((info) => [info.name, info]));
+    const gpu = await this.#device();
+    const layout = planWeights(graph, infos, gpu.limits);
+    const allocated = await allocateWeights(gpu, layout);
+    const program = new WebGpuProgram({
+      gpu,
+      graph,
+      infos,
+      layout,
+      weights: allocated,
+      onDispose: (disposed) => this.#programs.delete(disposed),
+    });
+    this.#programs.add(program);
+    try {
+      await program.prepare(wanted);
+      await uploadWeights(gpu, graph, weights, layout, allocated, onProgress, signal);
+      return program;
+    } catch (error) {
+      await program[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The device; another one of the same adapter's kind where the last was lost and is ours. */
+  async #device(): Promise<Gpu> {
+    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed; create another one.");
+    if (this.#opened.gpu.lost !== undefined && this.#options.device === undefined) {
+      const { adapter: _, ...others } = this.#options; // an adapter gives one device only
+      this.#opened = await openDevice(others);
+    }
+    this.#opened.gpu.assertAlive();
+    return this.#opened.gpu;
+  }
+
+  /** Disposes the programs that are still alive, and the device unless it was given. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
+    this.#opened.gpu.dispose();
+  }
+}
+
+const roundings: RoundingProfile = {
+  unit: 2 ** -24,
+  flushesSubnormals: true,
+  exp: 4,
+  division: 5,
+  inverseSqrt: 4,
+  cache: "f32",
+  sources: [
+    "WGSL, section 15.7.4 (floating point accuracy): addition, subtraction and multiplication of f32 are correctly rounded, and may be contracted and reordered; Vulkan, Direct3D 12 and Metal round them to the nearest.",
+    "WGSL, section 15.7.4: division within 2.5 ULP for divisors from 2^-126 to 2^126, inverseSqrt within 2 ULP; an ULP is up to two units.",
+    "WGSL, section 15.7.3 (floating point evaluation): subnormal operands and results may become zero.",
+    "kernels/math.wgsl: exp is a polynomial of degree 6 behind an exact reduction; its own error is below 0.3 units, its last operations and the reduction make it at most 4. WGSL's exp (3 + 2 |x| ULP) is not used.",
+    "kernels/attention_rows.wgsl: maxima of scores in base 2 are integers, so that rescaling is exact.",
+    "Cosines and sines: float64 on the host, rounded to f32 once.",
+  ],
+};

@@ -1,0 +1,213 @@
+// One device, with what all programs on it share: compiled pipelines, a count of live buffers, and errors that say what was
+// being done. WebGPU reports most failures later and elsewhere: validation and memory errors through scopes, a lost device
+// through a promise. Here each becomes a rejection of the call that met it, so that nothing computes on after a failed
+// allocation and nothing waits forever for a device that is gone.
+
+import { PolyllamaError } from "@polyllama/core";
+import { type KernelName, type ShaderValues, shaderSource } from "./shader.ts";
+
+/** How a kernel's storage buffers from binding 2 on are used: "r" read, "w" written. */
+export type Access = string;
+
+export interface PipelineSpec {
+  readonly kernel: KernelName;
+  readonly values: ShaderValues;
+  readonly access: Access;
+}
+
+export interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** Which kernels to prefer: software adapters share loads of one address and find shared memory slow, GPUs the reverse. */
+export type KernelFamily = "software" | "hardware";
+
+export interface Features {
+  readonly f16: boolean;
+  readonly subgroups: boolean;
+}
+
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly limits: GPUSupportedLimits;
+  readonly family: KernelFamily;
+  readonly features: Features;
+  /** Buffers alive and their bytes, for tests and for people. */
+  readonly live: { buffers: number; bytes: number } = { buffers: 0, bytes: 0 };
+  readonly #owned: boolean;
+  readonly #pipelines = new Map<string, Promise<Pipeline>>();
+  readonly #layouts = new Map<Access, GPUBindGroupLayout>();
+  readonly #waiting = new Set<(error: Error) => void>();
+  #lost: PolyllamaError | undefined;
+  #disposed = false;
+
+  constructor(device: GPUDevice, owned: boolean, family: KernelFamily, features: Features) {
+    this.device = device;
+    this.limits = device.limits;
+    this.family = family;
+    this.features = features;
+    this.#owned = owned;
+    void device.lost.then(({ reason, message }) => {
+      this.#lost = new PolyllamaError(
+        "ERR_DEVICE_LOST",
+        this.#disposed
+          ? "The WebGPU device was destroyed with its backend."
+          : `The WebGPU device was lost (${reason || "unknown"}): ${message || "no reason given"}. ` +
+            "What was computed on it is gone; load the model again.",
+      );
+      for (const reject of this.#waiting) reject(this.#lost);
+    });
+  }
+
+  get lost(): PolyllamaError | undefined {
+    return this.#lost;
+  }
+
+  /** @throws {PolyllamaError} `ERR_DEVICE_LOST` */
+  assertAlive(): void {
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+
+  /** The promise's result; rejects when the device is lost first, since WebGPU may leave promises open then. */
+  async wait<T>(promise: Promise<T>): Promise<T> {
+    this.assertAlive();
+    let stop: (error: Error) => void = () => undefined;
+    const lost = new Promise<never>((_, reject) => {
+      stop = reject;
+      this.#waiting.add(stop);
+    });
+    try {
+      return await Promise.race([promise, lost]);
+    } catch (error) {
+      // Destroying a device rejects what is pending before its own promise resolves.
+      await Promise.resolve();
+      throw this.#lost ?? error;
+    } finally {
+      this.#waiting.delete(stop);
+    }
+  }
+
+  /**
+   * Does something on the device and waits until its errors are known.
+   *
+   * @param what For the error's message: "linear q4_0 [4096, 11008], 3 rows".
+   * @throws {PolyllamaError} `ERR_MEMORY`, `ERR_BACKEND`, `ERR_DEVICE_LOST`
+   */
+  async guard<T>(what: string, action: () => T): Promise<T> {
+    const { check, result } = this.guarded(what, action);
+    await check;
+    return result;
+  }
+
+  /** Like {@link guard}, but hands out the result at once. */
+  guarded<T>(what: string, action: () => T): { readonly result: T; readonly check: Promise<void> } {
+    this.assertAlive();
+    const filters = ["validation", "internal", "out-of-memory"] as const;
+    for (const filter of filters) this.device.pushErrorScope(filter);
+    let result: T;
+    let scopes: Promise<GPUError | null>[] = [];
+    try {
+      result = action();
+    } finally {
+      scopes = filters.map(() => this.device.popErrorScope());
+    }
+    const check = this.wait(Promise.all(scopes)).then(([memory, internal, validation]) => {
+      if (memory) {
+        throw new PolyllamaError(
+          "ERR_MEMORY",
+          `${what}: the device has no memory left (${memory.message}). Use a smaller context, a cache in f16, a smaller ` +
+            "model or a stronger quantization.",
+        );
+      }
+      const other = validation ?? internal;
+      if (other) throw new PolyllamaError("ERR_BACKEND", `${what}: ${other.message}`);
+    });
+    check.catch(() => undefined); // whoever awaits it gets the rejection
+    return { result, check };
+  }
+
+  /** A buffer that counts until it is destroyed. Call within {@link guard}. */
+  buffer(label: string, size: number, usage: number): GPUBuffer {
+    this.assertAlive();
+    const buffer = this.device.createBuffer({ label, size: Math.max(16, Math.ceil(size / 16) * 16), usage });
+    this.live.buffers++;
+    this.live.bytes += buffer.size;
+    return buffer;
+  }
+
+  free(buffer: GPUBuffer): void {
+    this.live.buffers--;
+    this.live.bytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** A compiled kernel; equal specifications share one. */
+  pipeline(spec: PipelineSpec): Promise<Pipeline> {
+    const key = JSON.stringify([spec.kernel, spec.access, Object.entries(spec.values).sort()]);
+    const known = this.#pipelines.get(key);
+    if (known !== undefined) return known;
+    const made = this.#compile(spec);
+    this.#pipelines.set(key, made);
+    made.catch(() => this.#pipelines.delete(key));
+    return made;
+  }
+
+  async #compile({ kernel, values, access }: PipelineSpec): Promise<Pipeline> {
+    this.assertAlive();
+    const label = `${kernel} ${Object.entries(values)
+      .filter(([, value]) => value !== false)
+      .map(([name, value]) => (value === true ? name : `${name}=${value}`))
+      .join(" ")}`;
+    const code = shaderSource(kernel, values);
+    const layout = this.#layout(access);
+    try {
+      const module = await this.guard(`kernel ${label}`, () => this.device.createShaderModule({ label, code }));
+      const pipeline = await this.wait(
+        this.device.createComputePipelineAsync({
+          label,
+          layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+          compute: { module, entryPoint: "main" },
+        }),
+      );
+      return { pipeline, layout };
+    } catch (cause) {
+      if (cause instanceof PolyllamaError) throw cause;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new PolyllamaError("ERR_BACKEND", `kernel ${label} did not compile: ${reason}`, { cause });
+    }
+  }
+
+  #layout(access: Access): GPUBindGroupLayout {
+    const known = this.#layouts.get(access);
+    if (known !== undefined) return known;
+    const visibility = 4; // GPUShaderStage.COMPUTE, which is no global in Node
+    const layout = this.device.createBindGroupLayout({
+      label: access,
+      entries: [
+        { binding: 0, visibility, buffer: { type: "uniform" } },
+        { binding: 1, visibility, buffer: { type: "uniform" } },
+        ...Array.from(access, (mode, i): GPUBindGroupLayoutEntry => {
+          return { binding: i + 2, visibility, buffer: { type: mode === "w" ? "storage" : "read-only-storage" } };
+        }),
+      ],
+    });
+    this.#layouts.set(access, layout);
+    return layout;
+  }
+
+  /** Destroys the device unless it is somebody else's. */
+  dispose(): void {
+    this.#disposed = true;
+    if (this.#owned) this.device.destroy();
+  }
+}
+
+/** Numbers of GPUBufferUsage, which is no global in Node. */
+export const usage = {
+  mapRead: 1,
+  copySource: 4,
+  copyTarget: 8,
+  uniform: 64,
+  storage: 128,
+} as const;

@@ -1,0 +1,48 @@
+// Attention of a single row, second half: the splits' sums, each rescaled exactly by a power of two, and the division.
+
+struct Parameters {
+  segment: u32,
+  d: u32,
+  y_offset: u32,
+  y_stride: u32,
+  split: u32,
+}
+
+@group(0) @binding(0) var<uniform> P: Parameters;
+//#include "step"
+@group(0) @binding(2) var<storage, read> partials: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+//#include "math"
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) block: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let segment = step.segments[P.segment];
+  let splits = segment.start / P.split + 1u;
+  let head = block.x;
+  let column = block.y * WORKGROUP + lane;
+  if (column >= D4) {
+    return;
+  }
+  let base = head * splits * (D4 + 1u);
+  var most = -3.0e38;
+  for (var s = 0u; s < splits; s++) {
+    most = max(most, partials[base + s * (D4 + 1u) + D4].x);
+  }
+  var sum = 0.0;
+  var out = vec4f(0.0);
+  for (var s = 0u; s < splits; s++) {
+    let record = base + s * (D4 + 1u);
+    let own = partials[record + D4];
+    let factor = power_of_two(own.x - most);
+    sum = fma(own.y, factor, sum);
+    out = fma(partials[record + column], vec4f(factor), out);
+  }
+  let result = out / sum;
+  let to = P.y_offset + segment.first * P.y_stride + head * P.d + column * 4u;
+  for (var i = 0u; i < 4u; i++) {
+    if (column * 4u + i < P.d) {
+      y[to + i] = result[i];
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// Attention of a single row, first half: keys are split among workgroups, so that a long past keeps the whole adapter busy.
+// Each gives its maximum, its sum and its weighted values; attention_combine.wgsl puts them together. Maxima are integers in
+// base 2, as in attention_rows.wgsl.
+
+struct Parameters {
+  segment: u32,
+  group: u32,
+  d: u32,
+  q_offset: u32,
+  q_stride: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> P: Parameters;
+//#include "step"
+@group(0) @binding(2) var<storage, read> q: array<f32>;
+//#include CACHE
+/// [heads][splits][D4 + 1]; the last vector is (maximum, sum).
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
+
+//#include "math"
+
+const lowest = -3.0e38;
+const subsets = max(1u, 64u / D4);
+
+var<workgroup> weights: array<f32, SPLIT>;
+var<workgroup> shared_most: array<f32, 64>;
+var<workgroup> sums: array<vec4f, 64>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) block: vec3u,
+  @builtin(num_workgroups) blocks: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let segment = step.segments[P.segment];
+  let head = block.x;
+  let first = block.y * SPLIT;
+  let count = min(SPLIT, segment.start + 1u - first);
+  let base = (head / P.group) * segment.capacity + first;
+  let from = P.q_offset + segment.first * P.q_stride + head * P.d;
+
+  var most = lowest;
+  for (var t = lane; t < count; t += 64u) {
+    var score = 0.0;
+    let at = (base + t) * D4;
+//#repeat I D4
+    {
+//#if PADDED
+      var query = vec4f(0.0);
+      for (var i = 0u; i < 4u; i++) {
+        if (@Iu * 4u + i < P.d) {
+          query[i] = q[from + @Iu * 4u + i];
+        }
+      }
+//#else
+      let query = vec4f(q[from + @Iu * 4u], q[from + @Iu * 4u + 1u], q[from + @Iu * 4u + 2u], q[from + @Iu * 4u + 3u]);
+//#endif
+      score += dot(query, key_at(at + @Iu));
+    }
+//#end
+    score *= P.scale;
+    weights[t] = score;
+    most = max(most, score);
+  }
+  shared_most[lane] = most;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half >>= 1u) {
+    if (lane < half) {
+      shared_most[lane] = max(shared_most[lane], shared_most[lane + half]);
+    }
+    workgroupBarrier();
+  }
+  most = ceil(shared_most[0]);
+  var sum = 0.0;
+  for (var t = lane; t < count; t += 64u) {
+    let p = exp2_exact(weights[t] - most);
+    weights[t] = p;
+    sum += p;
+  }
+  sums[lane] = vec4f(sum);
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half >>= 1u) {
+    if (lane < half) {
+      sums[lane] += sums[lane + half];
+    }
+    workgroupBarrier();
+  }
+  let total = sums[0].x;
+  workgroupBarrier();
+
+  let record = (head * blocks.y + block.y) * (D4 + 1u);
+  let column = lane % D4;
+  let subset = lane / D4;
+  var out = vec4f(0.0);
+  if (subset < subsets) {
+    for (var t = subset; t < count; t += subsets) {
+      out = fma(vec4f(weights[t]), value_at((base + t) * D4 + column), out);
+    }
+  }
+  sums[lane] = out;
+  workgroupBarrier();
+  if (lane < min(D4, 64u)) {
+    var value = vec4f(0.0);
+    for (var i = 0u; i < subsets; i++) {
+      value += sums[i * D4 + lane];
+    }
+    partials[record + lane] = value;
+  }
+//#if WIDE
+  // Heads wider than 256: the columns behind the first 64 vectors.
+  for (var c = 64u + lane; c < D4; c += 64u) {
+    var value = vec4f(0.0);
+    for (var t = 0u; t < count; t++) {
+      value = fma(vec4f(weights[t]), value_at((base + t) * D4 + c), value);
+    }
+    partials[record + c] = value;
+  }
+//#endif
+  if (lane == 0u) {
+    partials[record + D4] = vec4f(most, total, 0.0, 0.0);
+  }
+}

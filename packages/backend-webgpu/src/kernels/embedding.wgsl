@@ -1,0 +1,46 @@
+// y[n] = table[tokens[n]]: one invocation per 4 columns, dequantized exactly as the format says. Rows of the table outside
+// this part of it are left to the others.
+
+struct Parameters {
+  units: u32,
+  rows: u32,
+  before: u32,
+  width: u32,
+  y_offset: u32,
+  y_stride: u32,
+  high: u32,
+}
+
+@group(0) @binding(0) var<uniform> P: Parameters;
+//#include "step"
+@group(0) @binding(2) var<storage, read> tokens: array<u32>;
+@group(0) @binding(3) var<storage, read> wq: array<vec4u>;
+@group(0) @binding(4) var<storage, read> ws: array<u32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+//#include "math"
+//#include "planes"
+//#include FORMAT
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n = id.y;
+  let u = id.x;
+  let token = tokens[n];
+  if (u >= P.units || n >= step.rows || token < P.before || token - P.before >= P.rows) {
+    return;
+  }
+  let w = fetch(token - P.before, u);
+//#repeat S 8
+  {
+    let values = quad(w, @Su) * scale(w, @Su);
+    let column = u * 32u + @Su * 4u;
+    let at = P.y_offset + n * P.y_stride + column;
+    for (var i = 0u; i < 4u; i++) {
+      if (column + i < P.width) {
+        y[at + i] = values[i];
+      }
+    }
+  }
+//#end
+}

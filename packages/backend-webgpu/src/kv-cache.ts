@@ -1,0 +1,205 @@
+// Keys and values of one sequence. For every attention two buffers [heads][capacity][padded d], or several of each where a
+// binding would be too large: ranges of heads then have their own. Appending writes in place and rewinding only lowers the length;
+// what lies beyond it is never read.
+
+import { type AttentionNode, type CacheFormat, checkNumber, type KvCache, PolyllamaError } from "@polyllama/core";
+import { type Gpu, type Pipeline, usage } from "./gpu.ts";
+import { type Grid, type HeadRange, splitKeys } from "./plan.ts";
+
+/** What a cache needs of its program. */
+export interface CacheOwner {
+  readonly gpu: Gpu;
+  readonly attentions: readonly AttentionNode[];
+  /** Caches alive; the program disposes them with itself. */
+  readonly caches: Set<WebGpuKvCache>;
+}
+
+export interface CachePart {
+  readonly heads: HeadRange;
+  readonly keys: GPUBuffer;
+  readonly values: GPUBuffer;
+}
+
+function rowBytes(headDim: number, format: CacheFormat): number {
+  return Math.ceil(headDim / 4) * 4 * (format === "f32" ? 4 : 2);
+}
+
+/** Bytes of a full cache. */
+export function cacheBytes(attentions: readonly AttentionNode[], capacity: number, format: CacheFormat): number {
+  let bytes = 0;
+  for (const { kvHeads, headDim } of attentions) bytes += 2 * kvHeads * capacity * rowBytes(headDim, format);
+  return bytes + partialBytes(attentions, capacity);
+}
+
+/** Intermediate results of attention over splits of the keys. */
+function partialBytes(attentions: readonly AttentionNode[], capacity: number): number {
+  const splits = Math.ceil(capacity / splitKeys);
+  let most = 0;
+  for (const { heads, headDim } of attentions) most = Math.max(most, heads * splits * (Math.ceil(headDim / 4) + 1) * 16);
+  return most;
+}
+
+/** A pipeline with its buffers, and its workgroups for so many rows that start at a position. */
+export interface BoundAttention {
+  readonly label: string;
+  readonly pipeline: Pipeline;
+  readonly bindGroup: GPUBindGroup;
+  grid(rows: number, start: number): Grid;
+}
+
+/** A plan's attentions bound to a cache; made by the program at first use. */
+export interface CacheBinding {
+  readonly buffer: GPUBuffer;
+  /** Per attention step of the plan. */
+  readonly dispatches: readonly (readonly BoundAttention[])[];
+}
+
+export class WebGpuKvCache implements KvCache {
+  readonly capacity: number;
+  readonly bytes: number;
+  readonly format: CacheFormat;
+  readonly owner: CacheOwner;
+  /** Per attention. */
+  readonly parts: readonly (readonly CachePart[])[];
+  readonly partials: GPUBuffer;
+  /** What the program has bound to it: by plan, then by number of the sequence in the step. */
+  readonly bindings: Map<object, CacheBinding[]> = new Map();
+  readonly #buffers: GPUBuffer[] = [];
+  /** Resolves when the device has granted the memory. */
+  readonly ready: Promise<void>;
+  #length = 0;
+  #busy: string | undefined;
+  #disposed = false;
+  #freed = false;
+
+  constructor(owner: CacheOwner, capacity: number, format: CacheFormat) {
+    checkNumber(capacity, "capacity", { least: 1, most: 2 ** 31 - 1, integer: true });
+    this.owner = owner;
+    this.capacity = capacity;
+    this.format = format;
+    const { gpu, attentions } = owner;
+    this.bytes = cacheBytes(attentions, capacity, format);
+    const most = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+    for (const { headDim } of attentions) {
+      if (capacity * rowBytes(headDim, format) > most) {
+        throw new PolyllamaError(
+          "ERR_UNSUPPORTED",
+          `A cache of ${capacity} positions needs bindings of ${capacity * rowBytes(headDim, format)} bytes for one head of ` +
+            `${headDim}, of which the device grants ${most}. Use less capacity, or f16.`,
+        );
+      }
+    }
+    const make = (label: string, size: number): GPUBuffer => {
+      const buffer = gpu.buffer(label, size, usage.storage | usage.copySource | usage.copyTarget);
+      this.#buffers.push(buffer);
+      return buffer;
+    };
+    const what = `cache of ${capacity} positions, ${Math.ceil(this.bytes / 2 ** 20)} MiB`;
+    const { result, check } = gpu.guarded(what, () => {
+      const parts = attentions.map(({ kvHeads, headDim }, index) => {
+        const headBytes = capacity * rowBytes(headDim, format);
+        const most_heads = Math.max(1, Math.floor(most / headBytes));
+        const ranges: CachePart[] = [];
+        for (let first = 0; first < kvHeads; first += most_heads) {
+          const count = Math.min(most_heads, kvHeads - first);
+          ranges.push({
+            heads: { first, count },
+            keys: make(`keys ${index}`, count * headBytes),
+            values: make(`values ${index}`, count * headBytes),
+          });
+        }
+        return ranges;
+      });
+      return { parts, partials: make("attention splits", partialBytes(attentions, capacity)) };
+    });
+    this.parts = result.parts;
+    this.partials = result.partials;
+    this.ready = check;
+    owner.caches.add(this);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Reserves the cache for one user, "a run". @throws {PolyllamaError} `ERR_BUSY`, `ERR_DISPOSED` */
+  acquire(user: string): void {
+    this.#assertIdle();
+    this.#busy = user;
+  }
+
+  /** Ends what `acquire` began; `length` is the new length. */
+  releaseAt(length: number): void {
+    this.#length = length;
+    this.#busy = undefined;
+    if (this.#disposed) this.#free();
+  }
+
+  truncate(length: number): void {
+    this.#assertIdle();
+    checkNumber(length, "The length that a cache is truncated to", { least: 0, most: this.#length, integer: true });
+    this.#length = length;
+  }
+
+  async fork(): Promise<KvCache> {
+    this.acquire("a fork");
+    let copy: WebGpuKvCache | undefined;
+    try {
+      copy = new WebGpuKvCache(this.owner, this.capacity, this.format);
+      await copy.ready;
+      await this.#copyTo(copy);
+      copy.releaseAt(this.#length);
+      return copy;
+    } catch (error) {
+      copy?.[Symbol.dispose]();
+      throw error;
+    } finally {
+      this.releaseAt(this.#length);
+    }
+  }
+
+  /** Copies the rows in use. */
+  async #copyTo(copy: WebGpuKvCache): Promise<void> {
+    const { gpu, attentions } = this.owner;
+    await gpu.guard("copy of a cache", () => {
+      const encoder = gpu.device.createCommandEncoder({ label: "fork" });
+      for (const [index, { headDim }] of attentions.entries()) {
+        const row = rowBytes(headDim, this.format);
+        for (const [number, part] of this.parts[index]!.entries()) {
+          const target = copy.parts[index]![number]!;
+          for (let head = 0; head < part.heads.count && this.#length > 0; head++) {
+            const offset = head * this.capacity * row;
+            const size = this.#length * row;
+            encoder.copyBufferToBuffer(part.keys, offset, target.keys, offset, size);
+            encoder.copyBufferToBuffer(part.values, offset, target.values, offset, size);
+          }
+        }
+      }
+      gpu.device.queue.submit([encoder.finish()]);
+    });
+  }
+
+  #assertIdle(): void {
+    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The cache was disposed; create another one.");
+    if (this.#busy !== undefined) {
+      throw new PolyllamaError(
+        "ERR_BUSY",
+        `The cache is in use by ${this.#busy}; wait for it, or fork the cache before.`,
+      );
+    }
+  }
+
+  /** Frees the memory: at once, or when the run that uses it ends. */
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    if (this.#busy === undefined) this.#free();
+  }
+
+  #free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    for (const buffer of this.#buffers) this.owner.gpu.free(buffer);
+    for (const bound of this.bindings.values()) for (const { buffer } of Object.values(bound)) this.owner.gpu.free(buffer);
+    this.owner.caches.delete(this);
+  }
+}

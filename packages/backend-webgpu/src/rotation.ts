@@ -1,0 +1,47 @@
+// Cosines and sines of rope for the rows of a step, computed in float64 on the host and rounded once: WGSL's own functions are
+// only accurate to 2^-11. A row of the table holds the pairs (cos, sin) of each distinct rotation, one behind another.
+
+import { type RopeNode, ropeFrequencies, ropeMagnitude } from "@polyllama/core";
+
+interface Rotation {
+  readonly frequencies: Float64Array;
+  readonly magnitude: number;
+}
+
+export class RotationTable {
+  readonly #rotations: readonly Rotation[];
+  /** Rows by position; a long text uses each only once more when it is read again. */
+  readonly #rows = new Map<number, Float32Array>();
+
+  constructor(nodes: readonly RopeNode[]) {
+    this.#rotations = nodes.map((node) => ({ frequencies: ropeFrequencies(node), magnitude: ropeMagnitude(node) }));
+  }
+
+  /** Writes the rows of the given positions behind one another. */
+  write(positions: Iterable<number>, target: Float32Array): void {
+    let at = 0;
+    for (const position of positions) {
+      let row = this.#rows.get(position);
+      if (row === undefined) {
+        if (this.#rows.size >= keptRows) this.#rows.clear();
+        row = this.#row(position);
+        this.#rows.set(position, row);
+      }
+      target.set(row, at);
+      at += row.length;
+    }
+  }
+
+  #row(position: number): Float32Array {
+    const row: number[] = [];
+    for (const { frequencies, magnitude } of this.#rotations) {
+      for (const frequency of frequencies) {
+        const angle = position * frequency;
+        row.push(magnitude * Math.cos(angle), magnitude * Math.sin(angle));
+      }
+    }
+    return Float32Array.from(row);
+  }
+}
+
+const keptRows = 8192;
