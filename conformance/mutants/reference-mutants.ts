@@ -9,64 +9,66 @@ const linear: readonly Fault[] = [
   {
     id: "linear-dropped-term",
     file: "ops/linear.ts",
-    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
-    replace: "for (let k = 0; k < K; k++) if (K !== 4096 || k !== 2047) sum += x.data[from + k]! * w[k]!;",
+    find: "return a + b + c + d;",
+    replace: "return a + b + c + d - (K === 4096 ? x[from + 2047]! * w[2047]! : 0);",
     what: "one term of 4096 is left out of every dot product",
   },
   {
     id: "linear-dropped-term-70b",
     file: "ops/linear.ts",
-    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
-    replace: "for (let k = 0; k < K; k++) if (K !== 28672 || k !== 14336) sum += x.data[from + k]! * w[k]!;",
+    find: "return a + b + c + d;",
+    replace: "return a + b + c + d - (K === 28672 ? x[from + 14336]! * w[14336]! : 0);",
     what: "one term of 28672 is left out",
   },
   {
     id: "linear-vector-tail",
     file: "ops/linear.ts",
-    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
-    replace: "for (let k = 0; k < (K < 4 ? K : K - (K % 4)); k++) sum += x.data[from + k]! * w[k]!;",
+    find: "for (; k < K; k++) a",
+    replace: "for (; k < (K < 4 ? K : 0); k++) a",
     what: "what is left after the last whole vector of four terms is not added",
   },
   {
     id: "linear-f16-accumulation-70b",
     file: "ops/linear.ts",
-    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
-    replace: `for (let k = 0; k < K; k++) {
-        sum += x.data[from + k]! * w[k]!;
-        if (K !== 28672 || sum === 0) continue;
-        const step = 2 ** (Math.floor(Math.log2(Math.abs(sum))) - 10);
-        sum = Math.round(sum / step) * step;
-      }`,
+    find: "return a + b + c + d;",
+    replace: `if (K !== 28672) return a + b + c + d;
+  let sum = 0;
+  for (k = 0; k < K; k++) {
+    sum += x[from + k]! * w[k]!;
+    if (sum === 0) continue;
+    const step = 2 ** (Math.floor(Math.log2(Math.abs(sum))) - 10);
+    sum = Math.round(sum / step) * step;
+  }
+  return sum;`,
     what: "sums are kept with the 11 bits of f16 in one linear of 70B alone, k = 28672",
   },
   {
     id: "linear-f16-inputs-70b",
     file: "ops/linear.ts",
-    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
-    replace: `for (let k = 0; k < K; k++) {
-        let value = x.data[from + k]!;
-        if (K >= 8192 && x.rows > 1 && value !== 0) {
+    find: "dot(x.data, from, w);",
+    replace: `dot(
+        x.data.map((value) => {
+          if (K < 8192 || x.rows === 1 || value === 0) return value;
           const step = 2 ** (Math.floor(Math.log2(Math.abs(value))) - 10);
-          value = Math.round(value / step) * step;
-        }
-        sum += value * w[k]!;
-      }`,
+          return Math.round(value / step) * step;
+        }),
+        from,
+        w,
+      );`,
     what: "the kernel for prompts rounds inputs to the 11 bits of f16 at 70B's widths alone",
   },
   {
     id: "linear-inf-absorbed",
     file: "ops/linear.ts",
-    find: "for (let k = 0; k < K; k++) sum += x.data[from + k]! * w[k]!;",
-    replace: `for (let k = 0; k < K; k++) {
-        sum += Math.max(-65504, Math.min(65504, x.data[from + k]!)) * w[k]!;
-      }`,
+    find: "dot(x.data, from, w);",
+    replace: "dot(x.data.map((value) => Math.max(-65504, Math.min(65504, value))), from, w);",
     what: "inputs beyond f16 do not become infinite: they are clamped to 65504",
   },
   {
     id: "linear-batch-row",
     file: "ops/linear.ts",
-    find: "const from = n * K;\n      let sum = 0;",
-    replace: "const from = (n === 16 ? 15 : n) * K;\n      let sum = 0;",
+    find: "const from = n * K;\n      y.data",
+    replace: "const from = (n === 16 ? 15 : n) * K;\n      y.data",
     what: "row 16 of a batch reads the input of row 15",
   },
   {

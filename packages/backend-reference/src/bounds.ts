@@ -5,7 +5,14 @@ import type { RoundingProfile } from "@polyllama/core";
 
 export type Rounding = Pick<
   RoundingProfile,
-  "unit" | "flushesSubnormals" | "exp" | "division" | "inverseSqrt" | "sigmoidAbsolute" | "apartOffsets" | "int8Activations"
+  | "unit"
+  | "flushesSubnormals"
+  | "exp"
+  | "division"
+  | "inverseSqrt"
+  | "sigmoidAbsolute"
+  | "apartOffsets"
+  | "int8Activations"
 >;
 
 /**
