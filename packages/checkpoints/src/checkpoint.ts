@@ -19,7 +19,6 @@ import {
 import type { ByteSource } from "./byte-source.ts";
 import { storedName } from "./names.ts";
 import { readInterleaved } from "./permute.ts";
-import { readSliced, type Slices } from "./slices.ts";
 
 export type CheckpointKind = "gguf" | "safetensors" | "pytorch" | "meta" | "llama2.c" | "synthetic";
 
@@ -53,6 +52,8 @@ export interface Checkpoint extends WeightSource, AsyncDisposable {
   readonly metadata: ReadonlyMap<string, unknown>;
 }
 
+export type RowReader = (info: WeightInfo, rows: RowRange, signal?: AbortSignal) => Promise<Uint8Array<ArrayBuffer>>;
+
 /** A tensor that a weight is read from. */
 export interface TensorPlace {
   /** Name within the file. */
@@ -64,8 +65,8 @@ export interface TensorPlace {
   readonly offset: number;
   /** Whether its rows stand in half-split rotary order (`permute.ts`). */
   readonly halfSplit?: boolean;
-  /** A matrix in slices, one after another along an axis, in place of one run of bytes at `offset`. */
-  readonly slices?: Slices;
+  /** Reads rows of a tensor that does not lie in one run of bytes in its own format. */
+  readonly read?: RowReader;
 }
 
 export interface FileCheckpointParts {
@@ -99,9 +100,9 @@ export function fileCheckpoint(parts: FileCheckpointParts): Checkpoint {
     weights,
     async read(weight, rows, signal) {
       const info = findWeight(weights, weight, name);
-      const { source, offset, halfSplit, slices } = places.get(weight)!; // `weights` lists exactly the places
+      const { source, offset, halfSplit, read: readRows } = places.get(weight)!; // `weights` lists exactly the places
       const range = resolveRows(info, rows);
-      if (slices !== undefined) return readSliced(slices, info, range, signal);
+      if (readRows !== undefined) return readRows(info, range, signal);
       const rowBytes = formatBytes(info.format, columnCount(info));
       const read = (wanted: RowRange) => source.read(offset + wanted.first * rowBytes, wanted.count * rowBytes, signal);
       return halfSplit ? readInterleaved(range, config.headDim, rowBytes, read) : read(range);

@@ -1,18 +1,31 @@
 // The .bin files of llama2.c (github.com/karpathy/llama2.c, export.py): sizes, then f32 tensors in a fixed order. Version 0
 // has a header of 28 bytes and a negative vocabulary size where the output matrix is not the embedding table; version 1
-// begins with a magic number and puts the norms first. Both store rotary pairs interleaved.
+// begins with a magic number and puts the norms first; version 2 is version 1 with every matrix in int8, in groups with an f32
+// scale each. All store rotary pairs interleaved. Version 2 is read as f32: its groups run on across rows and its scales have
+// more digits than those of ggml's formats, so that only the products, each rounded once, keep what the file says.
 
-import { CheckpointError, type LlamaConfig, type Tokenizer, validateConfig, type WeightName } from "@polyllama/core";
+import {
+  CheckpointError,
+  columnCount,
+  type LlamaConfig,
+  type Tokenizer,
+  validateConfig,
+  type WeightName,
+} from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
-import { type Checkpoint, fileCheckpoint, type TensorPlace } from "./checkpoint.ts";
+import { type Checkpoint, fileCheckpoint, type RowReader, type StoredTensor, type TensorPlace } from "./checkpoint.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 
 const MAGIC = 0x616b3432;
+/** llama2.c takes 64, or less where the width asks for it. */
+const MOST_GROUP = 2 ** 20;
 
 export interface Llama2cHeader {
-  readonly version: 0 | 1;
+  readonly version: 0 | 1 | 2;
   readonly config: LlamaConfig;
   readonly headerBytes: number;
+  /** Weights that share a scale, in version 2. */
+  readonly groupSize?: number;
 }
 
 /**
@@ -30,15 +43,21 @@ export async function readLlama2cHeader(source: ByteSource, signal?: AbortSignal
     return { version: 0, config, headerBytes: 28 };
   }
   const version = view.getInt32(4, true);
-  if (version !== 1) {
+  if (version !== 1 && version !== 2) {
     throw new CheckpointError(
       { file },
       `this is version ${version} of llama2.c's format`,
-      "Versions 0 and 1 are read here; export the model again with --version 0 or 1.",
+      "Versions 0, 1 and 2 are read here; export the model again with one of these.",
     );
   }
   if (bytes.length < 256) throw incomplete(file, source.size, 256);
-  return { version, config: sizes(view, 8, file, view.getUint8(36) !== 0), headerBytes: 256 };
+  const config = sizes(view, 8, file, view.getUint8(36) !== 0);
+  if (version === 1) return { version, config, headerBytes: 256 };
+  const groupSize = view.getInt32(37, true);
+  if (groupSize < 1 || groupSize > MOST_GROUP) {
+    throw new CheckpointError({ file }, `its group size is ${groupSize}`, "The file is damaged; export it again.");
+  }
+  return { version, config, headerBytes: 256, groupSize };
 }
 
 function sizes(view: DataView, start: number, file: string, tiedEmbeddings: boolean): LlamaConfig {
@@ -74,13 +93,28 @@ export async function openLlama2c(
   header: Llama2cHeader,
   tokenizer: Tokenizer | undefined,
 ): Promise<Checkpoint> {
-  const { config, version, headerBytes } = header;
+  const { config, version, headerBytes, groupSize } = header;
   const file = source.name;
   const places = new Map<WeightName, TensorPlace>();
   let offset = headerBytes;
+  const stored: StoredTensor[] = [];
   const add = (name: WeightName, shape: readonly number[]): void => {
-    places.set(name, { name, shape, format: "f32", source, offset });
-    offset += 4 * shape.reduce((product, size) => product * size, 1);
+    const elements = shape.reduce((product, size) => product * size, 1);
+    if (groupSize === undefined || shape.length === 1) {
+      places.set(name, { name, shape, format: "f32", source, offset });
+      stored.push({ name, shape, format: "f32", bytes: 4 * elements, file });
+      offset += 4 * elements;
+      return;
+    }
+    if (elements % groupSize !== 0) {
+      const problem = `its ${elements} elements are no whole groups of ${groupSize}`;
+      throw new CheckpointError({ file, tensor: name }, problem, "The file is damaged; export it again.");
+    }
+    const read = readGroups(source, offset, elements, groupSize);
+    places.set(name, { name, shape, format: "f32", source, offset, read });
+    const bytes = elements + (4 * elements) / groupSize;
+    stored.push({ name, shape, format: `int8, groups of ${groupSize}`, bytes, file });
+    offset += bytes;
   };
   const addLayers = (part: string, shape: readonly number[]): void => {
     for (let layer = 0; layer < config.layers; layer++) add(`layers.${layer}.${part}.weight`, shape);
@@ -117,9 +151,6 @@ export async function openLlama2c(
   if (!config.tiedEmbeddings) add("output.weight", [V, D]);
   if (offset !== source.size) throw incomplete(file, source.size, offset);
 
-  const stored = [...places.values()].map(({ name, shape, format }) => {
-    return { name, shape, format, bytes: 4 * shape.reduce((product, size) => product * size, 1), file };
-  });
   const metadata = new Map<string, unknown>([["version", version]]);
   const files = [{ source, headerBytes }];
   const checkpoint = fileCheckpoint({
@@ -134,6 +165,26 @@ export async function openLlama2c(
   });
   checkVocabulary(checkpoint);
   return checkpoint;
+}
+
+/** Reads int8 weights, which `elements / groupSize` scales follow, as their f32 products. */
+function readGroups(source: ByteSource, offset: number, elements: number, groupSize: number): RowReader {
+  return async (info, { first, count }, signal) => {
+    const columns = columnCount(info);
+    const start = first * columns;
+    const firstGroup = Math.floor(start / groupSize);
+    const groups = Math.ceil((start + count * columns) / groupSize) - firstGroup;
+    const quants = await source.read(offset + start, count * columns, signal);
+    const scales = await source.read(offset + elements + 4 * firstGroup, 4 * groups, signal);
+    const scale = new DataView(scales.buffer, scales.byteOffset, scales.byteLength);
+    const bytes = new Uint8Array(4 * quants.length);
+    const values = new DataView(bytes.buffer);
+    for (let i = 0; i < quants.length; i++) {
+      const group = Math.floor((start + i) / groupSize) - firstGroup;
+      values.setFloat32(4 * i, ((quants[i]! << 24) >> 24) * scale.getFloat32(4 * group, true), true);
+    }
+    return bytes;
+  };
 }
 
 function incomplete(file: string, size: number, expected: number): CheckpointError {

@@ -100,7 +100,7 @@ async function openOne(path: string, open: Opener, options: OpenOptions): Promis
       tokenizer === undefined
         ? undefined
         : async (size: number) => (await readTokenizer(tokenizer, size, signal)).tokenizer;
-    return openGguf(source, given, signal);
+    return openGguf(await splitParts(path, source, open), given, signal);
   }
   if (kind === "llama2.c") {
     const header = await readLlama2cHeader(source, signal);
@@ -124,6 +124,27 @@ async function openOne(path: string, open: Opener, options: OpenOptions): Promis
   }
   const parts = await huggingFaceParts(path, dirname(path), options);
   return layout.open(new Map([[basename(path), source]]), parts, signal);
+}
+
+/** All parts of a split GGUF file, in order, given any one of them; else the file alone. */
+async function splitParts(path: string, source: ByteSource, open: Opener): Promise<readonly ByteSource[]> {
+  const [, stem, own, of = "1"] = /^(.+)-(\d{5})-of-(\d{5})\.gguf$/.exec(basename(path)) ?? [];
+  if (Number(of) < 2) return [source];
+  const names = Array.from({ length: Number(of) }, (_, i) => `${stem}-${String(i + 1).padStart(5, "0")}-of-${of}.gguf`);
+  const there = new Set(await readdir(dirname(path)));
+  const missing = names.filter((name) => !there.has(name));
+  if (missing.length > 0) {
+    throw new CheckpointError(
+      { file: path },
+      `of its ${names.length} parts ${missing.length} are missing: ${missing.slice(0, 20).join(", ")}`,
+      "Download them into the folder.",
+    );
+  }
+  const parts: ByteSource[] = [];
+  for (const [index, name] of names.entries()) {
+    parts.push(index + 1 === Number(own) ? source : await open(join(dirname(path), name)));
+  }
+  return parts;
 }
 
 /** How the files of a checkpoint in Hugging Face's layout are named. */

@@ -9,6 +9,7 @@ import {
   type Tokenizer,
   type WeightName,
 } from "@polyllama/core";
+import { checkBias, isBias } from "./biases.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type StoredTensor, type TensorPlace } from "./checkpoint.ts";
 import { checkOverlap } from "./gguf/header.ts";
@@ -186,6 +187,10 @@ export async function openHuggingFace(
   for (const { tensor, source } of found.values()) {
     const name = canonicalName(tensor.name, "huggingFace");
     if (name === undefined && tensor.name.endsWith("rotary_emb.inv_freq")) continue;
+    if (isBias(tensor.name)) {
+      await checkBias(place(tensor, source, false), signal);
+      continue;
+    }
     if (name === "output.weight" && config.tiedEmbeddings) continue;
     const where = { file: source.name, tensor: tensor.name };
     if (name === undefined) {

@@ -3,34 +3,27 @@
 
 import { columnCount, formatBytes, type RowRange, type WeightInfo } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
+import type { RowReader } from "./checkpoint.ts";
 
-export interface Slices {
-  /** 0: of rows, 1: of columns. */
-  readonly axis: 0 | 1;
-  readonly parts: readonly {
-    readonly source: ByteSource;
-    /** Its first byte. */
-    readonly offset: number;
-    /** Its rows, or its columns. */
-    readonly size: number;
-  }[];
+interface Slice {
+  readonly source: ByteSource;
+  /** Its first byte. */
+  readonly offset: number;
+  /** Its rows, or its columns. */
+  readonly size: number;
 }
 
-/** Bytes of the rows of the joined matrix. Formats are those of single elements. */
-export function readSliced(
-  slices: Slices,
-  info: WeightInfo,
-  range: RowRange,
-  signal?: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer>> {
-  return slices.axis === 0 ? readRows(slices, info, range, signal) : readColumns(slices, info, range, signal);
+/** Reads rows of the joined matrix, whose slices are of rows (0) or of columns (1). Formats are those of single elements. */
+export function readSliced(axis: 0 | 1, slices: readonly Slice[]): RowReader {
+  const read = axis === 0 ? readRows : readColumns;
+  return (info, range, signal) => read(slices, info, range, signal);
 }
 
-async function readRows({ parts }: Slices, info: WeightInfo, range: RowRange, signal?: AbortSignal) {
+async function readRows(slices: readonly Slice[], info: WeightInfo, range: RowRange, signal?: AbortSignal) {
   const rowBytes = formatBytes(info.format, columnCount(info));
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let before = 0;
-  for (const { source, offset, size } of parts) {
+  for (const { source, offset, size } of slices) {
     const first = Math.max(0, range.first - before);
     const end = Math.min(size, range.first + range.count - before);
     if (first < end) pieces.push(await source.read(offset + first * rowBytes, (end - first) * rowBytes, signal));
@@ -46,11 +39,11 @@ async function readRows({ parts }: Slices, info: WeightInfo, range: RowRange, si
   return joined;
 }
 
-async function readColumns({ parts }: Slices, info: WeightInfo, range: RowRange, signal?: AbortSignal) {
+async function readColumns(slices: readonly Slice[], info: WeightInfo, range: RowRange, signal?: AbortSignal) {
   const rowBytes = formatBytes(info.format, columnCount(info));
   const joined = new Uint8Array(range.count * rowBytes);
   let column = 0;
-  for (const { source, offset, size } of parts) {
+  for (const { source, offset, size } of slices) {
     const width = formatBytes(info.format, size);
     const bytes = await source.read(offset + range.first * width, range.count * width, signal);
     for (let row = 0; row < range.count; row++) {

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, formats } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
@@ -8,6 +8,7 @@ import {
   memorySource,
   openCheckpoint,
   openGguf,
+  openSynthetic,
   quantizeRows,
   readGgufHeader,
   writeGguf,
@@ -338,8 +339,8 @@ describe("bad files", () => {
     ["no tensors of layer 0", model({ drop: "token_embd.weight" }), /"token_embd.weight": this tensor .* is missing/],
     [
       "an unknown tensor",
-      model({ tensors: [["blk.0.attn_q.bias", [4n], 0]] }),
-      /"blk.0.attn_q.bias": Llama 2 has no such/,
+      model({ tensors: [["blk.0.attn_q.scale", [4n], 0]] }),
+      /"blk.0.attn_q.scale": Llama 2 has no such/,
     ],
     ["a layer too many", model({ tensors: [["blk.1.attn_q.weight", [4n, 4n], 0]] }), /a Llama of 1 layers has no such/],
     [
@@ -383,6 +384,26 @@ describe("bad files", () => {
     expect(checkpoint.stored).toHaveLength(12);
   });
 
+  test("biases of zero change nothing, others are refused", async () => {
+    const bytes = model({ tensors: [["blk.0.attn_q.bias", [4n], 0]] });
+    expect((await openGguf(memorySource("m.gguf", bytes))).weights.has("layers.0.attention.wq.weight")).toBe(true);
+    const { tensors } = await readGgufHeader(memorySource("m", bytes));
+    bytes[tensors.at(-1)!.offset + 15] = 63;
+    const error = await failure(openGguf(memorySource("m.gguf", bytes)));
+    expect(error.message).toMatch(/"blk.0.attn_q.bias": this bias is not zero \(attention_bias or mlp_bias\)/);
+  });
+
+  test.each([
+    ["llama.attention.sliding_window", u32(8), undefined],
+    ["llama.attention.sliding_window", u32(7), /sliding_window is 7; .* up to 8 positions/],
+    ["llama.expert_count", u32(0), undefined],
+    ["llama.expert_count", u32(8), /llama\.expert_count is 8; only 0/],
+  ] as const)("%s", async (key, value, message) => {
+    const opening = openGguf(memorySource("m.gguf", model({ entries: [entry(key, 4, value)] })));
+    if (message === undefined) await opening;
+    else expect((await failure(opening)).message).toMatch(message);
+  });
+
   test("quantized norms are refused", async () => {
     const bytes = model({ width: 32n, normType: 8 });
     const error = await failure(openGguf(memorySource("m.gguf", bytes)));
@@ -394,6 +415,88 @@ describe("bad files", () => {
     const error = await failure(openGguf(memorySource("m.gguf", bytes)));
     expect(error.code).toBe("ERR_CONFIG");
     expect(error.message).toMatch(/general\.architecture is qwen2/);
+  });
+});
+
+describe("split files", () => {
+  const u16 = (value: number) => new Uint8Array([value & 255, value >> 8]);
+
+  /** The file of a synthetic model, its tensors dealt out to so many parts as llama-gguf-split does. */
+  async function parts(count: number, change: (part: number) => object = () => ({})): Promise<Uint8Array[]> {
+    const path = join(await folderWith(), "whole.gguf");
+    await using model = openSynthetic("synthetic://llama-2-7b?dim=32&heads=2&hidden=64&layers=2&vocab=280&format=q8_0");
+    await writeGguf(path, model);
+    const whole = new Uint8Array(await readFile(path));
+    const { tensors, headerBytes } = await readGgufHeader(memorySource("whole", whole));
+    const first = tensors[0]!.name;
+    const tableAt = Buffer.from(whole).indexOf(text(first));
+    return Array.from({ length: count }, (_, part) => {
+      const own = tensors.filter((_, index) => Math.floor((index * count) / tensors.length) === part);
+      const keys = { no: part, count, tensors: tensors.length, ...change(part) };
+      const entries = [
+        entry("split.no", 2, u16(keys.no)),
+        entry("split.count", 2, u16(keys.count)),
+        entry("split.tensors.count", 5, u32(keys.tensors)),
+      ];
+      const metadata = part === 0 ? [whole.subarray(24, tableAt)] : [];
+      const known = part === 0 ? new DataView(whole.buffer).getBigUint64(16, true) : 0n;
+      let offset = 0;
+      const at = own.map(({ bytes }) => {
+        const start = offset;
+        offset += Math.ceil(bytes / 32) * 32;
+        return start;
+      });
+      const data = new Uint8Array(offset);
+      for (const [index, tensor] of own.entries()) {
+        data.set(whole.subarray(tensor.offset, tensor.offset + tensor.bytes), at[index]!);
+      }
+      expect(headerBytes).toBeGreaterThan(tableAt);
+      return gguf({
+        entryCount: known + 3n,
+        entries: [...metadata, ...entries],
+        tensors: own.map(({ name, shape, format }, index) =>
+          tensorEntry(name, [...shape].reverse().map(BigInt), formats[format].ggmlType, BigInt(at[index]!)),
+        ),
+        data,
+      });
+    });
+  }
+  const nameOf = (part: number, count: number) =>
+    `m-${String(part + 1).padStart(5, "0")}-of-${String(count).padStart(5, "0")}.gguf`;
+  const folderOf = (list: readonly Uint8Array[]) =>
+    folderWith(Object.fromEntries(list.map((bytes, part) => [nameOf(part, list.length), bytes])));
+
+  test("any part opens the whole", async () => {
+    await using model = openSynthetic("synthetic://llama-2-7b?dim=32&heads=2&hidden=64&layers=2&vocab=280&format=q8_0");
+    const folder = await folderOf(await parts(3));
+    for (const part of [0, 1, 2]) {
+      await using checkpoint = await openCheckpoint(join(folder, nameOf(part, 3)));
+      expect(checkpoint.tokenizer?.vocabSize).toBe(280);
+      for (const [name, info] of model.weights) {
+        expect(checkpoint.weights.get(name)).toEqual(info);
+        expect(Buffer.compare(await checkpoint.read(name), await model.read(name)), name).toBe(0);
+      }
+    }
+  });
+
+  test("missing parts are named", async () => {
+    const folder = await folderOf(await parts(3));
+    await rm(join(folder, nameOf(0, 3)));
+    await rm(join(folder, nameOf(2, 3)));
+    const error = await failure(openCheckpoint(join(folder, nameOf(1, 3))));
+    expect(error.message).toMatch(/of its 3 parts 2 are missing: m-00001-of-00003\.gguf, m-00003-of-00003\.gguf/);
+  });
+
+  test("parts that do not belong together", async () => {
+    const swapped = await parts(3, (part) => (part === 1 ? { no: 2 } : {}));
+    expect((await failure(openCheckpoint(join(await folderOf(swapped), nameOf(0, 3))))).message).toMatch(
+      /m-00002-of-00003\.gguf: as part 2 of 3 with \d+ tensors in all, it says to be part 3 of 3/,
+    );
+    const fewer = await parts(2, () => ({ tensors: 99 }));
+    expect((await failure(openCheckpoint(join(await folderOf(fewer), nameOf(0, 2))))).message).toMatch(/of 2 with 99/);
+    const [first] = await parts(2);
+    const twice = await failure(openCheckpoint(join(await folderOf([first!, first!]), nameOf(0, 2))));
+    expect(twice.message).toMatch(/m-00002-of-00002|m-00001-of-00002/);
   });
 });
 

@@ -92,9 +92,58 @@ describe("llama2.c", () => {
     }
   });
 
-  test("quantized exports are refused with a way out", async () => {
-    const bytes = new Uint8Array(new Int32Array([0x616b3432, 2, ...new Array(62).fill(1)]).buffer);
-    expect((await failure(open(bytes))).message).toMatch(/version 2 of llama2\.c's format\. Versions 0 and 1/);
+  describe("version 2", () => {
+    /** Version 1's file with its matrices in groups: the quants count up, and every scale is another one. */
+    function quantized(groupSize: number): { bytes: Uint8Array; values: Map<string, Float32Array> } {
+      const { bytes, values } = file(1, small);
+      const header = bytes.slice(0, 256);
+      const view = new DataView(header.buffer);
+      view.setInt32(4, 2, true);
+      view.setInt32(37, groupSize, true);
+      let scales = 0;
+      const pieces = [...values].map(([name, floats]) => {
+        if (/norm/.test(name)) return new Uint8Array(floats.buffer);
+        const quants = Int8Array.from(floats, (_, i) => i % 255);
+        const scale = Float32Array.from({ length: floats.length / groupSize }, () => 1 / ++scales);
+        values.set(
+          name,
+          Float32Array.from(quants, (quant, i) => quant * scale[Math.floor(i / groupSize)]!),
+        );
+        return Buffer.concat([new Uint8Array(quants.buffer), new Uint8Array(scale.buffer)]);
+      });
+      return { bytes: Buffer.concat([header, ...pieces]), values };
+    }
+
+    test.each([8, 32, 96])("groups of %i, also across rows, are read as their products", async (groupSize) => {
+      const { bytes, values } = quantized(groupSize);
+      const checkpoint = await open(bytes);
+      for (const [name, { shape, format }] of checkpoint.weights) {
+        expect(format).toBe("f32");
+        expect(new Float32Array((await checkpoint.read(name)).buffer), name).toEqual(values.get(name));
+        if (shape.length === 1) continue;
+        const rows = await checkpoint.read(name, { first: 3, count: 5 });
+        expect(new Float32Array(rows.buffer), name).toEqual(values.get(name)!.subarray(3 * shape[1]!, 8 * shape[1]!));
+      }
+      expect(checkpoint.stored.find(({ name }) => name === "output.weight")?.format).toBe(
+        `int8, groups of ${groupSize}`,
+      );
+    });
+
+    test("damaged", async () => {
+      expect((await failure(open(quantized(96).bytes.subarray(0, -1)))).message).toMatch(/would have \d+ bytes/);
+      const groups = (size: number) => {
+        const { bytes } = quantized(96);
+        new DataView(bytes.buffer, bytes.byteOffset).setInt32(37, size, true);
+        return failure(open(bytes));
+      };
+      expect((await groups(0)).message).toMatch(/its group size is 0/);
+      expect((await groups(7)).message).toMatch(/384 elements are no whole groups of 7/);
+    });
+
+    test("later versions are refused with a way out", async () => {
+      const bytes = new Uint8Array(new Int32Array([0x616b3432, 3, ...new Array(62).fill(1)]).buffer);
+      expect((await failure(open(bytes))).message).toMatch(/version 3 of llama2\.c's format\. Versions 0, 1 and 2/);
+    });
   });
 
   test("absurd sizes", async () => {
@@ -112,7 +161,7 @@ describe("what a file is", () => {
     [
       "a zip file",
       "PK\u0003\u0004 and so on, for some more bytes to look at",
-      /consolidated\.00\.pth\), which is not read yet/,
+      /its directory cannot be read \(End of central directory not found\)/,
     ],
     ["an old ggml file", "tjgg and so on, for some more bytes to look at", /from before GGUF/],
     ["a pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", /git lfs pull/],

@@ -1,6 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckpointError, type LlamaConfig, llamaGraph } from "@polyllama/core";
+import {
+  CheckpointError,
+  columnCount,
+  formats,
+  type LlamaConfig,
+  llamaGraph,
+  numberToBf16,
+  numberToF16,
+  rowCount,
+} from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { memorySource, openCheckpoint, readSafetensorsHeader, writeGguf } from "../src/index.ts";
@@ -121,6 +130,50 @@ describe("reading", () => {
   });
 });
 
+describe("what changes nothing", () => {
+  test("tensors in any order and of mixed formats", async () => {
+    const mixed = huggingFaceTensors(small)
+      .reverse()
+      .map((tensor, index): RawTensor => {
+        const floats = new Float32Array(Uint8Array.from(tensor.bytes).buffer).map((value) => value % 128);
+        if (index % 3 === 0) return { ...tensor, bytes: new Uint8Array(floats.buffer) };
+        const [dtype, encode] = index % 3 === 1 ? (["F16", numberToF16] as const) : (["BF16", numberToBf16] as const);
+        return { ...tensor, dtype, bytes: new Uint8Array(Uint16Array.from(floats, encode).buffer) };
+      });
+    await using checkpoint = await openCheckpoint(await opened(mixed));
+    const found = new Set<string>();
+    for (const [name, info] of checkpoint.weights) {
+      found.add(info.format);
+      const columns = columnCount(info);
+      const tensor = [...checkpoint.weights.keys()].indexOf(name);
+      for (const row of [0, rowCount(info) - 1]) {
+        const values = new Float32Array(columns);
+        formats[info.format].dequantize(await checkpoint.read(name, { first: row, count: 1 }), values);
+        expect(values, name).toEqual(coordinates(tensor, row, columns).map((value) => value % 128));
+      }
+    }
+    expect([...found].sort()).toEqual(["bf16", "f16", "f32"]);
+  });
+
+  test("biases of zero, whatever the configuration declares; others are refused by the field", async () => {
+    const bias = (values: readonly number[]): RawTensor => ({
+      name: "model.layers.0.self_attn.q_proj.bias",
+      dtype: "F32",
+      shape: [values.length],
+      bytes: new Uint8Array(Float32Array.from(values).buffer),
+    });
+    const open = async (values: readonly number[]) => {
+      const config = JSON.stringify({ ...huggingFaceConfig(small), attention_bias: true });
+      const all = [...huggingFaceTensors(small), bias(values)];
+      return openCheckpoint(await folderWith({ "config.json": config, "model.safetensors": safetensors(all) }));
+    };
+    await (await open(new Array(24).fill(0)))[Symbol.asyncDispose]();
+    expect((await failure(open([...new Array(23).fill(0), 1e-20]))).message).toMatch(
+      /q_proj\.bias": this bias is not zero \(attention_bias or mlp_bias\)/,
+    );
+  });
+});
+
 describe("bad files", () => {
   const tensors = huggingFaceTensors(small);
   const first = tensors[0]!;
@@ -181,9 +234,9 @@ describe("bad files", () => {
       "an unknown tensor",
       safetensors([
         ...tensors,
-        { name: "model.layers.0.self_attn.q_proj.bias", dtype: "U8", shape: [1], bytes: new Uint8Array(1) },
+        { name: "model.layers.0.self_attn.q_proj.scale", dtype: "U8", shape: [1], bytes: new Uint8Array(1) },
       ]),
-      /q_proj\.bias": Llama 2 has no such tensor/,
+      /q_proj\.scale": Llama 2 has no such tensor/,
     ],
     ["a missing tensor", safetensors(tensors.slice(1)), /"model.embed_tokens.weight": this tensor .* is missing/],
     [
@@ -231,7 +284,9 @@ describe("bad files", () => {
 describe("folders", () => {
   test("what is not a checkpoint is explained", async () => {
     const empty = await failure(openCheckpoint(await folderWith()));
-    expect(empty.message).toMatch(/no model\.safetensors, pytorch_model\.bin, index of either, or consolidated\.00\.pth/);
+    expect(empty.message).toMatch(
+      /no model\.safetensors, pytorch_model\.bin, index of either, or consolidated\.00\.pth/,
+    );
     const gguf = await failure(openCheckpoint(await folderWith({ "a.gguf": "GGUF" })));
     expect(gguf.message).toMatch(/holds a GGUF file\. Give the file's own path, such as .*a\.gguf/);
   });

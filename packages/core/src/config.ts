@@ -3,7 +3,13 @@
 
 import { type Reader, reader } from "./config-fields.ts";
 import { PolyllamaError } from "./errors.ts";
-import { ggufRopeScaling, huggingFaceRopeScaling, type RopeScaling, validateRopeScaling } from "./rope-scaling.ts";
+import {
+  ggufRopeScaling,
+  huggingFaceRopeScaling,
+  longestContext,
+  type RopeScaling,
+  validateRopeScaling,
+} from "./rope-scaling.ts";
 
 /** The sizes and constants of a Llama model. All sizes are counts of elements. */
 export interface LlamaConfig {
@@ -58,20 +64,18 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
   }
   const modelType = read.fields["model_type"];
   if (modelType !== undefined && modelType !== "llama") read.refuse("model_type", modelType, 'only "llama" is');
-  for (const field of ["attention_bias", "mlp_bias"]) {
-    if (read.fields[field] === true) read.refuse(field, true, "Llama 2 has no biases");
-  }
-  const act = read.fields["hidden_act"];
-  if (act !== undefined && act !== "silu") read.refuse("hidden_act", act, 'Llama 2 uses "silu"');
-  const window = read.fields["sliding_window"];
-  if (window !== undefined && window !== null && read.fields["use_sliding_window"] !== false) {
-    read.refuse("sliding_window", window, "Llama 2 attends to the whole context");
-  }
+  refuseUnless(read, {
+    hidden_act: ["silu", "swish"],
+    num_local_experts: [0, 1],
+    num_experts: [0, 1],
+    partial_rotary_factor: [1],
+    quantization_config: [],
+  });
   const dim = read.size("hidden_size");
   const heads = read.size("num_attention_heads");
   const contextLength = read.size("max_position_embeddings", 2048);
   const fallbackTheta = read.real("rope_theta", 10000);
-  return validate(
+  const config = validate(
     {
       dim,
       layers: read.size("num_hidden_layers"),
@@ -88,6 +92,25 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
     },
     source,
   );
+  return read.fields["use_sliding_window"] === false ? config : checkWindow(read, "sliding_window", config);
+}
+
+/** Refuses fields that hold something else than what Llama computes; absent and null are fine. */
+function refuseUnless(read: Reader, harmless: Readonly<Record<string, readonly unknown[]>>): void {
+  for (const [field, values] of Object.entries(harmless)) {
+    const value = read.fields[field] ?? undefined;
+    if (value === undefined || values.includes(value)) continue;
+    const only = values.length === 0 ? "Llama 2 has nothing of the kind" : `only ${values[0]} is computed here`;
+    read.refuse(field, value, only);
+  }
+}
+
+/** A window that the longest context fits into changes nothing; a smaller one does. */
+function checkWindow(read: Reader, field: string, config: LlamaConfig): LlamaConfig {
+  const window = read.fields[field] ?? undefined;
+  const context = longestContext(config);
+  if (window === undefined || window === 0 || (typeof window === "number" && window >= context)) return config;
+  return read.refuse(field, window, `Llama 2 attends to its whole context, here up to ${context} positions`);
 }
 
 /** What Meta's `params.json` leaves to be read from the weights themselves. */
@@ -108,16 +131,7 @@ export function configFromMeta(json: unknown, source: string, facts: MetaFacts):
   const dim = read.size("dim");
   const heads = read.size("n_heads");
   const declared = read.fields["vocab_size"];
-  for (const [field, usual] of [
-    ["use_scaled_rope", false],
-    ["moe", undefined],
-    ["moe_args", undefined],
-    ["quantization_args", undefined],
-    ["lora_args", undefined],
-  ] as const) {
-    const value = read.fields[field] ?? undefined;
-    if (value !== undefined && value !== usual) read.refuse(field, value, "Llama 2 has nothing of the kind");
-  }
+  refuseUnless(read, { use_scaled_rope: [false], moe: [], moe_args: [], quantization_args: [], lora_args: [] });
   return validate(
     {
       dim,
@@ -152,10 +166,19 @@ export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: s
   const read = reader(Object.fromEntries(metadata), source);
   const architecture = metadata.get("general.architecture");
   if (architecture !== "llama") read.refuse("general.architecture", architecture, 'only "llama" is computed here');
-  for (const key of ["llama.expert_count", "llama.attention.sliding_window"]) {
-    const value = metadata.get(key);
-    if (value !== undefined && value !== 0) read.refuse(key, value, "Llama 2 has none");
-  }
+  refuseUnless(read, {
+    "llama.expert_count": [0],
+    "llama.attention.causal": [true],
+    "llama.attention.scale": [0],
+    "llama.attention.clamp_kqv": [0],
+    "llama.attention.max_alibi_bias": [0],
+    "llama.use_parallel_residual": [false],
+    "llama.embedding_scale": [0, 1],
+    "llama.residual_scale": [0, 1],
+    "llama.logit_scale": [0, 1],
+    "llama.attn_logit_softcapping": [0],
+    "llama.final_logit_softcapping": [0],
+  });
   const dim = read.size("llama.embedding_length");
   const heads = read.size("llama.attention.head_count");
   const headDim = read.size("llama.attention.key_length", dim / heads);
@@ -165,7 +188,7 @@ export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: s
   const values = read.size("llama.attention.value_length", headDim);
   if (values !== headDim) read.refuse("llama.attention.value_length", values, `keys have ${headDim}`);
   const contextLength = read.size("llama.context_length");
-  return validate(
+  const config = validate(
     {
       dim,
       layers: read.size("llama.block_count"),
@@ -182,6 +205,7 @@ export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: s
     },
     source,
   );
+  return checkWindow(read, "llama.attention.sliding_window", config);
 }
 
 /**

@@ -79,6 +79,11 @@ export function huggingFaceRopeScaling(read: Reader, contextLength: number): Rop
   const scaling = read.within("rope_parameters") ?? read.within("rope_scaling");
   if (scaling === undefined) return { type: "none" };
   const { fields } = scaling;
+  const partial = fields["partial_rotary_factor"] ?? 1;
+  if (partial !== 1) scaling.refuse("partial_rotary_factor", partial, "only 1 is computed here");
+  if (Object.keys(fields).every((name) => name === "rope_theta" || name === "partial_rotary_factor")) {
+    return { type: "none" };
+  }
   const field = fields["rope_type"] === undefined && fields["type"] !== undefined ? "type" : "rope_type";
   const type = fields[field];
   const factor = () => scaling.real("factor");

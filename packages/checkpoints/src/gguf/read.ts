@@ -9,46 +9,34 @@ import {
   tokenizerFromGguf,
   type WeightName,
 } from "@polyllama/core";
+import { checkBias, isBias } from "../biases.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type TensorPlace } from "../checkpoint.ts";
 import { canonicalName } from "../names.ts";
 import { checkVocabulary } from "../vocabulary.ts";
-import { type GgufTensor, readGgufHeader } from "./header.ts";
+import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
 
 /**
- * Opens a GGUF file. The checkpoint closes the source; when this throws, the source stays open.
+ * Opens a GGUF file, or all parts of a split one in their order. The checkpoint closes the sources; when this throws, they
+ * stay open.
  *
  * @param tokenizer Gives the tokenizer, for a number of tokens, that takes the place of the one within the file.
  * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`
  */
 export async function openGguf(
-  source: ByteSource,
+  source: ByteSource | readonly ByteSource[],
   tokenizer?: (vocabSize: number) => Promise<Tokenizer>,
   signal?: AbortSignal,
 ): Promise<Checkpoint> {
-  const { metadata, tensors, headerBytes } = await readGgufHeader(source, signal);
-  const file = source.name;
-  const parts = metadata.get("split.count");
-  if (typeof parts === "number" && parts > 1) {
-    throw new CheckpointError(
-      { file },
-      `this is one of ${parts} parts of a split GGUF file`,
-      "Split files are not read yet; join them with llama-gguf-split --merge.",
-    );
-  }
+  const sources = "read" in source ? [source] : source;
+  const headers = await readParts(sources, signal);
+  const { metadata } = headers[0]!;
+  const file = sources[0]!.name;
 
+  configFromGguf(metadata, file, { vocabSize: 1, tiedEmbeddings: true }); // what is no Llama is told before its tensors are
   const places = new Map<WeightName, TensorPlace>();
-  for (const tensor of tensors) {
-    const name = canonicalName(tensor.name, "gguf");
-    if (name !== undefined) places.set(name, { ...tensor, source });
-    else if (tensor.name === "rope_freqs.weight") await checkRopeFactors(source, tensor, signal);
-    else {
-      throw new CheckpointError(
-        { file, tensor: tensor.name },
-        "Llama 2 has no such tensor",
-        "The model has another architecture than its metadata says; this project would compute something else.",
-      );
-    }
+  for (const [part, { tensors }] of headers.entries()) {
+    for (const tensor of tensors) await addTensor(places, tensor, sources[part]!, signal);
   }
 
   const table = places.get("tok_embeddings.weight");
@@ -69,13 +57,65 @@ export async function openGguf(
     name: file,
     config,
     tokenizer: await (tokenizer?.(config.vocabSize) ?? tokenizerWithin(metadata, file)),
-    stored: tensors.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes, file })),
+    stored: headers.flatMap(({ tensors }, part) =>
+      tensors.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes, file: sources[part]!.name })),
+    ),
     metadata,
     places,
-    files: [{ source, headerBytes }],
+    files: headers.map(({ headerBytes }, part) => ({ source: sources[part]!, headerBytes })),
   });
   checkVocabulary(checkpoint);
   return checkpoint;
+}
+
+/** The headers of all parts, which say themselves that they belong together (llama-gguf-split writes these keys). */
+async function readParts(sources: readonly ByteSource[], signal?: AbortSignal): Promise<readonly GgufHeader[]> {
+  const headers: GgufHeader[] = [];
+  for (const source of sources) headers.push(await readGgufHeader(source, signal));
+  const tensors = headers.reduce((sum, header) => sum + header.tensors.length, 0);
+  for (const [part, { metadata }] of headers.entries()) {
+    const file = sources[part]!.name;
+    const count = metadata.get("split.count") ?? 1;
+    if (count !== sources.length && sources.length === 1) {
+      throw new CheckpointError(
+        { file },
+        `this is one of ${String(count)} parts of a split GGUF file`,
+        "Put all parts into one folder under their usual names, such as model-00001-of-00003.gguf, or join them with llama-gguf-split --merge.",
+      );
+    }
+    const number = metadata.get("split.no") ?? 0;
+    const total = metadata.get("split.tensors.count") ?? tensors;
+    if (count === sources.length && number === part && total === tensors) continue;
+    throw new CheckpointError(
+      { file },
+      `as part ${part + 1} of ${sources.length} with ${tensors} tensors in all, it says to be part ${Number(number) + 1} of ${String(count)} with ${String(total)}`,
+      "Parts of different files are mixed, or renamed; download them again.",
+    );
+  }
+  return headers;
+}
+
+async function addTensor(
+  places: Map<WeightName, TensorPlace>,
+  tensor: GgufTensor,
+  source: ByteSource,
+  signal?: AbortSignal,
+): Promise<void> {
+  const where = { file: source.name, tensor: tensor.name };
+  const name = canonicalName(tensor.name, "gguf");
+  if (name === undefined) {
+    if (tensor.name === "rope_freqs.weight") return checkRopeFactors(source, tensor, signal);
+    if (isBias(tensor.name)) return checkBias({ ...tensor, source }, signal);
+    throw new CheckpointError(
+      where,
+      "Llama 2 has no such tensor",
+      "The model has another architecture than its metadata says; this project would compute something else.",
+    );
+  }
+  if (places.has(name)) {
+    throw new CheckpointError(where, "another part has a tensor of the same name", "Download all parts again.");
+  }
+  places.set(name, { ...tensor, source });
 }
 
 function tokenizerWithin(metadata: ReadonlyMap<string, unknown>, file: string): Tokenizer | undefined {

@@ -7,6 +7,7 @@ import type { ByteSource } from "../byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type StoredTensor, type TensorPlace } from "../checkpoint.ts";
 import { canonicalName } from "../names.ts";
 import type { FoundTokenizer } from "../safetensors.ts";
+import { readSliced } from "../slices.ts";
 import { checkVocabulary } from "../vocabulary.ts";
 import { readTorchFile, type TorchTensor } from "./torch-file.ts";
 
@@ -36,6 +37,7 @@ export async function openMeta(
   parts: MetaParts,
   signal?: AbortSignal,
 ): Promise<Checkpoint> {
+  configFromMeta(parts.params, parts.paramsName, { vocabSize: 1 }); // what is no Llama is told before its tensors are
   const slices = new Map<string, { readonly tensor: TorchTensor; readonly source: ByteSource }[]>();
   const files: { source: ByteSource; headerBytes: number }[] = [];
   const stored: StoredTensor[] = [];
@@ -119,10 +121,10 @@ function join(name: string, slices: Slices, first: TorchTensor): TensorPlace {
   return {
     ...common,
     shape,
-    slices: {
+    read: readSliced(
       axis,
-      parts: slices.map(({ tensor, source }) => ({ source, offset: tensor.offset, size: tensor.shape[axis]! })),
-    },
+      slices.map(({ tensor, source }) => ({ source, offset: tensor.offset, size: tensor.shape[axis]! })),
+    ),
   };
 }
 
