@@ -106,11 +106,25 @@ describe("choosing", () => {
     expect(smaller.reason).toContain("model.safetensors.index.json would not fit");
   });
 
+  test("files of PyTorch are taken where there are no safetensors, and after GGUF", () => {
+    const list = files({ "config.json": 0, "pytorch_model.bin": 1, "tokenizer.model": 0, "training_args.bin": 0 });
+    const { checkpoint } = choose(list, undefined, 8);
+    expect(checkpoint).toMatchObject({ kind: "pytorch", location: "", name: "pytorch_model.bin" });
+    expect(checkpoint.files.map(({ path }) => path)).not.toContain("training_args.bin");
+    expect(choose([...ggufs, ...list], undefined, 16).checkpoint.kind).toBe("gguf");
+    const shards = ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"];
+    const split = files({ "config.json": 0, [shards[0]!]: 1, [shards[1]!]: 1, "pytorch_model.bin.index.json": 0 });
+    expect(choose(split, shards[1], 1).checkpoint.files.length).toBe(4);
+    expect(findCheckpoints(split.filter(({ path }) => path !== shards[0]))[0]?.missing).toBe(1);
+  });
+
   test("Meta's files come last, with their parameters", () => {
     const list = files({ "consolidated.00.pth": 1, "consolidated.01.pth": 1, "params.json": 0, "tokenizer.model": 0 });
     expect(choose(list, undefined, 8).checkpoint).toMatchObject({ kind: "pth", files: list });
     expect(choose([...ggufs, ...list], undefined, 16).checkpoint.kind).toBe("gguf");
-    expect(choose(safetensors, "original", 1).checkpoint.kind).toBe("pth");
+    const original = choose(safetensors, "original", 1).checkpoint;
+    expect(original).toMatchObject({ kind: "pth", location: "original/consolidated.00.pth" });
+    expect(original.files.map(({ path }) => path)).toContain("tokenizer.model");
   });
 
   test.each([
@@ -162,7 +176,7 @@ describe("choosing", () => {
     expect(() => choose(two, undefined, 16)).toThrow("suit equally well. There is: a.Q4_0.gguf (1.0 GiB), b.Q4_0.gguf");
     expect(() => choose(two, "Q4_0", 16)).toThrow('match ":Q4_0"');
     expect(() => choose(files({ "pytorch_model.bin": 1 }), undefined, 16)).toThrow(
-      "There is no safetensors, GGUF or Meta checkpoint in it.",
+      "There is no checkpoint in it that is read here.",
     );
   });
 });

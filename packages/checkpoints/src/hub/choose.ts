@@ -14,7 +14,7 @@ export interface RepositoryFile {
 export interface HubCheckpoint {
   /** What can follow the colon of an address. */
   readonly name: string;
-  readonly kind: "safetensors" | "gguf" | "pth" | "llama2.c";
+  readonly kind: "safetensors" | "gguf" | "pytorch" | "pth" | "llama2.c";
   /** What a GGUF file's name says of its type, such as `Q4_K_M`. */
   readonly type: string | undefined;
   /** Weights, configuration and tokenizer: all that has to be there to open it. */
@@ -44,51 +44,68 @@ const companions = ["config.json", "tokenizer.model", "tokenizer.json", "tokeniz
 export function findCheckpoints(files: readonly RepositoryFile[]): readonly HubCheckpoint[] {
   const folders = new Map<string, RepositoryFile[]>();
   for (const file of files) {
-    const folder = folderOf(file.path);
-    folders.set(folder, [...(folders.get(folder) ?? []), file]);
+    const own = folders.get(folderOf(file.path)) ?? [];
+    own.push(file);
+    folders.set(folderOf(file.path), own);
   }
-  return [...folders].flatMap(([folder, own]) => [...safetensors(folder, own), ...ggufs(own), ...pths(folder, own)]);
+  return [...folders].flatMap(([folder, own]) => {
+    const above = folder === "" ? [] : (folders.get(folderOf(folder)) ?? []);
+    return [...huggingFace(folder, own), ...ggufs(own), ...meta(own, above)];
+  });
 }
 
-function safetensors(folder: string, files: readonly RepositoryFile[]): HubCheckpoint[] {
+/** Safetensors beside a config.json; files of PyTorch only where there are none. */
+function huggingFace(folder: string, files: readonly RepositoryFile[]): readonly HubCheckpoint[] {
   const named = (name: string) => files.find(({ path }) => baseOf(path) === name);
   if (named("config.json") === undefined) return [];
-  const beside = companionsAmong(files);
-  const whole = named("model.safetensors");
-  if (whole !== undefined) return [checkpoint("safetensors", whole.path, folder, [whole, ...beside])];
-  const index = named("model.safetensors.index.json");
-  if (index !== undefined) {
-    const shards = files.filter(({ path }) => /-\d{5}-of-\d{5}\.safetensors$/.test(path));
-    const promised = Number(/-of-(\d{5})/.exec(shards[0]?.path ?? "")?.[1] ?? shards.length + 1);
-    const all = [...shards, index, ...beside];
-    return [{ ...checkpoint("safetensors", index.path, folder, all), missing: promised - shards.length }];
+  const beside = files.filter(({ path }) => companions.includes(baseOf(path)));
+  for (const [kind, stem, ending] of [
+    ["safetensors", "model", "safetensors"],
+    ["pytorch", "pytorch_model", "bin"],
+  ] as const) {
+    const whole = named(`${stem}.${ending}`);
+    if (whole !== undefined) return [checkpoint(kind, whole.path, folder, [whole, ...beside])];
+    const index = named(`${stem}.${ending}.index.json`);
+    if (index !== undefined) {
+      const shards = files.filter(({ path }) => path.endsWith(`.${ending}`) && shardNumbers.test(path));
+      const promised = Number(shardNumbers.exec(shards[0]?.path ?? "")?.[1] ?? shards.length + 1);
+      const all = [...shards, index, ...beside];
+      return [{ ...checkpoint(kind, index.path, folder, all), missing: promised - shards.length }];
+    }
+    const others = files.filter(({ path }) => path.endsWith(".safetensors") && !baseOf(path).includes("adapter"));
+    if (others.length > 0) return others.map((file) => checkpoint(kind, file.path, file.path, [file, ...beside]));
   }
-  return files
-    .filter(({ path }) => path.endsWith(".safetensors") && !/adapter/.test(baseOf(path)))
-    .map((file) => checkpoint("safetensors", file.path, file.path, [file, ...beside]));
+  return [];
 }
+
+const shardNumbers = /-\d{5}-of-(\d{5})\.\w+$/;
 
 function ggufs(files: readonly RepositoryFile[]): HubCheckpoint[] {
   const groups = new Map<string, RepositoryFile[]>();
   for (const file of files) {
     if (!/\.gguf$/i.test(file.path) || /mmproj|imatrix/i.test(baseOf(file.path))) continue;
     const group = file.path.replace(/-\d{5}(-of-\d{5}\.gguf)$/i, "$1");
-    groups.set(group, [...(groups.get(group) ?? []), file]);
+    const shards = groups.get(group) ?? [];
+    shards.push(file);
+    groups.set(group, shards);
   }
-  return [...groups.values()].map((group) => {
-    const shards = [...group].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return [...groups.values()].map((shards) => {
+    shards.sort((a, b) => (a.path < b.path ? -1 : 1));
     const first = shards[0]!.path;
-    const promised = Number(/-of-(\d{5})\.gguf$/i.exec(first)?.[1] ?? 1);
+    const promised = Number(shardNumbers.exec(first)?.[1] ?? 1);
     const type = baseOf(first).match(typeInName)?.at(-1)?.toUpperCase().replace("FP", "F");
     return { ...checkpoint("gguf", first, first, shards, type), missing: promised - shards.length };
   });
 }
 
-function pths(folder: string, files: readonly RepositoryFile[]): HubCheckpoint[] {
+/** Meta's own files; their tokenizer may lie one folder further up. */
+function meta(files: readonly RepositoryFile[], above: readonly RepositoryFile[]): HubCheckpoint[] {
   const shards = files.filter(({ path }) => /^consolidated\.\d\d\.pth$/.test(baseOf(path)));
-  const others = files.filter(({ path }) => ["params.json", "tokenizer.model"].includes(baseOf(path)));
-  if (shards.length === 0 || !others.some(({ path }) => path.endsWith("params.json"))) return [];
-  return [checkpoint("pth", shards[0]!.path, folder, [...shards, ...others])];
+  const [first] = shards;
+  const params = files.find(({ path }) => baseOf(path) === "params.json");
+  if (first === undefined || params === undefined) return [];
+  const tokenizer = [...files, ...above].find(({ path }) => baseOf(path) === "tokenizer.model");
+  return [checkpoint("pth", first.path, first.path, [...shards, params, ...(tokenizer ? [tokenizer] : [])])];
 }
 
 function checkpoint(
@@ -109,10 +126,6 @@ function checkpoint(
 function estimate(bytes: number, type: string | undefined): number {
   const factor = type === "F32" ? 1 : type === undefined || /16$/.test(type) ? 2 : 1.6;
   return Math.round(bytes * factor) + 2 ** 29;
-}
-
-function companionsAmong(files: readonly RepositoryFile[]): RepositoryFile[] {
-  return files.filter(({ path }) => companions.includes(baseOf(path)));
 }
 
 export interface Choice {
@@ -171,11 +184,12 @@ export function chooseCheckpoint(
   };
 }
 
-/** Safetensors before GGUF before Meta's files, and what lies on top before what lies in folders. */
+/** Safetensors before GGUF before files of PyTorch before Meta's, and what lies on top before what lies in folders. */
 function rankOf({ kind, type, name }: HubCheckpoint): number {
   const depth = name.split("/").length - 1;
   if (kind === "safetensors") return Math.min(depth, 9);
-  if (kind === "pth") return 1000 + depth;
+  if (kind === "pytorch") return 1000 + depth;
+  if (kind === "pth") return 2000 + depth;
   const order = type === undefined ? preferredTypes.length : preferredTypes.indexOf(type);
   return order < 0 ? Infinity : 10 + order;
 }
@@ -197,7 +211,7 @@ function named(
   }
   const label = wanted.toUpperCase();
   return all.filter(
-    ({ kind, type, location }) => type === label || kind.toUpperCase() === label || location === wanted,
+    ({ kind, type, name }) => type === label || kind.toUpperCase() === label || folderOf(name) === wanted,
   );
 }
 
@@ -209,7 +223,7 @@ function several(where: string, problem: string, found: readonly HubCheckpoint[]
 }
 
 function whatThereIs(all: readonly HubCheckpoint[]): string {
-  if (all.length === 0) return "There is no safetensors, GGUF or Meta checkpoint in it.";
+  if (all.length === 0) return "There is no checkpoint in it that is read here.";
   const listed = all.slice(0, 30).map((each) => `${each.name} (${amount(each.bytes)})`);
   return `There is: ${listed.join(", ")}${all.length > 30 ? ", and more" : ""}.`;
 }
