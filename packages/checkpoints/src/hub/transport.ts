@@ -159,10 +159,10 @@ function statusText({ status, statusText }: Response): string {
   return `it answered ${status} (${meaning})`;
 }
 
-/** Seconds or a date. */
+/** Milliseconds to wait by `Retry-After`, seconds or a date, or by the hub's own `RateLimit: "api";r=0;t=55`. */
 function retryAfter({ headers }: Response): number | undefined {
-  const value = headers.get("Retry-After")?.trim();
-  if (value === undefined || value === "") return undefined;
+  const value = headers.get("Retry-After") ?? /;\s*t=(\d+)/.exec(headers.get("RateLimit") ?? "")?.[1];
+  if (value === undefined) return undefined;
   const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isNaN(wait) ? undefined : Math.max(0, wait);
 }
