@@ -1,0 +1,15 @@
+// Types of system.mjs.
+
+export interface System {
+  /** A software Vulkan driver: the file that names it to a loader, and the folder of loader and libraries. */
+  readonly vulkan?: { readonly icd: string; readonly libraryPath?: string; readonly version: string };
+  readonly chromium?: { readonly executable: string; readonly version: string };
+  readonly deno?: { readonly executable: string; readonly version: string };
+}
+
+export declare const systemFolder: string;
+export declare const systemFile: string;
+/** What is installed and still there. */
+export declare function readSystem(): System;
+/** Variables by which a process finds the Vulkan driver, to be set before it starts. */
+export declare function vulkanEnvironment(): Readonly<Record<string, string>>;
