@@ -16,6 +16,8 @@ export interface Replacement {
 }
 
 export interface Charsmap {
+  /** As files store it. */
+  readonly bytes: Uint8Array;
   /** The replacement of the longest key that stands at `at`, if there is one. */
   longest(text: string, at: number): Replacement | undefined;
 }
@@ -55,6 +57,7 @@ export function readCharsmap(blob: Uint8Array, source: string): Charsmap {
   });
 
   return {
+    bytes: blob,
     longest(text, at) {
       let found: { length: number; value: number } | undefined;
       let node = children(unit(0));

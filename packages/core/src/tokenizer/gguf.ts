@@ -1,10 +1,13 @@
 // The tokenizer within GGUF metadata, the keys `tokenizer.ggml.*`: SentencePiece's vocabulary under the name "llama".
-// Kinds of tokens are numbered as SentencePiece does. What a file leaves out has llama.cpp's defaults.
+// Kinds of tokens are numbered as SentencePiece does. What a file leaves out has llama.cpp's defaults. A tokenizer.json that
+// goes along whole comes first: the scores beside it are made up for those who do not read it.
 // Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp.
 
 import { refuse, shown } from "./assemble.ts";
+import { readCharsmap } from "./charsmap.ts";
 import { scoreTokenizer } from "./score-bpe.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { tokenizerFromJson } from "./tokenizer-json.ts";
 import { byteOfPiece, kind } from "./vocabulary.ts";
 
 /**
@@ -20,6 +23,8 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source
     refuse(source, `tokenizer.ggml.model is ${shown(model)}, but only "llama" (SentencePiece BPE) is supported`);
   }
   const pieces = strings("tokens");
+  const json = metadata.get("tokenizer.huggingface.json");
+  if (json !== undefined) return fromJson(json);
   const scores = numbers("scores") ?? refuse(source, "tokenizer.ggml.scores is missing");
   const types = numbers("token_type");
   const bos = token("bos_token_id", 1);
@@ -44,11 +49,36 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source
       addDummyPrefix: flag("add_space_prefix", true),
       removeExtraWhitespaces: flag("remove_extra_whitespaces", false),
       escapeWhitespaces: true,
-      charsmap: undefined,
+      charsmap: charsmap(),
     },
     chatTemplate: template(),
   });
 
+  function fromJson(text: unknown): Tokenizer {
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(String(text));
+    } catch {
+      return refuse(source, "tokenizer.huggingface.json is not JSON");
+    }
+    const [bos, eos] = [token("bos_token_id", 1), token("eos_token_id", 2)];
+    const chatTemplate = template();
+    return tokenizerFromJson(parsed, source, {
+      ...(bos !== undefined && { bos_token: pieces[bos] }),
+      ...(eos !== undefined && { eos_token: pieces[eos] }),
+      add_bos_token: flag("add_bos_token", true),
+      add_eos_token: flag("add_eos_token", false),
+      ...(chatTemplate !== undefined && { chat_template: chatTemplate }),
+    });
+  }
+  function charsmap() {
+    const bytes = metadata.get("tokenizer.ggml.precompiled_charsmap");
+    if (bytes === undefined) return undefined;
+    if (!Array.isArray(bytes) || !bytes.every((byte) => Number.isInteger(byte) && byte >= -128 && byte < 256)) {
+      return refuse(source, "tokenizer.ggml.precompiled_charsmap is not an array of bytes");
+    }
+    return bytes.length === 0 ? undefined : readCharsmap(Uint8Array.from(bytes), source);
+  }
   function strings(key: string): readonly string[] {
     const value = metadata.get(`tokenizer.ggml.${key}`);
     if (value === undefined) refuse(source, `tokenizer.ggml.${key} is missing`);

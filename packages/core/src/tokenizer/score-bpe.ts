@@ -1,6 +1,10 @@
 // SentencePiece's BPE, from its published algorithm: the text is cut into characters and names of user-defined pieces,
 // neighbours merge into the piece with the best score, leftmost first, and what has no piece in the end is written as
 // bytes. Pieces marked unused take part in merging and are then split again the way they were last put together.
+//
+// Two characters that stand side by side in no piece never merge, so text falls apart there into words (of one character
+// each where a vocabulary does not know the language, of a few elsewhere) whose ids can be remembered. A text that does not
+// fall apart, a megabyte of one letter, is one word; merging it takes O(n log n).
 // Source: github.com/google/sentencepiece, src/bpe_model.cc, src/normalizer.cc and src/sentencepiece_processor.cc.
 
 import { assemble, refuse } from "./assemble.ts";
@@ -11,6 +15,7 @@ import { characterLength, normalizer } from "./normalize.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { utf8Encode } from "./utf8.ts";
 import { byteTokens, checkVocabulary, kind, type Vocabulary } from "./vocabulary.ts";
+import { neighbours } from "./words.ts";
 
 /** @throws {PolyllamaError} `ERR_TOKENIZER` when the vocabulary is not sound. */
 export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
@@ -32,77 +37,145 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
       if (!special) return segmentText(text);
       return sections(text, controls).flatMap(({ text, id }) => (id === undefined ? segmentText(text) : [id]));
     },
-    decoder: (special, continuing) => scoreDecoder(vocabulary, special, continuing),
+    decoder: scoreDecoder(vocabulary),
   });
 }
 
+/** UTF-16 units of the longest word that is remembered, and how many words are. */
+const longestRemembered = 32;
+const mostRemembered = 1 << 15;
+
 /** A function from well-formed text to ids. */
 function segmenter(vocabulary: Vocabulary): (text: string) => number[] {
-  const { pieces, scores, kinds } = vocabulary;
+  const { pieces, kinds } = vocabulary;
   const userDefined = matcher(named(vocabulary, kind.userDefined));
   const normalize = normalizer(vocabulary.normalizer, userDefined);
-  const bytes = vocabulary.byteFallback ? byteTokens(vocabulary) : undefined;
   const unknown = kinds.indexOf(kind.unknown);
   const ids = new Map<string, number>(); // pieces that text can become
-  let longest = 0;
+  const single = new Int32Array(1 << 16).fill(-1); // the same for pieces of one UTF-16 unit
   for (const [id, piece] of pieces.entries()) {
     const type = kinds[id];
     if (type !== kind.normal && type !== kind.userDefined && type !== kind.unused) continue;
     ids.set(piece, id);
-    longest = Math.max(longest, piece.length);
+    if (piece.length === 1) single[piece.charCodeAt(0)] = id;
+  }
+  const { symbols, write } = merger(vocabulary, ids);
+  const append = (result: number[], more: readonly number[]): void => {
+    // A run of unknown pieces is one token.
+    for (const id of more) if (id !== unknown || result.at(-1) !== unknown) result.push(id);
+  };
+
+  if (kinds.includes(kind.unused)) {
+    // How an unused piece is split again depends on the whole text, so nothing is cut or remembered.
+    return (original) => {
+      const splits = new Map<string, number>();
+      const all = sections(normalize(original), userDefined).flatMap(({ text, id }) =>
+        id === undefined ? symbols(text, splits) : [text],
+      );
+      const result: number[] = [];
+      for (const symbol of all) append(result, write(symbol, splits));
+      return result;
+    };
   }
 
-  return (original) => {
-    const text = normalize(original);
-    const starts = new Int32Array(text.length); // by symbol, in UTF-16 units
-    const ends = new Int32Array(text.length);
-    const frozen = new Uint8Array(userDefined ? text.length : 0);
-    let count = 0;
-    for (let at = 0; at < text.length; count++) {
-      const name = userDefined?.at(text, at) ?? -1;
-      if (name >= 0) frozen[count] = 1;
-      starts[count] = at;
-      at += name < 0 ? characterLength(text, at) : userDefined!.length(name);
-      ends[count] = at;
-    }
-
-    const splits = new Map<string, number>(); // by unused piece: where it was last put together
-    const next = mergeSymbols(count, {
-      priorities: scores,
-      find(left, right) {
-        if (frozen[left] || frozen[right]) return -1;
-        const start = starts[left]!;
-        const end = ends[right]!;
-        if (end - start > longest) return -1;
-        const piece = text.slice(start, end);
-        const id = ids.get(piece) ?? -1;
-        if (id >= 0 && kinds[id] === kind.unused) splits.set(piece, ends[left]! - start);
-        return id;
-      },
-      merge(left, right) {
-        ends[left] = ends[right]!;
-      },
-    });
-
+  const together = neighbours(ids.keys());
+  const remembered = new Map<string, readonly number[]>();
+  const encodeWord = (word: string): readonly number[] => {
+    const known = remembered.get(word);
+    if (known !== undefined) return known;
     const result: number[] = [];
-    let afterUnknown = false;
-    const write = (symbol: string): void => {
+    for (const symbol of symbols(word)) append(result, write(symbol));
+    if (word.length > longestRemembered) return result;
+    if (remembered.size === mostRemembered) remembered.clear();
+    remembered.set(word, result);
+    return result;
+  };
+
+  return (original) => {
+    const result: number[] = [];
+    for (const { text, id } of sections(normalize(original), userDefined)) {
+      if (id !== undefined) {
+        result.push(id);
+        continue;
+      }
+      let left = text.charCodeAt(0);
+      for (let start = 0, end = 1; end <= text.length; end++) {
+        const right = text.charCodeAt(end);
+        if (end < text.length && together(left, right)) {
+          left = right;
+          continue;
+        }
+        const whole = end - start === 1 ? single[left]! : -1;
+        if (whole >= 0) result.push(whole);
+        else append(result, encodeWord(text.slice(start, end)));
+        start = end;
+        left = right;
+      }
+    }
+    return result;
+  };
+}
+
+interface Merger {
+  /** What is left of a text when nothing merges any more. Notes where unused pieces were put together last. */
+  symbols(text: string, splits?: Map<string, number>): string[];
+  /** Ids of such a symbol. */
+  write(symbol: string, splits?: ReadonlyMap<string, number>): readonly number[];
+}
+
+function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merger {
+  const { scores, kinds } = vocabulary;
+  const bytes = vocabulary.byteFallback ? byteTokens(vocabulary) : undefined;
+  const unknown = kinds.indexOf(kind.unknown);
+  let longest = 0;
+  for (const piece of ids.keys()) longest = Math.max(longest, piece.length);
+
+  return {
+    symbols(text, splits) {
+      const starts = new Int32Array(text.length); // by symbol, in UTF-16 units
+      const ends = new Int32Array(text.length);
+      let count = 0;
+      for (let at = 0; at < text.length; count++) {
+        starts[count] = at;
+        at += characterLength(text, at);
+        ends[count] = at;
+      }
+      const next = mergeSymbols(count, {
+        priorities: scores,
+        find(left, right) {
+          const start = starts[left]!;
+          const end = ends[right]!;
+          if (end - start > longest) return -1;
+          const piece = text.slice(start, end);
+          const id = ids.get(piece) ?? -1;
+          if (id >= 0 && kinds[id] === kind.unused) splits?.set(piece, ends[left]! - start);
+          return id;
+        },
+        merge(left, right) {
+          ends[left] = ends[right]!;
+        },
+      });
+      const result: string[] = [];
+      for (let symbol = count > 0 ? 0 : -1; symbol >= 0; symbol = next[symbol]!) {
+        result.push(text.slice(starts[symbol]!, ends[symbol]!));
+      }
+      return result;
+    },
+
+    write(symbol, splits) {
+      const result: number[] = [];
       const pending = [symbol];
       for (let piece = pending.pop(); piece !== undefined; piece = pending.pop()) {
         const id = ids.get(piece);
-        const split = id !== undefined && kinds[id] === kind.unused ? splits.get(piece) : undefined;
+        const split = id !== undefined && kinds[id] === kind.unused ? splits?.get(piece) : undefined;
         if (split !== undefined) pending.push(piece.slice(split), piece.slice(0, split));
         else if (id !== undefined) result.push(id);
         else if (bytes) for (const byte of utf8Encode(piece)) result.push(bytes[byte]!);
         else if (unknown < 0) refuse(vocabulary.source, `the vocabulary has neither a piece nor bytes for "${piece}"`);
-        else if (!afterUnknown) result.push(unknown); // a run of unknown pieces is one token
-        afterUnknown = id === undefined;
+        else result.push(unknown);
       }
-    };
-    for (let symbol = count > 0 ? 0 : -1; symbol >= 0; symbol = next[symbol]!) {
-      write(text.slice(starts[symbol]!, ends[symbol]!));
-    }
-    return result;
+      return result;
+    },
   };
 }
 

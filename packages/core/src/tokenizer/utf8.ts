@@ -75,32 +75,35 @@ export function utf8Decode(bytes: Uint8Array): string | undefined {
 /** Decodes bytes as they come. A byte that cannot belong to any character becomes U+FFFD as soon as that is certain. */
 export interface Utf8Stream {
   push(byte: number): string;
+  /** Whether there are bytes of an incomplete character. */
+  waiting(): boolean;
   /** Gives up on an incomplete character: each of its bytes becomes U+FFFD. */
   flush(): string;
 }
 
 export function utf8Stream(): Utf8Stream {
-  let waiting: number[] = [];
+  const bytes = new Uint8Array(4); // of one character that is still incomplete
+  let count = 0;
 
-  /** Whether further bytes may still complete the character that is waiting. */
-  const incomplete = (): boolean =>
-    waiting.length < utf8Length(waiting[0]!) && waiting.every((byte, i) => i === 0 || (byte & 0xc0) === 0x80);
+  const flush = (): string => {
+    const text = count === 0 ? "" : replacement.repeat(count);
+    count = 0;
+    return text;
+  };
 
   return {
+    flush,
+    waiting: () => count > 0,
     push(byte) {
-      waiting.push(byte);
-      let text = "";
-      while (waiting.length > 0 && !incomplete()) {
-        const code = utf8CodePoint(waiting, 0, waiting.length);
-        text += code < 0 ? replacement : String.fromCodePoint(code);
-        waiting.splice(0, code < 0 ? 1 : utf8Length(waiting[0]!));
-      }
-      return text;
-    },
-    flush() {
-      const text = replacement.repeat(waiting.length);
-      waiting = [];
-      return text;
+      if (count === 0 && byte < 0x80) return String.fromCharCode(byte);
+      // A byte that does not continue a character shows that those before it belong to none.
+      const text = (byte & 0xc0) === 0x80 ? "" : flush();
+      bytes[count++] = byte;
+      if (count < utf8Length(bytes[0]!)) return text;
+      const code = utf8CodePoint(bytes, 0, count);
+      if (code < 0) return text + flush();
+      count = 0;
+      return text + String.fromCodePoint(code);
     },
   };
 }
