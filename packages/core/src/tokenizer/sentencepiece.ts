@@ -24,15 +24,15 @@ export function readSentencePiece(bytes: Uint8Array, source: string): Vocabulary
   const pieces: string[] = [];
   const scores: number[] = [];
   const kinds: number[] = [];
+  for (const { piece, score, type } of readPieces(bytes, source)) {
+    pieces.push(piece);
+    scores.push(score);
+    kinds.push(type);
+  }
   let trainer: TrainerSpec | undefined;
   let normalizer: NormalizerSpec | undefined;
   for (const field of messageFields(bytes, source)) {
-    if (field.number === 1) {
-      const { piece, score, type } = readPiece(field.bytes, source, pieces.length);
-      pieces.push(piece);
-      scores.push(score);
-      kinds.push(type);
-    } else if (field.number === 2) trainer = readTrainer(field.bytes, source);
+    if (field.number === 2) trainer = readTrainer(field.bytes, source);
     else if (field.number === 3) normalizer = readNormalizer(field.bytes, source);
     else if (field.number === 5) {
       const denormalizer = readNormalizer(field.bytes, source);
@@ -72,16 +72,32 @@ export function readSentencePiece(bytes: Uint8Array, source: string): Vocabulary
   };
 }
 
-function readPiece(bytes: Uint8Array, source: string, id: number): { piece: string; score: number; type: number } {
-  let piece = "";
-  let score = 0;
-  let type: number = kind.normal;
-  for (const field of messageFields(bytes, source)) {
-    if (field.number === 1) piece = text(field.bytes, source, `piece ${id}`);
-    else if (field.number === 2) score = field.value;
-    else if (field.number === 3) type = field.value;
+/** A piece as a `tokenizer.model` has it, of whatever type the model is. */
+export interface ScoredPiece {
+  readonly piece: string;
+  readonly score: number;
+  /** A value of `kind`. */
+  readonly type: number;
+  /** Where its field ends in the file. */
+  readonly end: number;
+}
+
+/** The pieces of a `tokenizer.model`, in the order of their ids. @throws {PolyllamaError} `ERR_TOKENIZER` */
+export function* readPieces(model: Uint8Array, source: string): Generator<ScoredPiece> {
+  let id = 0;
+  for (const { number, bytes } of messageFields(model, source)) {
+    if (number !== 1) continue;
+    let piece = "";
+    let score = 0;
+    let type: number = kind.normal;
+    for (const field of messageFields(bytes, source)) {
+      if (field.number === 1) piece = text(field.bytes, source, `piece ${id}`);
+      else if (field.number === 2) score = field.value;
+      else if (field.number === 3) type = field.value;
+    }
+    yield { piece, score, type, end: bytes.byteOffset + bytes.length - model.byteOffset };
+    id++;
   }
-  return { piece, score, type };
 }
 
 interface TrainerSpec {
