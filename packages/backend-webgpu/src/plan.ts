@@ -628,14 +628,15 @@ export function attentionDispatches(
 
   const query = rotated ?? q;
   const scale = { float: log2e / Math.sqrt(d) };
-  const shape = { ...cache, D4: d4, PADDED: d % 4 !== 0 };
+  const rowsShape = { ...cache, PADDED: d % 4 !== 0 };
+  const shape = { ...rowsShape, D4: d4 };
   if (mode === "prefill") {
     const workgroup = 64;
     return [
       write,
       {
         label,
-        spec: { kernel: "attention_rows", values: { ...shape, WORKGROUP: workgroup }, access: "rrrw" },
+        spec: { kernel: "attention_rows", values: { ...rowsShape, WORKGROUP: workgroup }, access: "rrrw" },
         resources: [storage(query), { kind: "keys" }, { kind: "values" }, storage(y)],
         parameters: [
           segment,
@@ -645,6 +646,7 @@ export function attentionDispatches(
           query.storage.stride,
           y.offset + firstQuery,
           y.storage.stride,
+          d4,
           scale,
         ],
         selected: false,
@@ -664,7 +666,7 @@ export function attentionDispatches(
         access: "rrrw",
       },
       resources: [storage(query), { kind: "keys" }, { kind: "values" }, { kind: "partials" }],
-      parameters: [segment, group, d, query.offset + firstQuery, query.storage.stride, scale],
+      parameters: [segment, group, d, query.offset + firstQuery, query.storage.stride, d4, scale],
       selected: false,
       work: 0,
       grid: (_, start) => [queryHeads, Math.floor(start / splitKeys) + 1, 1],

@@ -1,6 +1,7 @@
 // Attention of many rows of one sequence: an invocation per row and head goes over all keys that its row sees, in blocks of
-// four, with a running softmax. Neighbouring invocations have neighbouring rows and so the same keys. Scores are kept in base
-// 2 and the running maximum is an integer, so that rescaling by a power of two is exact.
+// eight, with a running softmax and a running result in y. Neighbouring invocations have neighbouring rows and so the same
+// keys. Scores are kept in base 2 and the running maximum is an integer, so that rescaling by a power of two is exact. Loops
+// over a head are not unrolled: software adapters take minutes to compile that.
 
 struct Parameters {
   segment: u32,
@@ -11,6 +12,8 @@ struct Parameters {
   q_stride: u32,
   y_offset: u32,
   y_stride: u32,
+  /// Vectors of four in a head.
+  d4: u32,
   /// log2(e) / sqrt(d)
   scale: f32,
 }
@@ -25,14 +28,6 @@ struct Parameters {
 
 const lowest = -3.0e38;
 
-fn q_at(base: u32, i: u32) -> f32 {
-//#if PADDED
-  return select(0.0, q[base + i], i < P.d);
-//#else
-  return q[base + i];
-//#endif
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
   @builtin(workgroup_id) block: vec3u,
@@ -41,65 +36,68 @@ fn main(
   let segment = step.segments[P.segment];
   let head = block.y;
   let row = block.x * WORKGROUP + lane;
-  let n = segment.first + min(row, segment.rows - 1u);
+  if (row >= segment.rows) {
+    return;
+  }
+  let n = segment.first + row;
   let position = segment.start + row;
   let end = segment.start + min((block.x + 1u) * WORKGROUP, segment.rows);
   let base = (head / P.group) * segment.capacity;
-  let from = P.q_offset + n * P.q_stride + head * P.d;
-//#repeat I D4
-  let q_@I = vec4f(q_at(from, @Iu * 4u), q_at(from, @Iu * 4u + 1u), q_at(from, @Iu * 4u + 2u), q_at(from, @Iu * 4u + 3u));
-  var out_@I = vec4f(0.0);
-//#end
+  let query = P.q_offset + n * P.q_stride + head * P.d;
+  let to = P.y_offset + n * P.y_stride + head * P.d;
   var most = lowest;
   var sum = 0.0;
-  for (var t = 0u; t < end; t += 4u) {
-//#repeat J 4
-    let at_@J = (base + min(t + @Ju, end - 1u)) * D4;
+  for (var t = 0u; t < end; t += 8u) {
+//#repeat J 8
+    let at_@J = (base + min(t + @Ju, end - 1u)) * P.d4;
     var score_@J = 0.0;
 //#end
-//#repeat I D4
-//#repeat J 4
-    score_@J += dot(q_@I, key_at(at_@J + @Iu));
-//#end
-//#end
-//#repeat J 4
-    score_@J = select(lowest, score_@J * P.scale, t + @Ju <= position && t + @Ju < end);
-//#end
-    let block_most = max(max(score_0, score_1), max(score_2, score_3));
-    if (block_most > most) {
-      let raised = ceil(block_most);
-      let factor = power_of_two(most - raised);
-      most = raised;
-      sum *= factor;
-//#repeat I D4
-      out_@I *= factor;
+    for (var i = 0u; i < P.d4; i++) {
+//#if PADDED
+      var part = vec4f(0.0);
+      for (var c = 0u; c < 4u; c++) {
+        if (i * 4u + c < P.d) {
+          part[c] = q[query + i * 4u + c];
+        }
+      }
+//#else
+      let part = vec4f(q[query + i * 4u], q[query + i * 4u + 1u], q[query + i * 4u + 2u], q[query + i * 4u + 3u]);
+//#endif
+//#repeat J 8
+      score_@J += dot(part, key_at(at_@J + i));
 //#end
     }
-//#repeat J 4
+    var block_most = most;
+//#repeat J 8
+    score_@J = select(lowest, score_@J * P.scale, t + @Ju <= position && t + @Ju < end);
+    block_most = max(block_most, score_@J);
+//#end
+    let raised = select(most, ceil(block_most), block_most > most);
+    let factor = power_of_two(most - raised);
+    most = raised;
+    sum *= factor;
+//#repeat J 8
     let p_@J = exp2_exact(score_@J - most);
     sum += p_@J;
 //#end
-//#repeat I D4
-//#repeat J 4
-    out_@I = fma(vec4f(p_@J), value_at(at_@J + @Iu), out_@I);
+    let first = t == 0u;
+    for (var i = 0u; i < P.d4; i++) {
+      var result = vec4f(0.0);
+//#repeat J 8
+      result = fma(vec4f(p_@J), value_at(at_@J + i), result);
 //#end
-//#end
-  }
-  if (row < segment.rows) {
-    let to = P.y_offset + n * P.y_stride + head * P.d;
-//#repeat I D4
-    {
-      let result = out_@I / sum;
-      for (var i = 0u; i < 4u; i++) {
+      for (var c = 0u; c < 4u; c++) {
 //#if PADDED
-        if (@Iu * 4u + i < P.d) {
-          y[to + @Iu * 4u + i] = result[i];
+        if (i * 4u + c >= P.d) {
+          break;
         }
-//#else
-        y[to + @Iu * 4u + i] = result[i];
 //#endif
+        let place = to + i * 4u + c;
+        y[place] = select(y[place] * factor, 0.0, first) + result[c];
       }
     }
-//#end
+  }
+  for (var i = 0u; i < P.d; i++) {
+    y[to + i] /= sum;
   }
 }

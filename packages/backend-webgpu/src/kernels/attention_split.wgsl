@@ -8,6 +8,8 @@ struct Parameters {
   d: u32,
   q_offset: u32,
   q_stride: u32,
+  /// Vectors of four in a head, D4, but not known to compilers: unrolled loops take them minutes.
+  d4: u32,
   scale: f32,
 }
 
@@ -38,27 +40,26 @@ fn main(
   let first = block.y * SPLIT;
   let count = min(SPLIT, segment.start + 1u - first);
   let base = (head / P.group) * segment.capacity + first;
-  let from = P.q_offset + segment.first * P.q_stride + head * P.d;
+  let source = P.q_offset + segment.first * P.q_stride + head * P.d;
 
   var most = lowest;
   for (var t = lane; t < count; t += 64u) {
     var score = 0.0;
     let at = (base + t) * D4;
-//#repeat I D4
-    {
+    for (var i = 0u; i < P.d4; i++) {
 //#if PADDED
       var query = vec4f(0.0);
-      for (var i = 0u; i < 4u; i++) {
-        if (@Iu * 4u + i < P.d) {
-          query[i] = q[from + @Iu * 4u + i];
+      for (var c = 0u; c < 4u; c++) {
+        if (i * 4u + c < P.d) {
+          query[c] = q[source + i * 4u + c];
         }
       }
 //#else
-      let query = vec4f(q[from + @Iu * 4u], q[from + @Iu * 4u + 1u], q[from + @Iu * 4u + 2u], q[from + @Iu * 4u + 3u]);
+      let at_q = source + i * 4u;
+      let query = vec4f(q[at_q], q[at_q + 1u], q[at_q + 2u], q[at_q + 3u]);
 //#endif
-      score += dot(query, key_at(at + @Iu));
+      score += dot(query, key_at(at + i));
     }
-//#end
     score *= P.scale;
     weights[t] = score;
     most = max(most, score);

@@ -21,10 +21,12 @@ fn exp2_exact(x: f32) -> f32 {
 }
 
 /// e^x for x from -87 to 0, and 0 far below. ln 2 is taken in two parts, of which the first has few enough bits to be
-/// multiplied exactly.
+/// multiplied exactly. Compilers may put the two together again, so a word that is always zero, which they cannot know, stands
+/// between them.
 fn exp_negative(x: f32) -> f32 {
-  let n = floor(fma(x, 1.4426950408889634, 0.5));
-  let r = fma(n, -1.42860677e-6, fma(n, -0.693145752, x));
+  let n = floor(x * 1.4426950408889634 + 0.5);
+  let reduced = x - n * 0.693145752;
+  let r = bitcast<f32>(bitcast<u32>(reduced) ^ step.zero) - n * 1.42860677e-6;
   var p = 0.001383684342727065;
   p = fma(p, r, 0.008374817669391632);
   p = fma(p, r, 0.04166822507977486);

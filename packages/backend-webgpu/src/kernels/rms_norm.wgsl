@@ -21,10 +21,10 @@ var<workgroup> partial: array<f32, 64>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let n = group.x;
-  let from = P.x_offset + n * P.x_stride;
+  let source = P.x_offset + n * P.x_stride;
   var squares = 0.0;
   for (var i = lane; i < P.width; i += 64u) {
-    let value = x[from + i];
+    let value = x[source + i];
     squares = fma(value, value, squares);
   }
   partial[lane] = squares;
@@ -38,6 +38,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let norm = inverseSqrt(partial[0] / f32(P.width) + P.eps);
   let to = P.y_offset + n * P.y_stride;
   for (var i = lane; i < P.width; i += 64u) {
-    y[to + i] = x[from + i] * norm * weight[i];
+    y[to + i] = x[source + i] * norm * weight[i];
   }
 }

@@ -26,9 +26,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let n = id.y;
   if (i < P.pairs) {
     let turn = rotation[P.table_offset + n * P.table_stride + i % P.head_pairs];
-    let from = P.x_offset + n * P.x_stride + 2u * i;
-    let a = x[from];
-    let b = x[from + 1u];
+    let source = P.x_offset + n * P.x_stride + 2u * i;
+    let a = x[source];
+    let b = x[source + 1u];
     let to = P.y_offset + n * P.y_stride + 2u * i;
     y[to] = a * turn.x - b * turn.y;
     y[to + 1u] = a * turn.y + b * turn.x;

@@ -83,8 +83,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let i = pair % P.head_pairs;
   if (pair < P.key_pairs) {
     let to = (head * segment.capacity + segment.start + row) * P.padded_pairs + i;
-    let from = P.k_offset + n * P.k_stride + 2u * pair;
-    var key = vec2f(k[from], k[from + 1u]);
+    let source = P.k_offset + n * P.k_stride + 2u * pair;
+    var key = vec2f(k[source], k[source + 1u]);
 //#if ROPE_K
     key = turn(key, P.k_table, n, i);
 //#endif
@@ -94,8 +94,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
 //#if ROPE_Q
   if (pair < P.query_pairs) {
-    let from = P.q_offset + n * P.q_stride + 2u * pair;
-    let turned = turn(vec2f(q[from], q[from + 1u]), P.q_table, n, i);
+    let source = P.q_offset + n * P.q_stride + 2u * pair;
+    let turned = turn(vec2f(q[source], q[source + 1u]), P.q_table, n, i);
     let to = P.y_offset + n * P.y_stride + 2u * pair;
     y[to] = turned.x;
     y[to + 1u] = turned.y;

@@ -13,8 +13,9 @@ struct Step {
   rows: u32,
   /// Rows that were picked for the end of the graph.
   selected: u32,
-  spare0: u32,
-  spare1: u32,
+  /// Always 0, which compilers cannot know.
+  zero: u32,
+  spare: u32,
   segments: array<Segment, 64>,
 }
 
