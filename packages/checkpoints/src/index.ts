@@ -8,10 +8,15 @@ export { openSynthetic, type SyntheticFormat } from "./synthetic.ts";
 export type { HubCheckpoint } from "./hub/choose.ts";
 export { type HubListing, type HubOptions, listHub, type Pulled, type PullOptions, pull } from "./hub/pull.ts";
 // Writing
-export { type GgufContent, type WriteGgufOptions, writeGguf } from "./gguf/write.ts";
+export { type Comparison, compareCheckpoints, type TensorComparison } from "./compare.ts";
+export { writeGguf } from "./gguf/write.ts";
+export type { FormatOptions, PlannedTensor, RecipeName, TargetFormat, TensorRule } from "./write/formats.ts";
+export { targetFormats } from "./write/formats.ts";
+export { type WriteContent, type WriteOptions, type Written, writeSafetensors } from "./write/safetensors.ts";
 // Quantizing
 export { createQuantizerPool, type QuantizerPool, type QuantizerPoolOptions } from "./quantize/pool.ts";
 export {
+  formatForRows,
   isWritable,
   type QuantizedFormat,
   quantizedFormats,

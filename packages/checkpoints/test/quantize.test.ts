@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { formats, type WeightInfo, type WeightSource } from "@polyllama/core";
+import { formatBytes, formats, type WeightInfo, type WeightSource } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { createQuantizerPool, openCheckpoint, quantized, quantizedFormats, quantizeRows } from "../src/index.ts";
@@ -111,6 +111,22 @@ describe("quantized", () => {
     expect(await result.read("norm.weight")).toEqual(await source.read("norm.weight"));
     expect(await result.fingerprint()).not.toBe(await source.fingerprint());
     expect(result.config).toBe(source.config);
+  });
+
+  test("rows that are not whole blocks of 256 take blocks of 32, as in llama.cpp", async () => {
+    await using source = await openCheckpoint(
+      "synthetic://llama-2-7b?format=f16&dim=64&heads=2&hidden=256&layers=1&vocab=300",
+    );
+    for (const [format, shorter] of [
+      ["q4_k", "q5_0"],
+      ["q5_k", "q5_1"],
+      ["q6_k", "q8_0"],
+    ] as const) {
+      const { weights, read } = quantized(source, format);
+      expect(weights.get("layers.0.feed_forward.w2.weight")?.format).toBe(format); // rows of 256
+      expect(weights.get("layers.0.attention.wq.weight")?.format).toBe(shorter); // rows of 64
+      expect(await read("layers.0.attention.wq.weight")).toHaveLength(formatBytes(shorter, 64 * 64));
+    }
   });
 
   test("a NaN is named, not hidden in a block", async () => {

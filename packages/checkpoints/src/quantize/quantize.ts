@@ -63,6 +63,22 @@ export function checkBlocks(values: Float32Array, format: WritableFormat): void 
   throw new PolyllamaError("ERR_OPTION", `${values.length} values are not whole blocks of ${blockSize}.`);
 }
 
+const withShorterBlocks: Readonly<Partial<Record<QuantizedFormat, QuantizedFormat>>> = {
+  q4_k: "q5_0",
+  q5_k: "q5_1",
+  q6_k: "q8_0",
+};
+
+/**
+ * The format for rows of this many values where another one is wanted: that one; or, for rows that are not whole blocks of 256,
+ * the next better one with blocks of 32, as llama.cpp chooses it; or none.
+ */
+export function formatForRows(columns: number, wanted: QuantizedFormat): QuantizedFormat | undefined {
+  if (columns % formats[wanted].blockSize === 0) return wanted;
+  const other = withShorterBlocks[wanted];
+  return other === undefined ? undefined : formatForRows(columns, other);
+}
+
 /** Whether values can be written in a format. */
 export function isWritable(format: FormatName): format is WritableFormat {
   return Object.hasOwn(writers, format);

@@ -13,15 +13,15 @@ import {
 import { breathe } from "../breathe.ts";
 import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
 import { createQuantizerPool, type QuantizerPoolOptions } from "./pool.ts";
-import { checkQuantizedFormat, type QuantizedFormat } from "./quantize.ts";
+import { checkQuantizedFormat, formatForRows, type QuantizedFormat } from "./quantize.ts";
 
 /** Values that are in memory at a time. */
 const PIECE = 2 ** 20;
 
 /**
  * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in llama.cpp's
- * files of these formats without a mixture. Norms, matrices that are quantized already, and matrices whose rows are not
- * whole blocks of the format stay as they are. Disposing the result disposes the checkpoint.
+ * files of these formats without a mixture. Norms and matrices that are quantized already stay as they are; for rows that are
+ * not whole blocks see {@link formatForRows}. Disposing the result disposes the checkpoint.
  *
  * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws {@link CheckpointError} for NaN or infinite weights.
  */
@@ -35,17 +35,20 @@ export function quantized(
   checkQuantizedFormat(format);
   const pool = createQuantizerPool(options); // its threads stop by themselves
   const weights = new Map<WeightName, WeightInfo>();
-  for (const [name, info] of source.weights) weights.set(name, applies(info, format) ? { ...info, format } : info);
+  for (const [name, info] of source.weights) {
+    weights.set(name, { ...info, format: targetOf(info, format) ?? info.format });
+  }
 
   const view: WeightSource = {
     name: source.name,
     weights,
     async read(name, rows, signal) {
       const from = findWeight(source.weights, name, source.name);
-      if (!applies(from, format)) return source.read(name, rows, signal);
+      const target = targetOf(from, format);
+      if (target === undefined) return source.read(name, rows, signal);
       const range = resolveRows(from, rows);
       const columns = columnCount(from);
-      const output = new Uint8Array(formatBytes(format, columns) * range.count);
+      const output = new Uint8Array(formatBytes(target, columns) * range.count);
       const step = Math.max(1, Math.floor(PIECE / columns));
       let written = 0;
       for (let done = 0; done < range.count; done += step) {
@@ -54,7 +57,7 @@ export function quantized(
         assertFinite(source, from, bytes, piece.first);
         const values = new Float32Array(piece.count * columns);
         formats[from.format].dequantize(bytes, values);
-        const blocks = await pool.quantize(values, format, signal);
+        const blocks = await pool.quantize(values, target, signal);
         output.set(blocks, written);
         written += blocks.length;
         await breathe(signal);
@@ -76,8 +79,8 @@ export function quantized(
   };
 }
 
-function applies({ shape, format: from }: WeightInfo, format: QuantizedFormat): boolean {
-  return (
-    shape.length === 2 && formats[from].blockSize === 1 && columnCount({ shape }) % formats[format].blockSize === 0
-  );
+/** The format that a weight is quantized to, if it is. */
+function targetOf(info: WeightInfo, format: QuantizedFormat): QuantizedFormat | undefined {
+  const floats = info.shape.length === 2 && formats[info.format].blockSize === 1;
+  return floats ? formatForRows(columnCount(info), format) : undefined;
 }
