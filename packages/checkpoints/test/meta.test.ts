@@ -367,7 +367,7 @@ describeWithShared("real models, sliced", () => {
     await using joined = await openCheckpoint(folder);
     expect(joined.config).toEqual({ ...model.config, tiedEmbeddings: false });
     await expectSameWeights(joined, model);
-    expect(await joined.read("output.weight")).toEqual(await joined.read("tok_embeddings.weight"));
+    expect(Buffer.compare(await joined.read("output.weight"), await joined.read("tok_embeddings.weight"))).toBe(0);
   });
 
   test("the tokenizer stands in the folder, or the one above", async () => {

@@ -3,7 +3,7 @@
 
 import { columnCount, formatBytes, formats, rowCount, type WeightSource } from "@polyllama/core";
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
-import type { RawTensor } from "./support.ts";
+import type { RawTensor } from "./model.ts";
 
 const storageOf: Readonly<Record<string, string>> = {
   F32: "FloatStorage",

@@ -1,0 +1,73 @@
+// One input, one verdict. A parser may read a file or refuse it with an error of this project; anything else is a finding:
+// another error, more than two seconds, or memory out of proportion.
+
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { PolyllamaError } from "@polyllama/core";
+import { type Meter, type Pieces, sizeOf } from "./pieces.ts";
+import type { Target } from "./targets.ts";
+
+/** Milliseconds. */
+export const MOST_TIME = 2000;
+/** What any input may take beside four times its size: the parser's own code, tables and garbage not yet collected. */
+export const SPARE_BYTES: number = 32 * 2 ** 20;
+
+export interface Verdict {
+  readonly outcome: "read" | "refused" | "finding";
+  /** What was found, or why the file was refused. */
+  readonly detail: string;
+  readonly milliseconds: number;
+  /** Growth of the heap and of the buffers outside it; garbage that was collected on the way is not seen. */
+  readonly grown: number;
+}
+
+/** Runs an input; what takes too long or too much is run again, since machines hesitate and code is compiled. */
+export async function check(target: Target, input: Pieces): Promise<Verdict> {
+  let verdict = await attempt(target, input);
+  for (let again = 0; again < 2 && verdict.outcome === "finding" && !verdict.detail.startsWith("threw"); again++) {
+    collectGarbage();
+    verdict = await attempt(target, input);
+  }
+  return verdict;
+}
+
+async function attempt(target: Target, input: Pieces): Promise<Verdict> {
+  const meter: Meter = { bytes: 0 };
+  const before = memory();
+  const started = performance.now();
+  let outcome: Verdict["outcome"] = "read";
+  let detail = "";
+  let problem: string | undefined;
+  try {
+    await target.run(input, meter);
+  } catch (error) {
+    outcome = "refused";
+    if (error instanceof PolyllamaError) detail = error.message;
+    else {
+      problem = `threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    }
+  }
+  const milliseconds = performance.now() - started;
+  const grown = memory() - before;
+  const allowed = 4 * sizeOf(input) + SPARE_BYTES;
+  if (milliseconds > MOST_TIME) problem ??= `took ${Math.round(milliseconds)} ms`;
+  if (meter.bytes > allowed) problem ??= `read ${meter.bytes} bytes of a file of ${sizeOf(input)}`;
+  if (grown > allowed) problem ??= `memory grew by ${grown} bytes over a file of ${sizeOf(input)}`;
+  if (problem !== undefined) return { outcome: "finding", detail: problem, milliseconds, grown };
+  return { outcome, detail, milliseconds, grown };
+}
+
+function memory(): number {
+  const { used_heap_size, external_memory } = getHeapStatistics();
+  return used_heap_size + external_memory;
+}
+
+let collect: (() => void) | undefined;
+
+function collectGarbage(): void {
+  if (collect === undefined) {
+    setFlagsFromString("--expose-gc");
+    collect = runInNewContext("gc") as () => void; // V8's own function, once the flag is set
+  }
+  collect();
+}
