@@ -6,6 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError, checkOptions, type Progress } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { withCompanions } from "./companions.ts";
 import { openGguf } from "./gguf/read.ts";
 import { hubScheme } from "./hub/address.ts";
 import { type HubOptions, pull } from "./hub/pull.ts";
@@ -67,7 +68,7 @@ export async function openCheckpoint(location: string, options: OpenOptions = {}
     const checkpoint = isFolder ? await openFolder(location, open, options) : await openOne(location, open, options);
     const total = sources.reduce((sum, { size }) => sum + size, 0);
     options.onProgress?.({ phase: "opening", done: total, total });
-    return checkpoint;
+    return await withCompanions(checkpoint, location, options.tokenizer);
   } catch (error) {
     await Promise.all(sources.map((source) => source.close()));
     throw error;

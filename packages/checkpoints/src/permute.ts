@@ -36,3 +36,12 @@ export async function readInterleaved(
   }
   return output;
 }
+
+/** Whole heads of rows in interleaved order, put into half-split order: what {@link readInterleaved} undoes. */
+export function halfSplit(bytes: Uint8Array, headDim: number, rowBytes: number): Uint8Array<ArrayBuffer> {
+  const output = new Uint8Array(bytes.length);
+  for (let row = 0; row * rowBytes < bytes.length; row++) {
+    output.set(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), halfSplitRow(row, headDim) * rowBytes);
+  }
+  return output;
+}

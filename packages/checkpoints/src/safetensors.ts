@@ -108,6 +108,8 @@ export interface FoundTokenizer {
   readonly tokenizer: Tokenizer;
   /** Its vocabulary under the keys of GGUF, where its file has scores; becomes part of the checkpoint's metadata. */
   readonly vocabulary?: ReadonlyMap<string, unknown>;
+  /** What such a file is called in Hugging Face's layout, if it has a place there. */
+  readonly file?: "tokenizer.model" | "tokenizer.json";
 }
 
 /** Parts of a checkpoint in Hugging Face's layout, as far as they do not come from the tensor files. */

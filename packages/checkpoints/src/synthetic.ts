@@ -23,6 +23,7 @@ import { breathe } from "./breathe.ts";
 import { type Checkpoint, findWeight, resolveRows, type StoredTensor } from "./checkpoint.ts";
 import { fillRow, type Recipe, recipeFor, tensorKey } from "./synthetic-rows.ts";
 import { syntheticVocabulary } from "./synthetic-vocabulary.ts";
+import { recipeFormat } from "./write/formats.ts";
 
 /** Changes when the same URL would give other weights than before. */
 const GENERATION = 1;
@@ -53,10 +54,14 @@ export const syntheticScheme = "synthetic:";
  */
 export function openSynthetic(url: string): Checkpoint {
   const { config, seed, format, name } = parseUrl(url);
+  const formatOf = (weight: WeightName, shape: readonly number[]): FormatName => {
+    if (shape.length === 1) return "f32";
+    return format === "q4_k_m" ? recipeFormat(format, weight, config) : format;
+  };
   const weights = new Map<WeightName, WeightInfo>();
   const stored: StoredTensor[] = [];
   for (const { name: weight, shape } of llamaGraph(config).weights) {
-    const info: WeightInfo = { name: weight, shape, format: formatOf(weight, shape, format, config) };
+    const info: WeightInfo = { name: weight, shape, format: formatOf(weight, shape) };
     const { blockSize } = formats[info.format];
     if (columnCount(info) % blockSize !== 0) {
       throw new PolyllamaError(
@@ -167,21 +172,4 @@ function parseUrl(url: string): SyntheticModel {
   }
   if (config.tiedEmbeddings) parameters.push("tied=true");
   return { config, seed, format, name: `synthetic://${presetName}?${parameters.join("&")}` };
-}
-
-/** The formats of llama.cpp's Q4_K_M, without its exceptions for 70B and for experts. */
-function formatOf(
-  name: WeightName,
-  shape: readonly number[],
-  format: SyntheticFormat,
-  { layers, tiedEmbeddings }: LlamaConfig,
-): FormatName {
-  if (shape.length === 1) return "f32";
-  if (format !== "q4_k_m") return format;
-  if (name === "output.weight" || (name === "tok_embeddings.weight" && tiedEmbeddings)) return "q6_k";
-  const layer = Number(/^layers\.(\d+)\.(?:attention\.wv|feed_forward\.w2)\./.exec(name)?.[1] ?? -1);
-  const eighth = Math.floor(layers / 8);
-  const moreBits =
-    layer >= 0 && (layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer - eighth) % 3 === 2);
-  return moreBits ? "q6_k" : "q4_k";
 }

@@ -38,7 +38,8 @@ export async function readTokenizer(path: string, vocabSize: number, signal?: Ab
   if (/^(?:\u00ef\u00bb\u00bf)?\s*\{/.test(String.fromCharCode(...start))) {
     const configPath = join(dirname(path), "tokenizer_config.json");
     const config = await readWhole(configPath, signal);
-    return { tokenizer: tokenizerFromJson(json(bytes, path), path, config && json(config, configPath)) };
+    const tokenizer = tokenizerFromJson(json(bytes, path), path, config && json(config, configPath));
+    return { tokenizer, file: "tokenizer.json" };
   }
   // A llama2.c tokenizer starts with a small number in four bytes, a SentencePiece model with the tag of its first piece.
   const isLlama2c = start[1] === 0 && start[2] === 0 && start[3] === 0;
@@ -65,10 +66,10 @@ export async function huggingFaceTokenizer(
 
 function sentencePiece(bytes: Uint8Array, path: string): FoundTokenizer {
   const tokenizer = tokenizerFromSentencePiece(bytes, path);
-  return { tokenizer, vocabulary: ggufVocabulary(readSentencePiece(bytes, path)) };
+  return { tokenizer, vocabulary: ggufVocabulary(readSentencePiece(bytes, path)), file: "tokenizer.model" };
 }
 
-/** The keys of GGUF that say the same; what they cannot say is how characters are normalized. */
+/** The keys of GGUF that say the same. */
 function ggufVocabulary({
   pieces,
   scores,
@@ -89,6 +90,9 @@ function ggufVocabulary({
     ["tokenizer.ggml.add_space_prefix", normalizer.addDummyPrefix],
     ["tokenizer.ggml.remove_extra_whitespaces", normalizer.removeExtraWhitespaces],
   ]);
+  if (normalizer.charsmap !== undefined) {
+    entries.set("tokenizer.ggml.precompiled_charsmap", Array.from(normalizer.charsmap.bytes));
+  }
   if (bos !== undefined) entries.set("tokenizer.ggml.bos_token_id", bos);
   if (eos !== undefined) entries.set("tokenizer.ggml.eos_token_id", eos);
   const unknown = kinds.indexOf(2);

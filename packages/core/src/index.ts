@@ -10,7 +10,7 @@ export {
   validate as validateConfig,
 } from "./config.ts";
 export type { RopeScaling } from "./rope-scaling.ts";
-export { configForContext, longestContext, ropeScalingToGguf } from "./rope-scaling.ts";
+export { configForContext, longestContext, ropeScalingToGguf, ropeScalingToHuggingFace } from "./rope-scaling.ts";
 export { llamaGraph, llamaLayerGraph } from "./llama.ts";
 export type { PresetName } from "./presets.ts";
 export { presets } from "./presets.ts";

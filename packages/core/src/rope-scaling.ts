@@ -181,6 +181,31 @@ export function ggufRopeScaling(read: Reader, contextLength: number): RopeScalin
   }
 }
 
+/** The `rope_scaling` that declares a scaling in a Hugging Face `config.json`, the inverse of {@link huggingFaceRopeScaling}. */
+export function ropeScalingToHuggingFace(scaling: RopeScaling): Readonly<Record<string, unknown>> | null {
+  if (scaling.type === "none") return null;
+  const common = { rope_type: scaling.type, type: scaling.type, factor: scaling.factor };
+  switch (scaling.type) {
+    case "yarn":
+      return {
+        ...common,
+        original_max_position_embeddings: scaling.originalContextLength,
+        beta_fast: scaling.betaFast,
+        beta_slow: scaling.betaSlow,
+        attention_factor: scaling.magnitude,
+      };
+    case "llama3":
+      return {
+        ...common,
+        original_max_position_embeddings: scaling.originalContextLength,
+        low_freq_factor: scaling.lowFrequencyFactor,
+        high_freq_factor: scaling.highFrequencyFactor,
+      };
+    default:
+      return common;
+  }
+}
+
 /**
  * The keys under `llama.rope.scaling.` that declare a scaling in GGUF, the inverse of {@link ggufRopeScaling}.
  *

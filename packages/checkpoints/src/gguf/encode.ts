@@ -92,7 +92,13 @@ function byteWriter(): ByteWriter {
     if (type === "string" && typeof value === "string") string(value);
     else if (type === "bool" && typeof value === "boolean") bool(value);
     else if ((type === "u32" || type === "i32") && typeof value === "number") u32(value >>> 0);
-    else if (type === "f32" && typeof value === "number") f32(value);
+    else if (type === "u8" && typeof value === "number") {
+      const at = grow(1);
+      bytes[at] = value;
+    } else if (type === "u16" && typeof value === "number") {
+      const at = grow(2);
+      view.setUint16(at, value, true);
+    } else if (type === "f32" && typeof value === "number") f32(value);
     else if (type === "i64" && (typeof value === "bigint" || typeof value === "number")) {
       u64(BigInt.asUintN(64, BigInt(value)));
     } else {
@@ -133,6 +139,8 @@ const floatKeys: ReadonlySet<string> = new Set([
 function scalarType(key: string, value: unknown): ValueType {
   if (typeof value === "string") return "string";
   if (typeof value === "boolean") return "bool";
+  if (key === "split.no" || key === "split.count") return "u16";
+  if (key === "split.tensors.count") return "i32";
   if (floatKeys.has(key)) return "f32";
   if (typeof value === "number" && !Number.isInteger(value)) return "f32";
   if (typeof value === "number" && value >= 0 && value < 2 ** 32) return "u32";
@@ -143,5 +151,6 @@ function elementType(key: string, values: readonly unknown[]): ValueType {
   if (values.every((value) => typeof value === "string")) return "string";
   if (values.every((value) => typeof value === "boolean")) return "bool";
   if (floatKeys.has(key) || !values.every(Number.isInteger)) return "f32";
+  if (key === "tokenizer.ggml.precompiled_charsmap") return "u8";
   return "i32";
 }

@@ -1,0 +1,198 @@
+// Two checkpoints side by side, tensor by tensor, whatever files they come from: their values, the configuration that they
+// compute with, and the tokenizer. Rows are read a few MiB at a time.
+
+import {
+  checkNumber,
+  checkOptions,
+  columnCount,
+  type FormatName,
+  formats,
+  type LlamaConfig,
+  type Progress,
+  rowCount,
+  type Tokenizer,
+  type WeightInfo,
+  type WeightName,
+} from "@polyllama/core";
+import { breathe } from "./breathe.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+
+/** A tensor in both checkpoints, or in one. */
+export interface TensorComparison {
+  readonly name: WeightName;
+  /** Formats; undefined where the checkpoint lacks the tensor. */
+  readonly formats: readonly [FormatName | undefined, FormatName | undefined];
+  readonly shapes: readonly [readonly number[] | undefined, readonly number[] | undefined];
+  /** Same format and same bytes. */
+  readonly equalBits: boolean;
+  /** Largest difference of two values; Infinity where shapes differ or a tensor is missing. */
+  readonly maxError: number;
+  /** Square root of the mean square of the differences, relative to that of the first checkpoint's values. */
+  readonly relativeError: number;
+  readonly agrees: boolean;
+}
+
+export interface Comparison {
+  readonly tensors: readonly TensorComparison[];
+  /** Fields of the configuration that differ. */
+  readonly config: readonly { readonly field: string; readonly values: readonly [unknown, unknown] }[];
+  /** What differs between the tokenizers, in words. */
+  readonly tokenizer: readonly string[];
+  /** Whether nothing differs beyond the tolerance. */
+  readonly agrees: boolean;
+}
+
+export interface CompareOptions {
+  /** Largest `relativeError` of a tensor. Default 0: the values are equal, in whatever format. */
+  readonly tolerance?: number;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Values that are compared at a time. */
+const PIECE = 2 ** 20;
+
+/**
+ * Compares two checkpoints. Embeddings that are tied in one and stored twice in the other are no difference as long as the
+ * values are equal; constants that one file keeps as f32 are compared as f32.
+ *
+ * @throws {CheckpointError} when one cannot be read; {@link PolyllamaError} `ERR_OPTION`; the signal's reason.
+ */
+export async function compareCheckpoints(
+  a: Checkpoint,
+  b: Checkpoint,
+  options: CompareOptions = {},
+): Promise<Comparison> {
+  checkOptions(options, ["tolerance", "onProgress", "signal"], "compareCheckpoints");
+  const { tolerance = 0, onProgress, signal } = options;
+  checkNumber(tolerance, "tolerance", { least: 0 });
+  const pairs = [...new Set([...a.weights.keys(), ...b.weights.keys()])].map((name) => {
+    return { name, infos: [infoOf(a, name), infoOf(b, name)] as const };
+  });
+  const total = pairs.reduce((sum, { infos }) => sum + valueCount(infos[0] ?? infos[1]), 0);
+  let done = 0;
+  const tensors: TensorComparison[] = [];
+  for (const { name, infos } of pairs) {
+    const [first, second] = infos;
+    const comparable = first !== undefined && second !== undefined && String(first.shape) === String(second.shape);
+    const errors = comparable
+      ? await compareValues(a, b, first, second, signal, (values) => {
+          done += values;
+          onProgress?.({ phase: "comparing", done, total });
+        })
+      : { equalBits: false, maxError: Infinity, relativeError: Infinity };
+    tensors.push({
+      name,
+      formats: [first?.format, second?.format],
+      shapes: [first?.shape, second?.shape],
+      ...errors,
+      agrees: errors.relativeError <= tolerance,
+    });
+  }
+  const config = compareConfigs(a.config, b.config);
+  const tokenizer = compareTokenizers(a.tokenizer, b.tokenizer);
+  const agrees = tensors.every((tensor) => tensor.agrees) && config.length === 0 && tokenizer.length === 0;
+  return { tensors, config, tokenizer, agrees };
+}
+
+/** The weight of that name; of a checkpoint with tied embeddings the table stands for the output too. */
+function infoOf(checkpoint: Checkpoint, name: WeightName): WeightInfo | undefined {
+  const info = checkpoint.weights.get(name);
+  if (info !== undefined || name !== "output.weight") return info;
+  return checkpoint.config.tiedEmbeddings ? checkpoint.weights.get("tok_embeddings.weight") : undefined;
+}
+
+function valueCount(info: WeightInfo | undefined): number {
+  return info === undefined ? 0 : rowCount(info) * columnCount(info);
+}
+
+async function compareValues(
+  a: Checkpoint,
+  b: Checkpoint,
+  first: WeightInfo,
+  second: WeightInfo,
+  signal: AbortSignal | undefined,
+  onValues: (count: number) => void,
+): Promise<Pick<TensorComparison, "equalBits" | "maxError" | "relativeError">> {
+  const columns = columnCount(first);
+  const rows = rowCount(first);
+  const step = Math.max(1, Math.floor(PIECE / columns));
+  let equalBits = first.format === second.format;
+  let maxError = 0;
+  let squares = 0;
+  let differences = 0;
+  for (let row = 0; row < rows; row += step) {
+    const range = { first: row, count: Math.min(step, rows - row) };
+    const [left, right] = await Promise.all([a.read(first.name, range, signal), b.read(second.name, range, signal)]);
+    onValues(range.count * columns);
+    const [x, y] = [valuesOf(first.format, left), valuesOf(second.format, right)];
+    const same = first.format === second.format && Buffer.compare(left, right) === 0;
+    equalBits &&= same;
+    for (let i = 0; i < x.length; i++) {
+      squares += x[i]! * x[i]!;
+      if (same) continue;
+      const difference = Math.abs(x[i]! - y[i]!);
+      differences += difference * difference;
+      if (!(difference <= maxError)) maxError = Number.isNaN(difference) ? Infinity : difference;
+    }
+    await breathe(signal);
+  }
+  const relativeError = differences === 0 ? 0 : Math.sqrt(differences / squares);
+  return { equalBits, maxError, relativeError: Number.isNaN(relativeError) ? Infinity : relativeError };
+}
+
+function valuesOf(format: FormatName, bytes: Uint8Array): Float32Array {
+  const { blockSize, blockBytes, dequantize } = formats[format];
+  const values = new Float32Array((bytes.length / blockBytes) * blockSize);
+  dequantize(bytes, values);
+  return values;
+}
+
+/** Fields that differ; whether embeddings are tied shows in the tensors. */
+function compareConfigs(a: LlamaConfig, b: LlamaConfig): Comparison["config"] {
+  const rounded = (value: unknown): string =>
+    JSON.stringify(value, (_, part: unknown) => (typeof part === "number" ? Math.fround(part) : part));
+  return (Object.keys(a) as (keyof LlamaConfig)[]) // a record's own keys
+    .filter((field) => field !== "tiedEmbeddings" && rounded(a[field]) !== rounded(b[field]))
+    .map((field) => ({ field, values: [a[field], b[field]] }));
+}
+
+/** Texts that tell vocabularies and their preparation of text apart: scripts, spaces, digits, symbols, code. */
+const samples = [
+  "Once upon a time, there was a little girl named Lily.",
+  "  two spaces,\ttab\nline 1234567890 3.14 (x) => {y[0]};",
+  "床前明月光，疑是地上霜。",
+  "Ünïcödé ﬁ ① ｆｕｌｌ Привет 안녕 \u{1f999}",
+];
+
+function compareTokenizers(a: Tokenizer | undefined, b: Tokenizer | undefined): string[] {
+  if (a === undefined || b === undefined) {
+    return a === b ? [] : [`only the ${a === undefined ? "second" : "first"} checkpoint has one`];
+  }
+  const differences: string[] = [];
+  for (const field of ["vocabSize", "bos", "eos"] as const) {
+    if (a[field] !== b[field]) differences.push(`${field}: ${a[field] ?? "none"} and ${b[field] ?? "none"}`);
+  }
+  if (a.chatTemplate !== b.chatTemplate) differences.push("the chat template");
+  for (let id = 0; id < Math.min(a.vocabSize, b.vocabSize); id++) {
+    if (a.piece(id) === b.piece(id) && a.isControl(id) === b.isControl(id)) continue;
+    differences.push(`token ${id}: ${describe(a, id)} and ${describe(b, id)}`);
+    break;
+  }
+  const text = samples.find((sample) => encoded(a, sample) !== encoded(b, sample));
+  if (text !== undefined) differences.push(`the tokens of ${JSON.stringify(text)}`);
+  return differences;
+}
+
+function describe(tokenizer: Tokenizer, id: number): string {
+  return `${JSON.stringify(tokenizer.piece(id))}${tokenizer.isControl(id) ? " (control)" : ""}`;
+}
+
+/** The ids of a text, or why it has none: a vocabulary need not know all characters. */
+function encoded(tokenizer: Tokenizer, text: string): string {
+  try {
+    return tokenizer.encode(text).join();
+  } catch {
+    return "cannot be encoded";
+  }
+}

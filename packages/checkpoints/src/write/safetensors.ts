@@ -1,0 +1,215 @@
+// A checkpoint as safetensors in Hugging Face's layout, for transformers and all that reads like it: half-split rotary order, its
+// names, and beside the weights the configuration, the index of several files, and the tokenizer.
+
+import { basename, dirname } from "node:path";
+import {
+  checkNumber,
+  checkOptions,
+  type FormatName,
+  formatBytes,
+  formats,
+  type Progress,
+  type WeightSource,
+} from "@polyllama/core";
+import type { StoredTensor } from "../checkpoint.ts";
+import { createQuantizerPool } from "../quantize/pool.ts";
+import { quantizeRows } from "../quantize/quantize.ts";
+import { type FormatOptions, type PlannedTensor, planTensors } from "./formats.ts";
+import { type HuggingFaceContent, huggingFaceFiles } from "./huggingface.ts";
+import { explainWriting, outputFiles, outputFolder, writeDurably, writeTensors } from "./output.ts";
+import { convertedRows } from "./rows.ts";
+
+/** What files are written from; every checkpoint is it. */
+export interface WriteContent extends WeightSource, HuggingFaceContent {
+  readonly stored?: readonly StoredTensor[];
+}
+
+export interface WriteOptions extends FormatOptions {
+  /** Most bytes of tensors in one file. Default: 5 GB in a folder; a single file where the destination is one. */
+  readonly shardBytes?: number;
+  /** Replace what is there. Default false. */
+  readonly overwrite?: boolean;
+  /** Threads that convert. Default: as many as the process may run at once. */
+  readonly threads?: number;
+  readonly onProgress?: (progress: Progress) => void;
+  /** What a user should know that is no failure: leftovers of a killed run, formats that rows did not fit. */
+  readonly onNote?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What was written. */
+export interface Written {
+  /** Paths of the files with tensors, in order. */
+  readonly files: readonly string[];
+  readonly bytes: number;
+  readonly tensors: readonly PlannedTensor[];
+}
+
+export const writeOptionNames: readonly (keyof WriteOptions)[] = [
+  ...(["format", "tensors", "requantize", "shardBytes", "overwrite"] as const),
+  ...(["threads", "onProgress", "onNote", "signal"] as const),
+];
+
+const usualShard = 5e9;
+
+/**
+ * Writes a checkpoint in Hugging Face's layout: into a folder, which then holds nothing else; or as one file, where the
+ * destination ends in `.safetensors`, with the small files beside it. `keep` leaves every tensor as it is, except norms that are
+ * f32 only because GGUF wants them so: they return to the matrices' format where that loses nothing.
+ *
+ * @throws {CheckpointError} when files cannot be written or a weight is NaN or infinite; nothing is left behind.
+ * {@link PolyllamaError} `ERR_OPTION`, also for block formats, which safetensors does not hold.
+ */
+export async function writeSafetensors(
+  destination: string,
+  content: WriteContent,
+  options: WriteOptions = {},
+): Promise<Written> {
+  checkOptions(options, writeOptionNames, "writeSafetensors");
+  const { overwrite = false, threads, onProgress, onNote, signal, format = "keep" } = options;
+  const isFile = destination.endsWith(".safetensors");
+  const { shardBytes = isFile ? Infinity : usualShard } = options;
+  if (shardBytes !== Infinity) checkNumber(shardBytes, "shardBytes", { least: 1 });
+  const planned = planTensors(content, "huggingFace", options);
+  const plan = format === "keep" ? await narrowNorms(content, planned) : planned;
+  const shards = isFile ? [plan] : intoShards(plan, shardBytes);
+  const names = isFile ? [basename(destination)] : shardNames(shards.length);
+  const layouts = shards.map(layOut);
+  const weightBytes = layouts.reduce((sum, { size }) => sum + size, 0);
+  const small = new Map(await huggingFaceFiles(content, mostCommon(plan)));
+  if (names.length > 1) {
+    const config = small.get("config.json")!; // always there
+    small.delete("config.json");
+    small.set("model.safetensors.index.json", indexJson(shards, names));
+    small.set("config.json", config);
+  }
+  const smallBytes = [...small.values()].reduce(
+    (sum, file) => sum + file.length * (typeof file === "string" ? 3 : 1),
+    0,
+  );
+
+  const sources = (content.stored ?? []).map(({ file }) => file);
+  const output = { bytes: weightBytes + smallBytes, overwrite, sources, onNote };
+  await using out = isFile
+    ? await outputFiles(dirname(destination), [...names, ...small.keys()], output)
+    : await outputFolder(destination, output);
+  await using pool = createQuantizerPool(threads === undefined ? {} : { threads });
+  let done = 0;
+  const onBytes = (count: number): void => {
+    done += count;
+    onProgress?.({ phase: "writing", done, total: weightBytes });
+  };
+  try {
+    for (const [index, shard] of shards.entries()) {
+      const { header, offsets, size } = layouts[index]!;
+      const stretches = shard.map((tensor, i) => {
+        return {
+          offset: offsets[i]!,
+          pieces: convertedRows(content, tensor, pool, rowOptions(tensor, content, signal)),
+        };
+      });
+      await writeTensors(out.temporary(names[index]!), header, stretches, size, onBytes);
+    }
+    for (const [name, file] of small) await writeDurably(out.temporary(name), file);
+    signal?.throwIfAborted();
+    await out.commit();
+  } catch (error) {
+    throw explainWriting(error, destination);
+  }
+  const files = names.map((name) => (isFile ? destination : `${destination.replace(/[\\/]+$/, "")}/${name}`));
+  return { files, bytes: weightBytes, tensors: plan };
+}
+
+function rowOptions({ source }: PlannedTensor, { config }: WriteContent, signal: AbortSignal | undefined) {
+  return { signal, headDim: /attention\.w[qk]\./.test(source.name) ? config.headDim : undefined };
+}
+
+/** Norms in the format of all matrices, when these have one of 16 bits and it holds every norm exactly. */
+async function narrowNorms(content: WriteContent, plan: readonly PlannedTensor[]): Promise<readonly PlannedTensor[]> {
+  const [format, ...others] = new Set(
+    plan.filter(({ source }) => source.shape.length > 1).map((tensor) => tensor.format),
+  );
+  if ((format !== "f16" && format !== "bf16") || others.length > 0) return plan;
+  const narrowed: PlannedTensor[] = [];
+  for (const tensor of plan) {
+    if (tensor.source.shape.length > 1 || tensor.format === format) narrowed.push(tensor);
+    else {
+      const bytes = await content.read(tensor.source.name);
+      const values = new Float32Array(tensor.source.shape[0]!);
+      formats[tensor.source.format].dequantize(bytes, values);
+      const back = new Float32Array(values.length);
+      formats[format].dequantize(quantizeRows(values, format), back);
+      if (!values.every((value, i) => value === back[i])) return plan;
+      narrowed.push({ ...tensor, format, bytes: formatBytes(format, values.length) });
+    }
+  }
+  return narrowed;
+}
+
+/** Tensors in their order, into as few files of at most `most` bytes as that order allows; a larger one has its own. */
+export function intoShards(plan: readonly PlannedTensor[], most: number): readonly (readonly PlannedTensor[])[] {
+  const shards: PlannedTensor[][] = [[]];
+  let bytes = 0;
+  for (const tensor of plan) {
+    if (bytes > 0 && bytes + tensor.bytes > most) {
+      shards.push([]);
+      bytes = 0;
+    }
+    shards.at(-1)!.push(tensor);
+    bytes += tensor.bytes;
+  }
+  return shards;
+}
+
+/** Bytes of all tensors. */
+export function totalBytes(plan: readonly PlannedTensor[]): number {
+  return plan.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Names as Hugging Face and llama.cpp number the parts of a checkpoint. */
+export function partNames(count: number, stem: string, extension: string): readonly string[] {
+  const padded = (number: number): string => String(number).padStart(5, "0");
+  return Array.from({ length: count }, (_, i) => `${stem}-${padded(i + 1)}-of-${padded(count)}.${extension}`);
+}
+
+function shardNames(count: number): readonly string[] {
+  return count === 1 ? ["model.safetensors"] : partNames(count, "model", "safetensors");
+}
+
+/** Length, table of the tensors, and where each of them starts; the table is padded so that tensors are aligned. */
+function layOut(shard: readonly PlannedTensor[]): {
+  readonly header: Uint8Array;
+  readonly offsets: readonly number[];
+  readonly size: number;
+} {
+  const table: Record<string, object> = { __metadata__: { format: "pt" } };
+  const relative: number[] = [];
+  let end = 0;
+  for (const { name, source, format, bytes } of shard) {
+    table[name] = { dtype: format.toUpperCase(), shape: source.shape, data_offsets: [end, end + bytes] };
+    relative.push(end);
+    end += bytes;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(table));
+  const length = Math.ceil(text.length / 8) * 8;
+  const header = new Uint8Array(8 + length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(text, 8);
+  return { header, offsets: relative.map((offset) => header.length + offset), size: header.length + end };
+}
+
+function indexJson(shards: readonly (readonly PlannedTensor[])[], names: readonly string[]): string {
+  const entries = shards.flatMap((shard, i) => shard.map(({ name }) => [name, names[i]!] as const));
+  const index = { metadata: { total_size: totalBytes(shards.flat()) }, weight_map: Object.fromEntries(entries.sort()) };
+  return `${JSON.stringify(index, undefined, 2)}\n`;
+}
+
+/** The format of most weights. */
+export function mostCommon(plan: readonly PlannedTensor[]): FormatName {
+  const elements = new Map<FormatName, number>();
+  for (const { source, format } of plan) {
+    const count = source.shape.reduce((product, size) => product * size, 1);
+    elements.set(format, (elements.get(format) ?? 0) + count);
+  }
+  return [...elements].sort(([, a], [, b]) => b - a)[0]?.[0] ?? "f32";
+}
