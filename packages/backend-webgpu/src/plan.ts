@@ -8,6 +8,7 @@
 import {
   type AttentionNode,
   type CacheFormat,
+  type FormatName,
   type Graph,
   type LinearNode,
   type Node,
@@ -263,7 +264,7 @@ export function makePlan(graph: Graph, layout: WeightLayout, options: PlanOption
         RESIDUAL: fusion === "residual",
         SWIGLU: fusion === "swiglu",
         TAIL: matrix.columns % 32 !== 0,
-        ...scaleFlags(matrix),
+        SCALED: isScaled(matrix),
       };
       const extra: Resource[] = [];
       if (norm !== undefined) extra.push({ kind: "vector", name: norm.weight });
@@ -293,6 +294,7 @@ export function makePlan(graph: Graph, layout: WeightLayout, options: PlanOption
           matrix.alternating,
           isSelected ? 1 : 0,
           { float: norm?.eps ?? 0 },
+          4,
         ],
         selected: isSelected,
         work: part.rows * matrix.columns,
@@ -312,7 +314,11 @@ export function makePlan(graph: Graph, layout: WeightLayout, options: PlanOption
             variants: [
               {
                 ...elementwise("embedding", "rrrw", matrix.units),
-                spec: { kernel: "embedding", values: { FORMAT: `format_${matrix.format}` }, access: "rrrw" },
+                spec: {
+                  kernel: "embedding",
+                  values: { FORMAT: `format_${matrix.format}`, SCALED: isScaled(matrix) },
+                  access: "rrrw",
+                },
               },
             ],
             resources: [{ kind: "tokens" }, { kind: "quants", part }, { kind: "scales", part }, storageOf(y)],
@@ -324,6 +330,7 @@ export function makePlan(graph: Graph, layout: WeightLayout, options: PlanOption
               y.offset,
               y.storage.stride,
               part.high,
+              4,
             ],
             selected: false,
             work: 0,
@@ -481,10 +488,12 @@ function elementwise(kernel: PipelineSpec["kernel"], access: string, width: numb
   };
 }
 
-/** Behind which groups of four values a scale ends. */
-function scaleFlags({ format }: Matrix): Record<string, boolean> {
-  return { SCALE_3: format === "q6_k" || format === "q3_k", SCALE_7: true };
+/** Whether a scale belongs to a whole unit of 32 values, and quants are multiplied before it. */
+function isScaled({ format }: Matrix): boolean {
+  return scaledFormats.includes(format);
 }
+
+const scaledFormats: readonly FormatName[] = ["q8_0", "q4_0", "q5_0", "iq4_nl", "q8_k"];
 
 function linearVariants(
   { mode }: PlanOptions,

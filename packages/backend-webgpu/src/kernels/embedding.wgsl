@@ -9,6 +9,7 @@ struct Parameters {
   y_offset: u32,
   y_stride: u32,
   high: u32,
+  four: u32,
 }
 
 @group(0) @binding(0) var<uniform> P: Parameters;
@@ -31,16 +32,20 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     return;
   }
   let w = fetch(token - P.before, u);
-//#repeat S 8
-  {
-    let values = quad(w, @Su) * scale(w, @Su);
-    let column = u * 32u + @Su * 4u;
-    let at = P.y_offset + n * P.y_stride + column;
+  for (var j = 0u; j < P.four; j++) {
+    var values = quads(w, j);
+//#if SCALED
+    values *= w.d;
+//#endif
+    let to = P.y_offset + n * P.y_stride;
     for (var i = 0u; i < 4u; i++) {
-      if (column + i < P.width) {
-        y[at + i] = values[i];
+      let column = u * 32u + j * 4u + i;
+      if (column < P.width) {
+        y[to + column] = values[0][i];
+      }
+      if (column + 16u < P.width) {
+        y[to + column + 16u] = values[1][i];
       }
     }
   }
-//#end
 }

@@ -1,10 +1,13 @@
 // A unit is a block: 32 nibbles, their fifth bits, and scale and offset as two binary16 numbers.
-struct Unit { q: vec4u, high: u32, factors: vec2f }
+struct Unit { at: u32, high: u32, factors: vec2f }
 fn fetch(row: u32, u: u32) -> Unit {
   let at = row * P.units + u;
-  return Unit(wq[at], ws[P.high + at], half_pair(ws[at]));
+  return Unit(at, ws[P.high + at], half_pair(ws[at]));
 }
-fn quad(w: Unit, s: u32) -> vec4f {
-  return fma(vec4f(nibbles(w.q, s) | (bits(w.high, s) << vec4u(4u))), vec4f(w.factors.x), vec4f(w.factors.y));
+fn quads(w: Unit, j: u32) -> mat2x4f {
+  let q = wq[w.at][j];
+  return mat2x4f(
+    vec4f(low_nibbles(q) | (bits(w.high, j) << vec4u(4u))) * w.factors.x + w.factors.y,
+    vec4f(high_nibbles(q) | (bits(w.high, j + 4u) << vec4u(4u))) * w.factors.x + w.factors.y,
+  );
 }
-fn scale(w: Unit, s: u32) -> f32 { return 1.0; }

@@ -1,7 +1,7 @@
 // y = x W^T in register tiles: an invocation computes ROWS outputs for TOKENS rows of x. Neighbouring invocations have
 // neighbouring outputs and the same rows of x, so that x is read once for all of them where loads of one address are cheap:
 // on software adapters, which also find shared memory slow. Quants are multiplied as they are, and the sum of what shares a
-// scale is scaled; formats with offsets have whole weights instead (their scale is 1).
+// scale is scaled (SCALED); formats with offsets, or two scales in a unit, have whole weights instead.
 //
 // NORM: x is normalized on the way, y = (x g) W^T / sqrt(mean(x^2) + eps). RESIDUAL: another matrix is added. SWIGLU: rows of W
 // are pairs of gate and up, and y = silu(gate) up.
@@ -28,6 +28,8 @@ struct Parameters {
   /// 1 where only the selected rows are computed.
   selected: u32,
   eps: f32,
+  /// 4, not known to compilers: unrolled loops take software adapters many seconds to compile.
+  four: u32,
 }
 
 @group(0) @binding(0) var<uniform> P: Parameters;
@@ -57,10 +59,10 @@ fn x_at(base: u32, quad_index: u32) -> vec4f {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let count = select(step.rows, step.selected, P.selected == 1u);
-  let token = id.y * TOKENS;
-  let row = id.x * ROWS;
+  let token = group.y * TOKENS; // known to be the same for the workgroup
+  let row = (group.x * WORKGROUP + lane) * ROWS;
   let last = P.rows - 1u;
 //#repeat R ROWS
   let row_@R = min(row + @Ru, last);
@@ -68,7 +70,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 //#repeat T TOKENS
   let x_@T = P.x_offset + min(token + @Tu, count - 1u) * P.x_stride;
 //#if NORM
-  var squares_@T = vec4f(0.0);
+  var squares_@T = 0.0;
 //#endif
 //#repeat R ROWS
   var sum_@R_@T = 0.0;
@@ -77,50 +79,51 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   for (var u = 0u; u < P.units; u++) {
 //#repeat R ROWS
     let w_@R = fetch(row_@R, u);
+//#if SCALED
 //#repeat T TOKENS
     var part_@R_@T = 0.0;
 //#end
-//#end
-//#repeat S 8
-    {
-      let at = u * 8u + @Su;
-//#if NORM
-      let gain = g[at];
 //#endif
-//#repeat R ROWS
-      let q_@R = quad(w_@R, @Su);
 //#end
+    for (var j = 0u; j < P.four; j++) {
+      let at = u * 8u + j;
+//#if NORM
+      let gain = mat2x4f(g[at], g[at + 4u]);
+//#endif
 //#repeat T TOKENS
-      var v_@T = x_at(x_@T, at);
+      var low_@T = x_at(x_@T, at);
+      var high_@T = x_at(x_@T, at + 4u);
 //#if NORM
-      squares_@T += v_@T * v_@T;
-      v_@T *= gain;
+      squares_@T += dot(low_@T, low_@T) + dot(high_@T, high_@T);
+      low_@T *= gain[0];
+      high_@T *= gain[1];
 //#endif
+//#end
 //#repeat R ROWS
-      part_@R_@T += dot(q_@R, v_@T);
+      let q_@R = quads(w_@R, j);
+//#repeat T TOKENS
+//#if SCALED
+      part_@R_@T += dot(q_@R[0], low_@T) + dot(q_@R[1], high_@T);
+//#else
+      sum_@R_@T += dot(q_@R[0], low_@T) + dot(q_@R[1], high_@T);
+//#endif
 //#end
 //#end
     }
-//#if SCALE_@S
+//#if SCALED
 //#repeat R ROWS
-    {
-      let d = scale(w_@R, @Su);
 //#repeat T TOKENS
-      sum_@R_@T = fma(d, part_@R_@T, sum_@R_@T);
-      part_@R_@T = 0.0;
+    sum_@R_@T += w_@R.d * part_@R_@T;
 //#end
-    }
 //#end
 //#endif
-//#end
   }
 
 //#repeat T TOKENS
   if (token + @Tu < count) {
     let n = token + @Tu;
 //#if NORM
-    let squares = dot(squares_@T, vec4f(1.0));
-    let norm = inverseSqrt(squares / f32(P.width) + P.eps);
+    let norm = inverseSqrt(squares_@T / f32(P.width) + P.eps);
 //#repeat R ROWS
     sum_@R_@T *= norm;
 //#end

@@ -1,24 +1,32 @@
-// Quants lie in planes: 32 values as 4 words of nibbles, 2 words of bit pairs, 1 word of bits, or 8 words of bytes. Each
-// function gives values 4 s to 4 s + 3 of a unit. pack.ts lays them out.
+// Quants lie in planes: 32 values as 4 words of nibbles, 2 words of bit pairs, 1 word of bits, or 8 words of bytes. For j
+// from 0 to 3 each function gives values 4 j to 4 j + 3 of a unit, or those 16 further. pack.ts lays them out.
 
-/// Nibbles: the low ones of word s are values 4 s and up, the high ones those 16 further.
-fn nibbles(q: vec4u, s: u32) -> vec4u {
-  return (vec4u(q[s & 3u]) >> (vec4u(0u, 8u, 16u, 24u) + (s >> 2u) * 4u)) & vec4u(15u);
+/// The low nibbles of word j are values 4 j and up, the high ones those 16 further.
+fn low_nibbles(q: u32) -> vec4u {
+  return (vec4u(q) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(15u);
+}
+
+fn high_nibbles(q: u32) -> vec4u {
+  return (vec4u(q) >> vec4u(4u, 12u, 20u, 28u)) & vec4u(15u);
 }
 
 /// Nibbles in two's complement.
-fn signed_nibbles(q: vec4u, s: u32) -> vec4i {
-  return vec4i(vec4u(q[s & 3u]) << (vec4u(28u, 20u, 12u, 4u) - (s >> 2u) * 4u)) >> vec4u(28u);
+fn signed_low_nibbles(q: u32) -> vec4i {
+  return vec4i(vec4u(q) << vec4u(28u, 20u, 12u, 4u)) >> vec4u(28u);
 }
 
-/// Bit pairs: byte b of word w holds at bits 2 i the value 16 w + 4 i + b.
-fn bit_pairs(q: vec2u, s: u32) -> vec4u {
-  return (vec4u(q[s >> 2u]) >> (vec4u(0u, 8u, 16u, 24u) + (s & 3u) * 2u)) & vec4u(3u);
+fn signed_high_nibbles(q: u32) -> vec4i {
+  return vec4i(vec4u(q) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(28u);
 }
 
-/// Bits: byte b holds at bit i the value 4 i + b.
-fn bits(q: u32, s: u32) -> vec4u {
-  return (vec4u(q) >> (vec4u(0u, 8u, 16u, 24u) + s)) & vec4u(1u);
+/// Byte b of a word holds at bits 2 j the value 4 j + b; the second word those 16 further.
+fn bit_pairs(q: u32, j: u32) -> vec4u {
+  return (vec4u(q) >> (vec4u(0u, 8u, 16u, 24u) + 2u * j)) & vec4u(3u);
+}
+
+/// Byte b holds at bit j the value 4 j + b, and at bit j + 4 the one 16 further.
+fn bits(q: u32, j: u32) -> vec4u {
+  return (vec4u(q) >> (vec4u(0u, 8u, 16u, 24u) + j)) & vec4u(1u);
 }
 
 fn signed_bytes(q: u32) -> vec4i {
