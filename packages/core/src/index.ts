@@ -93,6 +93,14 @@ export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";
+
+// Vocabularies of one's own
+export type { MergedVocabulary } from "./tokenizer/merge-vocabularies.ts";
+export { mergeVocabularies } from "./tokenizer/merge-vocabularies.ts";
+export type { TrainedVocabulary, TrainVocabularyOptions } from "./tokenizer/train/train.ts";
+export { trainVocabulary } from "./tokenizer/train/train.ts";
+
+// Conversations
 export type { ChatFormatOptions, ChatMessage } from "./chat.ts";
 export { encodeChat, renderChat } from "./chat.ts";
 
