@@ -1,0 +1,113 @@
+// The program as it is started by hand, on the cpu backend with the embedded model, asked over HTTP.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
+const program = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), main];
+
+let child: ChildProcess;
+let output = "";
+let url: string;
+
+beforeAll(async () => {
+  child = spawn(process.execPath, [...program, "--port", "0"], { timeout: 100_000, killSignal: "SIGKILL" });
+  url = await new Promise<string>((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      output += String(chunk);
+      const found = /POST (http:\S+)/.exec(output)?.[1];
+      if (found !== undefined) resolve(found);
+    };
+    child.stdout?.on("data", take);
+    child.stderr?.on("data", take);
+    child.on("exit", () => reject(new Error(`ended: ${output}`)));
+  });
+});
+afterAll(() => child.kill("SIGKILL"));
+
+const post = (body: string, signal?: AbortSignal): Promise<Response> =>
+  fetch(url, { method: "POST", body, ...(signal && { signal }) });
+
+/** The events of a whole answer. */
+async function events(response: Response): Promise<readonly { readonly event?: string; readonly data: unknown }[]> {
+  const blocks = (await response.text()).split("\n\n").filter((block) => block !== "");
+  return blocks.map((block) => {
+    const event = /^event: (.*)$/m.exec(block)?.[1];
+    return { ...(event !== undefined && { event }), data: JSON.parse(/^data: (.*)$/m.exec(block)![1]!) };
+  });
+}
+
+const textOf = (answer: Awaited<ReturnType<typeof events>>): string =>
+  answer.map(({ data }) => (data as { text?: string }).text ?? "").join(""); // what events are parsed to
+
+test("a prompt and a chat stream, and equal seeds give equal text", async () => {
+  const prompt = JSON.stringify({ prompt: "Once upon a time", maxTokens: 12, seed: 3, ignoreEos: true });
+  const response = await post(prompt);
+  expect(response.headers.get("content-type")).toMatch(/^text\/event-stream/);
+  const answer = await events(response);
+  expect(answer.length).toBeGreaterThan(5);
+  expect(answer.at(-1)).toEqual({ data: { finish: "length" } });
+  expect(textOf(await events(await post(prompt)))).toBe(textOf(answer));
+
+  const chat = await events(
+    await post(JSON.stringify({ messages: [{ role: "user", content: "Hello" }], maxTokens: 4 })),
+  );
+  expect(chat.at(-1)?.data).toHaveProperty("finish");
+});
+
+test("a client that leaves ends its text, and the next one is served", async () => {
+  const leaving = new AbortController();
+  const response = await post(JSON.stringify({ prompt: "Once", maxTokens: 250, ignoreEos: true }), leaving.signal);
+  const reader = response.body!.getReader();
+  await reader.read();
+  leaving.abort();
+  await expect(reader.read()).rejects.toThrow();
+  const answer = await events(await post(JSON.stringify({ prompt: "Once", maxTokens: 2 })));
+  expect(answer.at(-1)?.data).toHaveProperty("finish");
+  expect(output).toContain("left by its client");
+});
+
+test("two requests at once are answered one after the other", async () => {
+  const ask = async () =>
+    textOf(await events(await post(JSON.stringify({ prompt: "The fox", maxTokens: 8, seed: 1 }))));
+  const [first, second] = await Promise.all([ask(), ask()]);
+  expect(first).not.toBe("");
+  expect(second).toBe(first);
+});
+
+test.each([
+  ["{", 400, "ERR_REQUEST", /JSON/],
+  ["{}", 400, "ERR_REQUEST", /`prompt` or `messages`/],
+  ['{"prompt":5}', 400, "ERR_REQUEST", /`prompt` or `messages`/],
+  ['{"prompt":"a","messages":[]}', 400, "ERR_REQUEST", /`prompt` or `messages`/],
+  ['{"prompt":"a","sequence":1}', 400, "ERR_REQUEST", /`prompt` or `messages`/],
+  ['{"prompt":"a","topQ":1}', 400, "ERR_OPTION", /unknown option "topQ"/],
+  ['{"prompt":"a","temperature":-1}', 400, "ERR_OPTION", /temperature/],
+  ['{"messages":[]}', 400, "ERR_CHAT", /./],
+  ['{"messages":[{"role":"user"}]}', 400, "ERR_REQUEST", /role and content/],
+  ['{"messages":[null]}', 400, "ERR_REQUEST", /role and content/],
+  [`{"prompt":"${"a".repeat(2 ** 20)}"}`, 413, "ERR_REQUEST", /exceeds 1 MiB/],
+])("bad input, %#", async (body, status, code, message) => {
+  const response = await post(body);
+  expect(response.status).toBe(status);
+  const answer = (await response.json()) as { code: string; error: string }; // checked in what follows
+  expect(answer.code).toBe(code);
+  expect(answer.error).toMatch(message);
+});
+
+test("a prompt that does not fit is an error event", async () => {
+  const [event] = await events(await post(JSON.stringify({ prompt: "word ".repeat(2000) })));
+  expect(event).toMatchObject({ event: "error", data: { code: "ERR_CONTEXT" } });
+});
+
+test("another address is answered in JSON", async () => {
+  const response = await fetch(new URL("/", url));
+  expect(response.status).toBe(404);
+  expect(await response.json()).toMatchObject({ code: "ERR_ROUTE" });
+});
+
+test("the sample stays under 100 lines", async () => {
+  expect((await readFile(main, "utf8")).trimEnd().split("\n").length).toBeLessThan(100);
+});
