@@ -1,0 +1,390 @@
+// The CUDA execution model on one processor core. A block's threads are fibers that run until they reach a barrier or a
+// shuffle; blocks run one after another. The order of threads and blocks is forward, backward or random, since a kernel that is
+// right does not depend on it. Memory has a shadow byte per byte (not allocated, not yet written, written), and shared memory also
+// remembers who wrote and who read it since the last barrier, so that a missing barrier is an error in every order.
+#include "emulation.h"
+#include "runtime.h"
+
+#include <random>
+#include <sys/mman.h>
+
+#ifndef __x86_64__
+#error "The emulation switches fibers by x86-64 code."
+#endif
+
+namespace {
+
+constexpr size_t arenaBytes = size_t(1) << 36;
+constexpr size_t stackBytes = 64 << 10;
+constexpr int maxThreads = 1024;
+constexpr size_t sharedBytes = 256 << 10;
+constexpr size_t redZone = 32;
+
+enum class State { ready, block, warp, ended };
+
+struct Thread : emu_thread_state {
+  void *stack = nullptr;
+  State state = State::ended;
+  int index = 0;
+  // A pending exchange with the warp.
+  uint32_t mask = 0;
+  int kind = 0, argument = 0, words = 0;
+  uint32_t value = 0, result = 0;
+  const uint32_t *own = nullptr;
+  uint32_t *all = nullptr;
+};
+
+struct SharedByte {
+  uint8_t usable, written;
+  int16_t writer, reader;
+  uint32_t writeEpoch, readEpoch, writeWarpEpoch, readWarpEpoch;
+};
+
+struct SharedArray { const void *site; size_t at, bytes; };
+
+uint8_t *arena, *shadow, *stacks;
+alignas(64) uint8_t sharedMemory[sharedBytes];
+SharedByte sharedShadow[sharedBytes];
+std::vector<SharedArray> sharedArrays;
+size_t sharedUsed;
+Thread threads[maxThreads];
+int threadCount;
+uint32_t epoch;
+uint32_t warpEpochs[maxThreads / 32];
+void *schedulerStack;
+void (*kernelCode)(const void *);
+const void *kernelParameters;
+std::string kernelName;
+bool aborted;
+int errorCode;
+int order;
+std::mt19937 randomness(1);
+
+extern "C" void emu_switch(void **from, void *to);
+asm(R"(
+.text
+.globl emu_switch
+.type emu_switch, @function
+emu_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size emu_switch, .-emu_switch
+)");
+
+Thread *current() { return static_cast<Thread *>(emu_current); }
+
+void toScheduler() { emu_switch(&current()->stack, schedulerStack); }
+
+std::string place(const Thread &t) {
+  char text[160];
+  snprintf(text, sizeof text, "kernel %s, block (%u, %u, %u), thread (%u, %u, %u)", kernelName.c_str(), t.block.x, t.block.y,
+           t.block.z, t.thread.x, t.thread.y, t.thread.z);
+  return text;
+}
+
+/// Records what is wrong and gives up the launch; a thread does not come back from here.
+void fail(int code, const Thread &t, const std::string &what) {
+  if (!aborted) {
+    emuReport(place(t) + ": " + what);
+    errorCode = code;
+  }
+  aborted = true;
+  if (emu_current != nullptr) {
+    current()->state = State::ended;
+    toScheduler();
+  }
+}
+
+void entry() {
+  kernelCode(kernelParameters);
+  current()->state = State::ended;
+  toScheduler();
+}
+
+void prepare(Thread &t) {
+  auto *top = reinterpret_cast<void **>(stacks + stackBytes * (t.index + 1));
+  *--top = nullptr; // the frame above; keeps the stack aligned as a call would
+  *--top = reinterpret_cast<void *>(entry);
+  for (int i = 0; i < 6; i++) *--top = nullptr;
+  t.stack = top;
+  t.state = State::ready;
+}
+
+void exchange(int warp) {
+  const int first = warp * 32;
+  for (int lane = 0; lane < 32; lane++) {
+    Thread &t = threads[first + lane];
+    if (first + lane >= threadCount || t.state != State::warp) continue;
+    bool complete = true;
+    for (int other = 0; other < 32; other++) {
+      if (!(t.mask >> other & 1)) continue;
+      if (first + other >= threadCount || threads[first + other].state != State::warp || threads[first + other].mask != t.mask)
+        complete = false;
+    }
+    if (!complete) return;
+    for (int self = 0; self < 32; self++) {
+      if (!(t.mask >> self & 1)) continue;
+      Thread &one = threads[first + self];
+      int source = self;
+      if (one.kind == 0) source = one.argument & 31;
+      if (one.kind == 1) source = self ^ one.argument;
+      if (one.kind == 2) source = self + one.argument > 31 ? self : self + one.argument;
+      if (one.kind == 3) source = self - one.argument < 0 ? self : self - one.argument;
+      if (one.kind == 4) {
+        for (int l = 0; l < 32; l++) memcpy(one.all + l * one.words, threads[first + l].own, one.words * 4);
+        continue;
+      }
+      if (source < 0 || source > 31 || !(t.mask >> source & 1)) {
+        emu_current = nullptr;
+        fail(719, one, "a shuffle reads lane " + std::to_string(source) + ", which does not take part in it");
+        return;
+      }
+      one.result = threads[first + source].value;
+    }
+    for (int self = 0; self < 32; self++)
+      if (t.mask >> self & 1) threads[first + self].state = State::ready;
+    warpEpochs[warp]++;
+    return;
+  }
+}
+
+void waitForWarp(uint32_t mask, int kind, int argument) {
+  Thread &t = *current();
+  if (!(mask >> (t.index & 31) & 1)) fail(719, t, "a lane waits for a mask that it is not in");
+  t.mask = mask;
+  t.kind = kind;
+  t.argument = argument;
+  t.state = State::warp;
+  toScheduler();
+}
+
+void shuffled(std::vector<int> &list) {
+  if (order == 1) std::reverse(list.begin(), list.end());
+  if (order == 2) std::shuffle(list.begin(), list.end(), randomness);
+}
+
+void runBlock() {
+  sharedArrays.clear();
+  sharedUsed = redZone;
+  epoch++;
+  for (int i = 0; i < threadCount; i++) prepare(threads[i]);
+  std::vector<int> turn(threadCount);
+  for (int i = 0; i < threadCount; i++) turn[i] = i;
+  if (order == 1) shuffled(turn);
+  const int warps = (threadCount + 31) / 32;
+  for (;;) {
+    if (order == 2) shuffled(turn);
+    bool moved = false;
+    for (int i : turn) {
+      Thread &t = threads[i];
+      if (t.state != State::ready) continue;
+      moved = true;
+      emu_current = &t;
+      emu_switch(&schedulerStack, t.stack);
+      emu_current = nullptr;
+      if (aborted) return;
+    }
+    for (int warp = 0; warp < warps; warp++) exchange(warp);
+    if (aborted) return;
+    int waiting = 0, ended = 0, ready = 0;
+    for (int i = 0; i < threadCount; i++) {
+      waiting += threads[i].state == State::block;
+      ended += threads[i].state == State::ended;
+      ready += threads[i].state == State::ready;
+    }
+    if (ended == threadCount) return;
+    if (waiting > 0 && waiting == threadCount) {
+      for (int i = 0; i < threadCount; i++) threads[i].state = State::ready;
+      epoch++;
+      continue;
+    }
+    if (ready == 0 && !moved) {
+      for (int i = 0; i < threadCount; i++) {
+        Thread &t = threads[i];
+        if (t.state == State::warp) return fail(719, t, "a shuffle or warp barrier waits for lanes that never come to it");
+        if (t.state == State::block) return fail(719, t, "a barrier waits for threads that have ended");
+      }
+    }
+  }
+}
+
+void checkShared(size_t at, size_t bytes, bool store) {
+  Thread &t = *current();
+  for (size_t i = at; i < at + bytes; i++) {
+    SharedByte &b = sharedShadow[i];
+    if (!b.usable) return fail(700, t, std::string(store ? "a store" : "a load") + " outside its shared array");
+    const uint32_t warpEpoch = warpEpochs[t.index / 32];
+    const auto concurrent = [&](int other, uint32_t when, uint32_t warpWhen) {
+      return when == epoch && other != t.index && (other / 32 != t.index / 32 || warpWhen == warpEpoch);
+    };
+    if (store) {
+      if (b.written && concurrent(b.writer, b.writeEpoch, b.writeWarpEpoch))
+        return fail(719, t, "shared memory is written that thread " + std::to_string(b.writer) + " wrote, with no barrier between");
+      if (b.reader >= 0 && concurrent(b.reader, b.readEpoch, b.readWarpEpoch))
+        return fail(719, t, "shared memory is written that thread " + std::to_string(b.reader) + " has read, with no barrier between");
+      b.written = 1;
+      b.writer = int16_t(t.index);
+      b.writeEpoch = epoch;
+      b.writeWarpEpoch = warpEpoch;
+    } else {
+      if (!b.written) return fail(700, t, "a load of shared memory that nobody has written");
+      if (concurrent(b.writer, b.writeEpoch, b.writeWarpEpoch))
+        return fail(719, t, "shared memory is read that thread " + std::to_string(b.writer) + " wrote, with no barrier between");
+      b.reader = int16_t(t.index);
+      b.readEpoch = epoch;
+      b.readWarpEpoch = warpEpoch;
+    }
+  }
+}
+
+inline void check(const void *address, size_t bytes, bool store) {
+  const auto *p = static_cast<const uint8_t *>(address);
+  if (size_t(p - stacks) < stackBytes * maxThreads || emu_current == nullptr) return;
+  if (size_t(p - arena) < arenaBytes) {
+    uint8_t *s = shadow + (p - arena);
+    if ((reinterpret_cast<uintptr_t>(p) & (bytes - 1)) != 0)
+      fail(716, *current(), "an access of " + std::to_string(bytes) + " bytes at an address that is no multiple of it");
+    for (size_t i = 0; i < bytes; i++) {
+      if (s[i] == 0) {
+        fail(700, *current(), std::string(store ? "a store of " : "a load of ") + std::to_string(bytes) + " bytes outside any allocation");
+        return;
+      }
+      if (store) s[i] = 2;
+      else if (s[i] == 1) {
+        fail(700, *current(), "a load of " + std::to_string(bytes) + " bytes of global memory that nobody has written");
+        return;
+      }
+    }
+    return;
+  }
+  if (size_t(p - sharedMemory) < sharedBytes) return checkShared(p - sharedMemory, bytes, store);
+  if (reinterpret_cast<uintptr_t>(p) < 65536) fail(700, *current(), "an access through a null pointer");
+}
+
+} // namespace
+
+extern "C" {
+emu_thread_state *emu_current;
+emu_dim3 emu_block_dim, emu_grid_dim;
+
+void emu_syncthreads() {
+  current()->state = State::block;
+  toScheduler();
+}
+
+uint32_t emu_shuffle(uint32_t mask, uint32_t value, int kind, int argument) {
+  Thread &t = *current();
+  t.value = value;
+  waitForWarp(mask, kind, argument);
+  return t.result;
+}
+
+void emu_syncwarp(uint32_t mask) { emu_shuffle(mask, 0, 0, current()->index & 31); }
+
+void emu_gather(const uint32_t *own, int words, uint32_t *all) {
+  Thread &t = *current();
+  t.own = own;
+  t.words = words;
+  t.all = all;
+  waitForWarp(0xffffffffu, 4, 0);
+}
+
+void *emu_shared(const void *site, size_t bytes) {
+  for (const auto &array : sharedArrays)
+    if (array.site == site) return sharedMemory + array.at;
+  const size_t at = (sharedUsed + 15) / 16 * 16;
+  sharedUsed = at + bytes + redZone;
+  if (sharedUsed > sharedBytes) fail(701, *current(), "too much shared memory");
+  memset(sharedShadow + at - redZone, 0, (bytes + 2 * redZone) * sizeof(SharedByte));
+  for (size_t i = at; i < at + bytes; i++) {
+    sharedShadow[i].usable = 1;
+    sharedShadow[i].reader = -1;
+  }
+  memset(sharedMemory + at, 0xff, bytes);
+  sharedArrays.push_back({site, at, bytes});
+  return sharedMemory + at;
+}
+
+#define ACCESS(bytes)                                                                   \
+  void __asan_load##bytes##_noabort(const void *p) { check(p, bytes, false); }          \
+  void __asan_store##bytes##_noabort(const void *p) { check(p, bytes, true); }
+ACCESS(1)
+ACCESS(2)
+ACCESS(4)
+ACCESS(8)
+ACCESS(16)
+void __asan_loadN_noabort(const void *p, size_t bytes) { for (size_t i = 0; i < bytes; i++) check((const char *)p + i, 1, false); }
+void __asan_storeN_noabort(const void *p, size_t bytes) { for (size_t i = 0; i < bytes; i++) check((const char *)p + i, 1, true); }
+void __asan_handle_no_return() {}
+}
+
+// The rest is for the driver.
+
+void emuStart() {
+  if (arena != nullptr) return;
+  const auto reserve = [](size_t bytes) {
+    void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) abort();
+    return static_cast<uint8_t *>(p);
+  };
+  arena = reserve(arenaBytes);
+  shadow = reserve(arenaBytes);
+  stacks = reserve(stackBytes * maxThreads);
+}
+
+uint8_t *emuArena() { return arena; }
+size_t emuArenaBytes() { return arenaBytes; }
+void emuMark(const void *p, size_t bytes, uint8_t state) {
+  if (emuOwns(p)) memset(shadow + ((const uint8_t *)p - arena), state, bytes);
+}
+void emuCopyMarks(const void *to, const void *from, size_t bytes) {
+  memcpy(shadow + ((const uint8_t *)to - arena), shadow + ((const uint8_t *)from - arena), bytes);
+}
+bool emuOwns(const void *p) { return size_t((const uint8_t *)p - arena) < arenaBytes; }
+bool emuAllocated(const void *p, size_t bytes) {
+  if (!emuOwns(p)) return false;
+  for (size_t i = 0; i < bytes; i++)
+    if (shadow[(const uint8_t *)p - arena + i] == 0) return false;
+  return true;
+}
+void emuSetOrder(int value) { order = value; }
+
+int emuLaunch(const std::string &name, void (*code)(const void *), const void *parameters, emu_dim3 grid, emu_dim3 block) {
+  kernelName = name;
+  kernelCode = code;
+  kernelParameters = parameters;
+  emu_grid_dim = grid;
+  emu_block_dim = block;
+  threadCount = int(block.x * block.y * block.z);
+  aborted = false;
+  errorCode = 0;
+  const unsigned blocks = grid.x * grid.y * grid.z;
+  std::vector<int> turn(blocks);
+  for (unsigned i = 0; i < blocks; i++) turn[i] = int(i);
+  shuffled(turn);
+  for (int b : turn) {
+    for (int i = 0; i < threadCount; i++) {
+      Thread &t = threads[i];
+      t.index = i;
+      t.thread = {i % block.x, i / block.x % block.y, i / block.x / block.y};
+      t.block = {b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y};
+    }
+    runBlock();
+    emu_current = nullptr;
+    if (aborted) break;
+  }
+  return errorCode;
+}

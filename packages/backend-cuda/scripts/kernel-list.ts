@@ -1,0 +1,62 @@
+// The kernels that are built, for cards and for the emulation: one source file each, those over weights once for every format. A
+// kernel's hash covers its source, what that includes, and the compiler's flags, and is what images are checked by.
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type FormatName, formats } from "@polyllama/core";
+
+export interface KernelSource {
+  /** Of the image: "gemv_q4_0". */
+  readonly name: string;
+  /** Path of the .cu file. */
+  readonly path: string;
+  readonly defines: readonly string[];
+}
+
+export const kernelFolder: string = fileURLToPath(new URL("../src/kernels/", import.meta.url));
+
+const perFormat = ["gemv", "gemm", "embedding"];
+const plain = [
+  "repack",
+  "gather_rows",
+  "rms_norm",
+  "rope",
+  "rope_cache",
+  "attention_rows",
+  "attention_split",
+  "attention_combine",
+  "swiglu",
+  "add",
+];
+
+export function kernelSources(folder: string = kernelFolder): readonly KernelSource[] {
+  const formatNames = Object.keys(formats) as FormatName[]; // the record's own keys
+  return [
+    ...plain.map((name) => ({ name, path: join(folder, `${name}.cu`), defines: [] })),
+    ...perFormat.flatMap((file) =>
+      formatNames.map((format) => ({
+        name: `${file}_${format}`,
+        path: join(folder, `${file}.cu`),
+        defines: [`FORMAT=${format}`, `FORMAT_NAME="${format}"`],
+      })),
+    ),
+  ];
+}
+
+/** Hash of a kernel's source, of the files that it includes, and of flags. */
+export function sourceHash({ path, defines }: KernelSource, flags: readonly string[]): string {
+  const hash = createHash("sha256");
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = readFileSync(file, "utf8");
+    hash.update(text).update("\0");
+    // The emulation's header is no part of what a card gets.
+    for (const [, name] of text.matchAll(/^#include "([^"]+\.cuh)"/gm)) visit(join(dirname(file), name!));
+  };
+  visit(path);
+  return hash.update(JSON.stringify([defines, flags])).digest("hex").slice(0, 32);
+}

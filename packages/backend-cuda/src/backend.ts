@@ -1,0 +1,180 @@
+// The CUDA backend. Nothing happens before the first use: importing it and making a backend cost nothing and need no driver.
+
+import {
+  type Backend,
+  type CompileOptions,
+  checkNumber,
+  checkOptions,
+  checkWeights,
+  type DeviceInfo,
+  type Graph,
+  type MemoryEstimate,
+  PolyllamaError,
+  type Program,
+  type RoundingProfile,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import { Gpu } from "./gpu.ts";
+import { cacheBytes } from "./kv-cache.ts";
+import { checkGraph } from "./plan.ts";
+import { CudaProgram, chunkRows } from "./program.ts";
+import { loadWeights, planWeights } from "./weights.ts";
+
+export interface CudaOptions {
+  /** Number of the card, as the driver counts; default 0. */
+  readonly device?: number;
+  /** The driver's library; default: where the system has it. */
+  readonly library?: string;
+  /** Folder of kernel images; default: those of this package. */
+  readonly images?: string;
+}
+
+/** Whether there is a card to compute on, or why not. */
+export type CudaStatus =
+  | {
+      readonly available: true;
+      readonly device: string;
+      readonly computeCapability: string;
+      /** Version of CUDA that the driver is for. */
+      readonly driver: string;
+      /** Bytes. */
+      readonly memory: { readonly free: number; readonly total: number };
+    }
+  | { readonly available: false; readonly reason: string };
+
+/**
+ * The CUDA backend, for NVIDIA cards of compute capability 7.5 and later.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card `compile` and `describe` say so, not this.
+ */
+export function cuda(options: CudaOptions = {}): Backend {
+  checkOptions(options, ["device", "library", "images"], "cuda()");
+  checkNumber(options.device, "device", { least: 0, most: 1023, integer: true });
+  for (const name of ["library", "images"] as const) {
+    const path = options[name];
+    if (path !== undefined && (typeof path !== "string" || path === "")) {
+      throw new PolyllamaError("ERR_OPTION", `${name} must be a path, not ${JSON.stringify(path)}.`);
+    }
+  }
+  return new CudaBackend(options);
+}
+
+cuda.available = available;
+
+/** Looks for a driver and a card, loads nothing onto it, and says what is missing. */
+function available(options: CudaOptions = {}): CudaStatus {
+  try {
+    using gpu = disposable(new Gpu({ device: 0, ...options }));
+    const { name, driver } = gpu.value;
+    return {
+      available: true,
+      device: name,
+      computeCapability: capabilityText(gpu.value.capability),
+      driver: versionText(driver.version),
+      memory: driver.memoryInfo(),
+    };
+  } catch (error) {
+    if (error instanceof PolyllamaError) return { available: false, reason: error.message };
+    throw error;
+  }
+}
+
+function disposable(value: Gpu): { readonly value: Gpu } & Disposable {
+  return { value, [Symbol.dispose]: () => value.dispose() };
+}
+
+function capabilityText(capability: number): string {
+  return `${Math.floor(capability / 10)}.${capability % 10}`;
+}
+
+function versionText(version: number): string {
+  return `${Math.floor(version / 1000)}.${(version % 1000) / 10}`;
+}
+
+class CudaBackend implements Backend {
+  readonly name = "cuda";
+  readonly roundings: RoundingProfile = roundings;
+  readonly #options: CudaOptions;
+  readonly #programs = new Set<Program>();
+  #gpu: Gpu | undefined;
+  #disposed = false;
+
+  constructor(options: CudaOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {PolyllamaError} `ERR_UNSUPPORTED` where there is no driver or no card. */
+  describe(): DeviceInfo {
+    const gpu = this.#device();
+    const { free, total } = gpu.driver.memoryInfo();
+    return {
+      backend: this.name,
+      device: gpu.name,
+      details: {
+        "compute capability": capabilityText(gpu.capability),
+        driver: `CUDA ${versionText(gpu.driver.version)}`,
+        library: gpu.driver.path,
+        kernels: gpu.images.target,
+        "memory, bytes": total,
+        "free, bytes": free,
+      },
+    };
+  }
+
+  estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate {
+    const attentions = graph.nodes.filter((node) => node.op === "attention");
+    let widest = 0;
+    for (const width of graph.widths.values()) widest = Math.max(widest, width);
+    return {
+      weights: planWeights(graph, weights).bytes,
+      cache: cacheBytes(attentions, capacity, "f32"),
+      scratch: 4 * Math.min(chunkRows, capacity) * 6 * widest + (64 << 20),
+    };
+  }
+
+  async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
+    checkOptions(options, ["wanted", "onProgress", "signal"], "compile()");
+    options.signal?.throwIfAborted();
+    checkWeights(graph, weights);
+    checkGraph(graph);
+    const gpu = this.#device();
+    const loaded = await gpu.exclusively(options.signal, () => loadWeights(gpu, graph, weights, options));
+    const program = new CudaProgram(gpu, graph, loaded, (gone) => this.#programs.delete(gone));
+    this.#programs.add(program);
+    if (this.#disposed) {
+      await program[Symbol.asyncDispose]();
+      throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed while it loaded.");
+    }
+    return program;
+  }
+
+  #device(): Gpu {
+    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed; create another one.");
+    this.#gpu ??= new Gpu({ device: 0, ...this.#options });
+    return this.#gpu;
+  }
+
+  /** Disposes the programs that are still alive. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
+    this.#gpu?.dispose();
+  }
+}
+
+const roundings: RoundingProfile = {
+  unit: 2 ** -24,
+  flushesSubnormals: false,
+  exp: 4,
+  cache: "f32",
+  sources: [
+    "All sums in f32, by fused multiply-adds or by products and sums rounded one by one; kernels are compiled with -fmad=false, " +
+      "so that products and sums fuse only where fmaf is written.",
+    "CUDA C++ Programming Guide, mathematical functions: expf within 2 ulp; division and square root round correctly without -use_fast_math.",
+    "Quantized values are formed as ggml forms them; a scale is applied to a sum of at most 16 products of its quants.",
+    "Cosines and sines: float64 on the host, rounded to f32 once.",
+  ],
+};

@@ -1,0 +1,230 @@
+// A plan with memory for so many rows: what is enqueued, and what is copied in and out around it. Everything that differs from
+// step to step (tokens, positions, caches, rotations, inputs) is written into pinned memory at a fixed place and read from there by
+// the first copy, so that the whole step can be captured once as a graph and launched for every token with a single call.
+
+import type { CacheFormat, RealArray, ValueName } from "@polyllama/core";
+import type { Handle } from "./driver/api.ts";
+import type { DeviceMemory, ExecutableGraph, Gpu, Launch, PinnedMemory } from "./gpu.ts";
+import type { Addresses, Place, Plan, Storage } from "./plan.ts";
+import { rotationRow } from "./rotation.ts";
+
+/** A row of a step. */
+export interface StepRow {
+  readonly token: number;
+  /** Address of the sequence's cache, its capacity and format, and the row's place in it. */
+  readonly cache: Handle;
+  readonly capacity: number;
+  readonly format: CacheFormat;
+  readonly position: number;
+  /** Position for rotations. */
+  readonly angle: number;
+  /** Where the row's inputs are in the step's. */
+  readonly index: number;
+  /** Whether it is its sequence's last. */
+  readonly last: boolean;
+}
+
+const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
+/** Bytes of a row as kernels have it (common.cuh). */
+const rowBytes = 24;
+
+export class Execution implements Disposable {
+  readonly plan: Plan;
+  /** Most rows. */
+  readonly capacity: number;
+  readonly #gpu: Gpu;
+  readonly #parts: number;
+  readonly #starts: ReadonlyMap<Storage, number>;
+  readonly #memory: DeviceMemory;
+  readonly #partials: DeviceMemory;
+  readonly #step: DeviceMemory;
+  readonly #in: PinnedMemory;
+  readonly #out: PinnedMemory;
+  readonly #owned: Disposable[] = [];
+  #graph: ExecutableGraph | undefined;
+
+  constructor(gpu: Gpu, plan: Plan, capacity: number, parts: number) {
+    this.#gpu = gpu;
+    this.plan = plan;
+    this.capacity = capacity;
+    this.#parts = parts;
+    const { starts, width } = assign(plan);
+    this.#starts = starts;
+    const own = <T extends Disposable>(made: T): T => {
+      this.#owned.push(made);
+      return made;
+    };
+    try {
+      this.#memory = own(gpu.allocate(4 * width * capacity));
+      this.#partials = own(gpu.allocate(4 * plan.partialWidth * parts * capacity));
+      const stepBytes = this.#layout(capacity).bytes;
+      this.#step = own(gpu.allocate(stepBytes));
+      let inputs = 0;
+      for (const { storage } of plan.inputs.values()) inputs += 4 * storage.stride * capacity;
+      this.#in = own(gpu.allocateHost(stepBytes + inputs));
+      let outputs = 0;
+      for (const { storage } of plan.outputs.values()) outputs += 4 * storage.stride * capacity;
+      this.#out = own(gpu.allocateHost(outputs));
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Offsets within the step's memory. */
+  #layout(rows: number): { readonly selection: number; readonly rotation: number; readonly bytes: number } {
+    const selection = Math.ceil((rowBytes * rows) / 16) * 16;
+    const rotation = selection + Math.ceil((4 * rows) / 16) * 16;
+    return { selection, rotation, bytes: rotation + 8 * rows * this.plan.rotationStride };
+  }
+
+  /**
+   * Runs the plan for rows of a step.
+   *
+   * @param graph Whether the launches are captured once and repeated; `rows` must then always be as many.
+   * @returns for every output of the plan its rows, or selected rows, valid until the next run.
+   */
+  async run(
+    rows: readonly StepRow[],
+    inputs: ReadonlyMap<ValueName, RealArray>,
+    graph: boolean,
+  ): Promise<ReadonlyMap<ValueName, OutputRows>> {
+    const selected = rows.filter(({ last }) => last).length;
+    this.#write(rows, inputs);
+    if (graph) {
+      if (this.#graph === undefined) {
+        const launches = this.#launches(rows.length, selected);
+        this.#gpu.prepare(launches);
+        this.#graph = this.#gpu.capture(() => this.#enqueue(launches, rows.length, selected));
+      }
+      this.#graph.launch();
+    } else this.#enqueue(this.#launches(rows.length, selected), rows.length, selected);
+    await this.#gpu.finished();
+    return this.#outputs(rows.length, selected);
+  }
+
+  #launches(rows: number, selected: number): readonly Launch[] {
+    const { selection, rotation } = this.#layout(rows);
+    const at: Addresses = {
+      rows,
+      selected,
+      parts: this.#parts,
+      step: this.#step.address,
+      selection: this.#step.address + BigInt(selection),
+      rotation: this.#step.address + BigInt(rotation),
+      partials: this.#partials.address,
+      storage: (storage) => this.#memory.address + BigInt(4 * this.capacity * this.#starts.get(storage)!),
+    };
+    return this.plan.steps
+      .flatMap((step) => step.launches(at))
+      .filter(({ grid }) => grid.every((blocks) => blocks > 0));
+  }
+
+  #enqueue(launches: readonly Launch[], rows: number, selected: number): void {
+    const gpu = this.#gpu;
+    const { bytes } = this.#layout(rows);
+    gpu.copyToDevice(this.#step.address, this.#in.address, bytes);
+    let from = this.#layout(this.capacity).bytes;
+    for (const { storage } of this.plan.inputs.values()) {
+      gpu.copyToDevice(this.#addressOf(storage), this.#in.address + BigInt(from), 4 * storage.stride * rows);
+      from += 4 * storage.stride * this.capacity;
+    }
+    for (const launch of launches) gpu.launch(launch);
+    let to = 0;
+    for (const { storage } of this.plan.outputs.values()) {
+      const count = storage.selected ? selected : rows;
+      if (count > 0)
+        gpu.copyToHost(this.#out.address + BigInt(to), this.#addressOf(storage), 4 * storage.stride * count);
+      to += 4 * storage.stride * this.capacity;
+    }
+  }
+
+  #addressOf(storage: Storage): Handle {
+    return this.#memory.address + BigInt(4 * this.capacity * this.#starts.get(storage)!);
+  }
+
+  /** Fills the pinned memory. */
+  #write(rows: readonly StepRow[], inputs: ReadonlyMap<ValueName, RealArray>): void {
+    const { rotations, rotationStride } = this.plan;
+    const { selection, rotation } = this.#layout(rows.length);
+    const view = new DataView(this.#in.buffer);
+    let chosen = 0;
+    for (const [n, row] of rows.entries()) {
+      const at = rowBytes * n;
+      view.setBigUint64(at, row.cache, true);
+      view.setUint32(at + 8, row.capacity, true);
+      view.setUint32(at + 12, row.position, true);
+      view.setUint32(at + 16, row.token, true);
+      view.setUint32(at + 20, formatNumber[row.format], true);
+      if (row.last) view.setUint32(selection + 4 * chosen++, n, true);
+      for (const { node, offset } of rotations) {
+        const start = rotation + 8 * (n * rotationStride + offset);
+        new Float32Array(this.#in.buffer, start, node.headDim).set(rotationRow(node, row.angle));
+      }
+    }
+    let from = this.#layout(this.capacity).bytes;
+    for (const [name, { storage, width }] of this.plan.inputs) {
+      const values = inputs.get(name)!;
+      const target = new Float32Array(this.#in.buffer, from, storage.stride * rows.length);
+      if (width < storage.stride) target.fill(0);
+      for (const [n, { index }] of rows.entries()) {
+        target.set(values.subarray(index * width, (index + 1) * width), n * storage.stride);
+      }
+      from += 4 * storage.stride * this.capacity;
+    }
+  }
+
+  #outputs(rows: number, selected: number): ReadonlyMap<ValueName, OutputRows> {
+    const outputs = new Map<ValueName, OutputRows>();
+    let from = 0;
+    for (const [name, place] of this.plan.outputs) {
+      const count = place.storage.selected ? selected : rows;
+      const data = new Float32Array(this.#out.buffer, from, place.storage.stride * count);
+      outputs.set(name, { place, data });
+      from += 4 * place.storage.stride * this.capacity;
+    }
+    return outputs;
+  }
+
+  [Symbol.dispose](): void {
+    this.#graph?.[Symbol.dispose]();
+    for (const memory of this.#owned) memory[Symbol.dispose]();
+  }
+}
+
+export interface OutputRows {
+  readonly place: Place;
+  readonly data: Float32Array;
+}
+
+/** Row `n` of an output. */
+export function outputRow({ place, data }: OutputRows, n: number): Float32Array {
+  const start = n * place.storage.stride + place.offset;
+  return data.subarray(start, start + place.width);
+}
+
+/** A start for every storage, in elements per row, so that no two that live at the same time overlap. */
+function assign({ lifetimes }: Plan): { readonly starts: ReadonlyMap<Storage, number>; readonly width: number } {
+  const starts = new Map<Storage, number>();
+  let width = 0;
+  const ordered = [...lifetimes].sort(([, [a]], [, [b]]) => a - b);
+  for (const [storage, [first, last]] of ordered) {
+    const taken = ordered
+      .filter(([other, [from, to]]) => starts.has(other) && from <= last && first <= to)
+      .map(([other]) => [starts.get(other)!, starts.get(other)! + other.stride] as const)
+      .sort(([a], [b]) => a - b);
+    let start = 0;
+    for (const [from, to] of taken) {
+      if (start + storage.stride <= from) break;
+      start = Math.max(start, to);
+    }
+    starts.set(storage, start);
+    width = Math.max(width, start + storage.stride);
+  }
+  return { starts, width };
+}
+
+/** Elements per row of all that lives at once, for estimates. */
+export function scratchWidth(plan: Plan): number {
+  return assign(plan).width;
+}

@@ -1,0 +1,292 @@
+// One card with what all programs on it share: its context, a stream on which everything runs in order, and loaded kernels.
+// Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays failed: the driver
+// reports it once more at every call, and here the first report is kept.
+
+import { PolyllamaError } from "@polyllama/core";
+import { type Driver, deviceAttribute, type Grid, type Handle, type HostMemory, loadDriver } from "./driver/api.ts";
+import { type ImageArchive, imageFolder, imageTarget, readImages } from "./driver/images.ts";
+
+export interface GpuOptions {
+  readonly device: number;
+  readonly library?: string;
+  readonly images?: string;
+}
+
+/** A kernel's parameter: a device address, a whole number or a real one. */
+export type Parameter = Handle | number | { readonly float: number };
+
+export interface Launch {
+  /** File that the kernel is in, then its name: "gemv_q4_0", "gemv_1". */
+  readonly image: string;
+  readonly kernel: string;
+  readonly grid: Grid;
+  readonly threads: number;
+  readonly parameters: readonly Parameter[];
+}
+
+/** Whose context is current in this thread. */
+const contexts = new WeakMap<Driver, Gpu>();
+
+export class Gpu {
+  readonly driver: Driver;
+  readonly device: number;
+  readonly name: string;
+  /** Compute capability times ten. */
+  readonly capability: number;
+  readonly images: ImageArchive;
+  readonly stream: Handle;
+  readonly #context: Handle;
+  readonly #event: Handle;
+  readonly #modules = new Map<string, Handle>();
+  readonly #functions = new Map<string, Handle>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #lost: PolyllamaError | undefined;
+
+  /** @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY` */
+  constructor({ device, library, images = imageFolder }: GpuOptions) {
+    const driver = loadDriver(library);
+    this.driver = driver;
+    this.device = device;
+    const count = driver.deviceCount();
+    if (device >= count) {
+      throw new PolyllamaError(
+        "ERR_OPTION",
+        count === 0
+          ? "There is an NVIDIA driver but no card that it can use. Check nvidia-smi and CUDA_VISIBLE_DEVICES."
+          : `There is no card ${device}; this machine has cards 0 to ${count - 1}.`,
+      );
+    }
+    this.name = driver.deviceName(device);
+    this.capability =
+      driver.deviceAttribute(device, deviceAttribute.major) * 10 +
+      driver.deviceAttribute(device, deviceAttribute.minor);
+    this.images = readImages(images, imageTarget(driver.version, this.capability));
+    this.#context = driver.retainContext(device);
+    try {
+      this.#enter();
+      this.stream = driver.createStream();
+      this.#event = driver.createEvent();
+    } catch (error) {
+      driver.releaseContext(device);
+      throw error;
+    }
+  }
+
+  /** Runs a call to the driver in this card's context; remembers a lost card. */
+  #call<T>(action: () => T): T {
+    if (this.#lost !== undefined) throw this.#lost;
+    try {
+      this.#enter();
+      return action();
+    } catch (error) {
+      if (error instanceof PolyllamaError && error.code === "ERR_DEVICE_LOST") this.#lost = error;
+      throw error;
+    }
+  }
+
+  #enter(): void {
+    // The driver keeps one context per thread.
+    if (contexts.get(this.driver) === this) return;
+    this.driver.useContext(this.#context);
+    contexts.set(this.driver, this);
+  }
+
+  /** Uses the card alone until the action ends; others wait for it in turn. */
+  async exclusively<T>(signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
+    const previous = this.#turn;
+    let end: () => void = () => undefined;
+    this.#turn = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    try {
+      await previous;
+      signal?.throwIfAborted();
+      return await action();
+    } finally {
+      end();
+    }
+  }
+
+  /** @throws {PolyllamaError} `ERR_MEMORY` */
+  allocate(bytes: number): DeviceMemory {
+    const size = Math.max(16, bytes);
+    const address = this.#call(() => this.driver.allocate(size));
+    return new DeviceMemory(address, size, () => this.driver.free(address));
+  }
+
+  allocateHost(bytes: number): PinnedMemory {
+    const memory = this.#call(() => this.driver.allocateHost(Math.max(16, bytes)));
+    return new PinnedMemory(memory, () => this.driver.freeHost(memory));
+  }
+
+  copyToDevice(to: Handle, from: Handle, bytes: number): void {
+    this.#call(() => this.driver.copyToDevice(to, from, bytes, this.stream));
+  }
+
+  copyToHost(to: Handle, from: Handle, bytes: number): void {
+    this.#call(() => this.driver.copyToHost(to, from, bytes, this.stream));
+  }
+
+  copyOnDevice(to: Handle, from: Handle, bytes: number): void {
+    this.#call(() => this.driver.copyOnDevice(to, from, bytes, this.stream));
+  }
+
+  launch({ image, kernel, grid, threads, parameters }: Launch): void {
+    const handle = this.#function(image, kernel);
+    this.#call(() => this.driver.launch(handle, grid, threads, encodeParameters(parameters), this.stream));
+  }
+
+  /** Records what the action enqueues as a graph, which can be launched again and again. */
+  capture(action: () => void): ExecutableGraph {
+    return this.#call(() => {
+      this.driver.beginCapture(this.stream);
+      let graph: Handle;
+      try {
+        action();
+      } finally {
+        graph = this.driver.endCapture(this.stream);
+      }
+      try {
+        const executable = this.driver.instantiateGraph(graph);
+        return new ExecutableGraph(
+          () => this.#call(() => this.driver.launchGraph(executable, this.stream)),
+          () => this.driver.destroyExecutableGraph(executable),
+        );
+      } finally {
+        this.driver.destroyGraph(graph);
+      }
+    });
+  }
+
+  /** Loads kernels ahead of their first launch: during a capture it is too late. */
+  prepare(launches: readonly Pick<Launch, "image" | "kernel">[]): void {
+    for (const { image, kernel } of launches) this.#function(image, kernel);
+  }
+
+  /**
+   * Waits until all that was enqueued is done. The card is asked between turns of the event loop, which stays free for others.
+   *
+   * @throws {PolyllamaError} `ERR_DEVICE_LOST` when a kernel failed.
+   */
+  async finished(): Promise<void> {
+    this.#call(() => this.driver.recordEvent(this.#event, this.stream));
+    while (!this.#call(() => this.driver.eventDone(this.#event))) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #function(image: string, kernel: string): Handle {
+    const key = `${image}/${kernel}`;
+    const known = this.#functions.get(key);
+    if (known !== undefined) return known;
+    return this.#call(() => {
+      let module = this.#modules.get(image);
+      if (module === undefined) {
+        module = this.driver.loadModule(this.images.image(image));
+        this.#modules.set(image, module);
+      }
+      const made = this.driver.functionOf(module, kernel);
+      this.#functions.set(key, made);
+      return made;
+    });
+  }
+
+  dispose(): void {
+    const { driver } = this;
+    const quietly = (action: () => void): void => {
+      try {
+        action();
+      } catch (error) {
+        if (this.#lost === undefined) throw error; // a lost card refuses what it has already dropped
+      }
+    };
+    quietly(() => this.#enter());
+    for (const module of this.#modules.values()) quietly(() => driver.unloadModule(module));
+    quietly(() => driver.destroyEvent(this.#event));
+    quietly(() => driver.destroyStream(this.stream));
+    quietly(() => driver.releaseContext(this.device));
+    contexts.delete(driver);
+  }
+}
+
+/** Memory on the card. */
+export class DeviceMemory implements Disposable {
+  readonly address: Handle;
+  readonly size: number;
+  readonly #free: () => void;
+  #freed = false;
+
+  constructor(address: Handle, size: number, free: () => void) {
+    this.address = address;
+    this.size = size;
+    this.#free = free;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    freeQuietly(this.#free);
+  }
+}
+
+/** Memory of the host that the card copies from and to while the program goes on. */
+export class PinnedMemory implements Disposable {
+  readonly address: Handle;
+  readonly buffer: ArrayBuffer;
+  readonly #free: () => void;
+  #freed = false;
+
+  constructor(memory: HostMemory, free: () => void) {
+    this.address = memory.address;
+    this.buffer = memory.bytes;
+    this.#free = free;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    freeQuietly(this.#free);
+  }
+}
+
+/** Launches and copies that the card repeats at one call. */
+export class ExecutableGraph implements Disposable {
+  readonly launch: () => void;
+  readonly #destroy: () => void;
+
+  constructor(launch: () => void, destroy: () => void) {
+    this.launch = launch;
+    this.#destroy = destroy;
+  }
+
+  [Symbol.dispose](): void {
+    freeQuietly(this.#destroy);
+  }
+}
+
+/** On a lost card nothing is left to free. */
+function freeQuietly(free: () => void): void {
+  try {
+    free();
+  } catch (error) {
+    if (!(error instanceof PolyllamaError) || error.code !== "ERR_DEVICE_LOST") throw error;
+  }
+}
+
+/** Parameters as the kernel's struct has them: addresses in 8 bytes, numbers in 4, each aligned to its size. */
+export function encodeParameters(parameters: readonly Parameter[]): ArrayBuffer {
+  const view = new DataView(new ArrayBuffer(8 * parameters.length));
+  let at = 0;
+  for (const parameter of parameters) {
+    if (typeof parameter === "bigint") {
+      at = Math.ceil(at / 8) * 8;
+      view.setBigUint64(at, parameter, true);
+      at += 8;
+    } else {
+      if (typeof parameter === "number") view.setUint32(at, parameter, true);
+      else view.setFloat32(at, parameter.float, true);
+      at += 4;
+    }
+  }
+  return view.buffer;
+}

@@ -1,0 +1,299 @@
+// A compiled graph: weights on the card, a plan per set of values asked for, memory per plan, and the caches it gave out. A step's
+// rows are computed in chunks, and those of sequences that advance by few rows apart from the others (plan.ts says why).
+
+import {
+  type CacheOptions,
+  checkOptions,
+  type Graph,
+  type KvCache,
+  PolyllamaError,
+  type Program,
+  type RealArray,
+  type ResolvedSequence,
+  type RunOptions,
+  resolveStep,
+  resolveWanted,
+  type Step,
+  type Tensor,
+  type ValueName,
+  type Wanted,
+} from "@polyllama/core";
+import { Execution, outputRow, type StepRow } from "./execution.ts";
+import type { Gpu } from "./gpu.ts";
+import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
+import { fewRows, type Mode, makePlan, type Plan } from "./plan.ts";
+import type { LoadedWeights } from "./weights.ts";
+
+/** Rows that are computed at once, at most. */
+export const chunkRows = 512;
+/** Keys of one part of an attention (plan.ts). */
+const partKeys = 256;
+/** Plans whose memory is kept. */
+const keptExecutions = 8;
+
+type Asked = ReturnType<typeof resolveWanted>;
+
+export class CudaProgram implements Program {
+  readonly graph: Graph;
+  readonly #gpu: Gpu;
+  readonly #weights: LoadedWeights;
+  readonly #owner: CacheOwner;
+  readonly #onDispose: (program: CudaProgram) => void;
+  readonly #plans = new Map<string, Plan>();
+  /** Least recently used first. */
+  readonly #executions = new Map<string, Execution>();
+  readonly #pending = new Set<Promise<unknown>>();
+  #disposed: Promise<void> | undefined;
+
+  constructor(gpu: Gpu, graph: Graph, weights: LoadedWeights, onDispose: (program: CudaProgram) => void) {
+    this.graph = graph;
+    this.#gpu = gpu;
+    this.#weights = weights;
+    this.#onDispose = onDispose;
+    this.#owner = { gpu, attentions: graph.nodes.filter((node) => node.op === "attention"), caches: new Set() };
+  }
+
+  createCache(capacity: number, options: CacheOptions = {}): KvCache {
+    this.#assertAlive();
+    checkOptions(options, ["format"], "createCache()");
+    const { format = "f32" } = options;
+    if (format !== "f32" && format !== "f16" && format !== "bf16") {
+      throw new PolyllamaError("ERR_OPTION", `A cache's format is f32, f16 or bf16, not ${JSON.stringify(format)}.`);
+    }
+    return new CudaKvCache(this.#owner, capacity, format);
+  }
+
+  async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
+    this.#assertAlive();
+    checkOptions(options, ["signal"], "run()");
+    options.signal?.throwIfAborted();
+    const { sequences, rows } = resolveStep(this.graph, step);
+    const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
+    checkTokens(this.graph, step);
+    const caches = this.#acquire(sequences);
+    const run = this.#gpu.exclusively(options.signal, () => this.#runAll(step, sequences, rows, asked, options.signal));
+    this.#pending.add(run);
+    let advanced = false;
+    try {
+      const tensors = await run;
+      advanced = true;
+      return tensors;
+    } finally {
+      this.#pending.delete(run);
+      for (const [cache, { start, rows: count }] of caches) cache.releaseAt(advanced ? start + count : start);
+    }
+  }
+
+  /** Reserves the caches of a step, all or none. */
+  #acquire(sequences: readonly ResolvedSequence[]): ReadonlyMap<CudaKvCache, ResolvedSequence> {
+    const acquired = new Map<CudaKvCache, ResolvedSequence>();
+    try {
+      for (const sequence of sequences) {
+        const { cache } = sequence;
+        if (cache === undefined) continue;
+        if (!(cache instanceof CudaKvCache) || cache.owner !== this.#owner) {
+          throw new PolyllamaError(
+            "ERR_GRAPH",
+            "A cache belongs to the program that created it; this is another one's.",
+          );
+        }
+        cache.acquire("a run");
+        acquired.set(cache, sequence);
+      }
+      return acquired;
+    } catch (error) {
+      for (const [cache, { start }] of acquired) cache.releaseAt(start);
+      throw error;
+    }
+  }
+
+  async #runAll(
+    step: Step,
+    sequences: readonly ResolvedSequence[],
+    rows: number,
+    asked: readonly Asked[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Tensor[]> {
+    const tensors = asked.map(({ value, rows: which }): Tensor => {
+      const width = this.graph.widths.get(value)!;
+      const count = which === "all" ? rows : sequences.length;
+      return { shape: [count, width], data: new Float32Array(count * width) };
+    });
+    this.#copyInputs(step, sequences, asked, tensors);
+    const temporary: CudaKvCache[] = [];
+    try {
+      // Rows without a cache see each other through one that is dropped with the run.
+      const homes = sequences.map(({ cache, rows: count }): CudaKvCache | undefined => {
+        if (cache instanceof CudaKvCache || this.#owner.attentions.length === 0)
+          return cache as CudaKvCache | undefined; // #acquire has checked it
+        const made = new CudaKvCache(this.#owner, count, "f32");
+        temporary.push(made);
+        return made;
+      });
+      for (const mode of ["few", "many"] as const) {
+        const chosen = sequences.filter(({ rows: count }) => count <= fewRows === (mode === "few"));
+        if (chosen.length > 0) await this.#runMode(mode, step, sequences, chosen, homes, asked, tensors, signal);
+      }
+      return tensors;
+    } finally {
+      for (const cache of temporary) cache[Symbol.dispose]();
+    }
+  }
+
+  /** Values of the graph's inputs that are asked for. */
+  #copyInputs(
+    step: Step,
+    sequences: readonly ResolvedSequence[],
+    asked: readonly Asked[],
+    tensors: readonly Tensor[],
+  ): void {
+    for (const [entry, { value, rows: which }] of asked.entries()) {
+      const data = step.inputs[value];
+      if (data === undefined) continue;
+      const width = this.graph.widths.get(value)!;
+      const target = tensors[entry]!.data;
+      if (which === "all") target.set(data);
+      else {
+        for (const [index, { first, rows }] of sequences.entries()) {
+          const row = first + rows - 1;
+          target.set(data.subarray(row * width, (row + 1) * width), index * width);
+        }
+      }
+    }
+  }
+
+  async #runMode(
+    mode: Mode,
+    step: Step,
+    sequences: readonly ResolvedSequence[],
+    chosen: readonly ResolvedSequence[],
+    homes: readonly (CudaKvCache | undefined)[],
+    asked: readonly Asked[],
+    tensors: readonly Tensor[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const computed = asked.filter(({ value }) => step.inputs[value] === undefined);
+    const names = (which: "all" | "last") =>
+      new Set(computed.filter(({ rows }) => rows === which).map(({ value }) => value));
+    const [all, last] = [names("all"), names("last")];
+    const fillsCaches = sequences.some(({ cache }) => cache !== undefined) && this.#owner.attentions.length > 0;
+    const [planKey, plan] = this.#plan(mode, all, last, fillsCaches);
+    if (plan.steps.length === 0) return;
+
+    const tokens = plan.tokens === undefined ? undefined : (step.inputs[plan.tokens] as Int32Array); // resolveStep refuses reals here
+    const inputs = new Map<ValueName, RealArray>();
+    for (const name of plan.inputs.keys()) inputs.set(name, step.inputs[name] as RealArray); // and tokens here
+    const rows: (StepRow & { readonly sequence: number })[] = [];
+    let longest = 1;
+    for (const sequence of chosen) {
+      const index = sequences.indexOf(sequence);
+      const home = homes[index];
+      const start = sequence.cache === undefined ? 0 : sequence.start;
+      longest = Math.max(longest, home?.capacity ?? 1);
+      for (let i = 0; i < sequence.rows; i++) {
+        rows.push({
+          sequence: index,
+          token: tokens?.[sequence.first + i] ?? 0,
+          cache: home?.memory.address ?? 0n,
+          capacity: home?.capacity ?? 0,
+          format: home?.format ?? "f32",
+          position: start + i,
+          angle: sequence.start + i,
+          index: sequence.first + i,
+          last: i === sequence.rows - 1,
+        });
+      }
+    }
+    // Parts of keys that the grid has: a power of two, so that few graphs serve all lengths.
+    const parts = mode === "many" ? 1 : 2 ** Math.ceil(Math.log2(Math.ceil(longest / partKeys)));
+    const graph = mode === "few" && chosen.every(({ rows: count }) => count === 1);
+    for (let first = 0; first < rows.length; first += chunkRows) {
+      signal?.throwIfAborted();
+      const chunk = rows.slice(first, first + chunkRows);
+      const execution = this.#execution(planKey, plan, chunk.length, parts, graph);
+      const outputs = await execution.run(chunk, inputs, graph);
+      for (const [entry, { value, rows: which }] of asked.entries()) {
+        const output = outputs.get(value);
+        if (output === undefined) continue;
+        const width = this.graph.widths.get(value)!;
+        const { data } = tensors[entry]!;
+        let selected = 0;
+        for (const [n, row] of chunk.entries()) {
+          const source = output.place.storage.selected ? selected : n;
+          if (row.last) selected++;
+          if (which === "all") data.set(outputRow(output, n), row.index * width);
+          else if (row.last) data.set(outputRow(output, source), row.sequence * width);
+        }
+      }
+    }
+  }
+
+  #plan(
+    mode: Mode,
+    all: ReadonlySet<ValueName>,
+    last: ReadonlySet<ValueName>,
+    fillsCaches: boolean,
+  ): readonly [string, Plan] {
+    const key = JSON.stringify([mode, fillsCaches, [...all].sort(), [...last].sort()]);
+    const known = this.#plans.get(key);
+    if (known !== undefined) return [key, known];
+    const plan = makePlan(this.graph, this.#weights, { mode, all, last, fillsCaches });
+    this.#plans.set(key, plan);
+    return [key, plan];
+  }
+
+  /** Memory for a plan: of graphs for just these rows, otherwise for at least so many. */
+  #execution(planKey: string, plan: Plan, rows: number, parts: number, graph: boolean): Execution {
+    const key = `${planKey} ${parts} ${graph ? rows : "any"}`;
+    const known = this.#executions.get(key);
+    if (known !== undefined && known.capacity >= rows) {
+      this.#executions.delete(key);
+      this.#executions.set(key, known);
+      return known;
+    }
+    known?.[Symbol.dispose]();
+    this.#executions.delete(key);
+    for (const [oldest, execution] of this.#executions) {
+      if (this.#executions.size < keptExecutions) break;
+      execution[Symbol.dispose]();
+      this.#executions.delete(oldest);
+    }
+    const capacity = graph ? rows : Math.min(chunkRows, 2 ** Math.ceil(Math.log2(rows)));
+    const made = new Execution(this.#gpu, plan, capacity, parts);
+    this.#executions.set(key, made);
+    return made;
+  }
+
+  #assertAlive(): void {
+    if (this.#disposed !== undefined) {
+      throw new PolyllamaError("ERR_DISPOSED", "The program was disposed; compile the graph again.");
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  async #dispose(): Promise<void> {
+    await Promise.allSettled(this.#pending);
+    for (const execution of this.#executions.values()) execution[Symbol.dispose]();
+    for (const cache of this.#owner.caches) cache[Symbol.dispose]();
+    this.#weights[Symbol.dispose]();
+    this.#onDispose(this);
+  }
+}
+
+/** @throws {PolyllamaError} `ERR_GRAPH` for tokens outside their table. */
+function checkTokens(graph: Graph, step: Step): void {
+  for (const node of graph.nodes) {
+    if (node.op !== "embedding") continue;
+    const rows = graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
+    const tokens = step.inputs[node.tokens] as Int32Array; // resolveStep refuses reals here
+    for (const [n, token] of tokens.entries()) {
+      if (token < 0 || token >= rows) {
+        throw new PolyllamaError("ERR_GRAPH", `Row ${n} is token ${token}; the table has rows 0 to ${rows - 1}.`);
+      }
+    }
+  }
+}
