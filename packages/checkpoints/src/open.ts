@@ -89,7 +89,7 @@ async function openSyntheticWith(url: string, { tokenizer: path, signal }: OpenO
   const { name, config } = checkpoint;
   const { tokenizer } = await readTokenizer(path, config.vocabSize, signal);
   checkVocabulary({ name, config, tokenizer });
-  return { ...checkpoint, tokenizer };
+  return withCompanions({ ...checkpoint, tokenizer }, url, path);
 }
 
 async function openOne(path: string, open: Opener, options: OpenOptions): Promise<Checkpoint> {

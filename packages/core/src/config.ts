@@ -198,14 +198,27 @@ export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: s
       hiddenDim: read.size("llama.feed_forward_length"),
       vocabSize: facts.vocabSize,
       contextLength,
-      normEps: read.real("llama.attention.layer_norm_rms_epsilon", 1e-5),
-      ropeTheta: read.real("llama.rope.freq_base", 10000),
+      normEps: decimalOfF32(read.real("llama.attention.layer_norm_rms_epsilon", 1e-5)),
+      ropeTheta: decimalOfF32(read.real("llama.rope.freq_base", 10000)),
       ropeScaling: ggufRopeScaling(read, contextLength),
       tiedEmbeddings: facts.tiedEmbeddings,
     },
     source,
   );
   return checkWindow(read, "llama.attention.sliding_window", config);
+}
+
+/**
+ * The number that was meant where GGUF keeps it as f32: the shortest decimal that rounds to it, such as 1e-5 for
+ * 9.99999974737875e-6, so that a model computes the same from any file.
+ */
+function decimalOfF32(value: number): number {
+  if (Math.fround(value) !== value) return value;
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
 }
 
 /**

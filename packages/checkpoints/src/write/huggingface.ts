@@ -56,24 +56,14 @@ function configJson(
     num_attention_heads: config.heads,
     num_hidden_layers: config.layers,
     num_key_value_heads: config.kvHeads,
-    rms_norm_eps: shortest(config.normEps),
+    rms_norm_eps: config.normEps,
     rope_scaling: ropeScalingToHuggingFace(config.ropeScaling),
-    rope_theta: shortest(config.ropeTheta),
+    rope_theta: config.ropeTheta,
     tie_word_embeddings: config.tiedEmbeddings,
     torch_dtype: dtype,
     use_cache: true,
     vocab_size: config.vocabSize,
   };
-}
-
-/** Of a number that was stored as f32, the shortest decimal that stands for it; others as they are. */
-function shortest(value: number): number {
-  if (Math.fround(value) !== value) return value;
-  for (let digits = 1; digits <= 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return short;
-  }
-  return value;
 }
 
 function json(value: object): string {
