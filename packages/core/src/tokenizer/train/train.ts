@@ -169,7 +169,7 @@ interface ReservedPiece {
 
 /** `<unk>`, `<s>` and `</s>`, then the caller's own, then the bytes. @throws {PolyllamaError} `ERR_OPTION` for names given twice. */
 function reservedPieces({ controlSymbols, userDefinedSymbols, byteFallback }: Settings): ReservedPiece[] {
-  const pieces = [
+  const pieces: ReservedPiece[] = [
     { piece: "<unk>", type: kind.unknown },
     { piece: "<s>", type: kind.control },
     { piece: "</s>", type: kind.control },
