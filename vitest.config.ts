@@ -1,24 +1,65 @@
-import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { fileURLToPath } from "node:url";
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
+import { readSystem, vulkanEnvironment } from "./scripts/system.mjs";
+import { testServer } from "./tests/support/test-server.ts";
 
 // Sources run without a build: the packages' own export condition leads to their TypeScript files.
 const conditions = ["@polyllama/source"];
+const root = fileURLToPath(new URL(".", import.meta.url));
 
-const config: ViteUserConfig = defineConfig({
+// A Vulkan loader looks for its driver when a process starts, so that test processes must inherit this.
+Object.assign(process.env, vulkanEnvironment());
+
+const node: TestProjectInlineConfiguration = {
+  extends: true,
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
+    name: "node",
     include: [
       "packages/*/test/**/*.test.ts",
       "conformance/test/**/*.test.ts",
       "apps/*/test/**/*.test.ts",
       "tests/**/*.test.ts",
     ],
+    exclude: ["**/*.browser.test.ts", "**/node_modules/**"],
     pool: "forks",
+    execArgv: ["--conditions=@polyllama/source"],
+  },
+};
+
+/** Tests in a page, on the adapter that Chromium itself brings. */
+function chromium(executablePath: string): TestProjectInlineConfiguration {
+  const args = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--no-sandbox"];
+  return {
+    extends: true,
+    resolve: { conditions: [...conditions, "browser"] },
+    server: { fs: { allow: [root, `${root}../shared/data`] } },
+    plugins: [testServer()],
+    test: {
+      name: "chromium",
+      include: ["{packages,apps}/*/test/**/*.browser.test.ts", "conformance/test/**/*.browser.test.ts"],
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: playwright({ launchOptions: { executablePath, args } }),
+        instances: [{ browser: "chromium" }],
+      },
+    },
+  };
+}
+
+const installed = readSystem().chromium;
+
+const config: ViteUserConfig = defineConfig({
+  test: {
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
-    execArgv: ["--conditions=@polyllama/source"],
+    projects: [node, ...(installed === undefined ? [] : [chromium(installed.executable)])],
   },
 });
 

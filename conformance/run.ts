@@ -4,7 +4,6 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { cpu } from "@polyllama/backend-cpu";
 import {
   addressFilter,
   type BackendResults,
@@ -15,7 +14,12 @@ import {
   type SkippedBackend,
   summarize,
 } from "@polyllama/conformance";
-import type { Backend } from "@polyllama/core";
+import { readSystem } from "../scripts/system.mjs";
+import { chromium } from "./environments/chromium.ts";
+import { deno } from "./environments/deno.ts";
+import type { Environment } from "./environments/environment.ts";
+import { local } from "./environments/local.ts";
+import { createBackend } from "./environments/remote.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -28,19 +32,47 @@ const { values: options } = parseArgs({
 
 interface Subject {
   readonly title: string;
-  create(): Backend;
+  /** Name of the file of what is known to fail. */
+  readonly expectations: string;
+  /** @throws when it cannot run here */
+  open(): Promise<Environment>;
 }
 
+const { chromium: browser, deno: denoProgram } = readSystem();
 const cpuWith = (activations: "f32" | "int8"): Subject => ({
   title: `cpu, activations ${activations}`,
-  create: () => cpu({ activations, cacheFolder: false }),
+  expectations: activations === "f32" ? "cpu" : "cpu-int8",
+  open: async () => local((await import("@polyllama/backend-cpu")).cpu({ activations, cacheFolder: false })),
 });
-const subjects: Readonly<Record<string, Subject>> = { cpu: cpuWith("f32"), "cpu-int8": cpuWith("int8") };
+const dawn = (title: string, features: { readonly f16: boolean; readonly subgroups: boolean }): Subject => ({
+  title: `webgpu, Node with Dawn, ${title}`,
+  expectations: "webgpu",
+  open: async () => local(await createBackend({ name: "webgpu", ...features })),
+});
+const subjects: Readonly<Record<string, Subject>> = {
+  cpu: cpuWith("f32"),
+  "cpu-int8": cpuWith("int8"),
+  "webgpu-dawn": dawn("all features", { f16: true, subgroups: true }),
+  "webgpu-dawn-no-f16": dawn("no f16", { f16: false, subgroups: true }),
+  "webgpu-dawn-no-subgroups": dawn("no subgroups", { f16: true, subgroups: false }),
+  "webgpu-dawn-floor": dawn("no f16, no subgroups", { f16: false, subgroups: false }),
+  "webgpu-chromium": {
+    title: "webgpu, Chromium",
+    expectations: "webgpu",
+    open: () => chromium(browser?.executable ?? missing("Chromium"), { name: "webgpu" }),
+  },
+  "webgpu-deno": {
+    title: "webgpu, Deno",
+    expectations: "webgpu",
+    open: () => deno(denoProgram?.executable ?? missing("Deno"), { name: "webgpu" }),
+  },
+};
 
-const notRun: readonly SkippedBackend[] = [
-  { backend: "webgpu", reason: "not written yet" },
-  { backend: "cuda", reason: "not written yet" },
-];
+const notRun: readonly SkippedBackend[] = [{ backend: "cuda", reason: "not written yet" }];
+
+function missing(what: string): never {
+  throw new Error(`${what} is missing; \`npm run setup:system\` installs it.`);
+}
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const resultsFolder = `${root}conformance/results/`;
@@ -62,14 +94,16 @@ if (options.list) {
   process.exitCode = await run(options.backend, subject);
 }
 
-async function run(name: string, { title, create }: Subject): Promise<number> {
-  const expectations: Expectations = JSON.parse(await readFile(`${root}conformance/expectations/${name}.json`, "utf8"));
-  await using backend = create();
+async function run(name: string, { title, expectations: known, open }: Subject): Promise<number> {
+  const expectations: Expectations = JSON.parse(
+    await readFile(`${root}conformance/expectations/${known}.json`, "utf8"),
+  );
+  await using environment = await open();
   const results: CaseResult[] = [];
   let bad = 0;
   for (const [index, testCase] of cases.entries()) {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${index + 1}/${cases.length} ${testCase.address}`);
-    const result = await testCase.run(backend, seed);
+    const result = await environment.run(testCase.address, seed);
     const { verdict, reason } = judge(result, expectations);
     results.push({ ...result, worst: Number(result.worst.toPrecision(4)) });
     if (verdict === "passed" && options.filter === undefined) continue;
@@ -80,7 +114,7 @@ async function run(name: string, { title, create }: Subject): Promise<number> {
   }
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   if (options.filter === undefined) {
-    const { device, details } = backend.describe();
+    const { device, details } = environment.info;
     const { library: _, ...versions } = details;
     const kept: BackendResults = {
       backend: title,

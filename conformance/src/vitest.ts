@@ -10,8 +10,8 @@ import { type ConformanceCase, conformanceCases } from "./cases.ts";
 import { type Expectations, judge } from "./expectations.ts";
 
 export interface ConformanceOptions {
-  /** Run only these cases, as {@link addressFilter} has it; default: all. */
-  readonly filter?: string;
+  /** Run only these cases, as {@link addressFilter} has it or as a function decides; default: all. */
+  readonly filter?: string | ((address: string) => boolean);
   readonly expectations?: Expectations;
   /** Default 1. */
   readonly seed?: number;
@@ -24,7 +24,7 @@ export function conformance(
   createBackend: () => Backend | Promise<Backend>,
   { filter, expectations = {}, seed = 1, timeout = 120_000 }: ConformanceOptions = {},
 ): void {
-  const wanted = filter === undefined ? () => true : addressFilter(filter);
+  const wanted = typeof filter === "string" ? addressFilter(filter) : (filter ?? (() => true));
   const groups = new Map<string, ConformanceCase[]>();
   for (const entry of conformanceCases().filter(({ address }) => wanted(address))) {
     const group = entry.address.split(":", 2).join(":");

@@ -87,11 +87,12 @@ function modelCases(): readonly OpCase[] {
   const cases: OpCase[] = [];
   for (const name of ["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const) {
     const { dim, hiddenDim, kvHeads, headDim } = presets[name];
+    // By their shape, since wk and wv of 7B and 13B have that of wq.
     for (const [k, m] of new Map([
       [`${dim},${dim}`, [dim, dim]],
-      [`${dim},kv`, [dim, kvHeads * headDim]],
-      [`${dim},up`, [dim, hiddenDim]],
-      [`${dim},down`, [hiddenDim, dim]],
+      [`${dim},${kvHeads * headDim}`, [dim, kvHeads * headDim]],
+      [`${dim},${hiddenDim}`, [dim, hiddenDim]],
+      [`${hiddenDim},${dim}`, [hiddenDim, dim]],
     ] as const).values()) {
       cases.push(linearCase("q4_0", { n: 1, k, m }, "normal"));
     }

@@ -1,0 +1,29 @@
+// The far side of an environment: opens a backend and runs single cases on it. Needs nothing but what every runtime has.
+
+import { conformanceCases } from "@polyllama/conformance";
+import type { Backend } from "@polyllama/core";
+import type { Remote, RemoteBackend } from "./environment.ts";
+
+/** Only what is asked for is loaded. */
+export async function createBackend({ name, ...features }: RemoteBackend): Promise<Backend> {
+  switch (name) {
+    case "reference":
+      return (await import("@polyllama/backend-reference")).reference();
+    case "webgpu":
+      return (await import("@polyllama/backend-webgpu")).webgpu({ features });
+  }
+}
+
+export function createRemote(): Remote {
+  const cases = new Map(conformanceCases().map((entry) => [entry.address, entry]));
+  let backend: Backend | undefined;
+  return {
+    async open(wanted) {
+      backend = await createBackend(wanted);
+      return { info: backend.describe(), addresses: [...cases.keys()] };
+    },
+    async run(address, seed) {
+      return cases.get(address)!.run(backend!, seed); // both were given by `open`
+    },
+  };
+}
