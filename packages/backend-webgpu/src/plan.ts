@@ -232,7 +232,8 @@ export function makePlan(graph: Graph, layout: WeightLayout, options: PlanOption
         (other) => other.op === "linear" && layout.places.get(other.weight)!.matrix === matrix,
       );
       const gate = members.map(({ output: name }) => onlyConsumer(name));
-      const swiglu = matrix.alternating > 0 && gate[0] === gate[1] && gate[0]?.op === "swiglu" ? gate[0] : undefined;
+      const fusible = matrix.alternating > 0 && (options.family === "software" || mode === "decode" || isSelected);
+      const swiglu = fusible && gate[0] === gate[1] && gate[0]?.op === "swiglu" ? gate[0] : undefined;
       if (swiglu !== undefined) {
         fusion = "swiglu";
         output = define(swiglu.output);
@@ -496,22 +497,47 @@ function isScaled({ format }: Matrix): boolean {
 const scaledFormats: readonly FormatName[] = ["q8_0", "q4_0", "q5_0", "iq4_nl", "q8_k"];
 
 function linearVariants(
-  { mode }: PlanOptions,
+  { mode, family, subgroups }: PlanOptions,
   flags: Readonly<Record<string, string | boolean>>,
   matrixRows: number,
   extras: number,
 ): readonly Variant[] {
-  const tile = (rows: number, tokens: number, workgroup: number, most: number): Variant => ({
+  const access = `rrrw${"r".repeat(extras)}`;
+  const tile = (rows: number, tokens: number, most: number): Variant => ({
     rows: most,
     spec: {
       kernel: "linear",
-      values: { ...flags, ROWS: rows, ROWS_HALF: rows / 2, TOKENS: tokens, WORKGROUP: workgroup },
-      access: `rrrw${"r".repeat(extras)}`,
+      values: { ...flags, ROWS: rows, ROWS_HALF: rows / 2, TOKENS: tokens, WORKGROUP: 16 },
+      access,
     },
-    grid: (count) => [Math.ceil(matrixRows / (rows * workgroup)), Math.ceil(count / tokens), 1],
+    grid: (count) => [Math.ceil(matrixRows / (rows * 16)), Math.ceil(count / tokens), 1],
   });
-  const many = tile(4, 4, 16, Number.POSITIVE_INFINITY);
-  return mode === "decode" ? [tile(4, 1, 16, 1), many] : [many];
+  const wide = (rows: number, tokens: number, most: number): Variant => {
+    const slots = tokens * (rows + 1);
+    // Without subgroups every invocation has its partial sums; the smallest subgroups have 4.
+    const values = { ROWS: rows, TOKENS: tokens, SLOTS: slots, SHARED: slots * (subgroups ? 16 : 64) };
+    return {
+      rows: most,
+      spec: { kernel: "linear_wide", values: { ...flags, ...values, SUBGROUPS: subgroups }, access },
+      grid: (count) => [Math.ceil(matrixRows / rows), Math.ceil(count / tokens), 1],
+    };
+  };
+  // Beside a norm or swiglu, which tiles leave to others, and for a few selected rows the wide kernel serves prefill too.
+  const fused = flags["NORM"] === true || flags["SWIGLU"] === true;
+  if (family === "software") {
+    const many = tile(4, 4, Number.POSITIVE_INFINITY);
+    return mode === "decode" ? [tile(4, 1, 1), many] : [many];
+  }
+  if (mode === "decode" || fused) {
+    return [wide(4, 1, 1), wide(4, subgroups ? 4 : 2, Number.POSITIVE_INFINITY)];
+  }
+  return [
+    {
+      rows: Number.POSITIVE_INFINITY,
+      spec: { kernel: "linear_tiled", values: flags, access },
+      grid: (count) => [Math.ceil(matrixRows / 64), Math.ceil(count / 64), 1],
+    },
+  ];
 }
 
 function sameRotation(a: RopeNode, b: RopeNode): boolean {

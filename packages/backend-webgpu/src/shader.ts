@@ -15,7 +15,8 @@ export function shaderSource(kernel: KernelName, values: ShaderValues): string {
   const constants = Object.entries(values)
     .filter(([, value]) => typeof value === "number")
     .map(([name, value]) => `const ${name} = ${value}u;\n`);
-  return constants.join("") + expand(lines(kernel), values).join("\n");
+  const enabled = values["SUBGROUPS"] === true ? "enable subgroups;\n" : "";
+  return enabled + constants.join("") + expand(lines(kernel), values).join("\n");
 }
 
 function lines(kernel: string): readonly string[] {

@@ -116,7 +116,9 @@ function layOut(members: readonly WeightInfo[], alternating: number, limits: Buf
   const perRow = packedWords(format, 8, columns);
   const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   // A multiple of 8, so that scales of 16 bits end on whole words.
-  const rowsPerPart = Math.max(8, Math.floor(most / (Math.max(perRow.quants, perRow.scales + perRow.high) * 4)) * 8);
+  // 65,535 workgroups of 4 rows are all that one dispatch has.
+  const fitting = Math.floor(most / (Math.max(perRow.quants, perRow.scales + perRow.high) * 4)) * 8;
+  const rowsPerPart = Math.min(262_136, Math.max(8, fitting));
   const parts: MatrixPart[] = [];
   for (let before = 0; before < rows; before += rowsPerPart) {
     const count = Math.min(rowsPerPart, rows - before);

@@ -2,61 +2,8 @@
 // neighbouring outputs and the same rows of x, so that x is read once for all of them where loads of one address are cheap:
 // on software adapters, which also find shared memory slow. Quants are multiplied as they are, and the sum of what shares a
 // scale is scaled (SCALED); formats with offsets, or two scales in a unit, have whole weights instead.
-//
-// NORM: x is normalized on the way, y = (x g) W^T / sqrt(mean(x^2) + eps). RESIDUAL: another matrix is added. SWIGLU: rows of W
-// are pairs of gate and up, and y = silu(gate) up.
 
-struct Parameters {
-  /// Groups of 32 inputs in a row of W.
-  units: u32,
-  /// Rows of W in this part of it, and how many lie before.
-  rows: u32,
-  before: u32,
-  /// Width of x.
-  width: u32,
-  /// x, in vectors of four.
-  x_offset: u32,
-  x_stride: u32,
-  y_offset: u32,
-  y_stride: u32,
-  residual_offset: u32,
-  residual_stride: u32,
-  /// Where the plane of high bits begins among the scales.
-  high: u32,
-  /// Rows of each of two matrices whose rows alternate in W, or 0.
-  alternating: u32,
-  /// 1 where only the selected rows are computed.
-  selected: u32,
-  eps: f32,
-  /// 4, not known to compilers: unrolled loops take software adapters many seconds to compile.
-  four: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
-@group(0) @binding(2) var<storage, read> x: array<vec4f>;
-@group(0) @binding(3) var<storage, read> wq: array<vec4u>;
-@group(0) @binding(4) var<storage, read> ws: array<u32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
-//#if NORM
-@group(0) @binding(6) var<storage, read> g: array<vec4f>;
-//#endif
-//#if RESIDUAL
-@group(0) @binding(6) var<storage, read> residual: array<f32>;
-//#endif
-
-//#include "math"
-//#include "planes"
-//#include FORMAT
-
-fn x_at(base: u32, quad_index: u32) -> vec4f {
-//#if TAIL
-  let k = quad_index * 4u;
-  return select(vec4f(0.0), x[base + quad_index], vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(P.width));
-//#else
-  return x[base + quad_index];
-//#endif
-}
+//#include "linear_common"
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -131,18 +78,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //#if SWIGLU
 //#repeat R ROWS_HALF
     if (row + 2u * @Ru < P.rows) {
-      y[P.y_offset + n * P.y_stride + (P.before + row) / 2u + @Ru] = silu(sum_@EVEN(R)_@T) * sum_@ODD(R)_@T;
+      store_gated(n, row + 2u * @Ru, sum_@EVEN(R)_@T, sum_@ODD(R)_@T);
     }
 //#end
 //#else
 //#repeat R ROWS
     if (row + @Ru < P.rows) {
-      let r = P.before + row + @Ru;
-      let column = select(r, (r & 1u) * P.alternating + (r >> 1u), P.alternating > 0u);
-//#if RESIDUAL
-      sum_@R_@T += residual[P.residual_offset + n * P.residual_stride + column];
-//#endif
-      y[P.y_offset + n * P.y_stride + column] = sum_@R_@T;
+      store(n, row + @Ru, sum_@R_@T);
     }
 //#end
 //#endif
