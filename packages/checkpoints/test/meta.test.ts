@@ -298,6 +298,94 @@ describe("files of torch.save", () => {
     expect((await failure(openCheckpoint(folder))).message).toMatch(/it is stored as F64\. Read here: F32/);
   });
 
+  test("tensors beyond 4 GiB, as in every file of 7B", async () => {
+    const large = 5 * 2 ** 30;
+    const shapes = [
+      { name: "large", dtype: "F32", shape: [5 * 2 ** 10, 2 ** 18], bytes: { length: large } },
+      { name: "after", dtype: "F32", shape: [2], bytes: { length: 8 } },
+    ];
+    const pickle = pickleOf(shapes);
+    const stored = [
+      { name: "m/data.pkl", length: pickle.length },
+      { name: "m/data/0", length: large },
+      { name: "m/data/1", length: 8 },
+    ];
+    // Whatever is not written here is zero, and never in memory.
+    const written: { readonly at: number; readonly bytes: Uint8Array }[] = [];
+    let at = 0;
+    const write = (bytes: Uint8Array): void => {
+      written.push({ at, bytes });
+      at += bytes.length;
+    };
+    const directory = stored.map(({ name, length }, index) => {
+      const offset = at;
+      const sizes = Buffer.alloc(20);
+      sizes.writeUInt32LE(0x00100001); // Zip64's extra field, 16 bytes
+      sizes.writeBigUInt64LE(BigInt(length), 4);
+      sizes.writeBigUInt64LE(BigInt(length), 12);
+      const local = Buffer.alloc(30);
+      local.writeUInt32LE(0x04034b50);
+      local.writeUInt16LE(45, 4);
+      local.fill(255, 18, 26);
+      local.writeUInt16LE(name.length, 26);
+      local.writeUInt16LE(20, 28);
+      write(Buffer.concat([local, Buffer.from(name), sizes]));
+      if (index === 0) write(pickle);
+      else if (index === 2) write(new Uint8Array(Float32Array.of(1.5, -2).buffer));
+      else at += length;
+      const extra = Buffer.alloc(28);
+      sizes.copy(extra);
+      extra.writeUInt32LE(0x00180001);
+      extra.writeBigUInt64LE(BigInt(offset), 20);
+      const central = Buffer.alloc(46);
+      central.writeUInt32LE(0x02014b50);
+      central.writeUInt32LE(45 | (45 << 16), 4);
+      central.fill(255, 20, 28);
+      central.writeUInt16LE(name.length, 28);
+      central.writeUInt16LE(28, 30);
+      central.fill(255, 42, 46);
+      return Buffer.concat([central, Buffer.from(name), extra]);
+    });
+    const start = at;
+    const central = Buffer.concat(directory);
+    write(central);
+    const end = Buffer.alloc(56 + 20 + 22);
+    end.writeUInt32LE(0x06064b50);
+    end.writeBigUInt64LE(44n, 4);
+    end.writeUInt32LE(45 | (45 << 16), 12);
+    end.writeBigUInt64LE(3n, 24);
+    end.writeBigUInt64LE(3n, 32);
+    end.writeBigUInt64LE(BigInt(central.length), 40);
+    end.writeBigUInt64LE(BigInt(start), 48);
+    end.writeUInt32LE(0x07064b50, 56);
+    end.writeBigUInt64LE(BigInt(at), 64);
+    end.writeUInt32LE(1, 72);
+    end.writeUInt32LE(0x06054b50, 76);
+    end.fill(255, 84, 96);
+    write(end);
+    const source: ByteSource = {
+      ...memorySource("large.pth", new Uint8Array(0)),
+      size: at,
+      async read(offset, length) {
+        const bytes = new Uint8Array(length);
+        for (const range of written) {
+          const from = Math.max(offset, range.at);
+          const to = Math.min(offset + length, range.at + range.bytes.length);
+          if (from < to) bytes.set(range.bytes.subarray(from - range.at, to - range.at), from - offset);
+        }
+        return bytes;
+      },
+    };
+    const file = await readTorchFile(source);
+    expect(file.tensors.map(({ name, shape, bytes }) => [name, shape, bytes])).toEqual([
+      ["large", [5120, 262144], large],
+      ["after", [2], 8],
+    ]);
+    const { offset } = file.tensors[1]!;
+    expect(offset).toBeGreaterThan(large);
+    expect([...new Float32Array((await source.read(offset, 8)).buffer)]).toEqual([1.5, -2]);
+  });
+
   test("truncated anywhere", async () => {
     const whole = await torchFile(tensors);
     for (let length = 0; length < whole.length; length += 7) {

@@ -23,7 +23,7 @@ export interface TorchOptions {
   /** Another pickle than the tensors'. */
   readonly pickle?: Uint8Array;
   /** Strides other than those of rows in order. */
-  readonly strides?: (tensor: RawTensor) => readonly number[];
+  readonly strides?: (tensor: Pick<RawTensor, "shape">) => readonly number[];
   /** Entries beside the usual ones. */
   readonly more?: Readonly<Record<string, Uint8Array>>;
   readonly compress?: boolean;
@@ -44,7 +44,7 @@ export async function torchFile(tensors: readonly RawTensor[], options: TorchOpt
 
 /** The pickle of an OrderedDict of tensors with an attribute, as modules' state dicts have it. */
 export function pickleOf(
-  tensors: readonly RawTensor[],
+  tensors: readonly (Omit<RawTensor, "bytes"> & { readonly bytes: { readonly length: number } })[],
   protocol: 2 | 4 | 5 = 2,
   strides: TorchOptions["strides"] = undefined,
 ): Uint8Array {
