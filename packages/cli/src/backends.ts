@@ -4,7 +4,7 @@
 import type { Backend } from "polyllama";
 import { UsageError } from "./exit.ts";
 
-export const backendNames = ["cpu", "reference"] as const;
+export const backendNames = ["cpu", "webgpu", "cuda", "reference"] as const;
 export type BackendName = (typeof backendNames)[number];
 
 export interface BackendOptions {
@@ -14,25 +14,37 @@ export interface BackendOptions {
   readonly cacheFolder?: string;
   /** False for `--no-cache`. */
   readonly cache?: boolean;
+  /** Number of the card, for cuda. */
+  readonly device?: number;
 }
 
 /** @throws {UsageError} for options that the backend does not have; {@link PolyllamaError} when it cannot start here. */
 export async function createBackend(options: BackendOptions): Promise<Backend> {
-  const { threads, activations, cacheFolder, cache = true } = options;
-  switch (options.backend) {
-    case "reference": {
-      const refused = {
-        "--threads": threads !== undefined,
-        "--activations": activations !== undefined,
-        "--cache-folder": cacheFolder !== undefined,
-        "--no-cache": !cache,
-      };
-      for (const [flag, given] of Object.entries(refused)) {
-        if (given) throw new UsageError(`the reference backend has no option ${flag}; it belongs to --backend cpu`);
+  const { backend, threads, activations, cacheFolder, cache = true, device } = options;
+  const given = {
+    cpu: {
+      "--threads": threads !== undefined,
+      "--activations": activations !== undefined,
+      "--cache-folder": cacheFolder !== undefined,
+      "--no-cache": !cache,
+    },
+    cuda: { "--device": device !== undefined },
+  };
+  for (const [owner, flags] of Object.entries(given)) {
+    if (owner === backend) continue;
+    for (const [flag, isGiven] of Object.entries(flags)) {
+      if (isGiven) {
+        throw new UsageError(`the ${backend} backend has no option ${flag}; it belongs to --backend ${owner}`);
       }
-      const { reference } = await import("@polyllama/backend-reference");
-      return reference();
     }
+  }
+  switch (backend) {
+    case "reference":
+      return (await import("@polyllama/backend-reference")).reference();
+    case "webgpu":
+      return (await import("@polyllama/backend-webgpu")).webgpu();
+    case "cuda":
+      return (await import("@polyllama/backend-cuda")).cuda({ ...(device !== undefined && { device }) });
     case "cpu": {
       const { cpu } = await import("@polyllama/backend-cpu");
       if (!cache && cacheFolder !== undefined) throw new UsageError("--cache-folder and --no-cache exclude each other");

@@ -41,7 +41,8 @@ export function addBackendOptions(command: Command): Command {
       new Option("--activations <type>", "activations of the cpu backend's matrix products").choices(["int8", "f32"]),
     )
     .option("--cache-folder <path>", "where the cpu backend keeps packed weights")
-    .option("--no-cache", "pack weights anew, into a temporary folder");
+    .option("--no-cache", "pack weights anew, into a temporary folder")
+    .option("--device <n>", "number of the cuda backend's card (default: 0)", integer(0));
 }
 
 /** What a model can be given as. */
@@ -113,13 +114,13 @@ export function integer(least: number): (text: string) => number {
   };
 }
 
-function number(text: string): number {
+export function number(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value)) return value;
   throw new InvalidArgumentError("A number is expected.");
 }
 
-function collect(text: string, earlier: readonly string[] = []): readonly string[] {
+export function collect(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }
 

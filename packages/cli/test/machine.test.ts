@@ -19,8 +19,11 @@ test("doctor proves each backend by a run, and tells where the cache is", async 
   expect(report.node).toBe(process.version);
   expect(report.backends).toMatchObject([
     { name: "cpu", works: true },
+    { name: "webgpu" },
+    { name: "cuda", works: report.cuda.available },
     { name: "reference", works: true },
   ]);
+  if (!report.cuda.available) expect(report.cuda.reason).toMatch(/NVIDIA driver|card/);
   expect(report.cache.folder).toBe(cache);
   expect(report.cache.bytes).toBeGreaterThan(1e6);
 });

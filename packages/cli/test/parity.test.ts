@@ -101,7 +101,7 @@ test("a backend that cannot start is not run: exit code 1", async () => {
 });
 
 test.each([
-  [["--backends", "gpu"], /"gpu" is no backend; there are cpu, reference/],
+  [["--backends", "gpu"], /"gpu" is no backend; there are cpu, webgpu, cuda, reference/],
   [["--backends", "reference"], /cannot be compared with itself/],
   [["--text", "a", "--tokens", "3"], /cannot be used with/],
   [["--tokens", "100000"], /exceeds the model's context of 256/],

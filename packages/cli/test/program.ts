@@ -6,6 +6,14 @@ import { fileURLToPath } from "node:url";
 const main: string = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const limit = 50_000;
 
+/** What makes Node run the program, before its own arguments. */
+export const sourceArguments: readonly string[] = [
+  "--conditions=@polyllama/source",
+  "--import",
+  import.meta.resolve("tsx"),
+  main,
+];
+
 export interface Finished {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -21,11 +29,7 @@ export interface Running {
 }
 
 export function start(args: readonly string[]): Running {
-  const child = spawn(
-    process.execPath,
-    ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), main, ...args],
-    { timeout: limit, killSignal: "SIGKILL" },
-  );
+  const child = spawn(process.execPath, [...sourceArguments, ...args], { timeout: limit, killSignal: "SIGKILL" });
   const text = { stdout: "", stderr: "" };
   const listeners = new Set<() => void>();
   for (const name of ["stdout", "stderr"] as const) {

@@ -5,6 +5,7 @@ import { availableParallelism, cpus, freemem, release, totalmem } from "node:os"
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { type BackendName, type BackendOptions, backendNames } from "../backends.ts";
+import { cudaCards, describeCard, whatFits } from "../cuda.ts";
 import { Exit, UsageError } from "../exit.ts";
 import { bytes, seconds, table } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
@@ -44,6 +45,7 @@ async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
   const chosen = backends.find(({ name }) => name === options.backend);
   const ok = chosen?.works === true;
   const cache = await describeCache(options);
+  const cuda = await cudaCards();
   const { stdout } = process;
   const report = {
     ok,
@@ -52,6 +54,7 @@ async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
     cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism() },
     memory: { total: totalmem(), free: freemem() },
     backends,
+    cuda,
     cache,
     terminal: {
       isTerminal: stdout.isTTY === true,
@@ -79,6 +82,15 @@ async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
     heading("Backends");
     for (const backend of backends) printBackend(backend);
     print();
+    if (cuda.available) {
+      heading("NVIDIA cards");
+      for (const card of cuda.cards) {
+        print(`  ${describeCard(card)}`);
+        print("    fits, with the whole context:");
+        for (const line of whatFits(card.memory.free)) print(`      ${line}`);
+      }
+      print();
+    }
     heading("What to do");
     for (const line of advice(backends, options.backend)) print(`  ${line}`);
   }

@@ -1,0 +1,128 @@
+// `polyllama convert`, `quantize` and `verify` as programs.
+
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { poet } from "@polyllama/model-poet";
+import { openCheckpoint } from "polyllama";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import { run as runHere } from "../src/index.ts";
+import { killConversions } from "./kill.ts";
+import { start } from "./program.ts";
+
+let scratch: string;
+
+beforeEach(async () => {
+  scratch = await mkdtemp(join(tmpdir(), "polyllama-convert-"));
+  return () => rm(scratch, { recursive: true, force: true });
+});
+
+async function here(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const written = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    vi.spyOn(process[name], "write").mockImplementation((chunk) => {
+      written[name] += String(chunk);
+      return true;
+    });
+  }
+  const code = await runHere(args).finally(() => vi.restoreAllMocks());
+  return { code, ...written };
+}
+
+const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=64&format=f16";
+
+describe("convert", () => {
+  test("poet to GGUF and back is the same model, and verify says so", async () => {
+    const [gguf, folder] = [join(scratch, "poet.gguf"), join(scratch, "poet")];
+    expect(await here("convert", poet, gguf)).toMatchObject({ code: 0, stdout: `${gguf}\n` });
+    expect((await here("convert", gguf, folder)).code).toBe(0);
+    const verified = await here("verify", poet, folder);
+    expect([verified.code, verified.stdout]).toEqual([
+      0,
+      "the same model | 56 tensors: 56 with equal bits, 56 with equal values\n",
+    ]);
+    expect((await here("verify", poet, gguf)).code).toBe(0);
+  });
+
+  test("the options are honoured: format, rules, size of shards", async () => {
+    const folder = join(scratch, "shards");
+    const args = ["--format", "f32", "--tensors", "model.embed_tokens=bf16", "--shard-size", "0.1MB", "--threads", "1"];
+    const { code, stderr } = await here("convert", tiny, folder, ...args);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^21 tensors, .* in \d files \| .*\/s \| peak memory/);
+    for (const name of await readdir(folder)) {
+      if (name.endsWith(".safetensors")) expect((await stat(join(folder, name))).size).toBeLessThan(103_000);
+    }
+    await using checkpoint = await openCheckpoint(folder);
+    expect(checkpoint.weights.get("tok_embeddings.weight")?.format).toBe("bf16");
+    expect(checkpoint.weights.get("norm.weight")?.format).toBe("f32");
+  });
+
+  test("nothing is replaced without --force", async () => {
+    const path = join(scratch, "m.gguf");
+    await writeFile(path, "mine");
+    const refused = await here("convert", tiny, path);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/m\.gguf exists already.*--force/)]);
+    expect(await readFile(path, "utf8")).toBe("mine");
+    expect((await here("convert", tiny, path, "--force")).code).toBe(0);
+  });
+
+  test("Ctrl-C ends it and leaves nothing", async () => {
+    const path = join(scratch, "m.gguf");
+    const source = "synthetic://llama-2-7b?layers=1&format=f16";
+    const { child, finished } = start(["quantize", source, path, "--format", "q4_k"]);
+    child.stdin.end();
+    while ((await readdir(scratch)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    child.kill("SIGINT");
+    expect((await finished).code).toBe(130);
+    expect(await readdir(scratch)).toEqual([]);
+  });
+});
+
+describe("quantize", () => {
+  test("says which rows took another format; verify measures what was lost", async () => {
+    const path = join(scratch, "m.gguf");
+    const { code, stderr } = await here("quantize", poet, path, "--format", "q4_k_m", "--tensors", "blk.0.*=q8_0");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/tensors, such as blk\.1\.attn_q\.weight: q5_0 instead of q4_k/);
+    const different = await here("verify", poet, path);
+    expect(different.code).toBe(1);
+    expect(different.stdout).toMatch(
+      /layers\.1\.attention\.wq\.weight +f16 \/ q5_0 +max 0\.\d+ +rms 0\.0\d+ +differs\n/,
+    );
+    expect((await here("verify", poet, path, "--tolerance", "0.05")).code).toBe(0);
+    const json = await here("verify", poet, path, "--json");
+    const { agrees, tensors } = JSON.parse(json.stdout);
+    expect(agrees).toBe(false);
+    expect(tensors).toHaveLength(56);
+    expect(tensors[0]).toMatchObject({ name: "tok_embeddings.weight", formats: ["f16", "q8_0"], equalBits: false });
+  });
+});
+
+test.each([
+  [["convert", tiny, "x.gguf", "--format", "q9"], /Allowed choices are keep, f32/],
+  [["convert", tiny, "x.gguf", "--tensors", "a"], /PATTERN=FORMAT is expected/],
+  [["convert", tiny, "x.gguf", "--tensors", "a=q4_k_m"], /PATTERN=FORMAT is expected/],
+  [["convert", tiny, "x.gguf", "--shard-size", "5 bytes"], /A size is expected/],
+  [["convert", tiny, "x", "--format", "q8_0"], /Safetensors files do not hold q8_0/],
+  [["quantize", tiny, "x.gguf"], /required option '--format/],
+  [["quantize", tiny, "x", "--format", "q8_0"], /DEST must end in \.gguf/],
+  [["verify", tiny, tiny, "--token", "t"], /--token belongs to models on the hub/],
+  [["verify", tiny, tiny, "--tolerance", "-1"], /tolerance must be a number at least 0/],
+])("wrong usage: %j", async (args, message) => {
+  const { code, stderr } = await here(...args);
+  expect(stderr).toMatch(message);
+  expect(code).toBe(2);
+});
+
+test("killed at ten random moments it leaves nothing that loads wrongly, and the next run cleans up", async () => {
+  const { problems, killed } = await killConversions({
+    source: "synthetic://llama-2-7b?dim=512&heads=8&hidden=1024&layers=3&vocab=4000&format=f16",
+    format: "q4_k",
+    times: 10,
+    within: 400,
+    folder: scratch,
+  });
+  expect(problems).toEqual([]);
+  expect(killed).toBeGreaterThan(3);
+}, 120_000);
