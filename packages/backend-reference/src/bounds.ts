@@ -32,3 +32,8 @@ export function leastStep({ unit, flushesSubnormals }: Rounding): number {
   if (flushesSubnormals) return 2 ** -126;
   return unit < 2 ** -30 ? 0 : 2 ** -150;
 }
+
+/** What an operand may lose before it is used: all of it, where it is subnormal and subnormals become zero. */
+export function operandStep({ flushesSubnormals }: Rounding): number {
+  return flushesSubnormals ? 2 ** -126 : 0;
+}

@@ -210,8 +210,9 @@ export class ReferenceProgram implements Program {
       }
       case "rmsNorm": {
         const x = value(node.x);
-        const y = rmsNorm(x, weight(node.weight).values, node.eps);
-        return { exact: y, bound: (rounding) => rmsNormBound(y, rounding) };
+        const { values: scales } = weight(node.weight);
+        const y = rmsNorm(x, scales, node.eps);
+        return { exact: y, bound: (rounding) => rmsNormBound(y, x, scales, node.eps, rounding) };
       }
       case "linear": {
         const x = value(node.x);

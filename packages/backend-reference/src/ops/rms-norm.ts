@@ -1,6 +1,6 @@
 // y = x / sqrt(mean(x^2) + eps) * weight
 
-import { dotError, leastStep, type Rounding } from "../bounds.ts";
+import { dotError, leastStep, operandStep, type Rounding } from "../bounds.ts";
 import { type Matrix, map, matrix, row } from "../matrix.ts";
 
 /** x [N, D], weight [D] -> [N, D] */
@@ -20,10 +20,17 @@ export function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
 /**
  * The sum of squares has the error of a dot product, halved by the root, as have the mean's division and the addition of
  * epsilon; the reciprocal root and two products follow. Squares
- * that underflow leave the mean short by less than the format's least step, beside an epsilon that is far larger.
+ * that underflow leave the mean short by less than the format's least step, beside an epsilon that is far larger. An
+ * operand that is flushed leaves what the others would have made of it.
  */
-export function rmsNormBound(y: Matrix, rounding: Rounding): Matrix {
+export function rmsNormBound(y: Matrix, x: Matrix, weight: Float32Array, eps: number, rounding: Rounding): Matrix {
   const { unit, division = 1, inverseSqrt = 2 } = rounding;
   const relative = (dotError(y.width) / 2 + (division + 1) / 2 + inverseSqrt + 2) * unit;
-  return map(y, (value) => Math.abs(value) * relative + 2 * leastStep(rounding));
+  const flushed = operandStep(rounding);
+  const largestScale = 1 / Math.sqrt(eps);
+  return map(y, (value, i) => {
+    const w = Math.abs(weight[i % y.width]!);
+    const operands = flushed === 0 ? 0 : flushed * (largestScale * (w + Math.abs(x.data[i]!) + 1) + w);
+    return Math.abs(value) * relative + 2 * leastStep(rounding) + operands;
+  });
 }
