@@ -1,11 +1,13 @@
 import { cpu } from "@polyllama/backend-cpu";
 import { reference } from "@polyllama/backend-reference";
+import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import {
   type Backend,
   ContextOverflowError,
   mostProbable,
   type Piece,
   PolyllamaError,
+  type RopeScaling,
   type Tokenizer,
 } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
@@ -21,6 +23,46 @@ async function text(stream: AsyncIterable<Piece>): Promise<string> {
   for await (const piece of stream) whole += piece.text;
   return whole;
 }
+
+describe("stretched contexts", () => {
+  const dynamic: RopeScaling = { type: "dynamic", factor: 4, originalContextLength: 256, contextLength: 256 };
+
+  test("reach as far as the scaling does, and no further", async () => {
+    await using whole = await openCheckpoint(poet);
+    const checkpoint = { ...whole, config: { ...whole.config, ropeScaling: dynamic } };
+    await expect(Llama.load(checkpoint, { backend: reference(), contextLength: 1025 })).rejects.toThrow(/1 to 1024/);
+    await using llama = await Llama.load(checkpoint, { backend: reference(), contextLength: 1024 });
+    expect(llama.contextLength).toBe(1024);
+    expect(llama.config.ropeScaling).toEqual({ ...dynamic, contextLength: 1024 });
+    using sequence = llama.createSequence();
+    expect(sequence.capacity).toBe(1024);
+  });
+
+  test("dynamic scaling turns by the base of the context that was chosen, on every backend", async () => {
+    await using checkpoint = await openCheckpoint(poet);
+    const { config } = checkpoint;
+    const { headDim } = config;
+    // 4 * 1024 / 256 - 3 = 13 times as slow in the slowest pair.
+    const ropeTheta = config.ropeTheta * 13 ** (headDim / (headDim - 2));
+    const changed = { ...checkpoint, config: { ...config, ropeTheta } };
+    const scaled = { ...checkpoint, config: { ...config, ropeScaling: dynamic } };
+    const ids = [1, 500, 600, 700, 800];
+    const logits = async (from: Checkpoint, backend: Backend, contextLength?: number) => {
+      await using llama = await Llama.load(from, { backend, ...(contextLength !== undefined && { contextLength }) });
+      const [tensor] = await llama.values(ids, ["logits"]);
+      return [...tensor!.data];
+    };
+    const expected = await logits(changed, reference());
+    const largest = Math.max(...expected.map(Math.abs));
+    const unscaled = await logits(checkpoint, reference());
+    expect(await logits(scaled, reference())).toEqual(unscaled);
+    for (const backend of [reference(), createCpu()]) {
+      const found = await logits(scaled, backend, 1024);
+      expect(Math.max(...found.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThan(largest * 1e-4);
+      expect(Math.max(...found.map((value, i) => Math.abs(value - unscaled[i]!)))).toBeGreaterThan(largest * 1e-3);
+    }
+  });
+});
 
 describe.each([
   ["reference", reference],
