@@ -13,6 +13,8 @@ export { writeGguf } from "./gguf/write.ts";
 export type { FormatOptions, PlannedTensor, RecipeName, TargetFormat, TensorRule } from "./write/formats.ts";
 export { targetFormats } from "./write/formats.ts";
 export { type WriteContent, type WriteOptions, type Written, writeSafetensors } from "./write/safetensors.ts";
+// Extending the vocabulary
+export { type ExtendOptions, extendVocabulary } from "./extend.ts";
 // Quantizing
 export { createQuantizerPool, type QuantizerPool, type QuantizerPoolOptions } from "./quantize/pool.ts";
 export {
@@ -30,6 +32,7 @@ export { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf/header.
 export { openGguf } from "./gguf/read.ts";
 export { type Llama2cHeader, openLlama2c, readLlama2cHeader } from "./llama2c.ts";
 export { openFile } from "./node-file.ts";
+export { readTokenizer } from "./tokenizer-files.ts";
 export {
   type FoundTokenizer,
   type HuggingFaceParts,

@@ -7,8 +7,30 @@ export type { ContinueOptions } from "./sequence.ts";
 export { Sequence } from "./sequence.ts";
 
 // Checkpoints
-export type { Checkpoint, HubOptions, PullOptions, QuantizedFormat } from "@polyllama/checkpoints";
-export { listHub, openCheckpoint, pull, quantizedFormats, writeGguf } from "@polyllama/checkpoints";
+export type {
+  Checkpoint,
+  Comparison,
+  ExtendOptions,
+  HubOptions,
+  PullOptions,
+  QuantizedFormat,
+  TargetFormat,
+  TensorRule,
+  WriteOptions,
+  Written,
+} from "@polyllama/checkpoints";
+export {
+  compareCheckpoints,
+  extendVocabulary,
+  listHub,
+  openCheckpoint,
+  pull,
+  quantizedFormats,
+  readTokenizer,
+  targetFormats,
+  writeGguf,
+  writeSafetensors,
+} from "@polyllama/checkpoints";
 
 // What they are made of
 export type {
@@ -16,19 +38,24 @@ export type {
   ChatMessage,
   FinishReason,
   LlamaConfig,
+  MergedVocabulary,
   Piece,
   Progress,
   SamplingOptions,
   Tensor,
   TokenLogprob,
   Tokenizer,
+  TrainedVocabulary,
+  TrainVocabularyOptions,
   Wanted,
 } from "@polyllama/core";
 export {
   CheckpointError,
   ContextOverflowError,
   llamaGraph,
+  mergeVocabularies,
   parameterCount,
   PolyllamaError,
   presets,
+  trainVocabulary,
 } from "@polyllama/core";

@@ -1,0 +1,314 @@
+// A checkpoint whose vocabulary has grown: the same weights with rows behind the embedding table and the output matrix, and the
+// larger tokenizer in the old one's place. It is a view: rows are made as they are read, so that writing a 7B model needs no more
+// memory than one piece of it, and all old rows keep their bytes.
+//
+// A new piece starts where the model already knew it: at the mean of the rows of the tokens that it was written with before. The
+// two other ways are the mean of all rows, and rows that were made elsewhere.
+// Source: "Efficient and Effective Text Encoding for Chinese LLaMA and Alpaca" (arXiv 2304.08177), section 3.2, resizes by new
+// rows behind the old ones.
+
+import {
+  assertFinite,
+  CheckpointError,
+  checkOptions,
+  columnCount,
+  formatBytes,
+  formats,
+  PolyllamaError,
+  type RowRange,
+  rowCount,
+  type Tokenizer,
+  tokenizerFromGguf,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import { type Checkpoint, findWeight, resolveRows } from "./checkpoint.ts";
+import { storedName } from "./names.ts";
+import { openFile } from "./node-file.ts";
+import { isWritable, quantizeRows } from "./quantize/quantize.ts";
+import { asObject, readSafetensorsHeader } from "./safetensors.ts";
+import { readTokenizer } from "./tokenizer-files.ts";
+
+export interface ExtendOptions {
+  /**
+   * What the rows of new pieces are: the mean of the rows of the old tokens that a piece is written with (`sub-tokens`, the
+   * default), the mean of all old rows (`mean`), or those of a safetensors file, where `model.embed_tokens.weight` and
+   * `lm_head.weight` have a row for each new piece, or for every piece.
+   */
+  readonly rows?: "sub-tokens" | "mean" | { readonly file: string };
+  readonly signal?: AbortSignal;
+}
+
+/** Rows of old tokens that are kept for the next mean; they are few, such as those of bytes. */
+const mostKept = 1024;
+/** Values that are summed at a time. */
+const PIECE = 2 ** 20;
+
+/** Computes the rows of new pieces, the first of which has the number 0, as values. */
+type NewRows = (weight: WeightInfo, rows: RowRange, signal?: AbortSignal) => Promise<Float32Array>;
+
+/**
+ * The checkpoint with the vocabulary of a `tokenizer.model` that continues its own. Disposing it disposes the checkpoint.
+ *
+ * @param tokenizerPath A SentencePiece file whose first pieces are those of the checkpoint, as `mergeVocabularies` writes it.
+ * @throws {CheckpointError} when the checkpoint has no such vocabulary, or its tables are in a format that cannot be written;
+ * {@link PolyllamaError} `ERR_TOKENIZER` when the new one does not continue the old one, `ERR_OPTION`; what reading throws.
+ */
+export async function extendVocabulary(
+  checkpoint: Checkpoint,
+  tokenizerPath: string,
+  options: ExtendOptions = {},
+): Promise<Checkpoint> {
+  checkOptions(options, ["rows", "signal"], "extendVocabulary");
+  const { rows = "sub-tokens", signal } = options;
+  const { config, name } = checkpoint;
+  const { tokenizer, vocabulary } = await readTokenizer(tokenizerPath, config.vocabSize, signal);
+  if (vocabulary === undefined) {
+    throw new PolyllamaError(
+      "ERR_TOKENIZER",
+      `${tokenizerPath}: a SentencePiece vocabulary is needed, a tokenizer.model or the one within a GGUF file.`,
+    );
+  }
+  const old = checkpoint.tokenizer;
+  if (old === undefined || !checkpoint.metadata.has("tokenizer.ggml.tokens")) {
+    throw new CheckpointError(
+      { file: name },
+      "it has no SentencePiece vocabulary that could be extended",
+      "Open it with the option `tokenizer`, naming its tokenizer.model.",
+    );
+  }
+  checkContinues(old, tokenizer, tokenizerPath);
+  const weights = grownWeights(checkpoint, tokenizer.vocabSize);
+  const newRows = await rowMaker(checkpoint, tokenizer, rows, signal);
+
+  return {
+    ...checkpoint,
+    config: { ...config, vocabSize: tokenizer.vocabSize },
+    tokenizer,
+    weights,
+    metadata: grownMetadata(checkpoint, vocabulary, tokenizer.vocabSize),
+    companions: grownCompanions(checkpoint, tokenizerPath),
+    async read(weight, range, signal) {
+      const from = findWeight(checkpoint.weights, weight, name);
+      const info = findWeight(weights, weight, name);
+      if (info === from) return checkpoint.read(weight, range, signal);
+      const { first, count } = resolveRows(info, range);
+      const split = Math.min(Math.max(rowCount(from), first), first + count);
+      const output = new Uint8Array(formatBytes(info.format, columnCount(info)) * count);
+      const oldRows = split - first;
+      if (oldRows > 0) output.set(await checkpoint.read(weight, { first, count: oldRows }, signal));
+      if (oldRows < count) {
+        const made = { first: split - rowCount(from), count: count - oldRows };
+        const values = await newRows(info, made, signal);
+        if (!isWritable(info.format)) throw unwritable(checkpoint, info);
+        output.set(quantizeRows(values, info.format), output.length - (output.length / count) * made.count);
+      }
+      return output;
+    },
+    async fingerprint() {
+      const pieces = Array.from({ length: tokenizer.vocabSize }, (_, id) => tokenizer.piece(id)).join("\n");
+      const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(pieces));
+      const hex = Array.from(new Uint8Array(digest.slice(0, 16)), (byte) => byte.toString(16).padStart(2, "0")).join(
+        "",
+      );
+      return `${await checkpoint.fingerprint()}:${hex}:${JSON.stringify(rows)}`;
+    },
+    [Symbol.asyncDispose]: () => checkpoint[Symbol.asyncDispose](),
+  };
+}
+
+/** Refuses a vocabulary in which an old id would mean something else. */
+function checkContinues(old: Tokenizer, grown: Tokenizer, path: string): void {
+  for (let id = 0; id < old.vocabSize; id++) {
+    const piece = id < grown.vocabSize ? grown.piece(id) : undefined;
+    if (piece === old.piece(id)) continue;
+    throw new PolyllamaError(
+      "ERR_TOKENIZER",
+      `${path}: token ${id} is ${JSON.stringify(piece)}, but ${JSON.stringify(old.piece(id))} in the model's own vocabulary of ${old.vocabSize}. ` +
+        "Merge the model's own tokenizer.model with the new pieces; a vocabulary that was made from another base does not fit.",
+    );
+  }
+}
+
+/** The weights, with more rows in the tables. */
+function grownWeights(checkpoint: Checkpoint, vocabSize: number): ReadonlyMap<WeightName, WeightInfo> {
+  const weights = new Map(checkpoint.weights);
+  for (const name of ["tok_embeddings.weight", "output.weight"] as const) {
+    const info = weights.get(name);
+    if (info === undefined || rowCount(info) === vocabSize) continue; // tied embeddings have no output matrix
+    if (!isWritable(info.format)) throw unwritable(checkpoint, info);
+    weights.set(name, { ...info, shape: [vocabSize, columnCount(info)] });
+  }
+  return weights;
+}
+
+function unwritable({ name }: Checkpoint, info: WeightInfo): CheckpointError {
+  return new CheckpointError(
+    { file: name, tensor: info.name },
+    `it is stored as ${info.format}, in which new rows cannot be written`,
+    "Extend the original checkpoint instead, and quantize the result.",
+  );
+}
+
+function grownMetadata(
+  { metadata }: Checkpoint,
+  vocabulary: ReadonlyMap<string, unknown>,
+  vocabSize: number,
+): ReadonlyMap<string, unknown> {
+  const grown = new Map([...metadata].filter(([key]) => !/^tokenizer\.(?:ggml|huggingface)\./.test(key)));
+  for (const [key, value] of vocabulary) grown.set(key, value);
+  if (grown.has("llama.vocab_size")) grown.set("llama.vocab_size", vocabSize);
+  const config = asObject(metadata.get("config.json"));
+  if (config !== undefined) grown.set("config.json", { ...config, vocab_size: vocabSize });
+  return grown;
+}
+
+/** Files that are carried along; those that spell the old vocabulary are not. */
+function grownCompanions({ companions }: Checkpoint, tokenizerPath: string): ReadonlyMap<string, string> {
+  const grown = new Map(companions);
+  for (const name of ["tokenizer.json", "added_tokens.json", "tokenizer.model"]) grown.delete(name);
+  if (!tokenizerPath.endsWith(".gguf")) grown.set("tokenizer.model", tokenizerPath);
+  return grown;
+}
+
+async function rowMaker(
+  checkpoint: Checkpoint,
+  tokenizer: Tokenizer,
+  rows: NonNullable<ExtendOptions["rows"]>,
+  signal: AbortSignal | undefined,
+): Promise<NewRows> {
+  if (rows === "sub-tokens") return meansOfSubTokens(checkpoint, tokenizer);
+  if (rows === "mean") return overallMean(checkpoint);
+  return rowsOfFile(checkpoint, tokenizer.vocabSize, rows.file, signal);
+}
+
+/** How the old vocabulary writes a new piece, nothing put in front. */
+function meansOfSubTokens(checkpoint: Checkpoint, tokenizer: Tokenizer): NewRows {
+  const plain = new Map(checkpoint.metadata);
+  for (const flag of ["add_space_prefix", "remove_extra_whitespaces"]) plain.set(`tokenizer.ggml.${flag}`, false);
+  const old = tokenizerFromGguf(plain, checkpoint.name);
+  const kept = new Map<string, Float32Array>();
+
+  const oldRow = async (info: WeightInfo, id: number, signal?: AbortSignal): Promise<Float32Array> => {
+    const key = `${info.name} ${id}`;
+    const known = kept.get(key);
+    if (known !== undefined) return known;
+    const values = await readValues(checkpoint, info.name, { first: id, count: 1 }, signal);
+    if (kept.size === mostKept) kept.clear();
+    kept.set(key, values);
+    return values;
+  };
+
+  return async (info, { first, count }, signal) => {
+    const columns = columnCount(info);
+    const output = new Float32Array(count * columns); // [count, D]
+    for (let row = 0; row < count; row++) {
+      const text = tokenizer.piece(old.vocabSize + first + row).replaceAll("\u2581", " ");
+      const ids = old.encode(text, { bos: false, eos: false });
+      const sum = new Float64Array(columns);
+      for (const id of ids) {
+        const values = await oldRow(info, id, signal);
+        for (let column = 0; column < columns; column++) sum[column]! += values[column]!;
+      }
+      output.set(
+        sum.map((value) => value / Math.max(1, ids.length)),
+        row * columns,
+      );
+    }
+    return output;
+  };
+}
+
+function overallMean(checkpoint: Checkpoint): NewRows {
+  const means = new Map<WeightName, Promise<Float64Array>>();
+  const meanOf = async (name: WeightName, signal?: AbortSignal): Promise<Float64Array> => {
+    const info = findWeight(checkpoint.weights, name, checkpoint.name);
+    const [rows, columns] = [rowCount(info), columnCount(info)];
+    const sum = new Float64Array(columns);
+    const step = Math.max(1, Math.floor(PIECE / columns));
+    for (let first = 0; first < rows; first += step) {
+      const values = await readValues(checkpoint, name, { first, count: Math.min(step, rows - first) }, signal);
+      for (let at = 0; at < values.length; at++) sum[at % columns]! += values[at]!;
+    }
+    return sum.map((value) => value / rows);
+  };
+  return async (info, { count }, signal) => {
+    const mean = means.get(info.name) ?? meanOf(info.name, signal);
+    means.set(info.name, mean);
+    const output = new Float32Array(count * columnCount(info)); // [count, D]
+    const values = await mean.catch((error: unknown) => {
+      means.delete(info.name);
+      throw error;
+    });
+    for (let row = 0; row < count; row++) output.set(values, row * values.length);
+    return output;
+  };
+}
+
+/** @throws {CheckpointError} when the file lacks a table, or has another number of rows or columns. */
+async function rowsOfFile(
+  checkpoint: Checkpoint,
+  vocabSize: number,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<NewRows> {
+  const source = await openFile(path);
+  let header: Awaited<ReturnType<typeof readSafetensorsHeader>>;
+  try {
+    header = await readSafetensorsHeader(source, signal);
+  } finally {
+    await source.close();
+  }
+  const added = vocabSize - checkpoint.config.vocabSize;
+  const offsets = new Map<WeightName, { format: "f32" | "f16" | "bf16"; offset: number }>();
+  for (const name of ["tok_embeddings.weight", "output.weight"] as const) {
+    const info = checkpoint.weights.get(name);
+    if (info === undefined) continue;
+    const stored = storedName(name, "huggingFace")!; // both have one
+    const tensor = header.tensors.find((one) => one.name === stored);
+    const where = { file: path, tensor: stored };
+    if (tensor === undefined) throw new CheckpointError(where, "it is missing", "Give rows for both tables.");
+    const [rows = 0, columns] = tensor.shape;
+    if (columns !== columnCount(info) || (rows !== added && rows !== vocabSize)) {
+      throw new CheckpointError(
+        where,
+        `its shape is [${tensor.shape}]`,
+        `It must be [${added}, ${columnCount(info)}], a row for each new piece, or [${vocabSize}, ${columnCount(info)}].`,
+      );
+    }
+    const format = tensor.dtype.toLowerCase();
+    if (format !== "f32" && format !== "f16" && format !== "bf16") {
+      throw new CheckpointError(where, `it is stored as ${tensor.dtype}`, "Store it as F32, F16 or BF16.");
+    }
+    offsets.set(name, { format, offset: tensor.offset + (rows - added) * formatBytes(format, columns) });
+  }
+  return async (info, { first, count }, signal) => {
+    const { format, offset } = offsets.get(info.name)!; // both tables, by the loop above
+    const columns = columnCount(info);
+    const rowBytes = formatBytes(format, columns);
+    const file = await openFile(path);
+    try {
+      const bytes = await file.read(offset + first * rowBytes, count * rowBytes, signal);
+      const values = new Float32Array(count * columns); // [count, D]
+      formats[format].dequantize(bytes, values);
+      return values;
+    } finally {
+      await file.close();
+    }
+  };
+}
+
+async function readValues(
+  source: WeightSource,
+  name: WeightName,
+  rows: RowRange,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
+  const info = findWeight(source.weights, name, source.name);
+  const bytes = await source.read(name, rows, signal);
+  assertFinite(source, info, bytes, rows.first);
+  const values = new Float32Array(rows.count * columnCount(info)); // [rows, D]
+  formats[info.format].dequantize(bytes, values);
+  return values;
+}

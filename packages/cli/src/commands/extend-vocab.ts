@@ -1,0 +1,61 @@
+// `polyllama extend-vocab`: a checkpoint with a larger vocabulary, written as safetensors or GGUF.
+
+import type { Command } from "commander";
+import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "polyllama";
+import { bytes, count, seconds } from "../format.ts";
+import type { Interrupts } from "../interrupts.ts";
+import { createProgress } from "../progress.ts";
+import { note } from "../terminal.ts";
+
+interface Options {
+  readonly tokenizer: string;
+  readonly baseTokenizer?: string;
+  readonly output: string;
+  readonly rows: string;
+  readonly overwrite?: boolean;
+}
+
+export function addExtendVocab(program: Command, { signal }: Interrupts): void {
+  program
+    .command("extend-vocab")
+    .summary("Give a checkpoint a larger vocabulary")
+    .description(
+      "Write a checkpoint with the vocabulary of a tokenizer.model that continues its own, as `tokenizer merge` makes it.\n" +
+        "Old rows keep their bytes; configuration and tokenizer are updated. The output is a GGUF file where its name ends\n" +
+        "in .gguf, one file where it ends in .safetensors, else a folder in Hugging Face's layout.",
+    )
+    .argument("<model>", "GGUF, safetensors, .pth or llama2.c file, folder, or synthetic:// URL")
+    .requiredOption("--tokenizer <file>", "the larger tokenizer.model")
+    .requiredOption("-o, --output <path>", "where to write")
+    .option("--base-tokenizer <file>", "the model's own tokenizer, where it comes without one")
+    .option(
+      "--rows <how>",
+      "rows of new pieces: `sub-tokens`, the mean of the rows of what they were written with; `mean` of all rows; or a safetensors file",
+      "sub-tokens",
+    )
+    .option("--overwrite", "replace the output")
+    .action((model: string, options: Options) => run(model, options, signal));
+}
+
+async function run(model: string, options: Options, signal: AbortSignal): Promise<void> {
+  const { tokenizer, baseTokenizer, output, rows, overwrite = false } = options;
+  const started = performance.now();
+  await using base = await openCheckpoint(model, {
+    ...(baseTokenizer !== undefined && { tokenizer: baseTokenizer }),
+    signal,
+  });
+  const extended = await extendVocabulary(base, tokenizer, {
+    rows: rows === "sub-tokens" || rows === "mean" ? rows : { file: rows },
+    signal,
+  });
+  using progress = createProgress("bytes");
+  const write = output.endsWith(".gguf") ? writeGguf : writeSafetensors;
+  const written = await write(output, extended, { overwrite, onProgress: progress.update, onNote: note, signal });
+  progress[Symbol.dispose]();
+  const [from, to] = [base.config.vocabSize, extended.config.vocabSize];
+  const peak = process.resourceUsage().maxRSS * 1024;
+  note(
+    `${output}: ${count(from)} -> ${count(to)} pieces, ${bytes(written.bytes)} written in ` +
+      `${seconds((performance.now() - started) / 1000)}, peak memory ${bytes(peak)}`,
+  );
+}
