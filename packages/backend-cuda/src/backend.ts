@@ -16,6 +16,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { copyBandwidth } from "./bandwidth.ts";
 import { Gpu } from "./gpu.ts";
 import { cacheBytes } from "./kv-cache.ts";
 import { checkGraph } from "./plan.ts";
@@ -62,6 +63,7 @@ export function cuda(options: CudaOptions = {}): Backend {
 }
 
 cuda.available = available;
+cuda.copyBandwidth = copyBandwidth;
 
 /** Looks for a driver and a card, loads nothing onto it, and says what is missing. */
 function available(options: CudaOptions = {}): CudaStatus {

@@ -69,7 +69,7 @@ describe("convert", () => {
 
   test("Ctrl-C ends it and leaves nothing", async () => {
     const path = join(scratch, "m.gguf");
-    const source = "synthetic://llama-2-7b?layers=1&format=f16";
+    const source = "synthetic://llama-2-7b?dim=1024&heads=8&hidden=2048&layers=4&format=f16";
     const { child, finished } = start(["quantize", source, path, "--format", "q4_k"]);
     child.stdin.end();
     while ((await readdir(scratch)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -117,10 +117,10 @@ test.each([
 
 test("killed at ten random moments it leaves nothing that loads wrongly, and the next run cleans up", async () => {
   const { problems, killed } = await killConversions({
-    source: "synthetic://llama-2-7b?dim=512&heads=8&hidden=1024&layers=3&vocab=4000&format=f16",
+    source: "synthetic://llama-2-7b?dim=256&heads=4&hidden=512&layers=4&vocab=4000&format=f16",
     format: "q4_k",
     times: 10,
-    within: 400,
+    within: 200,
     folder: scratch,
   });
   expect(problems).toEqual([]);
