@@ -3,15 +3,14 @@
 // measured in turn; the figures are medians. On a machine with other work, two-thread timings are worthless: the load
 // average is printed beside them.
 
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openCheckpoint, writeGguf } from "@polyllama/checkpoints";
 import { type EngineProcess, startEngine } from "./engines/process.ts";
+import { installEngines, median } from "./support.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -28,12 +27,7 @@ const rounds = Number(options.rounds);
 const promptTokens = Number(options["prompt-tokens"]);
 const generateTokens = Number(options["generate-tokens"]);
 
-const here = fileURLToPath(new URL(".", import.meta.url));
-if (!existsSync(join(here, "node_modules"))) {
-  console.error("Installing node-llama-cpp for the comparison ...");
-  const { status } = spawnSync("npm", ["install", "--no-save", "--loglevel=error"], { cwd: here, stdio: "inherit" });
-  if (status !== 0) process.exit(status ?? 1);
-}
+installEngines();
 
 interface Figures {
   readonly load: number;
@@ -108,9 +102,4 @@ function print(format: string, engine: string, { load, prefill, decode, peak }: 
   console.log(
     `| ${format} | ${engine} | ${load.toFixed(2)} | ${prefill.toFixed(1)} | ${decode.toFixed(1)} | ${peak.toFixed(0)} |`,
   );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -8,8 +8,9 @@ let llama: Llama;
 let sequence: Sequence;
 
 serve({
-  async load({ model, threads, contextLength }) {
-    llama = await Llama.load(model, { backend: cpu({ threads }), contextLength });
+  async load({ model, threads, contextLength, cacheFolder }) {
+    const backend = cpu({ threads, ...(cacheFolder !== undefined && { cacheFolder }) });
+    llama = await Llama.load(model, { backend, contextLength });
     sequence = llama.createSequence();
   },
   async prefill(tokens) {

@@ -4,7 +4,14 @@
 import { readFileSync } from "node:fs";
 
 export type Request =
-  | { readonly kind: "load"; readonly model: string; readonly threads: number; readonly contextLength: number }
+  | {
+      readonly kind: "load";
+      readonly model: string;
+      readonly threads: number;
+      readonly contextLength: number;
+      /** Where polyllama packs weights; default: where it always does. */
+      readonly cacheFolder?: string;
+    }
   /** Reads `tokens` tokens from an empty context. */
   | { readonly kind: "prefill"; readonly tokens: number }
   /** Generates `tokens` tokens greedily behind what is there. */
