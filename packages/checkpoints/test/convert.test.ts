@@ -260,7 +260,12 @@ describe("formats", () => {
     ["f16", "m.gguf", { format: "q9" as TargetFormat }, /no format "q9"/],
     ["f16", "m.gguf", { tensors: [{ pattern: "blk.7.*", format: "q8_0" }] }, /"blk\.7\.\*" matches no tensor/],
     ["f16", "m.gguf", { tensors: [{ pattern: "blk.{a}", format: "q8_0" }] }, /is no pattern/],
-    ["f16", "m.gguf", { tensors: [{ pattern: "norm", format: "q8_0" }] }, /is a norm/],
+    [
+      "f16",
+      "m.gguf",
+      { tensors: [{ pattern: "norm", format: "q8_0" }] },
+      /"norm" matches no tensor that could be q8_0/,
+    ],
     ["f16", "m.gguf", { tensors: [{ pattern: "output", format: "q6_k" }] }, /rows of 64, which are no whole q6_k/],
     ["f16", "m.gguf", { shardBytes: 0 }, /shardBytes/],
   ];

@@ -90,7 +90,7 @@ describe("quantize", () => {
     expect(different.stdout).toMatch(
       /layers\.1\.attention\.wq\.weight +f16 \/ q5_0 +max 0\.\d+ +rms 0\.0\d+ +differs\n/,
     );
-    expect((await here("verify", poet, path, "--tolerance", "0.05")).code).toBe(0);
+    expect((await here("verify", poet, path, "--tolerance", "0.1")).code).toBe(0);
     const json = await here("verify", poet, path, "--json");
     const { agrees, tensors } = JSON.parse(json.stdout);
     expect(agrees).toBe(false);

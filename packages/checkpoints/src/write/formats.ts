@@ -32,7 +32,7 @@ export type TargetFormat = "keep" | WritableFormat | RecipeName;
 export interface TensorRule {
   /**
    * A tensor's name as GGUF, Hugging Face or Meta spell it, with or without `.weight`; `*` stands for any text and `{0-3,31}`
-   * for these numbers, as in `blk.{0-3}.attn_*`.
+   * for these numbers, as in `blk.{0-3}.attn_*`. With a block format it means the matrices among them.
    */
   readonly pattern: string;
   readonly format: WritableFormat;
@@ -122,8 +122,9 @@ export function planTensors(
     if (name === undefined) {
       throw new PolyllamaError("ERR_OPTION", `There is no name for the weight "${info.name}" in such a file.`);
     }
-    const rule = matchers.filter(({ matches }) => matches(info.name)).at(-1);
-    for (const matching of matchers) matching.used ||= matching.matches(info.name);
+    const matching = matchers.filter((rule) => rule.matches(info.name) && fitsNorms(rule.format, info));
+    for (const rule of matching) rule.used = true;
+    const rule = matching.at(-1);
     const wanted = rule?.format ?? defaultFormat(info, format, family, source.config);
     const written = wanted === info.format ? wanted : fit(info, wanted, rule !== undefined, requantize, source.name);
     if (family === "huggingFace" && !floats.includes(written)) {
@@ -140,10 +141,15 @@ export function planTensors(
     const examples = plan.slice(0, 3).map(({ name }) => name);
     throw new PolyllamaError(
       "ERR_OPTION",
-      `The pattern "${unused.pattern}" matches no tensor. Names are such as ${examples.join(", ")}.`,
+      `The pattern "${unused.pattern}" matches no tensor that could be ${unused.format}. Names are such as ${examples.join(", ")}.`,
     );
   }
   return plan;
+}
+
+/** Block formats are for matrices alone, so that a rule for whole layers leaves their norms as they are. */
+function fitsNorms(format: WritableFormat, { shape }: WeightInfo): boolean {
+  return shape.length > 1 || formats[format].blockSize === 1;
 }
 
 function checkTarget(format: TargetFormat, family: FileFamily): void {
@@ -178,14 +184,11 @@ function fit(
   const columns = columnCount(info);
   if (!isWritable(wanted)) throw new PolyllamaError("ERR_OPTION", `Weights cannot be written as ${wanted} here.`);
   if (formats[wanted].blockSize === 1) return wanted;
-  if (info.shape.length === 1) {
-    throw new PolyllamaError("ERR_OPTION", `${info.name} is a norm; norms are written as f32, f16 or bf16.`);
-  }
   if (formats[info.format].blockSize > 1 && !requantize) {
     throw new PolyllamaError(
       "ERR_OPTION",
       `${source}: ${info.name} is ${info.format} already; as ${wanted} it would lose more than the original model would. ` +
-        "Start from the original, or allow it (requantize).",
+        "Start from the original, or allow it (requantize; --requantize on the command line).",
     );
   }
   const near = formatForRows(columns, wanted as QuantizedFormat); // a block format, by the line above

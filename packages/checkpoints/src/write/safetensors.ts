@@ -1,7 +1,7 @@
 // A checkpoint as safetensors in Hugging Face's layout, for transformers and all that reads like it: half-split rotary order, its
 // names, and beside the weights the configuration, the index of several files, and the tokenizer.
 
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   checkNumber,
   checkOptions,
@@ -116,7 +116,7 @@ export async function writeSafetensors(
   } catch (error) {
     throw explainWriting(error, destination);
   }
-  const files = names.map((name) => (isFile ? destination : `${destination.replace(/[\\/]+$/, "")}/${name}`));
+  const files = names.map((name) => (isFile ? destination : join(destination, name)));
   return { files, bytes: weightBytes, tensors: plan };
 }
 

@@ -18,7 +18,7 @@ import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
 import { integer, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
-import { note, print } from "../terminal.ts";
+import { note, print, printJson } from "../terminal.ts";
 
 interface Options extends HubFlags {
   readonly format: TargetFormat;
@@ -28,6 +28,7 @@ interface Options extends HubFlags {
   readonly force?: boolean;
   readonly threads?: number;
   readonly tokenizer?: string;
+  readonly json?: boolean;
 }
 
 const blocks = targetFormats.filter((format) => !["f32", "f16", "bf16"].includes(format));
@@ -78,10 +79,15 @@ function addWriteOptions(command: Command): Command {
       rule,
     )
     .option("--requantize", "quantize also what is quantized already, at a loss")
-    .option("--shard-size <size>", "most bytes in a file, such as 2GB (default: 5GB in folders, else one file)", size)
+    .option(
+      "--shard-size <size>",
+      "most bytes in a file, such as 2GB (default: 5GB in folders, else one file)",
+      fileSize,
+    )
     .option("--force", "replace what is there")
     .option("--threads <n>", "threads that convert (default: all)", integer(1))
-    .option("--tokenizer <file>", "tokenizer, for models that come without one");
+    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .option("--json", "print one object: files, tensors, bytes, seconds, peak memory");
   return addHubOptions(command);
 }
 
@@ -104,12 +110,18 @@ async function convert(source: string, dest: string, options: Options, { signal 
   const write = dest.endsWith(".gguf") ? writeGguf : writeSafetensors;
   const written = await write(dest, checkpoint, given);
   progress[Symbol.dispose]();
-  for (const line of substitutes(written)) note(line);
   const elapsed = (performance.now() - started) / 1000;
+  const peakBytes = process.resourceUsage().maxRSS * 1024;
+  for (const line of substitutes(written)) note(line);
+  if (options.json) {
+    const tensors = written.tensors.map(({ name, format: own, insteadOf }) => ({ name, format: own, insteadOf }));
+    printJson({ files: written.files, bytes: written.bytes, seconds: elapsed, peakBytes, tensors });
+    return;
+  }
   const pace = `${seconds(elapsed)}, ${bytes(written.bytes / elapsed)}/s`;
-  const peak = `peak memory ${bytes(process.resourceUsage().maxRSS * 1024)}`;
   const parts = written.files.length === 1 ? "" : ` in ${plural(written.files.length, "file")}`;
-  note(`${plural(written.tensors.length, "tensor")}, ${bytes(written.bytes)}${parts} | ${pace} | ${peak}`);
+  const size = `${plural(written.tensors.length, "tensor")}, ${bytes(written.bytes)}${parts}`;
+  note(`${size} | ${pace} | peak memory ${bytes(peakBytes)}`);
   print(dest);
 }
 
@@ -150,7 +162,7 @@ const units: Readonly<Record<string, number>> = {
   gib: 2 ** 30,
 };
 
-function size(text: string): number {
+function fileSize(text: string): number {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text) ?? [];
   const value = Math.floor(Number(amount) * (units[unit.toLowerCase()] ?? Number.NaN));
   if (value >= 1) return value;
