@@ -71,16 +71,16 @@ export async function extendVocabulary(
     );
   }
   const old = checkpoint.tokenizer;
-  if (old === undefined || !checkpoint.metadata.has("tokenizer.ggml.tokens")) {
+  if (old === undefined) {
     throw new CheckpointError(
       { file: name },
-      "it has no SentencePiece vocabulary that could be extended",
-      "Open it with the option `tokenizer`, naming its tokenizer.model.",
+      "it has no tokenizer whose vocabulary could be extended",
+      "Open it with the option `tokenizer`, naming its own.",
     );
   }
   checkContinues(old, tokenizer, tokenizerPath);
   const weights = grownWeights(checkpoint, tokenizer.vocabSize);
-  const newRows = await rowMaker(checkpoint, tokenizer, rows, signal);
+  const newRows = await rowMaker(checkpoint, tokenizer, vocabulary, rows, signal);
 
   return {
     ...checkpoint,
@@ -175,18 +175,29 @@ function grownCompanions({ companions }: Checkpoint, tokenizerPath: string): Rea
 async function rowMaker(
   checkpoint: Checkpoint,
   tokenizer: Tokenizer,
+  vocabulary: ReadonlyMap<string, unknown>,
   rows: NonNullable<ExtendOptions["rows"]>,
   signal: AbortSignal | undefined,
 ): Promise<NewRows> {
-  if (rows === "sub-tokens") return meansOfSubTokens(checkpoint, tokenizer);
+  if (rows === "sub-tokens") return meansOfSubTokens(checkpoint, tokenizer, vocabulary);
   if (rows === "mean") return overallMean(checkpoint);
   return rowsOfFile(checkpoint, tokenizer.vocabSize, rows.file, signal);
 }
 
-/** How the old vocabulary writes a new piece, nothing put in front. */
-function meansOfSubTokens(checkpoint: Checkpoint, tokenizer: Tokenizer): NewRows {
-  const plain = new Map(checkpoint.metadata);
-  for (const flag of ["add_space_prefix", "remove_extra_whitespaces"]) plain.set(`tokenizer.ggml.${flag}`, false);
+/** Means of the rows of what pieces were written with before, nothing put in front. */
+function meansOfSubTokens(
+  checkpoint: Checkpoint,
+  tokenizer: Tokenizer,
+  vocabulary: ReadonlyMap<string, unknown>,
+): NewRows {
+  // The old vocabulary is the first part of the new one.
+  const { vocabSize } = checkpoint.config;
+  const plain = new Map(
+    [...vocabulary].map(([key, value]) => [key, Array.isArray(value) ? value.slice(0, vocabSize) : value]),
+  );
+  plain.set("tokenizer.ggml.add_space_prefix", false);
+  plain.set("tokenizer.ggml.remove_extra_whitespaces", false);
+  plain.delete("tokenizer.ggml.precompiled_charsmap"); // pieces are normalized already
   const old = tokenizerFromGguf(plain, checkpoint.name);
   const kept = new Map<string, Float32Array>();
 
