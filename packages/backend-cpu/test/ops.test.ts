@@ -62,6 +62,19 @@ describe("linear", () => {
       });
     }
   }
+  test("formats with offsets of different blocks over the same input", async () => {
+    const graph = buildGraph((g) => {
+      const x = g.activations("x", 256);
+      return [g.linear("a", x, g.weight("q2_k", [5, 256])), g.linear("b", x, g.weight("q4_k", [7, 256]))];
+    });
+    const source = randomSource(graph, (name) => name as FormatName); // named after formats
+    const x = randomReals(2, 3 * 256, 3);
+    await using backend = cpu({ activations: "f32", cacheFolder: false });
+    await using program = await backend.compile(graph, source);
+    const [a, b] = await program.run({ inputs: { x } }, ["a", "b"]);
+    expectWithin(a!.data, judgeLinear(x, source, "q2_k"));
+    expectWithin(b!.data, judgeLinear(x, source, "q4_k"));
+  });
   test.each([
     [1, 1],
     [3, 2],
