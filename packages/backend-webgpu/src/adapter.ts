@@ -24,7 +24,8 @@ export async function findGpu(): Promise<GPU> {
   const { navigator } = globalThis;
   if (navigator?.gpu !== undefined) return navigator.gpu;
   if (typeof process === "undefined" || process.versions?.node === undefined) {
-    const insecure = globalThis.isSecureContext === false ? " The page is not served over https or from localhost." : "";
+    const insecure =
+      globalThis.isSecureContext === false ? " The page is not served over https or from localhost." : "";
     throw new PolyllamaError(
       "ERR_BACKEND",
       `This browser has no WebGPU (navigator.gpu is missing).${insecure} Use a current Chrome, Edge, Safari or Firefox, or ` +

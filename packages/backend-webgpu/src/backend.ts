@@ -17,7 +17,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import { type DeviceOptions, describeAdapter, openDevice, type OpenedDevice } from "./adapter.ts";
+import { type DeviceOptions, describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
 import type { Gpu, KernelFamily } from "./gpu.ts";
 import { estimateMemory } from "./memory.ts";
 import { WebGpuProgram } from "./program.ts";

@@ -54,7 +54,7 @@ export class Gpu {
         this.#disposed
           ? "The WebGPU device was destroyed with its backend."
           : `The WebGPU device was lost (${reason || "unknown"}): ${message || "no reason given"}. ` +
-            "What was computed on it is gone; load the model again.",
+              "What was computed on it is gone; load the model again.",
       );
       for (const reject of this.#waiting) reject(this.#lost);
     });

@@ -35,7 +35,8 @@ export function cacheBytes(attentions: readonly AttentionNode[], capacity: numbe
 function partialBytes(attentions: readonly AttentionNode[], capacity: number): number {
   const splits = Math.ceil(capacity / splitKeys);
   let most = 0;
-  for (const { heads, headDim } of attentions) most = Math.max(most, heads * splits * (Math.ceil(headDim / 4) + 1) * 16);
+  for (const { heads, headDim } of attentions)
+    most = Math.max(most, heads * splits * (Math.ceil(headDim / 4) + 1) * 16);
   return most;
 }
 
@@ -199,7 +200,8 @@ export class WebGpuKvCache implements KvCache {
     if (this.#freed) return;
     this.#freed = true;
     for (const buffer of this.#buffers) this.owner.gpu.free(buffer);
-    for (const bound of this.bindings.values()) for (const { buffer } of Object.values(bound)) this.owner.gpu.free(buffer);
+    for (const bound of this.bindings.values())
+      for (const { buffer } of Object.values(bound)) this.owner.gpu.free(buffer);
     this.owner.caches.delete(this);
   }
 }

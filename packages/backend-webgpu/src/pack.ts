@@ -267,7 +267,10 @@ export function packRows(
   if (blockSize === 1) {
     const target = new Uint8Array(to.quants.buffer);
     for (let row = 0; row < rows; row++) {
-      target.set(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), (first + row * step) * units * packing.quantWords * 4);
+      target.set(
+        bytes.subarray(row * rowBytes, (row + 1) * rowBytes),
+        (first + row * step) * units * packing.quantWords * 4,
+      );
     }
     return;
   }
@@ -278,6 +281,7 @@ export function packRows(
   const halves = blockBytes >> 1;
   for (let row = 0, from = 0; row < rows; row++) {
     const end = (first + row * step + 1) * units;
-    for (let unit = end - units; unit < end; unit += blockSize >> 5, from += halves) packing.block(source, from, unit, to);
+    for (let unit = end - units; unit < end; unit += blockSize >> 5, from += halves)
+      packing.block(source, from, unit, to);
   }
 }

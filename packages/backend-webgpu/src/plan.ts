@@ -273,13 +273,7 @@ export function makePlan(graph: Graph, layout: WeightLayout, options: PlanOption
       emit({
         label: `linear ${node.output} ${matrix.format} [${matrix.rows}, ${matrix.columns}]`,
         variants: linearVariants(options, flags, part.rows, extra.length),
-        resources: [
-          storageOf(x),
-          { kind: "quants", part },
-          { kind: "scales", part },
-          storageOf(output),
-          ...extra,
-        ],
+        resources: [storageOf(x), { kind: "quants", part }, { kind: "scales", part }, storageOf(output), ...extra],
         parameters: [
           matrix.units,
           part.rows,
@@ -447,20 +441,14 @@ export function makePlan(graph: Graph, layout: WeightLayout, options: PlanOption
   const outputs = new Map<ValueName, Place>();
   for (const name of all) if (nodes.has(name)) outputs.set(name, places.get(name)!);
   for (const name of last) {
-    if (nodes.has(name) && !all.has(name)) outputs.set(name, mode === "decode" ? places.get(name)! : operand(name, true));
+    if (nodes.has(name) && !all.has(name))
+      outputs.set(name, mode === "decode" ? places.get(name)! : operand(name, true));
   }
   for (const { storage } of outputs.values()) lifetimes.get(storage)![1] = Number.POSITIVE_INFINITY;
   return { mode, steps, outputs, inputs, tokens, rotations, rotationStride, lifetimes };
 }
 
-function binary(
-  op: "swiglu" | "add",
-  output: ValueName,
-  a: Place,
-  b: Place,
-  y: Place,
-  isSelected: boolean,
-): Dispatch {
+function binary(op: "swiglu" | "add", output: ValueName, a: Place, b: Place, y: Place, isSelected: boolean): Dispatch {
   return {
     label: `${op} ${output} [${y.width}]`,
     variants: [elementwise(op, "rrw", y.width)],
@@ -550,11 +538,7 @@ function fills(node: Node, { fillsCaches }: PlanOptions): boolean {
 }
 
 /** Values that the wanted ones and the caches need. */
-function neededValues(
-  graph: Graph,
-  nodes: ReadonlyMap<ValueName, Node>,
-  options: PlanOptions,
-): ReadonlySet<ValueName> {
+function neededValues(graph: Graph, nodes: ReadonlyMap<ValueName, Node>, options: PlanOptions): ReadonlySet<ValueName> {
   const needed = new Set<ValueName>();
   const visit = (name: ValueName): void => {
     if (needed.has(name)) return;

@@ -6,7 +6,10 @@
 import {
   type AttentionNode,
   type CacheOptions,
+  ContextOverflowError,
+  checkNumber,
   checkOptions,
+  type DrawOptions,
   type Graph,
   type KvCache,
   PolyllamaError,
@@ -17,6 +20,7 @@ import {
   resolveStep,
   resolveWanted,
   rowCount,
+  type SampleRun,
   type Step,
   type Tensor,
   type ValueName,
@@ -29,8 +33,8 @@ import { attentionsOf, chunkRows } from "./memory.ts";
 import {
   attentionDispatches,
   type Grid,
-  makePlan,
   type Mode,
+  makePlan,
   type Parameter,
   type Place,
   type Plan,
@@ -39,6 +43,7 @@ import {
   type Storage,
 } from "./plan.ts";
 import { RotationTable } from "./rotation.ts";
+import { type SamplerMemory, sampleParameters, samplerMemory } from "./sampler.ts";
 import type { DeviceWeights, WeightLayout } from "./weights.ts";
 
 export interface ProgramParts {
@@ -63,6 +68,21 @@ interface BoundVariant extends BoundDispatch {
   /** Most rows that it is meant for. */
   readonly rows: number;
   grid(rows: number): Grid;
+}
+
+/** The choice of a token, bound to a plan's logits. */
+interface BoundSampler extends BoundDispatch {
+  readonly parameters: GPUBuffer;
+}
+
+/** One call of `sample`. */
+interface Generation {
+  readonly memory: SamplerMemory;
+  /** Where the device keeps the token from one step to the next. */
+  readonly chosen: GPUBuffer;
+  readonly sampling: DrawOptions;
+  readonly width: number;
+  readonly bound: Map<PreparedPlan, BoundSampler>;
 }
 
 interface PreparedPlan {
@@ -101,6 +121,8 @@ const maxSegments = 64;
 const stepWords = 4 + 4 * maxSegments;
 /** Multiplications in a submission, at most, if it can be cut. */
 const submissionWork = { software: 1e10, hardware: 2e11 } as const;
+/** Tokens under way in `sample`: what lies beyond the last one that is taken was computed in vain. */
+const flyingSteps = { software: 2, hardware: 3 } as const;
 /** Submissions that may wait on the device. */
 const inFlight = 2;
 
@@ -118,6 +140,8 @@ export class WebGpuProgram implements Program {
   readonly #buffers: GPUBuffer[] = [];
   readonly #rows: Readonly<Record<Mode, number>>;
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #generations = new Set<Generation>();
+  #sampler: Promise<SamplerMemory> | undefined;
   #step!: GPUBuffer;
   #tokens!: GPUBuffer;
   #selection!: GPUBuffer;
@@ -183,6 +207,143 @@ export class WebGpuProgram implements Program {
     }
   }
 
+  async *sample(
+    { cache, tokens, sampling, count }: SampleRun,
+    options: RunOptions = {},
+  ): AsyncGenerator<number, void, undefined> {
+    this.#assertAlive();
+    checkOptions(options, ["signal"], "sample()");
+    const { signal } = options;
+    signal?.throwIfAborted();
+    checkNumber(count, "count", { least: 1, integer: true });
+    const [input] = this.graph.inputs;
+    const [logits] = this.graph.outputs;
+    if (input?.kind !== "tokens" || this.graph.inputs.length !== 1 || logits === undefined) {
+      throw new PolyllamaError("ERR_GRAPH", "Tokens can only be chosen by a graph from tokens to logits.");
+    }
+    const step: Step = { inputs: { [input.name]: tokens }, batch: [{ rows: tokens.length, cache }] };
+    const { sequences } = resolveStep(this.graph, step);
+    const end = cache.length + tokens.length + count - 1;
+    if (end > cache.capacity) throw new ContextOverflowError(end, cache.capacity, "Ask for fewer tokens.");
+    this.#checkTokens(step);
+    const start = cache.length;
+    const [own] = this.#acquire(sequences).keys();
+    const flying: Promise<number>[] = [];
+    let taken = 0;
+    let generation: Generation | undefined;
+    try {
+      await own!.ready;
+      const asked: Asked = { value: logits, rows: "last" };
+      generation = await this.#beginSampling(asked, sampling);
+      const depth = flyingSteps[this.#gpu.family];
+      for (let encoded = 0; taken < count; ) {
+        for (; encoded < count && flying.length < depth; encoded++) {
+          const at = start + tokens.length + encoded - 1;
+          const advance: readonly ResolvedSequence[] =
+            encoded === 0 ? sequences : [{ first: 0, rows: 1, start: at, cache }];
+          const given = encoded === 0 ? step : undefined;
+          const { token } = await this.#sampleStep(generation, given, advance, own!, asked, signal);
+          flying.push(token);
+          this.#pending.add(token);
+          void token.catch(() => undefined).then(() => this.#pending.delete(token));
+        }
+        const token = await flying.shift()!;
+        signal?.throwIfAborted();
+        this.#assertAlive();
+        if (token === 0xffffffff)
+          throw new PolyllamaError("ERR_BACKEND", `A logit of "${logits}" is NaN; the backend computed wrongly.`);
+        taken++;
+        yield token;
+        this.#assertAlive();
+      }
+    } finally {
+      await Promise.allSettled(flying);
+      if (generation !== undefined) this.#endSampling(generation);
+      own!.releaseAt(taken === 0 ? start : start + tokens.length + taken - 1);
+    }
+  }
+
+  async #beginSampling({ value }: Asked, sampling: DrawOptions): Promise<Generation> {
+    const width = this.graph.widths.get(value)!;
+    this.#sampler ??= samplerMemory(this.#gpu, width, (buffer) => this.#buffers.push(buffer));
+    this.#sampler.catch(() => (this.#sampler = undefined));
+    const memory = await this.#sampler;
+    return this.#gpu.guard("a generation", () => {
+      const chosen = this.#gpu.buffer("chosen token", 16, usage.storage | usage.copySource);
+      const generation: Generation = { memory, chosen, sampling, width, bound: new Map() };
+      this.#generations.add(generation);
+      return generation;
+    });
+  }
+
+  #endSampling(generation: Generation): void {
+    if (!this.#generations.delete(generation)) return;
+    this.#gpu.free(generation.chosen);
+    for (const { parameters } of generation.bound.values()) this.#gpu.free(parameters);
+  }
+
+  /** Encodes what chooses the next token; resolves when that is submitted, with a promise of the token. */
+  async #sampleStep(
+    generation: Generation,
+    step: Step | undefined,
+    sequences: readonly ResolvedSequence[],
+    cache: WebGpuKvCache,
+    asked: Asked,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly token: Promise<number> }> {
+    const checks: Promise<void>[] = [];
+    let staging: GPUBuffer | undefined;
+    await this.#takeTurn(signal, async () => {
+      this.#assertAlive();
+      const running: Promise<void>[] = [];
+      for (const chunk of this.#chunks(sequences, [cache])) {
+        const last = chunk.segments.some(({ ends }) => ends);
+        const prepared = await this.#plan(chunk.mode, last ? [asked] : [], true);
+        const bindings = [await this.#bind(prepared, cache, 0)];
+        const pace = async (): Promise<void> => {
+          while (running.length >= inFlight) await this.#gpu.wait(running.shift()!);
+          signal?.throwIfAborted();
+        };
+        await pace();
+        const choice = last ? this.#bindSampler(generation, prepared, asked) : undefined;
+        this.#write(step, prepared, chunk);
+        const sampler = choice && { ...choice, chosen: generation.chosen, continues: step === undefined };
+        const submitted = await this.#submit(prepared, chunk, bindings, checks, running, pace, sampler);
+        if (last) staging = submitted.get(asked.value)!.staging;
+      }
+    });
+    const mapped = staging!;
+    const read = async (): Promise<number> => {
+      try {
+        await this.#gpu.wait(mapped.mapAsync(usage.mapRead));
+        const [token] = new Uint32Array(mapped.getMappedRange(0, 16));
+        await Promise.all(checks);
+        return token!;
+      } finally {
+        this.#returnStaging(mapped);
+      }
+    };
+    const token = read();
+    token.catch(() => undefined); // whoever takes it gets the rejection
+    return { token };
+  }
+
+  #bindSampler(
+    { memory, chosen, sampling, width, bound }: Generation,
+    prepared: PreparedPlan,
+    { value }: Asked,
+  ): BoundSampler {
+    const known = bound.get(prepared);
+    if (known !== undefined) return known;
+    const { storage, offset } = prepared.plan.outputs.get(value)!;
+    const { buffer } = this.#parameters([sampleParameters(sampling, width, offset)], 0);
+    const resources = [prepared.storages.get(storage)!, memory.table, memory.keys, memory.weights, chosen];
+    const bindGroup = this.#bindGroup("sample", memory.pipeline, buffer, 0, resources);
+    const made = { label: "sample", pipeline: memory.pipeline, bindGroup, parameters: buffer };
+    bound.set(prepared, made);
+    return made;
+  }
+
   /** @throws {PolyllamaError} `ERR_GRAPH` for a token that its table does not have. */
   #checkTokens(step: Step): void {
     for (const node of this.graph.nodes) {
@@ -207,7 +368,10 @@ export class WebGpuProgram implements Program {
         const { cache } = sequence;
         if (cache === undefined) continue;
         if (!(cache instanceof WebGpuKvCache) || cache.owner !== this.#owner) {
-          throw new PolyllamaError("ERR_GRAPH", "A cache belongs to the program that created it; this is another one's.");
+          throw new PolyllamaError(
+            "ERR_GRAPH",
+            "A cache belongs to the program that created it; this is another one's.",
+          );
         }
         cache.acquire("a run");
         acquired.set(cache, sequence);
@@ -266,7 +430,8 @@ export class WebGpuProgram implements Program {
         }
       });
       await Promise.all(results);
-      if (results.length === 0 || asked.length === 0) await this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone());
+      if (results.length === 0 || asked.length === 0)
+        await this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone());
       await Promise.all(checks);
       signal?.throwIfAborted();
       return tensors;
@@ -334,7 +499,7 @@ export class WebGpuProgram implements Program {
   }
 
   /** Puts a chunk's inputs into the queue. */
-  #write(step: Step, { plan, storages, rotation, rotationBuffer }: PreparedPlan, chunk: Chunk): void {
+  #write(step: Step | undefined, { plan, storages, rotation, rotationBuffer }: PreparedPlan, chunk: Chunk): void {
     const { queue } = this.#gpu.device;
     const ends = chunk.segments.filter(({ ends: last }) => last);
     const words = new Uint32Array(stepWords);
@@ -344,7 +509,11 @@ export class WebGpuProgram implements Program {
     }
     queue.writeBuffer(this.#step, 0, words);
     if (ends.length > 0) {
-      queue.writeBuffer(this.#selection, 0, Uint32Array.from(ends, ({ first, rows }) => first + rows - 1));
+      queue.writeBuffer(
+        this.#selection,
+        0,
+        Uint32Array.from(ends, ({ first, rows }) => first + rows - 1),
+      );
     }
     if (rotationBuffer !== undefined) {
       const table = new Float32Array(chunk.rows * plan.rotationStride * 2);
@@ -353,6 +522,7 @@ export class WebGpuProgram implements Program {
       rotation.write(positions, table);
       queue.writeBuffer(rotationBuffer, 0, table);
     }
+    if (step === undefined) return; // the token is on the device
     for (const [name, place] of plan.inputs) {
       const data = step.inputs[name]!;
       if (place === undefined) {
@@ -381,6 +551,7 @@ export class WebGpuProgram implements Program {
     checks: Promise<void>[],
     running: Promise<void>[],
     pace: () => Promise<void>,
+    sampler?: BoundSampler & { readonly chosen: GPUBuffer; readonly continues: boolean },
   ): Promise<ReadonlyMap<ValueName, { readonly place: Place; readonly staging: GPUBuffer }>> {
     const { device } = this.#gpu;
     const selected = chunk.segments.filter(({ ends }) => ends).length;
@@ -391,6 +562,7 @@ export class WebGpuProgram implements Program {
       const from = at;
       const { check } = this.#gpu.guarded(this.#describe(plan, from, chunk.rows), () => {
         const encoder = device.createCommandEncoder({ label: "step" });
+        if (at === 0 && sampler?.continues) encoder.copyBufferToBuffer(sampler.chosen, 0, this.#tokens, 0, 4);
         const pass = encoder.beginComputePass({ label: plan.mode });
         let work = 0;
         let attention = plan.steps.slice(0, at).filter((step) => "attention" in step).length;
@@ -411,8 +583,13 @@ export class WebGpuProgram implements Program {
             attention++;
           }
         }
+        if (at === plan.steps.length && sampler !== undefined) encode(pass, sampler, [1, 1, 1]);
         pass.end();
-        if (at === plan.steps.length) {
+        if (at === plan.steps.length && sampler !== undefined) {
+          const staging = this.#takeStaging(16);
+          encoder.copyBufferToBuffer(sampler.chosen, 0, staging, 0, 16);
+          for (const [value, place] of plan.outputs) staged.set(value, { place, staging }); // the logits alone
+        } else if (at === plan.steps.length) {
           for (const [value, place] of plan.outputs) {
             const bytes = (place.storage.selected ? selected : chunk.rows) * place.storage.stride * 4;
             const staging = this.#takeStaging(bytes);
@@ -434,7 +611,8 @@ export class WebGpuProgram implements Program {
 
   #describe(plan: Plan, from: number, rows: number): string {
     const step = plan.steps[from];
-    const first = step === undefined ? "nothing" : "dispatch" in step ? step.dispatch.label : step.attention.node.output;
+    const first =
+      step === undefined ? "nothing" : "dispatch" in step ? step.dispatch.label : step.attention.node.output;
     return `${plan.mode} of ${rows} rows from ${first} on`;
   }
 
@@ -465,9 +643,7 @@ export class WebGpuProgram implements Program {
 
   #takeStaging(bytes: number): GPUBuffer {
     const size = 2 ** Math.ceil(Math.log2(Math.max(256, bytes)));
-    return (
-      this.#staging.get(size)?.pop() ?? this.#gpu.buffer("staging", size, usage.mapRead | usage.copyTarget)
-    );
+    return this.#staging.get(size)?.pop() ?? this.#gpu.buffer("staging", size, usage.mapRead | usage.copyTarget);
   }
 
   #returnStaging(buffer: GPUBuffer): void {
@@ -514,11 +690,7 @@ export class WebGpuProgram implements Program {
       const rotationBuffer =
         plan.rotationStride === 0
           ? undefined
-          : this.#buffer(
-              "rotation",
-              plan.rotationStride * 8 * this.#rows[plan.mode],
-              usage.storage | usage.copyTarget,
-            );
+          : this.#buffer("rotation", plan.rotationStride * 8 * this.#rows[plan.mode], usage.storage | usage.copyTarget);
       const blocks = plan.steps.map((step) => ("dispatch" in step ? step.dispatch.parameters : []));
       const { buffer, offset } = this.#parameters(blocks, plan.rotationStride);
       this.#buffers.push(buffer);
@@ -581,11 +753,7 @@ export class WebGpuProgram implements Program {
     return binding.result;
   }
 
-  #resource(
-    resource: Resource,
-    storages: ReadonlyMap<Storage, GPUBuffer>,
-    rotation: GPUBuffer | undefined,
-  ): GPUBuffer {
+  #resource(resource: Resource, storages: ReadonlyMap<Storage, GPUBuffer>, rotation: GPUBuffer | undefined): GPUBuffer {
     const { weights } = this.#parts;
     switch (resource.kind) {
       case "storage":
@@ -692,7 +860,11 @@ export class WebGpuProgram implements Program {
 
   async #dispose(): Promise<void> {
     await Promise.allSettled([...this.#pending, ...this.#plans.values()]);
-    for (const cache of [...this.#caches]) cache[Symbol.dispose]();
+    for (const generation of [...this.#generations]) this.#endSampling(generation);
+    for (const cache of [...this.#caches]) {
+      cache.releaseAt(cache.length); // a generation that nobody continues holds it
+      cache[Symbol.dispose]();
+    }
     for (const buffers of this.#staging.values()) for (const buffer of buffers) this.#gpu.free(buffer);
     for (const buffer of [...this.#buffers, ...this.#parts.weights.buffers]) this.#gpu.free(buffer);
     this.#parts.onDispose(this);

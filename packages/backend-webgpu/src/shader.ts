@@ -43,7 +43,8 @@ function expand(source: readonly string[], values: ShaderValues): string[] {
       case "//#repeat": {
         const end = closing(source, at, "//#repeat", "//#end");
         const count = Number(values[second!] ?? second);
-        for (let i = 0; i < count; i++) output.push(...expand(substitute(source.slice(at + 1, end), first!, i), values));
+        for (let i = 0; i < count; i++)
+          output.push(...expand(substitute(source.slice(at + 1, end), first!, i), values));
         at = end;
         break;
       }

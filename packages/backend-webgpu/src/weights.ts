@@ -51,7 +51,11 @@ export interface WeightLayout {
 /** What of the device's limits a layout follows. */
 export type BufferLimits = Pick<GPUSupportedLimits, "maxStorageBufferBindingSize" | "maxBufferSize">;
 
-export function planWeights(graph: Graph, infos: ReadonlyMap<WeightName, WeightInfo>, limits: BufferLimits): WeightLayout {
+export function planWeights(
+  graph: Graph,
+  infos: ReadonlyMap<WeightName, WeightInfo>,
+  limits: BufferLimits,
+): WeightLayout {
   const used = new Map<WeightName, number>();
   const count = (name: WeightName): void => void used.set(name, (used.get(name) ?? 0) + 1);
   const groups = new Map<string, LinearNode[]>();

@@ -10,6 +10,7 @@
 import { ContextOverflowError, PolyllamaError } from "./errors.ts";
 import type { FormatName, OffsetFormatName } from "./formats/index.ts";
 import type { Graph, ValueName, WeightName } from "./graph.ts";
+import type { DrawOptions } from "./sampling/sample.ts";
 import type { WeightInfo, WeightSource } from "./weights.ts";
 
 export interface Backend extends AsyncDisposable {
@@ -59,6 +60,26 @@ export interface Program extends AsyncDisposable {
    * {@link ContextOverflowError}; the signal's reason when aborted. Whenever it throws, the caches keep their old length.
    */
   run(step: Step, wanted: readonly Wanted[], options?: RunOptions): Promise<readonly Tensor[]>;
+  /**
+   * Continues one sequence by tokens that are chosen where the logits are, for backends whose device is far from the host:
+   * several tokens may be under way, and no logits are read back. The tokens are those that a `Sampler` with the same options
+   * would choose from the logits of `run`. When the caller stops early, what was computed beyond the last token that it took is
+   * forgotten: the cache holds the given tokens and all yielded ones but the last.
+   *
+   * @throws {PolyllamaError} as `run`; `ERR_BACKEND` for logits that are NaN.
+   */
+  sample?(run: SampleRun, options?: RunOptions): AsyncGenerator<number, void, undefined>;
+}
+
+/** What a backend needs to continue a sequence by itself. */
+export interface SampleRun {
+  /** Keys and values of the sequence; its length plus `tokens` is the position of the first random number. */
+  readonly cache: KvCache;
+  /** Tokens [N] that are read first, one or more. */
+  readonly tokens: Int32Array;
+  readonly sampling: DrawOptions;
+  /** Most tokens to yield. */
+  readonly count: number;
 }
 
 export interface RunOptions {

@@ -2,7 +2,13 @@
 
 import { checkNumber, checkOptions, PolyllamaError } from "./errors.ts";
 import { logprobs, type TokenLogprob } from "./sampling/logprobs.ts";
-import { createSampler, type SamplingOptions, samplingOptionNames } from "./sampling/sample.ts";
+import {
+  createSampler,
+  type DrawOptions,
+  type Sampler,
+  type SamplingOptions,
+  samplingOptionNames,
+} from "./sampling/sample.ts";
 import { createStopFilter } from "./stop.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -59,6 +65,16 @@ export interface TokenSequence {
    * @returns logits [V] for the token that comes next.
    */
   continueTo(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array | Float64Array>;
+  /**
+   * Continues `tokens` by up to `count` tokens that are chosen where the logits are; present where the backend can. Stopping
+   * early forgets what was computed beyond the last token that was taken.
+   */
+  sample?(
+    tokens: readonly number[],
+    sampling: DrawOptions,
+    count: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<number, void, undefined>;
 }
 
 /** Checks options of generation before any work is done. @throws {PolyllamaError} `ERR_OPTION` */
@@ -84,17 +100,14 @@ export async function* generate(
   if (prompt.length === 0) {
     throw new PolyllamaError("ERR_OPTION", "The prompt has no tokens; start with the tokenizer's BOS token.");
   }
-  const { maxTokens = Infinity, stop = [], ignoreEos = false, signal } = options;
+  const { maxTokens = Infinity, stop = [], ignoreEos = false } = options;
   const sampler = createSampler(samplingOptions(options));
   const filter = createStopFilter(typeof stop === "string" ? [stop] : stop);
   const decoder = tokenizer.decoder({ continuing: prompt.some((id) => !tokenizer.isControl(id)) });
-  const tokens = [...prompt];
 
-  for (let count = 1; ; count++) {
-    const logits = await sequence.continueTo(tokens, signal); // [V]
-    const id = sampler.sample(logits, tokens, prompt.length);
-    tokens.push(id);
-    const details = options.logprobs === undefined ? {} : logprobs(logits, id, options.logprobs);
+  let count = 0;
+  for await (const { id, ...details } of choices(sequence, prompt, sampler, options)) {
+    count++;
     if (id === tokenizer.eos && !ignoreEos) {
       yield { id, text: filter.push(decoder.end()).text + filter.end(), finish: "eos", ...details };
       return;
@@ -104,13 +117,36 @@ export async function* generate(
       yield { id, text, finish: "stop", ...details };
       return;
     }
-    const finish = count >= maxTokens ? "length" : tokens.length > sequence.capacity ? "context" : undefined;
+    const full = prompt.length + count > sequence.capacity;
+    const finish = count >= maxTokens ? "length" : full ? "context" : undefined;
     if (finish !== undefined) {
       const rest = filter.push(decoder.end());
       yield { id, text: text + rest.text + filter.end(), finish: rest.stopped ? "stop" : finish, ...details };
       return;
     }
     yield { id, text, ...details };
+  }
+}
+
+/** The tokens that follow, chosen on the device where the options allow it, with what was asked for about each. */
+async function* choices(
+  sequence: TokenSequence,
+  prompt: readonly number[],
+  sampler: Sampler,
+  options: GenerateOptions,
+): AsyncGenerator<Pick<Piece, "id" | "logprob" | "top">, void, undefined> {
+  const { maxTokens = Infinity, signal } = options;
+  if (sequence.sample !== undefined && sampler.draw !== undefined && options.logprobs === undefined) {
+    const count = Math.max(1, Math.min(maxTokens, sequence.capacity - prompt.length + 1));
+    for await (const id of sequence.sample(prompt, sampler.draw, count, signal)) yield { id };
+    return;
+  }
+  const tokens = [...prompt];
+  for (;;) {
+    const logits = await sequence.continueTo(tokens, signal); // [V]
+    const id = sampler.sample(logits, tokens, prompt.length);
+    tokens.push(id);
+    yield { id, ...(options.logprobs === undefined ? {} : logprobs(logits, id, options.logprobs)) };
   }
 }
 

@@ -79,6 +79,7 @@ export type {
   ResolvedStep,
   RoundingProfile,
   RunOptions,
+  SampleRun,
   SequenceStep,
   Step,
   Tensor,
@@ -107,8 +108,9 @@ export { encodeChat, renderChat } from "./chat.ts";
 // Generation
 export type { FinishReason, GenerateOptions, Piece, TokenSequence } from "./generate.ts";
 export { checkGenerateOptions, generate, generateOptionNames } from "./generate.ts";
-export type { Sampler, SamplingOptions } from "./sampling/sample.ts";
+export type { DrawOptions, Sampler, SamplingOptions } from "./sampling/sample.ts";
 export { createSampler, mostProbable } from "./sampling/sample.ts";
+export { exp2Table } from "./sampling/exp2.ts";
 export type { TokenLogprob } from "./sampling/logprobs.ts";
 
 // Errors

@@ -26,6 +26,7 @@ import {
   type Progress,
   type Tensor,
   type Tokenizer,
+  type TokenSequence,
   type Wanted,
 } from "@polyllama/core";
 import { Sequence, type SequenceModel } from "./sequence.ts";
@@ -242,11 +243,17 @@ export class Llama implements AsyncDisposable {
     const { sequence: given, onProgress, ...rest } = options;
     const sequence = given ?? this.idle ?? this.createSequence();
     if (sequence === this.idle) this.idle = undefined;
-    const tokenSequence = {
+    const reading = (signal: AbortSignal | undefined) => ({
+      ...(signal && { signal }),
+      ...(onProgress && { onProgress }),
+    });
+    const tokenSequence: TokenSequence = {
       tokens: sequence.tokens,
       capacity: sequence.capacity,
-      continueTo: (tokens: readonly number[], signal?: AbortSignal) =>
-        sequence.continueTo(tokens, { ...(signal && { signal }), ...(onProgress && { onProgress }) }),
+      continueTo: (tokens, signal) => sequence.continueTo(tokens, reading(signal)),
+      ...(sequence.samples && {
+        sample: (tokens, sampling, count, signal) => sequence.sample(tokens, sampling, count, reading(signal)),
+      }),
     };
     try {
       yield* generate(tokenSequence, this.tokenizer, prompt, rest);

@@ -4,12 +4,12 @@
 import {
   ContextOverflowError,
   checkNumber,
+  type DrawOptions,
   type KvCache,
   PolyllamaError,
   type Program,
   type Progress,
   type RealArray,
-  type TokenSequence,
 } from "@polyllama/core";
 
 /** How a sequence reaches its model. */
@@ -26,7 +26,7 @@ export interface ContinueOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-export class Sequence implements TokenSequence, Disposable {
+export class Sequence implements Disposable {
   private readonly model: SequenceModel;
   private readonly cache: KvCache;
   private held: number[] = [];
@@ -40,6 +40,11 @@ export class Sequence implements TokenSequence, Disposable {
 
   get tokens(): readonly number[] {
     return this.held;
+  }
+
+  /** Whether the backend can choose tokens where the logits are. */
+  get samples(): boolean {
+    return this.model.program.sample !== undefined;
   }
 
   get capacity(): number {
@@ -78,6 +83,51 @@ export class Sequence implements TokenSequence, Disposable {
       }
     } finally {
       this.busy = false;
+    }
+  }
+
+  /**
+   * Continues `tokens` by up to `count` tokens that the device chooses, where it can (`samples`). Stopping early forgets what was computed beyond the last token that was taken.
+   *
+   * @throws as {@link continueTo}, while iterating.
+   */
+  async *sample(
+    tokens: readonly number[],
+    sampling: DrawOptions,
+    count: number,
+    { signal, onProgress }: ContinueOptions = {},
+  ): AsyncGenerator<number, void, undefined> {
+    this.check(tokens);
+    signal?.throwIfAborted();
+    this.rewind(Math.min(commonPrefix(this.held, tokens), tokens.length - 1));
+    this.busy = true;
+    const all = [...tokens];
+    const { program, chunk } = this.model;
+    const runOptions = signal === undefined ? {} : { signal };
+    const first = this.held.length;
+    const progress = (): void =>
+      onProgress?.({ phase: "reading the prompt", done: this.held.length - first, total: tokens.length - first });
+    try {
+      progress();
+      while (tokens.length - this.held.length > chunk) {
+        const rows = tokens.slice(this.held.length, this.held.length + chunk);
+        const step = { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache: this.cache }] };
+        await program.run(step, [], runOptions);
+        this.held.push(...rows);
+        progress();
+      }
+      const run = { cache: this.cache, tokens: Int32Array.from(tokens.slice(this.held.length)), sampling, count };
+      let begun = false;
+      for await (const id of program.sample!(run, runOptions)) {
+        this.held = [...all];
+        all.push(id);
+        if (!begun) progress();
+        begun = true;
+        yield id;
+      }
+    } finally {
+      this.busy = false;
+      this.held = all.slice(0, this.cache.length);
     }
   }
 

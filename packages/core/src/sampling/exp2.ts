@@ -4,10 +4,10 @@
 /** Number of a weight of one: weights are integers from 0 to `one`. */
 export const one: number = 2 ** 30;
 
-/** `table[j] = 2^30 * 2^(-j/256)`, rounded, for j from 0 to 256. */
-const table = buildTable();
+/** `exp2Table[j] = 2^30 * 2^(-j/256)`, rounded, for j from 0 to 256. */
+export const exp2Table: Uint32Array<ArrayBuffer> = buildTable();
 
-function buildTable(): Uint32Array {
+function buildTable(): Uint32Array<ArrayBuffer> {
   const bits = 120n;
   let root = 1n << (bits - 1n); // one half
   for (let i = 0; i < 8; i++) root = integerSquareRoot(root << bits); // at last 2^(-1/256)
@@ -34,7 +34,7 @@ export function exp2Weight(steps: number): number {
   const octaves = steps >>> 16;
   if (octaves > 30) return 0;
   const j = (steps >>> 8) & 255;
-  const here = table[j]!;
-  const value = here - (((here - table[j + 1]!) * (steps & 255)) >>> 8);
+  const here = exp2Table[j]!;
+  const value = here - (((here - exp2Table[j + 1]!) * (steps & 255)) >>> 8);
   return value >>> octaves;
 }

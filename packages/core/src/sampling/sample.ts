@@ -44,10 +44,15 @@ export const samplingOptionNames: readonly (keyof SamplingOptions)[] = [
   "seed",
 ];
 
+/** What decides about a token where no penalty and no bias do; all of it known before the logits are. */
+export type DrawOptions = Required<Pick<SamplingOptions, "temperature" | "topK" | "topP" | "minP" | "seed">>;
+
 /** Picks tokens; made by {@link createSampler}. */
 export interface Sampler {
   /** The seed in use, to repeat the text later. */
   readonly seed: number;
+  /** Present where logits and position alone decide, so that the choice can be left to the device that has the logits. */
+  readonly draw: DrawOptions | undefined;
   /**
    * Picks the token that follows.
    *
@@ -104,6 +109,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
 
   return {
     seed,
+    draw: penalized ? undefined : { temperature, topK, topP, minP, seed },
     sample(given, tokens, promptLength) {
       const logits = Float32Array.from(given); // [V]
       if (penalized) adjust(logits, tokens, promptLength);
