@@ -19,16 +19,17 @@ import {
   type Checkpoint,
   openGguf,
   openLlama2c,
+  openMeta,
+  openPytorch,
   openSafetensors,
   openSynthetic,
   readLlama2cHeader,
   writeGguf,
 } from "../src/index.ts";
 import { readPickledTensors } from "../src/meta/pickle.ts";
-import { openMeta } from "../src/meta/read.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import { recognize } from "../src/recognize.ts";
-import { openHuggingFace, parseJson } from "../src/safetensors.ts";
+import { parseJson } from "../src/safetensors.ts";
 import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "../test/model.ts";
 import { metaShards, pickleOf, torchFile } from "../test/torch-writer.ts";
 import { ggufFields, integerFields, pickleFields, protobufFields, zipFields } from "./fields.ts";
@@ -147,7 +148,7 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
       torchFiles.slice(2).map((bytes) => ({ bytes, fields: zipFields(bytes) })),
       async (source) => {
         const parts = huggingFaceParts(huggingFaceConfig(small));
-        await touch(await openHuggingFace("pytorch", readTorchFile, new Map([["m", source]]), parts));
+        await touch(await openPytorch(new Map([["m", source]]), parts));
       },
     ),
     {

@@ -31,6 +31,8 @@ export { type ByteSource, memorySource } from "./byte-source.ts";
 export { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf/header.ts";
 export { openGguf } from "./gguf/read.ts";
 export { type Llama2cHeader, openLlama2c, readLlama2cHeader } from "./llama2c.ts";
+export { openPytorch } from "./meta/hugging-face.ts";
+export { type MetaParts, openMeta } from "./meta/read.ts";
 export { openFile } from "./node-file.ts";
 export { readTokenizer } from "./tokenizer-files.ts";
 export {

@@ -11,18 +11,12 @@ import { openGguf } from "./gguf/read.ts";
 import { hubScheme } from "./hub/address.ts";
 import { type HubOptions, pull } from "./hub/pull.ts";
 import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
+import { openPytorch } from "./meta/hugging-face.ts";
 import { openMeta } from "./meta/read.ts";
 import { readTorchFile } from "./meta/torch-file.ts";
 import { openFile, readWhole, unreadable } from "./node-file.ts";
 import { recognize } from "./recognize.ts";
-import {
-  asObject,
-  type FoundTokenizer,
-  type HuggingFaceParts,
-  openHuggingFace,
-  openSafetensors,
-  parseJson,
-} from "./safetensors.ts";
+import { asObject, type FoundTokenizer, type HuggingFaceParts, openSafetensors, parseJson } from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
@@ -160,7 +154,7 @@ const huggingFaceLayouts: Readonly<Record<"safetensors" | "pytorch", HuggingFace
   pytorch: {
     single: "pytorch_model.bin",
     index: "pytorch_model.bin.index.json",
-    open: (sources, parts, signal) => openHuggingFace("pytorch", readTorchFile, sources, parts, signal),
+    open: openPytorch,
   },
 };
 

@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { CheckpointError, llamaGraph, type WeightSource } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { type ByteSource, memorySource, openCheckpoint } from "../src/index.ts";
-import { openMeta } from "../src/meta/read.ts";
+import { type ByteSource, memorySource, openCheckpoint, openMeta } from "../src/index.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import {
   coordinates,

@@ -2,7 +2,6 @@
 // central directory, Zip64 included, is read by zip.js, and everything it says is held against the file.
 
 import { CheckpointError, PolyllamaError } from "@polyllama/core";
-import { ZipReader } from "@zip.js/zip.js";
 import type { ByteSource } from "../byte-source.ts";
 
 /** A stored entry's bytes within the file. */
@@ -25,6 +24,7 @@ const LOCAL_HEADER = 30;
 /** @throws {CheckpointError} for anything but a whole archive of stored entries. */
 export async function readZipDirectory(source: ByteSource, signal?: AbortSignal): Promise<ZipDirectory> {
   const found: { name: string; header: number; bytes: number }[] = [];
+  const { ZipReader } = await import("@zip.js/zip.js"); // only who opens such a file waits for it
   const reader = new ZipReader(zipReaderOf(source, signal));
   try {
     for await (const entry of reader.getEntriesGenerator()) {
