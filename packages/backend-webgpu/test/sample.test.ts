@@ -1,0 +1,115 @@
+// Tokens chosen on the device are those that core's sampler chooses from the same logits. The graph is a table whose row t holds the
+// logits that follow token t, so that a generation walks through many different rows.
+
+import { buildGraph, createSampler, type SamplingOptions, type WeightSource } from "@polyllama/core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type WebGpuBackend, webgpu } from "../src/index.ts";
+import { hasAdapter, notRun } from "./support.ts";
+
+const V = 601;
+
+/** Logits of many kinds: flat, steep, tied, with distances that overflow and both zeros. */
+function makeTable(): Float32Array<ArrayBuffer> {
+  let state = 12345;
+  const uniform = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const table = new Float32Array(V * V);
+  for (let row = 0; row < V; row++) {
+    const spread = 10 ** (uniform() * 3 - 1);
+    for (let i = 0; i < V; i++) {
+      let logit = spread * (uniform() + uniform() + uniform() - 1.5);
+      if (row % 4 === 1) logit = Math.round(logit);
+      if (row % 7 === 2 && i % 3 === 0) logit = -3e38;
+      if (row % 11 === 3 && i % 2 === 0) logit = i % 4 === 0 ? 0 : -0;
+      table[row * V + i] = logit;
+    }
+  }
+  return table;
+}
+
+const settings: readonly SamplingOptions[] = [
+  { temperature: 0 },
+  { temperature: 0.8, topP: 0.95 },
+  { temperature: 1, topP: 1 },
+  { temperature: 1, topP: 0.3 },
+  { temperature: 1.7, topK: 40, topP: 1 },
+  { temperature: 1, topK: 1, topP: 1 },
+  { temperature: 0.5, topK: 17, topP: 0.9, minP: 0.02 },
+  { temperature: 2, topP: 1, minP: 0.3 },
+  { temperature: 1e-30, topP: 0.999999 },
+  { temperature: 1000, topP: 0 },
+  { temperature: 1, topP: 1 - 2 ** -53 },
+];
+
+describe.skipIf(!hasAdapter)(hasAdapter ? "sampling on the device" : notRun, () => {
+  const table = makeTable();
+  const info = { name: "table", shape: [V, V], format: "f32" } as const;
+  const source: WeightSource = {
+    name: "test",
+    weights: new Map([["table", info]]),
+    async read(_, { first, count } = { first: 0, count: V }) {
+      return new Uint8Array(table.slice(first * V, (first + count) * V).buffer);
+    },
+    fingerprint: async () => "",
+  };
+  const graph = buildGraph((g) => [g.embedding("logits", g.tokens("tokens"), g.weight("table", [V, V]))]);
+  let backend: WebGpuBackend;
+  beforeAll(async () => {
+    backend = await webgpu();
+  });
+  afterAll(async () => {
+    await backend[Symbol.asyncDispose]();
+  });
+
+  test.each(settings)("equals sampling on the host: %o", async (setting) => {
+    const count = 150;
+    await using program = await backend.compile(graph, source);
+    for (const seed of [1, 2 ** 40 + 77]) {
+      const sampler = createSampler({ ...setting, seed });
+      using cache = program.createCache(count + 10);
+      const tokens = [3, 1, 4];
+      const run = { cache, tokens: Int32Array.from(tokens), sampling: sampler.draw!, count };
+      const chosen: number[] = [];
+      for await (const id of program.sample!(run)) chosen.push(id);
+      const expected: number[] = [];
+      for (let i = 0; i < count; i++) {
+        const last = tokens.at(-1)!;
+        const id = sampler.sample(table.subarray(last * V, (last + 1) * V), tokens, 3);
+        tokens.push(id);
+        expected.push(id);
+      }
+      expect(chosen).toEqual(expected);
+      expect(cache.length).toBe(3 + count - 1);
+    }
+  });
+
+  test("a caller that stops early has a cache that ends with what it took", async () => {
+    await using program = await backend.compile(graph, source);
+    using cache = program.createCache(50);
+    const sampling = createSampler({ seed: 5 }).draw!;
+    const taken: number[] = [];
+    for await (const id of program.sample!({ cache, tokens: Int32Array.of(1, 2), sampling, count: 40 })) {
+      taken.push(id);
+      if (taken.length === 7) break;
+    }
+    expect(cache.length).toBe(2 + 7 - 1);
+  });
+
+  test("a logit that is NaN is an error, not a token", async () => {
+    // Products of opposite infinities.
+    const huge = new Float32Array(V * V).map((_, i) => ((i * i) % 7 < 3 ? 3e38 : -3e38));
+    const damaged = { ...source, read: async () => new Uint8Array(huge.slice().buffer) };
+    const overflowing = buildGraph((g) => {
+      const weight = g.weight("table", [V, V]);
+      return [g.linear("logits", g.embedding("x", g.tokens("tokens"), weight), weight)];
+    });
+    await using program = await backend.compile(overflowing, damaged);
+    using cache = program.createCache(10);
+    const sampling = createSampler({ seed: 5 }).draw!;
+    const run = program.sample!({ cache, tokens: Int32Array.of(1), sampling, count: 3 });
+    await expect(run.next()).rejects.toMatchObject({ code: "ERR_BACKEND" });
+    expect(cache.length).toBe(0);
+  });
+});
