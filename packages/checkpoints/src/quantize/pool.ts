@@ -186,14 +186,14 @@ class Thread {
 
 async function startThread(): Promise<Thread> {
   const { Worker } = await import("node:worker_threads");
-  if (import.meta.url.endsWith(".js")) {
-    return new Thread(new Worker(new URL("./worker.js", import.meta.url), { execArgv: [] }));
-  }
-  // The sources, as in tests: Node needs a loader for TypeScript, which a worker has to register by itself.
+  const source = import.meta.url.endsWith(".ts");
+  const name = `./worker.${source ? "ts" : "js"}`; // apart, lest bundlers of browser apps take it for a worker of theirs
+  const entry = new URL(name, import.meta.url);
+  if (!source) return new Thread(new Worker(entry, { execArgv: [] }));
+  // Node needs a loader for TypeScript, which a worker has to register by itself.
   const { createRequire } = await import("node:module");
   const { pathToFileURL } = await import("node:url");
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/package.json"));
-  const [loader, entry] = [new URL("dist/esm/api/index.mjs", tsx), new URL("./worker.ts", import.meta.url)];
-  const start = `import("${loader}").then(({ register }) => (register(), import("${entry}")))`;
+  const start = `import("${new URL("dist/esm/api/index.mjs", tsx)}").then(({ register }) => (register(), import("${entry}")))`;
   return new Thread(new Worker(start, { eval: true, execArgv: ["--conditions=@polyllama/source"] }));
 }

@@ -16,7 +16,7 @@ import { createQuantizerPool, type QuantizerPoolOptions } from "./pool.ts";
 import { checkQuantizedFormat, formatForRows, type QuantizedFormat } from "./quantize.ts";
 
 /** Values that are in memory at a time. */
-const PIECE = 2 ** 20;
+const PIECE = 2 ** 22;
 
 /**
  * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in llama.cpp's
@@ -67,7 +67,7 @@ export function quantized(
     fingerprint: async () => `${await source.fingerprint()}:${format}`,
   };
   if (!("kind" in source)) return view;
-  const { kind, config, tokenizer, stored, metadata } = source;
+  const { kind, config, tokenizer, stored, metadata, companions } = source;
   return {
     ...view,
     kind,
@@ -75,6 +75,7 @@ export function quantized(
     tokenizer,
     stored,
     metadata,
+    ...(companions !== undefined && { companions }),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
   };
 }

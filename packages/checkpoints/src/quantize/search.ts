@@ -24,7 +24,7 @@ const SUB = 32;
 const weights = new Float64Array(SUB);
 const weighted = new Float64Array(SUB); // weight times value
 
-/** For the 32 values from `start` on. */
+/** Scale and minimum for the 32 values from `start` on. */
 export function searchAffine(
   values: Float32Array,
   start: number,
@@ -118,7 +118,7 @@ export function searchSymmetric(values: Float32Array, start: number, count: numb
     let sumXQ = 0;
     for (let i = 0; i < count; i++) {
       const t = values[start + i]! * inverse + shift;
-      const q = (t < 1 ? 0 : t > 2 * most ? 2 * most - 1 : t | 0) - most;
+      const q = (t < 1 ? 0 : t >= 2 * most ? 2 * most - 1 : t | 0) - most;
       sumQQ += weights[i]! * q * q;
       sumXQ += weighted[i]! * q;
     }
