@@ -120,7 +120,7 @@ export function number(text: string): number {
   throw new InvalidArgumentError("A number is expected.");
 }
 
-export function collect(text: string, earlier: readonly string[] = []): readonly string[] {
+function collect(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }
 

@@ -9,6 +9,7 @@ import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExtendVocab } from "./commands/extend-vocab.ts";
 import { addGenerate } from "./commands/generate.ts";
+import { addGpuCheck } from "./commands/gpu-check.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addParity } from "./commands/parity.ts";
 import { addPull } from "./commands/pull.ts";
@@ -51,6 +52,7 @@ function createProgram(interrupts: Interrupts): Command {
   addDoctor(program, interrupts);
   addBench(program, interrupts);
   addParity(program, interrupts);
+  addGpuCheck(program, interrupts);
   addDemo(program, interrupts);
   return program;
 }

@@ -1,7 +1,14 @@
-// `polyllama chat`: a conversation in Llama 2's format. Each turn only reads what is new.
+// `polyllama chat`: a conversation in the format of Llama 2 or of Chinese-Alpaca. Each turn only reads what is new.
 
-import type { Command } from "commander";
-import { type ChatMessage, ContextOverflowError, PolyllamaError } from "polyllama";
+import { type Command, Option } from "commander";
+import {
+  type ChatMessage,
+  type ChatOptions,
+  type ChatTemplateName,
+  ContextOverflowError,
+  chatTemplateNames,
+  PolyllamaError,
+} from "polyllama";
 import type { Interrupts } from "../interrupts.ts";
 import { readLines } from "../lines.ts";
 import { type LoadedModel, loadModel } from "../load.ts";
@@ -12,6 +19,7 @@ import { note, print } from "../terminal.ts";
 
 interface Options extends ModelOptions, TextOptions {
   readonly system?: string;
+  readonly template: ChatTemplateName;
 }
 
 const help = "/reset forgets the conversation, /exit or Ctrl-D ends it; Ctrl-C stops an answer.";
@@ -20,14 +28,19 @@ export function addChat(program: Command, interrupts: Interrupts): void {
   const command = program
     .command("chat")
     .summary("Talk with a chat model")
-    .description("Talk with a chat model, in Llama 2's format. From a pipe, every line is one message.")
-    .option("--system <text>", "what the model is told before the conversation");
+    .description("Talk with a chat model. From a pipe, every line is one message.")
+    .option("--system <text>", "what the model is told before the conversation")
+    .addOption(
+      new Option("--template <name>", "the chat format that the model was trained on")
+        .choices(chatTemplateNames)
+        .default("llama-2"),
+    );
   addTextOptions(command);
   addModelOptions(command).action((options: Options) => chat(options, interrupts));
 }
 
 async function chat(options: Options, interrupts: Interrupts): Promise<void> {
-  const sampling = generateOptions(options);
+  const sampling = { ...generateOptions(options), template: options.template };
   await using model = await loadModel(options, interrupts.signal);
   if (options.model === undefined) {
     note("The embedded poet is no chat model: it answers in verse or tales, and has no idea what it was asked.");
@@ -55,7 +68,7 @@ async function turn(
   { llama }: LoadedModel,
   earlier: readonly ChatMessage[],
   content: string,
-  sampling: ReturnType<typeof generateOptions>,
+  sampling: ChatOptions,
   interrupts: Interrupts,
 ): Promise<readonly ChatMessage[]> {
   const asked: readonly ChatMessage[] = [...earlier, { role: "user", content }];

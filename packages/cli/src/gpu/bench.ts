@@ -1,5 +1,5 @@
-// How fast a backend runs models of given sizes: loading, prompts, and decoding of one and of many sequences, each beside what the
-// device could do at most. Weights are synthetic. Whatever could not be measured stays in the result, with the reason.
+// How fast a backend runs models of given sizes: loading, prompts, and decoding of one and of many sequences, with the bytes or
+// operations per second that this is. Weights are synthetic. Whatever could not be measured stays in the result, with the reason.
 
 import {
   type Backend,
@@ -34,10 +34,6 @@ export interface BenchTask {
 export interface BenchOptions {
   readonly signal: AbortSignal;
   readonly onProgress?: (label: string, what: string) => void;
-  /** Bytes per second that the device's memory copies at, read and written bytes both counted. */
-  readonly bandwidth?: number;
-  /** Floating point operations per second of matrix products. */
-  readonly peak?: number;
   /** Bytes that are free on the device. */
   readonly free?: number;
   /** Default f16. */
@@ -51,8 +47,8 @@ export interface Measurement {
   readonly what: string;
   readonly unit: "s" | "tokens/s";
   readonly value?: number;
-  /** Of the memory's bandwidth when decoding, of the peak when reading a prompt. */
-  readonly share?: number;
+  /** What that is per second: bytes of weights and cache read when decoding, floating point operations when reading a prompt. */
+  readonly rate?: number;
   /** Why there is no value. */
   readonly notRun?: string;
   /** What went wrong, where something did. */
@@ -108,8 +104,8 @@ export async function skipTask(task: BenchTask, notRun: string): Promise<BenchRe
 }
 
 export async function runTask(backend: Backend, task: BenchTask, options: BenchOptions): Promise<BenchResult> {
-  const { signal, onProgress, bandwidth, peak, free, cache: format = "f16", tokens = 64 } = options;
-  await using checkpoint = await openCheckpoint(task.model, { signal });
+  const { signal, onProgress, free, cache: format = "f16", tokens = 64 } = options;
+  await using checkpoint = await openCheckpoint(task.model);
   const { config } = checkpoint;
   const graph = llamaGraph(config);
   const known = facts(task, checkpoint);
@@ -125,7 +121,7 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
   const names = [...plan(task)];
   let program: Program | undefined;
   /** Takes the next measurement of the plan; a failure is part of the result. */
-  const measure = async (action: () => Promise<Pick<Measurement, "value" | "share">>): Promise<void> => {
+  const measure = async (action: () => Promise<Pick<Measurement, "value" | "rate">>): Promise<void> => {
     const name = names.shift()!;
     onProgress?.(task.label, name.what);
     try {
@@ -157,10 +153,10 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
           if (round > 0) times.push((performance.now() - started) / 1000); // the first one allocates
         }
         const value = n / median(times);
-        return { value, ...(peak !== undefined && { share: (prefillWork(config, n) * value) / n / peak }) };
+        return { value, rate: (prefillWork(config, n) * value) / n };
       });
     }
-    const decode = async (count: number, context: number): Promise<Pick<Measurement, "value" | "share">> => {
+    const decode = async (count: number, context: number): Promise<Pick<Measurement, "value" | "rate">> => {
       const caches: KvCache[] = [];
       try {
         caches.push(loaded.createCache(context + tokens + warmUp, { format }));
@@ -169,7 +165,7 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
         const perSecond = await continueAll(loaded, caches, tokens, signal);
         const bytes =
           known.weights - embeddingBytes(checkpoint) + count * (context + tokens / 2) * cacheBytes(config, format);
-        return { value: count * perSecond, ...(bandwidth !== undefined && { share: (bytes * perSecond) / bandwidth }) };
+        return { value: count * perSecond, rate: bytes * perSecond };
       } finally {
         for (const cache of caches) cache[Symbol.dispose]();
       }

@@ -1,0 +1,186 @@
+// The check of a GPU with the reference in the card's place: what it runs, what it finds, and how it ends.
+
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { reference } from "@polyllama/backend-reference";
+import { conformanceCases } from "@polyllama/conformance";
+import { type Backend, PolyllamaError } from "@polyllama/core";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { type GpuCheckContext, type GpuCheckOptions, notRunCode, runGpuCheck } from "../src/commands/gpu-check.ts";
+import { type BenchTask, cudaTasks, runTask } from "../src/gpu/bench.ts";
+import { runTorch, sanitize, torchMissing } from "../src/gpu/process.ts";
+import { breadthFirst } from "../src/gpu/suite.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "polyllama-gpu-check-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const { signal } = new AbortController();
+const few = conformanceCases().filter(({ address }) => /^op:(add|swiglu):.*=1;/.test(address));
+const tiny: BenchTask = {
+  label: "tiny",
+  model: "synthetic://llama-2-7b?layers=2&dim=64&heads=4&kv_heads=2&hidden=96&vocab=259&context=64&format=q4_0",
+  prefill: [8],
+  contexts: [6],
+  batches: { sizes: [1, 3], context: 4 },
+};
+const card = {
+  available: true,
+  number: 0,
+  device: "stand-in",
+  computeCapability: "9.0",
+  driver: "13.0",
+  memory: { free: 12 * 2 ** 30, total: 24 * 2 ** 30 },
+} as const;
+const context: GpuCheckContext = {
+  signal,
+  createBackend: async ({ backend }) => {
+    if (backend === "webgpu") throw new PolyllamaError("ERR_BACKEND", "no adapter");
+    return { ...named(), name: "cuda" };
+  },
+  cards: async () => ({ available: true, cards: [card] }),
+  copyBandwidth: async () => 1e12,
+  findProgram: () => undefined,
+  cases: few,
+  tasks: [tiny],
+  bench: { cache: "f32", tokens: 3 },
+};
+const all: GpuCheckOptions = {
+  only: ["cards", "conformance", "sanitizer", "bench"],
+  minutes: 1,
+  output: "",
+  seed: 1,
+  webgpu: true,
+};
+
+/** The reference under f32's roundings. */
+function named(): Backend {
+  const backend = reference();
+  return { ...backend, roundings: { ...backend.roundings, unit: 2 ** -24, exp: 4 } };
+}
+
+/** Runs a check; what it printed, how it ended, and its report. */
+async function check(name: string, options: Partial<GpuCheckOptions>, changed: Partial<GpuCheckContext> = {}) {
+  const output = join(folder, name);
+  let stdout = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((chunk) => {
+    stdout += String(chunk);
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  const code = await runGpuCheck({ ...all, output, ...options }, { ...context, ...changed })
+    .then(() => 0)
+    .catch((error) => (error.name === "Exit" ? error.code : error))
+    .finally(() => vi.restoreAllMocks());
+  const report = JSON.parse(await readFile(`${output}.json`, "utf8"));
+  return { code, stdout, report, markdown: await readFile(`${output}.md`, "utf8") };
+}
+
+test("with a card: every part runs or says why not, and the report has it all", async () => {
+  const { code, stdout, report, markdown } = await check("card", {});
+  expect(code).toBe(0);
+  expect(report.status).toBe("passed");
+  const [cuda, webgpu] = report.conformance;
+  expect(cuda).toMatchObject({ backend: "cuda", total: few.length, ran: few.length, passed: few.length, failures: [] });
+  expect(webgpu).toEqual({ backend: "webgpu", notRun: "no adapter" });
+  expect(report.sanitizer).toEqual({ notRun: "compute-sanitizer is not in PATH" });
+  const [{ measurements }] = report.bench.results;
+  const what = measurements.map((entry: { what: string }) => entry.what);
+  expect(what).toEqual(["load", "prefill 8", "decode at 6", "batch of 1 at 4", "batch of 3 at 4"]);
+  for (const { value } of measurements) expect(value).toBeGreaterThan(0);
+  expect(report.bench.torch).toEqual({ notRun: "python3 is not in PATH" });
+  expect(markdown).toMatch(/llama-2-7b: q8_0, q4_k, q4_0$/m);
+  expect(markdown).toMatch(/llama-2-70b: does not fit/);
+  expect(markdown).toMatch(/\| tiny \| decode at 6 \| [\d.]+ tokens\/s \| [\d.]+ % \|/);
+  expect(stdout).toMatch(/^passed: All that was run is right/m);
+});
+
+test("without a driver: a code of its own, every measurement listed as not run", async () => {
+  const cards = async () => ({ available: false, reason: "No NVIDIA driver" }) as const;
+  const { code, stdout, report } = await check("none", { webgpu: false }, { cards, tasks: cudaTasks });
+  expect(code).toBe(notRunCode);
+  expect(report.status).toBe("not run");
+  expect(report.conformance).toEqual([{ backend: "cuda", notRun: "No NVIDIA driver" }]);
+  const measured = report.bench.results.flatMap((result: { measurements: object[] }) => result.measurements);
+  expect(measured).toHaveLength(7 * 5 + 2 * 4);
+  for (const entry of measured) expect(entry).toMatchObject({ notRun: "No NVIDIA driver" });
+  expect(stdout).toMatch(/^not run: cuda was not run: No NVIDIA driver/m);
+});
+
+test("a wrong result, and a measurement that fails, are failures", async () => {
+  const broken: Backend = {
+    ...named(),
+    name: "cuda",
+    async compile(graph, weights, options) {
+      const program = await named().compile(graph, weights, options);
+      return {
+        ...program,
+        graph,
+        [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+        createCache: (capacity) => program.createCache(capacity),
+        async run(step, wanted, runOptions) {
+          if (step.inputs["tokens"]?.length === 3) throw new Error("illegal address");
+          const tensors = await program.run(step, wanted, runOptions);
+          tensors[0]?.data.fill(0.5);
+          return tensors;
+        },
+      };
+    },
+  };
+  const { code, report, markdown } = await check("broken", {}, { createBackend: async () => broken });
+  expect(code).toBe(1);
+  expect(report.conformance[0].failures.length).toBeGreaterThan(0);
+  expect(markdown).toMatch(/FAILED: illegal address/);
+  expect(report.verdict).toMatch(/cases of cuda failed.*tiny, batch of 3 at 4 failed/);
+});
+
+test("a model that does not fit is not run, and neither is what there is no time for", async () => {
+  const backend = named();
+  const small = await runTask(backend, tiny, { signal, free: 1000 });
+  expect(small.measurements).toHaveLength(5);
+  for (const { notRun } of small.measurements) expect(notRun).toMatch(/takes .* GiB, and .* GiB are free/);
+  const late = await runTask(backend, tiny, { signal: AbortSignal.abort() });
+  expect(late.measurements.map(({ notRun }) => notRun)).toEqual([
+    "out of time",
+    ...Array(4).fill("the model was not loaded"),
+  ]);
+});
+
+test("the suite's order begins with the cheapest of every kind", () => {
+  const cases = conformanceCases();
+  const ordered = breadthFirst(cases).map(({ address }) => address);
+  expect([...ordered].sort()).toEqual(cases.map(({ address }) => address).sort());
+  for (const format of ["f32", "bf16", "q4_0", "q4_k", "q8_k"]) {
+    expect(ordered.findIndex((address) => address.startsWith(`op:linear:format=${format};`))).toBeLessThan(120);
+  }
+  expect(ordered.slice(0, -30).some((address) => address.startsWith("model:layer:"))).toBe(false);
+});
+
+test("other programs: their findings are read, and their failures are reasons", async () => {
+  const program = async (name: string, text: string): Promise<string> => {
+    const path = join(folder, name);
+    await writeFile(path, `#!/bin/sh\n${text}\n`);
+    await chmod(path, 0o755);
+    return path;
+  };
+  const limits = { seconds: 10, signal };
+  const clean = await program("clean", 'echo "========= ERROR SUMMARY: 0 errors"');
+  expect(await sanitize(clean, [], limits)).toMatchObject({ errors: 0 });
+  const found = await program(
+    "found",
+    'echo "========= Invalid read"; echo "========= ERROR SUMMARY: 2 errors"; exit 1',
+  );
+  expect(await sanitize(found, [], limits)).toMatchObject({ errors: 2, summary: /Invalid read/ });
+  const broken = await program("broken", "echo no device >&2; exit 1");
+  expect(await sanitize(broken, [], limits)).toEqual({ notRun: "it ended without a summary: no device" });
+  const slow = await program("slow", "exec sleep 30");
+  expect(await sanitize(slow, [], { seconds: 0.2, signal })).toEqual({ notRun: "it took too long" });
+
+  expect(await torchMissing(broken, limits)).toBe("no device");
+  const torch = await program("torch", 'echo warning; echo \'{"torch":"2","transformers":"4","measurements":[]}\'');
+  expect(await torchMissing(torch, limits)).toBeUndefined();
+  expect(await runTorch(torch, limits)).toEqual({ torch: "2", transformers: "4", measurements: [] });
+});
