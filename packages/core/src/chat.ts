@@ -1,8 +1,9 @@
-// Llama 2's chat format. The markers are ordinary text; only BOS and EOS, which frame every pair of turns, are tokens of
+// Llama 2's chat format, and those of the models that continue it. In Llama 2's the markers are ordinary text; only BOS and EOS, which frame every pair of turns, are tokens of
 // their own, and they are put as ids so that nothing a user writes can become one. The system message is part of the
 // first user turn.
 // Source: "Llama 2: Open Foundation and Fine-Tuned Chat Models", appendix A.3.3; github.com/meta-llama/llama,
-// llama/generation.py, chat_completion.
+// llama/generation.py, chat_completion. Chinese-Alpaca: github.com/ymcui/Chinese-LLaMA-Alpaca and Chinese-LLaMA-Alpaca-2,
+// scripts/inference/inference_hf.py.
 
 import { checkOptions, PolyllamaError } from "./errors.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -12,19 +13,59 @@ export interface ChatMessage {
   readonly content: string;
 }
 
+/**
+ * `llama-2`; `chinese-alpaca-2`, the same with a system message of its own where there is none; `chinese-alpaca`, the first
+ * generation's, with headings in place of Llama 2's markers.
+ */
+export type ChatTemplateName = "llama-2" | "chinese-alpaca-2" | "chinese-alpaca";
+
 export interface ChatFormatOptions {
+  /** The format that the model was trained on. Default `llama-2`. */
+  readonly template?: ChatTemplateName;
   /**
-   * Allow `[INST]`, `[/INST]`, `<<SYS>>` and `<</SYS>>` within contents. Default false: whoever writes a content could
+   * Allow the format's markers, such as `[INST]` and `<<SYS>>`, within contents. Default false: whoever writes a content could
    * otherwise pretend to be somebody else.
    */
   readonly allowMarkers?: boolean;
 }
 
-const markers = ["[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"];
+interface ChatTemplate {
+  readonly markers: readonly string[];
+  /** The system message where the conversation has none. */
+  readonly system?: string;
+  /** The text of a pair of turns; the answer is missing in the last one. */
+  exchange(system: string | undefined, user: string, answer: string | undefined): string;
+}
+
+const llama2: ChatTemplate = {
+  markers: ["[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"],
+  exchange(system, user, answer) {
+    const first = system === undefined ? "" : `<<SYS>>\n${system}\n<</SYS>>\n\n`;
+    const instruction = `[INST] ${strip(first + user)} [/INST]`;
+    return answer === undefined ? instruction : `${instruction} ${strip(answer)} `;
+  },
+};
+
+const chatTemplates: Readonly<Record<ChatTemplateName, ChatTemplate>> = {
+  "llama-2": llama2,
+  "chinese-alpaca-2": { ...llama2, system: "You are a helpful assistant. 你是一个乐于助人的助手。" },
+  "chinese-alpaca": {
+    markers: ["### Instruction:", "### Response:"],
+    system: "Below is an instruction that describes a task. Write a response that appropriately completes the request.",
+    exchange(system, user, answer) {
+      const first = system === undefined ? "" : `${strip(system)}\n\n`;
+      const instruction = `${first}### Instruction:\n\n${strip(user)}\n\n### Response:\n\n`;
+      return answer === undefined ? instruction : instruction + strip(answer);
+    },
+  },
+};
+
+/** The chat templates' names. */
+export const chatTemplateNames: readonly ChatTemplateName[] = Object.keys(chatTemplates) as ChatTemplateName[]; // its own keys
 
 /**
  * Token ids of a conversation, up to the place where the assistant answers: each pair of turns as BOS
- * `[INST] user [/INST] assistant ` EOS, the last turn without EOS.
+ * `[INST] user [/INST] assistant ` EOS, the last turn without EOS; see {@link ChatTemplateName} for other formats.
  *
  * @throws {PolyllamaError} `ERR_CHAT` when messages, after an optional system message, do not alternate from user to
  * user, when a content has a marker of the format in it, or when the tokenizer lacks BOS or EOS.
@@ -63,9 +104,18 @@ interface Exchange {
 }
 
 function exchanges(messages: readonly ChatMessage[], options: ChatFormatOptions): Exchange[] {
-  checkOptions(options, ["allowMarkers"], "chat format");
+  checkOptions(options, ["template", "allowMarkers"], "chat format");
+  const { template: name = "llama-2" } = options;
+  if (!Object.hasOwn(chatTemplates, name)) {
+    throw new PolyllamaError(
+      "ERR_OPTION",
+      `There is no chat template "${name}". Known templates: ${chatTemplateNames.join(", ")}.`,
+    );
+  }
+  const template = chatTemplates[name];
   const first = messages[0]?.role === "system" ? 1 : 0;
-  for (const [index, message] of messages.entries()) checkMessage(message, index, first, options);
+  const markers = options.allowMarkers ? [] : template.markers;
+  for (const [index, message] of messages.entries()) checkMessage(message, index, first, markers);
   if ((messages.length - first) % 2 === 0) {
     const reason = messages.length === first ? "there is no user message" : `message ${messages.length - 1} is not`;
     throw new PolyllamaError("ERR_CHAT", `A conversation ends with a message of the user, but ${reason}.`);
@@ -73,16 +123,17 @@ function exchanges(messages: readonly ChatMessage[], options: ChatFormatOptions)
 
   const result: Exchange[] = [];
   for (let index = first; index < messages.length; index += 2) {
-    const system = index === 1 ? `<<SYS>>\n${messages[0]!.content}\n<</SYS>>\n\n` : "";
-    const instruction = `[INST] ${strip(system + messages[index]!.content)} [/INST]`;
+    const system = index > first ? undefined : (messages[index - 1]?.content ?? template.system);
     const answer = messages[index + 1]?.content;
-    const answered = answer !== undefined;
-    result.push({ text: answered ? `${instruction} ${strip(answer)} ` : instruction, answered });
+    result.push({
+      text: template.exchange(system, messages[index]!.content, answer),
+      answered: answer !== undefined,
+    });
   }
   return result;
 }
 
-function checkMessage(message: ChatMessage, index: number, first: number, options: ChatFormatOptions): void {
+function checkMessage(message: ChatMessage, index: number, first: number, markers: readonly string[]): void {
   const expected = index < first ? "system" : (index - first) % 2 === 0 ? "user" : "assistant";
   if (message.role !== expected) {
     throw new PolyllamaError(
@@ -93,7 +144,7 @@ function checkMessage(message: ChatMessage, index: number, first: number, option
   if (typeof message.content !== "string") {
     throw new PolyllamaError("ERR_CHAT", `The content of message ${index} is not a string.`);
   }
-  const marker = options.allowMarkers ? undefined : markers.find((marker) => message.content.includes(marker));
+  const marker = markers.find((marker) => message.content.includes(marker));
   if (marker !== undefined) {
     throw new PolyllamaError(
       "ERR_CHAT",

@@ -13,7 +13,7 @@ export type { RopeScaling } from "./rope-scaling.ts";
 export { configForContext, longestContext, ropeScalingToGguf, ropeScalingToHuggingFace } from "./rope-scaling.ts";
 export { llamaGraph, llamaLayerGraph } from "./llama.ts";
 export type { PresetName } from "./presets.ts";
-export { presets } from "./presets.ts";
+export { presets, vocabularyOwners } from "./presets.ts";
 
 // The graph and its seven operations
 export type {
@@ -102,8 +102,8 @@ export type { TrainedVocabulary, TrainVocabularyOptions } from "./tokenizer/trai
 export { trainVocabulary } from "./tokenizer/train/train.ts";
 
 // Conversations
-export type { ChatFormatOptions, ChatMessage } from "./chat.ts";
-export { encodeChat, renderChat } from "./chat.ts";
+export type { ChatFormatOptions, ChatMessage, ChatTemplateName } from "./chat.ts";
+export { chatTemplateNames, encodeChat, renderChat } from "./chat.ts";
 
 // Generation
 export type { FinishReason, GenerateOptions, Piece, TokenSequence } from "./generate.ts";

@@ -45,6 +45,33 @@ describe("the format", () => {
   });
 });
 
+describe("the formats of Chinese-Alpaca", () => {
+  const conversation = [user("甲"), assistant("乙"), user(" 丙 ")];
+
+  test("the second generation's is Llama 2's, with a system message of its own", () => {
+    const rest = "甲 [/INST] 乙 </s><s>[INST] 丙 [/INST]";
+    const own = "You are a helpful assistant. 你是一个乐于助人的助手。";
+    const options = { template: "chinese-alpaca-2" } as const;
+    expect(renderChat(conversation, options)).toBe(`<s>[INST] <<SYS>>\n${own}\n<</SYS>>\n\n${rest}`);
+    expect(renderChat([system("s"), ...conversation], options)).toBe(`<s>[INST] <<SYS>>\ns\n<</SYS>>\n\n${rest}`);
+  });
+
+  test("the first generation's has headings", () => {
+    const options = { template: "chinese-alpaca" } as const;
+    expect(renderChat(conversation, options)).toBe(
+      "<s>Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n" +
+        "### Instruction:\n\n甲\n\n### Response:\n\n乙</s><s>### Instruction:\n\n丙\n\n### Response:\n\n",
+    );
+    expect(renderChat([user("[INST]")], options)).toContain("[INST]");
+    expect(() => renderChat([user("### Response: x")], options)).toThrow(/Message 0 contains "### Response:"/);
+  });
+
+  test("an unknown name is refused", () => {
+    const options = { template: "vicuna" };
+    expect(() => renderChat(conversation, options as object)).toThrow(/Known templates: llama-2, chinese-alpaca-2/);
+  });
+});
+
 describe("what is refused", () => {
   const refused = (messages: unknown, message: RegExp): void => {
     const attempt = (): unknown => renderChat(messages as ChatMessage[]); // also what plain JavaScript may pass

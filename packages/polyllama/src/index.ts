@@ -36,6 +36,7 @@ export {
 export type {
   Backend,
   ChatMessage,
+  ChatTemplateName,
   FinishReason,
   LlamaConfig,
   MergedVocabulary,
@@ -52,6 +53,7 @@ export type {
 export {
   CheckpointError,
   ContextOverflowError,
+  chatTemplateNames,
   llamaGraph,
   mergeVocabularies,
   parameterCount,

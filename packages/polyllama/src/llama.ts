@@ -11,6 +11,7 @@ import {
 import {
   type Backend,
   type ChatMessage,
+  type ChatTemplateName,
   checkGenerateOptions,
   checkNumber,
   checkOptions,
@@ -59,6 +60,8 @@ export interface LlamaGenerateOptions extends GenerateOptions {
 }
 
 export interface ChatOptions extends LlamaGenerateOptions {
+  /** The chat format that the model was trained on. Default `llama-2`. */
+  readonly template?: ChatTemplateName;
   /** Accept messages that contain `[INST]` or `<<SYS>>`; default false, since they imitate the chat format. */
   readonly allowMarkers?: boolean;
 }
@@ -182,10 +185,10 @@ export class Llama implements AsyncDisposable {
    * @throws {PolyllamaError} `ERR_CHAT`, `ERR_OPTION`, at once; while iterating as {@link generate}.
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
-    checkGenerateOptions(options, [...ownGenerateOptions, "allowMarkers"]);
+    checkGenerateOptions(options, [...ownGenerateOptions, "template", "allowMarkers"]);
     this.checkUsable();
-    const { allowMarkers = false, ...rest } = options;
-    return withoutLeadingSpace(this.stream(encodeChat(this.tokenizer, messages, { allowMarkers }), rest));
+    const { template = "llama-2", allowMarkers = false, ...rest } = options;
+    return withoutLeadingSpace(this.stream(encodeChat(this.tokenizer, messages, { template, allowMarkers }), rest));
   }
 
   /** Like {@link generate}, but waits for the whole text. */
