@@ -2,11 +2,11 @@
 
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { reference } from "@polyllama/backend-reference";
 import { formats, llamaGraph } from "@polyllama/core";
-import { poet } from "@polyllama/model-poet";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
+import { reference } from "../../backend-reference/src/index.ts";
+import { poet } from "../../model-poet/src/index.ts";
 import {
   type Checkpoint,
   compareCheckpoints,
