@@ -1,8 +1,54 @@
 // What several test files share.
 
+import {
+  columnCount,
+  type Graph,
+  type LlamaConfig,
+  llamaGraph,
+  rowCount,
+  type WeightInfo,
+  type WeightSource,
+} from "@polyllama/core";
 import { readSystem } from "../../../scripts/system.mjs";
 
 /** Whether there is a Vulkan driver to run on; without one the suites here are listed as not run. */
 export const hasAdapter: boolean = readSystem().vulkan !== undefined || process.platform !== "linux";
 
 export const notRun = "WebGPU (not run: no Vulkan driver; npm run setup:system)";
+
+/** A small model with random weights. */
+export function tinyModel(): { readonly graph: Graph; readonly source: WeightSource; readonly config: LlamaConfig } {
+  const config: LlamaConfig = {
+    dim: 64,
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 16,
+    hiddenDim: 96,
+    vocabSize: 256,
+    contextLength: 128,
+    normEps: 1e-5,
+    ropeTheta: 10000,
+    ropeScaling: { type: "none" },
+    tiedEmbeddings: false,
+  };
+  const graph = llamaGraph(config);
+  const weights = new Map<string, WeightInfo>();
+  for (const { name, shape } of graph.weights) weights.set(name, { name, shape, format: "f32" });
+  const source: WeightSource = {
+    name: "tiny",
+    weights,
+    async read(name, rows) {
+      const info = weights.get(name)!;
+      const { count } = rows ?? { count: rowCount(info) };
+      let state = (rows?.first ?? 0) * 977 + name.length * 31 + name.charCodeAt(9) + 1;
+      const values = Float32Array.from({ length: count * columnCount(info) }, () => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        return info.shape.length === 1 ? 1 : (state / 2 ** 31 - 1) * 0.3;
+      });
+      return new Uint8Array(values.buffer);
+    },
+    fingerprint: async () => "tiny",
+  };
+  return { graph, source, config };
+}

@@ -1,0 +1,159 @@
+// What a backend does to its device and with a lost one: buffers are freed, somebody else's device stays, a loss rejects whoever
+// waits, and errors say what was being done.
+
+import { buildGraph, createSampler, type Program } from "@polyllama/core";
+import { describe, expect, test } from "vitest";
+import { findAdapter, type WebGpuBackend, webgpu } from "../src/index.ts";
+import { hasAdapter, notRun, tinyModel } from "./support.ts";
+
+const sampling = createSampler({ seed: 1 }).draw!;
+
+async function tokensOf(program: Program, count: number): Promise<number[]> {
+  using cache = program.createCache(64);
+  const tokens: number[] = [];
+  const run = { cache, tokens: Int32Array.of(1, 2, 3), sampling, count };
+  for await (const id of program.sample!(run)) tokens.push(id);
+  return tokens;
+}
+
+describe.skipIf(!hasAdapter)(hasAdapter ? "the device" : notRun, () => {
+  test("fifty cycles of loading and disposing leave no buffer", async () => {
+    const { graph, source } = tinyModel();
+    await using backend = await webgpu();
+    const first = process.memoryUsage().rss;
+    let settled = 0;
+    for (let cycle = 0; cycle < 50; cycle++) {
+      const program = await backend.compile(graph, source);
+      if (cycle % 10 === 0) await tokensOf(program, 5);
+      const cache = program.createCache(32);
+      await program.run({ inputs: { tokens: Int32Array.of(1, 2) }, batch: [{ rows: 2, cache }] }, ["logits"]);
+      expect(backend.live.buffers).toBeGreaterThan(0);
+      await program[Symbol.asyncDispose]();
+      expect(backend.live).toEqual({ buffers: 0, bytes: 0 });
+      if (cycle === 20) settled = process.memoryUsage().rss;
+    }
+    expect(process.memoryUsage().rss - settled).toBeLessThan(64 << 20);
+    expect(first).toBeGreaterThan(0);
+  });
+
+  test("a device that is lost rejects every call that waits, and the next load gets another one", async () => {
+    const { graph, source } = tinyModel();
+    const adapter = await findAdapter({});
+    const device = await adapter.requestDevice();
+    const lossy = await webgpu({ device });
+    const program = await lossy.compile(graph, source);
+    const cache = program.createCache(64);
+    const run = program.sample!({ cache, tokens: Int32Array.of(1, 2, 3), sampling, count: 60 });
+    for (let i = 0; i < 4; i++) expect((await run.next()).done).toBe(false);
+    const other = program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"]);
+    device.destroy();
+    const rest = (async () => {
+      for await (const _ of run) {
+        // what was under way may still come
+      }
+    })();
+    const outcomes = await Promise.allSettled([other, rest]);
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { code: "ERR_DEVICE_LOST" } });
+    }
+    await expect(program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"])).rejects.toMatchObject({
+      code: "ERR_DEVICE_LOST",
+    });
+    await expect(lossy.compile(graph, source)).rejects.toMatchObject({ code: "ERR_DEVICE_LOST" });
+    await program[Symbol.asyncDispose]();
+    await lossy[Symbol.asyncDispose]();
+
+    await using fresh = await webgpu();
+    await using again = await fresh.compile(graph, source);
+    expect(await tokensOf(again, 5)).toHaveLength(5);
+  });
+
+  test("a device of the caller's is not destroyed", async () => {
+    const { graph, source } = tinyModel();
+    const device = await (await findAdapter({})).requestDevice();
+    const backend: WebGpuBackend = await webgpu({ device });
+    const program = await backend.compile(graph, source);
+    const tokens = await tokensOf(program, 4);
+    await backend[Symbol.asyncDispose]();
+    expect(backend.live).toEqual({ buffers: 0, bytes: 0 });
+    await using second = await webgpu({ device });
+    await using other = await second.compile(graph, source);
+    expect(await tokensOf(other, 4)).toEqual(tokens);
+    await other[Symbol.asyncDispose]();
+    device.destroy();
+  });
+
+  test("a cache beyond the device's memory is an error that says so, and nothing stays behind", async () => {
+    const { graph, source } = tinyModel();
+    await using backend = await webgpu({ limits: "default" });
+    await using program = await backend.compile(graph, source);
+    const before = backend.live;
+    expect(() => program.createCache(2 ** 28)).toThrow(expect.objectContaining({ code: "ERR_UNSUPPORTED" }));
+    expect(backend.live).toEqual(before);
+  });
+
+  test("a cache in f16 or bf16 takes half the memory and gives nearly the same", async () => {
+    const { graph, source } = tinyModel();
+    await using backend = await webgpu();
+    await using program = await backend.compile(graph, source);
+    const tokens = Int32Array.from({ length: 20 }, (_, i) => (i * 37) % 256);
+    const logits = async (format: "f32" | "f16" | "bf16"): Promise<Float32Array> => {
+      using cache = program.createCache(64, { format });
+      await program.run({ inputs: { tokens: tokens.slice(0, 15) }, batch: [{ rows: 15, cache }] }, []);
+      const results: number[] = [];
+      for (const token of tokens.slice(15)) {
+        const step = { inputs: { tokens: Int32Array.of(token) }, batch: [{ rows: 1, cache }] };
+        results.push(...(await program.run(step, ["logits"]))[0]!.data);
+      }
+      return Float32Array.from(results);
+    };
+    const exact = await logits("f32");
+    const spread = Math.sqrt(exact.reduce((sum, value) => sum + value * value, 0) / exact.length);
+    for (const [format, unit] of [
+      ["f16", 2 ** -11],
+      ["bf16", 2 ** -8],
+    ] as const) {
+      const narrow = await logits(format);
+      const worst = narrow.reduce((most, value, i) => Math.max(most, Math.abs(value - exact[i]!)), 0);
+      expect(worst).toBeGreaterThan(0);
+      expect(worst).toBeLessThan(8 * unit * spread);
+    }
+  });
+
+  test("options that nobody honours are refused", async () => {
+    await expect(webgpu({ limits: "most" as "default" })).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(webgpu({ speed: 1 } as object)).rejects.toMatchObject({ code: "ERR_OPTION" });
+  });
+
+  test("a kernel that fails names itself, its operation and shapes", async () => {
+    const { graph, source } = tinyModel();
+    const device = await (await findAdapter({})).requestDevice();
+    await using backend = await webgpu({ device });
+    await using program = await backend.compile(graph, source);
+    // A buffer that somebody destroys under our feet makes the submission invalid.
+    const dispatch = device.queue.submit.bind(device.queue);
+    const wrong = device.createBuffer({ size: 16, usage: 8 });
+    wrong.destroy();
+    device.queue.submit = (buffers) => {
+      const encoder = device.createCommandEncoder();
+      encoder.clearBuffer(wrong);
+      dispatch([...buffers, encoder.finish()]);
+    };
+    await expect(program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"])).rejects.toThrow(
+      /decode of 1 rows from embedding/,
+    );
+    device.queue.submit = dispatch;
+    expect((await program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"]))[0]!.shape).toEqual([1, 256]);
+    device.destroy();
+  });
+
+  test("a graph without weights runs at once after another failed to compile", async () => {
+    await using backend = await webgpu();
+    const add = buildGraph((g) => [g.add("y", g.activations("a", 3), g.activations("b", 3))]);
+    const none = { name: "none", weights: new Map(), read: async () => new Uint8Array(), fingerprint: async () => "" };
+    await expect(backend.compile(tinyModel().graph, none)).rejects.toMatchObject({ code: "ERR_CHECKPOINT" });
+    await using program = await backend.compile(add, none);
+    const inputs = { a: Float32Array.of(1, 2, 3), b: Float32Array.of(4, 5, 6) };
+    expect([...(await program.run({ inputs }, ["y"]))[0]!.data]).toEqual([5, 7, 9]);
+  });
+});
