@@ -3,7 +3,7 @@
 
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CheckpointError, checkOptions, type Progress } from "@polyllama/core";
+import { CheckpointError, checkOptions, PolyllamaError, type Progress } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { withCompanions } from "./companions.ts";
@@ -20,13 +20,18 @@ import { asObject, type FoundTokenizer, type HuggingFaceParts, openSafetensors, 
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
+import { openWeb, type TokenizerLocation, type WebLocation } from "./web/open.ts";
 
 export interface OpenOptions {
   /**
    * Path of a tokenizer file that takes the place of the checkpoint's own: `tokenizer.model`, `tokenizer.json`, a
    * llama2.c tokenizer, or a GGUF file that has one.
    */
-  readonly tokenizer?: string;
+  readonly tokenizer?: TokenizerLocation;
+  /** In a browser: download what a URL names into its own storage, and read it from there from then on; default false. */
+  readonly keep?: boolean;
+  /** SHA-256 in hexadecimal that the file behind a URL must have; needs `keep`. */
+  readonly sha256?: string;
   /** How the hub is reached, for `hf:` addresses. */
   readonly hub?: HubOptions;
   readonly onProgress?: (progress: Progress) => void;
@@ -36,7 +41,8 @@ export interface OpenOptions {
 /**
  * Opens a checkpoint: a GGUF file, a safetensors file or a folder of them in Hugging Face's layout, a llama2.c file, or
  * `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}), or one on the hub, `hf:owner/name[:file][@revision]`
- * (see {@link pull}), which is fetched into the cache. Only headers, configuration and tokenizer are read.
+ * (see {@link pull}), which is fetched into the cache. Only headers, configuration and tokenizer are read. A URL (`https:`), a
+ * `File`, `Blob` or handle, and a list of files are opened as in a browser, by range requests and slices.
  *
  * A tokenizer is looked for where each kind keeps it: within GGUF; beside safetensors as `tokenizer.model`, else
  * `tokenizer.json`; beside a llama2.c file as `tok512.bin` (with the vocabulary's size in place of 512), else
@@ -45,9 +51,31 @@ export interface OpenOptions {
  * @throws {CheckpointError} naming file, tensor and remedy; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`,
  * `ERR_OPTION`; the signal's reason when aborted.
  */
-export async function openCheckpoint(location: string, options: OpenOptions = {}): Promise<Checkpoint> {
-  checkOptions(options, ["tokenizer", "hub", "onProgress", "signal"], "openCheckpoint");
+export async function openCheckpoint(location: string | WebLocation, options: OpenOptions = {}): Promise<Checkpoint> {
+  checkOptions(options, ["tokenizer", "keep", "sha256", "hub", "onProgress", "signal"], "openCheckpoint");
   options.signal?.throwIfAborted();
+  if (typeof location !== "string" || /^https?:/.test(location)) {
+    const { hub: _, ...rest } = options;
+    return openWeb(location, rest);
+  }
+  return openPath(location, pathOptions(options));
+}
+
+/** Options of what has a path. */
+interface PathOptions extends Omit<OpenOptions, "tokenizer" | "keep" | "sha256"> {
+  readonly tokenizer?: string;
+}
+
+function pathOptions({ tokenizer, keep, sha256, ...rest }: OpenOptions): PathOptions {
+  if (keep !== undefined || sha256 !== undefined) {
+    throw new PolyllamaError("ERR_OPTION", "keep and sha256 are for checkpoints behind a URL.");
+  }
+  if (tokenizer === undefined) return rest;
+  if (typeof tokenizer === "string") return { ...rest, tokenizer };
+  throw new PolyllamaError("ERR_OPTION", "A checkpoint with a path takes the path of a tokenizer.");
+}
+
+async function openPath(location: string, options: PathOptions): Promise<Checkpoint> {
   if (location.startsWith(syntheticScheme)) return openSyntheticWith(location, options);
   if (location.startsWith(hubScheme)) return openFromHub(location, options);
 
@@ -69,7 +97,7 @@ export async function openCheckpoint(location: string, options: OpenOptions = {}
   }
 }
 
-async function openFromHub(address: string, { hub, ...options }: OpenOptions): Promise<Checkpoint> {
+async function openFromHub(address: string, { hub, ...options }: PathOptions): Promise<Checkpoint> {
   const { onProgress, signal } = options;
   const { path } = await pull(address, { ...hub, ...(onProgress && { onProgress }), ...(signal && { signal }) });
   return openCheckpoint(path, options);
@@ -77,7 +105,7 @@ async function openFromHub(address: string, { hub, ...options }: OpenOptions): P
 
 type Opener = (path: string) => Promise<ByteSource>;
 
-async function openSyntheticWith(url: string, { tokenizer: path, signal }: OpenOptions): Promise<Checkpoint> {
+async function openSyntheticWith(url: string, { tokenizer: path, signal }: PathOptions): Promise<Checkpoint> {
   const checkpoint = openSynthetic(url);
   if (path === undefined) return checkpoint;
   const { name, config } = checkpoint;
@@ -86,7 +114,7 @@ async function openSyntheticWith(url: string, { tokenizer: path, signal }: OpenO
   return withCompanions({ ...checkpoint, tokenizer }, url, path);
 }
 
-async function openOne(path: string, open: Opener, options: OpenOptions): Promise<Checkpoint> {
+async function openOne(path: string, open: Opener, options: PathOptions): Promise<Checkpoint> {
   const { tokenizer, signal } = options;
   const source = await open(path);
   const kind = recognize(await source.read(0, Math.min(64, source.size), signal), source);
@@ -158,7 +186,7 @@ const huggingFaceLayouts: Readonly<Record<"safetensors" | "pytorch", HuggingFace
   },
 };
 
-async function openFolder(folder: string, open: Opener, options: OpenOptions): Promise<Checkpoint> {
+async function openFolder(folder: string, open: Opener, options: PathOptions): Promise<Checkpoint> {
   const { signal, onProgress } = options;
   const names = await readdir(folder).catch((error: unknown) => unreadable(folder, error));
   for (const layout of Object.values(huggingFaceLayouts)) {
@@ -201,7 +229,7 @@ async function openMetaFolder(
   folder: string,
   names: readonly string[],
   open: Opener,
-  options: OpenOptions,
+  options: PathOptions,
 ): Promise<Checkpoint> {
   const shards = names.filter((name) => shardName.test(name)).sort();
   for (const [number, name] of shards.entries()) {
@@ -222,7 +250,7 @@ async function openMetaFolder(
   return openMeta(sources, parts, options.signal);
 }
 
-async function metaParts(name: string, folder: string, { tokenizer, signal }: OpenOptions) {
+async function metaParts(name: string, folder: string, { tokenizer, signal }: PathOptions) {
   const paramsName = join(folder, "params.json");
   const params = await readJson(paramsName, signal);
   if (params === undefined) {
@@ -283,7 +311,7 @@ async function readIndex(
   return { name: path, files, shards: [...new Set(files.values())].sort() };
 }
 
-async function huggingFaceParts(name: string, folder: string, options: OpenOptions): Promise<HuggingFaceParts> {
+async function huggingFaceParts(name: string, folder: string, options: PathOptions): Promise<HuggingFaceParts> {
   const { tokenizer, signal } = options;
   const configName = join(folder, "config.json");
   const config = await readJson(configName, signal);
@@ -309,7 +337,7 @@ async function huggingFaceParts(name: string, folder: string, options: OpenOptio
 
 async function readJson(path: string, signal: AbortSignal | undefined): Promise<unknown> {
   const bytes = await readWhole(path, signal);
-  return bytes === undefined ? undefined : parseJson(new TextDecoder().decode(bytes), path);
+  return bytes === undefined ? undefined : parseJson(new TextDecoder().decode(bytes), path, MOST_VALUES);
 }
 
 function nothingIn(folder: string, names: readonly string[]): CheckpointError {

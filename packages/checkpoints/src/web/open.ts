@@ -1,0 +1,241 @@
+// Checkpoints where there are no paths: behind URLs, in files that a user chose, in a browser's own storage. Which files belong
+// together is known by their names, as on a disk; how they are looked for differs, since servers do not list folders.
+
+import {
+  CheckpointError,
+  checkOptions,
+  PolyllamaError,
+  type Progress,
+  type Tokenizer,
+  tokenizerFromGguf,
+  tokenizerFromJson,
+  tokenizerFromLlama2c,
+  tokenizerFromSentencePiece,
+} from "@polyllama/core";
+import type { ByteSource } from "../byte-source.ts";
+import type { Checkpoint } from "../checkpoint.ts";
+import { readGgufHeader } from "../gguf/header.ts";
+import { openGguf } from "../gguf/read.ts";
+import { openLlama2c, readLlama2cHeader } from "../llama2c.ts";
+import { recognize } from "../recognize.ts";
+import { asObject, openSafetensors, parseJson } from "../safetensors.ts";
+import { openSynthetic, syntheticScheme } from "../synthetic.ts";
+import { blobSource } from "./blob.ts";
+import { keptSource } from "./kept.ts";
+import { urlSource } from "./url.ts";
+
+/** A file, or the files of a folder. */
+export type WebLocation = URL | Blob | FileSystemFileHandle | readonly File[];
+
+/** The file of a tokenizer. */
+export type TokenizerLocation = string | URL | Blob | FileSystemFileHandle;
+
+export interface WebOpenOptions {
+  /** The tokenizer's file, in place of the checkpoint's own. */
+  readonly tokenizer?: TokenizerLocation;
+  /**
+   * Download what a URL names into the browser's own storage, and read it from there now and at every later load; default
+   * false: weights are read from the server by range requests.
+   */
+  readonly keep?: boolean;
+  /** SHA-256 in hexadecimal that the file with the weights must have; needs `keep`, as the whole file is read for it. */
+  readonly sha256?: string;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+const known = ["tokenizer", "keep", "sha256", "onProgress", "signal"] as const;
+
+/**
+ * Opens a checkpoint: a GGUF, safetensors or llama2.c file behind a URL, as a `File` or `Blob`, or as a handle of the file
+ * system; a folder in Hugging Face's layout as a URL that ends with "/" or as a list of files; or `synthetic://...`.
+ *
+ * @throws {CheckpointError} naming file, tensor and remedy; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`,
+ * `ERR_OPTION`; the signal's reason when aborted.
+ */
+export async function openWeb(location: string | WebLocation, options: WebOpenOptions = {}): Promise<Checkpoint> {
+  checkOptions(options, known, "openCheckpoint");
+  const { signal } = options;
+  signal?.throwIfAborted();
+  if (typeof location === "string" && location.startsWith(syntheticScheme)) return openSynthetic(location);
+  if (
+    options.sha256 !== undefined &&
+    (options.keep !== true || !(typeof location === "string" || location instanceof URL))
+  ) {
+    throw new PolyllamaError("ERR_OPTION", "sha256 is checked of a URL's file that is kept; set `keep: true`.");
+  }
+  const sources: ByteSource[] = [];
+  const { files, path } = await resolve(location, options);
+  const open: Opener = async (name) => {
+    const source = await files(name);
+    if (source !== undefined) sources.push(source);
+    return source;
+  };
+  try {
+    return path === undefined ? await openFolder(open, options) : await openOne(path, open, options);
+  } catch (error) {
+    await Promise.all(sources.map((source) => source.close()));
+    throw error;
+  }
+}
+
+/** The source of a name beside the checkpoint, or undefined; the caller closes it. */
+type Opener = (name: string) => Promise<ByteSource | undefined>;
+
+/** How files are found by name, and the name of the one that was given, unless that is a folder. */
+async function resolve(
+  location: string | WebLocation,
+  { keep = false, sha256, onProgress, signal }: WebOpenOptions,
+): Promise<{ readonly files: Opener; readonly path: string | undefined }> {
+  if (typeof location === "string" || location instanceof URL) {
+    const url = new URL(location, globalThis.location?.href);
+    const name = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+    const files: Opener = async (wanted) => {
+      const file = wanted === name ? url : new URL(wanted, url);
+      if (wanted !== name) file.search = url.search;
+      const isWeights = /\.(gguf|safetensors|bin|pth)$/.test(wanted) && !wanted.startsWith("tok");
+      if (!keep || !isWeights)
+        return urlSource(file.href, signal).catch((error: unknown) => wholeFile(file, error, isWeights, signal));
+      const checks = { ...(sha256 && { sha256 }), ...(onProgress && { onProgress }), ...(signal && { signal }) };
+      return keptSource(file.href, checks);
+    };
+    return { files, path: name === "" ? undefined : name };
+  }
+  if (location instanceof Blob) {
+    const source = blobSource(location);
+    return { files: async (wanted) => (wanted === source.name ? source : undefined), path: source.name };
+  }
+  if ("getFile" in location) return resolve(await location.getFile(), {});
+  const byName = new Map(location.map((file) => [file.name, file]));
+  const only = location.length === 1 ? location[0]!.name : undefined;
+  return { files: async (wanted) => (byName.has(wanted) ? blobSource(byName.get(wanted)!) : undefined), path: only };
+}
+
+/** Small files are taken whole from servers without range requests; such a server's error stays one for weights. */
+async function wholeFile(url: URL, error: unknown, isWeights: boolean, signal?: AbortSignal): Promise<ByteSource> {
+  if (isWeights || !(error instanceof CheckpointError) || !error.message.includes("range request")) throw error;
+  const response = await fetch(url, { ...(signal && { signal }) });
+  return blobSource(await response.blob(), url.href);
+}
+
+async function openOne(path: string, open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
+  const { signal, tokenizer } = options;
+  const source = (await open(path)) ?? missing(path);
+  const kind = recognize(await source.read(0, Math.min(64, source.size), signal), source);
+  const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, signal);
+  switch (kind) {
+    case "gguf":
+      return openGguf(source, given, signal);
+    case "llama2.c": {
+      const header = await readLlama2cHeader(source, signal);
+      const { vocabSize } = header.config;
+      const found = given ? await given(vocabSize) : await llama2cTokenizer(open, vocabSize, signal);
+      return openLlama2c(source, header, found);
+    }
+    case "safetensors":
+      return openSafetensors(new Map([[path, source]]), await huggingFaceParts(source.name, open, options), signal);
+    case "pytorch":
+      throw new CheckpointError(
+        { file: source.name },
+        "PyTorch's files are read in Node only",
+        "Convert it to safetensors or GGUF with `polyllama convert`.",
+      );
+  }
+}
+
+async function openFolder(open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
+  const { signal } = options;
+  const single = await open("model.safetensors");
+  if (single !== undefined) {
+    const parts = await huggingFaceParts(single.name, open, options);
+    return openSafetensors(new Map([["model.safetensors", single]]), parts, signal);
+  }
+  const indexName = "model.safetensors.index.json";
+  const map = asObject(asObject(await readJson(open, indexName, signal))?.["weight_map"]);
+  if (map === undefined) {
+    throw new CheckpointError(
+      { file: "model.safetensors" },
+      "there is neither this file nor an index of several",
+      "Give a folder in Hugging Face's layout, or a single file.",
+    );
+  }
+  const entries = Object.entries(map).map(([tensor, file]) => [tensor, String(file)] as const);
+  const sources = new Map<string, ByteSource>();
+  for (const name of [...new Set(entries.map(([, file]) => file))].sort()) {
+    if (/[\\/:\0]/.test(name))
+      throw new CheckpointError(
+        { file: indexName },
+        `${JSON.stringify(name)} is no file's name`,
+        "Download the index again.",
+      );
+    sources.set(name, (await open(name)) ?? missing(name));
+  }
+  const parts = await huggingFaceParts([...sources.values()][0]!.name, open, options);
+  return openSafetensors(sources, { ...parts, index: { name: indexName, files: new Map(entries) } }, signal);
+}
+
+async function huggingFaceParts(name: string, open: Opener, { tokenizer, signal }: WebOpenOptions) {
+  const config = (await readJson(open, "config.json", signal)) ?? missing("config.json");
+  const tokenizerConfig = await readJson(open, "tokenizer_config.json", signal);
+  return {
+    name,
+    config,
+    configName: "config.json",
+    tokenizerConfig,
+    tokenizer: async (size: number) => {
+      if (tokenizer !== undefined) return { tokenizer: await readTokenizer(tokenizer, size, signal) };
+      const model = await readWhole(open, "tokenizer.model", signal);
+      const found = model && tokenizerFromSentencePiece(model, "tokenizer.model");
+      if (found?.vocabSize === size) return { tokenizer: found };
+      const json = await readJson(open, "tokenizer.json", signal);
+      if (json === undefined) return found && { tokenizer: found };
+      const other = tokenizerFromJson(json, "tokenizer.json", tokenizerConfig);
+      return { tokenizer: found === undefined || other.vocabSize === size ? other : found };
+    },
+  };
+}
+
+async function llama2cTokenizer(open: Opener, size: number, signal?: AbortSignal): Promise<Tokenizer | undefined> {
+  for (const name of [`tok${size}.bin`, "tokenizer.bin"]) {
+    const bytes = await readWhole(open, name, signal);
+    if (bytes !== undefined) return tokenizerFromLlama2c(bytes, size, name);
+  }
+  return undefined;
+}
+
+/** A tokenizer of any kind; its content decides which. */
+async function readTokenizer(location: TokenizerLocation, size: number, signal?: AbortSignal): Promise<Tokenizer> {
+  const { files, path = "" } = await resolve(location, { ...(signal && { signal }) });
+  const source = (await files(path)) ?? missing(String(location));
+  try {
+    const start = await source.read(0, Math.min(16, source.size), signal);
+    const text = String.fromCharCode(...start);
+    if (text.startsWith("GGUF")) return tokenizerFromGguf((await readGgufHeader(source, signal)).metadata, source.name);
+    const bytes = await source.read(0, source.size, signal);
+    if (text.trimStart().startsWith("{")) {
+      return tokenizerFromJson(parseJson(new TextDecoder().decode(bytes), source.name), source.name);
+    }
+    const isLlama2c = start[1] === 0 && start[2] === 0 && start[3] === 0;
+    return isLlama2c ? tokenizerFromLlama2c(bytes, size, source.name) : tokenizerFromSentencePiece(bytes, source.name);
+  } finally {
+    await source.close();
+  }
+}
+
+async function readWhole(
+  open: Opener,
+  name: string,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const source = await open(name);
+  return source?.read(0, source.size, signal);
+}
+
+async function readJson(open: Opener, name: string, signal?: AbortSignal): Promise<unknown> {
+  const bytes = await readWhole(open, name, signal);
+  return bytes && parseJson(new TextDecoder().decode(bytes), name);
+}
+
+function missing(file: string): never {
+  throw new CheckpointError({ file }, "there is no such file", "Check the address; of a folder, give all its files.");
+}
