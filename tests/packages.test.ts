@@ -20,7 +20,7 @@ const program = `import { cpu } from "@polyllama/backend-cpu";
 import { poet } from "@polyllama/model-poet";
 import { Llama } from "polyllama";
 
-const llama = await Llama.load(poet, { backend: cpu({ threads: 1, cacheFolder: false }) });
+const llama = await Llama.load(poet, { backend: cpu({ threads: 1, cacheFolder: false }), quantize: "q8_0" });
 for await (const { text } of llama.generate("春夜\\n李白\\n", { maxTokens: 30, seed: 1 })) {
   process.stdout.write(text);
 }

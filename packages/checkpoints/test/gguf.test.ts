@@ -45,9 +45,9 @@ describe("writing and reading back", () => {
     expect(await readdir(folder)).toEqual(["model.gguf"]);
   });
 
-  test("the mixture q4_k_m comes back too", async () => {
+  test.each([...Object.keys(formats), "q4_k_m"])("%s in rows of 256 comes back too", async (format) => {
     const path = join(await folderWith(), "model.gguf");
-    const url = "synthetic://llama-2-7b?format=q4_k_m&dim=256&heads=4&hidden=512&layers=3&vocab=300";
+    const url = `synthetic://llama-2-7b?format=${format}&dim=256&heads=4&hidden=512&layers=3&vocab=300`;
     await using source = await openCheckpoint(url);
     await writeGguf(path, source);
     await using result = await openCheckpoint(path);
