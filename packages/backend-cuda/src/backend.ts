@@ -45,12 +45,7 @@ export type CudaStatus =
     }
   | { readonly available: false; readonly reason: string };
 
-/**
- * The CUDA backend, for NVIDIA cards of compute capability 7.5 and later.
- *
- * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card `compile` and `describe` say so, not this.
- */
-export function cuda(options: CudaOptions = {}): Backend {
+function create(options: CudaOptions = {}): Backend {
   checkOptions(options, ["device", "library", "images"], "cuda()");
   checkNumber(options.device, "device", { least: 0, most: 1023, integer: true });
   for (const name of ["library", "images"] as const) {
@@ -62,10 +57,21 @@ export function cuda(options: CudaOptions = {}): Backend {
   return new CudaBackend(options);
 }
 
-cuda.available = available;
-cuda.copyBandwidth = copyBandwidth;
+export interface Cuda {
+  /**
+   * The CUDA backend, for NVIDIA cards of compute capability 7.5 and later.
+   *
+   * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card `compile` and `describe` say so, not this.
+   */
+  (options?: CudaOptions): Backend;
+  /** Looks for a driver and a card, loads nothing onto it, and says what is missing. */
+  available(options?: CudaOptions): CudaStatus;
+  /** How fast the card copies within its own memory, in bytes per second, read and written bytes both counted. */
+  copyBandwidth(options?: CudaOptions): Promise<number>;
+}
 
-/** Looks for a driver and a card, loads nothing onto it, and says what is missing. */
+export const cuda: Cuda = Object.assign(create, { available, copyBandwidth });
+
 function available(options: CudaOptions = {}): CudaStatus {
   try {
     using gpu = disposable(new Gpu({ device: 0, ...options }));

@@ -1,4 +1,4 @@
 // @polyllama/backend-cuda: Llama on NVIDIA cards, through the driver alone.
 
-export type { CudaOptions, CudaStatus } from "./backend.ts";
+export type { Cuda, CudaOptions, CudaStatus } from "./backend.ts";
 export { cuda } from "./backend.ts";
