@@ -114,7 +114,7 @@ export async function runGpuCheck(options: GpuCheckOptions, context: GpuCheckCon
   const cuda = await context.cards();
   report.cuda = cuda;
   const card = cuda.available ? cuda.cards.find(({ number }) => number === device) : undefined;
-  const missing = cuda.available ? `there is no card ${device}` : cuda.reason;
+  const missing = cuda.available ? `there is no card ${device}` : "no card";
   if (only.includes("cards")) {
     heading("Cards");
     if (!cuda.available) print(`  not run: ${cuda.reason}`);
@@ -174,7 +174,7 @@ export async function runGpuCheck(options: GpuCheckOptions, context: GpuCheckCon
     wrong.length > 0
       ? `${wrong.join("; ")}.`
       : card === undefined
-        ? `cuda was not run: ${missing}`
+        ? `cuda was not run: ${cuda.available ? missing : cuda.reason}`
         : "All that was run is right; what was not run is named.";
   await save();
   print(paint(process.stdout, report.status === "passed" ? "green" : "red", `${report.status}: ${report.verdict}`));
