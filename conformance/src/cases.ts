@@ -9,6 +9,7 @@ import { attentionCases } from "./ops/attention.ts";
 import { addCases, embeddingCases, rmsNormCases, swigluCases } from "./ops/elementwise.ts";
 import { linearCases } from "./ops/linear.ts";
 import { ropeCases } from "./ops/rope.ts";
+import { vocabularyCases } from "./vocabularies.ts";
 
 /** Something that a backend is held to. */
 export interface ConformanceCase {
@@ -35,5 +36,5 @@ export function conformanceCases(): readonly ConformanceCase[] {
     address: testCase.address,
     run: (backend: Backend, seed: number) => runCase(testCase, backend, seed),
   }));
-  return [...ops, ...chainCases(), ...modelCases()];
+  return [...ops, ...chainCases(), ...modelCases(), ...vocabularyCases()];
 }

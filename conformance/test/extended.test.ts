@@ -1,0 +1,63 @@
+// A model with more rows in its tables is the same model for the tokens that it knew: the same logits, to the last bit.
+
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cpu } from "@polyllama/backend-cpu";
+import { reference } from "@polyllama/backend-reference";
+import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "@polyllama/checkpoints";
+import { type Backend, llamaGraph, mergeVocabularies, type RealArray, trainVocabulary } from "@polyllama/core";
+import { poet } from "@polyllama/model-poet";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+let folder: string;
+let grown: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "polyllama-extended-"));
+  const lines = ["人工智能是计算机科学、心理学、哲学等学科融合的交叉学科。", "计算机科学与人工智能", "心理学与哲学"];
+  const extra = await trainVocabulary(lines, { vocabSize: 300, characterCoverage: 1 });
+  const base = await readFile(join(poet, "tokenizer.model"));
+  grown = join(folder, "grown.model");
+  await writeFile(grown, mergeVocabularies(base, extra.model, "poet", "extra").model);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const backends: readonly (() => Backend)[] = [
+  reference,
+  () => cpu({ activations: "f32", threads: 2, cacheFolder: false }),
+];
+
+describe("the poet with a larger vocabulary", () => {
+  test.each(["folder", "file.gguf"])(
+    "as a %s gives the old tokens' logits exactly, and knows the new ones",
+    async (name) => {
+      await using original = await openCheckpoint(poet);
+      const path = join(folder, name);
+      const written = name.endsWith(".gguf") ? writeGguf : writeSafetensors;
+      await written(path, await extendVocabulary(original, grown));
+      await using extended = await openCheckpoint(path);
+      const [from, to] = [original.config.vocabSize, extended.config.vocabSize];
+      expect(to).toBeGreaterThan(from);
+      const tokens = Int32Array.from(original.tokenizer!.encode("床前明月光，疑是地上霜"));
+      const ids = extended.tokenizer!.encode("人工智能", { bos: false });
+      expect(ids.some((id) => id >= from)).toBe(true);
+      expect(extended.tokenizer!.decode(ids)).toBe("人工智能");
+
+      for (const create of backends) {
+        await using backend = create();
+        const logits = async (checkpoint: typeof original, rows: Int32Array): Promise<RealArray> => {
+          await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
+          return (await program.run({ inputs: { tokens: rows } }, ["logits"]))[0]!.data;
+        };
+        const before = await logits(original, tokens); // [N, V]
+        const after = await logits(extended, Int32Array.from([...tokens, ...ids])); // [N + M, V']
+        for (let n = 0; n < tokens.length; n++) {
+          const row = after.subarray(n * to, n * to + from);
+          expect(row, `${backend.name}, row ${n}`).toEqual(before.subarray(n * from, (n + 1) * from));
+        }
+        expect(after.every(Number.isFinite)).toBe(true);
+      }
+    },
+  );
+});
