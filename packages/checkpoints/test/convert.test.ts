@@ -1,6 +1,6 @@
 // Checkpoints written in one layout out of another: nothing is lost on the way there and back.
 
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formats, llamaGraph } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
@@ -27,6 +27,7 @@ import {
   safetensors,
   small,
 } from "./support.ts";
+import { metaShards, torchFile } from "./torch-writer.ts";
 
 const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=64";
 
@@ -71,6 +72,24 @@ describe("safetensors to GGUF and back", () => {
   test("poet", async () => {
     await using source = await openCheckpoint(poet);
     await roundTrip(source, [1, 20, 300, 4000]);
+  });
+
+  test("poet from two of Meta's shards, its tokenizer.model where Meta's download has it", async () => {
+    await using source = await openCheckpoint(poet);
+    const { dim, layers, heads, kvHeads, normEps, contextLength } = source.config;
+    const params = { dim, n_layers: layers, n_heads: heads, n_kv_heads: kvHeads, norm_eps: normEps, vocab_size: -1 };
+    const folder = await folderWith({ "tokenizer.model": await readFile(join(poet, "tokenizer.model")) });
+    await mkdir(join(folder, "meta"));
+    await writeFile(join(folder, "meta/params.json"), JSON.stringify({ ...params, max_seq_len: contextLength }));
+    for (const [index, tensors] of (await metaShards(source, 2)).entries()) {
+      await writeFile(join(folder, `meta/consolidated.0${index}.pth`), await torchFile(tensors));
+    }
+    await using meta = await openCheckpoint(join(folder, "meta"));
+    await writeSafetensors(join(folder, "hf"), meta);
+    const files = [join(folder, "hf/tokenizer.model"), join(poet, "tokenizer.model")];
+    expect(Buffer.compare(await readFile(files[0]!), await readFile(files[1]!))).toBe(0);
+    await using hf = await openCheckpoint(join(folder, "hf"));
+    await expectEqual(source, hf);
   });
 
   test("rows of q and k go back to where Hugging Face has them", async () => {
@@ -367,14 +386,39 @@ describe("files", () => {
 
   test("leftovers of a killed run are removed with a word, those of a living one are left alone", async () => {
     const folder = await folderWith({ "m.gguf.4194305.partial": "half", "other.gguf.4194305.partial": "half" });
+    await writeFile(join(folder, "m-00002-of-00003.gguf.4194306.partial"), "half");
     await using source = await openCheckpoint(`${tiny}&format=f16`);
     const notes: string[] = [];
     await writeGguf(join(folder, "m.gguf"), source, { onNote: (text) => notes.push(text) });
-    expect(notes).toEqual([expect.stringMatching(/^Removed .*m\.gguf\.4194305\.partial, left behind by a run/)]);
+    expect(notes).toHaveLength(2);
+    expect(notes).toContainEqual(expect.stringMatching(/^Removed .*m\.gguf\.4194305\.partial, left behind by a run/));
     expect((await readdir(folder)).sort()).toEqual(["m.gguf", "other.gguf.4194305.partial"]);
     await writeFile(join(folder, `new.gguf.${process.ppid}.partial`), "half");
     const error = await failure(writeGguf(join(folder, "new.gguf"), source));
     expect(error.message).toMatch(/process \d+ is writing it now\. .* delete .*\.partial/);
+  });
+
+  test("a folder that a killed run had set aside comes back", async () => {
+    const folder = await folderWith();
+    await using source = await openCheckpoint(`${tiny}&format=f16`);
+    await writeSafetensors(join(folder, "hf"), source);
+    await rename(join(folder, "hf"), join(folder, "hf.4194305.replaced"));
+    const notes: string[] = [];
+    const writing = writeSafetensors(join(folder, "hf"), source, { onNote: (text) => notes.push(text) });
+    expect((await failure(writing)).message).toMatch(/hf exists already/);
+    expect(notes).toEqual(["Restored hf, which a run that was killed had set aside."]);
+    await using hf = await openCheckpoint(join(folder, "hf"));
+    await expectEqual(source, hf);
+  });
+
+  test("two calls do not write the same file", async () => {
+    const path = join(await folderWith(), "m.gguf");
+    await using source = await openCheckpoint(`${tiny}&format=f16`);
+    const [first, second] = await Promise.allSettled([writeGguf(path, source), writeGguf(path, source)]);
+    expect(first.status).toBe("fulfilled");
+    expect(second).toMatchObject({ reason: { message: expect.stringMatching(/another call is writing it now/) } });
+    await using result = await openCheckpoint(path);
+    await expectEqual(source, result);
   });
 
   test("an abort leaves nothing behind", async () => {
@@ -396,7 +440,7 @@ describe("files", () => {
 
   test("a disk without room is noticed before anything is written", async () => {
     const folder = await folderWith();
-    await using source = await openCheckpoint("synthetic://llama-2-70b?layers=4000&format=f32");
+    await using source = await openCheckpoint("synthetic://llama-2-70b?layers=400&format=f32");
     const error = await failure(writeGguf(join(folder, "m.gguf"), source));
     expect(error.message).toMatch(/GB are to be written, but the disk has only .* GB left/);
     expect(await readdir(folder)).toEqual([]);

@@ -45,8 +45,11 @@ const active = new Set<string>();
  */
 export async function outputFiles(folder: string, names: readonly string[], options: OutputOptions): Promise<Output> {
   const targets = names.map((name) => join(folder, name));
+  const last = targets.at(-1)!; // callers name at least one file
+  const temporaries = new Map(names.map((name, i) => [name, temporaryName(targets[i]!)]));
+  const release = claim([...temporaries.values()], last);
   try {
-    await checkFolder(folder);
+    await readdir(folder); // fails as writing into it would
     for (const path of targets) {
       await removeLeftovers(path, options);
       await refuseSource(path, options);
@@ -56,24 +59,20 @@ export async function outputFiles(folder: string, names: readonly string[], opti
     }
     await checkSpace(folder, options.bytes);
   } catch (error) {
-    throw explainWriting(error, targets.at(-1)!); // callers name at least one file
+    release();
+    throw explainWriting(error, last);
   }
-  const temporaries = new Map(names.map((name, i) => [name, temporaryName(targets[i]!)]));
-  for (const path of temporaries.values()) active.add(path);
   return {
     temporary: (name) => temporaries.get(name)!, // one of the names it was made for
     async commit() {
-      const last = targets.at(-1)!;
       // Of an old set the file by which it is found goes first, so that old and new ones are never loaded together.
       if (names.length > 1) await rm(last, { force: true });
       for (const [index, path] of [...temporaries.values()].entries()) await rename(path, targets[index]!);
       await syncFolder(folder);
     },
     async [Symbol.asyncDispose]() {
-      for (const path of temporaries.values()) {
-        await rm(path, { force: true }).catch(() => undefined);
-        active.delete(path);
-      }
+      for (const path of temporaries.values()) await rm(path, { force: true }).catch(() => undefined);
+      release();
     },
   };
 }
@@ -91,8 +90,9 @@ export async function outputFolder(location: string, options: OutputOptions): Pr
   const path = resolve(location);
   const parent = dirname(path);
   const temporary = temporaryName(path);
+  const release = claim([temporary], path);
   try {
-    await checkFolder(parent);
+    await readdir(parent); // fails as writing into it would
     await removeLeftovers(path, options);
     await refuseSource(path, options);
     const found = await lstat(path).catch(() => undefined);
@@ -112,9 +112,9 @@ export async function outputFolder(location: string, options: OutputOptions): Pr
     await checkSpace(parent, options.bytes);
     await mkdir(temporary);
   } catch (error) {
+    release();
     throw explainWriting(error, path);
   }
-  active.add(temporary);
   return {
     temporary: (name) => join(temporary, name),
     async commit() {
@@ -128,7 +128,7 @@ export async function outputFolder(location: string, options: OutputOptions): Pr
     },
     async [Symbol.asyncDispose]() {
       await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-      active.delete(temporary);
+      release();
     },
   };
 }
@@ -198,9 +198,15 @@ function exists(path: string): PolyllamaError {
   );
 }
 
-/** Fails as writing into it would, where there is no such folder. */
-async function checkFolder(folder: string): Promise<void> {
-  await readdir(folder);
+/** Takes temporary names for this call alone, until what it returns is called. @throws {CheckpointError} when they are taken. */
+function claim(names: readonly string[], path: string): () => void {
+  if (names.some((name) => active.has(name))) {
+    throw new CheckpointError({ file: path }, "another call is writing it now", "Wait for that one.");
+  }
+  for (const name of names) active.add(name);
+  return () => {
+    for (const name of names) active.delete(name);
+  };
 }
 
 async function refuseSource(path: string, { sources }: OutputOptions): Promise<void> {
@@ -213,30 +219,39 @@ async function refuseSource(path: string, { sources }: OutputOptions): Promise<v
   }
 }
 
-/** Removes what a run that was killed has left beside this path. @throws when another process writes there just now. */
+/**
+ * Removes what a run that was killed has left beside this path, be it in another number of parts.
+ *
+ * @throws {CheckpointError} when another process writes there just now.
+ */
 async function removeLeftovers(path: string, { onNote }: OutputOptions): Promise<void> {
   const folder = dirname(resolve(path));
   const names = await readdir(folder);
-  const own = `${basename(path)}.`;
+  const whole = wholeName(basename(path));
   for (const name of names) {
-    const [, id, kind] = name.startsWith(own) ? (/^(\d+)\.(partial|replaced)$/.exec(name.slice(own.length)) ?? []) : [];
-    if (id === undefined) continue;
+    const [, own = "", id, kind] = /^(.+)\.(\d+)\.(partial|replaced)$/.exec(name) ?? [];
+    if (wholeName(own) !== whole) continue;
     const leftover = join(folder, name);
-    if (active.has(leftover) || (Number(id) !== process.pid && isRunning(Number(id)))) {
+    if (Number(id) !== process.pid && isRunning(Number(id))) {
       throw new CheckpointError(
         { file: path },
         `process ${id} is writing it now`,
         `Wait for it; if that process is something else, delete ${leftover}`,
       );
     }
-    if (kind === "replaced" && !names.includes(basename(path))) {
-      await rename(leftover, path);
-      onNote?.(`Restored ${path}, which a run that was killed had set aside.`);
+    if (kind === "replaced" && !names.includes(own)) {
+      await rename(leftover, join(folder, own));
+      onNote?.(`Restored ${own}, which a run that was killed had set aside.`);
       continue;
     }
     await rm(leftover, { recursive: true, force: true });
     onNote?.(`Removed ${leftover}, left behind by a run that was killed; starting anew.`);
   }
+}
+
+/** The name of a file, or of the one that it is a part of. */
+function wholeName(name: string): string {
+  return name.replace(/-\d{5}-of-\d{5}(?=\.[a-z]+$)/, "");
 }
 
 function isRunning(id: number): boolean {
