@@ -3,12 +3,21 @@
 
 import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync } from "node:zlib";
 import { kernelFolder, kernelSources, sourceHash } from "../scripts/kernel-list.ts";
 import { packImages } from "../src/driver/images.ts";
 
@@ -18,7 +27,17 @@ const run = promisify(execFile);
 
 const driverFlags = ["-std=c++17", "-O2", "-shared", "-fPIC", "-fno-strict-aliasing", "-Wall", "-Wno-sign-compare"];
 const kernelFlags = [
-  ...["-x", "c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off", "-Wno-unknown-pragmas"],
+  ...[
+    "-x",
+    "c++",
+    "-std=c++17",
+    "-O1",
+    "-shared",
+    "-fPIC",
+    "-fno-strict-aliasing",
+    "-ffp-contract=off",
+    "-Wno-unknown-pragmas",
+  ],
   // Every load and store becomes a call into the emulation.
   ...["-fsanitize=kernel-address", "--param=asan-stack=0", "--param=asan-globals=0"],
   "--param=asan-instrumentation-with-call-threshold=0",
@@ -66,44 +85,41 @@ export interface Control {
 export async function buildEmulation(sources: string = kernelFolder): Promise<Emulation> {
   mkdirSync(cache, { recursive: true });
   const driverSources = ["emulation.h", "runtime.h", "emulation.cpp", "cuda.cpp"].map((name) => join(folder, name));
-  const hash = createHash("sha256").update(JSON.stringify(driverFlags));
-  for (const path of driverSources) hash.update(readFileSync(path));
-  const driverHash = hash.digest("hex").slice(0, 16);
-  const root = join(cache, driverHash);
-  mkdirSync(root, { recursive: true });
-  const library = join(root, "libcuda.so.1");
-  const release = await lock(join(root, "lock"));
+  const library = join(cache, `libcuda-${hashOf(driverFlags, driverSources)}.so`);
+  const objects = join(cache, hashOf(kernelFlags, driverSources.slice(0, 1)));
+  mkdirSync(objects, { recursive: true });
+  const release = await lock(join(cache, "lock"));
   try {
     if (!existsSync(library)) {
-      await compile([...driverFlags, "-Wl,-soname,libcuda.so.1", ...driverSources.slice(2), "-ldl"], library);
+      await compile([...driverFlags, ...driverSources.slice(2), "-ldl"], library);
     }
     // Objects are named by their hashes; a set of them has links named by the kernels.
     const kernels = kernelSources(sources).map((kernel) => ({ ...kernel, hash: sourceHash(kernel, kernelFlags) }));
-    const set = createHash("sha256").update(JSON.stringify(kernels.map((kernel) => kernel.hash))).digest("hex");
-    const target = join(root, `set-${set.slice(0, 16)}`);
+    const set = createHash("sha256")
+      .update(JSON.stringify(kernels.map((kernel) => kernel.hash)))
+      .digest("hex");
+    const target = join(objects, `set-${set.slice(0, 16)}`);
     if (!existsSync(target)) {
       const queue = [...kernels];
       const worker = async (): Promise<void> => {
         for (let kernel = queue.shift(); kernel !== undefined; kernel = queue.shift()) {
-          const path = join(root, `${kernel.hash}.so`);
+          const path = join(objects, `${kernel.hash}.so`);
           if (existsSync(path)) continue;
           const defines = kernel.defines.map((define) => `-D${define}`);
           const include = `-I${folder}`;
-          await compile(
-            [...kernelFlags, include, ...defines, kernel.path, "-Wl,-rpath,$ORIGIN", `-L${root}`, "-l:libcuda.so.1"],
-            path,
-          );
+          await compile([...kernelFlags, include, ...defines, kernel.path], path);
         }
       };
       await Promise.all([worker(), worker()]);
-      const made = mkdtempSync(join(root, "making-"));
-      for (const { name, hash: object } of kernels) symlinkSync(join(root, `${object}.so`), join(made, `${name}.so`));
+      const made = mkdtempSync(join(objects, "making-"));
+      for (const { name, hash: object } of kernels)
+        symlinkSync(join(objects, `${object}.so`), join(made, `${name}.so`));
       const image = (name: string) => `.version 7.8\n.target sm_75\n// polyllama-kernel:${name}:emulated:\n`;
       const images = new Map(
         kernels.map(({ name, hash: object }) => [name, { hash: object, bytes: new TextEncoder().encode(image(name)) }]),
       );
-      for (const archive of ["sm_90", "compute_80", "compute_75"]) {
-        writeFileSync(join(made, `${archive}.gz`), gzipSync(packImages(images)));
+      for (const archive of ["sm_90", "compute_75"]) {
+        writeFileSync(join(made, `${archive}.br`), brotliCompressSync(packImages(images)));
       }
       renameSync(made, target);
     }
@@ -111,6 +127,12 @@ export async function buildEmulation(sources: string = kernelFolder): Promise<Em
   } finally {
     release();
   }
+}
+
+function hashOf(flags: readonly string[], paths: readonly string[]): string {
+  const hash = createHash("sha256").update(JSON.stringify(flags));
+  for (const path of paths) hash.update(readFileSync(path));
+  return hash.digest("hex").slice(0, 16);
 }
 
 async function compile(flags: readonly string[], output: string): Promise<void> {
@@ -137,7 +159,7 @@ async function lock(path: string): Promise<() => void> {
 
 function openControl(library: string, kernels: string): Control {
   const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi"); // the module of that name
-  const loaded = koffi.load(library);
+  const loaded = koffi.load(library, { global: true }); // kernels find the emulation's functions there
   const reset = loaded.func("int emu_reset(const char *kernels)");
   const card = loaded.func("int emu_card(int driver, int count, int major, int minor, size_t memory)");
   const order = loaded.func("int emu_order(int order)");

@@ -29,6 +29,7 @@ const plain = [
   "attention_combine",
   "swiglu",
   "add",
+  "sample",
 ];
 
 export function kernelSources(folder: string = kernelFolder): readonly KernelSource[] {
@@ -45,6 +46,9 @@ export function kernelSources(folder: string = kernelFolder): readonly KernelSou
   ];
 }
 
+/** Flags that images are made with. Products and sums fuse only where fmaf is written, so that cards and emulation agree. */
+export const cardFlags: readonly string[] = ["-std=c++17", "-O3", "-fmad=false"];
+
 /** Hash of a kernel's source, of the files that it includes, and of flags. */
 export function sourceHash({ path, defines }: KernelSource, flags: readonly string[]): string {
   const hash = createHash("sha256");
@@ -58,5 +62,8 @@ export function sourceHash({ path, defines }: KernelSource, flags: readonly stri
     for (const [, name] of text.matchAll(/^#include "([^"]+\.cuh)"/gm)) visit(join(dirname(file), name!));
   };
   visit(path);
-  return hash.update(JSON.stringify([defines, flags])).digest("hex").slice(0, 32);
+  return hash
+    .update(JSON.stringify([defines, flags]))
+    .digest("hex")
+    .slice(0, 32);
 }

@@ -2,7 +2,7 @@
 // step to step (tokens, positions, caches, rotations, inputs) is written into pinned memory at a fixed place and read from there by
 // the first copy, so that the whole step can be captured once as a graph and launched for every token with a single call.
 
-import type { CacheFormat, RealArray, ValueName } from "@polyllama/core";
+import type { CacheFormat, DrawOptions, RealArray, ValueName } from "@polyllama/core";
 import type { Handle } from "./driver/api.ts";
 import type { DeviceMemory, ExecutableGraph, Gpu, Launch, PinnedMemory } from "./gpu.ts";
 import type { Addresses, Place, Plan, Storage } from "./plan.ts";
@@ -24,9 +24,29 @@ export interface StepRow {
   readonly last: boolean;
 }
 
+/** What chooses tokens on the card, for a generation. */
+export interface Sampler {
+  /** Value that holds the logits. */
+  readonly logits: ValueName;
+  readonly draw: DrawOptions;
+  /** The token chosen last, and core's table of powers, in the card's memory. */
+  readonly chosen: Handle;
+  readonly table: Handle;
+}
+
+/** The sampler's part of a step. */
+export interface SampledStep {
+  /** How many tokens there are before the one to be chosen. */
+  readonly position: number;
+  /** Whether the row's token is the one chosen last. */
+  readonly take: boolean;
+}
+
 const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
 /** Bytes of a row as kernels have it (common.cuh). */
 const rowBytes = 24;
+/** Bytes of the sampler's state (sample.cu). */
+const stateBytes = 40;
 
 export class Execution implements Disposable {
   readonly plan: Plan;
@@ -41,10 +61,13 @@ export class Execution implements Disposable {
   readonly #in: PinnedMemory;
   readonly #out: PinnedMemory;
   readonly #owned: Disposable[] = [];
+  readonly #sampler: Sampler | undefined;
+  readonly #event: Handle;
   #graph: ExecutableGraph | undefined;
 
-  constructor(gpu: Gpu, plan: Plan, capacity: number, parts: number) {
+  constructor(gpu: Gpu, plan: Plan, capacity: number, parts: number, sampler?: Sampler) {
     this.#gpu = gpu;
+    this.#sampler = sampler;
     this.plan = plan;
     this.capacity = capacity;
     this.#parts = parts;
@@ -65,6 +88,9 @@ export class Execution implements Disposable {
       let outputs = 0;
       for (const { storage } of plan.outputs.values()) outputs += 4 * storage.stride * capacity;
       this.#out = own(gpu.allocateHost(outputs));
+      const event = gpu.createEvent();
+      this.#event = event;
+      own({ [Symbol.dispose]: () => gpu.driver.destroyEvent(event) });
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -72,10 +98,16 @@ export class Execution implements Disposable {
   }
 
   /** Offsets within the step's memory. */
-  #layout(rows: number): { readonly selection: number; readonly rotation: number; readonly bytes: number } {
+  #layout(rows: number): {
+    readonly selection: number;
+    readonly rotation: number;
+    readonly state: number;
+    readonly bytes: number;
+  } {
     const selection = Math.ceil((rowBytes * rows) / 16) * 16;
     const rotation = selection + Math.ceil((4 * rows) / 16) * 16;
-    return { selection, rotation, bytes: rotation + 8 * rows * this.plan.rotationStride };
+    const state = rotation + 8 * rows * this.plan.rotationStride;
+    return { selection, rotation, state, bytes: state + (this.#sampler === undefined ? 0 : stateBytes) };
   }
 
   /**
@@ -89,6 +121,35 @@ export class Execution implements Disposable {
     inputs: ReadonlyMap<ValueName, RealArray>,
     graph: boolean,
   ): Promise<ReadonlyMap<ValueName, OutputRows>> {
+    this.#submit(rows, inputs, graph);
+    await this.#gpu.reached(this.#event);
+    return this.#outputs(rows.length, rows.filter(({ last }) => last).length);
+  }
+
+  /** Enqueues a step of one row that ends with a token being chosen. */
+  enqueueSampled(row: StepRow, step: SampledStep): void {
+    const { draw } = this.#sampler!;
+    const view = new DataView(this.#in.buffer, this.#layout(1).state);
+    view.setFloat64(0, draw.topP, true);
+    view.setUint32(8, draw.seed % 2 ** 32, true);
+    view.setUint32(12, Math.floor(draw.seed / 2 ** 32), true);
+    view.setFloat32(16, Math.LOG2E / draw.temperature, true);
+    view.setUint32(20, step.position, true);
+    view.setUint32(24, Math.min(draw.topK, 2 ** 32 - 1), true);
+    view.setUint32(28, Math.ceil(draw.minP * 2 ** 30), true);
+    view.setUint32(32, draw.temperature === 0 ? 1 : 0, true);
+    view.setUint32(36, step.take ? 1 : 0, true);
+    this.#submit([row], new Map(), true);
+  }
+
+  /** The token that {@link enqueueSampled} enqueued the choice of; undefined where logits are NaN. */
+  async sampled(): Promise<number | undefined> {
+    await this.#gpu.reached(this.#event);
+    const token = new DataView(this.#out.buffer).getUint32(0, true);
+    return token === 0xffffffff ? undefined : token;
+  }
+
+  #submit(rows: readonly StepRow[], inputs: ReadonlyMap<ValueName, RealArray>, graph: boolean): void {
     const selected = rows.filter(({ last }) => last).length;
     this.#write(rows, inputs);
     if (graph) {
@@ -99,8 +160,7 @@ export class Execution implements Disposable {
       }
       this.#graph.launch();
     } else this.#enqueue(this.#launches(rows.length, selected), rows.length, selected);
-    await this.#gpu.finished();
-    return this.#outputs(rows.length, selected);
+    this.#gpu.record(this.#event);
   }
 
   #launches(rows: number, selected: number): readonly Launch[] {
@@ -115,9 +175,20 @@ export class Execution implements Disposable {
       partials: this.#partials.address,
       storage: (storage) => this.#memory.address + BigInt(4 * this.capacity * this.#starts.get(storage)!),
     };
-    return this.plan.steps
+    const launches = this.plan.steps
       .flatMap((step) => step.launches(at))
       .filter(({ grid }) => grid.every((blocks) => blocks > 0));
+    if (this.#sampler === undefined) return launches;
+    const { logits, chosen, table } = this.#sampler;
+    const place = this.plan.outputs.get(logits)!;
+    const state = this.#step.address + BigInt(this.#layout(rows).state);
+    const from = this.#addressOf(place.storage) + BigInt(4 * place.offset);
+    const parameters = [from, table, state, at.step, chosen, place.width];
+    return [
+      { image: "sample", kernel: "take_token", grid: [1, 1, 1], threads: 32, parameters },
+      ...launches,
+      { image: "sample", kernel: "sample", grid: [1, 1, 1], threads: 1024, parameters },
+    ];
   }
 
   #enqueue(launches: readonly Launch[], rows: number, selected: number): void {
@@ -130,6 +201,10 @@ export class Execution implements Disposable {
       from += 4 * storage.stride * this.capacity;
     }
     for (const launch of launches) gpu.launch(launch);
+    if (this.#sampler !== undefined) {
+      gpu.copyToHost(this.#out.address, this.#sampler.chosen, 4);
+      return;
+    }
     let to = 0;
     for (const { storage } of this.plan.outputs.values()) {
       const count = storage.selected ? selected : rows;

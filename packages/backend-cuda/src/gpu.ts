@@ -169,10 +169,23 @@ export class Gpu {
    * @throws {PolyllamaError} `ERR_DEVICE_LOST` when a kernel failed.
    */
   async finished(): Promise<void> {
-    this.#call(() => this.driver.recordEvent(this.#event, this.stream));
-    while (!this.#call(() => this.driver.eventDone(this.#event))) {
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    this.record(this.#event);
+    await this.reached(this.#event);
+  }
+
+  /** An event, to be destroyed by the driver. */
+  createEvent(): Handle {
+    return this.#call(() => this.driver.createEvent());
+  }
+
+  /** Marks what was enqueued so far. */
+  record(event: Handle): void {
+    this.#call(() => this.driver.recordEvent(event, this.stream));
+  }
+
+  /** Waits like {@link finished}, for what an event marks. */
+  async reached(event: Handle): Promise<void> {
+    while (!this.#call(() => this.driver.eventDone(event))) await new Promise((resolve) => setImmediate(resolve));
   }
 
   #function(image: string, kernel: string): Handle {

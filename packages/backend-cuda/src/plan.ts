@@ -277,8 +277,8 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     up: number | undefined,
   ): Launch => {
     const rows = count(at, x.storage.selected);
-    const n = rows >= 5 ? 8 : rows >= 3 ? 4 : rows;
-    const outputs = up === undefined ? (n <= 4 ? 16 : 8) : n <= 2 ? 8 : 4; // of a block: 4 warps times the kernel's ROWS
+    const n = rows > 4 ? 8 : rows > 1 ? 4 : 1;
+    const outputs = up === undefined ? (n === 8 ? 8 : 16) : n === 1 ? 8 : 4; // of a block: 4 warps times the kernel's ROWS
     const parameters: Parameter[] = [
       ...weights.planes(matrix),
       address(at, x),

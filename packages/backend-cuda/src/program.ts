@@ -3,7 +3,11 @@
 
 import {
   type CacheOptions,
+  ContextOverflowError,
+  checkNumber,
   checkOptions,
+  createSampler,
+  exp2Table,
   type Graph,
   type KvCache,
   PolyllamaError,
@@ -13,13 +17,14 @@ import {
   type RunOptions,
   resolveStep,
   resolveWanted,
+  type SampleRun,
   type Step,
   type Tensor,
   type ValueName,
   type Wanted,
 } from "@polyllama/core";
-import { Execution, outputRow, type StepRow } from "./execution.ts";
-import type { Gpu } from "./gpu.ts";
+import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts";
+import type { DeviceMemory, Gpu } from "./gpu.ts";
 import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
 import { fewRows, type Mode, makePlan, type Plan } from "./plan.ts";
 import type { LoadedWeights } from "./weights.ts";
@@ -82,6 +87,77 @@ export class CudaProgram implements Program {
       this.#pending.delete(run);
       for (const [cache, { start, rows: count }] of caches) cache.releaseAt(advanced ? start + count : start);
     }
+  }
+
+  async *sample(
+    { cache, tokens, sampling, count }: SampleRun,
+    options: RunOptions = {},
+  ): AsyncGenerator<number, void, undefined> {
+    this.#assertAlive();
+    checkOptions(options, ["signal"], "sample()");
+    const { signal } = options;
+    signal?.throwIfAborted();
+    checkNumber(count, "count", { least: 1, integer: true });
+    const [input] = this.graph.inputs;
+    const [logits] = this.graph.outputs;
+    if (input?.kind !== "tokens" || this.graph.inputs.length !== 1 || logits === undefined) {
+      throw new PolyllamaError("ERR_GRAPH", "Tokens can only be chosen by a graph from tokens to logits.");
+    }
+    const step: Step = { inputs: { [input.name]: tokens }, batch: [{ rows: tokens.length, cache }] };
+    const { sequences } = resolveStep(this.graph, step);
+    const end = cache.length + tokens.length + count - 1;
+    if (end > cache.capacity) throw new ContextOverflowError(end, cache.capacity, "Ask for fewer tokens.");
+    checkTokens(this.graph, step);
+    const start = cache.length;
+    const [own] = this.#acquire(sequences).keys();
+    let ended: () => void = () => undefined;
+    const generation = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
+    this.#pending.add(generation);
+    let taken = 0;
+    let steps: SampledSteps | undefined;
+    try {
+      // The prompt's logits come to the host, where the same integers choose the first token.
+      const asked = [resolveWanted(this.graph, { value: logits, rows: "last" })];
+      const [tensor] = await this.#gpu.exclusively(signal, () =>
+        this.#runAll(step, sequences, tokens.length, asked, signal),
+      );
+      const position = start + tokens.length;
+      const sampler = createSampler(sampling);
+      const first = sampler.sample(tensor!.data, new Array<number>(position), position);
+      taken = 1;
+      yield first;
+      if (count === 1) return;
+      steps = new SampledSteps(this.#gpu, this.#samplingPlan(logits), own!, { logits, draw: sampling });
+      for (let enqueued = 1; taken < count; ) {
+        for (; enqueued < count && enqueued < taken + 2; enqueued++) {
+          const at = position + enqueued - 1;
+          const running = steps;
+          const given = enqueued === 1 ? first : undefined;
+          await this.#gpu.exclusively(signal, async () => running.enqueue(at, given));
+        }
+        const token = await steps.next();
+        signal?.throwIfAborted();
+        this.#assertAlive();
+        if (token === undefined) {
+          throw new PolyllamaError("ERR_BACKEND", `A logit of "${logits}" is NaN; the backend computed wrongly.`);
+        }
+        taken++;
+        yield token;
+        this.#assertAlive();
+      }
+    } finally {
+      await steps?.[Symbol.asyncDispose]();
+      own!.releaseAt(taken === 0 ? start : start + tokens.length + taken - 1);
+      this.#pending.delete(generation);
+      ended();
+    }
+  }
+
+  #samplingPlan(logits: ValueName): Plan {
+    const fillsCaches = this.#owner.attentions.length > 0;
+    return this.#plan("few", new Set(), new Set([logits]), fillsCaches)[1];
   }
 
   /** Reserves the caches of a step, all or none. */
@@ -204,8 +280,7 @@ export class CudaProgram implements Program {
         });
       }
     }
-    // Parts of keys that the grid has: a power of two, so that few graphs serve all lengths.
-    const parts = mode === "many" ? 1 : 2 ** Math.ceil(Math.log2(Math.ceil(longest / partKeys)));
+    const parts = mode === "many" ? 1 : partsOf(longest);
     const graph = mode === "few" && chosen.every(({ rows: count }) => count === 1);
     for (let first = 0; first < rows.length; first += chunkRows) {
       signal?.throwIfAborted();
@@ -282,6 +357,79 @@ export class CudaProgram implements Program {
     this.#weights[Symbol.dispose]();
     this.#onDispose(this);
   }
+}
+
+/** Steps that choose their tokens on the card. Two take turns, so that one is under way while the other is read. */
+class SampledSteps implements AsyncDisposable {
+  readonly #cache: CudaKvCache;
+  readonly #memory: DeviceMemory[] = [];
+  readonly #executions: Execution[] = [];
+  /** Executions under way, oldest first. */
+  readonly #flying: Execution[] = [];
+  #turn = 0;
+
+  constructor(gpu: Gpu, plan: Plan, cache: CudaKvCache, sampling: Pick<Sampler, "logits" | "draw">) {
+    this.#cache = cache;
+    try {
+      const chosen = gpu.allocate(16);
+      this.#memory.push(chosen);
+      const table = gpu.allocate(exp2Table.byteLength);
+      this.#memory.push(table);
+      using staging = gpu.allocateHost(exp2Table.byteLength);
+      new Uint32Array(staging.buffer).set(exp2Table);
+      gpu.copyToDevice(table.address, staging.address, exp2Table.byteLength);
+      gpu.driver.synchronize(gpu.stream);
+      const sampler = { ...sampling, chosen: chosen.address, table: table.address };
+      for (let i = 0; i < 2; i++) this.#executions.push(new Execution(gpu, plan, 1, partsOf(cache.capacity), sampler));
+    } catch (error) {
+      this.#free();
+      throw error;
+    }
+  }
+
+  /** Enqueues the step of the token at a position: the given one, or the one chosen last. */
+  enqueue(position: number, token: number | undefined): void {
+    const execution = this.#executions[this.#turn]!;
+    this.#turn = 1 - this.#turn;
+    const { memory, capacity, format } = this.#cache;
+    const row: StepRow = {
+      token: token ?? 0,
+      cache: memory.address,
+      capacity,
+      format,
+      position,
+      angle: position,
+      index: 0,
+      last: true,
+    };
+    execution.enqueueSampled(row, { position: position + 1, take: token === undefined });
+    this.#flying.push(execution);
+  }
+
+  next(): Promise<number | undefined> {
+    return this.#flying.shift()!.sampled();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      for (const execution of this.#flying) await execution.sampled();
+    } catch (error) {
+      // What was under way on a lost card is lost with it, and the caller has been told.
+      if (!(error instanceof PolyllamaError) || error.code !== "ERR_DEVICE_LOST") throw error;
+    } finally {
+      this.#free();
+    }
+  }
+
+  #free(): void {
+    for (const execution of this.#executions) execution[Symbol.dispose]();
+    for (const memory of this.#memory) memory[Symbol.dispose]();
+  }
+}
+
+/** Parts of keys that a grid has: a power of two, so that few graphs serve all lengths. */
+function partsOf(capacity: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.ceil(capacity / partKeys)));
 }
 
 /** @throws {PolyllamaError} `ERR_GRAPH` for tokens outside their table. */

@@ -269,7 +269,8 @@ class Uploader implements Disposable {
     const index = this.#next;
     this.#next = 1 - index;
     let slot = this.#slots[index];
-    while (slot !== undefined && !gpu.driver.eventDone(slot.event)) await new Promise((resolve) => setImmediate(resolve));
+    while (slot !== undefined && !gpu.driver.eventDone(slot.event))
+      await new Promise((resolve) => setImmediate(resolve));
     if (slot === undefined || slot.device.size < bytes.length) {
       this.#release(slot);
       const size = Math.max(bytes.length, 1 << 16);

@@ -1,16 +1,17 @@
 // The kernels' images: code for the cards there are (cubins), and PTX, which a driver compiles for those that came later. The
 // cubins were made by CUDA 13 and load with drivers of 13.0 or later; older ones get the PTX, which is kept at a version that
-// drivers since 11.8 know. An archive holds all kernels for one target, gzipped: a 32-bit length, a JSON table, and the images.
+// drivers since 11.8 know. An archive holds all kernels for one target, compressed with Brotli, which finds what they have in common:
+// a 32-bit length, a JSON table, and the images.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { gunzipSync } from "node:zlib";
+import { brotliDecompressSync } from "node:zlib";
 import { PolyllamaError } from "@polyllama/core";
 
 /** Compute capabilities that have cubins. */
 export const cubinTargets: readonly number[] = [75, 80, 86, 89, 90, 100, 120];
-/** Architectures that PTX was made for. */
-export const ptxTargets: readonly number[] = [75, 80];
+/** Architectures that PTX is made for; later cards compile it too. No kernel uses what only came later. */
+export const ptxTargets: readonly number[] = [75];
 
 /** Drivers from this version on load cubins. */
 const cubinDriver = 13000;
@@ -51,10 +52,10 @@ export function imageTarget(driverVersion: number, capability: number): string {
 
 /** @throws {PolyllamaError} `ERR_BACKEND` where the archive is missing or damaged. */
 export function readImages(folder: string, target: string): ImageArchive {
-  const path = `${folder}/${target}.gz`;
+  const path = `${folder}/${target}.br`;
   let bytes: Uint8Array;
   try {
-    bytes = gunzipSync(readFileSync(path));
+    bytes = brotliDecompressSync(readFileSync(path));
   } catch (cause) {
     throw new PolyllamaError("ERR_BACKEND", `The kernels at ${path} cannot be read. Install the package again.`, {
       cause,

@@ -13,8 +13,9 @@ typedef unsigned long long uint64_t;
 #define SHARED(type, name, count) __shared__ __align__(16) type name[count]
 /// The name and the hash of the sources that an image was made of, to be found in it.
 #define KERNEL_FILE(name) extern "C" __device__ const char polyllama_image[] = "polyllama-kernel:" name ":" POLYLLAMA_HASH ":";
-#define KERNEL(name, Parameters, threads) \
-  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Parameters P)
+/// Behind the parameters: threads of a block, and the blocks that a multiprocessor should have room for, which bounds registers.
+#define KERNEL(name, Parameters, ...) \
+  extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name(const __grid_constant__ Parameters P)
 #else
 #include "emulation.h"
 #define DEVICE static inline
@@ -22,7 +23,7 @@ typedef unsigned long long uint64_t;
   static char name##_site;        \
   type *name = static_cast<type *>(emu_shared(&name##_site, sizeof(type) * (count)))
 #define KERNEL_FILE(name)
-#define KERNEL(name, Parameters, threads)                                                                      \
+#define KERNEL(name, Parameters, ...)                                                                          \
   static void name##_body(const Parameters &P);                                                                \
   extern "C" const unsigned name##_bytes = sizeof(Parameters);                                                 \
   extern "C" void name(const void *raw) { name##_body(*static_cast<const Parameters *>(raw)); }                \

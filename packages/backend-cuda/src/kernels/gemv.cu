@@ -1,4 +1,4 @@
-// y = x W^T for one to eight rows of x, as decoding has them: bound by how fast W is read. A warp computes ROWS outputs at once,
+// y = x W^T for one, four or eight rows of x, as decoding has them: bound by how fast W is read. A warp computes ROWS outputs at once,
 // its lanes side by side along K, 16 bytes of W each; x comes from shared memory and serves all rows. The sums of a row of x do
 // not depend on how many rows there are.
 //
@@ -27,8 +27,8 @@ constexpr int warps = 4;
 DEVICE uint32_t staged(uint32_t k) { return (k >> 5) * 36 + (k & 31); }
 
 template <int N, int SIDES> DEVICE void gemv(const Parameters &P) {
-  constexpr int ROWS = SIDES == 2 ? (N <= 2 ? 2 : 1) : (N <= 4 ? 4 : 2);
-  constexpr int CHUNK = N <= 2 ? 128 : N == 4 ? 64 : 32; // units staged at once
+  constexpr int ROWS = SIDES == 2 ? (N == 1 ? 2 : 1) : (N == 8 ? 2 : 4);
+  constexpr int CHUNK = N == 1 ? 128 : N == 4 ? 64 : 32; // units staged at once
   SHARED(float, xs, N * CHUNK * 36);
   SHARED(float, squares_of, N * warps);
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
@@ -46,15 +46,18 @@ template <int N, int SIDES> DEVICE void gemv(const Parameters &P) {
       for (int side = 0; side < SIDES; side++) sum[side][r][n] = 0.0f;
   }
 
+#pragma unroll 1
   for (uint32_t c = 0; c < units; c += CHUNK) {
     if (c > 0) __syncthreads();
 #pragma unroll
     for (int n = 0; n < N; n++) {
       const float *row = P.x + (uint64_t)min(n0 + n, P.N - 1) * P.x_stride;
-      for (uint32_t i = threadIdx.x; i < CHUNK * 8; i += warps * 32) {
+      const uint32_t quads = min((uint32_t)CHUNK * 8, (P.K + 3) / 4 - c * 8);
+#pragma unroll 1
+      for (uint32_t i = threadIdx.x; i < quads; i += warps * 32) {
         const uint32_t k = c * 32 + i * 4;
         float4 v = load4(row, k, P.K);
-        if (P.g != nullptr && k < P.K) {
+        if (P.g != nullptr) {
           squares[n] = dot4(v, v, squares[n]);
           const float4 g = load4(P.g, k, P.K);
           v = make_float4(v.x * g.x, v.y * g.y, v.z * g.z, v.w * g.w);
@@ -64,6 +67,7 @@ template <int N, int SIDES> DEVICE void gemv(const Parameters &P) {
     }
     __syncthreads();
     const uint32_t end = min(units, c + CHUNK);
+#pragma unroll 1
     for (uint32_t u = c + lane; u < end; u += 32) {
       Unit unit[SIDES][ROWS];
 #pragma unroll
@@ -73,9 +77,10 @@ template <int N, int SIDES> DEVICE void gemv(const Parameters &P) {
           load_unit(P.W, P.first + side * P.up + min(m0 + r, P.M - 1), P.pitch, u, unit[side][r]);
 #pragma unroll
       for (int half = 0; half < 2; half++) {
-        float partial[SIDES][ROWS][N];
+        float partial[SIDES][ROWS][N] = {};
 #pragma unroll
         for (int i = half * 4; i < half * 4 + 4; i++) {
+          if (FLOATS && quad_column(u, i) >= P.K) continue; // behind the end of the row
           float4 v[N];
 #pragma unroll
           for (int n = 0; n < N; n++)
@@ -87,7 +92,7 @@ template <int N, int SIDES> DEVICE void gemv(const Parameters &P) {
               const float4 w = quad(unit[side][r], i);
 #pragma unroll
               for (int n = 0; n < N; n++)
-                partial[side][r][n] = dot4(w, v[n], i == half * 4 ? 0.0f : partial[side][r][n]);
+                partial[side][r][n] = dot4(w, v[n], partial[side][r][n]);
             }
         }
 #pragma unroll
@@ -128,11 +133,9 @@ template <int N, int SIDES> DEVICE void gemv(const Parameters &P) {
   }
 }
 
-KERNEL(gemv_1, Parameters, 128) { gemv<1, 1>(P); }
-KERNEL(gemv_2, Parameters, 128) { gemv<2, 1>(P); }
-KERNEL(gemv_4, Parameters, 128) { gemv<4, 1>(P); }
-KERNEL(gemv_8, Parameters, 128) { gemv<8, 1>(P); }
-KERNEL(gemv_swiglu_1, Parameters, 128) { gemv<1, 2>(P); }
-KERNEL(gemv_swiglu_2, Parameters, 128) { gemv<2, 2>(P); }
-KERNEL(gemv_swiglu_4, Parameters, 128) { gemv<4, 2>(P); }
-KERNEL(gemv_swiglu_8, Parameters, 128) { gemv<8, 2>(P); }
+KERNEL(gemv_1, Parameters, 128, 2) { gemv<1, 1>(P); }
+KERNEL(gemv_4, Parameters, 128, 2) { gemv<4, 1>(P); }
+KERNEL(gemv_8, Parameters, 128, 2) { gemv<8, 1>(P); }
+KERNEL(gemv_swiglu_1, Parameters, 128, 2) { gemv<1, 2>(P); }
+KERNEL(gemv_swiglu_4, Parameters, 128, 2) { gemv<4, 2>(P); }
+KERNEL(gemv_swiglu_8, Parameters, 128, 2) { gemv<8, 2>(P); }

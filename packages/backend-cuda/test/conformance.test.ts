@@ -1,0 +1,52 @@
+// The suite of the whole project, on the emulated card: every operation in every format, chains as they are fused, and the small
+// models. Cases that take the emulation longer than seconds are left out: the published models' matrices and layers, and prompts of thousands
+// of rows; `npm run conformance` has them.
+
+import { conformanceCases } from "@polyllama/conformance";
+import { expect, test } from "vitest";
+import { cuda } from "../src/index.ts";
+import { describeWithEmulation, emulated } from "./support.ts";
+
+const large = /k=(4096|5120|8192|11008|13824|28672);|n=515|scenario=long|model=llama|d=4096|v=32000/;
+/** Chains judge by sixteen runs of the reference, so they take turns. */
+const sampled = (index: number, every: number): boolean => index % every === 0;
+
+await describeWithEmulation("conformance", (emulation) => {
+  const cases = conformanceCases().filter(({ address }) => !large.test(address));
+  const chosen = {
+    forward: cases.filter(
+      ({ address }) => address.startsWith("op:") || /^model:(nodes|overflow|repetition)/.test(address),
+    ),
+    backward: cases.filter(
+      ({ address }, i) => address.startsWith("chain:") || (address.startsWith("op:") && sampled(i, 9)),
+    ),
+    random: cases.filter(
+      ({ address }, i) =>
+        /^model:(end-to-end|paths):model=(grouped|small-heads)/.test(address) ||
+        (address.startsWith("op:") && sampled(i, 7)),
+    ),
+  };
+  for (const [order, list] of Object.entries(chosen)) {
+    const groups = new Map<string, typeof cases>();
+    for (const entry of list) {
+      const group = entry.address.split(":", 2).join(":");
+      groups.set(group, [...(groups.get(group) ?? []), entry]);
+    }
+    for (const [group, members] of groups) {
+      test(`${group}, ${members.length} cases, threads ${order}`, { timeout: 240_000 }, async () => {
+        emulation.control.reset();
+        emulation.control.order(order as keyof typeof chosen); // the record's own keys
+        const backend = cuda(emulated(emulation));
+        const failures: string[] = [];
+        for (const { address, run } of members) {
+          const { status, detail } = await run(backend, 1);
+          if (status !== "passed") failures.push(`${address}: ${status} ${detail} ${emulation.control.reports()}`);
+          if (emulation.control.reports() !== "") break;
+        }
+        expect(failures).toEqual([]);
+        await backend[Symbol.asyncDispose]();
+        expect(emulation.control.live()).toBe(0);
+      });
+    }
+  }
+});
