@@ -78,6 +78,7 @@ function varint(value: bigint): Uint8Array {
 function anywhere(pieces: Pieces, from: number, to: number, others: readonly Sample[], random: Random): Pieces {
   const at = from + random.below(Math.max(1, to - from));
   const length = 1 + random.below(random.chance(0.8) ? 16 : Math.max(1, to - at));
+  if (random.chance(0.002)) return splice(pieces, at, 0, [repeated(part(pieces, at, length), random)]);
   switch (random.below(9)) {
     case 0: {
       const byte = flatten(part(pieces, at, 1))[0] ?? 0;
@@ -107,6 +108,13 @@ function anywhere(pieces: Pieces, from: number, to: number, others: readonly Sam
       return splice(pieces, at, size, [little(random.pick(nasty), size)]);
     }
   }
+}
+
+/** A part of a file over and over, up to a megabyte: what is small but many. */
+function repeated(pieces: Pieces, random: Random): Uint8Array {
+  const bytes = flatten(pieces);
+  const times = Math.floor((random.pick([1, 16, 1024]) * 1024) / Math.max(1, bytes.length));
+  return flatten(new Array(times).fill(bytes));
 }
 
 /** JSON text with one to four of its values changed. */

@@ -16,7 +16,14 @@ import { openMeta } from "./meta/read.ts";
 import { readTorchFile } from "./meta/torch-file.ts";
 import { openFile, readWhole, unreadable } from "./node-file.ts";
 import { recognize } from "./recognize.ts";
-import { asObject, type FoundTokenizer, type HuggingFaceParts, openSafetensors, parseJson } from "./safetensors.ts";
+import {
+  asObject,
+  type FoundTokenizer,
+  type HuggingFaceParts,
+  MOST_VALUES,
+  openSafetensors,
+  parseJson,
+} from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";

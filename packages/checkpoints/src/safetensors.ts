@@ -70,7 +70,7 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
   }
   const length = Number(declared);
   const text = new TextDecoder().decode(await source.read(8, length, signal));
-  const table = asObject(parseJson(text, file)) ?? refuse("the header is not a JSON object");
+  const table = asObject(parseJson(text, file, MOST_VALUES)) ?? refuse("the header is not a JSON object");
   const duplicate = duplicatedKey(text);
   if (duplicate !== undefined) refuse("two tensors have this name", duplicate);
 
@@ -246,8 +246,21 @@ function place(tensor: SafetensorsTensor, source: ByteSource, halfSplit: boolean
   return { name, shape, format, source, offset, halfSplit };
 }
 
-/** Parses JSON. @throws {CheckpointError} */
-export function parseJson(text: string, file: string): unknown {
+/** Values that a header, configuration or index has at most: far more than any model's, and little memory. */
+export const MOST_VALUES: number = 2 ** 18;
+/** A tokenizer.json of 256,000 tokens and their merges has about a million. */
+const MOST_VOCABULARY_VALUES = 2 ** 22;
+
+/** Parses JSON. A few bytes of text can make an object, so values are counted before. @throws {CheckpointError} */
+export function parseJson(text: string, file: string, mostValues: number = MOST_VOCABULARY_VALUES): unknown {
+  let values = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 0x2c || code === 0x5b || code === 0x7b) values++; // , [ {
+  }
+  if (values > mostValues) {
+    throw new CheckpointError({ file }, `more than ${mostValues} values stand in this JSON`, "Check the file.");
+  }
   try {
     return JSON.parse(text);
   } catch (cause) {

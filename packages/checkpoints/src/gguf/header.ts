@@ -9,7 +9,10 @@ import { align, DEFAULT_ALIGNMENT, formatOfGgmlType, ggmlTypeName, leastBytes, r
 /** Far above any real header (a vocabulary of 256,000 takes about 16 MiB). */
 const MOST_HEADER_BYTES = 128 * 2 ** 20;
 const FIRST_PREFIX = 256 * 2 ** 10;
-const MOST_ELEMENTS = 2 ** 24;
+/** Of all arrays: vocabulary, scores, types and merges of 256,000 tokens have a million. */
+const MOST_ELEMENTS = 2 ** 22;
+/** Of metadata, and of tensors: far above any Llama's. */
+const MOST_ENTRIES = 2 ** 14;
 
 export interface GgufTensor {
   readonly name: string;
@@ -75,9 +78,9 @@ function parseHeader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): GgufHe
     refuse(`this is GGUF version ${version}`, "Versions 2 and 3 are read; convert it with a current llama.cpp.");
   }
   read.at("the number of tensors");
-  const tensorCount = read.count(24); // a name's length, number of dimensions, type, offset
+  const tensorCount = read.count(24, MOST_ENTRIES); // a name's length, number of dimensions, type, offset
   read.at("the number of metadata entries");
-  const entryCount = read.count(13); // a key's length, a type, a value
+  const entryCount = read.count(13, MOST_ENTRIES); // a key's length, a type, a value
 
   const metadata = new Map<string, unknown>();
   for (let entry = 0; entry < entryCount; entry++) {
@@ -172,8 +175,8 @@ interface HeaderReader {
   offset(): number;
   u32(): number;
   u64(): bigint;
-  /** A number of things of at least `least` bytes each, which must fit into the rest of the file. */
-  count(least: number): number;
+  /** A number of things of at least `least` bytes each, which must fit into the rest of the file and be at most `most`. */
+  count(least: number, most?: number): number;
   string(): string;
   value(type: number, depth: number): unknown;
 }
@@ -206,8 +209,9 @@ function reader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): HeaderReade
     const rounded = Number(value);
     return Number.isSafeInteger(rounded) ? rounded : value;
   };
-  const count = (least: number): number => {
+  const count = (least: number, most = MOST_HEADER_BYTES): number => {
     const value = u64();
+    if (value > BigInt(most)) fail(`${value} are declared, more than any model has`);
     if (value > BigInt(Math.floor((limit - position) / least))) {
       fail(`${value} are declared, more than the file can hold`);
     }

@@ -18,7 +18,7 @@ export interface ZipDirectory {
 }
 
 /** Far above any checkpoint's. */
-const MOST_ENTRIES = 16384;
+const MOST_ENTRIES = 4096;
 const LOCAL_HEADER = 30;
 
 /** @throws {CheckpointError} for anything but a whole archive of stored entries. */

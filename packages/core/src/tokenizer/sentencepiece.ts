@@ -82,11 +82,15 @@ export interface ScoredPiece {
   readonly end: number;
 }
 
+/** Four times the largest vocabularies; a few bytes of a file make a piece. */
+const mostPieces = 2 ** 20;
+
 /** The pieces of a `tokenizer.model`, in the order of their ids. @throws {PolyllamaError} `ERR_TOKENIZER` */
 export function* readPieces(model: Uint8Array, source: string): Generator<ScoredPiece> {
   let id = 0;
   for (const { number, bytes } of messageFields(model, source)) {
     if (number !== 1) continue;
+    if (id === mostPieces) refuse(source, `it has more than ${mostPieces} pieces`);
     let piece = "";
     let score = 0;
     let type: number = kind.normal;
