@@ -42,6 +42,7 @@ import {
   type Resource,
   type Storage,
 } from "./plan.ts";
+import type { Profile } from "./profile.ts";
 import { RotationTable } from "./rotation.ts";
 import { type SamplerMemory, sampleParameters, samplerMemory } from "./sampler.ts";
 import type { DeviceWeights, WeightLayout } from "./weights.ts";
@@ -128,6 +129,10 @@ const inFlight = 2;
 
 export class WebGpuProgram implements Program {
   readonly graph: Graph;
+  /** Where set, submissions are timed by kernel. */
+  profile: Profile | undefined;
+  /** Dispatches so far. */
+  dispatched = 0;
   readonly #parts: ProgramParts;
   readonly #gpu: Gpu;
   readonly #attentions: readonly AttentionNode[];
@@ -159,6 +164,15 @@ export class WebGpuProgram implements Program {
     for (const matrix of parts.layout.matrices) widest = Math.max(widest, padded(matrix.rows));
     const most = Math.max(1, Math.floor(parts.gpu.limits.maxStorageBufferBindingSize / (4 * widest)));
     this.#rows = { decode: Math.min(chunkRows.decode, most), prefill: Math.min(chunkRows.prefill, most) };
+  }
+
+  get gpu(): Gpu {
+    return this.#gpu;
+  }
+
+  /** Whether the device has timestamps for a {@link Profile}. */
+  get canProfile(): boolean {
+    return this.#gpu.device.features.has("timestamp-query");
   }
 
   /** Compiles what runs will need for the given values. */
@@ -563,7 +577,19 @@ export class WebGpuProgram implements Program {
       const { check } = this.#gpu.guarded(this.#describe(plan, from, chunk.rows), () => {
         const encoder = device.createCommandEncoder({ label: "step" });
         if (at === 0 && sampler?.continues) encoder.copyBufferToBuffer(sampler.chosen, 0, this.#tokens, 0, 4);
-        const pass = encoder.beginComputePass({ label: plan.mode });
+        const profile = this.profile;
+        let pass = profile === undefined ? encoder.beginComputePass({ label: plan.mode }) : undefined;
+        const dispatch = (bound: BoundDispatch, grid: Grid): void => {
+          this.dispatched++;
+          if (profile === undefined) {
+            encode(pass!, bound, grid);
+            return;
+          }
+          const timestampWrites = profile.next(bound.pipeline.pipeline.label);
+          pass = encoder.beginComputePass({ label: bound.label, timestampWrites });
+          encode(pass, bound, grid);
+          pass.end();
+        };
         let work = 0;
         let attention = plan.steps.slice(0, at).filter((step) => "attention" in step).length;
         for (; at < plan.steps.length && work < limit; at++) {
@@ -571,20 +597,21 @@ export class WebGpuProgram implements Program {
           if ("dispatch" in planned) {
             const rows = planned.dispatch.selected ? selected : chunk.rows;
             const variant = dispatches[at]!.find((candidate) => rows <= candidate.rows)!;
-            encode(pass, variant, variant.grid(rows));
+            dispatch(variant, variant.grid(rows));
             work += planned.dispatch.work * rows;
           } else {
             for (const [i, segment] of chunk.segments.entries()) {
               for (const bound of bindings[i]!.dispatches[attention]!) {
-                encode(pass, bound, bound.grid(segment.rows, segment.start));
+                dispatch(bound, bound.grid(segment.rows, segment.start));
               }
               work += planned.attention.q.width * segment.rows * (segment.start + segment.rows);
             }
             attention++;
           }
         }
-        if (at === plan.steps.length && sampler !== undefined) encode(pass, sampler, [1, 1, 1]);
-        pass.end();
+        if (at === plan.steps.length && sampler !== undefined) dispatch(sampler, [1, 1, 1]);
+        if (profile === undefined) pass!.end();
+        else profile.resolve(encoder);
         if (at === plan.steps.length && sampler !== undefined) {
           const staging = this.#takeStaging(16);
           encoder.copyBufferToBuffer(sampler.chosen, 0, staging, 0, 16);

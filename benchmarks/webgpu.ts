@@ -1,0 +1,281 @@
+// `npm run bench:webgpu`: the webgpu backend beside the WebGPU execution provider of onnxruntime-node, on the same adapter and
+// the same synthetic model with TinyLlama's dimensions in Q4_0. The provider runs the graph that the cpu backend emits
+// (MatMulNBits, GroupQueryAttention and so on), with a cache of just the positions that are used, since its binding copies
+// caches at every step. Both engines are loaded, each in a process of its own, and measured in turn; the figures are medians. Our
+// tokens are chosen on the device, theirs from logits on the host.
+//
+// `--json` prints one object, with the time on the device by kernel where the adapter has timestamps. Run `npm run setup:system`
+// where there is no GPU.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { webgpu } from "@polyllama/backend-webgpu";
+import { openCheckpoint } from "@polyllama/checkpoints";
+import { createSampler, formatBytes, llamaGraph } from "@polyllama/core";
+import { lower } from "../packages/backend-cpu/src/lower.ts";
+import { planLayout } from "../packages/backend-cpu/src/pack/layout.ts";
+import { openPackedWeights } from "../packages/backend-cpu/src/weight-cache.ts";
+import { Profile } from "../packages/backend-webgpu/src/profile.ts";
+import { WebGpuProgram } from "../packages/backend-webgpu/src/program.ts";
+import { vulkanEnvironment } from "../scripts/system.mjs";
+import { median } from "./support.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    engine: { type: "string" },
+    model: { type: "string", default: "synthetic://tinyllama-1.1b?seed=1&format=q4_0" },
+    rounds: { type: "string", default: "3" },
+    "prompt-tokens": { type: "string", default: "64" },
+    "generate-tokens": { type: "string", default: "8" },
+    json: { type: "boolean", default: false },
+  },
+});
+const promptTokens = Number(options["prompt-tokens"]);
+const generateTokens = Number(options["generate-tokens"]);
+
+/** Seconds of a prefill and of the tokens behind it. */
+interface Timing {
+  readonly prefill: number;
+  readonly decode: number;
+}
+
+interface Engine {
+  round(): Promise<Timing>;
+  /** Facts about the engine, by name. */
+  facts(): Promise<Readonly<Record<string, unknown>>>;
+  close(): Promise<void>;
+}
+
+const prompt = Int32Array.from({ length: promptTokens }, (_, i) => (i * 7919 + 13) % 32000);
+const capacity = promptTokens + generateTokens + 1;
+
+async function ours(): Promise<Engine> {
+  const checkpoint = await openCheckpoint(options.model);
+  const backend = await webgpu();
+  const graph = llamaGraph(checkpoint.config);
+  const program = await backend.compile(graph, checkpoint);
+  if (!(program instanceof WebGpuProgram)) throw new Error("not the program of this backend");
+  const sampling = createSampler({ temperature: 0 }).draw!;
+  return {
+    async round() {
+      using cache = program.createCache(capacity);
+      const started = performance.now();
+      const step = { inputs: { tokens: prompt }, batch: [{ rows: promptTokens, cache }] };
+      await program.run(step, [{ value: "logits", rows: "last" }]);
+      const read = performance.now();
+      const run = { cache, tokens: Int32Array.of(1), sampling, count: generateTokens };
+      for await (const _ of program.sample(run));
+      return { prefill: (read - started) / 1000, decode: (performance.now() - read) / 1000 };
+    },
+    async facts() {
+      using cache = program.createCache(capacity);
+      await program.run({ inputs: { tokens: prompt }, batch: [{ rows: promptTokens, cache }] }, []);
+      const before = program.dispatched;
+      for await (const _ of program.sample({ cache, tokens: Int32Array.of(1), sampling, count: 1 }));
+      const { layers } = checkpoint.config;
+      const facts: Record<string, unknown> = {
+        device: backend.describe(),
+        dispatchesPerToken: program.dispatched - before,
+        dispatchesAllowed: 7 * layers + 4,
+        ...bytesPerToken(graph, checkpoint.weights, backend.estimateMemory(graph, checkpoint.weights, 1).weights),
+      };
+      if (program.canProfile) {
+        for (const [name, tokens] of [
+          ["decode", Int32Array.of(1)],
+          ["prefill", prompt],
+        ] as const) {
+          using timed = program.createCache(capacity);
+          const profile = new Profile(program.gpu);
+          program.profile = profile;
+          await program.run({ inputs: { tokens }, batch: [{ rows: tokens.length, cache: timed }] }, [
+            { value: "logits", rows: "last" },
+          ]);
+          program.profile = undefined;
+          facts[`${name}Kernels`] = Object.fromEntries(await profile.end());
+        }
+      }
+      return facts;
+    },
+    async close() {
+      await backend[Symbol.asyncDispose]();
+      await checkpoint[Symbol.asyncDispose]();
+    },
+  };
+}
+
+type Weights = Awaited<ReturnType<typeof openCheckpoint>>["weights"];
+
+/** Bytes of weights that a token reads as they are stored, and as they lie on the device. */
+function bytesPerToken(graph: ReturnType<typeof llamaGraph>, weights: Weights, device: number) {
+  let least = 0;
+  let stored = 0;
+  const linears = new Set(graph.nodes.flatMap((node) => (node.op === "linear" ? [node.weight] : [])));
+  for (const { name, shape, format } of weights.values()) {
+    const bytes = formatBytes(
+      format,
+      shape.reduce((product, size) => product * size, 1),
+    );
+    stored += bytes;
+    if (linears.has(name) || shape.length === 1) least += bytes;
+  }
+  return { bytesMinimum: least, bytesMoved: device - (stored - least) };
+}
+
+async function theirs(): Promise<Engine> {
+  const require = createRequire(new URL("../packages/backend-cpu/package.json", import.meta.url));
+  const ort = await import(pathToFileURL(require.resolve("onnxruntime-node")).href);
+  const { InferenceSession, Tensor } = ort.default ?? ort;
+  const checkpoint = await openCheckpoint(options.model);
+  const { config } = checkpoint;
+  const graph = llamaGraph(config);
+  const layout = planLayout(graph, checkpoint.weights, "f32");
+  const folder = await mkdtemp(join(tmpdir(), "polyllama-bench-"));
+  const packed = await openPackedWeights(checkpoint, layout, { folder, limit: 2 ** 34 }, undefined, undefined);
+  const lowering = lower(graph, layout, { wanted: new Set(["logits"]), fillsCaches: true, accuracyLevel: 4 });
+  const model = join(packed.folder, "model.onnx"); // beside the weights that it names
+  await writeFile(model, lowering.model);
+  const session = await InferenceSession.create(model, { executionProviders: ["webgpu"], logSeverityLevel: 3 });
+  const half = config.headDim / 2;
+  const logits = lowering.outputs.get("logits")!.name;
+  const empty = () => new Float32Array(config.kvHeads * capacity * config.headDim);
+  let caches = new Map<number, unknown>();
+  const run = async (rows: number, past: number): Promise<void> => {
+    const feeds: Record<string, unknown> = {};
+    let number = 0;
+    for (const { name, binding } of lowering.inputs) {
+      const i64 = (values: readonly number[], shape: readonly number[]) =>
+        new Tensor("int64", BigInt64Array.from(values, BigInt), shape);
+      switch (binding.kind) {
+        case "activations": {
+          const data = Float32Array.from({ length: rows * binding.width }, (_, i) => Math.sin(i));
+          feeds[name] = new Tensor("float32", data, [1, rows, binding.width]);
+          break;
+        }
+        case "selection":
+          feeds[name] = i64([rows - 1], [1]);
+          break;
+        case "positions":
+          feeds[name] = i64(
+            Array.from({ length: rows }, (_, i) => past + i),
+            [1, rows],
+          );
+          break;
+        case "lastPosition":
+          feeds[name] = new Tensor("int32", Int32Array.of(past + rows - 1), [1]);
+          break;
+        case "totalLength":
+          feeds[name] = new Tensor("int32", Int32Array.of(past + rows), [1]);
+          break;
+        case "cos":
+        case "sin":
+          feeds[name] = new Tensor("float32", new Float32Array(capacity * half).fill(0.5), [capacity, half]);
+          break;
+        default:
+          feeds[name] =
+            caches.get(number) ?? new Tensor("float32", empty(), [1, config.kvHeads, capacity, config.headDim]);
+          number++;
+      }
+    }
+    const outputs = await session.run(feeds);
+    caches = new Map(lowering.caches.map(({ name }, i) => [i, outputs[name]]));
+    (outputs[logits].data as Float32Array).reduce((a, b) => Math.max(a, b));
+  };
+  return {
+    async round() {
+      caches = new Map();
+      const started = performance.now();
+      await run(promptTokens, 0);
+      const read = performance.now();
+      for (let i = 0; i < generateTokens; i++) await run(1, promptTokens + i);
+      return { prefill: (read - started) / 1000, decode: (performance.now() - read) / 1000 };
+    },
+    facts: async () => ({ version: ort.env?.versions?.node ?? "unknown" }),
+    async close() {
+      await session.release();
+      await packed.release();
+      await rm(folder, { recursive: true, force: true });
+      await checkpoint[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A process with one engine, which answers the names of its methods. */
+function start(engine: string): { ask<T>(what: keyof Engine): Promise<T>; stop(): void } {
+  const child: ChildProcess = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), "--engine", engine], {
+    env: { ...process.env, ...vulkanEnvironment() },
+    stdio: ["ignore", "inherit", "ignore", "ipc"],
+  });
+  return {
+    ask: (what) =>
+      new Promise((resolve, reject) => {
+        const ended = (code: number | null): void => reject(new Error(`${engine} ended with ${code}`));
+        child.once("exit", ended);
+        child.once("message", (answer: { readonly error?: string; readonly result?: never }) => {
+          child.off("exit", ended);
+          if (answer.error === undefined) resolve(answer.result!);
+          else reject(new Error(`${engine}: ${answer.error}`));
+        });
+        child.send(what);
+      }),
+    stop: () => void child.kill("SIGKILL"),
+  };
+}
+
+async function serve(name: string): Promise<void> {
+  let engine: Promise<Engine> | undefined;
+  process.on("message", async (what: keyof Engine) => {
+    try {
+      engine ??= name === "polyllama" ? ours() : theirs();
+      process.send!({ result: await (await engine)[what]() });
+    } catch (error) {
+      process.send!({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    }
+  });
+}
+
+async function compare(): Promise<void> {
+  const names = ["polyllama", "onnxruntime"] as const;
+  const engines = names.map(start);
+  try {
+    const timings: Timing[][] = names.map(() => []);
+    for (let round = -1; round < Number(options.rounds); round++) {
+      for (const [i, engine] of engines.entries()) {
+        const timing = await engine.ask<Timing>("round");
+        if (round >= 0) timings[i]!.push(timing);
+      }
+    }
+    const figures = timings.map((list) => ({
+      prefill: promptTokens / median(list.map(({ prefill }) => prefill)),
+      decode: generateTokens / median(list.map(({ decode }) => decode)),
+    }));
+    const facts = await engines[0]!.ask<Record<string, unknown>>("facts");
+    const ratio = {
+      prefill: figures[0]!.prefill / figures[1]!.prefill,
+      decode: figures[0]!.decode / figures[1]!.decode,
+    };
+    if (options.json) {
+      const report = { polyllama: figures[0], onnxruntime: figures[1], ratio, load: loadavg()[0], ...facts };
+      console.log(JSON.stringify(report, undefined, 2));
+    } else {
+      console.log(`| engine | prefill tok/s (${promptTokens}) | decode tok/s |\n|---|---|---|`);
+      for (const [i, { prefill, decode }] of [...figures, ratio].entries()) {
+        console.log(`| ${names[i] ?? "**ratio**"} | ${prefill.toFixed(2)} | ${decode.toFixed(2)} |`);
+      }
+      const { device, dispatchesPerToken, dispatchesAllowed, bytesMinimum, bytesMoved } = facts;
+      console.log(`\n${JSON.stringify(device)}; load average ${loadavg()[0]!.toFixed(1)}`);
+      console.log(`dispatches per token: ${dispatchesPerToken}, where 7 a layer and 4 are ${dispatchesAllowed}`);
+      console.log(`weights read per token: ${bytesMoved} bytes, as stored ${bytesMinimum}`);
+    }
+    for (const engine of engines) await engine.ask("close");
+  } finally {
+    for (const engine of engines) engine.stop();
+  }
+}
+
+if (options.engine === undefined) await compare();
+else await serve(options.engine);
