@@ -10,7 +10,10 @@ import { checkBlocks, quantizeRows, type WritableFormat } from "./quantize.ts";
 import type { QuantizeRequest } from "./worker.ts";
 
 export interface QuantizerPoolOptions {
-  /** Threads that quantize; default: as many as the process may run at once. 1 quantizes on the caller's own. */
+  /**
+   * Threads that quantize; default: as many as the process may run at once. 1 quantizes on the caller's own, as everything
+   * does in browsers.
+   */
   readonly threads?: number;
 }
 
