@@ -16,6 +16,8 @@ export type {
   QuantizedFormat,
   TargetFormat,
   TensorRule,
+  TokenizerLocation,
+  WebLocation,
   WriteOptions,
   Written,
 } from "@polyllama/checkpoints";
@@ -27,6 +29,7 @@ export {
   pull,
   quantizedFormats,
   readTokenizer,
+  removeKept,
   targetFormats,
   writeGguf,
   writeSafetensors,

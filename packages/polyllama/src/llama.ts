@@ -7,6 +7,8 @@ import {
   openCheckpoint,
   type QuantizedFormat,
   quantized,
+  type TokenizerLocation,
+  type WebLocation,
 } from "@polyllama/checkpoints";
 import {
   type Backend,
@@ -43,7 +45,11 @@ export interface LoadOptions {
   /** Quantize matrices while loading, where they are stored in f32, f16 or bf16. */
   readonly quantize?: QuantizedFormat;
   /** Path of the tokenizer's file, for checkpoints that come without one. */
-  readonly tokenizer?: string;
+  readonly tokenizer?: TokenizerLocation;
+  /** In a page: download what a URL names into the browser's own storage, and read it from there from then on. */
+  readonly keep?: boolean;
+  /** SHA-256 in hexadecimal that the file behind a URL must have; needs `keep`. */
+  readonly sha256?: string;
   /** How the hub is reached, for `hf:` addresses: token, cache folder, endpoint. */
   readonly hub?: HubOptions;
   /** Most tokens that are read in one run; default 512. */
@@ -105,24 +111,27 @@ export class Llama implements AsyncDisposable {
 
   /**
    * Loads a checkpoint: a GGUF file, a safetensors file or folder, a llama2.c file, `synthetic://...`, one on the
-   * hub as `hf:owner/name[:file][@revision]`, or one that was opened already, which then stays the caller's to dispose.
+   * hub as `hf:owner/name[:file][@revision]`; in a page a URL, read by range requests, a `File` or a handle; or one that was
+   * opened already, which then stays the caller's to dispose.
    *
    * @throws {CheckpointError} for a damaged or incomplete file; {@link PolyllamaError} `ERR_OPTION`, `ERR_CONFIG`,
    * `ERR_UNSUPPORTED`, `ERR_BACKEND`; the signal's reason.
    */
-  static async load(checkpoint: string | Checkpoint, options: LoadOptions): Promise<Llama> {
+  static async load(checkpoint: string | WebLocation | Checkpoint, options: LoadOptions): Promise<Llama> {
     const known = [
       "backend",
       "contextLength",
       "quantize",
       "tokenizer",
+      "keep",
+      "sha256",
       "hub",
       "chunk",
       "onProgress",
       "signal",
     ] as const;
     checkOptions(options, known, "Llama.load");
-    const { backend, chunk = 512, quantize, tokenizer, hub, onProgress, signal } = options;
+    const { backend, chunk = 512, quantize, tokenizer, keep, sha256, hub, onProgress, signal } = options;
     if (backend === undefined) {
       throw new PolyllamaError("ERR_OPTION", "Llama.load needs a backend, such as cpu() from @polyllama/backend-cpu.");
     }
@@ -130,13 +139,15 @@ export class Llama implements AsyncDisposable {
     const started = performance.now();
     const common = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
     const opened =
-      typeof checkpoint === "string"
-        ? await openCheckpoint(checkpoint, {
+      typeof checkpoint === "object" && "weights" in checkpoint
+        ? checkpoint
+        : await openCheckpoint(checkpoint, {
             ...common,
             ...(tokenizer !== undefined && { tokenizer }),
+            ...(keep !== undefined && { keep }),
+            ...(sha256 !== undefined && { sha256 }),
             ...(hub && { hub }),
-          })
-        : checkpoint;
+          });
     const ownsCheckpoint = opened !== checkpoint;
     try {
       const contextLength = options.contextLength ?? opened.config.contextLength;

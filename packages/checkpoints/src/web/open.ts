@@ -58,6 +58,12 @@ export async function openWeb(location: string | WebLocation, options: WebOpenOp
   const { signal } = options;
   signal?.throwIfAborted();
   if (typeof location === "string" && location.startsWith(syntheticScheme)) return openSynthetic(location);
+  if (typeof location === "string" && location.startsWith("hf:")) {
+    throw new PolyllamaError(
+      "ERR_UNSUPPORTED",
+      `${location} is fetched in Node only; in a page, give the file's https URL.`,
+    );
+  }
   if (
     options.sha256 !== undefined &&
     (options.keep !== true || !(typeof location === "string" || location instanceof URL))
@@ -65,14 +71,14 @@ export async function openWeb(location: string | WebLocation, options: WebOpenOp
     throw new PolyllamaError("ERR_OPTION", "sha256 is checked of a URL's file that is kept; set `keep: true`.");
   }
   const sources: ByteSource[] = [];
-  const { files, path } = await resolve(location, options);
+  const { files, path, name } = await resolve(location, options);
   const open: Opener = async (name) => {
     const source = await files(name);
     if (source !== undefined) sources.push(source);
     return source;
   };
   try {
-    return path === undefined ? await openFolder(open, options) : await openOne(path, open, options);
+    return path === undefined ? await openFolder(open, options) : await openOne(path, name, open, options);
   } catch (error) {
     await Promise.all(sources.map((source) => source.close()));
     throw error;
@@ -82,33 +88,41 @@ export async function openWeb(location: string | WebLocation, options: WebOpenOp
 /** The source of a name beside the checkpoint, or undefined; the caller closes it. */
 type Opener = (name: string) => Promise<ByteSource | undefined>;
 
-/** How files are found by name, and the name of the one that was given, unless that is a folder. */
+/** How files are found by name, the name of the one that was given, unless that is a folder, and what to call it. */
 async function resolve(
   location: string | WebLocation,
   { keep = false, sha256, onProgress, signal }: WebOpenOptions,
-): Promise<{ readonly files: Opener; readonly path: string | undefined }> {
+): Promise<{ readonly files: Opener; readonly path: string | undefined; readonly name: string }> {
   if (typeof location === "string" || location instanceof URL) {
     const url = new URL(location, globalThis.location?.href);
-    const name = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+    const last = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
     const files: Opener = async (wanted) => {
-      const file = wanted === name ? url : new URL(wanted, url);
-      if (wanted !== name) file.search = url.search;
+      const file = wanted === last ? url : new URL(wanted, url);
+      if (wanted !== last) file.search = url.search;
       const isWeights = /\.(gguf|safetensors|bin|pth)$/.test(wanted) && !wanted.startsWith("tok");
       if (!keep || !isWeights)
         return urlSource(file.href, signal).catch((error: unknown) => wholeFile(file, error, isWeights, signal));
       const checks = { ...(sha256 && { sha256 }), ...(onProgress && { onProgress }), ...(signal && { signal }) };
       return keptSource(file.href, checks);
     };
-    return { files, path: name === "" ? undefined : name };
+    return { files, path: last === "" ? undefined : last, name: url.href };
   }
   if (location instanceof Blob) {
     const source = blobSource(location);
-    return { files: async (wanted) => (wanted === source.name ? source : undefined), path: source.name };
+    return {
+      files: async (wanted) => (wanted === source.name ? source : undefined),
+      path: source.name,
+      name: source.name,
+    };
   }
   if ("getFile" in location) return resolve(await location.getFile(), {});
   const byName = new Map(location.map((file) => [file.name, file]));
   const only = location.length === 1 ? location[0]!.name : undefined;
-  return { files: async (wanted) => (byName.has(wanted) ? blobSource(byName.get(wanted)!) : undefined), path: only };
+  return {
+    files: async (wanted) => (byName.has(wanted) ? blobSource(byName.get(wanted)!) : undefined),
+    path: only,
+    name: only ?? "the files",
+  };
 }
 
 /** Small files are taken whole from servers without range requests; such a server's error stays one for weights. */
@@ -118,9 +132,9 @@ async function wholeFile(url: URL, error: unknown, isWeights: boolean, signal?: 
   return blobSource(await response.blob(), url.href);
 }
 
-async function openOne(path: string, open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
+async function openOne(path: string, name: string, open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
   const { signal, tokenizer } = options;
-  const source = (await open(path)) ?? missing(path);
+  const source = (await open(path)) ?? missing(name);
   const kind = recognize(await source.read(0, Math.min(64, source.size), signal), source);
   const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, signal);
   switch (kind) {
@@ -205,8 +219,8 @@ async function llama2cTokenizer(open: Opener, size: number, signal?: AbortSignal
 
 /** A tokenizer of any kind; its content decides which. */
 async function readTokenizer(location: TokenizerLocation, size: number, signal?: AbortSignal): Promise<Tokenizer> {
-  const { files, path = "" } = await resolve(location, { ...(signal && { signal }) });
-  const source = (await files(path)) ?? missing(String(location));
+  const { files, path = "", name } = await resolve(location, { ...(signal && { signal }) });
+  const source = (await files(path)) ?? missing(name);
   try {
     const start = await source.read(0, Math.min(16, source.size), signal);
     const text = String.fromCharCode(...start);

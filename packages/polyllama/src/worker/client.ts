@@ -1,0 +1,184 @@
+// The page's side: a model that lives in a worker, with the methods of `Llama` that stream text.
+
+import type { WebLocation } from "@polyllama/checkpoints";
+import { type ChatMessage, type Piece, PolyllamaError, type Progress } from "@polyllama/core";
+import {
+  type Answer,
+  type AnswerMessage,
+  type ModelInfo,
+  type PlainChatOptions,
+  type PlainGenerateOptions,
+  type PlainLoadOptions,
+  putTogether,
+  type Request,
+} from "./protocol.ts";
+
+interface CallOptions {
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface WorkerLoadOptions extends PlainLoadOptions, CallOptions {}
+export interface WorkerGenerateOptions extends PlainGenerateOptions, CallOptions {}
+export interface WorkerChatOptions extends PlainChatOptions, CallOptions {}
+
+/**
+ * A model in a worker. Errors are those of `Llama`, with class and code; `generate` and `chat` throw all of them while
+ * iterating.
+ */
+export class WorkerLlama implements AsyncDisposable {
+  readonly info: ModelInfo;
+  private readonly connection: Connection;
+
+  private constructor(connection: Connection, info: ModelInfo) {
+    this.connection = connection;
+    this.info = info;
+  }
+
+  /**
+   * Loads a checkpoint in a worker whose file called `serveLlama`. One model per worker: loading another one disposes the
+   * first. The worker stays yours to terminate.
+   *
+   * @throws as `Llama.load`; {@link PolyllamaError} `ERR_BACKEND` when the worker itself fails.
+   */
+  static async load(
+    worker: Worker,
+    location: string | WebLocation,
+    options: WorkerLoadOptions = {},
+  ): Promise<WorkerLlama> {
+    const { onProgress, signal, ...plain } = options;
+    const connection = new Connection(worker);
+    try {
+      const request = {
+        do: "load",
+        location: sendable(location),
+        options: plain.tokenizer === undefined ? plain : { ...plain, tokenizer: sendable(plain.tokenizer) },
+      } as const;
+      for await (const answer of connection.ask(request, {
+        ...(onProgress && { onProgress }),
+        ...(signal && { signal }),
+      })) {
+        if (answer.is === "done" && answer.model) return new WorkerLlama(connection, answer.model);
+      }
+      throw new PolyllamaError("ERR_BACKEND", "The worker did not say what it loaded.");
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** Continues a text, or tokens, as a stream; breaking out of the loop ends the work. */
+  generate(
+    prompt: string | readonly number[],
+    options: WorkerGenerateOptions = {},
+  ): AsyncGenerator<Piece, void, undefined> {
+    const { onProgress, signal, ...plain } = options;
+    return this.stream({ do: "generate", prompt, options: plain }, { onProgress, signal });
+  }
+
+  /** Answers a conversation as a stream. */
+  chat(messages: readonly ChatMessage[], options: WorkerChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
+    const { onProgress, signal, ...plain } = options;
+    return this.stream({ do: "chat", messages, options: plain }, { onProgress, signal });
+  }
+
+  /** Ends what still runs, and frees model and backend; the worker can load again. */
+  async dispose(): Promise<void> {
+    if (this.connection.closed) return;
+    for await (const _ of this.connection.ask({ do: "dispose" }, {}));
+    this.connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  private async *stream(
+    request: Request,
+    { onProgress, signal }: { onProgress: CallOptions["onProgress"]; signal: CallOptions["signal"] },
+  ): AsyncGenerator<Piece, void, undefined> {
+    const options = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+    for await (const answer of this.connection.ask(request, options)) {
+      if (answer.is === "piece") yield answer.piece;
+    }
+  }
+}
+
+/** Calls by number, each with the answers that have come for it. */
+class Connection {
+  closed = false;
+  private readonly worker: Worker;
+  private readonly listeners = new Map<number, (answer: Answer) => void>();
+  private calls = 0;
+
+  constructor(worker: Worker) {
+    this.worker = worker;
+    worker.addEventListener("message", this.receive);
+    worker.addEventListener("error", this.fail);
+    worker.addEventListener("messageerror", this.fail);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.worker.removeEventListener("message", this.receive);
+    this.worker.removeEventListener("error", this.fail);
+    this.worker.removeEventListener("messageerror", this.fail);
+  }
+
+  /** Pieces and the last answer, as they come. Ended early, it aborts the call. */
+  async *ask(request: Request, { onProgress, signal }: CallOptions): AsyncGenerator<Answer, void, undefined> {
+    signal?.throwIfAborted();
+    if (this.closed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+    const call = this.calls++;
+    const queue: Answer[] = [];
+    let wake = (): void => {};
+    this.listeners.set(call, (answer) => {
+      queue.push(answer);
+      wake();
+    });
+    const abort = (): void => {
+      this.worker.postMessage({ do: "abort", call });
+      wake();
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    let ended = false;
+    try {
+      this.worker.postMessage({ ...request, call });
+      for (;;) {
+        signal?.throwIfAborted();
+        const answer = queue.shift();
+        if (answer === undefined) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          continue;
+        }
+        ended = answer.is === "done" || answer.is === "error";
+        if (answer.is === "error") throw putTogether(answer.error);
+        if (answer.is === "progress") onProgress?.(answer.progress);
+        else yield answer;
+        if (ended) return;
+      }
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      this.listeners.delete(call);
+      if (!ended) this.worker.postMessage({ do: "abort", call });
+    }
+  }
+
+  private readonly receive = ({ data }: MessageEvent<AnswerMessage>): void => this.listeners.get(data.call)?.(data);
+
+  private readonly fail = (event: Event): void => {
+    const reason = "message" in event ? String(event.message) : "a message could not be read";
+    const message = `The worker failed: ${reason}. Look at the console for where; start another worker.`;
+    const error = { name: "PolyllamaError", message, fields: { code: "ERR_BACKEND" } };
+    for (const listener of this.listeners.values()) listener({ is: "error", error });
+  };
+}
+
+/** URLs cannot be sent, and relative ones mean another file in a worker. */
+function sendable<Location>(location: Location | string | URL): Exclude<Location, URL> | string {
+  if (location instanceof URL) return location.href;
+  if (typeof location === "string") return new URL(location, globalThis.location?.href).href;
+  return location as Exclude<Location, URL>; // it is none
+}
