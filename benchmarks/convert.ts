@@ -21,30 +21,41 @@ const main = fileURLToPath(new URL("../packages/cli/src/main.ts", import.meta.ur
 const folder = await mkdtemp(join(options.folder, "bench-convert-"));
 const most = 2 ** 30;
 
-/** Runs the command line and prints what it took; false when that was too much memory. */
-function run(what: string, ...args: readonly string[]): boolean {
+interface Report {
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly peakBytes: number;
+}
+
+/** Runs the command line and prints what it took, at the speed of reading what is `sourceBytes` long. */
+function run(what: string, sourceBytes: number | undefined, ...args: readonly string[]): Report {
   const { status, stdout } = spawnSync(process.execPath, [...process.execArgv, main, ...args, "--json"], {
     stdio: ["ignore", "pipe", "inherit"],
     encoding: "utf8",
     maxBuffer: 2 ** 28,
   });
   if (status !== 0) throw new Error(`${args.join(" ")} ended with ${status}`);
-  const { bytes, seconds, peakBytes }: Record<"bytes" | "seconds" | "peakBytes", number> = JSON.parse(stdout);
-  const pace = `${(bytes / 1e9).toFixed(2)} GB written in ${seconds.toFixed(1)} s, ${(bytes / 1e6 / seconds).toFixed(0)} MB/s`;
-  const peak = `peak ${(peakBytes / 2 ** 20).toFixed(0)} MiB: ${peakBytes <= most ? "within" : "ABOVE"} 1024`;
-  console.log(`${what}: ${pace}; ${peak}`);
-  return peakBytes <= most;
+  const report: Report = JSON.parse(stdout);
+  const { bytes, seconds, peakBytes } = report;
+  const gigabytes = (count: number): string => `${(count / 1e9).toFixed(2)} GB`;
+  const amount = sourceBytes === undefined ? gigabytes(bytes) : `${gigabytes(sourceBytes)} -> ${gigabytes(bytes)}`;
+  const pace = `${seconds.toFixed(1)} s, ${((sourceBytes ?? bytes) / 1e6 / seconds).toFixed(0)} MB/s`;
+  const verdict = peakBytes <= most ? "within" : "ABOVE";
+  console.log(`${what}: ${amount}, ${pace}; peak ${(peakBytes / 2 ** 20).toFixed(0)} MiB: ${verdict} 1024`);
+  return report;
 }
 
 try {
   const file = join(folder, "source.gguf");
-  const written = options.direct || run("write", "convert", options.model, file);
-  const source = options.direct ? options.model : file;
+  const written = options.direct ? undefined : run("write", undefined, "convert", options.model, file);
+  const source = written === undefined ? options.model : file;
+  const target = join(folder, "out.gguf");
   const quantized = run(
     `quantize to ${options.format}`,
-    ...["quantize", source, join(folder, "out.gguf"), "--format", options.format],
+    written?.bytes,
+    ...["quantize", source, target, "--format", options.format],
   );
-  process.exitCode = written && quantized ? 0 : 1;
+  process.exitCode = Math.max(written?.peakBytes ?? 0, quantized.peakBytes) <= most ? 0 : 1;
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -7,7 +7,7 @@ import { killConversions } from "../packages/cli/test/kill.ts";
 
 const { values: options } = parseArgs({
   options: {
-    model: { type: "string", default: "synthetic://llama-2-7b?layers=2&format=f16" },
+    model: { type: "string", default: "synthetic://llama-2-7b?layers=1&format=f16" },
     format: { type: "string", default: "q4_0" },
     times: { type: "string", default: "10" },
     /** Longest time from the first byte to the kill, in seconds. */
