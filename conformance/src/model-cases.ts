@@ -4,6 +4,7 @@
 // tokens agree: prefill and decode, chunks, batches, forks, rewinds, repetition.
 
 import { compileReference } from "@polyllama/backend-reference";
+import { openSynthetic } from "@polyllama/checkpoints";
 import {
   type Backend,
   buildGraph,
@@ -15,19 +16,22 @@ import {
   llamaLayerGraph,
   type Node,
   operands,
+  type PresetName,
   type Program,
   presets,
   type RealArray,
   type Tensor,
   type Value,
+  type WeightName,
   type WeightSource,
+  type WeightSpec,
 } from "@polyllama/core";
 import { formatAddress } from "./address.ts";
 import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
 import { activations } from "./inputs.ts";
 import { type Random, random } from "./random.ts";
 import { estimateTolerance, greedyAgreement, type Tolerance, worstShare } from "./tolerance.ts";
-import { type MemoryWeight, memoryWeights, randomWeight, takeWeightRows } from "./weights.ts";
+import { type MemoryWeight, memoryWeights, randomWeight, readWeight, readWeightRows } from "./weights.ts";
 
 export interface ModelCase {
   readonly address: string;
@@ -37,6 +41,8 @@ export interface ModelCase {
 interface SmallModel {
   readonly config: LlamaConfig;
   readonly format: FormatName;
+  /** Whose synthetic checkpoint it is; otherwise weights are drawn from the case's seed. */
+  readonly preset?: PresetName;
 }
 
 const base: LlamaConfig = {
@@ -67,11 +73,6 @@ const smallModels: Readonly<Record<string, SmallModel>> = {
 
 const rows = 24;
 
-/** Weights in memory, which can also be taken apart. */
-interface ListedWeights extends WeightSource {
-  readonly list: readonly MemoryWeight[];
-}
-
 /** All model cases. The large single layers come last. */
 export function modelCases(): readonly ModelCase[] {
   const small = Object.entries(smallModels).flatMap(([name, model]) =>
@@ -81,8 +82,10 @@ export function modelCases(): readonly ModelCase[] {
     config: base,
     format: "f32",
   });
-  const layers = (["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const).map((preset) =>
-    modelCase("layer", { model: preset, format: "q4_0" }, checkLayer, { config: presets[preset], format: "q4_0" }),
+  const layers = (["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const).flatMap((preset) =>
+    (["q4_0", "q4_k"] as const).map((format) =>
+      modelCase("layer", { model: preset, format }, checkLayer, { config: presets[preset], format, preset }),
+    ),
   );
   return [...small, overflow, ...layers];
 }
@@ -246,10 +249,10 @@ async function checkOverflow(backend: Backend, model: SmallModel, stream: Random
   }
 }
 
-/** One layer at a published model's dimensions, its nodes one by one. */
-async function checkLayer(backend: Backend, { config, format }: SmallModel, stream: Random): Promise<Finding> {
+/** The first layer of a synthetic checkpoint at a published model's dimensions, its nodes one by one. */
+async function checkLayer(backend: Backend, { config, format, preset }: SmallModel, stream: Random): Promise<Finding> {
   const graph = llamaLayerGraph(config, 0);
-  const weights = modelWeights(graph, format, stream);
+  await using weights = openSynthetic(`synthetic://${preset}?seed=${stream.integer(2 ** 31)}&format=${format}`);
   return verifyNodes(backend, graph, weights, { x: activations("normal", 3, config.dim, stream) }, stream);
 }
 
@@ -260,7 +263,7 @@ async function checkLayer(backend: Backend, { config, format }: SmallModel, stre
 async function verifyNodes(
   backend: Backend,
   graph: Graph,
-  weights: ListedWeights,
+  weights: WeightSource,
   inputs: Readonly<Record<string, Int32Array | Float32Array>>,
   stream: Random,
 ): Promise<Finding> {
@@ -273,7 +276,7 @@ async function verifyNodes(
   });
   let worst = 0;
   for (const [i, node] of graph.nodes.entries()) {
-    const single = isolate(graph, node, weights.list, stream);
+    const single = await isolate(graph, node, weights, stream);
     await using reference = await compileReference(single.graph, single.weights);
     const given = Object.fromEntries(operands(node).map((name) => [name, values.get(name)!]));
     const [expected] = await reference.runWithBounds({ inputs: given }, [node.output], backend.roundings);
@@ -285,45 +288,44 @@ async function verifyNodes(
   return { worst, problem: undefined };
 }
 
-/** A graph of one node, whose operands are inputs. */
-function isolate(graph: Graph, node: Node, list: readonly MemoryWeight[], stream: Random) {
+/** A graph of one node, whose operands are inputs. Of large linears only some output rows are kept: `columns`. */
+async function isolate(graph: Graph, node: Node, source: WeightSource, stream: Random) {
+  const name = weightOf(node);
+  const info = name === undefined ? undefined : source.weights.get(name)!; // compiled before
   let columns: readonly number[] | undefined;
-  const used: MemoryWeight[] = [];
+  let weight: MemoryWeight | undefined;
+  if (info !== undefined) {
+    const [rowsOfWeight = 0] = info.shape;
+    if (node.op === "linear" && rowsOfWeight > 1024) {
+      const picked = new Set([0, 1, 31, 32, 63, 64, rowsOfWeight - 2, rowsOfWeight - 1]);
+      while (picked.size < 256) picked.add(stream.integer(rowsOfWeight));
+      columns = [...picked];
+    }
+    weight = columns === undefined ? await readWeight(source, info) : await readWeightRows(source, info, columns);
+  }
   const single = buildGraph((g) => {
     const input = (name: string): Value =>
       graph.inputs.some((given) => given.name === name && given.kind === "tokens")
         ? g.tokens(name)
         : g.activations(name, graph.widths.get(name)!);
-    const weight = (name: string) => {
-      const found = list.find((candidate) => candidate.name === name)!;
-      const [rowsOfWeight = 0] = found.shape;
-      if (node.op === "linear" && rowsOfWeight > 1024) {
-        const picked = new Set([0, 1, 31, 32, 63, 64, rowsOfWeight - 2, rowsOfWeight - 1]);
-        while (picked.size < 256) picked.add(stream.integer(rowsOfWeight));
-        columns = [...picked];
-      }
-      const taken = columns === undefined ? found : takeWeightRows(found, columns);
-      used.push(taken);
-      return g.weight(name, taken.shape);
-    };
-    return [emit(g, node, input, weight)];
+    return [emit(g, node, input, () => g.weight(weight!.name, weight!.shape))]; // asked for by nodes that have one
   });
-  return { graph: single, weights: memoryWeights(used), columns };
+  return { graph: single, weights: memoryWeights(weight === undefined ? [] : [weight]), columns };
 }
 
-function emit(
-  g: GraphBuilder,
-  node: Node,
-  input: (name: string) => Value,
-  weight: (name: string) => ReturnType<GraphBuilder["weight"]>,
-): Value {
+function weightOf(node: Node): WeightName | undefined {
+  if (node.op === "embedding") return node.table;
+  return node.op === "rmsNorm" || node.op === "linear" ? node.weight : undefined;
+}
+
+function emit(g: GraphBuilder, node: Node, input: (name: string) => Value, weight: () => WeightSpec): Value {
   switch (node.op) {
     case "embedding":
-      return g.embedding(node.output, input(node.tokens), weight(node.table));
+      return g.embedding(node.output, input(node.tokens), weight());
     case "rmsNorm":
-      return g.rmsNorm(node.output, input(node.x), weight(node.weight), node.eps);
+      return g.rmsNorm(node.output, input(node.x), weight(), node.eps);
     case "linear":
-      return g.linear(node.output, input(node.x), weight(node.weight));
+      return g.linear(node.output, input(node.x), weight());
     case "rope":
       return g.rope(node.output, input(node.x), node);
     case "attention":
@@ -339,9 +341,8 @@ function modelWeightList(graph: Graph, format: FormatName, stream: Random): read
   return graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, stream));
 }
 
-function modelWeights(graph: Graph, format: FormatName, stream: Random): ListedWeights {
-  const list = modelWeightList(graph, format, stream);
-  return { ...memoryWeights(list), list };
+function modelWeights(graph: Graph, format: FormatName, stream: Random): WeightSource {
+  return memoryWeights(modelWeightList(graph, format, stream));
 }
 
 function tokensOf({ config }: SmallModel, stream: Random): Int32Array {

@@ -50,6 +50,23 @@ export function takeWeightRows(weight: MemoryWeight, rows: readonly number[]): M
   return { ...weight, shape: [rows.length, columnCount(weight)], bytes };
 }
 
+/** A weight of a source, whole. */
+export async function readWeight(source: WeightSource, info: WeightInfo): Promise<MemoryWeight> {
+  return { ...info, bytes: await source.read(info.name) };
+}
+
+/** The given rows of a source's matrix, as a weight of its own. */
+export async function readWeightRows(
+  source: WeightSource,
+  info: WeightInfo,
+  rows: readonly number[],
+): Promise<MemoryWeight> {
+  const rowBytes = formatBytes(info.format, columnCount(info));
+  const bytes = new Uint8Array(rows.length * rowBytes);
+  for (const [i, first] of rows.entries()) bytes.set(await source.read(info.name, { first, count: 1 }), i * rowBytes);
+  return { ...info, shape: [rows.length, columnCount(info)], bytes };
+}
+
 /** Random values of a size that keeps a linear's outputs about as large as its inputs. */
 export function randomWeight(name: string, shape: readonly number[], format: FormatName, random: Random): MemoryWeight {
   const info: WeightInfo = { name, shape, format };
