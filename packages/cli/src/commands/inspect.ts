@@ -78,7 +78,7 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
   for (const line of table(facts, [0, 1])) print(`  ${line}`);
   print();
   heading("Tensors");
-  for (const line of table(all ? tensors.map(tensorRow) : tensorGroups(tensors), [0, 1, 2])) print(`  ${line}`);
+  for (const line of table(all ? tensors.map((tensor) => tensorRow(tensor)) : tensorGroups(tensors), [0, 1, 2])) print(`  ${line}`);
   print();
   heading("Formats");
   for (const line of table(totals.map((t) => [t.format, plural(t.tensors, "tensor"), bytes(t.bytes)])))
@@ -118,27 +118,31 @@ function describeTokenizer(facts: Vocabulary | undefined): string {
   return `${plural(facts.tokens, "piece")}, BOS ${facts.bos ?? "none"}, EOS ${facts.eos ?? "none"}, ${template}`;
 }
 
-function tensorRow({ name, shape, format, bytes: size }: Tensor): string[] {
-  return [name, `[${shape.join(", ")}]`, format, bytes(size)];
+function tensorRow({ name, shape, format, bytes: size }: Tensor, slices = 1): string[] {
+  return [name, `${slices > 1 ? `${slices} x ` : ""}[${shape.join(", ")}]`, format, bytes(size)];
 }
 
-/** One row for the same tensor of all layers that store it alike. */
+/** One row for the same tensor of all layers, and for its slices in several files, where they are stored alike. */
 function tensorGroups(tensors: readonly Tensor[]): string[][] {
   const groups = new Map<
     string,
-    { readonly name: string; readonly layers: number[]; readonly first: Tensor; bytes: number }
+    { readonly name: string; readonly layers: Set<number>; readonly first: Tensor; count: number; bytes: number }
   >();
   for (const tensor of tensors) {
     const layer = /(?<=^|\.)\d+(?=\.)/.exec(tensor.name);
     const name = layer === null ? tensor.name : tensor.name.replace(layer[0], "*");
     const key = JSON.stringify([name, tensor.shape, tensor.format]);
-    const group = groups.get(key) ?? { name, layers: [], first: tensor, bytes: 0 };
+    const group = groups.get(key) ?? { name, layers: new Set(), first: tensor, count: 0, bytes: 0 };
     groups.set(key, group);
-    if (layer !== null) group.layers.push(Number(layer[0]));
+    if (layer !== null) group.layers.add(Number(layer[0]));
+    group.count++;
     group.bytes += tensor.bytes;
   }
-  return [...groups.values()].map(({ name, layers, first, bytes }) =>
-    tensorRow({ ...first, name: layers.length < 2 ? first.name : name.replace("*", `{${ranges(layers)}}`), bytes }),
+  return [...groups.values()].map(({ name, layers, first, count, bytes }) =>
+    tensorRow(
+      { ...first, name: layers.size < 2 ? first.name : name.replace("*", `{${ranges([...layers])}}`), bytes },
+      count / Math.max(1, layers.size),
+    ),
   );
 }
 
