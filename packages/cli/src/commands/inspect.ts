@@ -78,7 +78,8 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
   for (const line of table(facts, [0, 1])) print(`  ${line}`);
   print();
   heading("Tensors");
-  for (const line of table(all ? tensors.map((tensor) => tensorRow(tensor)) : tensorGroups(tensors), [0, 1, 2])) print(`  ${line}`);
+  for (const line of table(all ? tensors.map((tensor) => tensorRow(tensor)) : tensorGroups(tensors), [0, 1, 2]))
+    print(`  ${line}`);
   print();
   heading("Formats");
   for (const line of table(totals.map((t) => [t.format, plural(t.tensors, "tensor"), bytes(t.bytes)])))
