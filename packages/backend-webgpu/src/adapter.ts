@@ -12,6 +12,7 @@ export interface DeviceOptions {
   readonly limits?: "default" | "adapter";
   readonly features?: Partial<Features>;
   readonly kernels?: KernelFamily;
+  readonly memory?: number;
 }
 
 export interface OpenedDevice {
@@ -102,11 +103,13 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
   }
 }
 
-function make(device: GPUDevice, owned: boolean, info: GPUAdapterInfo, { features = {}, kernels }: DeviceOptions): Gpu {
-  return new Gpu(device, owned, kernels ?? familyOf(info), {
+function make(device: GPUDevice, owned: boolean, info: GPUAdapterInfo, options: DeviceOptions): Gpu {
+  const { features = {}, kernels = familyOf(info), memory = Number.POSITIVE_INFINITY } = options;
+  const granted = {
     f16: features.f16 !== false && device.features.has("shader-f16"),
     subgroups: features.subgroups !== false && device.features.has("subgroups"),
-  });
+  };
+  return new Gpu(device, owned, kernels, granted, memory);
 }
 
 function familyOf(info: GPUAdapterInfo): KernelFamily {

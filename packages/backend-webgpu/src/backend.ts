@@ -9,6 +9,7 @@ import {
   checkWeights,
   type DeviceInfo,
   type Graph,
+  MemoryError,
   type MemoryEstimate,
   PolyllamaError,
   type Program,
@@ -24,7 +25,7 @@ import { WebGpuProgram } from "./program.ts";
 import { allocateWeights, planWeights, uploadWeights } from "./weights.ts";
 
 export interface WebGpuOptions {
-  /** A device of your own, which stays yours: it is never destroyed here. Excludes all options below but `features`. */
+  /** A device of your own, which stays yours: it is never destroyed here. It excludes the options that choose one. */
   readonly device?: GPUDevice;
   /** An adapter of your own choice. */
   readonly adapter?: GPUAdapter;
@@ -36,11 +37,16 @@ export interface WebGpuOptions {
   readonly features?: { readonly f16?: boolean; readonly subgroups?: boolean };
   /** Buffers as large as the adapter allows, the default, or only what WebGPU guarantees everywhere. */
   readonly limits?: "default" | "adapter";
+  /**
+   * Bytes that everything on the device may take: weights, caches and scratch. WebGPU itself does not say how much there is;
+   * with this, what does not fit is refused before anything is loaded. Default: until the device refuses.
+   */
+  readonly memory?: number;
   /** Kernels made for software adapters or for GPUs; default: what the adapter is. */
   readonly kernels?: KernelFamily;
 }
 
-const known = ["device", "adapter", "powerPreference", "gpu", "features", "limits", "kernels"] as const;
+const known = ["device", "adapter", "powerPreference", "gpu", "features", "limits", "kernels", "memory"] as const;
 
 /**
  * The WebGPU backend, on a device of its own unless one is given.
@@ -58,6 +64,7 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<WebGpuBackend
   if (kernels !== undefined && kernels !== "software" && kernels !== "hardware") {
     throw new PolyllamaError("ERR_OPTION", `kernels must be "software" or "hardware", not ${JSON.stringify(kernels)}.`);
   }
+  checkNumber(options.memory, "memory", { least: 1 });
   if (device !== undefined) {
     for (const name of ["adapter", "powerPreference", "gpu", "limits"] as const) {
       if (options[name] !== undefined)
@@ -92,11 +99,15 @@ export class WebGpuBackend implements Backend {
       backend: this.name,
       device: describeAdapter(info),
       details: {
+        architecture: info.architecture || "unknown",
         kernels: gpu.family,
         f16: gpu.features.f16,
         subgroups: gpu.features.subgroups,
         "largest binding": gpu.limits.maxStorageBufferBindingSize,
         "largest buffer": gpu.limits.maxBufferSize,
+        "storage buffers a stage": gpu.limits.maxStorageBuffersPerShaderStage,
+        "workgroup memory": gpu.limits.maxComputeWorkgroupStorageSize,
+        "features of the device": [...gpu.device.features].sort().join(" "),
       },
     };
   }
@@ -113,6 +124,10 @@ export class WebGpuBackend implements Backend {
     const infos = new Map(checkWeights(graph, weights).map((info) => [info.name, info]));
     const gpu = await this.#device();
     const layout = planWeights(graph, infos, gpu.limits);
+    const { scratch } = estimateMemory(graph, infos, 1, gpu.limits);
+    const needed = layout.bytes + scratch;
+    if (gpu.live.bytes + needed > gpu.memory)
+      throw new MemoryError("The model", needed, gpu.memory - gpu.live.bytes, 0);
     const allocated = await allocateWeights(gpu, layout);
     const program = new WebGpuProgram({
       gpu,

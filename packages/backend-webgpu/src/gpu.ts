@@ -33,6 +33,8 @@ export class Gpu {
   readonly limits: GPUSupportedLimits;
   readonly family: KernelFamily;
   readonly features: Features;
+  /** Bytes that all buffers together may take. */
+  readonly memory: number;
   /** Buffers alive and their bytes, for tests and for people. */
   readonly live: { buffers: number; bytes: number } = { buffers: 0, bytes: 0 };
   readonly #owned: boolean;
@@ -42,11 +44,12 @@ export class Gpu {
   #lost: PolyllamaError | undefined;
   #disposed = false;
 
-  constructor(device: GPUDevice, owned: boolean, family: KernelFamily, features: Features) {
+  constructor(device: GPUDevice, owned: boolean, family: KernelFamily, features: Features, memory: number) {
     this.device = device;
     this.limits = device.limits;
     this.family = family;
     this.features = features;
+    this.memory = memory;
     this.#owned = owned;
     void device.lost.then(({ reason, message }) => {
       this.#lost = new PolyllamaError(

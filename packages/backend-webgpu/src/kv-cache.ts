@@ -2,7 +2,14 @@
 // binding would be too large: ranges of heads then have their own. Appending writes in place and rewinding only lowers the length;
 // what lies beyond it is never read.
 
-import { type AttentionNode, type CacheFormat, checkNumber, type KvCache, PolyllamaError } from "@polyllama/core";
+import {
+  type AttentionNode,
+  type CacheFormat,
+  checkNumber,
+  type KvCache,
+  MemoryError,
+  PolyllamaError,
+} from "@polyllama/core";
 import { type Gpu, type Pipeline, usage } from "./gpu.ts";
 import { type Grid, type HeadRange, splitKeys } from "./plan.ts";
 
@@ -82,13 +89,21 @@ export class WebGpuKvCache implements KvCache {
     this.bytes = cacheBytes(attentions, capacity, format);
     const most = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
     for (const { headDim } of attentions) {
-      if (capacity * rowBytes(headDim, format) > most) {
-        throw new PolyllamaError(
-          "ERR_UNSUPPORTED",
-          `A cache of ${capacity} positions needs bindings of ${capacity * rowBytes(headDim, format)} bytes for one head of ` +
-            `${headDim}, of which the device grants ${most}. Use less capacity, or f16.`,
-        );
+      const row = rowBytes(headDim, format);
+      if (capacity * row > most) {
+        const what = `A cache of ${capacity} positions, one head of which must fit a binding,`;
+        throw new MemoryError(what, capacity * row, most, Math.floor(most / row));
       }
+    }
+    const available = gpu.memory - gpu.live.bytes;
+    if (this.bytes > available) {
+      const fitting = Math.floor((capacity * available) / this.bytes);
+      throw new MemoryError(
+        `A cache of ${capacity} positions`,
+        this.bytes,
+        available,
+        Math.max(0, fitting - splitKeys),
+      );
     }
     const make = (label: string, size: number): GPUBuffer => {
       const buffer = gpu.buffer(label, size, usage.storage | usage.copySource | usage.copyTarget);
@@ -99,10 +114,10 @@ export class WebGpuKvCache implements KvCache {
     const { result, check } = gpu.guarded(what, () => {
       const parts = attentions.map(({ kvHeads, headDim }, index) => {
         const headBytes = capacity * rowBytes(headDim, format);
-        const most_heads = Math.max(1, Math.floor(most / headBytes));
+        const heads = Math.max(1, Math.floor(most / headBytes));
         const ranges: CachePart[] = [];
-        for (let first = 0; first < kvHeads; first += most_heads) {
-          const count = Math.min(most_heads, kvHeads - first);
+        for (let first = 0; first < kvHeads; first += heads) {
+          const count = Math.min(heads, kvHeads - first);
           ranges.push({
             heads: { first, count },
             keys: make(`keys ${index}`, count * headBytes),

@@ -1,7 +1,7 @@
 // What a backend does to its device and with a lost one: buffers are freed, somebody else's device stays, a loss rejects whoever
 // waits, and errors say what was being done.
 
-import { buildGraph, createSampler, type Program } from "@polyllama/core";
+import { buildGraph, createSampler, MemoryError, type Program, type WeightSource } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { findAdapter, type WebGpuBackend, webgpu } from "../src/index.ts";
 import { hasAdapter, notRun, tinyModel } from "./support.ts";
@@ -88,8 +88,36 @@ describe.skipIf(!hasAdapter)(hasAdapter ? "the device" : notRun, () => {
     await using backend = await webgpu({ limits: "default" });
     await using program = await backend.compile(graph, source);
     const before = backend.live;
-    expect(() => program.createCache(2 ** 28)).toThrow(expect.objectContaining({ code: "ERR_UNSUPPORTED" }));
+    const refused = expect.objectContaining({ code: "ERR_MEMORY", fittingContext: 2 ** 27 / 64 });
+    expect(() => program.createCache(2 ** 28)).toThrow(refused);
     expect(backend.live).toEqual(before);
+  });
+
+  test("what may not fit is refused before anything is read, with the context that would", async () => {
+    const { graph, source } = tinyModel();
+    let reads = 0;
+    const counting: WeightSource = {
+      ...source,
+      read: (...given) => {
+        reads++;
+        return source.read(...given);
+      },
+    };
+    await using small = await webgpu({ memory: 2 ** 20 });
+    await expect(small.compile(graph, counting)).rejects.toMatchObject({ code: "ERR_MEMORY", fittingContext: 0 });
+    expect(reads).toBe(0);
+    await using backend = await webgpu({ memory: 16 * 2 ** 20 });
+    await using program = await backend.compile(graph, counting);
+    let fitting = 0;
+    try {
+      program.createCache(10 ** 6);
+    } catch (error) {
+      if (error instanceof MemoryError) fitting = error.fittingContext;
+    }
+    expect(fitting).toBeGreaterThan(1000);
+    using cache = program.createCache(fitting);
+    expect(cache.capacity).toBe(fitting);
+    expect(backend.live.bytes).toBeLessThanOrEqual(16 * 2 ** 20);
   });
 
   test("a cache in f16 or bf16 takes half the memory and gives nearly the same", async () => {

@@ -66,6 +66,28 @@ export class ContextOverflowError extends PolyllamaError {
   }
 }
 
+/** A device has, or may use, less memory than was asked for. Thrown before anything is loaded where that can be known. */
+export class MemoryError extends PolyllamaError {
+  override readonly name = "MemoryError";
+  /** Bytes needed, and bytes that there are. */
+  readonly needed: number;
+  readonly available: number;
+  /** Positions of a cache that would fit; 0 where not even the weights do. */
+  readonly fittingContext: number;
+
+  constructor(what: string, needed: number, available: number, fittingContext: number) {
+    const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+    const remedy =
+      fittingContext > 0
+        ? `A context of ${fittingContext} positions would fit.`
+        : "Use a smaller model or a stronger quantization.";
+    super("ERR_MEMORY", `${what} needs ${mib(needed)} where there are ${mib(available)}. ${remedy}`);
+    this.needed = needed;
+    this.available = available;
+    this.fittingContext = fittingContext;
+  }
+}
+
 /**
  * Refuses options that nobody would honour.
  *

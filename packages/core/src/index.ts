@@ -115,4 +115,11 @@ export type { TokenLogprob } from "./sampling/logprobs.ts";
 
 // Errors
 export type { CheckpointPlace, ErrorCode } from "./errors.ts";
-export { CheckpointError, ContextOverflowError, checkNumber, checkOptions, PolyllamaError } from "./errors.ts";
+export {
+  CheckpointError,
+  ContextOverflowError,
+  checkNumber,
+  checkOptions,
+  MemoryError,
+  PolyllamaError,
+} from "./errors.ts";

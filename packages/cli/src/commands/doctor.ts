@@ -4,6 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { type Backend, llamaGraph, openCheckpoint } from "polyllama";
 import { type BackendName, type BackendOptions, backendNames } from "../backends.ts";
 import { cudaCards, describeCard, whatFits } from "../cuda.ts";
 import { Exit, UsageError } from "../exit.ts";
@@ -24,8 +25,15 @@ interface BackendReport {
   readonly details?: Readonly<Record<string, string | number | boolean>>;
   /** Time to load the embedded model and write a few tokens with it. */
   readonly seconds?: number;
+  /** What models of the published sizes would take on it, in Q4_0 with their whole context. */
+  readonly needs?: readonly ModelNeeds[];
   /** Why it does not work. */
   readonly reason?: string;
+}
+
+interface ModelNeeds extends ReturnType<Backend["estimateMemory"]> {
+  readonly model: string;
+  readonly context: number;
 }
 
 export function addDoctor(program: Command, interrupts: Interrupts): void {
@@ -105,11 +113,24 @@ async function tryBackend(options: BackendOptions, signal: AbortSignal): Promise
     const { ids } = await model.llama.complete("春夜\n", { maxTokens: 4, temperature: 0, ignoreEos: true, signal });
     if (ids.length !== 4) return { name, works: false, reason: `wrote ${ids.length} tokens where 4 were asked for` };
     const { device, details } = model.backend.describe();
-    return { name, works: true, device, details, seconds: (performance.now() - started) / 1000 };
+    const taken = (performance.now() - started) / 1000;
+    return { name, works: true, device, details, seconds: taken, needs: await modelNeeds(model.backend) };
   } catch (error) {
     if (error instanceof Exit || error instanceof UsageError) throw error;
     return { name, works: false, reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Nothing is loaded for it. */
+async function modelNeeds(backend: Backend): Promise<readonly ModelNeeds[]> {
+  const needs: ModelNeeds[] = [];
+  for (const model of ["llama-2-7b", "llama-2-13b"]) {
+    await using checkpoint = await openCheckpoint(`synthetic://${model}?format=q4_0`);
+    const { config, weights } = checkpoint;
+    const context = config.contextLength;
+    needs.push({ model, context, ...backend.estimateMemory(llamaGraph(config), weights, context) });
+  }
+  return needs;
 }
 
 /** The folder of packed weights and what lies in it; null with `--no-cache`. */
@@ -143,12 +164,16 @@ async function folderBytes(folder: string): Promise<number> {
   return (await Promise.all(sizes)).reduce((total, size) => total + size, 0);
 }
 
-function printBackend({ name, works, device, details = {}, seconds: taken, reason }: BackendReport): void {
+function printBackend({ name, works, device, details = {}, seconds: taken, needs = [], reason }: BackendReport): void {
   const mark = works ? paint(process.stdout, "green", "works") : paint(process.stdout, "red", "does not work");
   print(`  ${name}: ${mark}`);
   if (works) print(`    ${device}; loaded the embedded model and wrote 4 tokens in ${seconds(taken ?? 0)}`);
   else print(`    ${reason}`);
   for (const [key, value] of Object.entries(details)) print(`    ${key}: ${value}`);
+  for (const { model, context, weights, cache, scratch } of needs) {
+    const parts = `weights ${bytes(weights)}, cache ${bytes(cache)}, scratch ${bytes(scratch)}`;
+    print(`    ${model} in Q4_0 with ${context} positions needs ${bytes(weights + cache + scratch)}: ${parts}`);
+  }
 }
 
 function advice(backends: readonly BackendReport[], chosen: BackendName): string[] {
