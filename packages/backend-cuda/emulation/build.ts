@@ -81,8 +81,13 @@ export interface Control {
   live(): number;
 }
 
-/** Builds what is missing. `sources` is a folder of kernels; default: those of the package. */
-export async function buildEmulation(sources: string = kernelFolder): Promise<Emulation> {
+/**
+ * Builds what is missing. `sources` is a folder of kernels, by default those of the package; `wanted` leaves some out.
+ */
+export async function buildEmulation(
+  sources: string = kernelFolder,
+  wanted: (name: string) => boolean = () => true,
+): Promise<Emulation> {
   mkdirSync(cache, { recursive: true });
   const driverSources = ["emulation.h", "runtime.h", "emulation.cpp", "cuda.cpp"].map((name) => join(folder, name));
   const library = join(cache, `libcuda-${hashOf(driverFlags, driverSources)}.so`);
@@ -94,7 +99,9 @@ export async function buildEmulation(sources: string = kernelFolder): Promise<Em
       await compile([...driverFlags, ...driverSources.slice(2), "-ldl"], library);
     }
     // Objects are named by their hashes; a set of them has links named by the kernels.
-    const kernels = kernelSources(sources).map((kernel) => ({ ...kernel, hash: sourceHash(kernel, kernelFlags) }));
+    const kernels = kernelSources(sources)
+      .filter(({ name }) => wanted(name))
+      .map((kernel) => ({ ...kernel, hash: sourceHash(kernel, kernelFlags) }));
     const set = createHash("sha256")
       .update(JSON.stringify(kernels.map((kernel) => kernel.hash)))
       .digest("hex");

@@ -3,7 +3,7 @@
 // Kernels that spill registers are refused. What was compiled before is taken from a cache by the hash of its sources.
 
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -16,67 +16,65 @@ const cache = fileURLToPath(new URL("../.cache/kernels/", import.meta.url));
 /** The version of PTX that drivers since CUDA 11.8 read. */
 const isa = "7.8";
 
-interface Compiled {
-  readonly name: string;
+interface Hashed extends KernelSource {
   readonly hash: string;
-  /** By target. */
-  readonly images: ReadonlyMap<string, Uint8Array>;
 }
 
-async function compileKernel(kernel: KernelSource): Promise<Compiled> {
-  const hash = sourceHash(kernel, cardFlags);
-  const at = (extension: string): string => join(cache, `${kernel.name}-${hash}.${extension}`);
-  if (!existsSync(at("ptx"))) {
-    const defines = [...kernel.defines, `POLYLLAMA_HASH="${hash}"`].map((define) => `-D${define}`);
-    await run("nvcc", [
-      ...cardFlags,
-      "-ptx",
-      `-arch=compute_${ptxTargets[0]}`,
-      ...defines,
-      kernel.path,
-      "-o",
-      at("tmp"),
-    ]);
-    const text = readFileSync(at("tmp"), "utf8").replace(/^\/\/.*\n/gm, "");
-    // This pragma, a hint, came with ISA 8.3.
-    const rewritten = text
-      .replace(/^\.version \d+\.\d+$/m, `.version ${isa}`)
-      .replace(/^\s*\.pragma "used_bytes_mask[^\n]*\n/gm, "");
-    writeFileSync(at("ptx"), `${rewritten}// polyllama-kernel:${kernel.name}:${hash}:\n`);
-    rmSync(at("tmp"));
+const pathOf = ({ name, hash }: Hashed, extension: string): string => join(cache, `${name}-${hash}.${extension}`);
+
+async function compile(kernel: Hashed): Promise<void> {
+  const path = pathOf(kernel, "ptx");
+  if (existsSync(path)) return;
+  const defines = [...kernel.defines, `POLYLLAMA_HASH="${kernel.hash}"`].map((define) => `-D${define}`);
+  await run("nvcc", [
+    ...cardFlags,
+    "-ptx",
+    `-arch=compute_${ptxTargets[0]}`,
+    ...defines,
+    kernel.path,
+    "-o",
+    `${path}.tmp`,
+  ]);
+  // The last pragma, a hint, came with ISA 8.3.
+  const text = readFileSync(`${path}.tmp`, "utf8")
+    .replace(/^\/\/.*\n/gm, "")
+    .replace(/^\.version \d+\.\d+$/m, `.version ${isa}`)
+    .replace(/^\s*\.pragma "used_bytes_mask[^\n]*\n/gm, "");
+  writeFileSync(path, `${text}// polyllama-kernel:${kernel.name}:${kernel.hash}:\n`);
+  rmSync(`${path}.tmp`);
+}
+
+const spilling: string[] = [];
+
+async function assemble(kernel: Hashed, target: number): Promise<void> {
+  const path = pathOf(kernel, `sm_${target}`);
+  if (existsSync(path)) return;
+  const command = ["-v", `-arch=sm_${target}`, pathOf(kernel, "ptx"), "-o", `${path}.tmp`];
+  const { stdout, stderr } = await run("ptxas", command);
+  if (/[1-9]\d* bytes spill/.test(`${stdout}${stderr}`)) {
+    spilling.push(`${kernel.name} on sm_${target}`);
+    return;
   }
-  const images = new Map<string, Uint8Array>();
-  for (const target of ptxTargets) images.set(`compute_${target}`, readFileSync(at("ptx")));
-  for (const target of cubinTargets) {
-    const path = at(`sm_${target}`);
-    if (!existsSync(path)) {
-      const { stdout, stderr } = await run("ptxas", ["-v", `-arch=sm_${target}`, at("ptx"), "-o", `${path}.tmp`]);
-      const spills = `${stdout}${stderr}`.match(/[1-9]\d* bytes spill/);
-      if (spills !== null) throw new Error(`${kernel.name} spills registers on sm_${target}: ${stderr}`);
-      writeFileSync(path, readFileSync(`${path}.tmp`));
-      rmSync(`${path}.tmp`);
+  renameSync(`${path}.tmp`, path);
+}
+
+/** Three at a time. */
+async function forAll(what: string, action: (kernel: Hashed) => Promise<void>): Promise<void> {
+  const queue = [...kernels];
+  const worker = async (): Promise<void> => {
+    for (let kernel = queue.shift(); kernel !== undefined; kernel = queue.shift()) {
+      await action(kernel);
+      console.log(`${what} ${kernel.name}, ${queue.length} to go`);
     }
-    images.set(`sm_${target}`, readFileSync(path));
-  }
-  return { name: kernel.name, hash, images };
+  };
+  await Promise.all([worker(), worker(), worker()]);
 }
 
-mkdirSync(cache, { recursive: true });
-mkdirSync(imageFolder, { recursive: true });
-const queue = [...kernelSources()];
-const compiled: Compiled[] = [];
-const worker = async (): Promise<void> => {
-  for (let kernel = queue.shift(); kernel !== undefined; kernel = queue.shift()) {
-    compiled.push(await compileKernel(kernel));
-    console.log(`${kernel.name}, ${queue.length} to go`);
-  }
-};
-await Promise.all([worker(), worker()]);
-compiled.sort((a, b) => (a.name < b.name ? -1 : 1));
-for (const target of [...cubinTargets.map((sm) => `sm_${sm}`), ...ptxTargets.map((sm) => `compute_${sm}`)]) {
-  const bytes = packImages(
-    new Map(compiled.map(({ name, hash, images }) => [name, { hash, bytes: images.get(target)! }])),
+function write(target: string, extension: string): void {
+  const images = new Map(
+    kernels.map((kernel) => [kernel.name, { hash: kernel.hash, bytes: readFileSync(pathOf(kernel, extension)) }]),
   );
+  const bytes = packImages(images);
   const packed = brotliCompressSync(bytes, {
     params: {
       [constants.BROTLI_PARAM_QUALITY]: 9,
@@ -86,4 +84,17 @@ for (const target of [...cubinTargets.map((sm) => `sm_${sm}`), ...ptxTargets.map
   });
   writeFileSync(join(imageFolder, `${target}.br`), packed);
   console.log(`${target}: ${bytes.length} bytes, ${packed.length} compressed`);
+}
+
+mkdirSync(cache, { recursive: true });
+mkdirSync(imageFolder, { recursive: true });
+const kernels: readonly Hashed[] = kernelSources()
+  .map((kernel) => ({ ...kernel, hash: sourceHash(kernel, cardFlags) }))
+  .sort((a, b) => (a.name < b.name ? -1 : 1));
+await forAll("PTX of", compile);
+for (const target of ptxTargets) write(`compute_${target}`, "ptx");
+for (const target of cubinTargets) {
+  await forAll(`sm_${target} of`, (kernel) => assemble(kernel, target));
+  if (spilling.length > 0) throw new Error(`These kernels spill registers: ${spilling.join(", ")}.`);
+  write(`sm_${target}`, `sm_${target}`);
 }

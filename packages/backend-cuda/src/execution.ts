@@ -187,7 +187,7 @@ export class Execution implements Disposable {
     return [
       { image: "sample", kernel: "take_token", grid: [1, 1, 1], threads: 32, parameters },
       ...launches,
-      { image: "sample", kernel: "sample", grid: [1, 1, 1], threads: 1024, parameters },
+      { image: "sample", kernel: "sample", grid: [1, 1, 1], threads: 512, parameters },
     ];
   }
 

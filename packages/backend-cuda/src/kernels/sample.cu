@@ -35,7 +35,9 @@ struct Parameters {
   uint32_t V;
 };
 
-constexpr int threads = 1024;
+constexpr int threads = 512;
+/// Threads whose sums are added at once when the draw is looked up.
+constexpr int per_group = threads / 32;
 constexpr int id_bits = 20;
 constexpr uint32_t one = 1u << 30;
 constexpr uint32_t not_a_number = 0xffffffffu;
@@ -97,7 +99,7 @@ DEVICE uint64_t random_bits(uint32_t position, uint32_t k0, uint32_t k1) {
   return ((uint64_t)c1 << 32) | c0;
 }
 
-KERNEL(sample, Parameters, 1024) {
+KERNEL(sample, Parameters, threads) {
   SHARED(uint64_t, scratch, threads / 32);
   SHARED(uint64_t, sums, threads);
   SHARED(uint64_t, groups, 32);
@@ -165,7 +167,7 @@ KERNEL(sample, Parameters, 1024) {
   const uint64_t total = over_block<false>(sum, scratch);
   if (t < 32) {
     uint64_t group = 0;
-    for (int i = 0; i < 32; i++) group += sums[t * 32 + i];
+    for (int i = 0; i < per_group; i++) group += sums[t * per_group + i];
     groups[t] = group;
   }
   __syncthreads();
@@ -174,8 +176,8 @@ KERNEL(sample, Parameters, 1024) {
   uint64_t passed = 0;
   uint32_t group = 0, owner = 0;
   while (group < 31 && passed + groups[group] <= target) passed += groups[group++];
-  owner = group * 32;
-  while (owner < group * 32 + 31 && passed + sums[owner] <= target) passed += sums[owner++];
+  owner = group * per_group;
+  while (owner < (group + 1) * per_group - 1 && passed + sums[owner] <= target) passed += sums[owner++];
   for (uint32_t i = owner * run; i < P.V; i++) {
     const float logit = P.logits[i];
     const uint32_t weight = key_of(logit, i) >= kept ? weight_of(logit, most, state.scale, P.table) : 0;

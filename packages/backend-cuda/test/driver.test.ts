@@ -1,0 +1,176 @@
+// The driver from this side: what is said when something is missing or fails, what is loaded on which card, and which calls are made.
+
+import { buildGraph, type Graph, type LlamaConfig, llamaGraph, type WeightSource } from "@polyllama/core";
+import { expect, test } from "vitest";
+import { cuda } from "../src/index.ts";
+import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
+
+test("without a driver the backend says so, when it is used and not before", async () => {
+  const options = { library: "/nowhere/libcuda.so.1" };
+  const backend = cuda(options);
+  expect(cuda.available(options)).toMatchObject({ available: false, reason: /No NVIDIA driver/ });
+  expect(await errorOf(() => backend.describe())).toMatchObject({ code: "ERR_UNSUPPORTED" });
+  await backend[Symbol.asyncDispose]();
+});
+
+test("options that nobody knows are refused", async () => {
+  expect(await errorOf(() => cuda({ devise: 1 } as object))).toMatchObject({ code: "ERR_OPTION" });
+  expect(await errorOf(() => cuda({ device: -1 }))).toMatchObject({ code: "ERR_OPTION" });
+});
+
+const config: LlamaConfig = {
+  dim: 32,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 8,
+  hiddenDim: 48,
+  vocabSize: 40,
+  contextLength: 64,
+  normEps: 1e-5,
+  ropeTheta: 10000,
+  ropeScaling: { type: "none" },
+  tiedEmbeddings: false,
+};
+
+/** f32 weights from a formula. */
+function sourceFor(graph: Graph): WeightSource {
+  const weights = new Map(graph.weights.map(({ name, shape }) => [name, { name, shape, format: "f32" as const }]));
+  return {
+    name: "formula",
+    weights,
+    async read(name, rows) {
+      const { shape } = weights.get(name)!;
+      const columns = shape.at(-1)!;
+      const { first, count } = rows ?? { first: 0, count: shape.length === 1 ? 1 : shape[0]! };
+      const values = Float32Array.from({ length: count * columns }, (_, i) =>
+        shape.length === 1 ? 1 : Math.sin((first * columns + i) * 1.7 + name.length) / 4,
+      );
+      return new Uint8Array(values.buffer);
+    },
+    fingerprint: async () => "",
+  };
+}
+
+await describeWithEmulation("the driver", (emulation) => {
+  const { control } = emulation;
+  const graph = llamaGraph(config);
+  const small = buildGraph((g) => [g.add("y", g.activations("a", 8), g.activations("b", 8))]);
+  const inputs = { a: new Float32Array(8).fill(1), b: new Float32Array(8).fill(2) };
+
+  test("a card is described, and what is asked for is given back", () => {
+    control.reset();
+    control.card({ driver: 13010, major: 8, minor: 9, memory: 2 ** 33 });
+    expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /sm_89/ }); // none in this folder
+    control.card({});
+    expect(cuda.available(emulated(emulation))).toMatchObject({ available: true, computeCapability: "9.0" });
+    expect(control.live()).toBe(0);
+  });
+
+  test("no card, a card of no use and a card that is not there", async () => {
+    control.reset();
+    control.card({ count: 0 });
+    expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /no card/ });
+    control.card({ major: 7, minor: 0 });
+    expect(cuda.available(emulated(emulation))).toMatchObject({
+      available: false,
+      reason: /7\.5 \(Turing\) is the least/,
+    });
+    control.card({ count: 2 });
+    const third = cuda({ ...emulated(emulation), device: 2 });
+    expect(await errorOf(() => third.describe())).toMatchObject({ code: "ERR_OPTION" });
+    expect(control.live()).toBe(0);
+  });
+
+  test("a card without memory for the weights, for a cache, for a run", async () => {
+    control.reset();
+    control.card({ memory: 4096 });
+    const backend = cuda(emulated(emulation));
+    const failure = await errorOf(() => backend.compile(graph, sourceFor(graph)));
+    expect(failure).toMatchObject({ code: "ERR_MEMORY" });
+    await backend[Symbol.asyncDispose]();
+    expect(control.live()).toBe(0);
+
+    control.reset();
+    await withProgram(emulation, graph, sourceFor(graph), async (program) => {
+      expect(await errorOf(() => program.createCache(2 ** 30))).toMatchObject({ code: "ERR_MEMORY" });
+      using cache = program.createCache(8);
+      control.fail("cuMemAlloc", 0, 2);
+      const step = { inputs: { tokens: Int32Array.of(1) }, batch: [{ rows: 1, cache }] };
+      expect(await errorOf(() => program.run(step, ["logits"]))).toMatchObject({ code: "ERR_MEMORY" });
+      expect(cache.length).toBe(0);
+      expect((await program.run(step, ["logits"]))[0]!.shape).toEqual([1, 40]);
+    });
+    expect(control.live()).toBe(0);
+  });
+
+  test("a card that is lost in a run is an error of that run and of all later ones", async () => {
+    control.reset();
+    await withProgram(emulation, small, sourceFor(small), async (program) => {
+      await program.run({ inputs }, ["y"]);
+      control.fail("cuEventQuery", 0, 719);
+      for (let i = 0; i < 2; i++) {
+        expect(await errorOf(() => program.run({ inputs }, ["y"]))).toMatchObject({ code: "ERR_DEVICE_LOST" });
+      }
+    });
+  });
+
+  test("a decoded token is one graph launch without allocations", async () => {
+    control.reset();
+    await withProgram(emulation, graph, sourceFor(graph), async (program) => {
+      using cache = program.createCache(16);
+      const step = (tokens: readonly number[]) => ({
+        inputs: { tokens: Int32Array.from(tokens) },
+        batch: [{ rows: tokens.length, cache }],
+      });
+      await program.run(step([1, 2, 3]), []);
+      await program.run(step([4]), ["logits"]);
+      for (let token = 5; token < 10; token++) {
+        control.log();
+        await program.run(step([token]), ["logits"]);
+        const calls = control.log().filter((call) => call !== "cuEventQuery");
+        expect(calls).toEqual(["cuGraphLaunch", "cuEventRecord"]);
+      }
+    });
+    expect(control.live()).toBe(0);
+  });
+
+  test("caches in f16 and bf16 hold what they can hold exactly", async () => {
+    control.reset();
+    const attention = buildGraph((g) => [
+      g.attention("y", g.activations("q", 16), g.activations("k", 8), g.activations("v", 8), {
+        heads: 2,
+        kvHeads: 1,
+        headDim: 8,
+      }),
+    ]);
+    await withProgram(emulation, attention, sourceFor(attention), async (program) => {
+      const rows = 11;
+      // Numbers of few bits, which every format holds.
+      const values = (width: number, step: number) =>
+        Float32Array.from({ length: rows * width }, (_, i) => (((i * step) % 15) - 7) / 8);
+      const run = async (format: "f32" | "f16" | "bf16"): Promise<number[]> => {
+        using cache = program.createCache(rows, { format });
+        const data: number[] = [];
+        for (const [first, count] of [
+          [0, 9],
+          [9, 1],
+          [10, 1],
+        ] as const) {
+          const part = (width: number, step: number) =>
+            values(width, step).slice(first * width, (first + count) * width);
+          const [y] = await program.run(
+            { inputs: { q: part(16, 7), k: part(8, 11), v: part(8, 13) }, batch: [{ rows: count, cache }] },
+            ["y"],
+          );
+          data.push(...y!.data);
+        }
+        return data;
+      };
+      const exact = await run("f32");
+      expect(await run("f16")).toEqual(exact);
+      expect(await run("bf16")).toEqual(exact);
+    });
+    expect(control.reports()).toBe("");
+  });
+});

@@ -1,0 +1,132 @@
+// Faults planted in copies of the kernels, one at a time: each must be found, by the emulation's checks of memory and barriers or by
+// a wrong number. What does not find them here would not find them in earnest.
+
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { conformanceCases } from "@polyllama/conformance";
+import { afterAll, expect, test } from "vitest";
+import { buildEmulation } from "../emulation/build.ts";
+import { kernelFolder } from "../scripts/kernel-list.ts";
+import { cuda } from "../src/index.ts";
+import { describeWithEmulation, emulated } from "./support.ts";
+
+interface Fault {
+  readonly name: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+  /** The case that must fail. */
+  readonly address: string;
+}
+
+const linear = (format: string, n: number, k: number, m: number) =>
+  `op:linear:format=${format};n=${n};k=${k};m=${m};input=normal`;
+const attention = (scenario: string) => `op:attention:heads=8;kvHeads=2;d=64;scenario=${scenario};input=normal`;
+
+const faults: readonly Fault[] = [
+  {
+    name: "a missing barrier before staged inputs are read",
+    file: "gemv.cu",
+    from: "    __syncthreads();\n    const uint32_t end",
+    to: "    const uint32_t end",
+    address: linear("f32", 1, 64, 33),
+  },
+  {
+    name: "a missing barrier before a tile is overwritten",
+    file: "gemm.cu",
+    from: "if (u > 0) __syncthreads();",
+    to: "",
+    address: linear("f32", 17, 64, 65),
+  },
+  {
+    name: "a missing barrier in a sum over warps",
+    file: "rms_norm.cu",
+    from: "  __syncthreads();\n",
+    to: "",
+    address: "op:rmsNorm",
+  },
+  {
+    name: "a wrong lane",
+    file: "gemv.cu",
+    from: "staged(quad_column(u, i) - c * 32)",
+    to: "staged(quad_column(u ^ 1, i) - c * 32)",
+    address: linear("q6_k", 1, 256, 33),
+  },
+  {
+    name: "swapped halves of a unit",
+    file: "gemv.cu",
+    from: "unit_scale(unit[side][r], half)",
+    to: "unit_scale(unit[side][r], 1 - half)",
+    address: linear("q6_k", 1, 256, 33),
+  },
+  {
+    name: "a tail of outputs that is not masked",
+    file: "gemm.cu",
+    from: "if (n >= P.N || m >= P.M) continue;",
+    to: "",
+    address: linear("f32", 17, 64, 65),
+  },
+  {
+    name: "a tail of keys that is not masked",
+    file: "attention.cuh",
+    from: "const uint32_t present = min((uint32_t)keys, end - first);",
+    to: "const uint32_t present = keys;",
+    address: attention("prefill"),
+  },
+  {
+    name: "a position that is not read anew at every launch of a graph",
+    file: "attention_split.cu",
+    from: "  const uint32_t length = ",
+    to: "  static const uint32_t length = ",
+    address: attention("prefill-decode"),
+  },
+  {
+    name: "a cache that is written one position late",
+    file: "rope_cache.cu",
+    from: "row.capacity + row.position;",
+    to: "row.capacity + row.position + 1;",
+    address: attention("one-key"),
+  },
+  {
+    name: "a shuffle without one of its lanes",
+    file: "rms_norm.cu",
+    from: "  squares = warp_sum(squares);",
+    to: "  if (threadIdx.x == 7) return;\n  squares = warp_sum(squares);",
+    address: "op:rmsNorm",
+  },
+  {
+    name: "weights of a softmax that are not rescaled",
+    file: "attention.cuh",
+    from: "sums.sum[side][h] * factors[h]",
+    to: "sums.sum[side][h]",
+    address: attention("full-window"),
+  },
+];
+
+await describeWithEmulation("planted faults are found", (clean) => {
+  const folders: string[] = [];
+  afterAll(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true });
+    clean.control.reset();
+  });
+
+  test.each(faults)("$name", { timeout: 120_000 }, async ({ file, from, to, address }) => {
+    const folder = mkdtempSync(join(tmpdir(), "polyllama-kernels-"));
+    folders.push(folder);
+    cpSync(kernelFolder, folder, { recursive: true });
+    const text = readFileSync(join(folder, file), "utf8");
+    expect(text.split(from)).toHaveLength(2);
+    writeFileSync(join(folder, file), text.replace(from, to));
+    const needed = (name: string): boolean =>
+      !/_/.test(name) || /^(attention|rope|rms|gather)_|_(f32|q6_k)$/.test(name);
+    const emulation = await buildEmulation(folder, needed);
+    emulation.control.reset();
+    const { run } = conformanceCases().find((entry) => entry.address.startsWith(address))!;
+    const backend = cuda(emulated(emulation));
+    const { status, detail } = await run(backend, 1);
+    expect(`${detail}\n${emulation.control.reports()}`.trim()).not.toBe("");
+    expect(status).toBe("failed");
+    await backend[Symbol.asyncDispose]();
+  });
+});
