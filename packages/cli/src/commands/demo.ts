@@ -31,7 +31,7 @@ const passages: readonly Passage[] = [
 
 const next = [
   'polyllama generate -p "Once upon a time"         another tale; a title and an author begin a poem',
-  "polyllama generate --model FILE -p TEXT          with a model of yours: GGUF, safetensors, llama2.c",
+  "polyllama generate --model FILE -p TEXT          with a model of yours: GGUF, safetensors, .pth, llama2.c",
   "polyllama chat --model FILE                      talk with a chat model",
   "polyllama inspect synthetic://llama-2-7b         what a model is, and the memory it takes",
   "polyllama doctor                                 what this machine can run",
