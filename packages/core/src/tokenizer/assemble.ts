@@ -44,10 +44,9 @@ export function assemble(parts: TokenizerParts): Tokenizer {
   const need = (id: number | undefined, name: string): number =>
     id ?? refuse(source, `the vocabulary has no ${name} token; encode with ${name.toLowerCase()}: false`);
 
-  const decoder = (options: DecodeOptions = {}): StreamDecoder => {
+  const stream = (options: DecodeOptions = {}): StreamDecoder => {
     checkOptions(options, ["special", "continuing"], "decode");
-    const stream = parts.decoder(options.special ?? false, options.continuing ?? false);
-    return { push: (id) => stream.push(check(id)), end: stream.end };
+    return parts.decoder(options.special ?? false, options.continuing ?? false);
   };
 
   return {
@@ -63,14 +62,17 @@ export function assemble(parts: TokenizerParts): Tokenizer {
       return result;
     },
     decode(tokens, options) {
-      const stream = decoder(options);
+      const { push, end } = stream(options);
       let text = "";
-      for (const id of tokens) text += stream.push(id);
-      return text + stream.end();
+      for (const id of tokens) text += push(check(id));
+      return text + end();
     },
     piece: (id) => pieces[check(id)]!,
     id: (piece) => ids.get(piece),
     isControl: (id) => parts.isControl(check(id)),
-    decoder,
+    decoder(options) {
+      const { push, end } = stream(options);
+      return { push: (id) => push(check(id)), end };
+    },
   };
 }

@@ -19,31 +19,41 @@ export function scoreDecoder({
   normalizer,
 }: Vocabulary): (special: boolean, continuing: boolean) => StreamDecoder {
   const { addDummyPrefix, removeExtraWhitespaces } = normalizer;
-  const byteOf = Int16Array.from(pieces, (piece, id) => (kinds[id] === kind.byte ? byteOfPiece(piece) : -1));
-  const shown = pieces.map((piece, id) =>
-    kinds[id] === kind.unknown ? unknownText : piece.replaceAll(spaceSymbol, " "),
-  );
+  // By id: the byte that a piece stands for, or what else it is.
+  const text = -1;
+  const special = -2; // control or unknown
+  const codes = Int16Array.from(pieces, (piece, id) => {
+    const type = kinds[id];
+    if (type === kind.byte) return byteOfPiece(piece);
+    return type === kind.control || type === kind.unknown ? special : text;
+  });
+  const texts = pieces.map((piece) => piece.replaceAll(spaceSymbol, " "));
 
-  return (special, continuing) => {
+  return (showControl, continuing) => {
     const bytes = utf8Stream();
     let atStart = !continuing && (addDummyPrefix || removeExtraWhitespaces);
 
-    const show = (id: number): string => {
-      if (kinds[id] === kind.control) return special ? pieces[id]! : "";
-      const text = shown[id]!;
-      if (!atStart) return text;
-      const spaced = kinds[id] !== kind.unknown && pieces[id]!.startsWith(spaceSymbol);
-      const rest = spaced ? text.slice(1) : text;
-      atStart = spaced && rest === "" && removeExtraWhitespaces; // then every piece loses one until there is text
+    const showSpecial = (id: number): string => {
+      if (kinds[id] === kind.control) return showControl ? pieces[id]! : "";
+      atStart = false;
+      return unknownText;
+    };
+    const showFirst = (id: number): string => {
+      const spaced = pieces[id]!.startsWith(spaceSymbol);
+      const rest = spaced ? texts[id]!.slice(1) : texts[id]!;
+      atStart = rest === "" && removeExtraWhitespaces; // then every piece loses one until there is text
       return rest;
     };
 
     return {
       push(id) {
-        const byte = byteOf[id]!;
-        if (byte < 0) return bytes.waiting() ? bytes.flush() + show(id) : show(id);
-        atStart = false;
-        return bytes.push(byte);
+        const code = codes[id]!;
+        if (code >= 0) {
+          atStart = false;
+          return bytes.push(code);
+        }
+        const shown = code === special ? showSpecial(id) : atStart ? showFirst(id) : texts[id]!;
+        return bytes.waiting() ? bytes.flush() + shown : shown;
       },
       end: bytes.flush,
     };

@@ -56,8 +56,12 @@ export function utf8CodePoint(bytes: ArrayLike<number>, at: number, end: number)
     if ((byte & 0xc0) !== 0x80) return -1;
     code = (code << 6) | (byte & 0x3f);
   }
-  const legal = code >= least[length]! && code <= 0x10ffff && (code < 0xd800 || code >= 0xe000);
-  return legal ? code : -1;
+  return isLegal(code, length) ? code : -1;
+}
+
+/** Whether a code point may be written in that many bytes. */
+function isLegal(code: number, length: number): boolean {
+  return code >= least[length]! && code <= 0x10ffff && (code < 0xd800 || code >= 0xe000);
 }
 
 /** The text of bytes, or undefined where they are not UTF-8. */
@@ -82,28 +86,32 @@ export interface Utf8Stream {
 }
 
 export function utf8Stream(): Utf8Stream {
-  const bytes = new Uint8Array(4); // of one character that is still incomplete
+  // Of one character that is still incomplete: its bytes so far, how many it has, and what they say.
   let count = 0;
+  let length = 0;
+  let code = 0;
 
   const flush = (): string => {
-    const text = count === 0 ? "" : replacement.repeat(count);
+    const text = replacement.repeat(count);
     count = 0;
     return text;
   };
-
-  return {
-    flush,
-    waiting: () => count > 0,
-    push(byte) {
-      if (count === 0 && byte < 0x80) return String.fromCharCode(byte);
-      // A byte that does not continue a character shows that those before it belong to none.
-      const text = (byte & 0xc0) === 0x80 ? "" : flush();
-      bytes[count++] = byte;
-      if (count < utf8Length(bytes[0]!)) return text;
-      const code = utf8CodePoint(bytes, 0, count);
-      if (code < 0) return text + flush();
-      count = 0;
-      return text + String.fromCodePoint(code);
-    },
+  const push = (byte: number): string => {
+    if (count === 0) {
+      if (byte < 0x80) return String.fromCharCode(byte);
+      length = utf8Length(byte);
+      code = byte & (0x7f >> length);
+      count = 1;
+      return length === 0 ? flush() : "";
+    }
+    // A byte that does not continue a character shows that those before it belong to none.
+    if ((byte & 0xc0) !== 0x80) return flush() + push(byte);
+    code = (code << 6) | (byte & 0x3f);
+    count++;
+    if (count < length) return "";
+    if (!isLegal(code, length)) return flush();
+    count = 0;
+    return code > 0xffff ? String.fromCodePoint(code) : String.fromCharCode(code);
   };
+  return { push, flush, waiting: () => count > 0 };
 }
