@@ -168,6 +168,13 @@ describe("slices", () => {
     );
     const half = (t: RawTensor) => ({ ...t, dtype: "F16", bytes: new Uint8Array(t.bytes.length / 2) });
     expect(await mixed(half)).toMatch(/its slice is F16 .*, but that of the first file F32/);
+    const other = (t: RawTensor) => (t.name === "norm.weight" ? { ...t, bytes: new Uint8Array(96) } : t);
+    expect(await mixed(other)).toMatch(
+      /consolidated\.01\.pth, tensor "norm\.weight": it differs from that of .*00\.pth/,
+    );
+    const shorter = (t: RawTensor) =>
+      t.name === "norm.weight" ? { ...t, shape: [20], bytes: t.bytes.subarray(16) } : t;
+    expect(await mixed(shorter)).toMatch(/"norm\.weight": its slice is \[20\], which does not fit \[24\]/);
     const narrow = (t: RawTensor) => (t.name === "output.weight" ? { ...t, shape: [4, 12] } : t);
     expect(await mixed(narrow)).toMatch(/"output\.weight": its slice is \[4,12\], which does not fit \[8,24\]/);
   });

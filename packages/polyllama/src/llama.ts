@@ -110,9 +110,9 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Loads a checkpoint: a GGUF file, a safetensors or PyTorch file or folder, Meta's folder or one of its
-   * `.pth` files, a llama2.c file, `synthetic://...`, one on the hub as `hf:owner/name[:file][@revision]`; in a page a URL, read by range requests, a `File` or a handle; or one that was
-   * opened already, which then stays the caller's to dispose.
+   * Loads a checkpoint: a GGUF file, a safetensors or PyTorch file or folder, Meta's folder or one of its `.pth` files, a
+   * llama2.c file, `synthetic://...`, one on the hub as `hf:owner/name[:file][@revision]`; in a page a URL, read by range
+   * requests, a `File` or a handle; or one that was opened already, which then stays the caller's to dispose.
    *
    * @throws {CheckpointError} for a damaged or incomplete file; {@link PolyllamaError} `ERR_OPTION`, `ERR_CONFIG`,
    * `ERR_UNSUPPORTED`, `ERR_BACKEND`; the signal's reason.

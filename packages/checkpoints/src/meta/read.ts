@@ -77,6 +77,7 @@ export async function openMeta(
 
   const config = configOf(places, parts);
   checkWhole(places, config, sources);
+  await checkSameModel(slices.get("norm.weight") ?? [], signal);
   const { tokenizer, vocabulary } = (await parts.tokenizer(config.vocabSize)) ?? {};
   const metadata = new Map<string, unknown>([["params.json", parts.params], ...(vocabulary ?? [])]);
   const { name } = parts;
@@ -105,9 +106,9 @@ function join(name: string, slices: Slices, first: TorchTensor): TensorPlace {
     }
   }
   const common = { name, format: formatOf[first.dtype]!, source: slices[0]!.source, offset: first.offset };
-  if (first.shape.length !== 2) return { ...common, shape: first.shape };
+  const isMatrix = first.shape.length === 2;
   const axis = sliceAxis(name);
-  const across = 1 - axis;
+  const across = isMatrix ? 1 - axis : 0;
   for (const { tensor, source } of slices) {
     if (tensor.shape[across] === first.shape[across]) continue;
     throw new CheckpointError(
@@ -116,6 +117,7 @@ function join(name: string, slices: Slices, first: TorchTensor): TensorPlace {
       "Files of different checkpoints are mixed; download them again.",
     );
   }
+  if (!isMatrix) return { ...common, shape: first.shape };
   const shape = [...first.shape];
   shape[axis] = slices.reduce((sum, { tensor }) => sum + tensor.shape[axis]!, 0);
   return {
@@ -140,6 +142,21 @@ function configOf(places: ReadonlyMap<WeightName, TensorPlace>, { params, params
     ...(hiddenDim !== undefined && { hiddenDim }),
   });
   return { ...config, tiedEmbeddings: !places.has("output.weight") };
+}
+
+/** The last norm stands whole in every file; where it differs, files of two models of one size are mixed. */
+async function checkSameModel([first, ...others]: Slices, signal?: AbortSignal): Promise<void> {
+  if (first === undefined) return; // reported with the other tensors that are missing
+  const norm = await first.source.read(first.tensor.offset, first.tensor.bytes, signal);
+  for (const { tensor, source } of others) {
+    const other = await source.read(tensor.offset, tensor.bytes, signal);
+    if (other.every((byte, i) => byte === norm[i])) continue;
+    throw new CheckpointError(
+      { file: source.name, tensor: tensor.name },
+      `it differs from that of ${first.source.name}`,
+      "Files of different checkpoints are mixed; download them again.",
+    );
+  }
 }
 
 /** Explains the shapes that follow when the files with the last numbers are not there. */
