@@ -38,10 +38,24 @@ const { values: options } = parseArgs({
 const promptTokens = Number(options["prompt-tokens"]);
 const generateTokens = Number(options["generate-tokens"]);
 
-/** Seconds of a prefill and of the tokens behind it. */
+/** Seconds of a prefill and of the tokens behind it, and the processor's, which on a software adapter a busy machine leaves alone. */
 interface Timing {
   readonly prefill: number;
   readonly decode: number;
+  readonly prefillCpu: number;
+  readonly decodeCpu: number;
+}
+
+async function timed(prefill: () => Promise<unknown>, decode: () => Promise<unknown>): Promise<Timing> {
+  const of = async (action: () => Promise<unknown>): Promise<readonly [number, number]> => {
+    const [started, before] = [performance.now(), process.cpuUsage()];
+    await action();
+    const { user, system } = process.cpuUsage(before);
+    return [(performance.now() - started) / 1000, (user + system) / 1e6];
+  };
+  const [read, readCpu] = await of(prefill);
+  const [written, writtenCpu] = await of(decode);
+  return { prefill: read, decode: written, prefillCpu: readCpu, decodeCpu: writtenCpu };
 }
 
 interface Engine {
@@ -64,13 +78,14 @@ async function ours(): Promise<Engine> {
   return {
     async round() {
       using cache = program.createCache(capacity);
-      const started = performance.now();
       const step = { inputs: { tokens: prompt }, batch: [{ rows: promptTokens, cache }] };
-      await program.run(step, [{ value: "logits", rows: "last" }]);
-      const read = performance.now();
       const run = { cache, tokens: Int32Array.of(1), sampling, count: generateTokens };
-      for await (const _ of program.sample(run));
-      return { prefill: (read - started) / 1000, decode: (performance.now() - read) / 1000 };
+      return await timed(
+        () => program.run(step, [{ value: "logits", rows: "last" }]),
+        async () => {
+          for await (const _ of program.sample(run));
+        },
+      );
     },
     async facts() {
       using cache = program.createCache(capacity);
@@ -89,10 +104,10 @@ async function ours(): Promise<Engine> {
           ["decode", Int32Array.of(1)],
           ["prefill", prompt],
         ] as const) {
-          using timed = program.createCache(capacity);
+          using other = program.createCache(capacity);
           const profile = new Profile(program.gpu);
           program.profile = profile;
-          await program.run({ inputs: { tokens }, batch: [{ rows: tokens.length, cache: timed }] }, [
+          await program.run({ inputs: { tokens }, batch: [{ rows: tokens.length, cache: other }] }, [
             { value: "logits", rows: "last" },
           ]);
           program.profile = undefined;
@@ -188,11 +203,12 @@ async function theirs(): Promise<Engine> {
   return {
     async round() {
       caches = new Map();
-      const started = performance.now();
-      await run(promptTokens, 0);
-      const read = performance.now();
-      for (let i = 0; i < generateTokens; i++) await run(1, promptTokens + i);
-      return { prefill: (read - started) / 1000, decode: (performance.now() - read) / 1000 };
+      return timed(
+        () => run(promptTokens, 0),
+        async () => {
+          for (let i = 0; i < generateTokens; i++) await run(1, promptTokens + i);
+        },
+      );
     },
     facts: async () => ({ version: ort.env?.versions?.node ?? "unknown" }),
     async close() {
@@ -252,19 +268,25 @@ async function compare(): Promise<void> {
     const figures = timings.map((list) => ({
       prefill: promptTokens / median(list.map(({ prefill }) => prefill)),
       decode: generateTokens / median(list.map(({ decode }) => decode)),
+      prefillCpu: median(list.map(({ prefillCpu }) => prefillCpu)),
+      decodeCpu: median(list.map(({ decodeCpu }) => decodeCpu)) / generateTokens,
     }));
     const facts = await engines[0]!.ask<Record<string, unknown>>("facts");
     const ratio = {
       prefill: figures[0]!.prefill / figures[1]!.prefill,
       decode: figures[0]!.decode / figures[1]!.decode,
+      prefillCpu: figures[0]!.prefillCpu / figures[1]!.prefillCpu,
+      decodeCpu: figures[0]!.decodeCpu / figures[1]!.decodeCpu,
     };
     if (options.json) {
       const report = { polyllama: figures[0], onnxruntime: figures[1], ratio, load: loadavg()[0], ...facts };
       console.log(JSON.stringify(report, undefined, 2));
     } else {
-      console.log(`| engine | prefill tok/s (${promptTokens}) | decode tok/s |\n|---|---|---|`);
-      for (const [i, { prefill, decode }] of [...figures, ratio].entries()) {
-        console.log(`| ${names[i] ?? "**ratio**"} | ${prefill.toFixed(2)} | ${decode.toFixed(2)} |`);
+      const cpu = "processor seconds: prefill | a token";
+      console.log(`| engine | prefill tok/s (${promptTokens}) | decode tok/s | ${cpu} |\n|---|---|---|---|---|`);
+      for (const [i, { prefill, decode, prefillCpu, decodeCpu }] of [...figures, ratio].entries()) {
+        const cells = [prefill, decode, prefillCpu, decodeCpu].map((value) => value.toFixed(2));
+        console.log(`| ${names[i] ?? "**ratio**"} | ${cells.join(" | ")} |`);
       }
       const { device, dispatchesPerToken, dispatchesAllowed, bytesMinimum, bytesMoved } = facts;
       console.log(`\n${JSON.stringify(device)}; load average ${loadavg()[0]!.toFixed(1)}`);
