@@ -18,8 +18,13 @@ let failed = 0;
 let skipped = 0;
 
 if (filters.length === 0) {
-  const checks = { biome: ["check", "."], tsc: ["--noEmit", "-p", "tsconfig.json"], knip: [] };
-  for (const [name, rest] of Object.entries(checks)) {
+  const checks = [
+    ["biome", "check", "."],
+    ["tsc", "--noEmit", "-p", "tsconfig.json"],
+    ["tsc", "--noEmit", "-p", "apps/browser/tsconfig.json"],
+    ["knip"],
+  ];
+  for (const [name, ...rest] of checks) {
     const ok = run(name, ...rest);
     console.log(`${ok ? "passed" : "FAILED"}: ${[name, ...rest].join(" ")}`);
     if (ok) passed++;

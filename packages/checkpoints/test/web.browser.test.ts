@@ -91,6 +91,13 @@ describe("servers that misbehave", () => {
     await removeKept(url);
   });
 
+  test("without range requests small files of a folder are taken whole", async () => {
+    const url = `${poet}?ranges=no`;
+    await using checkpoint = await openCheckpoint(url, { keep: true });
+    expect(checkpoint.tokenizer!.vocabSize).toBe(checkpoint.config.vocabSize);
+    await removeKept(`${poet}model.safetensors?ranges=no`);
+  });
+
   test("refusals, no file, no server", async () => {
     const failure = { name: "CheckpointError", code: "ERR_CHECKPOINT" };
     await expect(openCheckpoint(`${gguf}?status=403`)).rejects.toMatchObject(failure);

@@ -78,7 +78,7 @@ export async function openWeb(location: string | WebLocation, options: WebOpenOp
     return source;
   };
   try {
-    return path === undefined ? await openFolder(open, options) : await openOne(path, name, open, options);
+    return path === undefined ? await openFolder(name, open, options) : await openOne(path, name, open, options);
   } catch (error) {
     await Promise.all(sources.map((source) => source.close()));
     throw error;
@@ -157,11 +157,11 @@ async function openOne(path: string, name: string, open: Opener, options: WebOpe
   }
 }
 
-async function openFolder(open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
+async function openFolder(name: string, open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
   const { signal } = options;
   const single = await open("model.safetensors");
   if (single !== undefined) {
-    const parts = await huggingFaceParts(single.name, open, options);
+    const parts = await huggingFaceParts(name, open, options);
     return openSafetensors(new Map([["model.safetensors", single]]), parts, signal);
   }
   const indexName = "model.safetensors.index.json";
@@ -175,16 +175,16 @@ async function openFolder(open: Opener, options: WebOpenOptions): Promise<Checkp
   }
   const entries = Object.entries(map).map(([tensor, file]) => [tensor, String(file)] as const);
   const sources = new Map<string, ByteSource>();
-  for (const name of [...new Set(entries.map(([, file]) => file))].sort()) {
-    if (/[\\/:\0]/.test(name))
+  for (const file of [...new Set(entries.map(([, name]) => name))].sort()) {
+    if (/[\\/:\0]/.test(file))
       throw new CheckpointError(
         { file: indexName },
-        `${JSON.stringify(name)} is no file's name`,
+        `${JSON.stringify(file)} is no file's name`,
         "Download the index again.",
       );
-    sources.set(name, (await open(name)) ?? missing(name));
+    sources.set(file, (await open(file)) ?? missing(file));
   }
-  const parts = await huggingFaceParts([...sources.values()][0]!.name, open, options);
+  const parts = await huggingFaceParts(name, open, options);
   return openSafetensors(sources, { ...parts, index: { name: indexName, files: new Map(entries) } }, signal);
 }
 

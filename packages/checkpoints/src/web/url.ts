@@ -18,7 +18,8 @@ const PAUSE = 250;
 export async function urlSource(url: string, signal?: AbortSignal): Promise<ByteSource | undefined> {
   const probe = await request(url, 0, 1, signal);
   await probe.body?.cancel();
-  if (probe.status === 404) return undefined;
+  // Servers of single-page applications answer with their page for what is not there.
+  if (probe.status === 404 || probe.headers.get("Content-Type")?.startsWith("text/html")) return undefined;
   if (probe.status === 416) return emptySource(url);
   if (probe.status === 200) {
     throw new CheckpointError(

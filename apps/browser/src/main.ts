@@ -1,0 +1,98 @@
+// A page that continues a text, with the embedded model or one of the user's own, in a worker. Everything is the public API;
+// the rest is the page. `?model=URL` names another model, and `?limits=default` is handed to the worker.
+
+import { type ModelInfo, WorkerLlama } from "polyllama/worker";
+
+const element = <Type extends Element>(selector: string): Type => document.querySelector<Type>(selector)!; // index.html has it
+const form = element<HTMLFormElement>("form");
+const { prompt, write, stop, files, speed } = form.elements as unknown as {
+  readonly prompt: HTMLTextAreaElement;
+  readonly write: HTMLButtonElement;
+  readonly stop: HTMLButtonElement;
+  readonly files: HTMLInputElement;
+  readonly speed: HTMLOutputElement;
+}; // by their names in index.html
+const bar = element<HTMLProgressElement>("progress");
+const text = element<HTMLElement>("#text");
+const error = element<HTMLElement>("#error");
+
+const query = new URL(location.href).searchParams;
+// Vite serves the files of @polyllama/model-poet beside this page (vite.config.ts).
+const embedded = new URL("./", document.baseURI).href;
+const model = query.get("model") ?? embedded;
+const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+  type: "module",
+  name: query.get("limits") ?? "adapter",
+});
+let llama: WorkerLlama | undefined;
+let running: AbortController | undefined;
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void work(continueText);
+});
+stop.addEventListener("click", () => running?.abort());
+files.addEventListener("change", () => void work((signal) => load([...(files.files ?? [])], signal)));
+void work((signal) => load(model, signal)).then(() => work(continueText));
+
+/** One thing at a time; what goes wrong is shown. */
+async function work(task: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  running?.abort();
+  const own = new AbortController();
+  running = own;
+  write.disabled = true;
+  stop.disabled = false;
+  error.textContent = "";
+  try {
+    await task(own.signal);
+  } catch (reason) {
+    if (!own.signal.aborted) error.textContent = reason instanceof Error ? reason.message : String(reason);
+  }
+  if (running !== own) return;
+  running = undefined;
+  write.disabled = llama === undefined;
+  stop.disabled = true;
+}
+
+async function load(location: string | URL | readonly File[], signal: AbortSignal): Promise<void> {
+  await llama?.dispose();
+  llama = undefined;
+  const onProgress = ({ done, total }: { readonly done: number; readonly total: number }): void => {
+    bar.value = total === 0 ? 1 : done / total;
+  };
+  llama = await WorkerLlama.load(worker, location, { onProgress, signal });
+  show(llama.info);
+}
+
+async function continueText(signal: AbortSignal): Promise<void> {
+  if (llama === undefined) return;
+  text.textContent = prompt.value;
+  const most = Math.min(200, llama.info.contextLength - prompt.value.length);
+  let count = 0;
+  let first = 0;
+  for await (const piece of llama.generate(prompt.value, { maxTokens: most, temperature: 0.8, seed: 7, signal })) {
+    text.append(piece.text);
+    count++;
+    first ||= performance.now();
+    if (count > 1) speed.value = `${((count - 1) / ((performance.now() - first) / 1000)).toFixed(1)} tokens/s`;
+    bar.value = count / most;
+  }
+}
+
+function show({ name, device, formats, contextLength, loadSeconds }: ModelInfo): void {
+  const facts = {
+    model: name === embedded ? "poet, the embedded model" : decodeURIComponent(name.slice(name.lastIndexOf("/") + 1)),
+    device: device.device,
+    formats: Object.keys(formats).join(", "),
+    context: `${contextLength} tokens`,
+    loaded: `in ${loadSeconds.toFixed(1)} s`,
+  };
+  const cells = Object.entries(facts).flatMap(([term, value]) => [cell("dt", term), cell("dd", value)]);
+  element("#facts").replaceChildren(...cells);
+}
+
+function cell(tag: "dt" | "dd", content: string): HTMLElement {
+  const made = document.createElement(tag);
+  made.textContent = content;
+  return made;
+}

@@ -1,0 +1,15 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig, type UserConfig } from "vite";
+
+const config: UserConfig = defineConfig({
+  root: fileURLToPath(new URL(".", import.meta.url)),
+  base: "./",
+  // The embedded model's files, beside the page.
+  publicDir: fileURLToPath(new URL("../files/", import.meta.resolve("@polyllama/model-poet"))),
+  // The first leads to sources, in the repository of polyllama; elsewhere it means nothing.
+  resolve: { conditions: ["@polyllama/source", "browser", "module", "import", "default"] },
+  worker: { format: "es" },
+  build: { target: "es2022" },
+});
+
+export default config;
