@@ -143,7 +143,8 @@ function bytesPerToken(graph: ReturnType<typeof llamaGraph>, weights: Weights, d
 
 async function theirs(): Promise<Engine> {
   const require = createRequire(new URL("../packages/backend-cpu/package.json", import.meta.url));
-  const ort = await import(pathToFileURL(require.resolve("onnxruntime-node")).href);
+  const name = "onnxruntime-node"; // the cpu backend's dependency
+  const ort = await import(pathToFileURL(require.resolve(name)).href);
   const { InferenceSession, Tensor } = ort.default ?? ort;
   const checkpoint = await openCheckpoint(options.model);
   const { config } = checkpoint;

@@ -21,7 +21,7 @@ export interface OpenedDevice {
 }
 
 /** `navigator.gpu`, or Dawn. @throws {PolyllamaError} `ERR_BACKEND` with the remedy. */
-export async function findGpu(): Promise<GPU> {
+async function findGpu(): Promise<GPU> {
   const { navigator } = globalThis;
   if (navigator?.gpu !== undefined) return navigator.gpu;
   if (typeof process === "undefined" || process.versions?.node === undefined) {

@@ -87,7 +87,7 @@ const none: Packing = {
 };
 
 /** Unquantized formats are copied; see {@link packRows}. */
-export const packings: Readonly<Record<FormatName, Packing>> = {
+const packings: Readonly<Record<FormatName, Packing>> = {
   f32: { ...none, quantWords: 32 },
   f16: { ...none, quantWords: 16 },
   bf16: { ...none, quantWords: 16 },

@@ -5,7 +5,7 @@ import { type DrawOptions, exp2Table } from "@polyllama/core";
 import { type Gpu, type Pipeline, type PipelineSpec, usage } from "./gpu.ts";
 import type { Parameter } from "./plan.ts";
 
-export const sampleSpec: PipelineSpec = { kernel: "sample", values: {}, access: "rrwww" };
+const sampleSpec: PipelineSpec = { kernel: "sample", values: {}, access: "rrwww" };
 
 /** What all generations of a program share: the table, and room for keys and weights of a vocabulary. */
 export interface SamplerMemory {
