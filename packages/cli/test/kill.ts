@@ -35,7 +35,7 @@ export async function killConversions(options: KillOptions): Promise<{ problems:
       const name = isFolder ? "folder" : "model.gguf";
       const target = join(folder, name);
       const args = ["convert", source, target, "--format", isFolder ? "bf16" : format, "--shard-size", "8MB"];
-      const moment = await killWhileWriting([...args, "--force"], folder, name, within);
+      const moment = await killWhileWriting([...args, "--force"], folder, within);
       if (moment !== undefined) killed++;
       for (const left of await loadable(folder)) {
         const error = await differences(source, left, isFolder ? "bf16" : format);
@@ -70,15 +70,10 @@ async function convert(source: string, target: string, format: string): Promise<
 }
 
 /** Runs the program and kills it up to `within` ms after its first file appears. Undefined when it was faster. */
-async function killWhileWriting(
-  args: readonly string[],
-  folder: string,
-  name: string,
-  within: number,
-): Promise<number | undefined> {
+async function killWhileWriting(args: readonly string[], folder: string, within: number): Promise<number | undefined> {
   const child = spawn(process.execPath, [...sourceArguments, ...args], { stdio: "ignore", timeout: 600_000 });
   const ended = new Promise((resolve) => child.on("close", resolve));
-  const isWriting = async () => (await readdir(folder)).some((entry) => entry.startsWith(name));
+  const isWriting = async () => (await readdir(folder)).length > 0;
   while (child.exitCode === null && !(await isWriting())) await new Promise((resolve) => setTimeout(resolve, 2));
   const moment = Math.random() * within;
   await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, moment))]);
