@@ -216,10 +216,7 @@ fi
 ${start}
 `;
 
-const readme = (
-  version,
-  glibc,
-) => `polyllama ${version} for Linux x64 (glibc ${glibc} or later), with all that it needs.
+const readme = (version, glibc) => `polyllama ${version} for Linux x64 (glibc ${glibc}), with all that it needs.
 
   ./polyllama doctor             what this machine can run, and why not
   ./polyllama generate -p TEXT   continue a text; --backend cpu, webgpu, cuda or reference; --model FILE for your own
@@ -251,12 +248,11 @@ function stageLaunchers(stage, version, glibc) {
   copyFileSync(join(root, "LICENSE"), join(stage, "LICENSE"));
 }
 
-/** The newest version of the C library that any of the binaries asks for; those in lib are for systems that are new enough. */
-function neededGlibc(stage) {
+/** The newest version of the C library that binaries ask for; those in lib are for systems that are new enough. */
+function neededGlibc(stage, isMeant) {
   let newest = [0, 0];
-  for (const path of filesIn(stage).filter(
-    (file) => !file.startsWith("lib/") && /(^bin\/node|\.node|\.so[.\d]*)$/.test(file),
-  )) {
+  for (const path of filesIn(stage).filter(isMeant)) {
+    if (path.startsWith("lib/") || !/(^bin\/node|\.node|\.so[.\d]*)$/.test(path)) continue;
     for (const [, major, minor] of readFileSync(join(stage, path), "latin1").matchAll(/GLIBC_(\d+)\.(\d+)/g)) {
       const version = [Number(major), Number(minor)];
       if (version[0] > newest[0] || (version[0] === newest[0] && version[1] > newest[1])) newest = version;
@@ -422,9 +418,10 @@ try {
   const stage = join(work, name);
   stagePackages(stage);
   stageNode(stage);
-  const glibc = neededGlibc(stage);
+  const isDawn = (path) => path.startsWith("node_modules/webgpu/");
+  const glibc = `${neededGlibc(stage, (path) => !isDawn(path))} or later, for the webgpu backend ${neededGlibc(stage, isDawn)}`;
   stageLaunchers(stage, version, glibc);
-  say(`Node ${process.version}; needs glibc ${glibc} or later`);
+  say(`Node ${process.version}; needs glibc ${glibc}`);
   const archive = await pack(work, name);
   const { size } = statSync(archive);
   const hash = createHash("sha256");
