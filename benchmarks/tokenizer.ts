@@ -100,29 +100,9 @@ function readLines(path: string, bytes: number): string[] {
   return lines;
 }
 
-/** What is used of llama-tokenizer-js. */
-interface LlamaTokenizerJs {
-  readonly vocabById: readonly string[];
-  encode(text: string, bos: boolean): number[];
-  decode(ids: readonly number[], bos: boolean): string;
-}
-
-/** What is used of @huggingface/tokenizers. */
-interface HuggingFaceTokenizers {
-  readonly Tokenizer: new (
-    json: object,
-    config: object,
-  ) => {
-    encode(text: string, options: object): { readonly ids: number[] };
-    decode(ids: readonly number[], options: object): string;
-  };
-}
-
 async function createEngines(): Promise<readonly Engine[]> {
-  // Not installed where types are checked, so that their names are kept from the compiler.
-  const [first, second]: readonly string[] = ["llama-tokenizer-js", "@huggingface/tokenizers"];
-  const { default: theirs }: { default: LlamaTokenizerJs } = await import(first!);
-  const { Tokenizer }: HuggingFaceTokenizers = await import(second!);
+  const { default: theirs } = await import("llama-tokenizer-js");
+  const { Tokenizer } = await import("@huggingface/tokenizers");
   const pieces = [...theirs.vocabById];
 
   const kinds = pieces.map((_, id) => (id === 0 ? 2 : id < 3 ? 3 : id < 259 ? 6 : 1));
