@@ -16,7 +16,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import { copyBandwidth } from "./bandwidth.ts";
+import { type CopyOptions, copyBandwidth } from "./bandwidth.ts";
 import { Gpu } from "./gpu.ts";
 import { cacheBytes } from "./kv-cache.ts";
 import { checkGraph } from "./plan.ts";
@@ -67,7 +67,7 @@ export interface Cuda {
   /** Looks for a driver and a card, loads nothing onto it, and says what is missing. */
   available(options?: CudaOptions): CudaStatus;
   /** How fast the card copies within its own memory, in bytes per second, read and written bytes both counted. */
-  copyBandwidth(options?: CudaOptions): Promise<number>;
+  copyBandwidth(options?: CopyOptions): Promise<number>;
 }
 
 export const cuda: Cuda = Object.assign(create, { available, copyBandwidth });

@@ -1,23 +1,30 @@
 // How fast the card's memory is when nothing is computed: copies from one place to another on the card, as its driver does them.
 // Generating a token reads all weights once, so that this is what decoding is measured against.
 
-import { checkOptions } from "@polyllama/core";
+import { checkNumber, checkOptions } from "@polyllama/core";
 import { Gpu, type GpuOptions } from "./gpu.ts";
 
 const copies = 16;
 
+export interface CopyOptions extends Partial<GpuOptions> {
+  /** How much is copied at once; default half a GiB, or a quarter of what is free. */
+  readonly bytes?: number;
+}
+
 /**
- * Copies half a GiB, or as much as a quarter of what is free, back and forth.
+ * Copies from one place on the card to another, several times.
  *
  * @returns bytes per second, read and written bytes both counted.
  * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY`
  */
-export async function copyBandwidth(options: Partial<GpuOptions> = {}): Promise<number> {
-  checkOptions(options, ["device", "library", "images"], "cuda.copyBandwidth()");
-  const gpu = new Gpu({ device: 0, ...options });
+export async function copyBandwidth(options: CopyOptions = {}): Promise<number> {
+  checkOptions(options, ["device", "library", "images", "bytes"], "cuda.copyBandwidth()");
+  checkNumber(options.bytes, "bytes", { least: 16, integer: true });
+  const { bytes: given, ...card } = options;
+  const gpu = new Gpu({ device: 0, ...card });
   try {
     return await gpu.exclusively(undefined, async () => {
-      const bytes = Math.min(2 ** 29, Math.floor(gpu.driver.memoryInfo().free / 4));
+      const bytes = given ?? Math.min(2 ** 29, Math.floor(gpu.driver.memoryInfo().free / 4));
       using from = gpu.allocate(bytes);
       using to = gpu.allocate(bytes);
       const copyAll = async (): Promise<number> => {

@@ -3,10 +3,12 @@
 import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cuda } from "@polyllama/backend-cuda";
 import { reference } from "@polyllama/backend-reference";
 import { conformanceCases } from "@polyllama/conformance";
 import { type Backend, PolyllamaError } from "@polyllama/core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { describeWithEmulation, emulated } from "../../backend-cuda/test/support.ts";
 import { type GpuCheckContext, type GpuCheckOptions, notRunCode, runGpuCheck } from "../src/commands/gpu-check.ts";
 import { type BenchTask, cudaTasks, runTask } from "../src/gpu/bench.ts";
 import { runTorch, sanitize, torchMissing } from "../src/gpu/process.ts";
@@ -50,7 +52,7 @@ const context: GpuCheckContext = {
 };
 const all: GpuCheckOptions = {
   only: ["cards", "conformance", "sanitizer", "bench"],
-  minutes: 1,
+  minutes: 5,
   output: "",
   seed: 1,
   webgpu: true,
@@ -183,4 +185,22 @@ test("other programs: their findings are read, and their failures are reasons", 
   const torch = await program("torch", 'echo warning; echo \'{"torch":"2","transformers":"4","measurements":[]}\'');
   expect(await torchMissing(torch, limits)).toBeUndefined();
   expect(await runTorch(torch, limits)).toEqual({ torch: "2", transformers: "4", measurements: [] });
+});
+
+await describeWithEmulation("on the emulated card", (emulation) => {
+  test("the same check, through the driver's calls", async () => {
+    const { code, report } = await check(
+      "emulated",
+      { only: ["conformance", "bench"], webgpu: false },
+      {
+        createBackend: async () => cuda(emulated(emulation)),
+        copyBandwidth: () => cuda.copyBandwidth({ ...emulated(emulation), bytes: 4096 }),
+        bench: { tokens: 2 },
+      },
+    );
+    expect(code).toBe(0);
+    expect(report.conformance[0]).toMatchObject({ backend: "cuda", ran: few.length, failures: [] });
+    expect(report.bench.bandwidth).toBeGreaterThan(0);
+    for (const entry of report.bench.results[0].measurements) expect(entry.value).toBeGreaterThan(0);
+  });
 });

@@ -28,7 +28,7 @@ export function findProgram(name: string): string | undefined {
 }
 
 /** Runs a program to its end, or for so long. */
-export function runProgram(
+function runProgram(
   path: string,
   args: readonly string[],
   { seconds, signal }: { readonly seconds: number; readonly signal: AbortSignal },
