@@ -1,0 +1,31 @@
+// Real models write the same in a page on WebGPU as the float64 reference does, greedily.
+
+import { reference } from "@polyllama/backend-reference";
+import { webgpu } from "@polyllama/backend-webgpu";
+import { type Backend, Llama } from "polyllama";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const english = "Once upon a time";
+const models = [
+  { name: "poet", url: "/poet/", prompt: "春夜\n李白\n" },
+  { name: "stories260K.gguf", url: "/shared/weights/stories260K.gguf", prompt: english },
+  { name: "stories260K.bin", url: "/shared/weights/stories260K.bin", prompt: english },
+  { name: "TinyStories-656K", url: "/shared/weights/TinyStories-656K/", prompt: english },
+];
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await webgpu();
+});
+afterAll(() => backend[Symbol.asyncDispose]());
+
+test.each(models)("$name", { timeout: 120_000 }, async ({ url, prompt }) => {
+  const write = async (chosen: Backend) => {
+    await using llama = await Llama.load(new URL(url, location.href), { backend: chosen });
+    return await llama.complete(prompt, { temperature: 0, maxTokens: 48, ignoreEos: true });
+  };
+  const own = await write(backend);
+  expect(own.ids).toHaveLength(48);
+  await using exact = reference();
+  expect(own).toEqual(await write(exact));
+});
