@@ -63,9 +63,13 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     },
     decode(tokens, options) {
       const { push, end } = stream(options);
-      let text = "";
-      for (const id of tokens) text += push(check(id));
-      return text + end();
+      const parts: string[] = []; // joined at once: adding to a string makes a tree of small ones
+      for (const id of tokens) {
+        const part = push(check(id));
+        if (part !== "") parts.push(part);
+      }
+      parts.push(end());
+      return parts.join("");
     },
     piece: (id) => pieces[check(id)]!,
     id: (piece) => ids.get(piece),
