@@ -3,7 +3,15 @@
 // reports it once more at every call, and here the first report is kept.
 
 import { PolyllamaError } from "@polyllama/core";
-import { type Driver, deviceAttribute, type Grid, type Handle, type HostMemory, loadDriver } from "./driver/api.ts";
+import {
+  checkVersion,
+  type Driver,
+  deviceAttribute,
+  type Grid,
+  type Handle,
+  type HostMemory,
+  loadDriver,
+} from "./driver/api.ts";
 import { type ImageArchive, imageFolder, imageTarget, readImages } from "./driver/images.ts";
 
 export interface GpuOptions {
@@ -45,6 +53,7 @@ export class Gpu {
   /** @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY` */
   constructor({ device, library, images = imageFolder }: GpuOptions) {
     const driver = loadDriver(library);
+    checkVersion(driver);
     this.driver = driver;
     this.device = device;
     const count = driver.deviceCount();

@@ -71,6 +71,8 @@ await describeWithEmulation("the driver", (emulation) => {
     control.reset();
     control.card({ count: 0 });
     expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /no card/ });
+    control.card({ driver: 11070 });
+    expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /CUDA 11\.7; 11\.8/ });
     control.card({ major: 7, minor: 0 });
     expect(cuda.available(emulated(emulation))).toMatchObject({
       available: false,
@@ -133,6 +135,22 @@ await describeWithEmulation("the driver", (emulation) => {
       }
     });
     expect(control.live()).toBe(0);
+  });
+
+  test("a driver of CUDA 13 loads the package's code for the card, an older one its PTX", async () => {
+    for (const [driver, expected] of [
+      [13000, "cuModuleLoadData cubin add"],
+      [12040, "cuModuleLoadData ptx 7.8 sm_75 add"],
+    ] as const) {
+      control.reset();
+      control.card({ driver });
+      await using backend = cuda({ library: emulation.library });
+      await using program = await backend.compile(small, sourceFor(small));
+      control.log();
+      const [y] = await program.run({ inputs }, ["y"]);
+      expect(control.log().filter((call) => call.startsWith("cuModuleLoadData"))).toEqual([expected]);
+      expect([...y!.data]).toEqual(new Array(8).fill(3));
+    }
   });
 
   test("caches in f16 and bf16 hold what they can hold exactly", async () => {

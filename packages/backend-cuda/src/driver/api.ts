@@ -69,6 +69,16 @@ export const deviceAttribute = { multiprocessors: 16, major: 75, minor: 76 } as 
 /** Oldest driver whose PTX is at least ISA 7.8: that of CUDA 11.8. */
 const oldestDriver = 11080;
 
+/** @throws {PolyllamaError} `ERR_UNSUPPORTED` for a driver that loads none of the kernels. */
+export function checkVersion({ path, version }: Driver): void {
+  if (version >= oldestDriver) return;
+  throw new PolyllamaError(
+    "ERR_UNSUPPORTED",
+    `The NVIDIA driver at ${path} is that of CUDA ${Math.floor(version / 1000)}.${(version % 1000) / 10}; 11.8 (driver 520) ` +
+      "is the oldest that loads these kernels. Update the driver, or choose another backend.",
+  );
+}
+
 const notReady = 600;
 /** Results after which the context is of no use any more. */
 const deadly: ReadonlySet<number> = new Set([214, 700, 702, 710, 714, 715, 716, 717, 718, 719, 999]);
@@ -84,7 +94,7 @@ export function defaultLibraries(): readonly string[] {
 /**
  * Loads the driver once per process and path.
  *
- * @throws {PolyllamaError} `ERR_UNSUPPORTED`: no driver, too old a driver, no card.
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED`: no driver, or no card.
  */
 export function loadDriver(path?: string): Driver {
   const key = path ?? "";
@@ -154,14 +164,7 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
   };
 
   action("cuInit", "uint32_t flags")(0);
-  const version = integer("cuDriverGetVersion", "")();
-  if (version < oldestDriver) {
-    throw new PolyllamaError(
-      "ERR_UNSUPPORTED",
-      `The NVIDIA driver at ${path} is that of CUDA ${Math.floor(version / 1000)}.${(version % 1000) / 10}; 11.8 (driver 520) ` +
-        "is the oldest that loads these kernels. Update the driver, or choose another backend.",
-    );
-  }
+  const version = integer("cuDriverGetVersion", "");
   const deviceName = raw("cuDeviceGetName", "void *name, int length, int device");
   const memoryInfo = raw("cuMemGetInfo_v2", "void *free, void *total");
   const allocateHost = creator("cuMemAllocHost_v2", "size_t bytes");
@@ -183,7 +186,9 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
 
   return {
     path,
-    version,
+    get version() {
+      return version();
+    },
     deviceCount: () => integer("cuDeviceGetCount", "")(),
     deviceName(device) {
       const text = new Uint8Array(256);

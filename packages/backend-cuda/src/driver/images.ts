@@ -9,7 +9,7 @@ import { brotliDecompressSync } from "node:zlib";
 import { PolyllamaError } from "@polyllama/core";
 
 /** Compute capabilities that have cubins. */
-export const cubinTargets: readonly number[] = [90, 80, 89, 86, 120, 100, 75];
+export const cubinTargets: readonly number[] = [75, 80, 86, 89, 90, 100, 120];
 /** Architectures that PTX is made for; later cards compile it too. No kernel uses what only came later. */
 export const ptxTargets: readonly number[] = [75];
 

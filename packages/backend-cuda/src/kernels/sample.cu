@@ -99,7 +99,7 @@ DEVICE uint64_t random_bits(uint32_t position, uint32_t k0, uint32_t k1) {
   return ((uint64_t)c1 << 32) | c0;
 }
 
-KERNEL(sample, Parameters, threads) {
+KERNEL(sample, Parameters, threads, 1) {
   SHARED(uint64_t, scratch, threads / 32);
   SHARED(uint64_t, sums, threads);
   SHARED(uint64_t, groups, 32);
