@@ -368,7 +368,7 @@ function check(archive) {
     const attempt = (program, rest, pattern, expected = 0) => {
       const output = run(command[0], [...command.slice(1), join(home, program), ...rest], { cwd: home, expected });
       if (!pattern.test(output)) throw new Error(`${program} ${rest.join(" ")} printed something else:\n${output}`);
-      say(`check: ${program} ${rest.join(" ")}: as it should be`);
+      say(`check: ${program} ${JSON.stringify(rest.join(" "))}: as it should be`);
     };
     const cpu = existsSync(join(home, "node_modules/onnxruntime-node"));
     const { version } = manifest(join(root, "packages/cli"));
