@@ -298,8 +298,3 @@ function assign({ lifetimes }: Plan): { readonly starts: ReadonlyMap<Storage, nu
   }
   return { starts, width };
 }
-
-/** Elements per row of all that lives at once, for estimates. */
-export function scratchWidth(plan: Plan): number {
-  return assign(plan).width;
-}

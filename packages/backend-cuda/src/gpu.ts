@@ -296,7 +296,7 @@ function freeQuietly(free: () => void): void {
 }
 
 /** Parameters as the kernel's struct has them: addresses in 8 bytes, numbers in 4, each aligned to its size. */
-export function encodeParameters(parameters: readonly Parameter[]): ArrayBuffer {
+function encodeParameters(parameters: readonly Parameter[]): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(8 * parameters.length));
   let at = 0;
   for (const parameter of parameters) {

@@ -25,7 +25,7 @@ export type Mode = "few" | "many";
 /** Most rows that a sequence of mode `few` advances by. */
 export const fewRows = 8;
 /** Keys that a block of attention_split sees; the kernel's constant is the same. */
-const partKeys = 256;
+export const partKeys = 256;
 const headsPerBlock = 8;
 const widestHead = 256;
 

@@ -26,13 +26,11 @@ import {
 import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts";
 import type { DeviceMemory, Gpu } from "./gpu.ts";
 import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
-import { fewRows, type Mode, makePlan, type Plan } from "./plan.ts";
+import { fewRows, type Mode, makePlan, type Plan, partKeys } from "./plan.ts";
 import type { LoadedWeights } from "./weights.ts";
 
 /** Rows that are computed at once, at most. */
 export const chunkRows = 512;
-/** Keys of one part of an attention (plan.ts). */
-const partKeys = 256;
 /** Plans whose memory is kept. */
 const keptExecutions = 8;
 

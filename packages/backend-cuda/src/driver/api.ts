@@ -86,7 +86,7 @@ const deadly: ReadonlySet<number> = new Set([214, 700, 702, 710, 714, 715, 716, 
 const loaded = new Map<string, { readonly driver: Driver; readonly library: LibraryHandle }>();
 
 /** Names under which the driver's library goes. Tested: an emulation on Linux x64. */
-export function defaultLibraries(): readonly string[] {
+function defaultLibraries(): readonly string[] {
   if (process.platform === "win32") return ["nvcuda.dll"];
   return ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
 }
