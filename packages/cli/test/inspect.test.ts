@@ -14,7 +14,9 @@ interface Inspected {
 
 async function inspect(...args: string[]): Promise<Inspected> {
   const { code, stdout, stderr } = await run(["inspect", "--json", ...args]);
-  expect([code, stderr]).toEqual([0, ""]);
+  // Dawn itself writes two such lines about an adapter's limits, whoever asks for one.
+  const ours = stderr.replace(/^Warning: maxDynamic\w+ artificially reduced .*\n/gm, "");
+  expect([code, ours]).toEqual([0, ""]);
   return JSON.parse(stdout);
 }
 
