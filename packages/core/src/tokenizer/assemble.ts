@@ -1,5 +1,5 @@
 // The part of a tokenizer that does not depend on its algorithm: BOS and EOS, checks of ids and options, and `decode` as
-// the stream decoder run to its end, so that the two cannot differ.
+// the stream decoder run to its end, unless the algorithm has a quicker way to the same text.
 
 import { checkOptions, PolyllamaError } from "../errors.ts";
 import type { DecodeOptions, StreamDecoder, Tokenizer } from "./tokenizer.ts";
@@ -19,6 +19,8 @@ export interface TokenizerParts {
   segment(text: string, special: boolean): number[];
   /** A decoder for valid ids; see {@link DecodeOptions}. */
   decoder(special: boolean, continuing: boolean): StreamDecoder;
+  /** What the decoder makes of all of these valid ids. */
+  decodeAll?(ids: readonly number[], special: boolean, continuing: boolean): string;
 }
 
 /** Refuses a tokenizer file. */
@@ -34,7 +36,7 @@ export function shown(value: unknown): string {
 }
 
 export function assemble(parts: TokenizerParts): Tokenizer {
-  const { source, pieces, bos, eos, addBos, addEos, chatTemplate } = parts;
+  const { source, pieces, bos, eos, addBos, addEos, chatTemplate, decodeAll } = parts;
   const ids = new Map(pieces.map((piece, id) => [piece, id]));
 
   const check = (id: number): number => {
@@ -62,14 +64,20 @@ export function assemble(parts: TokenizerParts): Tokenizer {
       return result;
     },
     decode(tokens, options) {
-      const { push, end } = stream(options);
-      const parts: string[] = []; // joined at once: adding to a string makes a tree of small ones
-      for (const id of tokens) {
-        const part = push(check(id));
-        if (part !== "") parts.push(part);
+      if (decodeAll !== undefined) {
+        checkOptions(options ?? {}, ["special", "continuing"], "decode");
+        const ids = Array.isArray(tokens) ? tokens : [...tokens];
+        for (let i = 0; i < ids.length; i++) check(ids[i]);
+        return decodeAll(ids, options?.special ?? false, options?.continuing ?? false);
       }
-      parts.push(end());
-      return parts.join("");
+      const { push, end } = stream(options);
+      const texts: string[] = []; // joined at once: adding to a string makes a tree of small ones
+      for (const id of tokens) {
+        const text = push(check(id));
+        if (text !== "") texts.push(text);
+      }
+      texts.push(end());
+      return texts.join("");
     },
     piece: (id) => pieces[check(id)]!,
     id: (piece) => ids.get(piece),

@@ -37,7 +37,7 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
       if (!special) return segmentText(text);
       return sections(text, controls).flatMap(({ text, id }) => (id === undefined ? segmentText(text) : [id]));
     },
-    decoder: scoreDecoder(vocabulary),
+    ...scoreDecoder(vocabulary),
   });
 }
 

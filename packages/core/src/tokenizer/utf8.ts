@@ -34,7 +34,7 @@ export function utf8Encode(text: string): Uint8Array {
 }
 
 /** Bytes that a character with this first byte has; 0 when no character begins with it. */
-function utf8Length(first: number): number {
+export function utf8Length(first: number): number {
   if (first < 0x80) return 1;
   if (first < 0xc0) return 0;
   if (first < 0xe0) return 2;
@@ -60,7 +60,7 @@ export function utf8CodePoint(bytes: ArrayLike<number>, at: number, end: number)
 }
 
 /** Whether a code point may be written in that many bytes. */
-function isLegal(code: number, length: number): boolean {
+export function isLegal(code: number, length: number): boolean {
   return code >= least[length]! && code <= 0x10ffff && (code < 0xd800 || code >= 0xe000);
 }
 
