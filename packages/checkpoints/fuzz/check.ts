@@ -5,16 +5,18 @@ import { readFileSync } from "node:fs";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { PolyllamaError } from "@polyllama/core";
+import { watch } from "./buffers.ts";
 import { type Meter, type Pieces, sizeOf } from "./pieces.ts";
 import type { Target } from "./targets.ts";
 
 /** Milliseconds. */
 export const MOST_TIME = 2000;
-/** Times an input's size that it may take in memory; a vocabulary's strings and maps take more. */
-const FACTOR = 4;
-const VOCABULARY_FACTOR = 40;
-/** What any input may take beside that: the parser's own code, tables and garbage not yet collected. */
+/** Times an input's size that it may take in memory, in all and in any one buffer. */
+export const FACTOR = 4;
+/** What any input may take beside that: the parser's own code and garbage that V8's young generation has not yet collected. */
 export const SPARE_BYTES: number = 32 * 2 ** 20;
+/** The same for one buffer: tables of a fixed size, such as one entry for each UTF-16 unit. */
+export const SPARE_BUFFER_BYTES: number = 2 ** 20;
 
 export interface Verdict {
   readonly outcome: "read" | "refused" | "finding";
@@ -38,6 +40,7 @@ export async function check(target: Target, input: Pieces): Promise<Verdict> {
 async function attempt(target: Target, input: Pieces, now: () => number): Promise<Verdict> {
   const meter: Meter = { bytes: 0 };
   const before = memory();
+  const buffers = watch();
   const started = now();
   let outcome: Verdict["outcome"] = "read";
   let detail = "";
@@ -53,9 +56,13 @@ async function attempt(target: Target, input: Pieces, now: () => number): Promis
   }
   const milliseconds = now() - started;
   const grown = memory() - before;
-  const allowed = (target.isVocabulary ? VOCABULARY_FACTOR : FACTOR) * sizeOf(input) + SPARE_BYTES;
+  const { largest } = buffers;
+  const allowed = FACTOR * sizeOf(input) + SPARE_BYTES;
   if (milliseconds > MOST_TIME) problem ??= `took ${Math.round(milliseconds)} ms`;
   if (meter.bytes > allowed) problem ??= `read ${meter.bytes} bytes of a file of ${sizeOf(input)}`;
+  if (largest > FACTOR * sizeOf(input) + SPARE_BUFFER_BYTES) {
+    problem ??= `asked for a buffer of ${largest} bytes over a file of ${sizeOf(input)}`;
+  }
   if (grown > allowed) problem ??= `memory grew by ${grown} bytes over a file of ${sizeOf(input)}`;
   if (problem !== undefined) return { outcome: "finding", detail: problem, milliseconds, grown };
   return { outcome, detail, milliseconds, grown };

@@ -8,7 +8,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
-import { check, MOST_TIME, SPARE_BYTES } from "./check.ts";
+import { check, FACTOR, MOST_TIME, SPARE_BUFFER_BYTES, SPARE_BYTES } from "./check.ts";
 import { flatten } from "./pieces.ts";
 import { randomOf } from "./random.ts";
 import { fuzzTargets, type Target } from "./targets.ts";
@@ -93,7 +93,8 @@ async function fuzz(): Promise<void> {
   }
   console.log(
     `\n${all} inputs in ${seconds.toFixed(0)} s, ${found} findings (errors that are not polyllama's, over ${MOST_TIME} ms, ` +
-      `or memory over 4 times the file and ${SPARE_BYTES / 2 ** 20} MiB)`,
+      `memory over ${FACTOR} times the file and ${SPARE_BYTES / 2 ** 20} MiB, a buffer over ${FACTOR} times the file and ` +
+      `${SPARE_BUFFER_BYTES / 2 ** 20} MiB)`,
   );
   process.exitCode = found > 0 ? 1 : 0;
 

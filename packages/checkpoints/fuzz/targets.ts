@@ -39,8 +39,6 @@ import type { Random } from "./random.ts";
 
 export interface Target {
   readonly name: string;
-  /** A vocabulary becomes strings and maps, which take more than its file; the number of its tokens is bounded instead. */
-  readonly isVocabulary?: boolean;
   /** Files that must be read. */
   readonly sound: readonly Pieces[];
   /** A spoiled file. */
@@ -178,12 +176,10 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
         models.map((bytes) => ({ bytes, fields: protobufFields(bytes) })),
         async () => {},
       ),
-      isVocabulary: true,
       run: async (input) => use(tokenizerFromSentencePiece(flatten(input), "tokenizer.model")),
     },
     {
       name: "tokenizer.json",
-      isVocabulary: true,
       sound: tokenizers.map((text) => [new TextEncoder().encode(text)]),
       make: (random) => [new TextEncoder().encode(mutatedJson(oftenSmall(tokenizers, random), random))],
       run: async (input) => use(tokenizerFromJson(parse(input), "tokenizer.json")),

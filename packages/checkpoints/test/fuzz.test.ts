@@ -5,8 +5,9 @@ import { PolyllamaError } from "@polyllama/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { check } from "../fuzz/check.ts";
+import type { Meter } from "../fuzz/pieces.ts";
 import { randomOf } from "../fuzz/random.ts";
-import { fuzzTargets } from "../fuzz/targets.ts";
+import { fuzzTargets, type Target } from "../fuzz/targets.ts";
 import { memorySource, openSynthetic, readGgufHeader, readLlama2cHeader, readSafetensorsHeader } from "../src/index.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import { recognize } from "../src/recognize.ts";
@@ -25,6 +26,25 @@ describe("spoiled files", async () => {
     expect([...outcomes].sort()).toEqual(["read", "refused"]);
   });
 });
+
+test.each([
+  ["asked for a buffer", () => void new Float32Array(2 ** 20)],
+  ["memory grew", () => void kept.push(Array.from({ length: 40 }, () => new Uint8Array(2 ** 20)))],
+  ["threw TypeError", () => (undefined as unknown as Uint8Array).length], // what a parser must not do
+  ["read 40000000 bytes", (meter: Meter) => void Object.assign(meter, { bytes: 4e7 })],
+])("a parser is found that %s", async (detail, fault) => {
+  const target: Target = {
+    name: "faulty",
+    sound: [],
+    make: () => [],
+    run: async (_, meter) => void fault(meter),
+  };
+  expect(await check(target, [new Uint8Array(1000)])).toMatchObject({
+    outcome: "finding",
+    detail: expect.stringContaining(detail),
+  });
+});
+const kept: unknown[] = [];
 
 async function refusedOrRead(attempt: () => Promise<unknown>): Promise<void> {
   try {
