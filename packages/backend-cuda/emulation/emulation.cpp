@@ -1,10 +1,12 @@
 // The CUDA execution model on one processor core. A block's threads are fibers that run until they reach a barrier or a
 // shuffle; blocks run one after another. The order of threads and blocks is forward, backward or random, since a kernel that is
 // right does not depend on it. Memory has a shadow byte per byte (not allocated, not yet written, written), and shared memory also
-// remembers who wrote and who read it since the last barrier, so that a missing barrier is an error in every order.
+// remembers who wrote and who read it since the last barrier, so that a missing barrier is an error in every order. Asynchronous
+// copies arrive as late as they may: when their thread waits for them.
 #include "emulation.h"
 #include "runtime.h"
 
+#include <deque>
 #include <random>
 #include <sys/mman.h>
 
@@ -22,21 +24,32 @@ constexpr size_t redZone = 32;
 
 enum class State { ready, block, warp, ended };
 
+/// Kinds of exchange: 0 to 3 are shuffles.
+constexpr int gatherKind = 4, mmaKind = 5;
+
+struct Fragments { const uint32_t *a, *b; const float *c; float *d; };
+struct Copy { size_t to; uint8_t bytes[16]; };
+
 struct Thread : emu_thread_state {
   void *stack = nullptr;
   State state = State::ended;
   int index = 0;
   // A pending exchange with the warp.
   uint32_t mask = 0;
-  int kind = 0, argument = 0, words = 0;
+  int kind = 0, argument = 0;
   uint32_t value = 0, result = 0;
-  const uint32_t *own = nullptr;
-  uint32_t *all = nullptr;
+  Fragments fragments = {};
+  uint32_t gathered[4] = {};
+  // Asynchronous copies: those of the group that is not committed yet, and groups that are under way.
+  std::vector<Copy> open;
+  std::deque<std::vector<Copy>> groups;
 };
 
 /// Of four bytes, the least that kernels keep in shared memory.
 struct SharedWord {
-  uint8_t usable, written;
+  uint8_t usable;
+  /// 0 never, 1 written, 2 an asynchronous copy is on its way.
+  uint8_t written;
   int16_t writer, reader;
   uint32_t writeEpoch, readEpoch, writeWarpEpoch, readWarpEpoch;
 };
@@ -52,6 +65,8 @@ Thread threads[maxThreads];
 int threadCount;
 uint32_t epoch;
 uint32_t warpEpochs[maxThreads / 32];
+uint32_t gatheredWords[maxThreads / 32][32 * 4];
+float halfValues[65536];
 void *schedulerStack;
 void (*kernelCode)(const void *);
 const void *kernelParameters;
@@ -122,6 +137,60 @@ void prepare(Thread &t) {
   for (int i = 0; i < 6; i++) *--top = nullptr;
   t.stack = top;
   t.state = State::ready;
+  t.open.clear();
+  t.groups.clear();
+}
+
+/// c plus eight products as a tensor core sums them: each addend cut off (not rounded) at the last of the largest one's 24 bits,
+/// then the sum cut off at its own 24. That is the coarsest of what was measured on cards (Fasi, Higham, Mikaitis and Pranesh, Numerical
+/// behavior of NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021); newer ones keep some bits more.
+float truncatedSum(float c, const float *a, const float *b) {
+  double addends[9];
+  uint64_t largest = 0;
+  for (int i = 0; i < 9; i++) {
+    addends[i] = i == 8 ? double(c) : double(a[i]) * b[i]; // exact
+    uint64_t bits;
+    memcpy(&bits, &addends[i], 8);
+    largest = std::max(largest, bits << 1 >> 53);
+  }
+  if (largest == 0) return 0;
+  if (largest == 2047) {
+    for (int i = 0; i < 8; i++) c += a[i] * b[i];
+    return c;
+  }
+  const int exponent = int(largest) - 1023 - 23;
+  const double scale = std::ldexp(1.0, -exponent);
+  int64_t sum = 0;
+  for (double addend : addends) sum += int64_t(addend * scale);
+  int64_t size = std::abs(sum);
+  int shift = 0;
+  while (size >> 24 != 0) size >>= 1, shift++;
+  return float(std::ldexp(double(sum < 0 ? -size : size), exponent + shift));
+}
+
+/// The whole warp's m16n8k16. Lane l has rows l / 4 and 8 more, and columns 2 (l % 4) and one more (PTX ISA, "Matrix Fragments for
+/// mma.m16n8k16 with floating point type").
+void multiply(int first, bool bf16) {
+  float a[16][16], b[8][16];
+  const auto value = [&](uint32_t pair, int side) {
+    const uint32_t bits = pair >> (16 * side) & 0xffffu;
+    return bf16 ? __uint_as_float(bits << 16) : halfValues[bits];
+  };
+  for (int lane = 0; lane < 32; lane++) {
+    const Fragments &f = threads[first + lane].fragments;
+    const int group = lane / 4, column = lane % 4 * 2;
+    for (int side = 0; side < 2; side++) {
+      for (int i = 0; i < 4; i++) a[group + i % 2 * 8][column + i / 2 * 8 + side] = value(f.a[i], side);
+      for (int i = 0; i < 2; i++) b[group][column + i * 8 + side] = value(f.b[i], side);
+    }
+  }
+  for (int lane = 0; lane < 32; lane++) {
+    const Fragments &f = threads[first + lane].fragments;
+    for (int i = 0; i < 4; i++) {
+      const int row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+      f.d[i] = truncatedSum(truncatedSum(f.c[i], a[row], b[column]), a[row] + 8, b[column] + 8);
+    }
+  }
 }
 
 void exchange(int warp) {
@@ -136,6 +205,14 @@ void exchange(int warp) {
         complete = false;
     }
     if (!complete) return;
+    for (int other = 0; other < 32; other++) {
+      if (!(t.mask >> other & 1) || (threads[first + other].kind < gatherKind && t.kind < gatherKind)) continue;
+      if (threads[first + other].kind == t.kind) continue;
+      emu_current = nullptr;
+      fail(719, t, "lane " + std::to_string(other) + " of the warp is at another instruction, which needs all lanes too");
+      return;
+    }
+    if (t.kind == mmaKind) multiply(first, t.argument != 0);
     for (int self = 0; self < 32; self++) {
       if (!(t.mask >> self & 1)) continue;
       Thread &one = threads[first + self];
@@ -144,10 +221,8 @@ void exchange(int warp) {
       if (one.kind == 1) source = self ^ one.argument;
       if (one.kind == 2) source = self + one.argument > 31 ? self : self + one.argument;
       if (one.kind == 3) source = self - one.argument < 0 ? self : self - one.argument;
-      if (one.kind == 4) {
-        for (int l = 0; l < 32; l++) memcpy(one.all + l * one.words, threads[first + l].own, one.words * 4);
-        continue;
-      }
+      if (one.kind == gatherKind) memcpy(gatheredWords[warp] + self * 4, one.gathered, 16);
+      if (one.kind >= gatherKind) continue;
       if (source < 0 || source > 31 || !(t.mask >> source & 1)) {
         emu_current = nullptr;
         fail(719, one, "a shuffle reads lane " + std::to_string(source) + ", which does not take part in it");
@@ -231,6 +306,9 @@ void checkShared(size_t at, size_t bytes, bool store) {
     const auto concurrent = [&](int other, uint32_t when, uint32_t warpWhen) {
       return when == epoch && other != t.index && (other / 32 != t.index / 32 || warpWhen == warpEpoch);
     };
+    if (b.written == 2)
+      return fail(719, t, std::string("shared memory is ") + (store ? "written" : "read") + " while thread " + std::to_string(b.writer) +
+                              " has not waited for its copy to it");
     if (store) {
       if (b.written && concurrent(b.writer, b.writeEpoch, b.writeWarpEpoch))
         return fail(719, t, "shared memory is written that thread " + std::to_string(b.writer) + " wrote, with no barrier between");
@@ -274,7 +352,11 @@ inline void check(const void *address, size_t bytes, bool store) {
     }
     return;
   }
-  if (size_t(p - sharedMemory) < sharedBytes) return checkShared(p - sharedMemory, bytes, store);
+  if (size_t(p - sharedMemory) < sharedBytes) {
+    if ((reinterpret_cast<uintptr_t>(p) & (bytes - 1)) != 0)
+      fail(716, *current(), "an access of " + std::to_string(bytes) + " bytes of shared memory at an address that is no multiple of it");
+    return checkShared(p - sharedMemory, bytes, store);
+  }
   if (reinterpret_cast<uintptr_t>(p) < 65536) fail(700, *current(), "an access through a null pointer");
 }
 
@@ -298,12 +380,55 @@ uint32_t emu_shuffle(uint32_t mask, uint32_t value, int kind, int argument) {
 
 void emu_syncwarp(uint32_t mask) { emu_shuffle(mask, 0, 0, current()->index & 31); }
 
-void emu_gather(const uint32_t *own, int words, uint32_t *all) {
+const uint32_t *emu_gather(const void *own) {
   Thread &t = *current();
-  t.own = own;
-  t.words = words;
-  t.all = all;
-  waitForWarp(0xffffffffu, 4, 0);
+  if (own != nullptr) {
+    if (size_t(static_cast<const uint8_t *>(own) - sharedMemory) >= sharedBytes) fail(716, t, "ldmatrix reads what is not shared memory");
+    check(own, 16, false);
+    memcpy(t.gathered, own, 16);
+  }
+  waitForWarp(0xffffffffu, gatherKind, 0);
+  return gatheredWords[t.index / 32];
+}
+
+void emu_mma(bool bf16, const uint32_t *a, const uint32_t *b, const float *c, float *d) {
+  current()->fragments = {a, b, c, d};
+  waitForWarp(0xffffffffu, mmaKind, bf16);
+}
+
+void emu_copy_async(void *to, const void *from, size_t bytes) {
+  Thread &t = *current();
+  const size_t at = static_cast<uint8_t *>(to) - sharedMemory;
+  if (at >= sharedBytes) fail(716, t, "an asynchronous copy to what is not shared memory");
+  check(to, 16, true);
+  for (size_t i = at / 4; i < at / 4 + 4; i++) sharedShadow[i].written = 2;
+  if ((reinterpret_cast<uintptr_t>(from) & 15) != 0) fail(716, t, "an asynchronous copy from an address that is no multiple of 16");
+  Copy copy = {at, {}};
+  for (size_t i = 0; i < bytes; i++) check(static_cast<const uint8_t *>(from) + i, 1, false);
+  memcpy(copy.bytes, from, bytes);
+  t.open.push_back(copy);
+}
+
+void emu_copy_commit() {
+  Thread &t = *current();
+  t.groups.push_back(std::move(t.open));
+  t.open.clear();
+}
+
+void emu_copy_wait(int pending) {
+  Thread &t = *current();
+  for (; int(t.groups.size()) > pending; t.groups.pop_front()) {
+    for (const Copy &copy : t.groups.front()) {
+      memcpy(sharedMemory + copy.to, copy.bytes, 16);
+      for (size_t i = copy.to / 4; i < copy.to / 4 + 4; i++) {
+        SharedWord &b = sharedShadow[i];
+        b.written = 1;
+        b.writer = int16_t(t.index);
+        b.writeEpoch = epoch;
+        b.writeWarpEpoch = warpEpochs[t.index / 32];
+      }
+    }
+  }
 }
 
 void *emu_shared(const void *site, size_t bytes) {
@@ -347,6 +472,12 @@ void emuStart() {
   arena = reserve(arenaBytes);
   shadow = reserve(arenaBytes);
   stacks = reserve(stackBytes * maxThreads);
+  for (uint32_t bits = 0; bits < 65536; bits++) {
+    const uint16_t half = uint16_t(bits);
+    _Float16 value;
+    memcpy(&value, &half, 2);
+    halfValues[bits] = float(value);
+  }
 }
 
 uint8_t *emuArena() { return arena; }

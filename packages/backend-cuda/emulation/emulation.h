@@ -22,8 +22,17 @@ uint32_t emu_shuffle(uint32_t mask, uint32_t value, int kind, int argument);
 void emu_syncwarp(uint32_t mask);
 /// Memory of one shared array; all threads of a block that name it get the same.
 void *emu_shared(const void *site, size_t bytes);
-/// Matrix instructions need all lanes: gathers `words` words from each, lane after lane.
-void emu_gather(const uint32_t *own, int words, uint32_t *all);
+/// Sixteen bytes from every lane, as ldmatrix reads them: lane after lane, valid until the warp's next exchange. Lanes that
+/// give no address give null.
+const uint32_t *emu_gather(const void *own);
+/// d = a b + c by the whole warp, fragments as mma.m16n8k16 has them; bf16 or f16 operands, sums truncated as tensor cores do.
+void emu_mma(bool bf16, const uint32_t *a, const uint32_t *b, const float *c, float *d);
+/// Sixteen bytes from global to shared memory, of which only the first `bytes` are read and the others zero; they
+/// arrive when this thread waits for them, and nobody may read them before.
+void emu_copy_async(void *to, const void *from, size_t bytes);
+void emu_copy_commit();
+/// Lets all but the last `pending` groups of copies arrive.
+void emu_copy_wait(int pending);
 }
 
 #define threadIdx (emu_current->thread)
