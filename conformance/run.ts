@@ -8,12 +8,14 @@ import {
   addressFilter,
   type BackendResults,
   type CaseResult,
+  type ConformanceCase,
   conformanceCases,
   type Expectations,
   judge,
   type SkippedBackend,
   summarize,
 } from "@polyllama/conformance";
+import { PolyllamaError } from "@polyllama/core";
 import { readSystem } from "../scripts/system.mjs";
 import { chromium } from "./environments/chromium.ts";
 import { deno } from "./environments/deno.ts";
@@ -66,10 +68,25 @@ const subjects: Readonly<Record<string, Subject>> = {
     expectations: "webgpu",
     open: () => deno(denoProgram?.executable ?? missing("Deno"), { name: "webgpu" }),
   },
+  cuda: {
+    title: "cuda",
+    expectations: "cuda",
+    open: async () => local((await import("@polyllama/backend-cuda")).cuda()),
+  },
+  // Takes minutes for each case of a published model's size: for use with --filter.
+  "cuda-emulation": {
+    title: "cuda, emulated",
+    expectations: "cuda",
+    open: async () => {
+      const { buildEmulation } = await import("../packages/backend-cuda/emulation/build.ts");
+      const { library, images } = await buildEmulation();
+      return local((await import("@polyllama/backend-cuda")).cuda({ library, images }));
+    },
+  },
 };
 
 const notRun: readonly SkippedBackend[] = [
-  { backend: "cuda", reason: "no card was at hand; packages/backend-cuda/test runs small cases on an emulation" },
+  { backend: "cuda", reason: "no card was at hand; packages/backend-cuda/test runs small cases on the emulation" },
 ];
 
 function missing(what: string): never {
@@ -79,24 +96,30 @@ function missing(what: string): never {
 const root = fileURLToPath(new URL("..", import.meta.url));
 const resultsFolder = `${root}conformance/results/`;
 const seed = Number(options.seed);
-const wanted = options.filter === undefined ? () => true : addressFilter(options.filter);
-const cases = conformanceCases().filter(({ address }) => wanted(address));
 const subject = subjects[options.backend];
 
-if (options.list) {
-  for (const { address } of cases) console.log(address);
-} else if (subject === undefined || cases.length === 0 || !Number.isSafeInteger(seed)) {
-  console.error(
-    subject === undefined
-      ? `There is no backend "${options.backend}". Known: ${Object.keys(subjects).join(", ")}.`
-      : "No case matches, or the seed is no integer.",
-  );
+try {
+  const wanted = options.filter === undefined ? () => true : addressFilter(options.filter);
+  const cases = conformanceCases().filter(({ address }) => wanted(address));
+  if (cases.length === 0) throw new PolyllamaError("ERR_OPTION", "No case matches; --list shows them.");
+  if (!Number.isSafeInteger(seed)) throw new PolyllamaError("ERR_OPTION", "The seed is no integer.");
+  if (options.list) for (const { address } of cases) console.log(address);
+  else if (subject !== undefined) process.exitCode = await run(options.backend, subject, cases);
+  else {
+    const known = Object.keys(subjects).join(", ");
+    throw new PolyllamaError("ERR_OPTION", `There is no backend "${options.backend}". Known: ${known}.`);
+  }
+} catch (error) {
+  if (!(error instanceof PolyllamaError)) throw error;
+  console.error(error.message);
   process.exitCode = 2;
-} else {
-  process.exitCode = await run(options.backend, subject);
 }
 
-async function run(name: string, { title, expectations: known, open }: Subject): Promise<number> {
+async function run(
+  name: string,
+  { title, expectations: known, open }: Subject,
+  cases: readonly ConformanceCase[],
+): Promise<number> {
   const expectations: Expectations = JSON.parse(
     await readFile(`${root}conformance/expectations/${known}.json`, "utf8"),
   );
