@@ -14,9 +14,11 @@ import {
   PolyllamaError,
   type RmsNormNode,
   type RopeNode,
+  type SwigluNode,
   type ValueName,
 } from "@polyllama/core";
 import type { Handle } from "./driver/api.ts";
+import type { RowExponents } from "./exponents.ts";
 import type { Launch, Parameter } from "./gpu.ts";
 import type { LoadedWeights, MatrixPlace } from "./weights.ts";
 
@@ -26,8 +28,12 @@ export type Mode = "few" | "many";
 export const fewRows = 8;
 /** Keys that a block of attention_split sees; the kernel's constant is the same. */
 export const partKeys = 256;
+/** Most query heads that a block of either attention kernel takes. */
 const headsPerBlock = 8;
-const widestHead = 256;
+/** Queries of a block of attention_rows: rows times heads. */
+const queriesPerBlock = 64;
+/** Heads that the attention kernels come for. */
+const headWidths = [64, 128, 256] as const;
 
 /** A matrix of activations; plans share memory among those that are not used at the same time. */
 export interface Storage {
@@ -88,6 +94,8 @@ export interface PlanOptions {
   readonly last: ReadonlySet<ValueName>;
   /** Whether caches are to be filled, also where nothing else needs it. */
   readonly fillsCaches: boolean;
+  /** For linears of mode `many` on tensor cores; without them, these are computed in f32. */
+  readonly exponents: RowExponents | undefined;
 }
 
 /** Rows of an activation start at whole vectors. */
@@ -98,10 +106,12 @@ function padded(width: number): number {
 /** Refuses what no kernel computes. @throws {PolyllamaError} `ERR_UNSUPPORTED` */
 export function checkGraph(graph: Graph): void {
   for (const node of graph.nodes) {
-    if (node.op === "attention" && node.headDim > widestHead) {
+    if (node.op !== "attention") continue;
+    const { output, headDim } = node;
+    if (headDim > headWidths.at(-1)! || headDim % 2 !== 0) {
       throw new PolyllamaError(
         "ERR_UNSUPPORTED",
-        `attention ${node.output}: heads of ${node.headDim}; the CUDA backend computes heads up to ${widestHead}. Use the cpu backend.`,
+        `attention ${output}: heads of ${headDim}; the CUDA backend computes heads of even size up to ${headWidths.at(-1)}. Use the cpu backend.`,
       );
     }
   }
@@ -112,7 +122,7 @@ export function checkGraph(graph: Graph): void {
 }
 
 export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOptions): Plan {
-  const { mode, all, last, fillsCaches } = options;
+  const { mode, all, last, fillsCaches, exponents } = options;
   const nodes = new Map(graph.nodes.map((node) => [node.output, node]));
   const fills = (node: Node): boolean => node.op === "attention" && fillsCaches;
   const needed = neededValues(graph, nodes, options);
@@ -134,7 +144,10 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
   const inputs = new Map<ValueName, Place>();
   const rotations: { node: RopeNode; offset: number }[] = [];
   const done = new Set<Node>();
+  /** What the linears that read them compute along: by `gemv` (norms), or as rows are rounded for tensor cores. */
   const norms = new Map<ValueName, RmsNormNode>();
+  const products = new Map<ValueName, SwigluNode>();
+  const rounded = new Map<string, Place>();
   let rotationStride = 0;
   let tokens: ValueName | undefined;
   let partialWidth = 0;
@@ -201,6 +214,50 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     }
   }
 
+  /** Whether a linear is computed on tensor cores. */
+  const rounds = (node: Node): boolean =>
+    node.op === "linear" &&
+    mode === "many" &&
+    exponents !== undefined &&
+    weights.layout.places.get(node.weight)!.matrix.format !== "f32";
+  /** Whether only linears read a value that compute it along. */
+  const fusible = (name: ValueName, fuses: (reader: Node) => boolean): boolean =>
+    !asked(name) && (consumers.get(name) ?? []).every(fuses);
+  /** The value's rows as tensor cores take them. */
+  const roundedOperand = (name: ValueName, isSelected: boolean): Place => {
+    const key = JSON.stringify([name, isSelected]);
+    const known = rounded.get(key);
+    if (known !== undefined) return known;
+    const [norm, product] = [norms.get(name), products.get(name)];
+    const x = operand(norm?.x ?? product?.gate ?? name, isSelected);
+    const up = product === undefined ? undefined : operand(product.up, isSelected);
+    const columns = Math.ceil(x.width / 32) * 32;
+    // f16 in pairs, then the row's exponent and what fills up a vector.
+    const y: Place = { storage: { stride: columns / 2 + 4, selected: isSelected }, offset: 0, width: x.width };
+    rounded.set(key, y);
+    emit(`${name} in f16 [${x.width}]`, [x, ...(up === undefined ? [] : [up]), y], (at) => [
+      {
+        image: "round_rows",
+        kernel: "round_rows",
+        grid: [count(at, isSelected), 1, 1],
+        threads: 256,
+        parameters: [
+          address(at, x),
+          norm === undefined ? 0n : weights.vector(norm.weight),
+          up === undefined ? 0n : address(at, up),
+          address(at, y),
+          x.width,
+          columns,
+          x.storage.stride,
+          up?.storage.stride ?? 0,
+          2 * y.storage.stride,
+          { float: norm?.eps ?? 0 },
+        ],
+      },
+    ]);
+    return y;
+  };
+
   /** Emits a linear, with the ones beside it in its matrix and what can be computed along with them. */
   const linear = (node: LinearNode): void => {
     const { matrix, row } = weights.layout.places.get(node.weight)!;
@@ -217,7 +274,7 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     const whole =
       members.length > 1 && members.reduce((sum, member) => sum + rowsOf(member), 0) === matrix.rows && row === 0;
     const norm = norms.get(node.x);
-    const x = operand(norm?.x ?? node.x, isSelected);
+    const x = rounds(node) ? roundedOperand(node.x, isSelected) : operand(norm?.x ?? node.x, isSelected);
 
     const readers = whole && members.length === 2 ? members.map((member) => onlyConsumer(member.output)) : [];
     const [reader] = readers;
@@ -262,7 +319,9 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     emit(`linear ${node.output} ${matrix.format} [${y.width}, ${matrix.columns}]`, used, (at) => [
       mode === "few"
         ? gemv(at, { matrix, row }, y.width, x, y, norm, residual, undefined)
-        : gemm(at, { matrix, row }, y.width, x, y, residual),
+        : rounds(node)
+          ? gemmMma(at, { matrix, row }, y.width, x, y, residual)
+          : gemm(at, { matrix, row }, y.width, x, y, residual),
     ]);
   };
 
@@ -335,6 +394,39 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     };
   };
 
+  const gemmMma = (
+    at: Addresses,
+    { matrix, row }: MatrixPlace,
+    width: number,
+    x: Place,
+    y: Place,
+    residual: Place | undefined,
+  ): Launch => {
+    const rows = count(at, x.storage.selected);
+    const [tile, outputs] = rows > 64 ? [128, 128] : [32, 64];
+    return {
+      image: `gemm_mma_${matrix.format}`,
+      kernel: `gemm_mma_${tile}`,
+      grid: [Math.ceil(width / outputs), Math.ceil(rows / tile), 1],
+      threads: 2 * outputs,
+      parameters: [
+        ...weights.planes(matrix),
+        exponents!.of(matrix),
+        address(at, x),
+        address(at, y),
+        residual === undefined ? 0n : address(at, residual),
+        matrix.columns,
+        width,
+        rows,
+        row,
+        matrix.pitch,
+        2 * x.storage.stride,
+        y.storage.stride,
+        residual?.storage.stride ?? 0,
+      ],
+    };
+  };
+
   const binary = (op: "add" | "swiglu", output: ValueName, a: ValueName, b: ValueName): void => {
     const isSelected = selected.has(output);
     const [left, right, y] = [operand(a, isSelected), operand(b, isSelected), define(output)];
@@ -383,11 +475,7 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
         break;
       }
       case "rmsNorm": {
-        const fused =
-          mode === "few" &&
-          !asked(node.output) &&
-          (consumers.get(node.output) ?? []).every((reader) => reader.op === "linear");
-        if (fused) {
+        if (fusible(node.output, (reader) => (mode === "few" ? reader.op === "linear" : rounds(reader)))) {
           norms.set(node.output, node);
           break;
         }
@@ -448,6 +536,10 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
         attention(node);
         break;
       case "swiglu":
+        if (fusible(node.output, rounds)) {
+          products.set(node.output, node);
+          break;
+        }
         binary("swiglu", node.output, node.gate, node.up);
         break;
       case "add":
@@ -499,28 +591,21 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     if (!wanted) return;
     const queries = rotated ?? q;
     const y = define(node.output);
-    const groups = kvHeads * Math.ceil(heads / kvHeads / headsPerBlock);
-    const parameters = (at: Addresses, target: Handle): Parameter[] => [
-      at.step,
-      address(at, queries),
-      target,
-      own,
-      heads,
-      kvHeads,
-      d,
-      queries.storage.stride,
-      y.storage.stride,
-      at.parts,
-      { float: 1 / Math.sqrt(d) },
-    ];
+    const width = headWidths.find((candidate) => d <= candidate)!; // checkGraph has seen to it
+    const groups = Math.ceil(heads / kvHeads / headsPerBlock); // of a key/value head
+    const scale = { float: 1 / Math.sqrt(d) };
+    const [from, to] = [queries.storage.stride, y.storage.stride];
     if (mode === "many") {
+      const blockHeads = Math.ceil(heads / kvHeads / groups);
+      const blockRows = Math.floor(queriesPerBlock / blockHeads);
+      const sizes = [own, heads, kvHeads, d, blockHeads, blockRows, from, to];
       emit(`attention ${node.output}`, [queries, y], (at) => [
         {
           image: "attention_rows",
-          kernel: "attention_rows",
-          grid: [at.rows, groups, 1],
-          threads: 128,
-          parameters: parameters(at, address(at, y)),
+          kernel: `attention_rows_${width}`,
+          grid: [Math.ceil(at.rows / blockRows), kvHeads * groups, 1],
+          threads: 256,
+          parameters: [at.step, address(at, queries), address(at, y), at.rows, ...sizes, scale],
         },
       ]);
       return;
@@ -529,17 +614,17 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     emit(`attention ${node.output}`, [queries, y], (at) => [
       {
         image: "attention_split",
-        kernel: "attention_split",
-        grid: [at.rows, groups, at.parts],
+        kernel: `attention_split_${width}`,
+        grid: [at.rows, kvHeads * groups, at.parts],
         threads: 128,
-        parameters: parameters(at, at.partials),
+        parameters: [at.step, address(at, queries), at.partials, own, heads, kvHeads, d, from, at.parts, scale],
       },
       {
         image: "attention_combine",
         kernel: "attention_combine",
         grid: [at.rows, heads, 1],
         threads: 128,
-        parameters: [at.step, at.partials, address(at, y), heads, d, at.parts, partKeys, y.storage.stride],
+        parameters: [at.step, at.partials, address(at, y), heads, d, at.parts, partKeys, to],
       },
     ]);
   }
