@@ -17,8 +17,8 @@ export function linearWork(graph: Graph): number {
 }
 
 /** Matrix products that a linear and its bound are. */
-export function products({ int8Activations }: Rounding): number {
-  return int8Activations === undefined ? 2 : 4;
+export function products({ int8Activations, tensorCores }: Rounding): number {
+  return 2 + (int8Activations === undefined ? 0 : 2) + (tensorCores === undefined ? 0 : 4);
 }
 
 /** Multiply-adds of a whole comparison per token. */

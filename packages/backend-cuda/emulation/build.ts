@@ -122,11 +122,16 @@ export async function buildEmulation(
       for (const { name, hash: object } of kernels)
         symlinkSync(join(objects, `${object}.so`), join(made, `${name}.so`));
       const image = (name: string) => `.version 7.8\n.target sm_75\n// polyllama-kernel:${name}:emulated:\n`;
-      const images = new Map(
-        kernels.map(({ name, hash: object }) => [name, { hash: object, bytes: new TextEncoder().encode(image(name)) }]),
-      );
-      for (const archive of ["sm_90", "compute_75"]) {
-        writeFileSync(join(made, `${archive}.br`), brotliCompressSync(packImages(images)));
+      for (const capability of [75, 90]) {
+        const images = new Map(
+          kernels
+            .filter(({ least }) => least <= capability)
+            .map(({ name, hash: object }) => [name, { hash: object, bytes: new TextEncoder().encode(image(name)) }]),
+        );
+        const packed = brotliCompressSync(packImages(images));
+        for (const archive of [`sm_${capability}`, `compute_${capability === 90 ? 80 : 75}`]) {
+          writeFileSync(join(made, `${archive}.br`), packed);
+        }
       }
       renameSync(made, target);
     }

@@ -29,7 +29,7 @@ async function compile(kernel: Hashed): Promise<void> {
   await run("nvcc", [
     ...cardFlags,
     "-ptx",
-    `-arch=compute_${ptxTargets[0]}`,
+    `-arch=compute_${kernel.least}`,
     ...defines,
     kernel.path,
     "-o",
@@ -59,8 +59,8 @@ async function assemble(kernel: Hashed, target: number): Promise<void> {
 }
 
 /** Three at a time. */
-async function forAll(what: string, action: (kernel: Hashed) => Promise<void>): Promise<void> {
-  const queue = [...kernels];
+async function forAll(what: string, list: readonly Hashed[], action: (kernel: Hashed) => Promise<void>): Promise<void> {
+  const queue = [...list];
   const worker = async (): Promise<void> => {
     for (let kernel = queue.shift(); kernel !== undefined; kernel = queue.shift()) {
       await action(kernel);
@@ -70,9 +70,12 @@ async function forAll(what: string, action: (kernel: Hashed) => Promise<void>): 
   await Promise.all([worker(), worker(), worker()]);
 }
 
-function write(target: string, extension: string): void {
+/** Those that a card of this capability runs. */
+const kernelsFor = (target: number): readonly Hashed[] => kernels.filter(({ least }) => least <= target);
+
+function write(target: string, list: readonly Hashed[], extension: string): void {
   const images = new Map(
-    kernels.map((kernel) => [kernel.name, { hash: kernel.hash, bytes: readFileSync(pathOf(kernel, extension)) }]),
+    list.map((kernel) => [kernel.name, { hash: kernel.hash, bytes: readFileSync(pathOf(kernel, extension)) }]),
   );
   const bytes = packImages(images);
   const packed = brotliCompressSync(bytes, {
@@ -91,10 +94,10 @@ mkdirSync(imageFolder, { recursive: true });
 const kernels: readonly Hashed[] = kernelSources()
   .map((kernel) => ({ ...kernel, hash: sourceHash(kernel, cardFlags) }))
   .sort((a, b) => (a.name < b.name ? -1 : 1));
-await forAll("PTX of", compile);
-for (const target of ptxTargets) write(`compute_${target}`, "ptx");
+await forAll("PTX of", kernels, compile);
+for (const target of ptxTargets) write(`compute_${target}`, kernelsFor(target), "ptx");
 for (const target of cubinTargets) {
-  await forAll(`sm_${target} of`, (kernel) => assemble(kernel, target));
+  await forAll(`sm_${target} of`, kernelsFor(target), (kernel) => assemble(kernel, target));
   if (spilling.length > 0) throw new Error(`These kernels spill registers: ${spilling.join(", ")}.`);
-  write(`sm_${target}`, `sm_${target}`);
+  write(`sm_${target}`, kernelsFor(target), `sm_${target}`);
 }

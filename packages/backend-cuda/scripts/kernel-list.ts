@@ -13,15 +13,20 @@ export interface KernelSource {
   /** Path of the .cu file. */
   readonly path: string;
   readonly defines: readonly string[];
+  /** Least compute capability, times ten. */
+  readonly least: number;
 }
 
 export const kernelFolder: string = fileURLToPath(new URL("../src/kernels/", import.meta.url));
 
 const perFormat = ["gemv", "gemm", "embedding"];
+/** For tensor cores as cards have them from compute capability 8.0 on; f32 weights are not for them. */
+const tensorCores = "gemm_mma";
 const plain = [
   "repack",
   "gather_rows",
   "rms_norm",
+  "round_rows",
   "rope",
   "rope_cache",
   "attention_rows",
@@ -34,15 +39,16 @@ const plain = [
 
 export function kernelSources(folder: string = kernelFolder): readonly KernelSource[] {
   const formatNames = Object.keys(formats) as FormatName[]; // the record's own keys
+  const ofFormat = (file: string, format: FormatName, least: number): KernelSource => ({
+    name: `${file}_${format}`,
+    path: join(folder, `${file}.cu`),
+    defines: [`FORMAT=${format}`, `FORMAT_NAME="${format}"`],
+    least,
+  });
   return [
-    ...plain.map((name) => ({ name, path: join(folder, `${name}.cu`), defines: [] })),
-    ...perFormat.flatMap((file) =>
-      formatNames.map((format) => ({
-        name: `${file}_${format}`,
-        path: join(folder, `${file}.cu`),
-        defines: [`FORMAT=${format}`, `FORMAT_NAME="${format}"`],
-      })),
-    ),
+    ...plain.map((name) => ({ name, path: join(folder, `${name}.cu`), defines: [], least: 75 })),
+    ...perFormat.flatMap((file) => formatNames.map((format) => ofFormat(file, format, 75))),
+    ...formatNames.filter((format) => format !== "f32").map((format) => ofFormat(tensorCores, format, 80)),
   ];
 }
 

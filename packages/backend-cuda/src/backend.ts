@@ -7,6 +7,8 @@ import {
   checkOptions,
   checkWeights,
   type DeviceInfo,
+  type FormatName,
+  formats,
   type Graph,
   type MemoryEstimate,
   PolyllamaError,
@@ -17,13 +19,20 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import { type CopyOptions, copyBandwidth } from "./bandwidth.ts";
+import { findExponents, planExponents, type RowExponents } from "./exponents.ts";
 import { Gpu } from "./gpu.ts";
 import { cacheBytes } from "./kv-cache.ts";
-import { checkGraph } from "./plan.ts";
+import { checkGraph, fewRows } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
-import { loadWeights, planWeights } from "./weights.ts";
+import { type LoadedWeights, loadWeights, planWeights } from "./weights.ts";
 
 export interface CudaOptions {
+  /**
+   * How prompts (sequences that advance by more than eight rows) meet weights that are not f32: `f16`, the default, rounds both to f16
+   * for tensor cores, on cards that have them in the form that is used (compute capability 8.0 and later), and is many times faster;
+   * `f32` rounds neither. Decoding is in f32 always.
+   */
+  readonly activations?: "f16" | "f32";
   /** Number of the card, as the driver counts; default 0. */
   readonly device?: number;
   /** The driver's library; default: where the system has it. */
@@ -46,7 +55,11 @@ export type CudaStatus =
   | { readonly available: false; readonly reason: string };
 
 function create(options: CudaOptions = {}): Backend {
-  checkOptions(options, ["device", "library", "images"], "cuda()");
+  checkOptions(options, ["activations", "device", "library", "images"], "cuda()");
+  const { activations = "f16" } = options;
+  if (activations !== "f16" && activations !== "f32") {
+    throw new PolyllamaError("ERR_OPTION", `activations must be "f16" or "f32", not ${JSON.stringify(activations)}.`);
+  }
   checkNumber(options.device, "device", { least: 0, most: 1023, integer: true });
   for (const name of ["library", "images"] as const) {
     const path = options[name];
@@ -54,7 +67,7 @@ function create(options: CudaOptions = {}): Backend {
       throw new PolyllamaError("ERR_OPTION", `${name} must be a path, not ${JSON.stringify(path)}.`);
     }
   }
-  return new CudaBackend(options);
+  return new CudaBackend({ ...options, activations });
 }
 
 export interface Cuda {
@@ -103,7 +116,7 @@ function versionText(version: number): string {
 
 class CudaBackend implements Backend {
   readonly name = "cuda";
-  readonly roundings: RoundingProfile = roundings;
+  readonly roundings: RoundingProfile;
   readonly #options: CudaOptions;
   readonly #programs = new Set<Program>();
   #gpu: Gpu | undefined;
@@ -111,6 +124,7 @@ class CudaBackend implements Backend {
 
   constructor(options: CudaOptions) {
     this.#options = options;
+    this.roundings = roundings(options.activations === "f16");
   }
 
   /** @throws {PolyllamaError} `ERR_UNSUPPORTED` where there is no driver or no card. */
@@ -125,6 +139,7 @@ class CudaBackend implements Backend {
         driver: `CUDA ${versionText(gpu.driver.version)}`,
         library: gpu.driver.path,
         kernels: gpu.images.target,
+        activations: this.#tensorCores(gpu) ? "f16" : "f32",
         "memory, bytes": total,
         "free, bytes": free,
       },
@@ -135,8 +150,9 @@ class CudaBackend implements Backend {
     const attentions = graph.nodes.filter((node) => node.op === "attention");
     let widest = 0;
     for (const width of graph.widths.values()) widest = Math.max(widest, width);
+    const layout = planWeights(graph, weights);
     return {
-      weights: planWeights(graph, weights).bytes,
+      weights: layout.bytes + planExponents(graph, layout).bytes,
       cache: cacheBytes(attentions, capacity, "f32"),
       scratch: 4 * Math.min(chunkRows, capacity) * 6 * widest + (64 << 20),
     };
@@ -149,13 +165,28 @@ class CudaBackend implements Backend {
     checkGraph(graph);
     const gpu = this.#device();
     const loaded = await gpu.exclusively(options.signal, () => loadWeights(gpu, graph, weights, options));
-    const program = new CudaProgram(gpu, graph, loaded, (gone) => this.#programs.delete(gone));
+    const exponents = await this.#exponents(gpu, graph, loaded);
+    const program = new CudaProgram(gpu, graph, loaded, exponents, (gone) => this.#programs.delete(gone));
     this.#programs.add(program);
     if (this.#disposed) {
       await program[Symbol.asyncDispose]();
       throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed while it loaded.");
     }
     return program;
+  }
+
+  #tensorCores(gpu: Gpu): boolean {
+    return this.#options.activations === "f16" && gpu.capability >= tensorCoreCapability;
+  }
+
+  async #exponents(gpu: Gpu, graph: Graph, loaded: LoadedWeights): Promise<RowExponents | undefined> {
+    if (!this.#tensorCores(gpu)) return undefined;
+    try {
+      return await gpu.exclusively(undefined, () => findExponents(gpu, graph, loaded));
+    } catch (error) {
+      loaded[Symbol.dispose]();
+      throw error;
+    }
   }
 
   #device(): Gpu {
@@ -173,16 +204,39 @@ class CudaBackend implements Backend {
   }
 }
 
-const roundings: RoundingProfile = {
+const formatNames = Object.keys(formats) as FormatName[]; // the record's own keys
+/** Least compute capability, times ten, whose tensor cores the kernels use. */
+const tensorCoreCapability = 80;
+
+const tensorCores: NonNullable<RoundingProfile["tensorCores"]> = {
+  fromRows: fewRows + 1,
+  formats: formatNames.filter((format) => format !== "f32"),
+  roundedWeights: formatNames.filter((format) => formats[format].blockSize > 1),
+  unit: 2 ** -11,
+  least: 2 ** -39,
+  truncation: { unit: 2 ** -23, group: 4, columns: 128 },
+};
+
+const tensorCoreSources: readonly string[] = [
+  "kernels/round_rows.cu, gemm_mma.cu: inputs, and quantized weights, are rounded to the nearest f16 after a power of two has brought the " +
+    "largest of their row to 2^14 or more; half of f16's least step, 2^-25, is then 2^-39 of it. Weights of f16 and bf16 are exact but for that step.",
+  "Fasi, Higham, Mikaitis and Pranesh, Numerical behavior of NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021: products are exact; " +
+    "a sum of four products (more on later cards) and the accumulator is cut off, not rounded, at 24 bits of its largest addend (later cards " +
+    "keep more), and the result at 24 of its own.",
+];
+
+const roundings = (f16: boolean): RoundingProfile => ({
   unit: 2 ** -24,
   flushesSubnormals: false,
   exp: 4,
   cache: "f32",
+  ...(f16 && { tensorCores }),
   sources: [
     "All sums in f32, by fused multiply-adds or by products and sums rounded one by one; kernels are compiled with -fmad=false, " +
       "so that products and sums fuse only where fmaf is written.",
     "CUDA C++ Programming Guide, mathematical functions: expf within 2 ulp; division and square root round correctly without -use_fast_math.",
     "Quantized values are formed as ggml forms them; a scale is applied to a sum of at most 16 products of its quants.",
     "Cosines and sines: float64 on the host, rounded to f32 once.",
+    ...(f16 ? tensorCoreSources : []),
   ],
-};
+});

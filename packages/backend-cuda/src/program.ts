@@ -24,6 +24,7 @@ import {
   type Wanted,
 } from "@polyllama/core";
 import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts";
+import type { RowExponents } from "./exponents.ts";
 import type { DeviceMemory, Gpu } from "./gpu.ts";
 import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
 import { fewRows, type Mode, makePlan, type Plan, partKeys } from "./plan.ts";
@@ -40,6 +41,7 @@ export class CudaProgram implements Program {
   readonly graph: Graph;
   readonly #gpu: Gpu;
   readonly #weights: LoadedWeights;
+  readonly #exponents: RowExponents | undefined;
   readonly #owner: CacheOwner;
   readonly #onDispose: (program: CudaProgram) => void;
   readonly #plans = new Map<string, Plan>();
@@ -48,10 +50,17 @@ export class CudaProgram implements Program {
   readonly #pending = new Set<Promise<unknown>>();
   #disposed: Promise<void> | undefined;
 
-  constructor(gpu: Gpu, graph: Graph, weights: LoadedWeights, onDispose: (program: CudaProgram) => void) {
+  constructor(
+    gpu: Gpu,
+    graph: Graph,
+    weights: LoadedWeights,
+    exponents: RowExponents | undefined,
+    onDispose: (program: CudaProgram) => void,
+  ) {
     this.graph = graph;
     this.#gpu = gpu;
     this.#weights = weights;
+    this.#exponents = exponents;
     this.#onDispose = onDispose;
     this.#owner = { gpu, attentions: graph.nodes.filter((node) => node.op === "attention"), caches: new Set() };
   }
@@ -310,7 +319,7 @@ export class CudaProgram implements Program {
     const key = JSON.stringify([mode, fillsCaches, [...all].sort(), [...last].sort()]);
     const known = this.#plans.get(key);
     if (known !== undefined) return [key, known];
-    const plan = makePlan(this.graph, this.#weights, { mode, all, last, fillsCaches });
+    const plan = makePlan(this.graph, this.#weights, { mode, all, last, fillsCaches, exponents: this.#exponents });
     this.#plans.set(key, plan);
     return [key, plan];
   }
@@ -352,6 +361,7 @@ export class CudaProgram implements Program {
     await Promise.allSettled(this.#pending);
     for (const execution of this.#executions.values()) execution[Symbol.dispose]();
     for (const cache of this.#owner.caches) cache[Symbol.dispose]();
+    this.#exponents?.[Symbol.dispose]();
     this.#weights[Symbol.dispose]();
     this.#onDispose(this);
   }

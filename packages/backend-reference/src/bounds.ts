@@ -13,6 +13,7 @@ export type Rounding = Pick<
   | "sigmoidAbsolute"
   | "apartOffsets"
   | "int8Activations"
+  | "tensorCores"
 >;
 
 /**

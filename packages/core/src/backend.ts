@@ -177,10 +177,31 @@ export interface RoundingProfile {
   readonly apartOffsets?: readonly OffsetFormatName[];
   /** Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127. */
   readonly int8Activations?: { readonly block: number; readonly formats: readonly FormatName[] };
+  /** How `linear` rounds where it is computed on tensor cores. */
+  readonly tensorCores?: TensorCoreRounding;
   /** Format of keys and values in the cache. */
   readonly cache: CacheFormat | "f64";
   /** Where each statement comes from. */
   readonly sources: readonly string[];
+}
+
+/** What multiplication on tensor cores loses. */
+export interface TensorCoreRounding {
+  /** Sequences that advance by fewer rows are not computed so. */
+  readonly fromRows: number;
+  /** Formats of weights that are multiplied so. */
+  readonly formats: readonly FormatName[];
+  /** Those of them whose values are rounded as inputs are; others only lose what is below the least step. */
+  readonly roundedWeights: readonly FormatName[];
+  /** Unit roundoff of inputs: 2^-11 for f16. */
+  readonly unit: number;
+  /** Half the least step of inputs and weights, relative to the largest of their row. */
+  readonly least: number;
+  /**
+   * Sums are cut off instead of rounded: of `group` products and the sum before, each at a step that is `unit` of the largest of
+   * them, and then the result at `unit` of itself. Columns are summed in order, but for exchanges within each `columns` of them.
+   */
+  readonly truncation: { readonly unit: number; readonly group: number; readonly columns: number };
 }
 
 /** A sequence's place in a run. */

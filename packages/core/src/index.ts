@@ -78,6 +78,7 @@ export type {
   ResolvedSequence,
   ResolvedStep,
   RoundingProfile,
+  TensorCoreRounding,
   RunOptions,
   SampleRun,
   SequenceStep,

@@ -10,8 +10,8 @@ import { PolyllamaError } from "@polyllama/core";
 
 /** Compute capabilities that have cubins. */
 export const cubinTargets: readonly number[] = [75, 80, 86, 89, 90, 100, 120];
-/** Architectures that PTX is made for; later cards compile it too. No kernel uses what only came later. */
-export const ptxTargets: readonly number[] = [75];
+/** Architectures that PTX is made for; later cards compile it too. Tensor cores as 8.0 has them are the last thing that kernels use. */
+export const ptxTargets: readonly number[] = [75, 80];
 
 /** Drivers from this version on load cubins. */
 const cubinDriver = 13000;

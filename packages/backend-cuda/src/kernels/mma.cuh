@@ -11,6 +11,17 @@ struct FragmentB { uint32_t v[2]; };
 /// 16 by 8 sums: columns 2 (l % 4) and the next, of row l / 4 (0 and 1) and of row l / 4 + 8 (2 and 3).
 struct FragmentC { float v[4]; };
 
+/// Two values as f16, rounded to nearest.
+DEVICE uint32_t half_pair(float low, float high) {
+#ifdef __CUDACC__
+  uint32_t pair;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#else
+  return half_bits(low) | half_bits(high) << 16;
+#endif
+}
+
 #ifdef __CUDACC__
 DEVICE uint32_t shared_address(const void *p) { return (uint32_t)__cvta_generic_to_shared(p); }
 #endif

@@ -4,6 +4,7 @@ import type { WeightInfo } from "@polyllama/core";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
 import { magnitudes } from "../magnitudes.ts";
 import { type Matrix, map, matrix, row } from "../matrix.ts";
+import { tensorCoreError } from "../tensor-cores.ts";
 
 /** A weight as exact numbers. */
 export interface LoadedWeight {
@@ -51,10 +52,16 @@ function dot(x: Float64Array, from: number, w: Float32Array): number {
  */
 export function linearBound(x: Matrix, weight: LoadedWeight, rounding: Rounding): Matrix {
   const K = x.width;
-  const { unit, int8Activations } = rounding;
+  const { unit, int8Activations, tensorCores } = rounding;
   const { summed, rounded } = magnitudes(weight, rounding);
   const sums = linear(map(x, Math.abs), summed); // [N, M]
   const bound = map(sums, (sum) => dotError(K) * unit * sum + K * leastStep(rounding));
+  if (tensorCores?.formats.includes(weight.info.format) && x.rows >= tensorCores.fromRows) {
+    const more = tensorCoreError(x, weight, tensorCores);
+    bound.data.forEach((_, i) => {
+      bound.data[i]! += more.data[i]!;
+    });
+  }
   if (!int8Activations?.formats.includes(weight.info.format)) return bound;
   const halves = halfSteps(x, int8Activations.block);
   const linearSums = linear(halves, rounded); // [N, M]
