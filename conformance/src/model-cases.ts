@@ -26,6 +26,7 @@ import {
   type WeightSource,
   type WeightSpec,
 } from "@polyllama/core";
+import { roundedActivations } from "./activations.ts";
 import { formatAddress } from "./address.ts";
 import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
 import { activations } from "./inputs.ts";
@@ -127,8 +128,7 @@ async function checkEnd(backend: Backend, model: SmallModel, stream: Random): Pr
   if (!(worst <= 1)) return { worst, problem: `logits are off by ${worst.toFixed(2)} times the tolerance` };
   const { decided, wrong } = greedyAgreement(logits!, tolerance);
   if (wrong >= 0) return { worst: Infinity, problem: `row ${wrong}: another token is most probable` };
-  const exactInputs = model.format === "f32" || backend.roundings.int8Activations === undefined;
-  if (exactInputs && decided < 0.95) {
+  if (roundedActivations(backend.roundings, [model.format]) === "f32" && decided < 0.95) {
     return { worst: Infinity, problem: `only ${(decided * 100).toFixed(1)} % of the positions are decided` };
   }
   return { worst, problem: undefined };

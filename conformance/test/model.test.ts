@@ -134,7 +134,7 @@ test("rounding activations to int8 is allowed for where it is declared", async (
   const options = { tokens: tokens.slice(0, 4) };
   const { backends, verdict } = await compareModel(source, [backend], options);
   expect(verdict).toMatch(/^cpu agrees/);
-  expect(backends).toMatchObject([{ int8Activations: true }]);
+  expect(backends).toMatchObject([{ activations: "int8" }]);
   // The same results from a backend that declares f32 are far outside.
   const claim: Backend = {
     name: "claim",

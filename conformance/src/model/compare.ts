@@ -28,6 +28,7 @@ import {
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
+import { type Activations, roundedActivations } from "../activations.ts";
 import { compareLogits } from "./end-to-end.ts";
 import { extract, weightOf } from "./extract.ts";
 import { measure } from "./measure.ts";
@@ -90,7 +91,7 @@ interface Rival {
   readonly device: DeviceInfo;
   /** The whole model. */
   readonly program: Program;
-  readonly int8Activations: boolean;
+  readonly activations: Activations;
   /** The residual stream of each perturbed run, [N, D]. */
   chains: readonly RealArray[];
   readonly ops: OpFinding[];
@@ -190,7 +191,7 @@ async function open(
       backend: candidate,
       device: candidate.describe(),
       program: await candidate.compile(graph, source, signal && { signal }),
-      int8Activations: roundsActivations(candidate, graph, source),
+      activations: activationsOf(candidate, graph, source),
       chains: [],
       ops: [],
       layers: [],
@@ -200,21 +201,22 @@ async function open(
   );
 }
 
-function roundsActivations({ roundings }: Backend, graph: Graph, source: ModelSource): boolean {
-  return graph.nodes.some((node) => {
-    const format = node.op === "linear" && source.weights.get(node.weight)?.format;
-    return format !== false && format !== undefined && roundings.int8Activations?.formats.includes(format) === true;
-  });
+function activationsOf({ roundings }: Backend, graph: Graph, source: ModelSource): Activations {
+  const names = graph.nodes.flatMap((node) => (node.op === "linear" ? [node.weight] : []));
+  return roundedActivations(
+    roundings,
+    names.flatMap((name) => source.weights.get(name)?.format ?? []),
+  );
 }
 
 function conclude(rival: Rival, order: readonly ValueName[], rows: number): Compared {
-  const { backend, device, int8Activations, ops, layers } = rival;
+  const { backend, device, activations, ops, layers } = rival;
   const { name } = backend;
   const endToEnd = rival.endToEnd!; // the walk has ended
   const first = firstDivergence(order, { ops, layers, endToEnd });
   const verdict = first === null ? agreement({ name, ops, layers, endToEnd }, rows) : disagreement(name, first);
   const status = first === null ? "agrees" : "differs";
-  return { status, name, device, int8Activations, ops, layers, endToEnd, first, verdict };
+  return { status, name, device, activations, ops, layers, endToEnd, first, verdict };
 }
 
 /** Through the model from the tokens to the logits. */
@@ -234,11 +236,11 @@ async function compareAll(context: Context, rivals: readonly Rival[], opLayers: 
   const values = roundedValues(head, x, exact);
   for (const node of head.nodes) await compareOp(context, rivals, undefined, head, node, values);
   for (const [i, rival] of rivals.entries()) {
-    const { program, int8Activations } = rival;
+    const { program, activations } = rival;
     const tolerance = walkers[i]!.tolerances.at(-1)!;
     rival.endToEnd = await attempt<EndToEnd>(
       signal,
-      () => compareLogits(program, tokens, exact.at(-1)!, tolerance, { int8Activations, signal }),
+      () => compareLogits(program, tokens, exact.at(-1)!, tolerance, { activations, signal }),
       (problem) => {
         return { worst: null, problem, prefilled: 0, worstRow: 0, sameToken: 0, decided: 0, meanKl: null };
       },

@@ -2,6 +2,7 @@
 // generation does. Two correct backends must choose the same token wherever the choice is not a matter of rounding.
 
 import type { Program, RealArray, Tensor } from "@polyllama/core";
+import type { Activations } from "../activations.ts";
 import { measure } from "./measure.ts";
 import type { EndToEnd } from "./result.ts";
 
@@ -13,7 +14,7 @@ export async function compareLogits(
   tokens: Int32Array,
   exact: Tensor,
   perRow: Float64Array,
-  { int8Activations, signal }: { readonly int8Activations: boolean; readonly signal: AbortSignal | undefined },
+  { activations, signal }: { readonly activations: Activations; readonly signal: AbortSignal | undefined },
 ): Promise<EndToEnd> {
   const prefilled = Math.ceil(tokens.length / 2);
   const actual = await readTokens(program, tokens, prefilled, exact.shape, signal);
@@ -49,7 +50,7 @@ export async function compareLogits(
   function describe(): string | null {
     if (measured.problem !== null) return `logits of ${measured.problem}`;
     if (wrong !== undefined) return `another token than the reference's is the most probable in row ${wrong}`;
-    if (decided >= leastDecided * rows || int8Activations) return null;
+    if (decided >= leastDecided * rows || activations !== "f32") return null;
     return (
       `the most probable token is beyond rounding in only ${decided} of ${rows} rows, less than ${leastDecided * 100} %; ` +
       "a text of the kind that the model was trained on decides more"

@@ -3,6 +3,7 @@
 // no number: a NaN, or any error where none is allowed.
 
 import type { DeviceInfo, LlamaConfig, OpName } from "@polyllama/core";
+import type { Activations } from "../activations.ts";
 
 /** Error as a share of what is allowed; null: beyond any number. */
 export type Share = number | null;
@@ -74,8 +75,8 @@ export interface Compared {
   readonly status: "agrees" | "differs";
   readonly name: string;
   readonly device: DeviceInfo;
-  /** Whether it declares to round activations to int8 for formats that this model has. */
-  readonly int8Activations: boolean;
+  /** What it declares to round inputs of linears to, for formats that this model has. */
+  readonly activations: Activations;
   readonly ops: readonly OpFinding[];
   readonly layers: readonly LayerFinding[];
   readonly endToEnd: EndToEnd;

@@ -20,7 +20,7 @@ export interface Table {
 const mostColumns = 8;
 
 /** What was found of one backend: its operations, its layers, its logits. */
-export function comparisonTables({ ops, layers, endToEnd, int8Activations }: Compared, rows: number): readonly Table[] {
+export function comparisonTables({ ops, layers, endToEnd, activations }: Compared, rows: number): readonly Table[] {
   const { worst, worstRow, prefilled, sameToken, decided, meanKl } = endToEnd;
   return [
     opTable(ops),
@@ -41,7 +41,7 @@ export function comparisonTables({ ops, layers, endToEnd, int8Activations }: Com
         [plain("same most probable token"), plain(`${sameToken} of ${rows}`)],
         [plain("choice beyond rounding"), plain(`${decided} of ${rows}`)],
         [plain("mean KL divergence"), plain(meanKl === null ? "not a number" : `${meanKl.toExponential(2)} nats`)],
-        [plain("activations rounded to int8"), plain(int8Activations ? "yes" : "no")],
+        [plain("activations"), plain(activations)],
       ],
     },
   ];
