@@ -69,9 +69,23 @@ const faults: readonly Fault[] = [
   },
   {
     name: "a tail of keys that is not masked",
-    file: "attention.cuh",
+    file: "attention_split.cu",
     from: "const uint32_t present = min((uint32_t)keys, end - first);",
     to: "const uint32_t present = keys;",
+    address: attention("prefill-decode"),
+  },
+  {
+    name: "keys behind a row's position that are not masked",
+    file: "attention_rows.cu",
+    from: "> positions[line + a] ?",
+    to: "> positions[lines - 1] ?",
+    address: attention("prefill"),
+  },
+  {
+    name: "a missing barrier before values are read",
+    file: "attention_rows.cu",
+    from: "      __syncthreads();\n      if (!active || chunk",
+    to: "      if (!active || chunk",
     address: attention("prefill"),
   },
   {
@@ -97,9 +111,9 @@ const faults: readonly Fault[] = [
   },
   {
     name: "weights of a softmax that are not rescaled",
-    file: "attention.cuh",
-    from: "sums.sum[side][h] * factors[h]",
-    to: "sums.sum[side][h]",
+    file: "attention_split.cu",
+    from: "sum[side][h] * factors[h]",
+    to: "sum[side][h]",
     address: attention("full-window"),
   },
 ];

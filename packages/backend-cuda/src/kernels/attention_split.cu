@@ -55,7 +55,8 @@ template <int WIDTH> DEVICE void attention(const Parameters &P) {
   SHARED(float, factors, most_heads);
   const uint32_t d = P.d, t = threadIdx.x, lane = t & 31, warp = t >> 5;
   const Row row = P.rows[blockIdx.x];
-  const uint32_t begin = blockIdx.z * part_keys, length = row.position + 1;
+  const uint32_t begin = blockIdx.z * part_keys;
+  const uint32_t length = row.position + 1;
   if (begin >= length) return;
   const uint32_t end = min(length, begin + part_keys);
   const uint32_t group = P.heads / P.kv_heads, groups = (group + most_heads - 1) / most_heads;

@@ -1,0 +1,135 @@
+// Attention over more keys than a tile has, in every format of the cache, with head sizes and groups that the suite of the project
+// leaves out, held to the suite's bounds. Inputs are numbers of few bits, which f16 and bf16 hold exactly. And the promise that a
+// sequence's rows do not depend, to the bit, on what else is in the step.
+
+import { type OpCase, runCase } from "@polyllama/conformance";
+import { type Backend, buildGraph, type CacheFormat, type WeightSource } from "@polyllama/core";
+import { expect, test } from "vitest";
+import { cuda } from "../src/index.ts";
+import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
+
+interface Heads {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+const noWeights: WeightSource = {
+  name: "none",
+  weights: new Map(),
+  read: () => Promise.reject(new Error("there is nothing to read")),
+  fingerprint: async () => "",
+};
+
+function graphOf(heads: Heads) {
+  const { heads: h, kvHeads, headDim: d } = heads;
+  return buildGraph((g) => [
+    g.attention(
+      "y",
+      g.activations("q", h * d),
+      g.activations("k", kvHeads * d),
+      g.activations("v", kvHeads * d),
+      heads,
+    ),
+  ]);
+}
+
+/** Multiples of 1/8 between -7/8 and 7/8, in no order. */
+function values(count: number, seed: number): Float64Array {
+  let state = seed;
+  return Float64Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return ((state >>> 16) % 15) / 8 - 7 / 8;
+  });
+}
+
+function inputsFor({ heads, kvHeads, headDim }: Heads, rows: number, seed: number) {
+  const of = (count: number, kind: number) => values(rows * count * headDim, seed + kind);
+  return { q: of(heads, 0), k: of(kvHeads, 1000), v: of(kvHeads, 2000) };
+}
+
+/** Prompts of several sequences together, then behind what they have; the last rows of a tile are another sequence's. */
+function ragged(heads: Heads): OpCase {
+  const part = (cache: number | undefined, rows: number) => (cache === undefined ? { rows } : { rows, cache });
+  const batches = [
+    [part(0, 70), part(1, 9), part(2, 20), part(3, 1)],
+    [part(1, 64), part(undefined, 12), part(0, 30), part(3, 2)],
+  ];
+  const actions = batches.map((batch, i) => {
+    const rows = batch.reduce((sum, { rows: count }) => sum + count, 0);
+    return { run: inputsFor(heads, rows, 7 * i + heads.headDim), batch };
+  });
+  const parameters = { heads: heads.heads, kvHeads: heads.kvHeads, d: heads.headDim };
+  return {
+    address: JSON.stringify(parameters),
+    op: "attention",
+    parameters,
+    build: () => ({ graph: graphOf(heads), weights: noWeights, capacity: 110, actions }),
+  };
+}
+
+/** The backend with caches of a format. */
+function withCaches(backend: Backend, format: CacheFormat): Backend {
+  return {
+    name: backend.name,
+    roundings: backend.roundings,
+    describe: () => backend.describe(),
+    estimateMemory: (...rest) => backend.estimateMemory(...rest),
+    async compile(...rest) {
+      const program = await backend.compile(...rest);
+      return {
+        graph: program.graph,
+        createCache: (capacity) => program.createCache(capacity, { format }),
+        run: (...step) => program.run(...step),
+        [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+      };
+    },
+    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
+  };
+}
+
+await describeWithEmulation("attention of prompts", (emulation) => {
+  test.each<[Heads, CacheFormat, "forward" | "backward" | "random"]>([
+    [{ heads: 2, kvHeads: 1, headDim: 256 }, "f32", "forward"],
+    [{ heads: 2, kvHeads: 2, headDim: 130 }, "f16", "backward"],
+    [{ heads: 12, kvHeads: 1, headDim: 10 }, "bf16", "random"],
+    [{ heads: 9, kvHeads: 3, headDim: 22 }, "f16", "forward"],
+    [{ heads: 18, kvHeads: 1, headDim: 12 }, "bf16", "backward"],
+    [{ heads: 2, kvHeads: 1, headDim: 68 }, "bf16", "forward"],
+    [{ heads: 3, kvHeads: 1, headDim: 64 }, "f16", "random"],
+  ])("%o, a cache in %s, threads %s", { timeout: 60_000 }, async (heads, format, order) => {
+    emulation.control.reset();
+    emulation.control.order(order);
+    await using backend = withCaches(cuda(emulated(emulation)), format);
+    const { status, detail } = await runCase(ragged(heads), backend, 1);
+    expect(emulation.control.reports()).toBe("");
+    expect(`${status} ${detail}`).toBe("passed ");
+  });
+
+  test("a sequence's rows are the same to the bit, alone or among others", { timeout: 60_000 }, async () => {
+    emulation.control.reset();
+    const heads = { heads: 4, kvHeads: 2, headDim: 16 };
+    await withProgram(emulation, graphOf(heads), noWeights, async (program) => {
+      const counts = [23, 70, 9, 41];
+      const parts = counts.map((rows, i) => inputsFor(heads, rows, i));
+      const alone: number[] = [];
+      for (const [i, inputs] of parts.entries()) {
+        const [y] = await program.run({ inputs, batch: [{ rows: counts[i]! }] }, ["y"]);
+        alone.push(...y!.data);
+      }
+      const joined = (name: "q" | "k" | "v") => Float64Array.from(parts.flatMap((inputs) => [...inputs[name]]));
+      const inputs = { q: joined("q"), k: joined("k"), v: joined("v") };
+      const [y] = await program.run({ inputs, batch: counts.map((rows) => ({ rows })) }, ["y"]);
+      expect([...y!.data]).toEqual(alone);
+    });
+  });
+
+  test("heads of odd size and of more than 256 are refused", async () => {
+    await using backend = cuda(emulated(emulation));
+    for (const headDim of [5, 258]) {
+      const graph = graphOf({ heads: 1, kvHeads: 1, headDim });
+      const error = await errorOf(() => backend.compile(graph, noWeights));
+      expect(error).toMatchObject({ code: "ERR_UNSUPPORTED", message: /even size up to 256/ });
+    }
+  });
+});
