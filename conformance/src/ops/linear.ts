@@ -46,7 +46,10 @@ function inputCases(): readonly OpCase[] {
       .flatMap((kind) => [
         linearCase(format, { n: 1, k: 512, m: 48 }, kind),
         linearCase(format, { n: 5, k: 512, m: 48 }, kind),
+        linearCase(format, { n: 9, k: 512, m: 48 }, kind),
       ]),
+    // Beside the edges of the large tiles that long prompts are computed in.
+    linearCase(format, { n: 97, k: 256, m: 130 }, "normal"),
     // One term alone holds the roundings of input, weight and sum to a few hundred units, where the other sums of 70B's widths
     // allow far more. Prompts may take other kernels than single rows.
     // Small enough to be compared whole: in a sampled one, the zeros of a single term would look unwritten.
