@@ -279,6 +279,7 @@ API cuGetErrorName(int code, const char **name) {
     case 214: *name = "CUDA_ERROR_ECC_UNCORRECTABLE"; return 0;
     case 222: *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; return 0;
     case 700: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; return 0;
+    case 716: *name = "CUDA_ERROR_MISALIGNED_ADDRESS"; return 0;
     case 719: *name = "CUDA_ERROR_LAUNCH_FAILED"; return 0;
     default: *name = nullptr; return 1;
   }

@@ -116,6 +116,97 @@ const faults: readonly Fault[] = [
     to: "sum[side][h]",
     address: attention("full-window"),
   },
+  {
+    name: "swapped halves of a fragment",
+    file: "gemm_mma.cu",
+    from: "b[j] = {{v[0], v[1]}};",
+    to: "b[j] = {{v[1], v[0]}};",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "rows of a fragment in the wrong order",
+    file: "gemm_mma.cu",
+    from: "piece(tn + i * 16 + (lane & 15), k * 2 + (lane >> 4))",
+    to: "piece(tn + i * 16 + (lane >> 1), k * 2 + (lane & 1))",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "a copy that nobody waits for",
+    file: "gemm_mma.cu",
+    from: "    copies_wait<STAGES - 2>();\n",
+    to: "",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "a wait for one group of copies too few",
+    file: "gemm_mma.cu",
+    from: "copies_wait<STAGES - 2>",
+    to: "copies_wait<STAGES - 1>",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "a missing barrier between stages",
+    file: "gemm_mma.cu",
+    from: "    __syncthreads();\n    fetch",
+    to: "    fetch",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "a stage that is overwritten while others read it",
+    file: "gemm_mma.cu",
+    from: "fetch(u + STAGES - 1);",
+    to: "fetch(u + STAGES);",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "copies from addresses that are no multiples of 16",
+    file: "gemm_mma.cu",
+    from: "P.x_stride + quad_column",
+    to: "P.x_stride + 1 + quad_column",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "rows of a tile that are not there",
+    file: "gemm_mma.cu",
+    from: "min(n0 + row, P.N - 1)",
+    to: "(n0 + row)",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "rows of a tile that are written though they are not there",
+    file: "gemm_mma.cu",
+    from: "if (n >= P.N) continue;",
+    to: "",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "a tile without one of a warp's lanes",
+    file: "gemm_mma.cu",
+    from: "mma_f16(sum[i][j], a[i], b[j]);",
+    to: "if (lane != 7) mma_f16(sum[i][j], a[i], b[j]);",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "the scale of the other half of a unit",
+    file: "gemm_mma.cu",
+    from: "unit_scale(unit, HALF)",
+    to: "unit_scale(unit, 1 - HALF)",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "the exponent of another row",
+    file: "gemm_mma.cu",
+    from: "power_of_two(P.exponents[source])",
+    to: "power_of_two(P.exponents[source] + (source == 3 ? 1 : 0))",
+    address: linear("q6_k", 17, 256, 65),
+  },
+  {
+    name: "inputs that are cut off instead of rounded",
+    file: "round_rows.cu",
+    from: "half_bits(value(k) * scale)",
+    to: "half_bits(__uint_as_float(__float_as_uint(value(k) * scale) & 0xffffe000u))",
+    address: "op:linear:format=q6_k;n=9;k=512;m=48;input=one-hot",
+  },
 ];
 
 await describeWithEmulation("planted faults are found", (clean) => {
@@ -133,7 +224,7 @@ await describeWithEmulation("planted faults are found", (clean) => {
     expect(text.split(from)).toHaveLength(2);
     writeFileSync(join(folder, file), text.replace(from, to));
     const needed = (name: string): boolean =>
-      !/_/.test(name) || /^(attention|rope|rms|gather)_|_(f32|q6_k)$/.test(name);
+      !/_/.test(name) || /^(attention|rope|rms|round|gather)_|_(f32|q6_k)$/.test(name);
     const emulation = await buildEmulation(folder, needed);
     emulation.control.reset();
     const { run } = conformanceCases().find((entry) => entry.address.startsWith(address))!;
