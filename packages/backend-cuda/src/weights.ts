@@ -1,9 +1,12 @@
 // Weights on the card. Linears that read the same value in the same format become one matrix, rows below rows, so that one
 // launch serves q, k and v. A block's fields are put into planes on the card (kernels/repack.cu): the file's bytes cross the bus
-// as they are, through two pinned buffers that are filled while the other is copied, and no value changes.
+// as they are, and no value changes. What takes time there is reading, so that several pieces are read at once, by the threads that
+// Node reads files with, while this one moves those before into one of two pinned buffers and the card copies the other.
+// Numbers that are NaN or infinite are found on the card too: looking for them here would take longer than all the rest.
 
 import {
   assertFinite,
+  CheckpointError,
   type CompileOptions,
   checkWeights,
   columnCount,
@@ -11,6 +14,7 @@ import {
   formatBytes,
   formats,
   type Graph,
+  PolyllamaError,
   rowCount,
   type WeightInfo,
   type WeightName,
@@ -40,8 +44,28 @@ const fields: Readonly<Record<FormatName, Readonly<Partial<Record<Plane, readonl
   q8_k: { q: [4, 256], d: [0, 4] },
 };
 
-/** Bytes that are read from the source and copied at once. */
-const uploadBytes = 8 << 20;
+/** Numbers at the beginning of a field, and the bits of their exponents in the last two bytes of each. */
+interface Numbers {
+  readonly count: number;
+  readonly bytes: 2 | 4;
+  readonly exponent: number;
+}
+
+/** What must be finite in a block's field `d`, or in a row of floats. Of q8_k the quants matter too, and the host looks. */
+function numbersOf(format: FormatName, columns: number): Numbers {
+  if (format === "f32") return { count: columns, bytes: 4, exponent: 0x7f80 };
+  if (format === "bf16") return { count: columns, bytes: 2, exponent: 0x7f80 };
+  if (format === "f16") return { count: columns, bytes: 2, exponent: 0x7c00 };
+  return { count: format === "q8_k" ? 0 : twoFactors.has(format) ? 2 : 1, bytes: 2, exponent: 0x7c00 };
+}
+
+/** Formats whose blocks have a scale and an offset. */
+const twoFactors: ReadonlySet<FormatName> = new Set(["q4_1", "q5_1", "q2_k", "q4_k", "q5_k"]);
+
+/** Bytes that are read from the source and copied at once: few enough that the processor's cache still has what was read. */
+const pieceBytes = 2 << 20;
+/** Pieces that are read or wait to be copied at the same time; Node reads with four threads. */
+const readsAtOnce = 8;
 
 export interface Matrix {
   readonly format: FormatName;
@@ -180,7 +204,7 @@ export class LoadedWeights implements Disposable {
 /**
  * Reads all weights of a graph onto the card.
  *
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_MEMORY`, before anything is read
+ * @throws {CheckpointError} naming the tensor; {@link PolyllamaError} `ERR_MEMORY`, before anything is read
  */
 export async function loadWeights(
   gpu: Gpu,
@@ -192,46 +216,111 @@ export async function loadWeights(
   const layout = planWeights(graph, source.weights);
   const matrices = new Map<Matrix, DeviceMemory>();
   const vectors = new Map<WeightName, DeviceMemory>();
-  const uploader = new Uploader(gpu);
   try {
     for (const matrix of layout.matrices) matrices.set(matrix, gpu.allocate(matrix.bytes));
     for (const [name, width] of layout.vectors) vectors.set(name, gpu.allocate(4 * width));
+    const pieces = infos.flatMap(piecesOf);
+    using uploader = new Uploader(gpu);
     const total = infos.reduce((sum, info) => sum + storedBytes(info), 0);
     let done = 0;
-    for (const info of infos) {
-      const rowBytes = storedBytes(info) / rowCount(info);
-      const step = Math.max(1, Math.floor(uploadBytes / rowBytes));
-      for (let first = 0; first < rowCount(info); first += step) {
-        const count = Math.min(step, rowCount(info) - first);
-        const bytes = await source.read(info.name, { first, count }, signal);
-        signal?.throwIfAborted();
-        assertFinite(source, info, bytes, first);
+    try {
+      for await (const [number, bytes] of readAhead(source, pieces, signal)) {
+        const { info, first, count } = pieces[number]!;
         const vector = vectors.get(info.name);
         const place = layout.places.get(info.name);
+        if (vector !== undefined || info.format === "q8_k") assertFinite(source, info, bytes, first);
         if (vector !== undefined) {
           const values = new Float32Array(columnCount(info));
           formats[info.format].dequantize(bytes, values);
           await uploader.plain(vector, new Uint8Array(values.buffer));
         }
         if (place !== undefined) {
-          await uploader.rows(place.matrix, matrices.get(place.matrix)!, place.row + first, count, bytes);
+          const { matrix, row } = place;
+          await uploader.rows(matrix, matrices.get(matrix)!, row + first, count, bytes, number);
         }
         done += bytes.length;
         onProgress?.({ phase: "loading weights", done, total });
       }
+      await uploader.finished();
+    } catch (error) {
+      if (error instanceof NotFinite) await explain(source, pieces[error.piece]!, signal);
+      throw error;
     }
-    await gpu.finished();
     return new LoadedWeights(layout, matrices, vectors);
   } catch (error) {
     for (const memory of [...matrices.values(), ...vectors.values()]) memory[Symbol.dispose]();
     throw error;
-  } finally {
-    uploader[Symbol.dispose]();
   }
 }
 
 function storedBytes(info: WeightInfo): number {
   return formatBytes(info.format, rowCount(info) * columnCount(info));
+}
+
+/** Rows of a tensor that are read at once. */
+interface Piece {
+  readonly info: WeightInfo;
+  readonly first: number;
+  readonly count: number;
+}
+
+function piecesOf(info: WeightInfo): readonly Piece[] {
+  const rows = rowCount(info);
+  const step = Math.max(1, Math.floor((pieceBytes * rows) / storedBytes(info)));
+  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
+    return { info, first: i * step, count: Math.min(step, rows - i * step) };
+  });
+}
+
+async function readPiece(source: WeightSource, { info, first, count }: Piece, signal: AbortSignal | undefined) {
+  try {
+    return await source.read(info.name, { first, count }, signal);
+  } catch (error) {
+    if (!(error instanceof CheckpointError) || error.tensor !== undefined) throw error;
+    const rows = `rows ${first} to ${first + count - 1} could not be read`;
+    throw new CheckpointError({ file: error.file, tensor: info.name }, rows, error.message, { cause: error });
+  }
+}
+
+/** Pieces in their order, with their numbers; those behind are being read meanwhile. */
+async function* readAhead(
+  source: WeightSource,
+  pieces: readonly Piece[],
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly [number, Uint8Array]> {
+  const reads: Promise<Uint8Array>[] = [];
+  let begun = 0;
+  try {
+    for (const number of pieces.keys()) {
+      for (; begun < pieces.length && reads.length < readsAtOnce; begun++) {
+        const read = readPiece(source, pieces[begun]!, signal);
+        read.catch(() => undefined); // it is awaited in its turn
+        reads.push(read);
+      }
+      const bytes = await reads.shift()!;
+      signal?.throwIfAborted();
+      yield [number, bytes];
+    }
+  } finally {
+    await Promise.allSettled(reads); // the source may be closed when this has ended
+  }
+}
+
+/** Thrown where the card has found a number that is none; what and where, the piece itself says. */
+class NotFinite extends Error {
+  readonly piece: number;
+
+  constructor(piece: number) {
+    super();
+    this.piece = piece;
+  }
+}
+
+/** @throws {CheckpointError} naming the row and columns. */
+async function explain(source: WeightSource, piece: Piece, signal: AbortSignal | undefined): Promise<never> {
+  const { info, first } = piece;
+  assertFinite(source, info, await readPiece(source, piece, signal), first);
+  throw new PolyllamaError("ERR_BACKEND", `The card found a NaN in ${info.name} that the file has not; load it again.`);
 }
 
 interface Slot {
@@ -244,23 +333,56 @@ interface Slot {
 class Uploader implements Disposable {
   readonly #gpu: Gpu;
   readonly #slots: Slot[] = [];
+  /** Where the card notes a piece that is not finite, by its number from 1 on, and what the host has seen of that. */
+  readonly #note: DeviceMemory;
+  readonly #seen: PinnedMemory;
   #next = 0;
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
+    this.#note = gpu.allocate(16);
+    try {
+      this.#seen = gpu.allocateHost(16);
+    } catch (error) {
+      this.#note[Symbol.dispose]();
+      throw error;
+    }
+    new Uint32Array(this.#seen.buffer).fill(0);
+    gpu.copyToDevice(this.#note.address, this.#seen.address, 16);
   }
 
   async plain(to: DeviceMemory, bytes: Uint8Array): Promise<void> {
     const { host, event } = await this.#slot(bytes);
     this.#gpu.copyToDevice(to.address, host.address, bytes.length);
-    this.#gpu.driver.recordEvent(event, this.#gpu.stream);
+    this.#gpu.record(event);
   }
 
-  async rows(matrix: Matrix, to: DeviceMemory, row: number, count: number, bytes: Uint8Array): Promise<void> {
+  /** @throws {NotFinite} for this piece or one before. */
+  async rows(
+    matrix: Matrix,
+    to: DeviceMemory,
+    row: number,
+    count: number,
+    bytes: Uint8Array,
+    piece: number,
+  ): Promise<void> {
     const { host, device, event } = await this.#slot(bytes);
     this.#gpu.copyToDevice(device.address, host.address, bytes.length);
-    for (const launch of repack(matrix, device.address, to.address, row, count)) this.#gpu.launch(launch);
-    this.#gpu.driver.recordEvent(event, this.#gpu.stream);
+    const from = { address: device.address, row, count, note: this.#note.address, piece };
+    for (const launch of repack(matrix, from, to.address)) this.#gpu.launch(launch);
+    this.#gpu.copyToHost(this.#seen.address, this.#note.address, 4);
+    this.#gpu.record(event);
+  }
+
+  /** Waits for everything. @throws {NotFinite} */
+  async finished(): Promise<void> {
+    await this.#gpu.finished();
+    this.#check();
+  }
+
+  #check(): void {
+    const piece = new Uint32Array(this.#seen.buffer)[0]!;
+    if (piece !== 0) throw new NotFinite(piece - 1);
   }
 
   /** The next slot, filled with bytes, when what it held before has gone. */
@@ -269,12 +391,12 @@ class Uploader implements Disposable {
     const index = this.#next;
     this.#next = 1 - index;
     let slot = this.#slots[index];
-    while (slot !== undefined && !gpu.driver.eventDone(slot.event))
-      await new Promise((resolve) => setImmediate(resolve));
+    if (slot !== undefined) await gpu.reached(slot.event);
+    this.#check();
     if (slot === undefined || slot.device.size < bytes.length) {
       this.#release(slot);
       const size = Math.max(bytes.length, 1 << 16);
-      slot = { host: gpu.allocateHost(size), device: gpu.allocate(size), event: gpu.driver.createEvent() };
+      slot = { host: gpu.allocateHost(size), device: gpu.allocate(size), event: gpu.createEvent() };
       this.#slots[index] = slot;
     }
     new Uint8Array(slot.host.buffer, 0, bytes.length).set(bytes);
@@ -290,18 +412,36 @@ class Uploader implements Disposable {
 
   [Symbol.dispose](): void {
     for (const slot of this.#slots) this.#release(slot);
+    this.#note[Symbol.dispose]();
+    this.#seen[Symbol.dispose]();
   }
 }
 
+/** Rows as stored, on the card, and where they belong. */
+interface Stored {
+  readonly address: Handle;
+  readonly row: number;
+  readonly count: number;
+  readonly note: Handle;
+  readonly piece: number;
+}
+
 /** One launch per plane. */
-function* repack(matrix: Matrix, from: Handle, to: Handle, row: number, rows: number): Generator<Launch> {
+function* repack(matrix: Matrix, { address, row, count, note, piece }: Stored, to: Handle): Generator<Launch> {
   const { blockSize, blockBytes } = formats[matrix.format];
   const perRow = blockSize === 1 ? 1 : matrix.pitch;
   const stored = blockSize === 1 ? matrix.columns * blockBytes : blockBytes;
-  const blocks = rows * perRow;
-  for (const { start, offset, size, pitch } of matrix.planes) {
+  const blocks = count * perRow;
+  const numbers = numbersOf(matrix.format, matrix.columns);
+  for (const { plane, start, offset, size, pitch } of matrix.planes) {
+    const checked = plane === (blockSize === 1 ? "q" : "d");
+    const words = checked ? (numbers.count * numbers.bytes) / 2 : 0;
     const target = to + BigInt(start + row * perRow * pitch);
-    const parameters: Parameter[] = [from, target, stored / 2, offset / 2, size / 2, pitch / 2, blocks];
+    const sizes = [stored / 2, offset / 2, size / 2, pitch / 2, blocks];
+    const parameters: Parameter[] = [
+      ...[address, target, note],
+      ...[...sizes, words, numbers.bytes === 4 ? 1 : 0, numbers.exponent, piece + 1],
+    ];
     const grid = [Math.ceil((blocks * pitch) / 2 / 256), 1, 1] as const;
     yield { image: "repack", kernel: "repack", grid, threads: 256, parameters };
   }

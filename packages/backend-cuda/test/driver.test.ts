@@ -137,19 +137,34 @@ await describeWithEmulation("the driver", (emulation) => {
     expect(control.live()).toBe(0);
   });
 
-  test("a driver of CUDA 13 loads the package's code for the card, an older one its PTX", async () => {
-    for (const [driver, expected] of [
-      [13000, "cuModuleLoadData cubin add"],
-      [12040, "cuModuleLoadData ptx 7.8 sm_75 add"],
+  test("a driver of CUDA 13 loads the package's code for the card, an older one the highest PTX that the card takes", async () => {
+    const [rows, width] = [16, 64];
+    const linear = buildGraph((g) => [g.linear("y", g.activations("x", width), g.weight("w", [width, width]))]);
+    const info = { name: "w", shape: [width, width], format: "f16" as const };
+    // Ones, in f16, so that y is the sum of x.
+    const source: WeightSource = {
+      name: "ones",
+      weights: new Map([["w", info]]),
+      read: async (_, range) => new Uint8Array(new Uint16Array((range?.count ?? width) * width).fill(0x3c00).buffer),
+      fingerprint: async () => "",
+    };
+    for (const [driver, major, minor, expected] of [
+      [13000, 9, 0, "cubin gemm_mma_f16"],
+      [13000, 7, 5, "cubin gemm_f16"],
+      [13000, 13, 0, "ptx 7.8 sm_80 gemm_mma_f16"],
+      [12040, 9, 0, "ptx 7.8 sm_80 gemm_mma_f16"],
+      [12040, 8, 0, "ptx 7.8 sm_80 gemm_mma_f16"],
+      [11080, 7, 5, "ptx 7.8 sm_75 gemm_f16"],
     ] as const) {
       control.reset();
-      control.card({ driver });
+      control.card({ driver, major, minor });
       await using backend = cuda({ library: emulation.library });
-      await using program = await backend.compile(small, sourceFor(small));
+      await using program = await backend.compile(linear, source);
       control.log();
-      const [y] = await program.run({ inputs }, ["y"]);
-      expect(control.log().filter((call) => call.startsWith("cuModuleLoadData"))).toEqual([expected]);
-      expect([...y!.data]).toEqual(new Array(8).fill(3));
+      const [y] = await program.run({ inputs: { x: new Float32Array(rows * width).fill(0.5) } }, ["y"]);
+      const modules = control.log().filter((call) => call.startsWith("cuModuleLoadData"));
+      expect(modules.filter((call) => call.includes("gemm"))).toEqual([`cuModuleLoadData ${expected}`]);
+      expect([...y!.data]).toEqual(new Array(rows * width).fill(width / 2));
     }
   });
 

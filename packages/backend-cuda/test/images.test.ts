@@ -9,32 +9,35 @@ import { describe, expect, test } from "vitest";
 import { cardFlags, kernelSources, sourceHash } from "../scripts/kernel-list.ts";
 import { cubinTargets, imageFolder, imageTarget, ptxTargets, readImages } from "../src/driver/images.ts";
 
-const targets = [...cubinTargets.map((target) => `sm_${target}`), ...ptxTargets.map((target) => `compute_${target}`)];
+const targets = [
+  ...cubinTargets.map((target) => ["sm", target] as const),
+  ...ptxTargets.map((target) => ["compute", target] as const),
+];
 
-describe.each(targets)("images for %s", (target) => {
-  const archive = readImages(imageFolder, target);
-  const kernels = kernelSources().filter(({ least }) => least <= Number(target.split("_")[1]));
+describe.each(targets)("images for %s_%i", (kind, capability) => {
+  const archive = readImages(imageFolder, `${kind}_${capability}`);
+  const kernels = kernelSources().filter(({ least }) => least <= capability);
   test("are made of these sources, by these flags", () => {
     const expected = Object.fromEntries(kernels.map((kernel) => [kernel.name, sourceHash(kernel, cardFlags)]));
     expect(archive.hashes).toEqual(expected); // if not: npm run build:kernels
   });
   test("carry that in themselves", () => {
     for (const { name, least } of kernels) {
-      const hash = archive.hashes[name];
       const image = Buffer.from(archive.image(name));
-      expect(image.includes(`polyllama-kernel:${name}:${hash}:`), name).toBe(true);
-      if (target.startsWith("sm_")) expect(image.subarray(0, 4)).toEqual(Buffer.from("\x7fELF"));
-      else expect(image.toString("latin1")).toMatch(new RegExp(`^\\s*\\.version 7\\.8\\s+\\.target sm_${least}`));
+      expect(image.includes(`polyllama-kernel:${name}:${archive.hashes[name]}:`), name).toBe(true);
+      if (kind === "sm") expect(image.subarray(0, 4)).toEqual(Buffer.from("\x7fELF"));
+      else expect(image.toString("latin1")).toMatch(new RegExp(`^\\s*\\.version 7\\.8\\s+\\.target sm_${least}\\b`));
     }
   });
 });
 
-test("a card gets code of its generation, and older drivers and newer cards PTX", () => {
+test("a card gets code of its generation, and older drivers and newer cards the highest PTX that fits", () => {
   expect(imageTarget(13000, 90)).toBe("sm_90");
   expect(imageTarget(13000, 87)).toBe("sm_86");
   expect(imageTarget(13000, 121)).toBe("sm_120");
-  expect(imageTarget(12080, 75)).toBe("compute_75");
   expect(imageTarget(12080, 90)).toBe("compute_80");
+  expect(imageTarget(12080, 80)).toBe("compute_80");
+  expect(imageTarget(11080, 75)).toBe("compute_75");
   expect(imageTarget(13000, 130)).toBe("compute_80");
   expect(() => imageTarget(13000, 70)).toThrow(/7\.5/);
 });
