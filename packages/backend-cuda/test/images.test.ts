@@ -53,6 +53,7 @@ function hasPtxas(): boolean {
 
 describe.skipIf(!hasPtxas())("the PTX (not run without ptxas)", () => {
   test.each([
+    ["attention_rows", 75],
     ["attention_split", 75],
     ["gemv_q4_0", 75],
     ["sample", 75],
