@@ -408,7 +408,7 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
       image: `gemm_mma_${matrix.format}`,
       kernel: `gemm_mma_${tile}`,
       grid: [Math.ceil(width / outputs), Math.ceil(rows / tile), 1],
-      threads: 2 * outputs,
+      threads: 128,
       parameters: [
         ...weights.planes(matrix),
         exponents!.of(matrix),

@@ -8,11 +8,12 @@
 // while the warps multiply the other. There is one barrier per unit. 16-byte pieces of a row of 64 bytes are exchanged by bits 1 and 2
 // of the row's number, so that eight rows that ldmatrix or a quarter of a warp touches lie in different banks.
 //
-// Sizes: 128 by 128 (warps of 64 by 32) needs 48 KiB of shared memory and at most 128 registers, so that two blocks share a multiprocessor
-// and hide each other's barriers; each unit takes a warp 32 matrix instructions for 12 of ldmatrix. 32 by 64 serves at most 64 rows,
-// where reading W is what takes time and more blocks read faster. mma.sync reaches what sm_80, sm_86, sm_89 and sm_120 have; on sm_90 and sm_100
-// only wgmma and tcgen05 do, and about 60 % of the peak is the most that this kernel can reach there. Every sum goes through the columns in
-// the same order whatever the tile is, so that a row's result does not depend on how many rows there are.
+// Sizes: 128 by 128 by four warps of 64 by 64 takes 48 KiB of shared memory and about 200 registers, so that two blocks share a
+// multiprocessor and hide each other's barriers. A unit takes a warp 64 matrix instructions and 16 of ldmatrix; shared memory is read and
+// written for 384 clocks of a unit's 512 (sm_80), 1024 (sm_86, sm_89, sm_120). 32 by 64 by four warps of 32 by 16 serves at most 64 rows,
+// where reading W is what takes time and more blocks read faster. mma.sync reaches all that sm_80 to sm_89 and sm_120 have, and about 60 % of
+// what wgmma does on sm_90; on sm_100 less, where tcgen05 alone reaches the peak. Every sum goes through the columns in the same order
+// whatever the tile is, so that a row's result does not depend on how many rows there are.
 #define CONTIGUOUS
 #include "format.cuh"
 #include "mma.cuh"
@@ -55,31 +56,37 @@ template <int ROWS, int OUTPUTS, int WARPS_N, int WARPS_M> DEVICE void multiply(
   constexpr int THREADS = WARPS_N * WARPS_M * 32;
   constexpr int TILES_N = ROWS / WARPS_N / 16, TILES_M = OUTPUTS / WARPS_M / 8;
   constexpr int STAGES = IS(f16) ? 3 : 4;
-  static_assert(THREADS == 2 * OUTPUTS && TILES_M % 2 == 0, "half a unit a thread, and fragments of W in pairs");
+  static_assert(THREADS == OUTPUTS || THREADS == 2 * OUTPUTS, "a unit of W, or half of one, for each thread");
+  static_assert(TILES_M % 2 == 0, "fragments of W come in pairs");
   SHARED(uint16_t, xs, STAGES * ROWS * 32);
   SHARED(uint16_t, ws, (IS(f16) ? STAGES : 2) * OUTPUTS * 32);
   const int t = threadIdx.x, lane = t & 31, warp = t >> 5;
   const int tn = warp / WARPS_M * (ROWS / WARPS_N), tm = warp % WARPS_M * (OUTPUTS / WARPS_M);
   const uint32_t m0 = blockIdx.x * OUTPUTS, n0 = blockIdx.y * ROWS;
-  const uint32_t units = unit_count(P.K);
+  const int units = unit_count(P.K);
 
-  const auto fetch = [&](uint32_t u) {
-    if (u < units) {
-      uint16_t *stage = xs + u % STAGES * (ROWS * 32);
+  // Each thread copies piece t % 4 of every THREADS / 4th row, which are a multiple of eight rows apart.
+  constexpr int APART = THREADS / 4;
+  const int from = t >> 2, to = piece(t >> 2, t & 3);
+  const uint16_t *x_rows[ROWS / APART];
 #pragma unroll
-      for (int j = t; j < ROWS * 4; j += THREADS) {
-        const int row = j >> 2, i = j & 3;
-        copy_async(stage + piece(row, i), P.x + (uint64_t)min(n0 + row, P.N - 1) * P.x_stride + quad_column(u, i * 2), true);
-      }
+  for (int i = 0; i < ROWS / APART; i++) x_rows[i] = P.x + (uint64_t)min(n0 + from + i * APART, P.N - 1) * P.x_stride;
 #if IS(f16)
-      uint16_t *tile = ws + u % STAGES * (OUTPUTS * 32);
+  const uint8_t *w_rows[OUTPUTS / APART];
 #pragma unroll
-      for (int j = t; j < OUTPUTS * 4; j += THREADS) {
-        const int row = j >> 2, i = j & 3;
-        const uint32_t k = u * 32 + i * 8;
-        const uint64_t start = (uint64_t)(P.first + min(m0 + row, P.M - 1)) * P.pitch;
-        copy_async(tile + piece(row, i), P.W.q + (start + (k < P.pitch ? k : 0)) * 2, k < P.pitch);
-      }
+  for (int i = 0; i < OUTPUTS / APART; i++)
+    w_rows[i] = P.W.q + (uint64_t)(P.first + min(m0 + from + i * APART, P.M - 1)) * P.pitch * 2;
+#endif
+  const auto fetch = [&](int u, int stage) {
+    if (u < units) {
+      const uint32_t column = quad_column(u, (t & 3) * 2);
+#pragma unroll
+      for (int i = 0; i < ROWS / APART; i++) copy_async(xs + (stage * ROWS + i * APART) * 32 + to, x_rows[i] + column, true);
+#if IS(f16)
+      const bool present = column < P.pitch;
+#pragma unroll
+      for (int i = 0; i < OUTPUTS / APART; i++)
+        copy_async(ws + (stage * OUTPUTS + i * APART) * 32 + to, w_rows[i] + (present ? column * 2 : 0), present);
 #endif
     }
     copies_commit();
@@ -89,49 +96,52 @@ template <int ROWS, int OUTPUTS, int WARPS_N, int WARPS_M> DEVICE void multiply(
   const uint32_t source = P.first + min(m0 + own, P.M - 1);
   const float scale = power_of_two(P.exponents[source]);
   Unit unit;
-  const auto write_unit = [&](uint32_t u) {
+  const auto write_unit = [&](int u) {
     uint16_t *tile = ws + (u & 1) * (OUTPUTS * 32);
-    if (t < OUTPUTS) write_half<0>(tile, own, unit, scale);
-    else write_half<1>(tile, own, unit, scale);
+    if (THREADS == OUTPUTS || t < OUTPUTS) write_half<0>(tile, own, unit, scale);
+    if (THREADS == OUTPUTS || t >= OUTPUTS) write_half<1>(tile, own, unit, scale);
   };
 #endif
 
   FragmentC sum[TILES_N][TILES_M] = {};
 #pragma unroll 1
-  for (int u = 0; u < STAGES - 1; u++) fetch(u);
+  for (int u = 0; u < STAGES - 1; u++) fetch(u, u);
 #if !IS(f16)
   load_unit(P.W, source, P.pitch, 0, unit);
-  write_unit(0);
-  if (units > 1) load_unit(P.W, source, P.pitch, 1, unit);
 #endif
 
+  int stage = 0; // of unit u; the one before it is free
 #pragma unroll 1
-  for (uint32_t u = 0; u < units; u++) {
-    copies_wait<STAGES - 2>();
-    __syncthreads();
-    fetch(u + STAGES - 1);
-    const uint16_t *x = xs + u % STAGES * (ROWS * 32);
-    const uint16_t *w = ws + (IS(f16) ? u % STAGES : u & 1) * (OUTPUTS * 32);
+  for (int u = IS(f16) ? 0 : -1; u < units; u++) {
+    if (IS(f16) || u >= 0) {
+      copies_wait<STAGES - 2>();
+      __syncthreads();
+      fetch(u + STAGES - 1, stage == 0 ? STAGES - 1 : stage - 1);
+      const uint16_t *x = xs + (stage * ROWS + tn) * 32;
+      const uint16_t *w = ws + ((IS(f16) ? stage : u & 1) * OUTPUTS + tm) * 32;
+      stage = stage == STAGES - 1 ? 0 : stage + 1;
 #pragma unroll
-    for (int k = 0; k < 2; k++) {
-      FragmentA a[TILES_N];
-      FragmentB b[TILES_M];
-      // Of x, in turn: rows 0-7 and 8-15 of eight columns, then of the next eight. Of W: eight rows' first and next columns, then the next rows'.
+      for (int k = 0; k < 2; k++) {
+        FragmentA a[TILES_N];
+        FragmentB b[TILES_M];
+        // Of x, in turn: rows 0-7 and 8-15 of eight columns, then of the next. Of W: eight rows' first and next columns, then the next rows'.
 #pragma unroll
-      for (int i = 0; i < TILES_N; i++) load_matrices(a[i].v, x + piece(tn + i * 16 + (lane & 15), k * 2 + (lane >> 4)));
+        for (int i = 0; i < TILES_N; i++) load_matrices(a[i].v, x + i * 16 * 32 + piece(lane & 15, k * 2 + (lane >> 4)));
 #pragma unroll
-      for (int j = 0; j < TILES_M; j += 2) {
-        uint32_t v[4];
-        load_matrices(v, w + piece(tm + j * 8 + (lane & 7) + (lane >> 4) * 8, k * 2 + ((lane >> 3) & 1)));
-        b[j] = {{v[0], v[1]}};
-        b[j + 1] = {{v[2], v[3]}};
+        for (int j = 0; j < TILES_M; j += 2) {
+          uint32_t v[4];
+          load_matrices(v, w + j * 8 * 32 + piece((lane & 7) + (lane >> 4) * 8, k * 2 + ((lane >> 3) & 1)));
+          b[j] = {{v[0], v[1]}};
+          b[j + 1] = {{v[2], v[3]}};
+        }
+#pragma unroll
+        for (int i = 0; i < TILES_N; i++)
+#pragma unroll
+          for (int j = 0; j < TILES_M; j++) mma_f16(sum[i][j], a[i], b[j]);
       }
-#pragma unroll
-      for (int i = 0; i < TILES_N; i++)
-#pragma unroll
-        for (int j = 0; j < TILES_M; j++) mma_f16(sum[i][j], a[i], b[j]);
     }
 #if !IS(f16)
+    // Behind the matrix instructions, which go on meanwhile.
     if (u + 1 < units) {
       write_unit(u + 1);
       if (u + 2 < units) load_unit(P.W, source, P.pitch, u + 2, unit);
@@ -139,42 +149,52 @@ template <int ROWS, int OUTPUTS, int WARPS_N, int WARPS_M> DEVICE void multiply(
 #endif
   }
 
-  const uint32_t m1 = m0 + tm + (lane & 3) * 2;
-  int w_exponent[TILES_M][2];
+  // Sums leave by way of shared memory, 16 rows of a warp at a time, so that whole lines are written.
+  constexpr int WIDTH = OUTPUTS / WARPS_M, PITCH = WIDTH + 8, LANES = WIDTH / 4;
+  static_assert(THREADS / 32 * 16 * PITCH * 4 <= STAGES * ROWS * 32 * 2, "lines fit where x was");
+  __syncthreads();
+  float *lines = reinterpret_cast<float *>(xs) + warp * 16 * PITCH;
+  const uint32_t m = m0 + tm + lane % LANES * 4;
+  int w_exponents[4];
 #pragma unroll
-  for (int j = 0; j < TILES_M; j++)
+  for (int c = 0; c < 4; c++) w_exponents[c] = IS(f16) ? 0 : P.exponents[P.first + min(m + c, P.M - 1)];
 #pragma unroll
-    for (int c = 0; c < 2; c++)
-      w_exponent[j][c] = IS(f16) ? 0 : P.exponents[P.first + min(m1 + j * 8 + c, P.M - 1)];
+  for (int i = 0; i < TILES_N; i++) {
+    if (i > 0) __syncwarp();
 #pragma unroll
-  for (int i = 0; i < TILES_N * 2; i++) {
-    const uint32_t n = n0 + tn + i * 8 + (lane >> 2);
-    if (n >= P.N) continue;
-    const int x_exponent = *reinterpret_cast<const int *>(P.x + (uint64_t)n * P.x_stride + (P.K + 31) / 32 * 32);
-    float *y = P.y + (uint64_t)n * P.y_stride;
-    const float *residual = P.residual == nullptr ? nullptr : P.residual + (uint64_t)n * P.residual_stride;
+    for (int j = 0; j < TILES_M; j++)
 #pragma unroll
-    for (int j = 0; j < TILES_M; j++) {
-      const uint32_t m = m1 + j * 8;
-      float value[2];
+      for (int side = 0; side < 2; side++)
+        *reinterpret_cast<float2 *>(lines + (side * 8 + (lane >> 2)) * PITCH + j * 8 + (lane & 3) * 2) =
+            make_float2(sum[i][j].v[side * 2], sum[i][j].v[side * 2 + 1]);
+    __syncwarp();
+#pragma unroll 1
+    for (int row = lane / LANES; row < 16; row += 32 / LANES) {
+      const uint32_t n = n0 + tn + i * 16 + row;
+      if (n >= P.N || m >= P.M) break;
+      const int x_exponent = *reinterpret_cast<const int *>(P.x + (uint64_t)n * P.x_stride + units * 32);
+      const float4 v = *reinterpret_cast<const float4 *>(lines + row * PITCH + lane % LANES * 4);
+      float values[4] = {v.x, v.y, v.z, v.w};
+      // In two steps, the smaller first, since the powers' product may be no f32.
 #pragma unroll
-      for (int c = 0; c < 2; c++) {
-        // In two steps, the smaller first, since the powers' product may be no f32.
-        const int a = min(-x_exponent, -w_exponent[j][c]), b = max(-x_exponent, -w_exponent[j][c]);
-        value[c] = sum[i >> 1][j].v[(i & 1) * 2 + c] * power_of_two(a) * power_of_two(b);
-      }
-      if (m + 1 < P.M) {
-        float2 r = make_float2(0.0f, 0.0f);
-        if (residual != nullptr) r = *reinterpret_cast<const float2 *>(residual + m);
-        *reinterpret_cast<float2 *>(y + m) = make_float2(value[0] + r.x, value[1] + r.y);
-      } else if (m < P.M) {
-        y[m] = value[0] + (residual != nullptr ? residual[m] : 0.0f);
+      for (int c = 0; c < 4; c++)
+        values[c] = values[c] * power_of_two(min(-x_exponent, -w_exponents[c])) * power_of_two(max(-x_exponent, -w_exponents[c]));
+      float *y = P.y + (uint64_t)n * P.y_stride + m;
+      const float *residual = P.residual + (uint64_t)n * P.residual_stride + m;
+      if (m + 4 <= P.M) {
+        float4 r = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (P.residual != nullptr) r = *reinterpret_cast<const float4 *>(residual);
+        *reinterpret_cast<float4 *>(y) = make_float4(values[0] + r.x, values[1] + r.y, values[2] + r.z, values[3] + r.w);
+      } else {
+#pragma unroll
+        for (int c = 0; c < 3; c++)
+          if (m + c < P.M) y[c] = values[c] + (P.residual != nullptr ? residual[c] : 0.0f);
       }
     }
   }
 }
 
-KERNEL(gemm_mma_128, Parameters, 256, 2) { multiply<128, 128, 2, 4>(P); }
+KERNEL(gemm_mma_128, Parameters, 128, 2) { multiply<128, 128, 2, 2>(P); }
 KERNEL(gemm_mma_32, Parameters, 128, 4) { multiply<32, 64, 1, 4>(P); }
 
 #if !IS(f16)
