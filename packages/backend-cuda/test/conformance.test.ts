@@ -10,6 +10,8 @@ import { describeWithEmulation, emulated } from "./support.ts";
 const large = /[kd]=(4096|5120|8192|11008|13824|28672)\b|n=515|scenario=long|model=llama|heads=(40|64)|v=32000/;
 /** Most of a chain's time goes into sixteen runs of the reference. */
 const chains = /norm-qkv|norm-logits|format=(bf16|q4_k|q6_k)|scaling=none;scenario=(ragged|prefill-decode|rewind)/;
+/** Tiles of tensor cores, of every format in every order. */
+const tiles = /op:linear:.*;n=97;/;
 const everyNth = (index: number, n: number): boolean => index % n === 0;
 
 await describeWithEmulation("conformance", (emulation) => {
@@ -18,11 +20,11 @@ await describeWithEmulation("conformance", (emulation) => {
   const chosen = {
     forward: [...ops, ...cases.filter(({ address }) => /^model:(nodes|overflow)/.test(address))],
     backward: [
-      ...ops.filter((_, i) => everyNth(i, 9)),
+      ...ops.filter(({ address }, i) => everyNth(i, 9) || tiles.test(address)),
       ...cases.filter(({ address }) => address.startsWith("chain:") && chains.test(address)),
     ],
     random: [
-      ...ops.filter((_, i) => everyNth(i, 7)),
+      ...ops.filter(({ address }, i) => everyNth(i, 7) || tiles.test(address)),
       ...cases.filter(({ address }) => /^model:(end-to-end:model=small-heads|repetition:model=grouped)/.test(address)),
     ],
   };

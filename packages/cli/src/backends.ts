@@ -10,7 +10,8 @@ export type BackendName = (typeof backendNames)[number];
 export interface BackendOptions {
   readonly backend: BackendName;
   readonly threads?: number;
-  readonly activations?: "int8" | "f32";
+  /** int8 and f32 for cpu, f16 and f32 for cuda. */
+  readonly activations?: "int8" | "f16" | "f32";
   readonly cacheFolder?: string;
   /** False for `--no-cache`. */
   readonly cache?: boolean;
@@ -28,12 +29,12 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
       "--cache-folder": cacheFolder !== undefined,
       "--no-cache": !cache,
     },
-    cuda: { "--device": device !== undefined },
+    cuda: { "--activations": activations !== undefined, "--device": device !== undefined },
   };
+  const own = backend === "cpu" || backend === "cuda" ? given[backend] : {};
   for (const [owner, flags] of Object.entries(given)) {
-    if (owner === backend) continue;
     for (const [flag, isGiven] of Object.entries(flags)) {
-      if (isGiven) {
+      if (isGiven && !(flag in own)) {
         throw new UsageError(`the ${backend} backend has no option ${flag}; it belongs to --backend ${owner}`);
       }
     }
@@ -44,9 +45,14 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
     case "webgpu":
       return (await import("@polyllama/backend-webgpu")).webgpu();
     case "cuda":
-      return (await import("@polyllama/backend-cuda")).cuda({ ...(device !== undefined && { device }) });
+      if (activations === "int8") throw new UsageError("--activations of the cuda backend are f16 and f32");
+      return (await import("@polyllama/backend-cuda")).cuda({
+        ...(activations !== undefined && { activations }),
+        ...(device !== undefined && { device }),
+      });
     case "cpu": {
       const { cpu } = await import("@polyllama/backend-cpu");
+      if (activations === "f16") throw new UsageError("--activations of the cpu backend are int8 and f32");
       if (!cache && cacheFolder !== undefined) throw new UsageError("--cache-folder and --no-cache exclude each other");
       const folder = cache ? cacheFolder : false;
       return cpu({

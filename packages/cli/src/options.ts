@@ -38,7 +38,10 @@ export function addBackendOptions(command: Command): Command {
     .addOption(new Option("--backend <name>", "what computes").choices(backendNames).default("cpu"))
     .option("--threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
     .addOption(
-      new Option("--activations <type>", "activations of the cpu backend's matrix products").choices(["int8", "f32"]),
+      new Option(
+        "--activations <type>",
+        "activations of matrix products: int8 or f32 on cpu, f16 or f32 on cuda",
+      ).choices(["int8", "f16", "f32"]),
     )
     .option("--cache-folder <path>", "where the cpu backend keeps packed weights")
     .option("--no-cache", "pack weights anew, into a temporary folder")

@@ -24,6 +24,8 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["generate", "-p", "x", "--backend", "gpu"], /Allowed choices are cpu, webgpu, cuda, reference/],
     [["generate", "-p", "x", "--backend", "reference", "--threads", "2"], /no option --threads/],
     [["generate", "-p", "x", "--backend", "reference", "--activations", "f32"], /no option --activations/],
+    [["generate", "-p", "x", "--backend", "cpu", "--activations", "f16"], /cpu backend are int8 and f32/],
+    [["generate", "-p", "x", "--backend", "cuda", "--activations", "int8"], /cuda backend are f16 and f32/],
     [["generate", "-p", "x", "--backend", "reference", "--cache-folder", "x"], /no option --cache-folder/],
     [["generate", "-p", "x", "--backend", "reference", "--no-cache"], /no option --no-cache/],
     [
