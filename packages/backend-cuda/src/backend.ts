@@ -18,10 +18,10 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import { type CopyOptions, copyBandwidth } from "./bandwidth.ts";
 import { findExponents, planExponents, type RowExponents } from "./exponents.ts";
 import { Gpu } from "./gpu.ts";
 import { cacheBytes } from "./kv-cache.ts";
+import { type CopyOptions, copyBandwidth, type PeakOptions, tensorPeak } from "./limits.ts";
 import { checkGraph, fewRows } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
 import { type LoadedWeights, loadWeights, planWeights } from "./weights.ts";
@@ -81,9 +81,11 @@ export interface Cuda {
   available(options?: CudaOptions): CudaStatus;
   /** How fast the card copies within its own memory, in bytes per second, read and written bytes both counted. */
   copyBandwidth(options?: CopyOptions): Promise<number>;
+  /** How fast its tensor cores multiply bf16 by `mma.sync`, in floating point operations per second. */
+  tensorPeak(options?: PeakOptions): Promise<number>;
 }
 
-export const cuda: Cuda = Object.assign(create, { available, copyBandwidth });
+export const cuda: Cuda = Object.assign(create, { available, copyBandwidth, tensorPeak });
 
 function available(options: CudaOptions = {}): CudaStatus {
   try {

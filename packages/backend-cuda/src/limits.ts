@@ -1,0 +1,93 @@
+// What a card can do at most, to measure models against. Memory when nothing is computed: copies from one place to another on the
+// card, as its driver does them; generating a token reads all weights once. Tensor cores when nothing is read (kernels/tensor_peak.cu);
+// reading a prompt is nearly all matrix products.
+
+import { checkNumber, checkOptions, PolyllamaError } from "@polyllama/core";
+import { deviceAttribute } from "./driver/api.ts";
+import { Gpu, type GpuOptions } from "./gpu.ts";
+
+const copies = 16;
+
+export interface CopyOptions extends Partial<GpuOptions> {
+  /** How much is copied at once; default half a GiB, or a quarter of what is free. */
+  readonly bytes?: number;
+}
+
+/**
+ * Copies from one place on the card to another, several times.
+ *
+ * @returns bytes per second, read and written bytes both counted.
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY`
+ */
+export async function copyBandwidth(options: CopyOptions = {}): Promise<number> {
+  checkOptions(options, ["device", "library", "images", "bytes"], "cuda.copyBandwidth()");
+  checkNumber(options.bytes, "bytes", { least: 16, integer: true });
+  const { bytes: given, ...card } = options;
+  const gpu = new Gpu({ device: 0, ...card });
+  try {
+    return await gpu.exclusively(undefined, async () => {
+      const bytes = given ?? Math.min(2 ** 29, Math.floor(gpu.driver.memoryInfo().free / 4));
+      using from = gpu.allocate(bytes);
+      using to = gpu.allocate(bytes);
+      const copyAll = async (): Promise<number> => {
+        const started = performance.now();
+        for (let i = 0; i < copies; i++) gpu.copyOnDevice(to.address, from.address, bytes);
+        await gpu.finished();
+        return (2 * copies * bytes * 1000) / (performance.now() - started);
+      };
+      await copyAll();
+      return Math.max(await copyAll(), await copyAll());
+    });
+  } finally {
+    gpu.dispose();
+  }
+}
+
+export interface PeakOptions extends Partial<GpuOptions> {
+  /** Products of 16 by 8 by 16 that a warp adds to each of its sums; default 65536. */
+  readonly rounds?: number;
+}
+
+/** Of a product of 16 by 8 by 16: a multiplication and an addition each. */
+const productOperations = 2 * 16 * 8 * 16;
+/** As the kernel has them. */
+const warpsPerBlock = 8;
+const sumsPerWarp = 16;
+
+/**
+ * Multiplies matrices of bf16 that stand in registers, by the instructions that reading a prompt uses.
+ *
+ * @returns floating point operations per second.
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`
+ */
+export async function tensorPeak(options: PeakOptions = {}): Promise<number> {
+  checkOptions(options, ["device", "library", "images", "rounds"], "cuda.tensorPeak()");
+  checkNumber(options.rounds, "rounds", { least: 1, integer: true });
+  const { rounds = 65536, ...card } = options;
+  const gpu = new Gpu({ device: 0, ...card });
+  try {
+    if (gpu.capability < 80) {
+      throw new PolyllamaError(
+        "ERR_UNSUPPORTED",
+        `${gpu.name} has no tensor cores for bf16; 8.0 is the least for that.`,
+      );
+    }
+    return await gpu.exclusively(undefined, async () => {
+      const blocks = 2 * gpu.driver.deviceAttribute(gpu.device, deviceAttribute.multiprocessors);
+      using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks);
+      const grid = [blocks, 1, 1] as const;
+      const launch = { image: "tensor_peak", kernel: "tensor_peak", grid, threads: 32 * warpsPerBlock };
+      const multiply = async (): Promise<number> => {
+        const started = performance.now();
+        gpu.launch({ ...launch, parameters: [y.address, rounds] });
+        await gpu.finished();
+        const operations = productOperations * sumsPerWarp * warpsPerBlock * blocks * rounds;
+        return (operations * 1000) / (performance.now() - started);
+      };
+      await multiply();
+      return Math.max(await multiply(), await multiply());
+    });
+  } finally {
+    gpu.dispose();
+  }
+}
