@@ -495,7 +495,7 @@ function linearVariants(
     rows: most,
     spec: {
       kernel: "linear",
-      values: { ...flags, ROWS: rows, ROWS_HALF: rows / 2, TOKENS: tokens, WORKGROUP: 16 },
+      values: { ...flags, ROWS: rows, ROWS_HALF: rows / 2, TOKENS: tokens, WORKGROUP: 16, SUBGROUPS: subgroups },
       access,
     },
     grid: (count) => [Math.ceil(matrixRows / (rows * 16)), Math.ceil(count / tokens), 1],

@@ -1,12 +1,31 @@
 // y = x W^T in register tiles: an invocation computes ROWS outputs for TOKENS rows of x. Neighbouring invocations have
-// neighbouring outputs and the same rows of x, so that x is read once for all of them where loads of one address are cheap:
-// on software adapters, which also find shared memory slow. Quants are multiplied as they are, and the sum of what shares a
-// scale is scaled (SCALED); formats with offsets, or two scales in a unit, have whole weights instead.
+// neighbouring outputs and the same rows of x. Made for software adapters, which find shared memory slow and load for one
+// invocation after another, also where all want the same: with subgroups each invocation of four loads one element of x and
+// tells it to the others (SUBGROUPS). Quants are multiplied as they are, and the sum of what shares a scale is scaled
+// (SCALED); formats with offsets, or two scales in a unit, have whole weights instead.
 
 //#include "linear_common"
 
+//#if SUBGROUPS
+/// What the first four invocations of a subgroup have; smaller ones do not exist.
+fn of_four(own: f32) -> vec4f {
+  return vec4f(
+    subgroupBroadcast(own, 0u),
+    subgroupBroadcast(own, 1u),
+    subgroupBroadcast(own, 2u),
+    subgroupBroadcast(own, 3u),
+  );
+}
+//#endif
+
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+//#if SUBGROUPS
+  @builtin(subgroup_invocation_id) subgroup_lane: u32,
+//#endif
+) {
   let count = select(step.rows, step.selected, P.selected == 1u);
   let token = group.y * TOKENS; // known to be the same for the workgroup
   let row = (group.x * WORKGROUP + lane) * ROWS;
@@ -23,6 +42,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum_@R_@T = 0.0;
 //#end
 //#end
+//#if SUBGROUPS
+  let part = subgroup_lane & 3u;
+//#endif
   for (var u = 0u; u < P.units; u++) {
 //#repeat R ROWS
     let w_@R = fetch(row_@R, u);
@@ -35,15 +57,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var j = 0u; j < P.four; j++) {
       let at = u * 8u + j;
 //#if NORM
+//#if SUBGROUPS
+      let own_gain = vec2f(g[at][part], g[at + 4u][part]);
+//#else
       let gain = mat2x4f(g[at], g[at + 4u]);
 //#endif
+//#endif
 //#repeat T TOKENS
+//#if SUBGROUPS
+      var own_low_@T = x_element(x_@T, at, part);
+      var own_high_@T = x_element(x_@T, at + 4u, part);
+//#if NORM
+      squares_@T += own_low_@T * own_low_@T + own_high_@T * own_high_@T;
+      own_low_@T *= own_gain.x;
+      own_high_@T *= own_gain.y;
+//#endif
+      let low_@T = of_four(own_low_@T);
+      let high_@T = of_four(own_high_@T);
+//#else
       var low_@T = x_at(x_@T, at);
       var high_@T = x_at(x_@T, at + 4u);
 //#if NORM
       squares_@T += dot(low_@T, low_@T) + dot(high_@T, high_@T);
       low_@T *= gain[0];
       high_@T *= gain[1];
+//#endif
 //#endif
 //#end
 //#repeat R ROWS
@@ -66,6 +104,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //#endif
   }
 
+//#if NORM
+//#if SUBGROUPS
+//#repeat T TOKENS
+  squares_@T = subgroupAdd(select(0.0, squares_@T, subgroup_lane < 4u));
+//#end
+//#endif
+//#endif
 //#repeat T TOKENS
   if (token + @Tu < count) {
     let n = token + @Tu;

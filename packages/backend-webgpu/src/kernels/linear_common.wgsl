@@ -55,6 +55,15 @@ fn x_at(base: u32, quad_index: u32) -> vec4f {
 //#endif
 }
 
+/// One of the elements of `x_at`.
+fn x_element(base: u32, quad_index: u32, i: u32) -> f32 {
+//#if TAIL
+  return select(0.0, x[base + quad_index][i], quad_index * 4u + i < P.width);
+//#else
+  return x[base + quad_index][i];
+//#endif
+}
+
 /// Column of y that a row of this part of W computes.
 fn column_of(row: u32) -> u32 {
   let r = P.before + row;
