@@ -10,7 +10,7 @@ import { type Backend, PolyllamaError } from "@polyllama/core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { describeWithEmulation, emulated } from "../../backend-cuda/test/support.ts";
 import { type GpuCheckContext, type GpuCheckOptions, notRunCode, runGpuCheck } from "../src/commands/gpu-check.ts";
-import { type BenchTask, cudaTasks, runTask } from "../src/gpu/bench.ts";
+import { type BenchTask, cudaTasks, modelTask, runTask } from "../src/gpu/bench.ts";
 import { runTorch, sanitize, torchMissing } from "../src/gpu/process.ts";
 import { breadthFirst } from "../src/gpu/suite.ts";
 
@@ -45,6 +45,7 @@ const context: GpuCheckContext = {
   },
   cards: async () => ({ available: true, cards: [card] }),
   copyBandwidth: async () => 1e12,
+  tensorPeak: async () => 1e14,
   findProgram: () => undefined,
   cases: few,
   tasks: [tiny],
@@ -97,6 +98,8 @@ test("with a card: every part runs or says why not, and the report has it all", 
   expect(markdown).toMatch(/llama-2-7b: q8_0, q4_k, q4_0$/m);
   expect(markdown).toMatch(/llama-2-70b: does not fit/);
   expect(markdown).toMatch(/\| tiny \| decode at 6 \| [\d.]+ tokens\/s \| [\d.]+ % \|/);
+  expect(markdown).toMatch(/\| tiny \| prefill 8 \| [\d.]+ tokens\/s \| [\d.]+ % \|/);
+  expect(markdown).toMatch(/bf16 products at 100\.0 TFLOP\/s by mma\.sync alone/);
   expect(stdout).toMatch(/^passed: All that was run is right/m);
 });
 
@@ -151,6 +154,17 @@ test("a model that does not fit is not run, and neither is what there is no time
   ]);
 });
 
+test("a model of one's own is measured as far as its context reaches", async () => {
+  const model = tiny.model.replace("context=64", "context=140");
+  const task = { ...modelTask(model), batches: { sizes: [2], context: 20 } };
+  const { measurements } = await runTask(named(), task, { signal, cache: "f32", tokens: 3 });
+  const ran = measurements.filter(({ value }) => value !== undefined).map(({ what }) => what);
+  expect(ran).toEqual(["load", "decode at 128", "batch of 2 at 20"]);
+  const rest = measurements.filter(({ value }) => value === undefined);
+  expect(rest.map(({ what }) => what)).toEqual(["prefill 512", "prefill 2048", "decode at 4000"]);
+  for (const { notRun } of rest) expect(notRun).toMatch(/takes \d+ positions, and the context has 140/);
+});
+
 test("the suite's order begins with the cheapest of every kind", () => {
   const cases = conformanceCases();
   const ordered = breadthFirst(cases).map(({ address }) => address);
@@ -195,12 +209,14 @@ await describeWithEmulation("on the emulated card", (emulation) => {
       {
         createBackend: async () => cuda(emulated(emulation)),
         copyBandwidth: () => cuda.copyBandwidth({ ...emulated(emulation), bytes: 4096 }),
+        tensorPeak: () => cuda.tensorPeak({ ...emulated(emulation), rounds: 1 }),
         bench: { tokens: 2 },
       },
     );
     expect(code).toBe(0);
     expect(report.conformance[0]).toMatchObject({ backend: "cuda", ran: few.length, failures: [] });
     expect(report.bench.bandwidth).toBeGreaterThan(0);
+    expect(report.bench.peak.own).toBeGreaterThan(0);
     for (const entry of report.bench.results[0].measurements) expect(entry.value).toBeGreaterThan(0);
   });
 });

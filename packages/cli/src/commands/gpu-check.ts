@@ -13,7 +13,7 @@ import { type BackendOptions, createBackend } from "../backends.ts";
 import { type CudaCards, cudaCards, describeCard, whatFits } from "../cuda.ts";
 import { Exit, UsageError } from "../exit.ts";
 import { plural } from "../format.ts";
-import { type BenchOptions, type BenchTask, cudaTasks, runTask, skipTask } from "../gpu/bench.ts";
+import { type BenchOptions, type BenchTask, cudaTasks, modelTask, runTask, skipTask } from "../gpu/bench.ts";
 import { findProgram, runTorch, sanitize, torchMissing } from "../gpu/process.ts";
 import { benchLines, type GpuBench, type GpuReport, markdownReport, suiteSummary } from "../gpu/report.ts";
 import { runSuite } from "../gpu/suite.ts";
@@ -38,6 +38,8 @@ export interface GpuCheckOptions {
   readonly seed: number;
   /** False for `--no-webgpu`. */
   readonly webgpu: boolean;
+  /** Location of the one model whose speed is measured; default: the published sizes. */
+  readonly model?: string;
 }
 
 /** What a check meets; tests put something else in its place. */
@@ -47,6 +49,8 @@ export interface GpuCheckContext {
   readonly cards: () => Promise<CudaCards>;
   /** Bytes per second. */
   readonly copyBandwidth: (device: number) => Promise<number>;
+  /** Floating point operations per second. */
+  readonly tensorPeak: (device: number) => Promise<number>;
   readonly findProgram: (name: string) => string | undefined;
   /** Default: the whole suite. */
   readonly cases?: readonly ConformanceCase[];
@@ -74,14 +78,19 @@ export function addGpuCheck(program: Command, { signal }: Interrupts): void {
     .option("--device <n>", "number of the card (default: 0)", integer(0))
     .option("--seed <n>", "seed of the conformance cases", integer(0), 1)
     .option("--no-webgpu", "leave the webgpu backend out")
+    .option(
+      "--model <location>",
+      "measure this model's speed instead of the published sizes': a file, or synthetic://...",
+    )
     .action((options: GpuCheckOptions) =>
       runGpuCheck(options, {
         signal,
         createBackend,
         cards: cudaCards,
         copyBandwidth: async (device) => (await import("@polyllama/backend-cuda")).cuda.copyBandwidth({ device }),
+        tensorPeak: async (device) => (await import("@polyllama/backend-cuda")).cuda.tensorPeak({ device }),
         findProgram,
-        tasks: cudaTasks,
+        tasks: options.model === undefined ? cudaTasks : [modelTask(options.model)],
       }),
     );
 }
@@ -246,6 +255,8 @@ async function bench(
     if (noTorch !== undefined) found.torch = { notRun: noTorch };
     const reserved = noTorch === undefined ? minutes * 60 * shares.torch : 0;
     found.bandwidth = await context.copyBandwidth(card.number);
+    // A card below 8.0 has no such units, and then there is nothing to compare prompts with.
+    if (Number(card.computeCapability) >= 8) found.peak = { own: await context.tensorPeak(card.number) };
     await using backend = await context.createBackend({ backend: "cuda", device: card.number });
     for (const task of tasks) {
       const rest = left() - reserved;
@@ -264,7 +275,7 @@ async function bench(
       const seconds = Math.max(1, left());
       found.torch = await runTorch(python, { seconds, signal });
       const peak = "notRun" in found.torch ? undefined : found.torch.measurements.find(({ what }) => what === "peak");
-      if (peak?.value !== undefined) found.peak = peak.value;
+      if (peak?.value !== undefined) found.peak = { ...found.peak, torch: peak.value };
     }
   }
   for (const line of benchLines(found)) print(`  ${line}`.trimEnd());

@@ -5,6 +5,7 @@ import {
   type Backend,
   type CacheFormat,
   columnCount,
+  createSampler,
   formatBytes,
   type KvCache,
   type LlamaConfig,
@@ -78,29 +79,43 @@ export const cudaTasks: readonly BenchTask[] = [
 ];
 
 function task(label: string, preset: string, format: string, sizes: readonly number[]): BenchTask {
+  return { ...modelTask(`synthetic://${preset}?seed=1&format=${format}`), label, batches: { sizes, context: 128 } };
+}
+
+/** The same measurements of a model of one's own. */
+export function modelTask(model: string): BenchTask {
   return {
-    label,
-    model: `synthetic://${preset}?seed=1&format=${format}`,
+    label: model,
+    model,
     prefill: [512, 2048],
     contexts: [128, 4000],
-    batches: { sizes, context: 128 },
+    batches: { sizes: [1, 8, 32, 128], context: 128 },
   };
 }
 
-/** Names of a task's measurements, in their order. */
-function plan({ prefill, contexts, batches }: BenchTask): readonly Pick<Measurement, "what" | "unit">[] {
-  const names = [
-    ...prefill.map((n) => `prefill ${n}`),
-    ...contexts.map((n) => `decode at ${n}`),
-    ...batches.sizes.map((n) => `batch of ${n} at ${batches.context}`),
+interface Planned extends Pick<Measurement, "what" | "unit"> {
+  /** Positions that it fills. */
+  readonly positions: number;
+}
+
+/** A task's measurements, in their order. */
+function plan({ prefill, contexts, batches }: BenchTask, tokens = 0): readonly Planned[] {
+  const behind = (n: number): number => n + tokens + warmUp;
+  const unit = "tokens/s";
+  return [
+    { what: "load", unit: "s", positions: 0 },
+    ...prefill.map((n) => ({ what: `prefill ${n}`, unit, positions: n }) as const),
+    ...contexts.map((n) => ({ what: `decode at ${n}`, unit, positions: behind(n) }) as const),
+    ...batches.sizes.map(
+      (n) => ({ what: `batch of ${n} at ${batches.context}`, unit, positions: behind(batches.context) }) as const,
+    ),
   ];
-  return [{ what: "load", unit: "s" }, ...names.map((what) => ({ what, unit: "tokens/s" as const }))];
 }
 
 /** A task's result where nothing could be run. */
 export async function skipTask(task: BenchTask, notRun: string): Promise<BenchResult> {
   await using checkpoint = await openCheckpoint(task.model);
-  return { ...facts(task, checkpoint), measurements: plan(task).map((name) => ({ ...name, notRun })) };
+  return { ...facts(task, checkpoint), measurements: plan(task).map(({ what, unit }) => ({ what, unit, notRun })) };
 }
 
 export async function runTask(backend: Backend, task: BenchTask, options: BenchOptions): Promise<BenchResult> {
@@ -109,7 +124,9 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
   const { config } = checkpoint;
   const graph = llamaGraph(config);
   const known = facts(task, checkpoint);
-  const positions = Math.max(...task.prefill, ...task.contexts.map((n) => n + tokens + warmUp), 1);
+  const planned = [...plan(task, tokens)];
+  const { contextLength } = config;
+  const positions = Math.max(...planned.map((one) => (one.positions > contextLength ? 1 : one.positions)));
   const estimate = backend.estimateMemory(graph, checkpoint.weights, 1);
   const needed = estimate.weights + estimate.scratch + positions * cacheBytes(config, format);
   if (free !== undefined && needed > free) {
@@ -118,12 +135,16 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
   }
 
   const measurements: Measurement[] = [];
-  const names = [...plan(task)];
   let program: Program | undefined;
   /** Takes the next measurement of the plan; a failure is part of the result. */
   const measure = async (action: () => Promise<Pick<Measurement, "value" | "rate">>): Promise<void> => {
-    const name = names.shift()!;
-    onProgress?.(task.label, name.what);
+    const { what, unit, positions: filled } = planned.shift()!;
+    const name = { what, unit };
+    onProgress?.(task.label, what);
+    if (filled > contextLength) {
+      measurements.push({ ...name, notRun: `takes ${filled} positions, and the context has ${contextLength}` });
+      return;
+    }
     try {
       signal.throwIfAborted();
       measurements.push({ ...name, ...(await action()) });
@@ -139,7 +160,7 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
     });
     const loaded = program;
     if (loaded === undefined) {
-      const rest = names.map((name) => ({ ...name, notRun: "the model was not loaded" }));
+      const rest = planned.map(({ what, unit }) => ({ what, unit, notRun: "the model was not loaded" }));
       return { ...known, measurements: [...measurements, ...rest] };
     }
     for (const n of task.prefill) {
@@ -162,7 +183,8 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
         caches.push(loaded.createCache(context + tokens + warmUp, { format }));
         await read(loaded, caches[0]!, context, config, signal);
         while (caches.length < count) caches.push(await caches[0]!.fork());
-        const perSecond = await continueAll(loaded, caches, tokens, signal);
+        const steps = loaded.sample === undefined || count > 1 ? continueAll : generate;
+        const perSecond = await steps(loaded, caches, tokens, signal);
         const bytes =
           known.weights - embeddingBytes(checkpoint) + count * (context + tokens / 2) * cacheBytes(config, format);
         return { value: count * perSecond, rate: bytes * perSecond };
@@ -217,6 +239,21 @@ async function continueAll(
     const { data, shape } = logits!; // [sequences, V]
     tokens = tokens.map((_, i) => mostProbable(data.subarray(i * shape[1], (i + 1) * shape[1])));
   }
+  return (steps * 1000) / (performance.now() - started);
+}
+
+/** Continues one sequence as `Llama` does where the device chooses the tokens itself, and returns the steps per second. */
+async function generate(
+  program: Program,
+  [cache]: readonly KvCache[],
+  steps: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const sampling = createSampler({ temperature: 0 }).draw!; // nothing that needs the tokens before
+  const count = warmUp + steps;
+  const run = { cache: cache!, tokens: Int32Array.of(1), sampling, count };
+  let [taken, started] = [0, 0];
+  for await (const _ of program.sample!(run, { signal })) if (++taken === warmUp) started = performance.now();
   return (steps * 1000) / (performance.now() - started);
 }
 

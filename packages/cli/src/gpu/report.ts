@@ -24,8 +24,8 @@ export interface GpuReport {
 export interface GpuBench {
   /** Of the card's own copies, bytes per second, read and written bytes both counted. */
   bandwidth?: number;
-  /** Floating point operations per second of a large bf16 product in PyTorch. */
-  peak?: number;
+  /** Floating point operations per second of bf16 products: of `mma.sync` alone, and of a large matrix in PyTorch. */
+  peak?: { own?: number; torch?: number };
   readonly results: BenchResult[];
   torch?: TorchResult | { readonly notRun: string };
 }
@@ -78,20 +78,24 @@ export function suiteSummary(result: GpuReport["conformance"][number]): string {
 
 /** The figures as a table in Markdown. */
 export function benchLines({ bandwidth, peak, results, torch }: GpuBench): readonly string[] {
+  const tera = (rate: number): string => `${(rate / 1e12).toFixed(1)} TFLOP/s`;
   const limits = [
     bandwidth === undefined ? "copy bandwidth not measured" : `copies at ${(bandwidth / 1e9).toFixed(0)} GB/s`,
-    peak === undefined ? "bf16 peak not measured" : `bf16 products at ${(peak / 1e12).toFixed(0)} TFLOP/s in PyTorch`,
+    ...(peak?.torch === undefined ? [] : [`bf16 products at ${tera(peak.torch)} in PyTorch`]),
+    ...(peak?.own === undefined ? [] : [`bf16 products at ${tera(peak.own)} by mma.sync alone`]),
+    ...(peak?.torch === undefined && peak?.own === undefined ? ["bf16 peak not measured"] : []),
   ];
   const lines = [`The card: ${limits.join("; ")}.`, ""];
   lines.push("| model | what | figure | share |", "|---|---|---|---|");
   for (const { label, measurements } of results) {
     for (const measurement of measurements) {
       lines.push(
-        `| ${label} | ${measurement.what} | ${figure(measurement)} | ${share(measurement, bandwidth, peak)} |`,
+        `| ${label} | ${measurement.what} | ${figure(measurement)} | ${share(measurement, bandwidth, peak?.torch ?? peak?.own)} |`,
       );
     }
   }
-  lines.push("", "Shares are of the copy bandwidth when decoding, and of the bf16 peak when reading a prompt.", "");
+  const of = peak?.torch === undefined ? "mma.sync's bf16 peak" : "PyTorch's bf16 peak";
+  lines.push("", `Shares are of the copy bandwidth when decoding, and of ${of} when reading a prompt.`, "");
   if (torch === undefined) return lines;
   if ("notRun" in torch) return [...lines, `PyTorch: not run: ${torch.notRun}`];
   lines.push(
