@@ -1,4 +1,5 @@
-// y = x W^T for many rows of x, as prompts have them, in tiles of 64 outputs by 64 rows. W is dequantized once per tile into
+// y = x W^T for many rows of x, as prompts have them, in f32: where tensor cores are not wanted or not there, and for W of f32
+// (gemm_mma.cu is for the others). In tiles of 64 outputs by 64 rows. W is dequantized once per tile into
 // shared memory, unit by unit along K; each thread holds 4 by 4 sums in f32. A residual is added where one is given. The sums of
 // a row do not depend on the other rows.
 #define CONTIGUOUS

@@ -1,19 +1,20 @@
 // y = x W^T for many rows of x on tensor cores, for cards of compute capability 8.0 on. x comes as round_rows.cu leaves it, f16 with an
-// exponent per row. W of f16 is taken as it is; every other format is brought to f16 times a power of two per row of W on the way into shared
-// memory, so that all formats share one loop: bf16 keeps its bits but for values 2^-32 of the row's largest, quantized values are
-// formed as ggml does in f32 and rounded once. Sums are f32; a residual is added where one is given.
+// exponent per row. W of f16 is taken as it is; every other format is brought to f16 times a power of two per row of W on the way
+// into shared memory, so that all formats share one loop: bf16 keeps its bits where they are not below 2^-31 of the row's largest,
+// quantized values are formed as ggml does in f32 and rounded once. Sums are f32; a residual is added where one is given.
 //
 // A block computes ROWS rows of x by OUTPUTS rows of W; its warps share each unit of 32 columns. Rows of x (and of an f16 W) come by
 // cp.async, STAGES - 1 units ahead. Quantized units are read into registers one unit ahead and written, as f16, to one of two tiles
-// while the warps multiply the other. There is one barrier per unit. 16-byte pieces of a row of 64 bytes are exchanged by bits 1 and 2
-// of the row's number, so that eight rows that ldmatrix or a quarter of a warp touches lie in different banks.
+// while the tensor cores multiply the other. There is one barrier per unit. 16-byte pieces of a row of 64 bytes are exchanged by bits
+// 1 and 2 of the row's number, so that eight rows that ldmatrix or a quarter of a warp touches lie in different banks.
 //
-// Sizes: 128 by 128 by four warps of 64 by 64 takes 48 KiB of shared memory and about 200 registers, so that two blocks share a
-// multiprocessor and hide each other's barriers. A unit takes a warp 64 matrix instructions and 16 of ldmatrix; shared memory is read and
-// written for 384 clocks of a unit's 512 (sm_80), 1024 (sm_86, sm_89, sm_120). 32 by 64 by four warps of 32 by 16 serves at most 64 rows,
-// where reading W is what takes time and more blocks read faster. mma.sync reaches all that sm_80 to sm_89 and sm_120 have, and about 60 % of
-// what wgmma does on sm_90; on sm_100 less, where tcgen05 alone reaches the peak. Every sum goes through the columns in the same order
-// whatever the tile is, so that a row's result does not depend on how many rows there are.
+// Sizes: 128 by 128 by four warps of 64 by 64 takes 48 KiB of shared memory and about 220 registers, so that two blocks share a
+// multiprocessor and hide each other's barriers. A unit takes a warp 64 matrix instructions and 16 of ldmatrix; shared memory is read
+// and written for 384 clocks of the 512 (sm_80) or 1024 (sm_86, sm_89, sm_120) that a unit takes the tensor cores. 32 by 64 by four
+// warps of 32 by 16 serves at most 64 rows, where reading W is what takes time and more blocks read faster. mma.sync reaches all that
+// sm_80 to sm_89 and sm_120 have, and about 60 % of what wgmma does on sm_90; on sm_100 less, where tcgen05 alone reaches the peak.
+// Every sum goes through the columns in the same order whatever the tile is, so that a row's result does not depend on how many rows
+// there are.
 #define CONTIGUOUS
 #include "format.cuh"
 #include "mma.cuh"
@@ -41,13 +42,12 @@ DEVICE int piece(int row, int i) { return row * 32 + ((i ^ (row >> 1)) & 3) * 8;
 #if !IS(f16)
 /// Half of a unit, 16 values, as f16 into row `row` of a tile.
 template <int HALF> DEVICE void write_half(uint16_t *tile, int row, const Unit &unit, float scale) {
-  const float s = unit_scale(unit, HALF);
+  const float s = unit_scale(unit, HALF) * scale; // exact, so that products round as ggml's do
 #pragma unroll
   for (int i = 0; i < 2; i++) {
     const float4 a = quad(unit, HALF * 4 + i * 2), b = quad(unit, HALF * 4 + i * 2 + 1);
     *reinterpret_cast<uint4 *>(tile + piece(row, HALF * 2 + i)) =
-        make_uint4(half_pair(a.x * s * scale, a.y * s * scale), half_pair(a.z * s * scale, a.w * s * scale),
-                   half_pair(b.x * s * scale, b.y * s * scale), half_pair(b.z * s * scale, b.w * s * scale));
+        make_uint4(half_pair(a.x * s, a.y * s), half_pair(a.z * s, a.w * s), half_pair(b.x * s, b.y * s), half_pair(b.z * s, b.w * s));
   }
 }
 #endif
@@ -124,7 +124,7 @@ template <int ROWS, int OUTPUTS, int WARPS_N, int WARPS_M> DEVICE void multiply(
       for (int k = 0; k < 2; k++) {
         FragmentA a[TILES_N];
         FragmentB b[TILES_M];
-        // Of x, in turn: rows 0-7 and 8-15 of eight columns, then of the next. Of W: eight rows' first and next columns, then the next rows'.
+        // Matrices of x: rows 0-7 and 8-15 of eight columns, then of the next eight. Of W: both columns of eight rows, then of the next.
 #pragma unroll
         for (int i = 0; i < TILES_N; i++) load_matrices(a[i].v, x + i * 16 * 32 + piece(lane & 15, k * 2 + (lane >> 4)));
 #pragma unroll

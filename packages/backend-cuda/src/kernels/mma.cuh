@@ -62,8 +62,8 @@ DEVICE uint32_t matrix_word(const uint32_t *rows, int i, bool transposed) {
 }
 #endif
 
-/// Four 8 by 8 matrices of 16-bit values from shared memory, whose rows are 16 bytes: lanes 8 i to 8 i + 7 give where those of matrix i begin.
-/// Lane l gets columns 2 (l % 4) and the next of row l / 4; transposed, rows and columns change places.
+/// Four 8 by 8 matrices of 16-bit values from shared memory, whose rows are 16 bytes: lanes 8 i to 8 i + 7 give where those of matrix i
+/// begin. Lane l gets columns 2 (l % 4) and the next of row l / 4; transposed, rows and columns change places.
 template <bool TRANSPOSED = false> DEVICE void load_matrices(uint32_t (&v)[4], const void *row) {
 #ifdef __CUDACC__
   if (TRANSPOSED)

@@ -1,6 +1,6 @@
-// Rows of activations for tensor cores: f16, times a power of two per row that brings the row's largest value to 2^14 or just below
-// 2^15, so that nothing overflows and only what is 2^-28 of the largest loses bits to f16's least exponent. A block per row. The row that is
-// written has its values first, filled up to whole units of 32 with zeros, then the power's exponent.
+// Rows of activations for tensor cores: f16, times a power of two per row that brings the row's largest value between 2^14 and 2^15,
+// so that nothing overflows and only what is below 2^-28 of the largest loses bits to f16's least exponent. A block per row. The row
+// that is written has its values first, filled up to whole units of 32 with zeros, then the power's exponent.
 //
 // Fused, where nobody else reads them: norm, x / sqrt(mean(x^2) + eps) g, where g is given; swiglu, silu(x) u, where u is given. They
 // are computed twice, to find the largest value and to write, from what the caches still have.
