@@ -407,7 +407,7 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     return {
       image: `gemm_mma_${matrix.format}`,
       kernel: `gemm_mma_${tile}`,
-      grid: [Math.ceil(width / outputs), Math.ceil(rows / tile), 1],
+      grid: [Math.ceil(rows / tile), Math.ceil(width / outputs), 1],
       threads: 128,
       parameters: [
         ...weights.planes(matrix),

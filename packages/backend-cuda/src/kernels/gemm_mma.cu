@@ -13,8 +13,8 @@
 // and written for 384 clocks of the 512 (sm_80) or 1024 (sm_86, sm_89, sm_120) that a unit takes the tensor cores. 32 by 64 by four
 // warps of 32 by 16 serves at most 64 rows, where reading W is what takes time and more blocks read faster. mma.sync reaches all that
 // sm_80 to sm_89 and sm_120 have, and about 60 % of what wgmma does on sm_90; on sm_100 less, where tcgen05 alone reaches the peak.
-// Every sum goes through the columns in the same order whatever the tile is, so that a row's result does not depend on how many rows
-// there are.
+// Blocks that share rows of W follow each other, so that W comes from memory once, and x, which is smaller, from the cache. Every sum
+// goes through the columns in the same order whatever the tile is, so that a row's result does not depend on how many rows there are.
 #define CONTIGUOUS
 #include "format.cuh"
 #include "mma.cuh"
@@ -62,7 +62,7 @@ template <int ROWS, int OUTPUTS, int WARPS_N, int WARPS_M> DEVICE void multiply(
   SHARED(uint16_t, ws, (IS(f16) ? STAGES : 2) * OUTPUTS * 32);
   const int t = threadIdx.x, lane = t & 31, warp = t >> 5;
   const int tn = warp / WARPS_M * (ROWS / WARPS_N), tm = warp % WARPS_M * (OUTPUTS / WARPS_M);
-  const uint32_t m0 = blockIdx.x * OUTPUTS, n0 = blockIdx.y * ROWS;
+  const uint32_t m0 = blockIdx.y * OUTPUTS, n0 = blockIdx.x * ROWS;
   const int units = unit_count(P.K);
 
   // Each thread copies piece t % 4 of every THREADS / 4th row, which are a multiple of eight rows apart.
