@@ -47,7 +47,12 @@ export function kernelSources(folder: string = kernelFolder): readonly KernelSou
   });
   return [
     ...plain.map((name) => ({ name, path: join(folder, `${name}.cu`), defines: [], least: 75 })),
-    { name: "tensor_peak", path: join(folder, "tensor_peak.cu"), defines: [], least: 80 },
+    ...["attention_mma", "tensor_peak"].map((name) => ({
+      name,
+      path: join(folder, `${name}.cu`),
+      defines: [],
+      least: 80,
+    })),
     ...perFormat.flatMap((file) => formatNames.map((format) => ofFormat(file, format, 75))),
     ...formatNames.filter((format) => format !== "f32").map((format) => ofFormat(tensorCores, format, 80)),
   ];

@@ -22,7 +22,7 @@ import { findExponents, planExponents, type RowExponents } from "./exponents.ts"
 import { Gpu } from "./gpu.ts";
 import { cacheBytes } from "./kv-cache.ts";
 import { type CopyOptions, copyBandwidth, type PeakOptions, tensorPeak } from "./limits.ts";
-import { checkGraph, fewRows } from "./plan.ts";
+import { checkGraph, fewRows, tensorCoreHeads } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
 import { type LoadedWeights, loadWeights, planWeights } from "./weights.ts";
 
@@ -217,6 +217,7 @@ const tensorCores: NonNullable<RoundingProfile["tensorCores"]> = {
   unit: 2 ** -11,
   least: 2 ** -39,
   truncation: { unit: 2 ** -23, group: 4, columns: 128 },
+  attention: { caches: ["f16"], ...tensorCoreHeads },
 };
 
 const tensorCoreSources: readonly string[] = [

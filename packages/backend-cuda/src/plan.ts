@@ -34,6 +34,8 @@ const headsPerBlock = 8;
 const queriesPerBlock = 64;
 /** Heads that the attention kernels come for. */
 const headWidths = [64, 128, 256] as const;
+/** Heads that attention on tensor cores is for. */
+export const tensorCoreHeads = { multiple: 8, most: 128 } as const;
 
 /** A matrix of activations; plans share memory among those that are not used at the same time. */
 export interface Storage {
@@ -599,15 +601,17 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
       const blockHeads = Math.ceil(heads / kvHeads / groups);
       const blockRows = Math.floor(queriesPerBlock / blockHeads);
       const sizes = [own, heads, kvHeads, d, blockHeads, blockRows, from, to];
-      emit(`attention ${node.output}`, [queries, y], (at) => [
-        {
-          image: "attention_rows",
-          kernel: `attention_rows_${width}`,
-          grid: [Math.ceil(at.rows / blockRows), kvHeads * groups, 1],
-          threads: 256,
-          parameters: [at.step, address(at, queries), address(at, y), at.rows, ...sizes, scale],
-        },
-      ]);
+      // Two launches, each for the sequences whose cache has its format.
+      const mma = exponents !== undefined && d % tensorCoreHeads.multiple === 0 && d <= tensorCoreHeads.most;
+      emit(`attention ${node.output}`, [queries, y], (at) => {
+        const parameters = [at.step, address(at, queries), address(at, y), at.rows, ...sizes, scale];
+        const grid = [Math.ceil(at.rows / blockRows), kvHeads * groups, 1] as const;
+        const [rows, tensorCores] = [`attention_rows_${width}`, `attention_mma_${width}`];
+        return [
+          { image: "attention_rows", kernel: rows, grid, threads: 256, parameters: [...parameters, mma ? 1 : 3] },
+          ...(mma ? [{ image: "attention_mma", kernel: tensorCores, grid, threads: 128, parameters }] : []),
+        ];
+      });
       return;
     }
     partialWidth = Math.max(partialWidth, heads * (d + 2));

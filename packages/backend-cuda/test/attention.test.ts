@@ -1,5 +1,5 @@
 // Attention over more keys than a tile has, in every format of the cache, with head sizes and groups that the suite of the project
-// leaves out, held to the suite's bounds. Inputs are numbers of few bits, which f16 and bf16 hold exactly. And the promise that a
+// leaves out, held to the suite's bounds. Keys and values are numbers of few bits, which f16 and bf16 hold exactly. And the promise that a
 // sequence's rows do not depend, to the bit, on what else is in the step.
 
 import { type OpCase, runCase } from "@polyllama/conformance";
@@ -45,7 +45,8 @@ function values(count: number, seed: number): Float64Array {
 
 function inputsFor({ heads, kvHeads, headDim }: Heads, rows: number, seed: number) {
   const of = (count: number, kind: number) => values(rows * count * headDim, seed + kind);
-  return { q: of(heads, 0), k: of(kvHeads, 1000), v: of(kvHeads, 2000) };
+  const q = of(heads, 0).map((value, i) => Math.fround(value * (1.3 + Math.sin(i)))); // is not cached, and has all its bits
+  return { q, k: of(kvHeads, 1000), v: of(kvHeads, 2000) };
 }
 
 /** Prompts of several sequences together, then behind what they have; the last rows of a tile are another sequence's. */
@@ -72,7 +73,7 @@ function ragged(heads: Heads): OpCase {
 function withCaches(backend: Backend, format: CacheFormat): Backend {
   return {
     name: backend.name,
-    roundings: backend.roundings,
+    roundings: { ...backend.roundings, cache: format },
     describe: () => backend.describe(),
     estimateMemory: (...rest) => backend.estimateMemory(...rest),
     async compile(...rest) {
@@ -97,6 +98,9 @@ await describeWithEmulation("attention of prompts", (emulation) => {
     [{ heads: 18, kvHeads: 1, headDim: 12 }, "bf16", "backward"],
     [{ heads: 2, kvHeads: 1, headDim: 68 }, "bf16", "forward"],
     [{ heads: 3, kvHeads: 1, headDim: 64 }, "f16", "random"],
+    [{ heads: 2, kvHeads: 2, headDim: 128 }, "f16", "forward"],
+    [{ heads: 10, kvHeads: 1, headDim: 72 }, "f16", "backward"],
+    [{ heads: 4, kvHeads: 2, headDim: 8 }, "f16", "random"],
   ])("%o, a cache in %s, threads %s", { timeout: 60_000 }, async (heads, format, order) => {
     emulation.control.reset();
     emulation.control.order(order);
@@ -109,19 +113,29 @@ await describeWithEmulation("attention of prompts", (emulation) => {
   test("a sequence's rows are the same to the bit, alone or among others", { timeout: 60_000 }, async () => {
     emulation.control.reset();
     const heads = { heads: 4, kvHeads: 2, headDim: 16 };
+    const sequences = [
+      [23, "f16"],
+      [70, "f32"],
+      [9, "bf16"],
+      [41, "f16"],
+      [10, "f16"],
+    ] as const;
     await withProgram(emulation, graphOf(heads), noWeights, async (program) => {
-      const counts = [23, 70, 9, 41];
-      const parts = counts.map((rows, i) => inputsFor(heads, rows, i));
+      const parts = sequences.map(([rows], i) => inputsFor(heads, rows, i));
+      const run = async (chosen: readonly number[]): Promise<number[]> => {
+        const caches = chosen.map((i) => program.createCache(80, { format: sequences[i]![1] }));
+        const joined = (name: "q" | "k" | "v") => Float64Array.from(chosen.flatMap((i) => [...parts[i]![name]]));
+        const inputs = { q: joined("q"), k: joined("k"), v: joined("v") };
+        const batch = chosen.map((i, at) => ({ rows: sequences[i]![0], cache: caches[at]! }));
+        const [y] = await program.run({ inputs, batch }, ["y"]);
+        for (const cache of caches) cache[Symbol.dispose]();
+        return [...y!.data];
+      };
       const alone: number[] = [];
-      for (const [i, inputs] of parts.entries()) {
-        const [y] = await program.run({ inputs, batch: [{ rows: counts[i]! }] }, ["y"]);
-        alone.push(...y!.data);
-      }
-      const joined = (name: "q" | "k" | "v") => Float64Array.from(parts.flatMap((inputs) => [...inputs[name]]));
-      const inputs = { q: joined("q"), k: joined("k"), v: joined("v") };
-      const [y] = await program.run({ inputs, batch: counts.map((rows) => ({ rows })) }, ["y"]);
-      expect([...y!.data]).toEqual(alone);
+      for (const i of sequences.keys()) alone.push(...(await run([i])));
+      expect(await run([...sequences.keys()])).toEqual(alone);
     });
+    expect(emulation.control.reports()).toBe("");
   });
 
   test("heads of odd size and of more than 256 are refused", async () => {

@@ -14,7 +14,8 @@ export type Rounding = Pick<
   | "apartOffsets"
   | "int8Activations"
   | "tensorCores"
->;
+> &
+  Partial<Pick<RoundingProfile, "cache">>;
 
 /**
  * Error of a sum of k rounded products, in units of `unit * sum |x y|`. Whatever the order, it is at most k (Higham,

@@ -202,6 +202,11 @@ export interface TensorCoreRounding {
    * them, and then the result at `unit` of itself. Columns are summed in order, but for exchanges within each `columns` of them.
    */
   readonly truncation: { readonly unit: number; readonly group: number; readonly columns: number };
+  /**
+   * `attention` alike, where heads are a multiple of `multiple` up to `most` and the cache has one of these formats: queries, and
+   * weights before their division, are rounded as inputs are; keys and values are exact.
+   */
+  readonly attention?: { readonly caches: readonly CacheFormat[]; readonly multiple: number; readonly most: number };
 }
 
 /** A sequence's place in a run. */

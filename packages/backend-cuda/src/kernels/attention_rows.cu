@@ -7,8 +7,8 @@
 //
 // All arithmetic is in f32 on the ordinary units, 16 products of each thread for 8 loads of 16 bytes from shared memory. The cost: a
 // prompt of n tokens takes 2 n^2 heads d operations a layer here, 1.1e12 of a 7B at n = 2048 beside 27e12 in the matrix products,
-// but a card has a tenth of the speed for these or less. Tensor cores would round queries, weights and values to 16 bits, or take
-// three products for each.
+// but a card has a tenth of the speed for these or less, so that at that length attention takes about as long as all else together.
+// attention_mma.cu does it on tensor cores where the cache is in f16.
 #include "attention.cuh"
 
 KERNEL_FILE("attention_rows")
@@ -26,6 +26,8 @@ struct Parameters {
   uint32_t block_heads, block_rows;
   uint32_t q_stride, y_stride;
   float scale;
+  /// Format of caches that are left to attention_mma.cu; 3 is none.
+  uint32_t left_out;
 };
 
 constexpr int threads = 256;
@@ -194,7 +196,8 @@ template <int CHUNKS> DEVICE void attention(const Parameters &P) {
   for (uint32_t first = begin; first < end;) {
     uint32_t next = first + 1;
     while (next < end && P.rows[next].cache == P.rows[first].cache) next++;
-    attend<CHUNKS>(P, first, next - first, kv_head, kv_head * group + inside, heads, staged, weights, positions);
+    if (P.rows[first].format != P.left_out)
+      attend<CHUNKS>(P, first, next - first, kv_head, kv_head * group + inside, heads, staged, weights, positions);
     first = next;
   }
 }

@@ -1,6 +1,6 @@
 // softmax(q k^T / sqrt(d)) v, causal, with grouped queries, for the rows of one sequence.
 
-import type { AttentionNode } from "@polyllama/core";
+import type { AttentionNode, TensorCoreRounding } from "@polyllama/core";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
 import type { Matrix } from "../matrix.ts";
 
@@ -24,6 +24,7 @@ export function attention(
 ): void {
   const group = heads / kvHeads;
   const stride = kvHeads * d;
+  const cores = rounding && coresFor(rounding, d, rows);
   for (let n = 0; n < rows; n++) {
     const length = start + n + 1; // a row sees itself and all before it
     const p = new Float64Array(length);
@@ -32,10 +33,13 @@ export function attention(
       const query = (first + n) * q.width + h * d;
       const head = Math.floor(h / group) * d;
       let most = -Infinity;
+      const largest = cores ? largestOf(q.data.subarray(query, query + d)) : 0;
       for (let t = 0; t < length; t++) {
         let dot = 0;
         let magnitude = 0;
+        let keys = 0;
         for (let i = 0; i < d; i++) {
+          keys += Math.abs(k[t * stride + head + i]!);
           const product = q.data[query + i]! * k[t * stride + head + i]!;
           dot += product;
           magnitude += Math.abs(product);
@@ -43,6 +47,10 @@ export function attention(
         p[t] = dot / Math.sqrt(d);
         most = Math.max(most, p[t]!);
         if (rounding) scoreError[t] = (rounding.unit * (dotError(d) * magnitude + 2 * Math.abs(dot))) / Math.sqrt(d);
+        if (cores) {
+          const inputs = cores.unit * magnitude + cores.least * largest * keys;
+          scoreError[t]! += (inputs + truncated(d, magnitude, cores)) / Math.sqrt(d);
+        }
       }
       let sum = 0;
       for (let t = 0; t < length; t++) {
@@ -53,18 +61,43 @@ export function attention(
       for (let i = 0; i < d; i++) {
         let value = 0;
         let magnitude = 0;
+        let values = 0;
         for (let t = 0; t < length; t++) {
+          values += Math.abs(v[t * stride + head + i]!);
           const product = (p[t]! / sum) * v[t * stride + head + i]!;
           value += product;
           magnitude += Math.abs(product);
         }
         const at = (first + n) * y.width + h * d + i;
-        y.data[at] = rounding
-          ? magnitude * relativeError(worstScore, length, rounding) + 2 * length * leastStep(rounding)
-          : value;
+        if (rounding === undefined) y.data[at] = value;
+        else {
+          const relative = relativeError(worstScore, length, rounding);
+          y.data[at] = magnitude * relative + 2 * length * leastStep(rounding);
+          if (cores) {
+            const weights = cores.unit * magnitude + (cores.least * values) / sum;
+            y.data[at]! += (1 + relative) * (weights + truncated(length, magnitude, cores));
+          }
+        }
       }
     }
   }
+}
+
+/** What tensor cores lose, where these rows are computed on them. */
+function coresFor({ tensorCores, cache }: Rounding, d: number, rows: number): TensorCoreRounding | undefined {
+  const where = tensorCores?.attention;
+  if (where === undefined || rows < tensorCores!.fromRows) return undefined;
+  const suits = where.caches.some((format) => format === cache) && d % where.multiple === 0 && d <= where.most;
+  return suits ? tensorCores : undefined;
+}
+
+function largestOf(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+/** Of a sum of k products that is cut off: no addend and no sum exceeds the sum of sizes, of which each group loses steps. */
+function truncated(k: number, magnitude: number, { unit, truncation }: TensorCoreRounding): number {
+  return Math.ceil(k / truncation.group) * (truncation.group + 2) * truncation.unit * magnitude * (1 + 3 * unit);
 }
 
 /**
