@@ -2,9 +2,14 @@
 // leaves out, held to the suite's bounds. Keys and values are numbers of few bits, which f16 and bf16 hold exactly. And the promise that a
 // sequence's rows do not depend, to the bit, on what else is in the step.
 
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type OpCase, runCase } from "@polyllama/conformance";
 import { type Backend, buildGraph, type CacheFormat, type WeightSource } from "@polyllama/core";
 import { expect, test } from "vitest";
+import { buildEmulation } from "../emulation/build.ts";
+import { kernelFolder } from "../scripts/kernel-list.ts";
 import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
 
@@ -136,6 +141,64 @@ await describeWithEmulation("attention of prompts", (emulation) => {
       expect(await run([...sequences.keys()])).toEqual(alone);
     });
     expect(emulation.control.reports()).toBe("");
+  });
+
+  interface Fault {
+    readonly name: string;
+    readonly file: string;
+    readonly from: string;
+    readonly to: string;
+  }
+  // What the suite's caches, all of f32 and of 64 positions, do not show (faults.test.ts has the others).
+  test.each<Fault>([
+    {
+      name: "keys of another sequence",
+      file: "attention_rows.cu",
+      from: "P.rows[next].cache == P.rows[first].cache",
+      to: "true",
+    },
+    { name: "sums that are not rescaled", file: "attention_rows.cu", from: "sum[chunk][a][b] *= factor;", to: ";" },
+    { name: "keys that are not masked", file: "attention_mma.cu", from: "> position[side] ?", to: "> position[1] ?" },
+    {
+      name: "values that are not turned",
+      file: "attention_mma.cu",
+      from: "load_matrices<true>(",
+      to: "load_matrices(",
+    },
+    {
+      name: "swapped halves of a fragment",
+      file: "attention_mma.cu",
+      from: "weight[j / 2].v[j % 2 * 2 + side]",
+      to: "weight[j / 2].v[side * 2 + j % 2]",
+    },
+    {
+      name: "values that are not waited for",
+      file: "attention_mma.cu",
+      from: "copies_wait<1>(); // values are there",
+      to: "",
+    },
+    {
+      name: "a missing barrier before values are overwritten",
+      file: "attention_mma.cu",
+      from: "    __syncthreads();\n    fetch(vs",
+      to: "    fetch(vs",
+    },
+    { name: "keys behind the cache's end", file: "attention_mma.cu", from: "begin + n < length && ", to: "" },
+  ])("a planted fault is found: $name", { timeout: 60_000 }, async ({ file, from, to }) => {
+    const folder = mkdtempSync(join(tmpdir(), "polyllama-kernels-"));
+    cpSync(kernelFolder, folder, { recursive: true });
+    const text = readFileSync(join(folder, file), "utf8");
+    expect(text.split(from)).toHaveLength(2);
+    writeFileSync(join(folder, file), text.replace(from, to));
+    const spoiled = await buildEmulation(folder, (name) => /^(attention|rope)_/.test(name));
+    rmSync(folder, { recursive: true });
+    spoiled.control.reset();
+    const format = file === "attention_mma.cu" ? "f16" : "f32";
+    const backend = withCaches(cuda(emulated(spoiled)), format);
+    const { status } = await runCase(ragged({ heads: 3, kvHeads: 1, headDim: 64 }), backend, 1);
+    expect(status).toBe("failed");
+    await backend[Symbol.asyncDispose]();
+    emulation.control.reset();
   });
 
   test("heads of odd size and of more than 256 are refused", async () => {
