@@ -46,6 +46,11 @@ const cpuWith = (activations: "f32" | "int8"): Subject => ({
   expectations: activations === "f32" ? "cpu" : "cpu-int8",
   open: async () => local((await import("@polyllama/backend-cpu")).cpu({ activations, cacheFolder: false })),
 });
+const cudaWith = (activations: "f16" | "f32"): Subject => ({
+  title: `cuda, activations ${activations}`,
+  expectations: "cuda",
+  open: async () => local((await import("@polyllama/backend-cuda")).cuda({ activations })),
+});
 const dawn = (title: string, features: { readonly f16: boolean; readonly subgroups: boolean }): Subject => ({
   title: `webgpu, Node with Dawn, ${title}`,
   expectations: "webgpu",
@@ -68,11 +73,8 @@ const subjects: Readonly<Record<string, Subject>> = {
     expectations: "webgpu",
     open: () => deno(denoProgram?.executable ?? missing("Deno"), { name: "webgpu" }),
   },
-  cuda: {
-    title: "cuda",
-    expectations: "cuda",
-    open: async () => local((await import("@polyllama/backend-cuda")).cuda()),
-  },
+  cuda: cudaWith("f16"),
+  "cuda-f32": cudaWith("f32"),
   // Takes minutes for each case of a published model's size: for use with --filter.
   "cuda-emulation": {
     title: "cuda, emulated",

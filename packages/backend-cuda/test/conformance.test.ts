@@ -12,33 +12,44 @@ const large = /[kd]=(4096|5120|8192|11008|13824|28672)\b|n=515|scenario=long|mod
 const chains = /norm-qkv|norm-logits|format=(bf16|q4_k|q6_k)|scaling=none;scenario=(ragged|prefill-decode|rewind)/;
 /** Tiles of tensor cores, of every format in every order. */
 const tiles = /op:linear:.*;n=97;/;
+/** Prompts, small ones of every format, for linears in f32. */
+const prompts = /op:linear:.*;n=(17|33);k=(64|96|172|256);/;
 const everyNth = (index: number, n: number): boolean => index % n === 0;
 
 await describeWithEmulation("conformance", (emulation) => {
   const cases = conformanceCases().filter(({ address }) => !large.test(address));
   const ops = cases.filter(({ address }) => address.startsWith("op:"));
-  const chosen = {
-    forward: [...ops, ...cases.filter(({ address }) => /^model:(nodes|overflow)/.test(address))],
-    backward: [
-      ...ops.filter(({ address }, i) => everyNth(i, 9) || tiles.test(address)),
-      ...cases.filter(({ address }) => address.startsWith("chain:") && chains.test(address)),
-    ],
-    random: [
-      ...ops.filter(({ address }, i) => everyNth(i, 7) || tiles.test(address)),
-      ...cases.filter(({ address }) => /^model:(end-to-end:model=small-heads|repetition:model=grouped)/.test(address)),
-    ],
-  };
-  for (const [order, list] of Object.entries(chosen)) {
+  const chosen = [
+    { order: "forward", list: [...ops, ...cases.filter(({ address }) => /^model:(nodes|overflow)/.test(address))] },
+    {
+      order: "backward",
+      list: [
+        ...ops.filter(({ address }, i) => everyNth(i, 9) || tiles.test(address)),
+        ...cases.filter(({ address }) => address.startsWith("chain:") && chains.test(address)),
+      ],
+    },
+    {
+      order: "random",
+      list: [
+        ...ops.filter(({ address }, i) => everyNth(i, 7) || tiles.test(address)),
+        ...cases.filter(({ address }) =>
+          /^model:(end-to-end:model=small-heads|repetition:model=grouped)/.test(address),
+        ),
+      ],
+    },
+    { order: "random", activations: "f32", list: ops.filter(({ address }) => prompts.test(address)) },
+  ] as const;
+  for (const { order, list, ...options } of chosen) {
     const groups = new Map<string, typeof cases>();
     for (const entry of list) {
-      const group = entry.address.split(":", 2).join(":");
+      const group = [entry.address.split(":", 2).join(":"), ...Object.values(options)].join(" ");
       groups.set(group, [...(groups.get(group) ?? []), entry]);
     }
     for (const [group, members] of groups) {
       test(`${group}, ${members.length} cases, threads ${order}`, { timeout: 240_000 }, async () => {
         emulation.control.reset();
-        emulation.control.order(order as keyof typeof chosen); // the record's own keys
-        const backend = cuda(emulated(emulation));
+        emulation.control.order(order);
+        const backend = cuda({ ...emulated(emulation), ...options });
         const failures: string[] = [];
         for (const { address, run } of members) {
           const { status, detail } = await run(backend, 1);
