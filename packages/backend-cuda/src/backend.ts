@@ -2,6 +2,7 @@
 
 import {
   type Backend,
+  type CacheFormat,
   type CompileOptions,
   checkNumber,
   checkOptions,
@@ -20,7 +21,7 @@ import {
 } from "@polyllama/core";
 import { findExponents, planExponents, type RowExponents } from "./exponents.ts";
 import { Gpu } from "./gpu.ts";
-import { cacheBytes } from "./kv-cache.ts";
+import { cacheBytes, checkCacheFormat } from "./kv-cache.ts";
 import { type CopyOptions, copyBandwidth, type PeakOptions, tensorPeak } from "./limits.ts";
 import { checkGraph, fewRows, tensorCoreHeads } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
@@ -33,6 +34,11 @@ export interface CudaOptions {
    * `f32` rounds neither. Decoding is in f32 always.
    */
   readonly activations?: "f16" | "f32";
+  /**
+   * Format of keys and values where `createCache` is not told one, as by `Llama`; default f32. `f16` halves what a context takes, is what
+   * lets the attention of prompts use tensor cores (with activations in f16), and cannot hold numbers beyond 65,504.
+   */
+  readonly cache?: CacheFormat;
   /** Number of the card, as the driver counts; default 0. */
   readonly device?: number;
   /** The driver's library; default: where the system has it. */
@@ -55,8 +61,9 @@ export type CudaStatus =
   | { readonly available: false; readonly reason: string };
 
 function create(options: CudaOptions = {}): Backend {
-  checkOptions(options, ["activations", "device", "library", "images"], "cuda()");
-  const { activations = "f16" } = options;
+  checkOptions(options, ["activations", "cache", "device", "library", "images"], "cuda()");
+  const { activations = "f16", cache = "f32" } = options;
+  checkCacheFormat(cache);
   if (activations !== "f16" && activations !== "f32") {
     throw new PolyllamaError("ERR_OPTION", `activations must be "f16" or "f32", not ${JSON.stringify(activations)}.`);
   }
@@ -67,7 +74,7 @@ function create(options: CudaOptions = {}): Backend {
       throw new PolyllamaError("ERR_OPTION", `${name} must be a path, not ${JSON.stringify(path)}.`);
     }
   }
-  return new CudaBackend({ ...options, activations });
+  return new CudaBackend({ ...options, activations, cache });
 }
 
 export interface Cuda {
@@ -119,14 +126,14 @@ function versionText(version: number): string {
 class CudaBackend implements Backend {
   readonly name = "cuda";
   readonly roundings: RoundingProfile;
-  readonly #options: CudaOptions;
+  readonly #options: CudaOptions & Required<Pick<CudaOptions, "activations" | "cache">>;
   readonly #programs = new Set<Program>();
   #gpu: Gpu | undefined;
   #disposed = false;
 
-  constructor(options: CudaOptions) {
+  constructor(options: CudaOptions & Required<Pick<CudaOptions, "activations" | "cache">>) {
     this.#options = options;
-    this.roundings = roundings(options.activations === "f16");
+    this.roundings = roundings(options.activations === "f16", options.cache);
   }
 
   /** @throws {PolyllamaError} `ERR_UNSUPPORTED` where there is no driver or no card. */
@@ -155,7 +162,7 @@ class CudaBackend implements Backend {
     const layout = planWeights(graph, weights);
     return {
       weights: layout.bytes + planExponents(graph, layout).bytes,
-      cache: cacheBytes(attentions, capacity, "f32"),
+      cache: cacheBytes(attentions, capacity, this.#options.cache),
       scratch: 4 * Math.min(chunkRows, capacity) * 6 * widest + (64 << 20),
     };
   }
@@ -168,7 +175,9 @@ class CudaBackend implements Backend {
     const gpu = this.#device();
     const loaded = await gpu.exclusively(options.signal, () => loadWeights(gpu, graph, weights, options));
     const exponents = await this.#exponents(gpu, graph, loaded);
-    const program = new CudaProgram(gpu, graph, loaded, exponents, (gone) => this.#programs.delete(gone));
+    const program = new CudaProgram(gpu, graph, loaded, exponents, this.#options.cache, (gone) =>
+      this.#programs.delete(gone),
+    );
     this.#programs.add(program);
     if (this.#disposed) {
       await program[Symbol.asyncDispose]();
@@ -228,11 +237,11 @@ const tensorCoreSources: readonly string[] = [
     "keep more), and the result at 24 of its own.",
 ];
 
-const roundings = (f16: boolean): RoundingProfile => ({
+const roundings = (f16: boolean, cache: CacheFormat): RoundingProfile => ({
   unit: 2 ** -24,
   flushesSubnormals: false,
   exp: 4,
-  cache: "f32",
+  cache,
   ...(f16 && { tensorCores }),
   sources: [
     "All sums in f32, by fused multiply-adds or by products and sums rounded one by one; kernels are compiled with -fmad=false, " +

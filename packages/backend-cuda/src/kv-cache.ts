@@ -12,6 +12,12 @@ export interface CacheOwner {
   readonly caches: Set<CudaKvCache>;
 }
 
+/** @throws {PolyllamaError} `ERR_OPTION` */
+export function checkCacheFormat(format: CacheFormat): void {
+  if (format === "f32" || format === "f16" || format === "bf16") return;
+  throw new PolyllamaError("ERR_OPTION", `A cache's format is f32, f16 or bf16, not ${JSON.stringify(format)}.`);
+}
+
 /** Bytes of a full cache. */
 export function cacheBytes(attentions: readonly AttentionNode[], capacity: number, format: CacheFormat): number {
   const size = format === "f32" ? 4 : 2;

@@ -2,6 +2,7 @@
 // rows are computed in chunks, and those of sequences that advance by few rows apart from the others (plan.ts says why).
 
 import {
+  type CacheFormat,
   type CacheOptions,
   ContextOverflowError,
   checkNumber,
@@ -26,7 +27,7 @@ import {
 import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts";
 import type { RowExponents } from "./exponents.ts";
 import type { DeviceMemory, Gpu } from "./gpu.ts";
-import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
+import { type CacheOwner, CudaKvCache, checkCacheFormat } from "./kv-cache.ts";
 import { fewRows, type Mode, makePlan, type Plan, partKeys } from "./plan.ts";
 import type { LoadedWeights } from "./weights.ts";
 
@@ -42,6 +43,8 @@ export class CudaProgram implements Program {
   readonly #gpu: Gpu;
   readonly #weights: LoadedWeights;
   readonly #exponents: RowExponents | undefined;
+  /** Of caches, where nothing else is asked for. */
+  readonly #format: CacheFormat;
   readonly #owner: CacheOwner;
   readonly #onDispose: (program: CudaProgram) => void;
   readonly #plans = new Map<string, Plan>();
@@ -55,12 +58,14 @@ export class CudaProgram implements Program {
     graph: Graph,
     weights: LoadedWeights,
     exponents: RowExponents | undefined,
+    format: CacheFormat,
     onDispose: (program: CudaProgram) => void,
   ) {
     this.graph = graph;
     this.#gpu = gpu;
     this.#weights = weights;
     this.#exponents = exponents;
+    this.#format = format;
     this.#onDispose = onDispose;
     this.#owner = { gpu, attentions: graph.nodes.filter((node) => node.op === "attention"), caches: new Set() };
   }
@@ -68,10 +73,8 @@ export class CudaProgram implements Program {
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
     this.#assertAlive();
     checkOptions(options, ["format"], "createCache()");
-    const { format = "f32" } = options;
-    if (format !== "f32" && format !== "f16" && format !== "bf16") {
-      throw new PolyllamaError("ERR_OPTION", `A cache's format is f32, f16 or bf16, not ${JSON.stringify(format)}.`);
-    }
+    const { format = this.#format } = options;
+    checkCacheFormat(format);
     return new CudaKvCache(this.#owner, capacity, format);
   }
 
@@ -209,7 +212,7 @@ export class CudaProgram implements Program {
       const homes = sequences.map(({ cache, rows: count }): CudaKvCache | undefined => {
         if (cache instanceof CudaKvCache || this.#owner.attentions.length === 0)
           return cache as CudaKvCache | undefined; // #acquire has checked it
-        const made = new CudaKvCache(this.#owner, count, "f32");
+        const made = new CudaKvCache(this.#owner, count, this.#format);
         temporary.push(made);
         return made;
       });

@@ -5,7 +5,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type OpCase, runCase } from "@polyllama/conformance";
+import { conformanceCases, type OpCase, runCase } from "@polyllama/conformance";
 import { type Backend, buildGraph, type CacheFormat, type WeightSource } from "@polyllama/core";
 import { expect, test } from "vitest";
 import { buildEmulation } from "../emulation/build.ts";
@@ -78,7 +78,8 @@ function ragged(heads: Heads): OpCase {
 function withCaches(backend: Backend, format: CacheFormat): Backend {
   return {
     name: backend.name,
-    roundings: { ...backend.roundings, cache: format },
+    // Of what the cache holds exactly only the way through tensor cores matters.
+    roundings: { ...backend.roundings, cache: format === "f16" ? "f16" : "f32" },
     describe: () => backend.describe(),
     estimateMemory: (...rest) => backend.estimateMemory(...rest),
     async compile(...rest) {
@@ -141,6 +142,24 @@ await describeWithEmulation("attention of prompts", (emulation) => {
       expect(await run([...sequences.keys()])).toEqual(alone);
     });
     expect(emulation.control.reports()).toBe("");
+  });
+
+  test("the suite's cases, with caches that round", { timeout: 120_000 }, async () => {
+    const cases = conformanceCases().filter(
+      ({ address }) =>
+        /^op:attention|^model:nodes|^chain:.*attention/.test(address) &&
+        !/heads=(32|40|64)|input=large|scenario=long/.test(address),
+    );
+    for (const cache of ["f16", "bf16"] as const) {
+      emulation.control.reset();
+      await using backend = cuda({ ...emulated(emulation), cache });
+      const failures: string[] = [];
+      for (const { address, run } of cases) {
+        const { status, detail } = await run(backend, 1);
+        if (status !== "passed") failures.push(`${address}: ${status} ${detail} ${emulation.control.reports()}`);
+      }
+      expect(failures).toEqual([]);
+    }
   });
 
   interface Fault {

@@ -25,6 +25,7 @@ export function attention(
   const group = heads / kvHeads;
   const stride = kvHeads * d;
   const cores = rounding && coresFor(rounding, d, rows);
+  const cached = cacheRounding(rounding?.cache);
   for (let n = 0; n < rows; n++) {
     const length = start + n + 1; // a row sees itself and all before it
     const p = new Float64Array(length);
@@ -34,6 +35,7 @@ export function attention(
       const head = Math.floor(h / group) * d;
       let most = -Infinity;
       const largest = cores ? largestOf(q.data.subarray(query, query + d)) : 0;
+      const queries = q.data.subarray(query, query + d).reduce((sum, value) => sum + Math.abs(value), 0);
       for (let t = 0; t < length; t++) {
         let dot = 0;
         let magnitude = 0;
@@ -47,6 +49,7 @@ export function attention(
         p[t] = dot / Math.sqrt(d);
         most = Math.max(most, p[t]!);
         if (rounding) scoreError[t] = (rounding.unit * (dotError(d) * magnitude + 2 * Math.abs(dot))) / Math.sqrt(d);
+        scoreError[t]! += (cached.unit * magnitude + cached.least * queries) / Math.sqrt(d);
         if (cores) {
           const inputs = cores.unit * magnitude + cores.least * largest * keys;
           scoreError[t]! += (inputs + truncated(d, magnitude, cores)) / Math.sqrt(d);
@@ -73,6 +76,7 @@ export function attention(
         else {
           const relative = relativeError(worstScore, length, rounding);
           y.data[at] = magnitude * relative + 2 * length * leastStep(rounding);
+          y.data[at]! += (1 + relative) * (cached.unit * magnitude + cached.least);
           if (cores) {
             const weights = cores.unit * magnitude + (cores.least * values) / sum;
             y.data[at]! += (1 + relative) * (weights + truncated(length, magnitude, cores));
@@ -81,6 +85,13 @@ export function attention(
       }
     }
   }
+}
+
+/** Of keys and values: half a step relative to a number, and half the least step. */
+function cacheRounding(format: Rounding["cache"]): { readonly unit: number; readonly least: number } {
+  if (format === "f16") return { unit: 2 ** -11, least: 2 ** -25 };
+  if (format === "bf16") return { unit: 2 ** -8, least: 2 ** -134 };
+  return { unit: 0, least: 0 }; // as wide as what is written to it
 }
 
 /** What tensor cores lose, where these rows are computed on them. */
