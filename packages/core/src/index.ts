@@ -92,6 +92,7 @@ export { resolveStep, resolveWanted } from "./backend.ts";
 export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { readSentencePiece, tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
+export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";

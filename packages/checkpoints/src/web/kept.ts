@@ -2,10 +2,11 @@
 // a file that appears when it is whole: one that breaks off, or a page that is closed, loses one piece at most, and the next
 // load goes on from there. (One large file would have to be copied at every commit.) Two pages never write the same one.
 
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex } from "@noble/hashes/utils.js";
 import { CheckpointError, PolyllamaError, type Progress } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { checkRange } from "../byte-source.ts";
-import { createSha256 } from "./sha256.ts";
 import { chunks, streamFrom } from "./url.ts";
 
 export interface KeepOptions {
@@ -229,7 +230,7 @@ async function writeFile(folder: FileSystemDirectoryHandle, name: string, conten
 }
 
 async function digest(pieces: readonly File[], { size }: Record, { signal, onProgress }: KeepOptions): Promise<string> {
-  const hash = createSha256();
+  const hash = sha256.create(); // WebCrypto digests only what is in memory as a whole
   let done = 0;
   for (const piece of pieces) {
     for await (const chunk of chunks(new Response(piece))) {
@@ -239,7 +240,7 @@ async function digest(pieces: readonly File[], { size }: Record, { signal, onPro
       onProgress?.({ phase: "checking", done, total: size });
     }
   }
-  return hash.digest();
+  return bytesToHex(hash.digest());
 }
 
 function piecesSource(url: string, { size, tag }: Record, pieces: readonly File[]): ByteSource {

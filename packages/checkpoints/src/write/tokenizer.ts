@@ -3,10 +3,9 @@
 // for it, and the chat template stands in either place.
 
 import { readFile } from "node:fs/promises";
-import type { Tokenizer } from "@polyllama/core";
+import { sentencePieceFromGguf, type Tokenizer } from "@polyllama/core";
 import type { Checkpoint } from "../checkpoint.ts";
 import { asObject } from "../safetensors.ts";
-import { encodeSentencePiece } from "./sentencepiece.ts";
 
 /** What tokenizers are carried from; every checkpoint is one. */
 export type TokenizerContent = Pick<Checkpoint, "tokenizer" | "metadata" | "companions">;
@@ -47,7 +46,7 @@ export async function huggingFaceTokenizerFiles(
   if (!files.has("tokenizer.model") && !files.has("tokenizer.json")) {
     const json = metadata.get(wholeJson);
     if (typeof json === "string") files.set("tokenizer.json", json);
-    else files.set("tokenizer.model", encodeSentencePiece(vocabulary));
+    else files.set("tokenizer.model", sentencePieceFromGguf(vocabulary));
   }
   // A checkpoint in this layout has said all it wants to say.
   if (!files.has("tokenizer_config.json") && !metadata.has("config.json")) {
