@@ -28,8 +28,10 @@ export type Mode = "few" | "many";
 export const fewRows = 8;
 /** Keys that a block of attention_split sees; the kernel's constant is the same. */
 export const partKeys = 256;
-/** Most query heads that a block of either attention kernel takes. */
+/** Most query heads that a block of attention_rows and attention_mma takes. */
 const headsPerBlock = 8;
+/** And of attention_split, which also comes for single ones. */
+const splitHeads = 4;
 /** Queries of a block of attention_rows: rows times heads. */
 const queriesPerBlock = 64;
 /** Heads that the attention kernels come for. */
@@ -594,11 +596,12 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     const queries = rotated ?? q;
     const y = define(node.output);
     const width = headWidths.find((candidate) => d <= candidate)!; // checkGraph has seen to it
-    const groups = Math.ceil(heads / kvHeads / headsPerBlock); // of a key/value head
+    const group = heads / kvHeads;
     const scale = { float: 1 / Math.sqrt(d) };
     const [from, to] = [queries.storage.stride, y.storage.stride];
     if (mode === "many") {
-      const blockHeads = Math.ceil(heads / kvHeads / groups);
+      const groups = Math.ceil(group / headsPerBlock); // of a key/value head
+      const blockHeads = Math.ceil(group / groups);
       const blockRows = Math.floor(queriesPerBlock / blockHeads);
       const sizes = [own, heads, kvHeads, d, blockHeads, blockRows, from, to];
       // Two launches, each for the sequences whose cache has its format.
@@ -615,11 +618,13 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
       return;
     }
     partialWidth = Math.max(partialWidth, heads * (d + 2));
+    const byFours = d % 4 === 0;
+    const together = byFours && group > 1 ? splitHeads : 1;
     emit(`attention ${node.output}`, [queries, y], (at) => [
       {
         image: "attention_split",
-        kernel: `attention_split_${width}`,
-        grid: [at.rows, kvHeads * groups, at.parts],
+        kernel: `attention_split_${byFours ? `${width}_${together}` : "any"}`,
+        grid: [at.rows, kvHeads * Math.ceil(group / together), at.parts],
         threads: 128,
         parameters: [at.step, address(at, queries), at.partials, own, heads, kvHeads, d, from, at.parts, scale],
       },

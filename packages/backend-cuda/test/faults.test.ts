@@ -70,8 +70,22 @@ const faults: readonly Fault[] = [
   {
     name: "a tail of keys that is not masked",
     file: "attention_split.cu",
-    from: "const uint32_t present = min((uint32_t)keys, end - first);",
-    to: "const uint32_t present = keys;",
+    from: "present[u] = n < end;",
+    to: "present[u] = true;",
+    address: attention("prefill-decode"),
+  },
+  {
+    name: "sums of a block's warps that are not brought to one scale",
+    file: "attention_split.cu",
+    from: "s = fmaf(factor[i], sums",
+    to: "s = fmaf(1.0f, sums",
+    address: attention("full-window"),
+  },
+  {
+    name: "a missing barrier before warps' sums are read",
+    file: "attention_split.cu",
+    from: "  __syncthreads();\n",
+    to: "",
     address: attention("prefill-decode"),
   },
   {
@@ -112,8 +126,8 @@ const faults: readonly Fault[] = [
   {
     name: "weights of a softmax that are not rescaled",
     file: "attention_split.cu",
-    from: "sum[side][h] * factors[h]",
-    to: "sum[side][h]",
+    from: "s = make_float4(s.x * factor, s.y * factor, s.z * factor, s.w * factor);",
+    to: "",
     address: attention("full-window"),
   },
   {

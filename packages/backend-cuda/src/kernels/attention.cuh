@@ -25,15 +25,18 @@ DEVICE float one(const uint8_t *line, uint32_t format, uint32_t k, uint32_t d) {
   return format == 1 ? half_value(bits) : bfloat_value(bits);
 }
 
-/// Elements k to k + 3, where four divide d.
-DEVICE float4 four(const uint8_t *line, uint32_t format, uint32_t k, uint32_t d) {
-  if (k >= d) return make_float4(0, 0, 0, 0);
-  if (format == 0) return *reinterpret_cast<const float4 *>(line + k * 4);
-  const uint2 v = *reinterpret_cast<const uint2 *>(line + k * 2);
+DEVICE float4 four_values(float4 v, uint32_t) { return v; }
+DEVICE float4 four_values(uint2 v, uint32_t format) {
   if (format == 1)
     return make_float4(half_value(v.x & 0xffffu), half_value(v.x >> 16), half_value(v.y & 0xffffu), half_value(v.y >> 16));
   return make_float4(__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000u), __uint_as_float(v.y << 16),
                      __uint_as_float(v.y & 0xffff0000u));
+}
+
+/// Elements k to k + 3 of a line as they are stored, or zeros: float4 of f32, uint2 of the others. Where four divide d; `four_values` makes
+/// numbers of them. Loads come first and together, and what depends on the format later, so that none waits for another.
+template <class Bits> DEVICE Bits four_bits(const uint8_t *line, uint32_t k, bool present) {
+  return present ? *reinterpret_cast<const Bits *>(line + k * (sizeof(Bits) / 4)) : Bits{};
 }
 
 /// Of the 16 lanes of either half.

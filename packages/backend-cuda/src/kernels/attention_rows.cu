@@ -39,6 +39,20 @@ constexpr int width = 64; // and of values
 constexpr int depth_pitch = depth + 4, width_pitch = width + 4, key_pitch = keys + 4;
 
 /// A tile of 64 lines, COLUMNS from k on; zeros behind `present` lines and d columns. Line n begins `offset(n)` bytes behind `from`.
+template <class Bits, int COLUMNS, class Offset>
+DEVICE void stage_fours(float *tile, const uint8_t *from, uint32_t format, uint32_t present, uint32_t k, uint32_t d, Offset offset) {
+  constexpr int count = 16 * COLUMNS / threads;
+  const uint32_t line = threadIdx.x / (COLUMNS / 4), column = threadIdx.x % (COLUMNS / 4) * 4, step = threads / (COLUMNS / 4);
+  Bits bits[count];
+#pragma unroll
+  for (int i = 0; i < count; i++) {
+    const uint32_t n = line + i * step;
+    bits[i] = four_bits<Bits>(from + offset(n), k + column, n < present && k + column < d);
+  }
+#pragma unroll
+  for (int i = 0; i < count; i++)
+    *reinterpret_cast<float4 *>(tile + (line + i * step) * (COLUMNS + 4) + column) = four_values(bits[i], format);
+}
 template <int COLUMNS, class Offset>
 DEVICE void stage(float *tile, const uint8_t *from, uint32_t format, uint32_t present, uint32_t k, uint32_t d, Offset offset) {
   if (d % 4 != 0) {
@@ -47,14 +61,8 @@ DEVICE void stage(float *tile, const uint8_t *from, uint32_t format, uint32_t pr
       const uint32_t n = i / COLUMNS, column = i % COLUMNS;
       tile[n * (COLUMNS + 4) + column] = n < present ? one(from + offset(n), format, k + column, d) : 0.0f;
     }
-    return;
-  }
-#pragma unroll 2
-  for (uint32_t i = 0; i < 16 * COLUMNS / threads; i++) {
-    const uint32_t n = (threadIdx.x + i * threads) / (COLUMNS / 4), column = threadIdx.x % (COLUMNS / 4) * 4;
-    *reinterpret_cast<float4 *>(tile + n * (COLUMNS + 4) + column) =
-        n < present ? four(from + offset(n), format, k + column, d) : make_float4(0, 0, 0, 0);
-  }
+  } else if (format == 0) stage_fours<float4, COLUMNS>(tile, from, format, present, k, d, offset);
+  else stage_fours<uint2, COLUMNS>(tile, from, format, present, k, d, offset);
 }
 
 /// The rows from `first` on that share a cache. A thread has four lines, and of them four keys of every tile, 16 apart, and four
