@@ -1,5 +1,5 @@
 """Speed of a 7B Llama in bf16 with PyTorch and transformers, to compare with: random weights made on the card, a static cache,
-eager and compiled. Prints one JSON object. Run by `polyllama gpu-check` where Python has both packages."""
+eager and compiled. Prints a JSON object after each measurement, of all until then. Run by `polyllama gpu-check` where Python has both packages."""
 
 import argparse
 import json
@@ -48,6 +48,7 @@ def measure(mode, what, action):
         except Exception as error:  # a version of transformers may not do it; the report says why
             entry["notRun"] = f"{type(error).__name__}: {str(error)[:300]}"
     results["measurements"].append(entry)
+    print(json.dumps(results), flush=True)  # a run that is killed leaves what it has
 
 
 @torch.inference_mode()
@@ -86,11 +87,11 @@ def step(model, ids, cache, positions):
 
 
 @torch.inference_mode()
-def prefill(model, n):
+def prefill(reader, n):
     ids = torch.arange(n, device=device).unsqueeze(0) % config.vocab_size
     positions = torch.arange(n, device=device)
     cache = cache_of(n)
-    return n / seconds(lambda: step(model, ids, cache, positions), 3)
+    return n / seconds(lambda: step(reader, ids, cache, positions), 3)
 
 
 @torch.inference_mode()
@@ -119,4 +120,5 @@ for n in prompts:
 for context in contexts:
     measure("eager", f"decode at {context}", lambda: decode(model, context))
     measure("compiled", f"decode at {context}", lambda: decode(compiled, context))
-print(json.dumps(results))
+for n in prompts:  # last, as compiling for each length takes the longest
+    measure("compiled", f"prefill {n}", lambda: prefill(compiled, n))

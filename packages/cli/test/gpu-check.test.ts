@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { describeWithEmulation, emulated } from "../../backend-cuda/test/support.ts";
 import { type GpuCheckContext, type GpuCheckOptions, notRunCode, runGpuCheck } from "../src/commands/gpu-check.ts";
 import { type BenchTask, cudaTasks, modelTask, runTask } from "../src/gpu/bench.ts";
-import { runTorch, sanitize, torchMissing } from "../src/gpu/process.ts";
+import { runTorch, sanitize, type TorchResult, torchMissing } from "../src/gpu/process.ts";
 import { breadthFirst } from "../src/gpu/suite.ts";
 
 let folder: string;
@@ -199,6 +199,15 @@ test("other programs: their findings are read, and their failures are reasons", 
   const torch = await program("torch", 'echo warning; echo \'{"torch":"2","transformers":"4","measurements":[]}\'');
   expect(await torchMissing(torch, limits)).toBeUndefined();
   expect(await runTorch(torch, limits)).toEqual({ torch: "2", transformers: "4", measurements: [] });
+  const endless = await program(
+    "endless",
+    'echo \'{"torch":"2","transformers":"4","measurements":[{"mode":"eager","what":"prefill 8","value":3}]}\'; exec sleep 30',
+  );
+  const { measurements } = (await runTorch(endless, { seconds: 0.5, signal })) as TorchResult; // not the reason, as it printed some
+  expect(measurements.map(({ what, notRun }) => [what, notRun])).toEqual([
+    ["prefill 8", undefined],
+    ["the rest", "it took too long"],
+  ]);
 });
 
 await describeWithEmulation("on the emulated card", (emulation) => {

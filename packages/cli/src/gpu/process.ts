@@ -95,6 +95,11 @@ export async function runTorch(
 ): Promise<TorchResult | { readonly notRun: string }> {
   const own = Math.max(1, limits.seconds - 45); // what it has begun it ends
   const { code, stdout, output, timedOut } = await runProgram(python, [comparison, "--seconds", String(own)], limits);
-  if (code === 0) return JSON.parse(stdout.trim().split("\n").at(-1)!); // its own output, in this form
-  return { notRun: timedOut ? "it took too long" : (output.trim().split("\n").at(-1) ?? `it ended with ${code}`) };
+  const lines = stdout.trim().split("\n");
+  const found = lines.filter((line) => line.startsWith("{") && line.endsWith("}")).at(-1);
+  const notRun = timedOut ? "it took too long" : (output.trim().split("\n").at(-1) ?? `it ended with ${code}`);
+  if (found === undefined) return { notRun };
+  const result: TorchResult = JSON.parse(found); // its own output, in this form
+  if (code === 0) return result;
+  return { ...result, measurements: [...result.measurements, { mode: "", what: "the rest", notRun }] };
 }
