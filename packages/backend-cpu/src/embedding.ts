@@ -8,10 +8,8 @@ import {
   formatBytes,
   formats,
   type Graph,
-  PolyllamaError,
   type RowRange,
   rowCount,
-  type Step,
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
@@ -82,22 +80,6 @@ function merge(sorted: readonly number[]): RowRange[] {
     else ranges.push({ first: row, count: 1 });
   }
   return ranges;
-}
-
-/** @throws {PolyllamaError} `ERR_GRAPH` for a token that its table does not have. */
-export function checkTokens(graph: Graph, step: Step, weights: ReadonlyMap<string, WeightInfo>): void {
-  for (const node of graph.nodes) {
-    if (node.op !== "embedding") continue;
-    const rows = rowCount(weights.get(node.table)!);
-    const tokens = step.inputs[node.tokens]!;
-    const row = tokens.findIndex((token) => !(token >= 0 && token < rows));
-    if (row >= 0) {
-      throw new PolyllamaError(
-        "ERR_GRAPH",
-        `"${node.tokens}" has the token ${tokens[row]} in row ${row}; the table "${node.table}" has rows 0 to ${rows - 1}.`,
-      );
-    }
-  }
 }
 
 /** The embedding nodes of a graph by their output. */

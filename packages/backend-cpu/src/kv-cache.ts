@@ -2,7 +2,7 @@
 // Runtime allocates, so the system only commits the pages that are written. Attention appends in place; rewinding lowers
 // the length, and what lies beyond it is never read. Disposing frees the memory at once.
 
-import { type AttentionNode, checkNumber, type KvCache, PolyllamaError } from "@polyllama/core";
+import { type AttentionNode, PolyllamaError, SequenceCache } from "@polyllama/core";
 import { paddedHead } from "./emit/attention.ts";
 import type { Handle, Ort } from "./ort/api.ts";
 
@@ -29,21 +29,15 @@ export function cacheBytes(attentions: readonly AttentionNode[], capacity: numbe
 /** Bytes copied between two turns of the event loop. */
 const copyPerTurn = 8 << 20;
 
-export class CpuKvCache implements KvCache {
-  readonly capacity: number;
+export class CpuKvCache extends SequenceCache {
   readonly bytes: number;
   readonly owner: CacheOwner;
   /** Per attention: keys, values. */
   readonly #tensors: readonly (readonly [Handle, Handle])[];
-  #length = 0;
-  #busy: string | undefined;
-  #disposed = false;
-  #freed = false;
 
   constructor(owner: CacheOwner, capacity: number) {
-    checkNumber(capacity, "capacity", { least: 1, most: 2 ** 31 - 1, integer: true });
+    super(capacity);
     this.owner = owner;
-    this.capacity = capacity;
     this.bytes = cacheBytes(owner.attentions, capacity);
     const allocated: Handle[] = [];
     try {
@@ -64,54 +58,17 @@ export class CpuKvCache implements KvCache {
     owner.caches.add(this);
   }
 
-  get length(): number {
-    return this.#length;
-  }
-
   /** Keys and values of an attention. */
   tensors(attention: number): readonly [Handle, Handle] {
     return this.#tensors[attention]!;
   }
 
-  /** Reserves the cache for one user, "a run". @throws {PolyllamaError} `ERR_BUSY`, `ERR_DISPOSED` */
-  acquire(user: string): void {
-    this.#assertIdle();
-    this.#busy = user;
-  }
-
-  /** Ends what `acquire` began; `length` is the new length. */
-  releaseAt(length: number): void {
-    this.#length = length;
-    this.#busy = undefined;
-    if (this.#disposed) this.#free();
-  }
-
-  truncate(length: number): void {
-    this.#assertIdle();
-    checkNumber(length, "The length that a cache is truncated to", { least: 0, most: this.#length, integer: true });
-    this.#length = length;
-  }
-
-  async fork(): Promise<KvCache> {
-    this.acquire("a fork");
-    let copy: CpuKvCache | undefined;
-    try {
-      copy = new CpuKvCache(this.owner, this.capacity);
-      copy.acquire("a fork");
-      await this.#copyTo(copy);
-      copy.releaseAt(this.#length);
-      return copy;
-    } catch (error) {
-      copy?.releaseAt(0);
-      copy?.[Symbol.dispose]();
-      throw error;
-    } finally {
-      this.releaseAt(this.#length);
-    }
+  protected override empty(): CpuKvCache {
+    return new CpuKvCache(this.owner, this.capacity);
   }
 
   /** Copies the rows in use, in slices. */
-  async #copyTo(copy: CpuKvCache): Promise<void> {
+  protected override async copyTo(copy: CpuKvCache): Promise<void> {
     const { ort, attentions } = this.owner;
     let copied = 0;
     for (const [index, { kvHeads, headDim }] of attentions.entries()) {
@@ -122,9 +79,9 @@ export class CpuKvCache implements KvCache {
         const to = new Float32Array(ort.koffi.view(ort.tensorData(copy.#tensors[index]![part]), bytes));
         const most = Math.max(1, Math.floor(copyPerTurn / (width * 4)));
         for (let head = 0; head < kvHeads; head++) {
-          for (let row = 0; row < this.#length; row += most) {
+          for (let row = 0; row < this.length; row += most) {
             const start = (head * this.capacity + row) * width;
-            const end = start + Math.min(most, this.#length - row) * width;
+            const end = start + Math.min(most, this.length - row) * width;
             to.set(from.subarray(start, end), start);
             copied += (end - start) * 4;
             if (copied >= copyPerTurn) {
@@ -137,25 +94,7 @@ export class CpuKvCache implements KvCache {
     }
   }
 
-  #assertIdle(): void {
-    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The cache was disposed; create another one.");
-    if (this.#busy !== undefined) {
-      throw new PolyllamaError(
-        "ERR_BUSY",
-        `The cache is in use by ${this.#busy}; wait for it, or fork the cache before.`,
-      );
-    }
-  }
-
-  /** Frees the memory: at once, or when the run that uses it ends. */
-  [Symbol.dispose](): void {
-    this.#disposed = true;
-    if (this.#busy === undefined) this.#free();
-  }
-
-  #free(): void {
-    if (this.#freed) return;
-    this.#freed = true;
+  protected override free(): void {
     for (const pair of this.#tensors) for (const tensor of pair) this.owner.ort.releaseValue(tensor);
     this.owner.caches.delete(this);
   }

@@ -4,6 +4,8 @@
 // the bindings are made: memory for every input and output of a run.
 
 import {
+  acquireCaches,
+  advanceCaches,
   type CacheOptions,
   checkOptions,
   type Graph,
@@ -12,6 +14,8 @@ import {
   type Program,
   type RealArray,
   type ResolvedSequence,
+  type ResolvedStep,
+  type ResolvedWanted,
   type RunOptions,
   resolveStep,
   resolveWanted,
@@ -20,8 +24,9 @@ import {
   type ValueName,
   type Wanted,
   type WeightSource,
+  wantedTensors,
 } from "@polyllama/core";
-import { checkTokens, EmbeddingTable, embeddings } from "./embedding.ts";
+import { EmbeddingTable, embeddings } from "./embedding.ts";
 import { CpuKvCache } from "./kv-cache.ts";
 import { attentions, type Binding, hostValues, type Lowering, lower } from "./lower.ts";
 import type { Handle, Ort } from "./ort/api.ts";
@@ -66,8 +71,6 @@ const keptVariants = 2;
 export const chunkRows = 256;
 /** Bytes that the scores of one attention may take. */
 export const scoreBytes: number = 64 << 20;
-
-type Asked = ReturnType<typeof resolveWanted>;
 
 export class CpuProgram implements Program {
   readonly graph: Graph;
@@ -124,60 +127,34 @@ export class CpuProgram implements Program {
     this.#assertAlive();
     checkOptions(options, ["signal"], "run()");
     options.signal?.throwIfAborted();
-    const { sequences, rows } = resolveStep(this.graph, step);
+    const resolved = resolveStep(this.graph, step);
     const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
-    checkTokens(this.graph, step, this.#parts.source.weights);
-    const caches = this.#acquire(sequences);
-    const run = this.#runAll(step, sequences, rows, asked, options.signal);
+    const caches = acquireCaches(resolved.sequences, (cache) => this.#isOwn(cache));
+    const run = advanceCaches(caches, this.#runAll(step, resolved, asked, options.signal));
     this.#pending.add(run);
-    let advanced = false;
     try {
-      const tensors = await run;
-      advanced = true;
-      return tensors;
+      return await run;
     } finally {
       this.#pending.delete(run);
-      for (const [cache, sequence] of caches) {
-        cache.releaseAt(advanced ? sequence.start + sequence.rows : sequence.start);
-      }
     }
   }
 
-  /** Reserves the caches of a step, all or none. */
-  #acquire(sequences: readonly ResolvedSequence[]): ReadonlyMap<CpuKvCache, ResolvedSequence> {
-    const acquired = new Map<CpuKvCache, ResolvedSequence>();
-    try {
-      for (const sequence of sequences) {
-        const { cache } = sequence;
-        if (cache === undefined) continue;
-        if (!(cache instanceof CpuKvCache) || cache.owner !== this.#owner) {
-          throw new PolyllamaError(
-            "ERR_GRAPH",
-            "A cache belongs to the program that created it; this is another one's.",
-          );
-        }
-        cache.acquire("a run");
-        acquired.set(cache, sequence);
-      }
-      return acquired;
-    } catch (error) {
-      for (const [cache, { start }] of acquired) cache.releaseAt(start);
-      throw error;
-    }
+  #isOwn(cache: KvCache): cache is CpuKvCache {
+    return cache instanceof CpuKvCache && cache.owner === this.#owner;
   }
 
   async #runAll(
     step: Step,
-    sequences: readonly ResolvedSequence[],
-    rows: number,
-    asked: readonly Asked[],
+    resolved: ResolvedStep,
+    asked: readonly ResolvedWanted[],
     signal: AbortSignal | undefined,
   ): Promise<readonly Tensor[]> {
     const values = new Set(asked.map(({ value }) => value));
-    const fillsCaches = sequences.some(({ cache }) => cache !== undefined) && this.#owner.attentions.length > 0;
+    const fillsCaches =
+      resolved.sequences.some(({ cache }) => cache !== undefined) && this.#owner.attentions.length > 0;
     const { variant, release } = await this.#variant(values, fillsCaches, signal);
     try {
-      return await this.#runSequences(variant, step, sequences, rows, asked, signal);
+      return await this.#runSequences(variant, step, resolved, asked, signal);
     } finally {
       release();
     }
@@ -186,18 +163,13 @@ export class CpuProgram implements Program {
   async #runSequences(
     variant: Variant,
     step: Step,
-    sequences: readonly ResolvedSequence[],
-    rows: number,
-    asked: readonly Asked[],
+    resolved: ResolvedStep,
+    asked: readonly ResolvedWanted[],
     signal: AbortSignal | undefined,
   ): Promise<readonly Tensor[]> {
     const inputs = this.#realInputs(step);
-    const tensors = asked.map(({ value, rows: which }): Tensor => {
-      const width = this.graph.widths.get(value)!;
-      const count = which === "all" ? rows : sequences.length;
-      return { shape: [count, width], data: new Float32Array(count * width) };
-    });
-    for (const [index, sequence] of sequences.entries()) {
+    const tensors = wantedTensors(this.graph, step, resolved, asked);
+    for (const [index, sequence] of resolved.sequences.entries()) {
       await this.#runSequence(variant, step, inputs, sequence, index, asked, tensors, signal);
     }
     return tensors;
@@ -220,12 +192,12 @@ export class CpuProgram implements Program {
     inputs: ReadonlyMap<ValueName, Float32Array>,
     sequence: ResolvedSequence,
     index: number,
-    asked: readonly Asked[],
+    asked: readonly ResolvedWanted[],
     tensors: readonly Tensor[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { attentions: used } = variant.lowering;
-    const own = sequence.cache as CpuKvCache | undefined; // #acquire has checked it
+    const own = sequence.cache as CpuKvCache | undefined; // one of these, as acquireCaches saw
     const temporary = own === undefined && used.length > 0 ? new CpuKvCache(this.#owner, sequence.rows) : undefined;
     const cache = own ?? temporary;
     temporary?.acquire("a run");
@@ -288,7 +260,7 @@ export class CpuProgram implements Program {
     chunk: Chunk,
     cache: CpuKvCache | undefined,
     tables: ReadonlyMap<string, RotationTable>,
-    asked: readonly Asked[],
+    asked: readonly ResolvedWanted[],
     tensors: readonly Tensor[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -380,7 +352,7 @@ export class CpuProgram implements Program {
     step: Step,
     inputs: ReadonlyMap<ValueName, Float32Array>,
     { first, rows }: Chunk,
-    asked: readonly Asked[],
+    asked: readonly ResolvedWanted[],
     signal: AbortSignal | undefined,
   ): Promise<ReadonlyMap<ValueName, Float32Array>> {
     const host = hostValues(this.graph);

@@ -1,25 +1,17 @@
 // Keys and values of one sequence in float64, one pair of arrays per attention of the graph, which grow as they fill.
 
-import { type AttentionNode, type KvCache, PolyllamaError } from "@polyllama/core";
+import { type AttentionNode, SequenceCache } from "@polyllama/core";
 import type { KeysAndValues } from "./ops/attention.ts";
 
 type Widths = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];
 
-export class ReferenceCache implements KvCache {
-  readonly capacity: number;
+export class ReferenceCache extends SequenceCache {
   readonly bytes: number;
-  length = 0;
-  /** A run is using this cache. */
-  busy = false;
-  private disposed = false;
-  private readonly attentions: Widths;
+  readonly attentions: Widths;
   private entries: readonly { k: Float64Array; v: Float64Array }[];
 
   constructor(attentions: Widths, capacity: number) {
-    if (!Number.isSafeInteger(capacity) || capacity < 1) {
-      throw new PolyllamaError("ERR_OPTION", `A cache's capacity must be a positive integer, not ${capacity}.`);
-    }
-    this.capacity = capacity;
+    super(capacity);
     this.attentions = attentions;
     this.bytes = attentions.reduce((sum, { kvHeads, headDim }) => sum + 16 * kvHeads * headDim * capacity, 0);
     this.entries = attentions.map(() => ({ k: new Float64Array(0), v: new Float64Array(0) }));
@@ -39,34 +31,18 @@ export class ReferenceCache implements KvCache {
     return { k: entry.k.subarray(0, end), v: entry.v.subarray(0, end) };
   }
 
-  truncate(length: number): void {
-    this.claimable();
-    if (!Number.isSafeInteger(length) || length < 0 || length > this.length) {
-      throw new PolyllamaError("ERR_OPTION", `A cache of length ${this.length} cannot be truncated to ${length}.`);
-    }
-    this.length = length;
+  protected override empty(): ReferenceCache {
+    return new ReferenceCache(this.attentions, this.capacity);
   }
 
-  fork(): Promise<KvCache> {
-    this.claimable();
-    const copy = new ReferenceCache(this.attentions, this.capacity);
-    copy.length = this.length;
+  protected override async copyTo(copy: ReferenceCache): Promise<void> {
     copy.entries = this.entries.map(({ k, v }, i) => {
       const used = this.length * this.width(i);
       return { k: k.slice(0, used), v: v.slice(0, used) };
     });
-    return Promise.resolve(copy);
   }
 
-  /** @throws {PolyllamaError} `ERR_DISPOSED`, `ERR_BUSY` */
-  claimable(): void {
-    if (this.disposed) throw new PolyllamaError("ERR_DISPOSED", "This cache was disposed.");
-    if (this.busy)
-      throw new PolyllamaError("ERR_BUSY", "This cache is in use by a run; await it first, or fork the cache.");
-  }
-
-  [Symbol.dispose](): void {
-    this.disposed = true;
+  protected override free(): void {
     this.entries = [];
   }
 

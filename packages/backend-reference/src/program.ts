@@ -4,6 +4,8 @@
 
 import {
   type AttentionNode,
+  acquireCaches,
+  advanceCaches,
   type CacheOptions,
   type Graph,
   type KvCache,
@@ -128,9 +130,14 @@ export class ReferenceProgram implements Program {
     signal?.throwIfAborted();
     const resolved = resolveStep(this.graph, step);
     const requests = wanted.map((entry) => resolveWanted(this.graph, entry));
-    const caches = resolved.sequences.map(({ cache, start, rows }) => this.claim(cache, start + rows));
+    const isOwn = (cache: KvCache | undefined): cache is ReferenceCache =>
+      cache instanceof ReferenceCache && cache.attentions === this.attentions;
+    const acquired = acquireCaches(resolved.sequences, isOwn);
+    const caches = resolved.sequences.map(({ cache, rows }) =>
+      isOwn(cache) ? cache : new ReferenceCache(this.attentions, rows),
+    );
     const bounds = new Map<ValueName, Matrix>();
-    const run = this.evaluate({
+    const evaluation = this.evaluate({
       step,
       resolved,
       caches,
@@ -138,28 +145,15 @@ export class ReferenceProgram implements Program {
       signal,
       ...(rounding && { bounds: { rounding, of: bounds } }),
     });
+    const run = advanceCaches(acquired, evaluation);
     this.pending.add(run);
     try {
       const values = await run;
-      resolved.sequences.forEach(({ cache, rows }, i) => {
-        if (cache !== undefined) caches[i]!.length += rows;
-      });
       const lastRows = resolved.sequences.map(({ first, rows }) => first + rows - 1);
       return requests.map(({ value, rows }) => pick({ values, bounds }, value, rows === "last" ? lastRows : undefined));
     } finally {
       this.pending.delete(run);
-      for (const cache of caches) cache.busy = false;
     }
-  }
-
-  private claim(cache: KvCache | undefined, needed: number): ReferenceCache {
-    const own = cache ?? new ReferenceCache(this.attentions, needed);
-    if (!(own instanceof ReferenceCache)) {
-      throw new PolyllamaError("ERR_GRAPH", "The cache belongs to another backend; create it with this program.");
-    }
-    own.claimable();
-    own.busy = true;
-    return own;
   }
 
   private async evaluate({ step, resolved, caches, wanted, signal, bounds }: Evaluation): Promise<Values> {

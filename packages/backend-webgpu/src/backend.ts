@@ -132,7 +132,6 @@ export class WebGpuBackend implements Backend {
     const program = new WebGpuProgram({
       gpu,
       graph,
-      infos,
       layout,
       weights: allocated,
       onDispose: (disposed) => this.#programs.delete(disposed),

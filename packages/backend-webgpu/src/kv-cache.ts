@@ -2,14 +2,7 @@
 // binding would be too large: ranges of heads then have their own. Appending writes in place and rewinding only lowers the length;
 // what lies beyond it is never read.
 
-import {
-  type AttentionNode,
-  type CacheFormat,
-  checkNumber,
-  type KvCache,
-  MemoryError,
-  PolyllamaError,
-} from "@polyllama/core";
+import { type AttentionNode, type CacheFormat, MemoryError, SequenceCache } from "@polyllama/core";
 import { type Gpu, type Pipeline, usage } from "./gpu.ts";
 import { type Grid, type HeadRange, splitKeys } from "./plan.ts";
 
@@ -62,8 +55,7 @@ export interface CacheBinding {
   readonly dispatches: readonly (readonly BoundAttention[])[];
 }
 
-export class WebGpuKvCache implements KvCache {
-  readonly capacity: number;
+export class WebGpuKvCache extends SequenceCache {
   readonly bytes: number;
   readonly format: CacheFormat;
   readonly owner: CacheOwner;
@@ -75,15 +67,10 @@ export class WebGpuKvCache implements KvCache {
   readonly #buffers: GPUBuffer[] = [];
   /** Resolves when the device has granted the memory. */
   readonly ready: Promise<void>;
-  #length = 0;
-  #busy: string | undefined;
-  #disposed = false;
-  #freed = false;
 
   constructor(owner: CacheOwner, capacity: number, format: CacheFormat) {
-    checkNumber(capacity, "capacity", { least: 1, most: 2 ** 31 - 1, integer: true });
+    super(capacity);
     this.owner = owner;
-    this.capacity = capacity;
     this.format = format;
     const { gpu, attentions } = owner;
     this.bytes = cacheBytes(attentions, capacity, format);
@@ -134,48 +121,13 @@ export class WebGpuKvCache implements KvCache {
     owner.caches.add(this);
   }
 
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Reserves the cache for one user, "a run". @throws {PolyllamaError} `ERR_BUSY`, `ERR_DISPOSED` */
-  acquire(user: string): void {
-    this.#assertIdle();
-    this.#busy = user;
-  }
-
-  /** Ends what `acquire` began; `length` is the new length. */
-  releaseAt(length: number): void {
-    this.#length = length;
-    this.#busy = undefined;
-    if (this.#disposed) this.#free();
-  }
-
-  truncate(length: number): void {
-    this.#assertIdle();
-    checkNumber(length, "The length that a cache is truncated to", { least: 0, most: this.#length, integer: true });
-    this.#length = length;
-  }
-
-  async fork(): Promise<KvCache> {
-    this.acquire("a fork");
-    let copy: WebGpuKvCache | undefined;
-    try {
-      copy = new WebGpuKvCache(this.owner, this.capacity, this.format);
-      await copy.ready;
-      await this.#copyTo(copy);
-      copy.releaseAt(this.#length);
-      return copy;
-    } catch (error) {
-      copy?.[Symbol.dispose]();
-      throw error;
-    } finally {
-      this.releaseAt(this.#length);
-    }
+  protected override empty(): WebGpuKvCache {
+    return new WebGpuKvCache(this.owner, this.capacity, this.format);
   }
 
   /** Copies the rows in use. */
-  async #copyTo(copy: WebGpuKvCache): Promise<void> {
+  protected override async copyTo(copy: WebGpuKvCache): Promise<void> {
+    await copy.ready;
     const { gpu, attentions } = this.owner;
     await gpu.guard("copy of a cache", () => {
       const encoder = gpu.device.createCommandEncoder({ label: "fork" });
@@ -183,9 +135,9 @@ export class WebGpuKvCache implements KvCache {
         const row = rowBytes(headDim, this.format);
         for (const [number, part] of this.parts[index]!.entries()) {
           const target = copy.parts[index]![number]!;
-          for (let head = 0; head < part.heads.count && this.#length > 0; head++) {
+          for (let head = 0; head < part.heads.count && this.length > 0; head++) {
             const offset = head * this.capacity * row;
-            const size = this.#length * row;
+            const size = this.length * row;
             encoder.copyBufferToBuffer(part.keys, offset, target.keys, offset, size);
             encoder.copyBufferToBuffer(part.values, offset, target.values, offset, size);
           }
@@ -195,25 +147,7 @@ export class WebGpuKvCache implements KvCache {
     });
   }
 
-  #assertIdle(): void {
-    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The cache was disposed; create another one.");
-    if (this.#busy !== undefined) {
-      throw new PolyllamaError(
-        "ERR_BUSY",
-        `The cache is in use by ${this.#busy}; wait for it, or fork the cache before.`,
-      );
-    }
-  }
-
-  /** Frees the memory: at once, or when the run that uses it ends. */
-  [Symbol.dispose](): void {
-    this.#disposed = true;
-    if (this.#busy === undefined) this.#free();
-  }
-
-  #free(): void {
-    if (this.#freed) return;
-    this.#freed = true;
+  protected override free(): void {
     for (const buffer of this.#buffers) this.owner.gpu.free(buffer);
     for (const bound of this.bindings.values())
       for (const { buffer } of Object.values(bound)) this.owner.gpu.free(buffer);

@@ -5,6 +5,8 @@
 
 import {
   type AttentionNode,
+  acquireCaches,
+  advanceCaches,
   type CacheOptions,
   ContextOverflowError,
   checkNumber,
@@ -16,16 +18,17 @@ import {
   type Program,
   type RealArray,
   type ResolvedSequence,
+  type ResolvedStep,
+  type ResolvedWanted,
   type RunOptions,
   resolveStep,
   resolveWanted,
-  rowCount,
   type SampleRun,
   type Step,
   type Tensor,
   type ValueName,
   type Wanted,
-  type WeightInfo,
+  wantedTensors,
 } from "@polyllama/core";
 import { type Gpu, type Pipeline, usage } from "./gpu.ts";
 import { type BoundAttention, type CacheBinding, WebGpuKvCache } from "./kv-cache.ts";
@@ -50,14 +53,11 @@ import type { DeviceWeights, WeightLayout } from "./weights.ts";
 export interface ProgramParts {
   readonly gpu: Gpu;
   readonly graph: Graph;
-  readonly infos: ReadonlyMap<string, WeightInfo>;
   readonly layout: WeightLayout;
   readonly weights: DeviceWeights;
   /** Called when the program is disposed. */
   readonly onDispose: (program: WebGpuProgram) => void;
 }
-
-type Asked = ReturnType<typeof resolveWanted>;
 
 interface BoundDispatch {
   readonly label: string;
@@ -202,22 +202,15 @@ export class WebGpuProgram implements Program {
     checkOptions(options, ["signal"], "run()");
     options.signal?.throwIfAborted();
     this.#gpu.assertAlive();
-    const { sequences, rows } = resolveStep(this.graph, step);
+    const resolved = resolveStep(this.graph, step);
     const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
-    this.#checkTokens(step);
-    const caches = this.#acquire(sequences);
-    const run = this.#run(step, sequences, rows, asked, options.signal);
+    const caches = acquireCaches(resolved.sequences, (cache) => this.#isOwn(cache));
+    const run = advanceCaches(caches, this.#run(step, resolved, asked, options.signal));
     this.#pending.add(run);
-    let advanced = false;
     try {
-      const tensors = await run;
-      advanced = true;
-      return tensors;
+      return await run;
     } finally {
       this.#pending.delete(run);
-      for (const [cache, sequence] of caches) {
-        cache.releaseAt(advanced ? sequence.start + sequence.rows : sequence.start);
-      }
     }
   }
 
@@ -239,15 +232,14 @@ export class WebGpuProgram implements Program {
     const { sequences } = resolveStep(this.graph, step);
     const end = cache.length + tokens.length + count - 1;
     if (end > cache.capacity) throw new ContextOverflowError(end, cache.capacity, "Ask for fewer tokens.");
-    this.#checkTokens(step);
     const start = cache.length;
-    const [own] = this.#acquire(sequences).keys();
+    const [own] = acquireCaches(sequences, (cache) => this.#isOwn(cache)).keys();
     const flying: Promise<number>[] = [];
     let taken = 0;
     let generation: Generation | undefined;
     try {
       await own!.ready;
-      const asked: Asked = { value: logits, rows: "last" };
+      const asked: ResolvedWanted = { value: logits, rows: "last" };
       generation = await this.#beginSampling(asked, sampling);
       const depth = flyingSteps[this.#gpu.family];
       for (let encoded = 0; taken < count; ) {
@@ -277,7 +269,7 @@ export class WebGpuProgram implements Program {
     }
   }
 
-  async #beginSampling({ value }: Asked, sampling: DrawOptions): Promise<Generation> {
+  async #beginSampling({ value }: ResolvedWanted, sampling: DrawOptions): Promise<Generation> {
     const width = this.graph.widths.get(value)!;
     this.#sampler ??= samplerMemory(this.#gpu, width, (buffer) => this.#buffers.push(buffer));
     this.#sampler.catch(() => (this.#sampler = undefined));
@@ -302,7 +294,7 @@ export class WebGpuProgram implements Program {
     step: Step | undefined,
     sequences: readonly ResolvedSequence[],
     cache: WebGpuKvCache,
-    asked: Asked,
+    asked: ResolvedWanted,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly token: Promise<number> }> {
     const checks: Promise<void>[] = [];
@@ -345,7 +337,7 @@ export class WebGpuProgram implements Program {
   #bindSampler(
     { memory, chosen, sampling, width, bound }: Generation,
     prepared: PreparedPlan,
-    { value }: Asked,
+    { value }: ResolvedWanted,
   ): BoundSampler {
     const known = bound.get(prepared);
     if (known !== undefined) return known;
@@ -358,64 +350,24 @@ export class WebGpuProgram implements Program {
     return made;
   }
 
-  /** @throws {PolyllamaError} `ERR_GRAPH` for a token that its table does not have. */
-  #checkTokens(step: Step): void {
-    for (const node of this.graph.nodes) {
-      if (node.op !== "embedding") continue;
-      const rows = rowCount(this.#parts.infos.get(node.table)!);
-      const tokens = step.inputs[node.tokens]!;
-      const row = tokens.findIndex((token) => !(token >= 0 && token < rows));
-      if (row >= 0) {
-        throw new PolyllamaError(
-          "ERR_GRAPH",
-          `"${node.tokens}" has the token ${tokens[row]} in row ${row}; the table "${node.table}" has rows 0 to ${rows - 1}.`,
-        );
-      }
-    }
-  }
-
-  /** Reserves the caches of a step, all or none. */
-  #acquire(sequences: readonly ResolvedSequence[]): ReadonlyMap<WebGpuKvCache, ResolvedSequence> {
-    const acquired = new Map<WebGpuKvCache, ResolvedSequence>();
-    try {
-      for (const sequence of sequences) {
-        const { cache } = sequence;
-        if (cache === undefined) continue;
-        if (!(cache instanceof WebGpuKvCache) || cache.owner !== this.#owner) {
-          throw new PolyllamaError(
-            "ERR_GRAPH",
-            "A cache belongs to the program that created it; this is another one's.",
-          );
-        }
-        cache.acquire("a run");
-        acquired.set(cache, sequence);
-      }
-      return acquired;
-    } catch (error) {
-      for (const [cache, { start }] of acquired) cache.releaseAt(start);
-      throw error;
-    }
+  #isOwn(cache: KvCache): cache is WebGpuKvCache {
+    return cache instanceof WebGpuKvCache && cache.owner === this.#owner;
   }
 
   async #run(
     step: Step,
-    sequences: readonly ResolvedSequence[],
-    rows: number,
-    asked: readonly Asked[],
+    resolved: ResolvedStep,
+    asked: readonly ResolvedWanted[],
     signal: AbortSignal | undefined,
   ): Promise<readonly Tensor[]> {
-    const tensors = asked.map(({ value, rows: which }): Tensor => {
-      const width = this.graph.widths.get(value)!;
-      const count = which === "all" ? rows : sequences.length;
-      return { shape: [count, width], data: new Float32Array(count * width) };
-    });
-    this.#copyInputs(step, sequences, asked, tensors);
+    const { sequences } = resolved;
+    const tensors = wantedTensors(this.graph, step, resolved, asked);
     const temporary: WebGpuKvCache[] = [];
     const results: Promise<void>[] = [];
     const checks: Promise<void>[] = [];
     try {
       const caches = sequences.map((sequence) => {
-        if (sequence.cache !== undefined) return sequence.cache as WebGpuKvCache; // #acquire has checked it
+        if (sequence.cache !== undefined) return sequence.cache as WebGpuKvCache; // one of these, as acquireCaches saw
         if (this.#attentions.length === 0) return undefined;
         const cache = new WebGpuKvCache(this.#owner, sequence.rows, "f32");
         temporary.push(cache);
@@ -452,28 +404,6 @@ export class WebGpuProgram implements Program {
     } finally {
       await Promise.allSettled([...results, ...checks]);
       for (const cache of temporary) cache[Symbol.dispose]();
-    }
-  }
-
-  /** Values that are inputs never leave the host. */
-  #copyInputs(
-    step: Step,
-    sequences: readonly ResolvedSequence[],
-    asked: readonly Asked[],
-    tensors: readonly Tensor[],
-  ): void {
-    for (const [i, { value, rows: which }] of asked.entries()) {
-      const data = step.inputs[value];
-      if (data === undefined) continue;
-      const { data: target } = tensors[i]!;
-      const width = this.graph.widths.get(value)!;
-      if (which === "all") target.set(data);
-      else {
-        for (const [s, { first, rows }] of sequences.entries()) {
-          const end = (first + rows) * width;
-          target.set(data.subarray(end - width, end), s * width);
-        }
-      }
     }
   }
 
@@ -647,7 +577,7 @@ export class WebGpuProgram implements Program {
   async #read(
     staged: ReadonlyMap<ValueName, { readonly place: Place; readonly staging: GPUBuffer }>,
     chunk: Chunk,
-    asked: readonly Asked[],
+    asked: readonly ResolvedWanted[],
     tensors: readonly Tensor[],
   ): Promise<void> {
     const entries = [...staged];
@@ -691,7 +621,7 @@ export class WebGpuProgram implements Program {
   }
 
   /** The plan for values and mode, bound to buffers; made once. */
-  #plan(mode: Mode, asked: readonly Asked[], fillsCaches: boolean): Promise<PreparedPlan> {
+  #plan(mode: Mode, asked: readonly ResolvedWanted[], fillsCaches: boolean): Promise<PreparedPlan> {
     const computed = asked.filter(({ value }) => !this.graph.inputs.some(({ name }) => name === value));
     const all = new Set(computed.filter(({ rows }) => rows === "all" || mode === "decode").map(({ value }) => value));
     const last = new Set(computed.filter(({ value }) => !all.has(value)).map(({ value }) => value));

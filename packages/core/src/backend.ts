@@ -7,7 +7,7 @@
 // A backend that cannot do something throws `ERR_UNSUPPORTED`, naming the operation, the shapes, the format and the remedy.
 // It never computes something else instead, and an option that it accepts is honoured.
 
-import { ContextOverflowError, PolyllamaError } from "./errors.ts";
+import type { ContextOverflowError } from "./errors.ts";
 import type { FormatName, OffsetFormatName } from "./formats/index.ts";
 import type { Graph, ValueName, WeightName } from "./graph.ts";
 import type { DrawOptions } from "./sampling/sample.ts";
@@ -207,96 +207,4 @@ export interface TensorCoreRounding {
    * weights before their division, are rounded as inputs are; keys and values are exact.
    */
   readonly attention?: { readonly caches: readonly CacheFormat[]; readonly multiple: number; readonly most: number };
-}
-
-/** A sequence's place in a run. */
-export interface ResolvedSequence {
-  /** Its first row in the step. */
-  readonly first: number;
-  readonly rows: number;
-  /** Position of its first row. */
-  readonly start: number;
-  readonly cache: KvCache | undefined;
-}
-
-export interface ResolvedStep {
-  /** Rows in all, N. */
-  readonly rows: number;
-  readonly sequences: readonly ResolvedSequence[];
-}
-
-/**
- * Checks a step against its graph and works out where every sequence stands. For backends: all of them refuse the same
- * steps with the same words.
- *
- * @throws {PolyllamaError} `ERR_GRAPH`; {@link ContextOverflowError}
- */
-export function resolveStep(graph: Graph, step: Step): ResolvedStep {
-  let rows: number | undefined;
-  for (const input of graph.inputs) {
-    const data = step.inputs[input.name];
-    if (data === undefined) throw new PolyllamaError("ERR_GRAPH", `The input "${input.name}" is missing.`);
-    if (data instanceof Int32Array !== (input.kind === "tokens")) {
-      throw new PolyllamaError(
-        "ERR_GRAPH",
-        `The input "${input.name}" holds ${input.kind}; it cannot be a ${data.constructor.name}.`,
-      );
-    }
-    const width = input.kind === "tokens" ? 1 : input.width;
-    const count = data.length / width;
-    if (!Number.isInteger(count) || count === 0 || (rows ?? count) !== count) {
-      const expected = rows === undefined ? "one or more" : `${rows}`;
-      throw new PolyllamaError(
-        "ERR_GRAPH",
-        `The input "${input.name}" has ${data.length} elements, not ${expected} rows of ${width}.`,
-      );
-    }
-    rows = count;
-  }
-  if (rows === undefined) throw new PolyllamaError("ERR_GRAPH", "The graph has no inputs.");
-  for (const name of Object.keys(step.inputs)) {
-    if (!graph.inputs.some((input) => input.name === name)) {
-      throw new PolyllamaError("ERR_GRAPH", `The graph has no input "${name}".`);
-    }
-  }
-
-  const sequences: ResolvedSequence[] = [];
-  const caches = new Set<KvCache>();
-  let first = 0;
-  for (const { rows: count, cache, position } of step.batch ?? [{ rows }]) {
-    if (!Number.isInteger(count) || count < 1) {
-      throw new PolyllamaError("ERR_GRAPH", `A sequence cannot advance by ${count} rows; the least is 1.`);
-    }
-    if (cache !== undefined) {
-      if (caches.has(cache))
-        throw new PolyllamaError("ERR_GRAPH", "Two sequences of one step share a cache; fork it first.");
-      if (position !== undefined)
-        throw new PolyllamaError("ERR_GRAPH", "A sequence with a cache continues at its length; leave `position` out.");
-      caches.add(cache);
-      const needed = cache.length + count;
-      if (needed > cache.capacity) {
-        throw new ContextOverflowError(
-          needed,
-          cache.capacity,
-          "Shorten the input, rewind the cache or create one with more capacity.",
-        );
-      }
-    }
-    sequences.push({ first, rows: count, start: cache?.length ?? position ?? 0, cache });
-    first += count;
-  }
-  if (first !== rows) throw new PolyllamaError("ERR_GRAPH", `The sequences have ${first} rows but the inputs ${rows}.`);
-  return { rows, sequences };
-}
-
-/** Name and rows of what is wanted. @throws {PolyllamaError} `ERR_GRAPH` for a name that the graph does not define. */
-export function resolveWanted(
-  graph: Graph,
-  wanted: Wanted,
-): { readonly value: ValueName; readonly rows: "all" | "last" } {
-  const resolved = typeof wanted === "string" ? { value: wanted, rows: "all" as const } : wanted;
-  if (!graph.widths.has(resolved.value)) {
-    throw new PolyllamaError("ERR_GRAPH", `The graph has no value "${resolved.value}".`);
-  }
-  return resolved;
 }

@@ -75,8 +75,6 @@ export type {
   Program,
   Progress,
   RealArray,
-  ResolvedSequence,
-  ResolvedStep,
   RoundingProfile,
   TensorCoreRounding,
   RunOptions,
@@ -86,7 +84,9 @@ export type {
   Tensor,
   Wanted,
 } from "./backend.ts";
-export { resolveStep, resolveWanted } from "./backend.ts";
+export type { ResolvedSequence, ResolvedStep, ResolvedWanted } from "./step.ts";
+export { resolveStep, resolveWanted, wantedTensors } from "./step.ts";
+export { acquireCaches, advanceCaches, SequenceCache } from "./sequence-cache.ts";
 
 // Text
 export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
