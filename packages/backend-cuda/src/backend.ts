@@ -20,9 +20,9 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import { findExponents, planExponents, type RowExponents } from "./exponents.ts";
-import { Gpu } from "./gpu.ts";
+import { Gpu, type GpuOptions } from "./gpu.ts";
 import { cacheBytes, checkCacheFormat } from "./kv-cache.ts";
-import { type CopyOptions, copyBandwidth, type PeakOptions, tensorPeak } from "./limits.ts";
+import { type CopyOptions, copyBandwidth, tensorPeak } from "./limits.ts";
 import { checkGraph, fewRows, tensorCoreHeads } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
 import { type LoadedWeights, loadWeights, planWeights } from "./weights.ts";
@@ -89,7 +89,7 @@ export interface Cuda {
   /** How fast the card copies within its own memory, in bytes per second, read and written bytes both counted. */
   copyBandwidth(options?: CopyOptions): Promise<number>;
   /** How fast its tensor cores multiply bf16 by `mma.sync`, in floating point operations per second. */
-  tensorPeak(options?: PeakOptions): Promise<number>;
+  tensorPeak(options?: Partial<GpuOptions>): Promise<number>;
 }
 
 export const cuda: Cuda = Object.assign(create, { available, copyBandwidth, tensorPeak });

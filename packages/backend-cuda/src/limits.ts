@@ -43,11 +43,6 @@ export async function copyBandwidth(options: CopyOptions = {}): Promise<number> 
   }
 }
 
-export interface PeakOptions extends Partial<GpuOptions> {
-  /** Products of 16 by 8 by 16 that a warp adds to each of its sums; default 65536. */
-  readonly rounds?: number;
-}
-
 /** Of a product of 16 by 8 by 16: a multiplication and an addition each. */
 const productOperations = 2 * 16 * 8 * 16;
 /** As the kernel has them. */
@@ -60,11 +55,9 @@ const sumsPerWarp = 16;
  * @returns floating point operations per second.
  * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`
  */
-export async function tensorPeak(options: PeakOptions = {}): Promise<number> {
-  checkOptions(options, ["device", "library", "images", "rounds"], "cuda.tensorPeak()");
-  checkNumber(options.rounds, "rounds", { least: 1, integer: true });
-  const { rounds = 65536, ...card } = options;
-  const gpu = new Gpu({ device: 0, ...card });
+export async function tensorPeak(options: Partial<GpuOptions> = {}): Promise<number> {
+  checkOptions(options, ["device", "library", "images"], "cuda.tensorPeak()");
+  const gpu = new Gpu({ device: 0, ...options });
   try {
     if (gpu.capability < 80) {
       throw new PolyllamaError(
@@ -77,15 +70,18 @@ export async function tensorPeak(options: PeakOptions = {}): Promise<number> {
       using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks);
       const grid = [blocks, 1, 1] as const;
       const launch = { image: "tensor_peak", kernel: "tensor_peak", grid, threads: 32 * warpsPerBlock };
-      const multiply = async (): Promise<number> => {
+      /** Seconds. */
+      const multiply = async (rounds: number): Promise<number> => {
         const started = performance.now();
         gpu.launch({ ...launch, parameters: [y.address, rounds] });
         await gpu.finished();
-        const operations = productOperations * sumsPerWarp * warpsPerBlock * blocks * rounds;
-        return (operations * 1000) / (performance.now() - started);
+        return (performance.now() - started) / 1000;
       };
-      await multiply();
-      return Math.max(await multiply(), await multiply());
+      // As many rounds as take long enough that launching them does not matter.
+      let rounds = 4;
+      while ((await multiply(rounds)) < 0.02) rounds *= 2;
+      const seconds = Math.min(await multiply(rounds), await multiply(rounds));
+      return (productOperations * sumsPerWarp * warpsPerBlock * blocks * rounds) / seconds;
     });
   } finally {
     gpu.dispose();

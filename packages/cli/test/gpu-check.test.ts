@@ -218,7 +218,7 @@ await describeWithEmulation("on the emulated card", (emulation) => {
       {
         createBackend: async () => cuda(emulated(emulation)),
         copyBandwidth: () => cuda.copyBandwidth({ ...emulated(emulation), bytes: 4096 }),
-        tensorPeak: () => cuda.tensorPeak({ ...emulated(emulation), rounds: 1 }),
+        tensorPeak: () => cuda.tensorPeak(emulated(emulation)),
         bench: { tokens: 2 },
       },
     );
