@@ -2,6 +2,8 @@
 // rows are computed in chunks, and those of sequences that advance by few rows apart from the others (plan.ts says why).
 
 import {
+  acquireCaches,
+  advanceCaches,
   type CacheFormat,
   type CacheOptions,
   ContextOverflowError,
@@ -15,6 +17,8 @@ import {
   type Program,
   type RealArray,
   type ResolvedSequence,
+  type ResolvedStep,
+  type ResolvedWanted,
   type RunOptions,
   resolveStep,
   resolveWanted,
@@ -23,6 +27,7 @@ import {
   type Tensor,
   type ValueName,
   type Wanted,
+  wantedTensors,
 } from "@polyllama/core";
 import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts";
 import type { RowExponents } from "./exponents.ts";
@@ -35,8 +40,6 @@ import type { LoadedWeights } from "./weights.ts";
 export const chunkRows = 512;
 /** Plans whose memory is kept. */
 const keptExecutions = 8;
-
-type Asked = ReturnType<typeof resolveWanted>;
 
 export class CudaProgram implements Program {
   readonly graph: Graph;
@@ -82,20 +85,19 @@ export class CudaProgram implements Program {
     this.#assertAlive();
     checkOptions(options, ["signal"], "run()");
     options.signal?.throwIfAborted();
-    const { sequences, rows } = resolveStep(this.graph, step);
+    const resolved = resolveStep(this.graph, step);
     const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
-    checkTokens(this.graph, step);
-    const caches = this.#acquire(sequences);
-    const run = this.#gpu.exclusively(options.signal, () => this.#runAll(step, sequences, rows, asked, options.signal));
+    const caches = acquireCaches(resolved.sequences, (cache) => this.#isOwn(cache));
+    const { signal } = options;
+    const run = advanceCaches(
+      caches,
+      this.#gpu.exclusively(signal, () => this.#runAll(step, resolved, asked, signal)),
+    );
     this.#pending.add(run);
-    let advanced = false;
     try {
-      const tensors = await run;
-      advanced = true;
-      return tensors;
+      return await run;
     } finally {
       this.#pending.delete(run);
-      for (const [cache, { start, rows: count }] of caches) cache.releaseAt(advanced ? start + count : start);
     }
   }
 
@@ -114,12 +116,11 @@ export class CudaProgram implements Program {
       throw new PolyllamaError("ERR_GRAPH", "Tokens can only be chosen by a graph from tokens to logits.");
     }
     const step: Step = { inputs: { [input.name]: tokens }, batch: [{ rows: tokens.length, cache }] };
-    const { sequences } = resolveStep(this.graph, step);
+    const resolved = resolveStep(this.graph, step);
     const end = cache.length + tokens.length + count - 1;
     if (end > cache.capacity) throw new ContextOverflowError(end, cache.capacity, "Ask for fewer tokens.");
-    checkTokens(this.graph, step);
     const start = cache.length;
-    const [own] = this.#acquire(sequences).keys();
+    const [own] = acquireCaches(resolved.sequences, (cache) => this.#isOwn(cache)).keys();
     let ended: () => void = () => undefined;
     const generation = new Promise<void>((resolve) => {
       ended = resolve;
@@ -130,9 +131,7 @@ export class CudaProgram implements Program {
     try {
       // The prompt's logits come to the host, where the same integers choose the first token.
       const asked = [resolveWanted(this.graph, { value: logits, rows: "last" })];
-      const [tensor] = await this.#gpu.exclusively(signal, () =>
-        this.#runAll(step, sequences, tokens.length, asked, signal),
-      );
+      const [tensor] = await this.#gpu.exclusively(signal, () => this.#runAll(step, resolved, asked, signal));
       const position = start + tokens.length;
       const sampler = createSampler(sampling);
       const first = sampler.sample(tensor!.data, new Array<number>(position), position);
@@ -170,48 +169,24 @@ export class CudaProgram implements Program {
     return this.#plan("few", new Set(), new Set([logits]), fillsCaches)[1];
   }
 
-  /** Reserves the caches of a step, all or none. */
-  #acquire(sequences: readonly ResolvedSequence[]): ReadonlyMap<CudaKvCache, ResolvedSequence> {
-    const acquired = new Map<CudaKvCache, ResolvedSequence>();
-    try {
-      for (const sequence of sequences) {
-        const { cache } = sequence;
-        if (cache === undefined) continue;
-        if (!(cache instanceof CudaKvCache) || cache.owner !== this.#owner) {
-          throw new PolyllamaError(
-            "ERR_GRAPH",
-            "A cache belongs to the program that created it; this is another one's.",
-          );
-        }
-        cache.acquire("a run");
-        acquired.set(cache, sequence);
-      }
-      return acquired;
-    } catch (error) {
-      for (const [cache, { start }] of acquired) cache.releaseAt(start);
-      throw error;
-    }
+  #isOwn(cache: KvCache | undefined): cache is CudaKvCache {
+    return cache instanceof CudaKvCache && cache.owner === this.#owner;
   }
 
   async #runAll(
     step: Step,
-    sequences: readonly ResolvedSequence[],
-    rows: number,
-    asked: readonly Asked[],
+    resolved: ResolvedStep,
+    asked: readonly ResolvedWanted[],
     signal: AbortSignal | undefined,
   ): Promise<readonly Tensor[]> {
-    const tensors = asked.map(({ value, rows: which }): Tensor => {
-      const width = this.graph.widths.get(value)!;
-      const count = which === "all" ? rows : sequences.length;
-      return { shape: [count, width], data: new Float32Array(count * width) };
-    });
-    this.#copyInputs(step, sequences, asked, tensors);
+    const { sequences } = resolved;
+    const tensors = wantedTensors(this.graph, step, resolved, asked);
     const temporary: CudaKvCache[] = [];
     try {
       // Rows without a cache see each other through one that is dropped with the run.
       const homes = sequences.map(({ cache, rows: count }): CudaKvCache | undefined => {
-        if (cache instanceof CudaKvCache || this.#owner.attentions.length === 0)
-          return cache as CudaKvCache | undefined; // #acquire has checked it
+        if (this.#isOwn(cache)) return cache;
+        if (this.#owner.attentions.length === 0) return undefined;
         const made = new CudaKvCache(this.#owner, count, this.#format);
         temporary.push(made);
         return made;
@@ -226,35 +201,13 @@ export class CudaProgram implements Program {
     }
   }
 
-  /** Values of the graph's inputs that are asked for. */
-  #copyInputs(
-    step: Step,
-    sequences: readonly ResolvedSequence[],
-    asked: readonly Asked[],
-    tensors: readonly Tensor[],
-  ): void {
-    for (const [entry, { value, rows: which }] of asked.entries()) {
-      const data = step.inputs[value];
-      if (data === undefined) continue;
-      const width = this.graph.widths.get(value)!;
-      const target = tensors[entry]!.data;
-      if (which === "all") target.set(data);
-      else {
-        for (const [index, { first, rows }] of sequences.entries()) {
-          const row = first + rows - 1;
-          target.set(data.subarray(row * width, (row + 1) * width), index * width);
-        }
-      }
-    }
-  }
-
   async #runMode(
     mode: Mode,
     step: Step,
     sequences: readonly ResolvedSequence[],
     chosen: readonly ResolvedSequence[],
     homes: readonly (CudaKvCache | undefined)[],
-    asked: readonly Asked[],
+    asked: readonly ResolvedWanted[],
     tensors: readonly Tensor[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
@@ -441,18 +394,4 @@ class SampledSteps implements AsyncDisposable {
 /** Parts of keys that a grid has: a power of two, so that few graphs serve all lengths. */
 function partsOf(capacity: number): number {
   return 2 ** Math.ceil(Math.log2(Math.ceil(capacity / partKeys)));
-}
-
-/** @throws {PolyllamaError} `ERR_GRAPH` for tokens outside their table. */
-function checkTokens(graph: Graph, step: Step): void {
-  for (const node of graph.nodes) {
-    if (node.op !== "embedding") continue;
-    const rows = graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
-    const tokens = step.inputs[node.tokens] as Int32Array; // resolveStep refuses reals here
-    for (const [n, token] of tokens.entries()) {
-      if (token < 0 || token >= rows) {
-        throw new PolyllamaError("ERR_GRAPH", `Row ${n} is token ${token}; the table has rows 0 to ${rows - 1}.`);
-      }
-    }
-  }
 }
