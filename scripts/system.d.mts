@@ -13,3 +13,5 @@ export declare const systemFile: string;
 export declare function readSystem(): System;
 /** Variables by which a process finds the Vulkan driver, to be set before it starts. */
 export declare function vulkanEnvironment(): Readonly<Record<string, string>>;
+/** The same where neither the user nor the system names a driver, else nothing. */
+export declare function vulkanFallback(): Readonly<Record<string, string>>;
