@@ -13,7 +13,15 @@ import { type BackendOptions, createBackend } from "../backends.ts";
 import { type CudaCards, cudaCards, describeCard, whatFits } from "../cuda.ts";
 import { Exit, UsageError } from "../exit.ts";
 import { plural } from "../format.ts";
-import { type BenchOptions, type BenchTask, cudaTasks, modelTask, runTask, skipTask } from "../gpu/bench.ts";
+import {
+  type BenchOptions,
+  type BenchResult,
+  type BenchTask,
+  cudaTasks,
+  modelTask,
+  runTask,
+  skipTask,
+} from "../gpu/bench.ts";
 import { findProgram, runTorch, sanitize, torchMissing } from "../gpu/process.ts";
 import { benchLines, type GpuBench, type GpuReport, markdownReport, suiteSummary } from "../gpu/report.ts";
 import { runSuite } from "../gpu/suite.ts";
@@ -258,14 +266,19 @@ async function bench(
     // A card below 8.0 has no such units, and then there is nothing to compare prompts with.
     if (Number(card.computeCapability) >= 8) found.peak = { own: await context.tensorPeak(card.number) };
     await using backend = await context.createBackend({ backend: "cuda", device: card.number });
-    for (const task of tasks) {
+    for (const [index, task] of tasks.entries()) {
       const rest = left() - reserved;
       if (rest <= 0) found.results.push(await skipTask(task, "out of time"));
       else {
         const limited = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(rest * 1000))]);
         const { free } = card.memory;
         const onProgress = (label: string, what: string): void => note(`${label}: ${what} ...`);
-        found.results.push(await runTask(backend, task, { signal: limited, onProgress, free, ...context.bench }));
+        const onResult = async (result: BenchResult): Promise<void> => {
+          found.results[index] = result;
+          await save();
+        };
+        const limits = { signal: limited, onProgress, onResult, free, ...context.bench };
+        found.results[index] = await runTask(backend, task, limits);
         signal.throwIfAborted();
       }
       await save();

@@ -35,6 +35,8 @@ export interface BenchTask {
 export interface BenchOptions {
   readonly signal: AbortSignal;
   readonly onProgress?: (label: string, what: string) => void;
+  /** What there is, after each measurement. */
+  readonly onResult?: (result: BenchResult) => Promise<void>;
   /** Bytes that are free on the device. */
   readonly free?: number;
   /** Default f16. */
@@ -119,7 +121,7 @@ export async function skipTask(task: BenchTask, notRun: string): Promise<BenchRe
 }
 
 export async function runTask(backend: Backend, task: BenchTask, options: BenchOptions): Promise<BenchResult> {
-  const { signal, onProgress, free, cache: format = "f16", tokens = 64 } = options;
+  const { signal, onProgress, onResult, free, cache: format = "f16", tokens = 64 } = options;
   await using checkpoint = await openCheckpoint(task.model);
   const { config } = checkpoint;
   const graph = llamaGraph(config);
@@ -141,16 +143,17 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
     const { what, unit, positions: filled } = planned.shift()!;
     const name = { what, unit };
     onProgress?.(task.label, what);
-    if (filled > contextLength) {
-      measurements.push({ ...name, notRun: `takes ${filled} positions, and the context has ${contextLength}` });
-      return;
-    }
     try {
       signal.throwIfAborted();
-      measurements.push({ ...name, ...(await action()) });
+      measurements.push(
+        filled > contextLength
+          ? { ...name, notRun: `takes ${filled} positions, and the context has ${contextLength}` }
+          : { ...name, ...(await action()) },
+      );
     } catch (error) {
       measurements.push({ ...name, ...whyNot(error, signal) });
     }
+    await onResult?.({ ...known, measurements: [...measurements] });
   };
   try {
     await measure(async () => {
