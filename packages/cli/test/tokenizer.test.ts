@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { run } from "./program.ts";
 
 const own = join(poet, "tokenizer.model");
@@ -58,5 +59,17 @@ describe("polyllama tokenizer", () => {
     const training = await run(["tokenizer", "train", bad, "-o", join(folder, "x.model"), "--vocab-size", "300"]);
     expect(training).toMatchObject({ code: 2, stderr: `error: ${bad} is not UTF-8; convert it first\n` });
     await expect(access(join(folder, "x.model"))).rejects.toThrow();
+  });
+});
+
+describeWithShared("polyllama tokenizer stats", () => {
+  test("counts the tokens of a novel as docs/vocabulary.md states", async () => {
+    const files = ["llama2", "chinese-llama-1", "chinese-llama-2"].map((name) => shared(`tokenizers/${name}.model`));
+    const given = files.flatMap((file) => ["--tokenizer", file]);
+    const stats = await run(["tokenizer", "stats", shared("corpora/zh/红楼梦.txt"), ...given]);
+    expect(stats, stats.stderr).toMatchObject({ code: 0 });
+    expect(stats.stdout).toContain("红楼梦.txt: 849,751 characters, 5,591 lines");
+    const counts = [...stats.stdout.matchAll(/\.model +([\d,]+) /g)].map(([, count]) => count);
+    expect(counts).toEqual(["1,356,603", "747,028", "735,364"]);
   });
 });

@@ -139,7 +139,7 @@ describeWithShared("beside SentencePiece", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test.skipIf(python === undefined)(
-    "the trained model encodes 10,000 lines identically in SentencePiece, and is as good as its own",
+    "the trained model has SentencePiece's own pieces, and encodes 10,000 lines as it does (needs python3-sentencepiece)",
     async () => {
       const text = readFileSync(shared("corpora/zh/西游记.txt"), "utf8").split("\n");
       const training = text.slice(0, 3000);
@@ -159,8 +159,7 @@ spm.SentencePieceTrainer.train(input="training.txt", model_prefix="theirs", voca
     character_coverage=0.9995, byte_fallback=True, split_digits=True, allow_whitespace_only_pieces=True,
     normalization_rule_name="identity", remove_extra_whitespaces=False, minloglevel=2)
 lines = json.load(open("lines.json", encoding="utf8"))
-ours, theirs = [spm.SentencePieceProcessor(model_file=name + ".model").encode(lines) for name in ("ours", "theirs")]
-print(json.dumps({"ids": ours, "theirs": sum(map(len, theirs[:3000]))}))`;
+print(json.dumps(spm.SentencePieceProcessor(model_file="ours.model").encode(lines)))`;
       const { stdout, stderr, status } = spawnSync(python!, ["-c", script], {
         cwd: folder,
         encoding: "utf8",
@@ -168,13 +167,13 @@ print(json.dumps({"ids": ours, "theirs": sum(map(len, theirs[:3000]))}))`;
         timeout: 50_000,
       });
       expect(status, stderr).toBe(0);
-      const result = JSON.parse(stdout) as { ids: number[][]; theirs: number };
+      const theirs = readFileSync(join(folder, "theirs.model"));
+      expect(readSentencePiece(model, "trained")).toEqual(readSentencePiece(theirs, "trained")); // scores and kinds too
+      const ids = JSON.parse(stdout) as number[][];
       const tokenizer = tokenizerFromSentencePiece(model, ours);
       for (const [i, line] of lines.entries()) {
-        expect(tokenizer.encode(line, { bos: false }), line).toEqual(result.ids[i]);
+        expect(tokenizer.encode(line, { bos: false }), line).toEqual(ids[i]);
       }
-      const tokens = result.ids.slice(0, 3000).reduce((sum, ids) => sum + ids.length, 0);
-      expect(tokens).toBeLessThanOrEqual(1.01 * result.theirs);
     },
   );
 });
