@@ -58,13 +58,13 @@ describe("convert", () => {
     expect(checkpoint.weights.get("norm.weight")?.format).toBe("f32");
   });
 
-  test("nothing is replaced without --force", async () => {
+  test("nothing is replaced without --overwrite", async () => {
     const path = join(scratch, "m.gguf");
     await writeFile(path, "mine");
     const refused = await here("convert", tiny, path);
-    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/m\.gguf exists already.*--force/)]);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/m\.gguf exists already.*--overwrite/)]);
     expect(await readFile(path, "utf8")).toBe("mine");
-    expect((await here("convert", tiny, path, "--force")).code).toBe(0);
+    expect((await here("convert", tiny, path, "--overwrite")).code).toBe(0);
   });
 
   test("Ctrl-C ends it and leaves nothing", async () => {

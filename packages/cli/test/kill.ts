@@ -35,7 +35,7 @@ export async function killConversions(options: KillOptions): Promise<{ problems:
       const name = isFolder ? "folder" : "model.gguf";
       const target = join(folder, name);
       const args = ["convert", source, target, "--format", isFolder ? "bf16" : format, "--shard-size", "8MB"];
-      const moment = await killWhileWriting([...args, "--force"], folder, within);
+      const moment = await killWhileWriting([...args, "--overwrite"], folder, within);
       if (moment !== undefined) killed++;
       for (const left of await loadable(folder)) {
         const error = await differences(source, left, isFolder ? "bf16" : format);

@@ -194,7 +194,7 @@ function temporaryName(path: string): string {
 function exists(path: string): PolyllamaError {
   return new PolyllamaError(
     "ERR_OPTION",
-    `${path} exists already. Give another name, or allow it to be replaced (overwrite; --force on the command line).`,
+    `${path} exists already. Give another name, or allow it to be replaced (overwrite, or --overwrite on the command line).`,
   );
 }
 

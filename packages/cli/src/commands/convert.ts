@@ -25,7 +25,7 @@ interface Options extends HubFlags {
   readonly tensors?: readonly TensorRule[];
   readonly requantize?: boolean;
   readonly shardSize?: number;
-  readonly force?: boolean;
+  readonly overwrite?: boolean;
   readonly threads?: number;
   readonly tokenizer?: string;
   readonly json?: boolean;
@@ -84,7 +84,7 @@ function addWriteOptions(command: Command): Command {
       "most bytes in a file, such as 2GB (default: 5GB in folders, else one file)",
       fileSize,
     )
-    .option("--force", "replace what is there")
+    .option("--overwrite", "replace the output")
     .option("--threads <n>", "threads that convert (default: all)", integer(1))
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
     .option("--json", "print one object: files, tensors, bytes, seconds, peak memory");
@@ -92,7 +92,7 @@ function addWriteOptions(command: Command): Command {
 }
 
 async function convert(source: string, dest: string, options: Options, { signal }: Interrupts): Promise<void> {
-  const { format, tensors, requantize, shardSize, force, threads } = options;
+  const { format, tensors, requantize, shardSize, overwrite, threads } = options;
   await using checkpoint = await openModel(source, options, signal);
   using progress = createProgress("bytes");
   const started = performance.now();
@@ -101,7 +101,7 @@ async function convert(source: string, dest: string, options: Options, { signal 
     ...(tensors !== undefined && { tensors }),
     ...(requantize !== undefined && { requantize }),
     ...(shardSize !== undefined && { shardBytes: shardSize }),
-    ...(force !== undefined && { overwrite: force }),
+    ...(overwrite !== undefined && { overwrite }),
     ...(threads !== undefined && { threads }),
     onProgress: progress.update,
     onNote: note,
