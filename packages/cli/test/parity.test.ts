@@ -100,6 +100,25 @@ test("a backend that cannot start is not run: exit code 1", async () => {
   expect(stderr).toMatch(/The reference judges, so it is added/);
 });
 
+test("activations go to the backends that have them", async () => {
+  const asked: unknown[] = [];
+  const createBackend = async (options: unknown) => {
+    asked.push(options);
+    throw new Error("no driver");
+  };
+  const backends = ["cpu", "cuda", "webgpu"] as const;
+  for (const activations of ["int8", "f16", "f32"] as const) {
+    await captured(() => runParity({ ...few, backends, activations }, { signal, createBackend }));
+  }
+  const onCpu = { backend: "cpu", cache: false };
+  const webgpu = { backend: "webgpu" };
+  expect(asked).toEqual([
+    ...[{ ...onCpu, activations: "int8" }, { backend: "cuda" }, webgpu],
+    ...[{ ...onCpu, activations: "f32" }, { backend: "cuda", activations: "f16" }, webgpu],
+    ...[{ ...onCpu, activations: "f32" }, { backend: "cuda", activations: "f32" }, webgpu],
+  ]);
+});
+
 test.each([
   [["--backends", "gpu"], /"gpu" is no backend; there are cpu, webgpu, cuda, reference/],
   [["--backends", "reference"], /cannot be compared with itself/],
@@ -109,7 +128,14 @@ test.each([
   [["--report", "/no/such/folder/x.html"], /--report .*: the folder \/no\/such\/folder does not exist/],
   [["--json", "/no/such/folder/x.json"], /--json .*: the folder \/no\/such\/folder does not exist/],
   [["--layers", "3"], /Allowed choices are all/],
-  [["--activations", "f16"], /Allowed choices are int8, f32/],
+  [["--activations", "int4"], /Allowed choices are int8, f16, f32/],
+  [["--activations", "f16"], /--activations f16 belongs to cuda, and --backends is cpu,reference/],
+  [["--backends", "cuda", "--activations", "int8"], /--activations int8 belongs to cpu, and --backends is cuda/],
+  [
+    ["--backends", "webgpu", "--activations", "f32"],
+    /--activations f32 belongs to cpu and cuda, and --backends is webgpu/,
+  ],
+  [["--backends", "webgpu,cuda", "--threads", "2"], /--threads belongs to cpu, and --backends is webgpu,cuda/],
 ])("wrong usage %j", async (args, message) => {
   const { result, stdout, stderr } = await captured(() => runHere(["parity", ...args]));
   expect(stderr).toMatch(message);

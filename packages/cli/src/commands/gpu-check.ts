@@ -105,7 +105,8 @@ export function addGpuCheck(program: Command, { signal }: Interrupts): void {
 
 /** The command. @throws {Exit} with 1 for what is wrong, {@link notRunCode} where there is no card. */
 export async function runGpuCheck(options: GpuCheckOptions, context: GpuCheckContext): Promise<void> {
-  const { only, minutes, output, device = 0 } = options;
+  const { only, minutes, output, device = 0, model } = options;
+  if (model !== undefined && !only.includes("bench")) throw new UsageError("--model needs bench among --only's parts");
   const started = performance.now();
   const left = (): number => minutes * 60 * (1 - shares.margin) - (performance.now() - started) / 1000;
   const report: GpuReport = {

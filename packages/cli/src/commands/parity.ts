@@ -33,7 +33,8 @@ export interface ParityOptions extends HubFlags {
   readonly model?: string;
   readonly tokenizer?: string;
   readonly backends: readonly BackendName[];
-  readonly activations?: "int8" | "f32";
+  /** int8 for cpu, f16 for cuda, f32 for both. */
+  readonly activations?: "int8" | "f16" | "f32";
   readonly threads?: number;
   readonly text?: string;
   readonly tokens?: number;
@@ -77,10 +78,10 @@ export function addParity(program: Command, { signal }: Interrupts): void {
         .argParser(names),
     )
     .addOption(
-      new Option("--activations <type>", "activations of the cpu backend's matrix products (default: f32)").choices([
-        "int8",
-        "f32",
-      ]),
+      new Option(
+        "--activations <type>",
+        "activations of matrix products: int8 on cpu, f16 on cuda, f32 on both (default: f32 on cpu, f16 on cuda)",
+      ).choices(["int8", "f16", "f32"]),
     )
     .option("--threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
     .addOption(new Option("--text <text>", "the text to read (default: one of its own)").conflicts("tokens"))
@@ -109,6 +110,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   if (names.length === 0) {
     throw new UsageError("the reference cannot be compared with itself; name another backend, such as --backends cpu");
   }
+  checkOwners(options);
   if (json !== undefined && !toOutput) await checkFolder("--json", json);
   if (report !== undefined) await checkFolder("--report", report);
   const started = performance.now();
@@ -159,6 +161,18 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   }
 }
 
+const activationOwners = { int8: ["cpu"], f16: ["cuda"], f32: ["cpu", "cuda"] } as const;
+
+/** @throws {UsageError} for an option that none of the backends has. */
+function checkOwners({ backends, threads, activations }: ParityOptions): void {
+  const check = (option: string, owners: readonly BackendName[]): void => {
+    if (backends.some((name) => owners.includes(name))) return;
+    throw new UsageError(`--${option} belongs to ${owners.join(" and ")}, and --backends is ${backends.join(",")}`);
+  };
+  if (threads !== undefined) check("threads", ["cpu"]);
+  if (activations !== undefined) check(`activations ${activations}`, activationOwners[activations]);
+}
+
 /** Refuses a file that could not be written after all the work. @throws {UsageError} */
 async function checkFolder(option: string, file: string): Promise<void> {
   const folder = dirname(resolve(file));
@@ -167,15 +181,21 @@ async function checkFolder(option: string, file: string): Promise<void> {
   });
 }
 
-/** The backend with f32 activations unless others are asked for, or why there is none. Packed weights are not kept. */
+/** The backend, on cpu with f32 activations unless others are asked for, or why there is none. Packed weights are not kept. */
 async function create(
   name: BackendName,
-  { activations = "f32", threads }: ParityOptions,
+  { activations, threads }: ParityOptions,
   context: ParityContext,
 ): Promise<Backend | Unavailable> {
+  const owners: readonly BackendName[] = activations === undefined ? [] : activationOwners[activations];
+  const asked = activations !== undefined && owners.includes(name) ? { activations } : {};
+  const cpu = name === "cpu" && {
+    activations: "f32" as const,
+    cache: false,
+    ...(threads !== undefined && { threads }),
+  };
   try {
-    const own = name === "cpu" ? { activations, cache: false, ...(threads !== undefined && { threads }) } : {};
-    return await context.createBackend({ backend: name, ...own });
+    return await context.createBackend({ backend: name, ...cpu, ...asked });
   } catch (error) {
     if (error instanceof UsageError) throw error;
     return { name, reason: error instanceof Error ? error.message : String(error) };
