@@ -8,9 +8,9 @@ import { vulkanEnvironment } from "../scripts/system.mjs";
 
 const backends = [
   "webgpu-dawn",
-  "webgpu-dawn-no-f16",
   "webgpu-dawn-no-subgroups",
-  "webgpu-dawn-floor",
+  "webgpu-dawn-hardware",
+  "webgpu-dawn-hardware-no-subgroups",
   "webgpu-chromium",
   "webgpu-deno",
 ];

@@ -24,6 +24,7 @@ export interface Remote {
 /** Backends that run where there is no Node, with their options. */
 export interface RemoteBackend {
   readonly name: "reference" | "webgpu";
-  readonly f16?: boolean;
-  readonly subgroups?: boolean;
+  readonly features?: { readonly subgroups: boolean };
+  /** For software adapters or for GPUs; default: what the adapter is. */
+  readonly kernels?: "software" | "hardware";
 }

@@ -5,12 +5,12 @@ import type { Backend } from "@polyllama/core";
 import type { Remote, RemoteBackend } from "./environment.ts";
 
 /** Only what is asked for is loaded. */
-export async function createBackend({ name, ...features }: RemoteBackend): Promise<Backend> {
+export async function createBackend({ name, ...options }: RemoteBackend): Promise<Backend> {
   switch (name) {
     case "reference":
       return (await import("@polyllama/backend-reference")).reference();
     case "webgpu":
-      return (await import("@polyllama/backend-webgpu")).webgpu({ features });
+      return (await import("@polyllama/backend-webgpu")).webgpu(options);
   }
 }
 

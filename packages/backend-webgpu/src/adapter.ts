@@ -72,7 +72,9 @@ export async function findAdapter(options: DeviceOptions): Promise<GPUAdapter> {
   throw new PolyllamaError(
     "ERR_BACKEND",
     "WebGPU found no adapter: no GPU driver that it can use (Vulkan on Linux, Direct3D 12 on Windows, Metal on macOS), or " +
-      "the browser has blocked it. Update the driver, allow hardware acceleration, or use another backend.",
+      "the browser has blocked it. Update the driver, allow hardware acceleration, or use another backend. On Linux without a " +
+      "graphics card Mesa's software driver will do (lavapipe, version 25): name its lvp_icd file in VK_ICD_FILENAMES before " +
+      "the process starts.",
   );
 }
 
@@ -84,12 +86,10 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
     return { gpu: make(device, false, device.adapterInfo, options), info: device.adapterInfo };
   }
   const adapter = await findAdapter(options);
-  const wanted = (["shader-f16", "subgroups", "timestamp-query"] as const).filter((name) => adapter.features.has(name));
-  const requiredFeatures: GPUFeatureName[] = wanted.filter((name) => {
-    if (name === "shader-f16") return options.features?.f16 !== false;
-    if (name === "subgroups") return options.features?.subgroups !== false;
-    return true;
-  });
+  // Kernels compute in f32 and unpack f16 in integers, so that "shader-f16" is of no use.
+  const requiredFeatures = (["subgroups", "timestamp-query"] as const).filter(
+    (name) => adapter.features.has(name) && (name !== "subgroups" || options.features?.subgroups !== false),
+  );
   const requiredLimits: Record<string, number> = {};
   if (options.limits !== "default") for (const name of raisedLimits) requiredLimits[name] = adapter.limits[name];
   try {
@@ -105,10 +105,7 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
 
 function make(device: GPUDevice, owned: boolean, info: GPUAdapterInfo, options: DeviceOptions): Gpu {
   const { features = {}, kernels = familyOf(info), memory = Number.POSITIVE_INFINITY } = options;
-  const granted = {
-    f16: features.f16 !== false && device.features.has("shader-f16"),
-    subgroups: features.subgroups !== false && device.features.has("subgroups"),
-  };
+  const granted = { subgroups: features.subgroups !== false && device.features.has("subgroups") };
   return new Gpu(device, owned, kernels, granted, memory);
 }
 

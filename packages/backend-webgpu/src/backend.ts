@@ -1,5 +1,6 @@
 // The WebGPU backend: the graph as WGSL kernels, in browsers and Deno on `navigator.gpu`, in Node on Dawn. Weights keep
-// their stored values; see pack.ts for how blocks are rearranged, plan.ts for what is fused, kernels/ for the kernels.
+// their stored values; see pack.ts for how blocks are rearranged, plan.ts for what is fused, kernels/ for the kernels. They
+// compute in f32 whatever the format, and need no optional feature: not shader-f16, and subgroups only to be faster.
 
 import {
   type Backend,
@@ -33,8 +34,8 @@ export interface WebGpuOptions {
   readonly powerPreference?: GPUPowerPreference;
   /** What to use instead of `navigator.gpu`, such as Dawn's `create([])`. */
   readonly gpu?: GPU;
-  /** Features to leave alone though the adapter has them; each is true by default. */
-  readonly features?: { readonly f16?: boolean; readonly subgroups?: boolean };
+  /** Features to leave alone though the adapter has them; true by default. There is no f16: kernels compute in f32. */
+  readonly features?: { readonly subgroups?: boolean };
   /** Buffers as large as the adapter allows, the default, or only what WebGPU guarantees everywhere. */
   readonly limits?: "default" | "adapter";
   /**
@@ -56,7 +57,7 @@ const known = ["device", "adapter", "powerPreference", "gpu", "features", "limit
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
   checkOptions(options, known, "webgpu()");
-  checkOptions(options.features ?? {}, ["f16", "subgroups"], "webgpu() features");
+  checkOptions(options.features ?? {}, ["subgroups"], "webgpu() features");
   const { device, limits = "adapter", kernels } = options;
   if (limits !== "default" && limits !== "adapter") {
     throw new PolyllamaError("ERR_OPTION", `limits must be "default" or "adapter", not ${JSON.stringify(limits)}.`);
@@ -101,7 +102,6 @@ export class WebGpuBackend implements Backend {
       details: {
         architecture: info.architecture || "unknown",
         kernels: gpu.family,
-        f16: gpu.features.f16,
         subgroups: gpu.features.subgroups,
         "largest binding": gpu.limits.maxStorageBufferBindingSize,
         "largest buffer": gpu.limits.maxBufferSize,

@@ -24,7 +24,6 @@ export interface Pipeline {
 export type KernelFamily = "software" | "hardware";
 
 export interface Features {
-  readonly f16: boolean;
   readonly subgroups: boolean;
 }
 

@@ -1,38 +1,36 @@
-// The suite on the Vulkan driver that is there. It runs whole with the kernels that suit the adapter; those for the other kind of adapter
-// run on what uses them, with subgroups and without.
+// The suite on the Vulkan driver that is there. It runs whole with the kernels that suit the adapter, which in tests is a software
+// one. The linears of GPUs run on what uses them: every format, with subgroups and without. `npm run conformance:webgpu` runs all
+// cases with both.
 
 import { conformance } from "@polyllama/conformance/vitest";
 import { describe } from "vitest";
 import { webgpu } from "../src/index.ts";
-import { hasAdapter, notRun } from "./support.ts";
+import { describeWithAdapter } from "./support.ts";
 
-// What differs between the two kinds is how tiles are made, not how a format is read: a few formats do.
-const formats = "(f32|q4_0|q5_1|q6_k)";
+// What fusion adds to a kernel does not depend on how a format is read: a few formats, one of each kind, have it.
+const fused = /^chain:(norm-linear|linear-add|gate-up-swiglu):format=(f32|q4_0|q6_k);|^chain:norm-(qkv|logits)/;
 
-/** Linears at small sizes, and models that put all kernels together. */
+/** Linears of every format at small sizes, fused with their neighbours, and in models that decode several sequences at once. */
 function usesLinears(address: string): boolean {
-  if (/^model:(nodes|paths|repetition):model=(grouped|k-quants)/.test(address)) return true;
-  return new RegExp(`^op:linear:format=${formats};n=\\d+;k=(7|172|256|1024);m=\\d\\d?;`).test(address);
+  const [, k, m] = /^op:linear:.*\bk=(\d+);m=(\d+)/.exec(address) ?? [];
+  if (k !== undefined) return Number(k) <= 1024 && Number(m) <= 130;
+  return fused.test(address) || /^model:(nodes|paths|repetition):model=(grouped|k-quants)/.test(address);
 }
 
-function eachKernel(address: string): boolean {
-  return (
-    new RegExp(`^op:linear:format=${formats};n=(1|17);k=1024`).test(address) || /^model:nodes:model=k-/.test(address)
-  );
+/** What subgroups make a difference to: single rows, and the norm on the way. */
+function usesSubgroups(address: string): boolean {
+  return /^(op:linear:.*n=1;k=1024;m=33|chain:norm-linear:format=(q4_0|q6_k);n=1$|model:nodes:model=k-)/.test(address);
 }
 
 const timeout = 300_000;
 
-describe.skipIf(!hasAdapter)(hasAdapter ? "webgpu" : notRun, () => {
+describeWithAdapter("webgpu", () => {
   describe("kernels of the adapter", () => conformance(() => webgpu(), { timeout }));
   describe("kernels for GPUs", () => {
     conformance(() => webgpu({ kernels: "hardware" }), { filter: usesLinears, timeout });
   });
-  describe("kernels for GPUs, without f16 and subgroups, at WebGPU's default limits", () => {
-    const features = { f16: false, subgroups: false };
-    conformance(() => webgpu({ kernels: "hardware", features, limits: "default" }), {
-      filter: eachKernel,
-      timeout,
-    });
+  describe("kernels for GPUs, without subgroups, at WebGPU's default limits", () => {
+    const features = { subgroups: false };
+    conformance(() => webgpu({ kernels: "hardware", features, limits: "default" }), { filter: usesSubgroups, timeout });
   });
 });

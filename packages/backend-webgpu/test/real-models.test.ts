@@ -8,7 +8,7 @@ import { type Backend, createSampler, llamaGraph, mostProbable } from "@polyllam
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { type WebGpuBackend, webgpu } from "../src/index.ts";
-import { hasAdapter } from "./support.ts";
+import { describeWithAdapter } from "./support.ts";
 
 /** The first tokens and `count` more, each from logits on the host. */
 async function fromLogits(backend: Backend, checkpoint: Checkpoint, first: readonly number[], count: number) {
@@ -34,27 +34,29 @@ async function onDevice(backend: Backend, checkpoint: Checkpoint, first: readonl
   return ids;
 }
 
-describeWithShared("real models on WebGPU", () => {
-  let backend: WebGpuBackend;
-  beforeAll(async () => {
-    if (hasAdapter) backend = await webgpu();
-  });
-  afterAll(() => backend?.[Symbol.asyncDispose]());
+describeWithShared("real models", () => {
+  describeWithAdapter("WebGPU", () => {
+    let backend: WebGpuBackend;
+    beforeAll(async () => {
+      backend = await webgpu();
+    });
+    afterAll(() => backend[Symbol.asyncDispose]());
 
-  for (const file of ["stories260K.gguf", "stories260K.bin"]) {
-    test.skipIf(!hasAdapter)(`${file}: the 256 reference tokens`, async () => {
-      const { input_ids: ids } = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
-      await using checkpoint = await openCheckpoint(shared(`weights/${file}`));
-      expect(await onDevice(backend, checkpoint, ids.slice(0, 1), ids.length - 1)).toEqual(ids);
-    });
-  }
-  for (const folder of ["TinyStories-656K", "poet"]) {
-    test.skipIf(!hasAdapter)(`${folder}: greedy text equals the reference's`, async () => {
-      await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
-      const first = [1, 300, 17];
-      const expected = await fromLogits(reference(), checkpoint, first, 40);
-      expect(await onDevice(backend, checkpoint, first, 40)).toEqual(expected);
-      expect(await fromLogits(backend, checkpoint, first, 40)).toEqual(expected);
-    });
-  }
+    for (const file of ["stories260K.gguf", "stories260K.bin"]) {
+      test(`${file}: the 256 reference tokens`, async () => {
+        const { input_ids: ids } = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
+        await using checkpoint = await openCheckpoint(shared(`weights/${file}`));
+        expect(await onDevice(backend, checkpoint, ids.slice(0, 1), ids.length - 1)).toEqual(ids);
+      });
+    }
+    for (const folder of ["TinyStories-656K", "poet"]) {
+      test(`${folder}: greedy text equals the reference's`, async () => {
+        await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
+        const first = [1, 300, 17];
+        const expected = await fromLogits(reference(), checkpoint, first, 40);
+        expect(await onDevice(backend, checkpoint, first, 40)).toEqual(expected);
+        expect(await fromLogits(backend, checkpoint, first, 40)).toEqual(expected);
+      });
+    }
+  });
 });

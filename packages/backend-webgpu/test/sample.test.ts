@@ -2,9 +2,9 @@
 // logits that follow token t, so that a generation walks through many different rows.
 
 import { buildGraph, createSampler, type SamplingOptions, type WeightSource } from "@polyllama/core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type WebGpuBackend, webgpu } from "../src/index.ts";
-import { hasAdapter, notRun } from "./support.ts";
+import { describeWithAdapter } from "./support.ts";
 
 const V = 601;
 
@@ -43,7 +43,7 @@ const settings: readonly SamplingOptions[] = [
   { temperature: 1, topP: 1 - 2 ** -53 },
 ];
 
-describe.skipIf(!hasAdapter)(hasAdapter ? "sampling on the device" : notRun, () => {
+describeWithAdapter("sampling on the device", () => {
   const table = makeTable();
   const info = { name: "table", shape: [V, V], format: "f32" } as const;
   const source: WeightSource = {

@@ -9,12 +9,14 @@ import {
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
-import { readSystem } from "../../../scripts/system.mjs";
+import { describe } from "vitest";
+import { describeWithSystem } from "../../../tests/support/system.ts";
 
-/** Whether there is a Vulkan driver to run on; without one the suites here are listed as not run. */
-export const hasAdapter: boolean = readSystem().vulkan !== undefined || process.platform !== "linux";
-
-export const notRun = "WebGPU (not run: no Vulkan driver; npm run setup:system)";
+/** `describe` for suites that need an adapter: on Linux the software one, elsewhere what the system has. */
+export function describeWithAdapter(name: string, define: () => void): void {
+  if (process.platform === "linux") describeWithSystem("vulkan", name, define);
+  else describe(name, define);
+}
 
 /** A small model with random weights. */
 export function tinyModel(): { readonly graph: Graph; readonly source: WeightSource; readonly config: LlamaConfig } {
