@@ -235,6 +235,7 @@ const tensorCoreSources: readonly string[] = [
   "Fasi, Higham, Mikaitis and Pranesh, Numerical behavior of NVIDIA tensor cores, PeerJ Computer Science 7:e330, 2021: products are exact; " +
     "a sum of four products (more on later cards) and the accumulator is cut off, not rounded, at 24 bits of its largest addend (later cards " +
     "keep more), and the result at 24 of its own.",
+  "kernels/attention_mma.cu: with a cache in f16 queries are rounded alike, and the weights of softmax under 2^14, of which the largest is 1.",
 ];
 
 const roundings = (f16: boolean, cache: CacheFormat): RoundingProfile => ({
