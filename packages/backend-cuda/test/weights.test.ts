@@ -51,6 +51,19 @@ await describeWithEmulation("loading weights", (emulation) => {
     expect(flying).toBe(0); // nothing reads on when the caller closes the file
   });
 
+  test("an abort ends the load with its own reason, and gives everything back", async () => {
+    control.reset();
+    const rows = 100_000;
+    const zeros = source("q2_k", rows, async (_, count) => new Uint8Array(formatBytes("q2_k", count * columns)));
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const backend = cuda(emulated(emulation));
+    const options = { signal: abort.signal, onProgress: () => abort.abort(reason) };
+    await expect(backend.compile(graphOf(rows), zeros, options)).rejects.toBe(reason);
+    await backend[Symbol.asyncDispose]();
+    expect(control.live()).toBe(0);
+  });
+
   const formatNames = Object.keys(formats) as FormatName[]; // the record's own keys
   test.each(formatNames)("a NaN in %s is found, and not where there is none", async (format) => {
     control.reset();
