@@ -39,7 +39,7 @@ export interface OpenOptions {
   readonly keep?: boolean;
   /** SHA-256 in hexadecimal that the file behind a URL must have; needs `keep`. */
   readonly sha256?: string;
-  /** How the hub is reached, for `hf:` addresses. */
+  /** How the hub is reached; for `hf:` addresses only. */
   readonly hub?: HubOptions;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
@@ -61,10 +61,11 @@ export interface OpenOptions {
 export async function openCheckpoint(location: string | WebLocation, options: OpenOptions = {}): Promise<Checkpoint> {
   checkOptions(options, ["tokenizer", "keep", "sha256", "hub", "onProgress", "signal"], "openCheckpoint");
   options.signal?.throwIfAborted();
-  if (typeof location !== "string" || /^https?:/.test(location)) {
-    const { hub: _, ...rest } = options;
-    return openWeb(location, rest);
+  const { hub, ...rest } = options;
+  if (hub !== undefined && !(typeof location === "string" && location.startsWith(hubScheme))) {
+    throw new PolyllamaError("ERR_OPTION", "hub is for checkpoints on the hub: hf:owner/name[:file][@revision].");
   }
+  if (typeof location !== "string" || /^https?:/.test(location)) return openWeb(location, rest);
   return openPath(location, pathOptions(options));
 }
 
@@ -75,7 +76,10 @@ interface PathOptions extends Omit<OpenOptions, "tokenizer" | "keep" | "sha256">
 
 function pathOptions({ tokenizer, keep, sha256, ...rest }: OpenOptions): PathOptions {
   if (keep !== undefined || sha256 !== undefined) {
-    throw new PolyllamaError("ERR_OPTION", "keep and sha256 are for checkpoints behind a URL.");
+    throw new PolyllamaError(
+      "ERR_OPTION",
+      `${keep === undefined ? "sha256" : "keep"} is for checkpoints behind a URL.`,
+    );
   }
   if (tokenizer === undefined) return rest;
   if (typeof tokenizer === "string") return { ...rest, tokenizer };

@@ -190,3 +190,13 @@ describe("synthetic://", () => {
     await expect(reading).rejects.toThrow("stop");
   });
 });
+
+test("options that would do nothing are refused", async () => {
+  const hub = { offline: true };
+  await expect(openCheckpoint(tiny, { hub })).rejects.toMatchObject({ code: "ERR_OPTION" });
+  await expect(openCheckpoint(new Blob(), { hub })).rejects.toThrow(/^hub is for checkpoints on the hub/);
+  await expect(openCheckpoint("https://localhost/a.gguf", { hub })).rejects.toThrow(/^hub is for/);
+  await expect(openCheckpoint(tiny, { keep: true })).rejects.toThrow(/^keep is for checkpoints behind a URL/);
+  await expect(openCheckpoint(tiny, { sha256: "0" })).rejects.toThrow(/^sha256 is for checkpoints behind a URL/);
+  await expect(openCheckpoint(new Blob(), { keep: true })).rejects.toThrow(/^keep is for what a URL names/);
+});

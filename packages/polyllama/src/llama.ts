@@ -44,13 +44,13 @@ export interface LoadOptions {
   readonly contextLength?: number;
   /** Quantize matrices while loading, where they are stored in f32, f16 or bf16. */
   readonly quantize?: QuantizedFormat;
-  /** Path of the tokenizer's file, for checkpoints that come without one. */
+  /** Path of the tokenizer's file, for checkpoints that come without one. This and the next three are for what is opened here. */
   readonly tokenizer?: TokenizerLocation;
   /** In a page: download what a URL names into the browser's own storage, and read it from there from then on. */
   readonly keep?: boolean;
   /** SHA-256 in hexadecimal that the file behind a URL must have; needs `keep`. */
   readonly sha256?: string;
-  /** How the hub is reached, for `hf:` addresses: token, cache folder, endpoint. */
+  /** How the hub is reached; for `hf:` addresses only: token, cache folder, endpoint. */
   readonly hub?: HubOptions;
   /** Most tokens that are read in one run; default 512. */
   readonly chunk?: number;
@@ -138,16 +138,21 @@ export class Llama implements AsyncDisposable {
     checkNumber(chunk, "chunk", { least: 1, integer: true });
     const started = performance.now();
     const common = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
-    const opened =
-      typeof checkpoint === "object" && "weights" in checkpoint
-        ? checkpoint
-        : await openCheckpoint(checkpoint, {
-            ...common,
-            ...(tokenizer !== undefined && { tokenizer }),
-            ...(keep !== undefined && { keep }),
-            ...(sha256 !== undefined && { sha256 }),
-            ...(hub && { hub }),
-          });
+    const isOpen = typeof checkpoint === "object" && "weights" in checkpoint;
+    for (const [name, value] of Object.entries({ tokenizer, keep, sha256, hub })) {
+      if (!isOpen || value === undefined) continue;
+      const message = `${name} is for opening a checkpoint, and this one is open; give it to openCheckpoint.`;
+      throw new PolyllamaError("ERR_OPTION", message);
+    }
+    const opened = isOpen
+      ? checkpoint
+      : await openCheckpoint(checkpoint, {
+          ...common,
+          ...(tokenizer !== undefined && { tokenizer }),
+          ...(keep !== undefined && { keep }),
+          ...(sha256 !== undefined && { sha256 }),
+          ...(hub && { hub }),
+        });
     const ownsCheckpoint = opened !== checkpoint;
     try {
       const contextLength = options.contextLength ?? opened.config.contextLength;

@@ -24,6 +24,16 @@ async function text(stream: AsyncIterable<Piece>): Promise<string> {
   return whole;
 }
 
+test.each([{ tokenizer: "a.model" }, { keep: true }, { sha256: "0" }, { hub: {} }])(
+  "a checkpoint that is open refuses %j",
+  async (option) => {
+    await using checkpoint = await openCheckpoint(poet);
+    const load = Llama.load(checkpoint, { backend: reference(), ...option });
+    await expect(load).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(load).rejects.toThrow(`${Object.keys(option)[0]} is for opening a checkpoint`);
+  },
+);
+
 describe("stretched contexts", () => {
   const dynamic: RopeScaling = { type: "dynamic", factor: 4, originalContextLength: 256, contextLength: 256 };
 

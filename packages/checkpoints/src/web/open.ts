@@ -57,18 +57,25 @@ export async function openWeb(location: string | WebLocation, options: WebOpenOp
   checkOptions(options, known, "openCheckpoint");
   const { signal } = options;
   signal?.throwIfAborted();
-  if (typeof location === "string" && location.startsWith(syntheticScheme)) return openSynthetic(location);
   if (typeof location === "string" && location.startsWith("hf:")) {
     throw new PolyllamaError(
       "ERR_UNSUPPORTED",
       `${location} is fetched in Node only; in a page, give the file's https URL.`,
     );
   }
-  if (
-    options.sha256 !== undefined &&
-    (options.keep !== true || !(typeof location === "string" || location instanceof URL))
-  ) {
+  const isSynthetic = typeof location === "string" && location.startsWith(syntheticScheme);
+  if (options.keep === true && (isSynthetic || !(typeof location === "string" || location instanceof URL))) {
+    throw new PolyllamaError(
+      "ERR_OPTION",
+      "keep is for what a URL names; a file or a synthetic checkpoint is here already.",
+    );
+  }
+  if (options.sha256 !== undefined && options.keep !== true) {
     throw new PolyllamaError("ERR_OPTION", "sha256 is checked of a URL's file that is kept; set `keep: true`.");
+  }
+  if (isSynthetic) {
+    if (options.tokenizer === undefined) return openSynthetic(location);
+    throw new PolyllamaError("ERR_OPTION", "In a page a synthetic checkpoint takes no tokenizer.");
   }
   const sources: ByteSource[] = [];
   const { files, path, name } = await resolve(location, options);
