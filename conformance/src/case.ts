@@ -5,6 +5,7 @@
 import { compileReference, type ReferenceProgram } from "@polyllama/backend-reference";
 import {
   type Backend,
+  type CacheFormat,
   type Graph,
   type KvCache,
   type OpName,
@@ -44,6 +45,8 @@ export interface Script {
   readonly actions: readonly Action[];
   /** Positions of each cache. */
   readonly capacity?: number;
+  /** Format of caches that are to round; default: what the backend has. */
+  readonly cache?: CacheFormat;
   /**
    * The graph's output computed for some columns only, exactly: a graph and weights that give those columns, in order. The
    * others must be finite and, as no exact zero is to be expected, not zero.
@@ -96,7 +99,8 @@ async function execute(script: Script, backend: Backend): Promise<Finding> {
   const capacity = script.capacity ?? 1;
   const caches = new Map<number, readonly [KvCache, KvCache]>();
   const pair = (index: number): readonly [KvCache, KvCache] => {
-    const known = caches.get(index) ?? [program.createCache(capacity), reference.createCache(capacity)];
+    const own = () => program.createCache(capacity, script.cache && { format: script.cache });
+    const known = caches.get(index) ?? [own(), reference.createCache(capacity)];
     caches.set(index, known);
     return known;
   };
@@ -120,7 +124,7 @@ async function execute(script: Script, backend: Backend): Promise<Finding> {
 }
 
 async function compareRun(
-  { graph, sampled }: Script,
+  { graph, sampled, cache }: Script,
   { run: inputs, batch }: Extract<Action, { run: unknown }>,
   backend: Backend,
   program: Program,
@@ -144,7 +148,10 @@ async function compareRun(
     const harm = disturbed(step.inputs[name]!, data);
     if (harm !== undefined) return { worst: Infinity, problem: `the input "${name}" ${harm}` };
   }
-  const [expected] = await reference.runWithBounds(stepOf(1), [output], backend.roundings);
+  const [expected] = await reference.runWithBounds(stepOf(1), [output], {
+    ...backend.roundings,
+    ...(cache !== undefined && { cache }),
+  });
   return compare(actual!, expected!, sampled?.columns);
 }
 

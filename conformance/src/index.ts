@@ -16,7 +16,7 @@ export { modelCases } from "./model-cases.ts";
 
 // Results in the light of what is known to fail
 export type { Expectations, Verdict } from "./expectations.ts";
-export { judge } from "./expectations.ts";
+export { judge, unmatched } from "./expectations.ts";
 export type { BackendResults, SkippedBackend } from "./summary.ts";
 export { summarize } from "./summary.ts";
 

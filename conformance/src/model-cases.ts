@@ -16,6 +16,7 @@ import {
   llamaLayerGraph,
   type Node,
   operands,
+  PolyllamaError,
   type PresetName,
   type Program,
   presets,
@@ -244,7 +245,8 @@ async function checkOverflow(backend: Backend, model: SmallModel, stream: Random
     const worst = worstShare(logits!, tolerance);
     return { worst, problem: worst <= 1 ? undefined : `logits are off by ${worst.toFixed(2)} times the tolerance` };
   } catch (error) {
-    if (error instanceof Error && /layers\.\d+/.test(error.message)) return { worst: 0, problem: undefined };
+    const named = error instanceof PolyllamaError && error.code === "ERR_OVERFLOW" && /layers\.\d+/.test(error.message);
+    if (named) return { worst: 0, problem: undefined };
     throw error;
   }
 }

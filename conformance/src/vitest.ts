@@ -7,7 +7,7 @@ import type { Backend } from "@polyllama/core";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { addressFilter } from "./address.ts";
 import { type ConformanceCase, conformanceCases } from "./cases.ts";
-import { type Expectations, judge } from "./expectations.ts";
+import { type Expectations, judge, unmatched } from "./expectations.ts";
 
 export interface ConformanceOptions {
   /** Run only these cases, as {@link addressFilter} has it or as a function decides; default: all. */
@@ -26,6 +26,11 @@ export function conformance(
 ): void {
   const wanted = typeof filter === "string" ? addressFilter(filter) : (filter ?? (() => true));
   const groups = new Map<string, ConformanceCase[]>();
+  const stale = unmatched(
+    expectations,
+    conformanceCases().map(({ address }) => address),
+  );
+  if (stale.length > 0) throw new Error(`No case has what is expected to fail: ${stale.join(", ")}.`);
   for (const entry of conformanceCases().filter(({ address }) => wanted(address))) {
     const group = entry.address.split(":", 2).join(":");
     groups.set(group, [...(groups.get(group) ?? []), entry]);
@@ -41,8 +46,8 @@ export function conformance(
         for (const { address, run } of cases) {
           test(address, { timeout }, async (context) => {
             const { verdict, reason } = judge(await run(backend, seed), expectations);
-            if (verdict === "unsupported") context.skip(reason);
-            if (verdict === "failed" || verdict === "unexpected pass") throw new Error(`${address}: ${reason}`);
+            if (verdict === "expected failure") context.skip(reason);
+            if (verdict !== "passed") throw new Error(`${address}: ${verdict}: ${reason}`);
           });
         }
       });

@@ -1,6 +1,6 @@
 // attention: groupings, head widths, one key, full windows, chunks, ragged batches, rewound and forked caches.
 
-import { buildGraph } from "@polyllama/core";
+import { buildGraph, type CacheFormat } from "@polyllama/core";
 import { type Action, type OpCase, opCase, type SequencePart } from "../case.ts";
 import { activations, type InputKind } from "../inputs.ts";
 import { type Random, random } from "../random.ts";
@@ -88,33 +88,44 @@ export function attentionCases(): readonly OpCase[] {
       ["prefill-decode", "ragged"].map((scenario) => attentionCase(shape, scenario, "normal")),
     ),
     ...kinds.map((kind) => attentionCase({ heads: 4, kvHeads: 2, d: 16 }, "prefill-decode", kind)),
-    longCase(4095),
-    longCase(4160),
+    ...(["f16", "bf16"] as const).flatMap((cache) => [
+      ...["prefill-decode", "ragged", "rewind", "fork"].map((scenario) =>
+        attentionCase(grouped, scenario, "normal", cache),
+      ),
+      attentionCase({ heads: 32, kvHeads: 32, d: 128 }, "prefill-decode", "normal", cache),
+      longCase({ heads: 4, kvHeads: 1, d: 128 }, 300, cache),
+    ]),
+    longCase({ heads: 2, kvHeads: 1, d: 8 }, 4095),
+    longCase({ heads: 2, kvHeads: 1, d: 8 }, 4160),
+    longCase({ heads: 4, kvHeads: 4, d: 128 }, 300),
+    longCase({ heads: 8, kvHeads: 1, d: 128 }, 700),
+    longCase({ heads: 2, kvHeads: 1, d: 260 }, 150),
   ];
 }
 
-function attentionCase(shape: Heads, scenario: string, input: InputKind): OpCase {
+function attentionCase(shape: Heads, scenario: string, input: InputKind, cache?: CacheFormat): OpCase {
   const { heads, kvHeads, d } = shape;
-  return opCase("attention", { heads, kvHeads, d, scenario, input }, (seed) => {
+  return opCase("attention", { heads, kvHeads, d, scenario, input, ...(cache && { cache }) }, (seed) => {
     const stream = random(`attention ${heads} ${kvHeads} ${d} ${scenario} ${input}`, seed);
     return {
       graph: attentionGraph(shape),
       weights: memoryWeights([]),
       capacity,
+      ...(cache && { cache }),
       actions: attentionScenarios[scenario]!((batch) => runOf(shape, batch, input, stream)),
     };
   });
 }
 
 /** Decoding one row behind a long past. */
-function longCase(past: number): OpCase {
-  const shape: Heads = { heads: 2, kvHeads: 1, d: 8 };
-  return opCase("attention", { ...shape, past, scenario: "long", input: "normal" }, (seed) => {
-    const stream = random(`attention long ${past}`, seed);
+function longCase(shape: Heads, past: number, cache?: CacheFormat): OpCase {
+  return opCase("attention", { ...shape, past, scenario: "long", input: "normal", ...(cache && { cache }) }, (seed) => {
+    const stream = random(`attention long ${past} ${shape.d}`, seed);
     return {
       graph: attentionGraph(shape),
       weights: memoryWeights([]),
       capacity: past + 2,
+      ...(cache && { cache }),
       actions: [...[past - 8, 8, 1].map((rows) => runOf(shape, [{ rows, cache: 0 }], "normal", stream))],
     };
   });

@@ -1,6 +1,14 @@
-// Keys and values of one sequence in float64, one pair of arrays per attention of the graph, which grow as they fill.
+// Keys and values of one sequence in float64, rounded to the cache's format where it has one; a pair of arrays per attention of the
+// graph, which grow as they fill.
 
-import { type AttentionNode, SequenceCache } from "@polyllama/core";
+import {
+  type AttentionNode,
+  type CacheFormat,
+  f16Table,
+  numberToBf16,
+  numberToF16,
+  SequenceCache,
+} from "@polyllama/core";
 import type { KeysAndValues } from "./ops/attention.ts";
 
 type Widths = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];
@@ -8,11 +16,14 @@ type Widths = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];
 export class ReferenceCache extends SequenceCache {
   readonly bytes: number;
   readonly attentions: Widths;
+  private readonly format: CacheFormat;
   private entries: readonly { k: Float64Array; v: Float64Array }[];
 
-  constructor(attentions: Widths, capacity: number) {
+  /** `f32` keeps numbers as they are. */
+  constructor(attentions: Widths, capacity: number, format: CacheFormat = "f32") {
     super(capacity);
     this.attentions = attentions;
+    this.format = format;
     this.bytes = attentions.reduce((sum, { kvHeads, headDim }) => sum + 16 * kvHeads * headDim * capacity, 0);
     this.entries = attentions.map(() => ({ k: new Float64Array(0), v: new Float64Array(0) }));
   }
@@ -26,13 +37,13 @@ export class ReferenceCache extends SequenceCache {
       entry.k = grown(entry.k, size);
       entry.v = grown(entry.v, size);
     }
-    entry.k.set(k, end - k.length);
-    entry.v.set(v, end - v.length);
+    entry.k.set(rounded(k, this.format), end - k.length);
+    entry.v.set(rounded(v, this.format), end - v.length);
     return { k: entry.k.subarray(0, end), v: entry.v.subarray(0, end) };
   }
 
   protected override empty(): ReferenceCache {
-    return new ReferenceCache(this.attentions, this.capacity);
+    return new ReferenceCache(this.attentions, this.capacity, this.format);
   }
 
   protected override async copyTo(copy: ReferenceCache): Promise<void> {
@@ -49,6 +60,23 @@ export class ReferenceCache extends SequenceCache {
   private width(attention: number): number {
     const { kvHeads, headDim } = this.attentions[attention]!;
     return kvHeads * headDim;
+  }
+}
+
+function rounded(values: Float64Array, format: CacheFormat): Float64Array {
+  switch (format) {
+    case "f32":
+      return values;
+    case "f16":
+      return values.map((value) => f16Table[numberToF16(value)]!);
+    case "bf16": {
+      const bits = new Uint32Array(1);
+      const number = new Float32Array(bits.buffer);
+      return values.map((value) => {
+        bits[0] = numberToBf16(value) << 16;
+        return number[0]!;
+      });
+    }
   }
 }
 

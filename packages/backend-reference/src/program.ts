@@ -86,13 +86,10 @@ export class ReferenceProgram implements Program {
   }
 
   createCache(capacity: number, { format = "f32" }: CacheOptions = {}): KvCache {
-    if (format !== "f32") {
-      throw new PolyllamaError(
-        "ERR_UNSUPPORTED",
-        `The reference keeps its cache in float64, not ${format}; leave the format out.`,
-      );
+    if (format !== "f32" && format !== "f16" && format !== "bf16") {
+      throw new PolyllamaError("ERR_OPTION", `format must be "f32", "f16" or "bf16", not ${JSON.stringify(format)}.`);
     }
-    return new ReferenceCache(this.attentions, capacity);
+    return new ReferenceCache(this.attentions, capacity, format);
   }
 
   async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {

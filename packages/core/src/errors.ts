@@ -12,6 +12,7 @@ export type ErrorCode =
   | "ERR_CONTEXT" // more positions than the cache holds
   | "ERR_UNSUPPORTED" // a backend cannot do this, and says what can
   | "ERR_BACKEND" // a backend or its device failed
+  | "ERR_OVERFLOW" // a number left the range of a backend's format; the message names the layer
   | "ERR_DEVICE_LOST" // the device is gone, with all that was on it; load again
   | "ERR_MEMORY" // the device has not the memory that was asked for
   | "ERR_BUSY" // the object is in use by another call
