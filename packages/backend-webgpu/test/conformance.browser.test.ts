@@ -1,16 +1,21 @@
-// The suite in Chromium, on SwiftShader: no f16, subgroups of 4, other treatment of subnormals and bounds than lavapipe. A subset
-// that covers every kernel; `npm run conformance:webgpu` runs all.
+// The suite in Chromium, on SwiftShader: subgroups of 4, other treatment of subnormals and bounds than lavapipe. A subset that
+// covers every kernel, those for GPUs too; `npm run conformance:webgpu` runs all.
 
 import { webgpu } from "@polyllama/backend-webgpu";
 import { conformance } from "@polyllama/conformance/vitest";
+import { describe } from "vitest";
+import { isLight } from "../../../conformance/environments/light.ts";
 
 const smallModels = /^model:(nodes|end-to-end|paths|repetition|overflow):/;
-const tooLarge = 2 ** 22;
 
-function chosen(address: string): boolean {
-  if (smallModels.test(address)) return true;
-  const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
-  return address.startsWith("op:") && Number(k) * Number(m) <= tooLarge && !address.includes("scenario=long");
-}
+/** The kernels for GPUs: single rows and tiles in every format, fused with their neighbours, and several sequences at once. */
+const usesLinears =
+  /^(op:linear:.*;n=(1|17);k=1024;|op:linear:.*;n=97;|chain:(norm-linear|linear-add|gate-up-swiglu):format=q4_0;|chain:norm-qkv|model:(nodes|paths):model=k-)/;
 
-conformance(() => webgpu(), { filter: chosen });
+describe("kernels of the adapter", () => {
+  conformance(() => webgpu(), { filter: (address) => smallModels.test(address) || isLight(address) });
+});
+
+describe("kernels for GPUs", () => {
+  conformance(() => webgpu({ kernels: "hardware" }), { filter: (address) => usesLinears.test(address) });
+});
