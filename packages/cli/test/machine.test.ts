@@ -24,6 +24,14 @@ test("doctor proves each backend by a run, and tells where the cache is", async 
     { name: "reference", works: true },
   ]);
   if (!report.cuda.available) expect(report.cuda.reason).toMatch(/NVIDIA driver|card/);
+  const [first] = report.models;
+  expect(first).toMatchObject({
+    backend: "cpu",
+    models: [{ model: "llama-2-7b", limit: "memory" }, { model: "llama-2-13b" }, { model: "llama-2-70b" }],
+  });
+  for (const { verdict, weights, cache, scratch, available } of first.models)
+    expect(verdict).toBe(weights + cache + scratch <= available ? "fits" : "does not fit");
+  expect(report.models.some(({ backend }: { backend: string }) => backend === "webgpu")).toBe(report.backends[1].works);
   expect(report.cache.folder).toBe(cache);
   expect(report.cache.bytes).toBeGreaterThan(1e6);
 });

@@ -4,10 +4,10 @@ import { readdir, stat } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { type Backend, llamaGraph, openCheckpoint } from "polyllama";
 import { type BackendName, type BackendOptions, backendNames } from "../backends.ts";
 import { cudaCards, describeCard, whatFits } from "../cuda.ts";
 import { Exit, UsageError } from "../exit.ts";
+import { describeFit, deviceFits } from "../fit.ts";
 import { bytes, seconds, table } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
@@ -25,15 +25,8 @@ interface BackendReport {
   readonly details?: Readonly<Record<string, string | number | boolean>>;
   /** Time to load the embedded model and write a few tokens with it. */
   readonly seconds?: number;
-  /** What models of the published sizes would take on it, in Q4_0 with their whole context. */
-  readonly needs?: readonly ModelNeeds[];
   /** Why it does not work. */
   readonly reason?: string;
-}
-
-interface ModelNeeds extends ReturnType<Backend["estimateMemory"]> {
-  readonly model: string;
-  readonly context: number;
 }
 
 export function addDoctor(program: Command, interrupts: Interrupts): void {
@@ -54,6 +47,7 @@ async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
   const ok = chosen?.works === true;
   const cache = await describeCache(options);
   const cuda = await cudaCards();
+  const models = await deviceFits(cuda);
   const { stdout } = process;
   const report = {
     ok,
@@ -62,6 +56,7 @@ async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
     cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism() },
     memory: { total: totalmem(), free: freemem() },
     backends,
+    models,
     cuda,
     cache,
     terminal: {
@@ -90,6 +85,12 @@ async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
     heading("Backends");
     for (const backend of backends) printBackend(backend);
     print();
+    heading("Models in Q4_0 with their whole context");
+    for (const { backend, device, models: fits } of models) {
+      print(`  ${backend}: ${device}`);
+      for (const fit of fits) print(`    ${describeFit(fit)}`);
+    }
+    print();
     if (cuda.available) {
       heading("NVIDIA cards");
       for (const card of cuda.cards) {
@@ -114,23 +115,11 @@ async function tryBackend(options: BackendOptions, signal: AbortSignal): Promise
     if (ids.length !== 4) return { name, works: false, reason: `wrote ${ids.length} tokens where 4 were asked for` };
     const { device, details } = model.backend.describe();
     const taken = (performance.now() - started) / 1000;
-    return { name, works: true, device, details, seconds: taken, needs: await modelNeeds(model.backend) };
+    return { name, works: true, device, details, seconds: taken };
   } catch (error) {
     if (error instanceof Exit || error instanceof UsageError) throw error;
     return { name, works: false, reason: error instanceof Error ? error.message : String(error) };
   }
-}
-
-/** Nothing is loaded for it. */
-async function modelNeeds(backend: Backend): Promise<readonly ModelNeeds[]> {
-  const needs: ModelNeeds[] = [];
-  for (const model of ["llama-2-7b", "llama-2-13b"]) {
-    await using checkpoint = await openCheckpoint(`synthetic://${model}?format=q4_0`);
-    const { config, weights } = checkpoint;
-    const context = config.contextLength;
-    needs.push({ model, context, ...backend.estimateMemory(llamaGraph(config), weights, context) });
-  }
-  return needs;
 }
 
 /** The folder of packed weights and what lies in it; null with `--no-cache`. */
@@ -164,16 +153,12 @@ async function folderBytes(folder: string): Promise<number> {
   return (await Promise.all(sizes)).reduce((total, size) => total + size, 0);
 }
 
-function printBackend({ name, works, device, details = {}, seconds: taken, needs = [], reason }: BackendReport): void {
+function printBackend({ name, works, device, details = {}, seconds: taken, reason }: BackendReport): void {
   const mark = works ? paint(process.stdout, "green", "works") : paint(process.stdout, "red", "does not work");
   print(`  ${name}: ${mark}`);
   if (works) print(`    ${device}; loaded the embedded model and wrote 4 tokens in ${seconds(taken ?? 0)}`);
   else print(`    ${reason}`);
   for (const [key, value] of Object.entries(details)) print(`    ${key}: ${value}`);
-  for (const { model, context, weights, cache, scratch } of needs) {
-    const parts = `weights ${bytes(weights)}, cache ${bytes(cache)}, scratch ${bytes(scratch)}`;
-    print(`    ${model} in Q4_0 with ${context} positions needs ${bytes(weights + cache + scratch)}: ${parts}`);
-  }
 }
 
 function advice(backends: readonly BackendReport[], chosen: BackendName): string[] {
