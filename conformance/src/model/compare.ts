@@ -134,12 +134,12 @@ export async function compareModel(
     const advance = (part: number): void => {
       signal?.throwIfAborted();
       done = Math.min(total, done + part * tokens.length);
-      onProgress?.({ phase: "comparing", done, total });
+      onProgress?.({ phase: "comparing", done, total, unit: "steps" });
     };
     if (rivals.length > 0) {
       await compareAll({ source, graph, tokens, runs, seed, signal, advance }, rivals, opLayers);
     }
-    onProgress?.({ phase: "comparing", done: total, total });
+    onProgress?.({ phase: "comparing", done: total, total, unit: "steps" });
   } finally {
     for (const { program } of rivals) await program[Symbol.asyncDispose]();
   }

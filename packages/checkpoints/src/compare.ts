@@ -78,7 +78,7 @@ export async function compareCheckpoints(
     const errors = comparable
       ? await compareValues(a, b, first, second, signal, (values) => {
           done += values;
-          onProgress?.({ phase: "comparing", done, total });
+          onProgress?.({ phase: "comparing", done, total, unit: "values" });
         })
       : { equalBits: false, maxError: Infinity, relativeError: Infinity };
     tensors.push({

@@ -219,7 +219,7 @@ async function openFolder(folder: string, open: Opener, options: PathOptions): P
         );
       }
       sources.set(shard, await open(join(folder, shard)));
-      onProgress?.({ phase: "opening files", done: sources.size, total: index.shards.length });
+      onProgress?.({ phase: "opening files", done: sources.size, total: index.shards.length, unit: "files" });
     }
     return layout.open(sources, { ...parts, index }, signal);
   }
@@ -256,7 +256,7 @@ async function openMetaFolder(
   const sources: ByteSource[] = [];
   for (const name of shards) {
     sources.push(await open(join(folder, name)));
-    options.onProgress?.({ phase: "opening files", done: sources.length, total: shards.length });
+    options.onProgress?.({ phase: "opening files", done: sources.length, total: shards.length, unit: "files" });
   }
   return openMeta(sources, parts, options.signal);
 }

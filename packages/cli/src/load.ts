@@ -21,7 +21,7 @@ export async function openModel(
 ): Promise<Checkpoint> {
   const { tokenizer } = options;
   const hub = await hubOf(location, options);
-  using progress = createProgress("bytes");
+  using progress = createProgress();
   return await openCheckpoint(location, {
     ...(tokenizer !== undefined && { tokenizer }),
     ...hub,
@@ -34,7 +34,7 @@ export async function loadModel(options: ModelOptions, signal: AbortSignal): Pro
   const { model = poet, context, quantize, tokenizer } = options;
   const hub = await hubOf(model, options);
   const backend = await createBackend(options);
-  using progress = createProgress("bytes");
+  using progress = createProgress();
   try {
     const llama = await Llama.load(model, {
       backend,

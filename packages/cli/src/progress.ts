@@ -13,8 +13,7 @@ export interface ProgressDisplay extends Disposable {
 /** Milliseconds after which work counts as long. */
 const patience = { terminal: 250, other: 1000 };
 
-/** @param unit What `done` and `total` count; `work` has no unit that would tell anybody anything. */
-export function createProgress(unit: "bytes" | "tokens" | "work"): ProgressDisplay {
+export function createProgress(): ProgressDisplay {
   let current: Progress = { phase: "", done: 0, total: 0 };
   let started = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -27,24 +26,24 @@ export function createProgress(unit: "bytes" | "tokens" | "work"): ProgressDispl
   };
   const show = (): void => {
     if (!process.stderr.isTTY) {
-      const { phase, total } = current;
-      const amount = unit === "bytes" ? `: ${bytes(total)}` : unit === "tokens" ? `: ${plural(total, "token")}` : "";
-      note(`${phase}${amount} ...`);
+      const { phase, total, unit = "bytes" } = current;
+      const amount = unit === "bytes" ? `: ${bytes(total)}` : `: ${plural(total, unit.slice(0, -1))}`;
+      note(`${phase}${unit === "steps" ? "" : amount} ...`);
       return;
     }
     bar = createBar();
     bar.start(current.total, current.done, texts());
   };
   const texts = (): object => {
-    const { phase, done, total } = current;
+    const { phase, done, total, unit = "bytes" } = current;
     const perSecond = (done / (performance.now() - started)) * 1000;
     const left = `${seconds((total - done) / perSecond)} left`;
-    if (unit === "work") return { phase, facts: done === 0 ? "" : left };
-    const amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)}` : `${count(done)} of ${count(total)} tokens`;
-    const pace = unit === "bytes" ? `${bytes(perSecond)}/s` : speed(perSecond);
+    if (unit === "steps") return { phase, facts: done === 0 ? "" : left };
+    const amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)}` : `${count(done)} of ${count(total)} ${unit}`;
+    const pace = unit === "bytes" ? `${bytes(perSecond)}/s` : unit === "tokens" ? speed(perSecond) : "";
     // Nothing is known about the pace before the first part is done.
     const parts = done === 0 ? [amount] : [amount, pace, left];
-    return { phase, facts: parts.join(" | ") };
+    return { phase, facts: parts.filter((part) => part !== "").join(" | ") };
   };
 
   return {

@@ -41,10 +41,12 @@ export interface CompileOptions {
 export interface Progress {
   /** What is being done, as a short phrase: "packing weights". */
   readonly phase: string;
-  /** Bytes done. */
+  /** What is done, in the phase's own unit. */
   readonly done: number;
-  /** Bytes in all. */
+  /** What there is to do, in the same unit; 0 where nobody knows. */
   readonly total: number;
+  /** Default: bytes. Steps are of unequal length and say only how far it is. */
+  readonly unit?: "bytes" | "files" | "lines" | "pieces" | "steps" | "tokens" | "values";
 }
 
 /** A compiled graph. Disposing it frees its weights and caches; calls that still run are awaited first. */

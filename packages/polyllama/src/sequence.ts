@@ -68,7 +68,7 @@ export class Sequence implements Disposable {
     try {
       const { program, chunk } = this.model;
       const first = this.held.length;
-      onProgress?.({ phase: "reading the prompt", done: 0, total: tokens.length - first });
+      this.report(first, tokens, onProgress);
       for (;;) {
         const rows = tokens.slice(this.held.length, this.held.length + chunk);
         const last = this.held.length + rows.length === tokens.length;
@@ -78,7 +78,7 @@ export class Sequence implements Disposable {
         );
         const [logits] = await program.run(step, wanted, signal === undefined ? {} : { signal });
         this.held.push(...rows);
-        onProgress?.({ phase: "reading the prompt", done: this.held.length - first, total: tokens.length - first });
+        this.report(first, tokens, onProgress);
         if (logits !== undefined) return logits.data; // [V]
       }
     } finally {
@@ -105,8 +105,7 @@ export class Sequence implements Disposable {
     const { program, chunk } = this.model;
     const runOptions = signal === undefined ? {} : { signal };
     const first = this.held.length;
-    const progress = (): void =>
-      onProgress?.({ phase: "reading the prompt", done: this.held.length - first, total: tokens.length - first });
+    const progress = (): void => this.report(first, tokens, onProgress);
     try {
       progress();
       while (tokens.length - this.held.length > chunk) {
@@ -153,6 +152,11 @@ export class Sequence implements Disposable {
       throw new PolyllamaError("ERR_BUSY", "The sequence is in use; await that call, or fork the sequence.");
     this.cache.truncate(length);
     this.held.length = length;
+  }
+
+  private report(first: number, tokens: readonly number[], onProgress: ContinueOptions["onProgress"]): void {
+    const [done, total] = [this.held.length - first, tokens.length - first];
+    onProgress?.({ phase: "reading the prompt", done, total, unit: "tokens" });
   }
 
   private check(tokens: readonly number[]): void {

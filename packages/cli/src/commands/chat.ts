@@ -72,7 +72,7 @@ async function turn(
   interrupts: Interrupts,
 ): Promise<readonly ChatMessage[]> {
   const asked: readonly ChatMessage[] = [...earlier, { role: "user", content }];
-  using progress = createProgress("tokens");
+  using progress = createProgress();
   let read = 0;
   let answered = false;
   let result: Streamed;

@@ -48,7 +48,7 @@ async function run(model: string, options: Options, signal: AbortSignal): Promis
     rows: rows === "sub-tokens" || rows === "mean" ? rows : { file: rows },
     signal,
   });
-  using progress = createProgress("bytes");
+  using progress = createProgress();
   const write = output.endsWith(".gguf") ? writeGguf : writeSafetensors;
   const written = await write(output, extended, { overwrite, onProgress: progress.update, onNote: note, signal });
   progress[Symbol.dispose]();

@@ -49,7 +49,7 @@ async function generate(options: Options, interrupts: Interrupts): Promise<void>
   const { llama, backend } = model;
   const promptIds = llama.tokenizer.encode(prompt, { bos: true });
 
-  using progress = createProgress("tokens");
+  using progress = createProgress();
   let started = false;
   let read = 0;
   const result = await interrupts.stoppable((signal) => {

@@ -213,13 +213,13 @@ async function suite(
   } catch (error) {
     return { backend: name, notRun: error instanceof Error ? error.message : String(error) };
   }
-  using progress = createProgress("work");
+  using progress = createProgress();
   try {
     return await runSuite(backend, {
       seconds,
       seed,
       signal,
-      onCase: (done, total) => progress.update({ phase: `conformance of ${name}`, done, total }),
+      onCase: (done, total) => progress.update({ phase: `conformance of ${name}`, done, total, unit: "steps" }),
       ...(cases !== undefined && { cases }),
     });
   } finally {

@@ -121,7 +121,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
     const tokens = chooseTokens(checkpoint, candidates.filter(isBackend), options);
     const { config } = checkpoint;
     if (!options.backends.includes("reference")) note("The reference judges, so it is added.");
-    using progress = createProgress("work");
+    using progress = createProgress();
     const comparison = await compareModel(checkpoint, candidates, {
       tokens,
       seed,

@@ -49,7 +49,7 @@ async function run(address: string, options: Options, signal: AbortSignal): Prom
     for (const line of table([header, ...rows], [0, 1, 4, 5])) print(`  ${line}`);
     return;
   }
-  using progress = createProgress("bytes");
+  using progress = createProgress();
   try {
     const { path } = await pull(location, { ...hub, onProgress: progress.update, signal });
     progress[Symbol.dispose]();

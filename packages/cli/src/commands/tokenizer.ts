@@ -138,7 +138,7 @@ async function train(files: readonly string[], flags: TrainFlags, signal: AbortS
   const { output, coverage, maxPieceLength, maxLineBytes, removeExtraSpaces = false } = flags;
   await checkOutput(output, flags.overwrite);
   const started = performance.now();
-  using progress = createProgress("work");
+  using progress = createProgress();
   const trained = await trainVocabulary(textLines(files, signal, progress.update), {
     vocabSize: flags.vocabSize,
     byteFallback: flags.byteFallback,
@@ -224,7 +224,7 @@ async function stats(files: readonly string[], flags: StatsFlags, signal: AbortS
   const tokenizers: Tokenizer[] = [];
   for (const path of flags.tokenizer) tokenizers.push(await load(path, signal));
   const results: FileStats[] = [];
-  using progress = createProgress("work");
+  using progress = createProgress();
   for (const file of files) {
     const tokens = tokenizers.map(() => 0);
     let lines = 0;

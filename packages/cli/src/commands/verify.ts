@@ -44,7 +44,7 @@ async function verify(first: string, second: string, options: Options, { signal 
   const forHub = (location: string): boolean => location.startsWith("hf:");
   await using a = await openModel(first, forHub(first) || !forHub(second) ? options : {}, signal);
   await using b = await openModel(second, forHub(second) ? options : {}, signal);
-  using progress = createProgress("work");
+  using progress = createProgress();
   const comparison = await compareCheckpoints(a, b, { tolerance, onProgress: progress.update, signal });
   progress[Symbol.dispose]();
   if (json) printJson({ a: a.name, b: b.name, tolerance, ...finite(comparison) });

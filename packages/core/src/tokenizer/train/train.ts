@@ -107,7 +107,9 @@ export async function trainVocabulary(
   for await (const line of lines) {
     if (!corpus.add(line)) skipped++;
     read++;
-    if (read % 256 === 0 && performance.now() - since > turn) await breathe({ phase: "reading", done: read, total: 0 });
+    if (read % 256 === 0 && performance.now() - since > turn) {
+      await breathe({ phase: "reading", done: read, total: 0, unit: "lines" });
+    }
   }
 
   const characters = corpus.characters(settings.characterCoverage);
@@ -124,7 +126,9 @@ export async function trainVocabulary(
   for (const piece of mergePairs(words, { maxPieceLength: settings.maxPieceLength, space: spaceSymbol })) {
     pieces.push(piece);
     if (pieces.length === wanted) break;
-    if (performance.now() - since > turn) await breathe({ phase: "merging", done: pieces.length, total: wanted });
+    if (performance.now() - since > turn) {
+      await breathe({ phase: "merging", done: pieces.length, total: wanted, unit: "pieces" });
+    }
   }
   if (pieces.length < wanted) {
     const possible = settings.vocabSize - wanted + pieces.length;

@@ -1,0 +1,24 @@
+import type { Progress } from "polyllama";
+import { afterEach, expect, test, vi } from "vitest";
+import { createProgress } from "../src/progress.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+test.each<[Partial<Progress>, string]>([
+  [{}, "packing: 1.5 KiB ...\n"],
+  [{ unit: "tokens" }, "packing: 1,536 tokens ...\n"],
+  [{ unit: "files" }, "packing: 1,536 files ...\n"],
+  [{ unit: "pieces", total: 1 }, "packing: 1 piece ...\n"],
+  [{ unit: "steps" }, "packing ...\n"],
+])("long work is told in its own unit: %j", (given, expected) => {
+  vi.useFakeTimers();
+  const write = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+  using progress = createProgress();
+  progress.update({ phase: "packing", done: 0, total: 1536, ...given });
+  expect(write).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1000);
+  expect(write.mock.calls.map(([text]) => text).join("")).toBe(expected);
+});
