@@ -1,47 +1,11 @@
 // Tokens chosen on the device are those that core's sampler chooses from the same logits. The graph is a table whose row t holds the
 // logits that follow token t, so that a generation walks through many different rows.
 
-import { buildGraph, createSampler, type SamplingOptions, type WeightSource } from "@polyllama/core";
+import { buildGraph, createSampler, type WeightSource } from "@polyllama/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type WebGpuBackend, webgpu } from "../src/index.ts";
+import { drawOnDevice, drawOnHost, makeTable, settings, V } from "./draws.ts";
 import { describeWithAdapter } from "./support.ts";
-
-const V = 601;
-
-/** Logits of many kinds: flat, steep, tied, with distances that overflow and both zeros. */
-function makeTable(): Float32Array<ArrayBuffer> {
-  let state = 12345;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-  const table = new Float32Array(V * V);
-  for (let row = 0; row < V; row++) {
-    const spread = 10 ** (uniform() * 3 - 1);
-    for (let i = 0; i < V; i++) {
-      let logit = spread * (uniform() + uniform() + uniform() - 1.5);
-      if (row % 4 === 1) logit = Math.round(logit);
-      if (row % 7 === 2 && i % 3 === 0) logit = -3e38;
-      if (row % 11 === 3 && i % 2 === 0) logit = i % 4 === 0 ? 0 : -0;
-      table[row * V + i] = logit;
-    }
-  }
-  return table;
-}
-
-const settings: readonly SamplingOptions[] = [
-  { temperature: 0 },
-  { temperature: 0.8, topP: 0.95 },
-  { temperature: 1, topP: 1 },
-  { temperature: 1, topP: 0.3 },
-  { temperature: 1.7, topK: 40, topP: 1 },
-  { temperature: 1, topK: 1, topP: 1 },
-  { temperature: 0.5, topK: 17, topP: 0.9, minP: 0.02 },
-  { temperature: 2, topP: 1, minP: 0.3 },
-  { temperature: 1e-30, topP: 0.999999 },
-  { temperature: 1000, topP: 0 },
-  { temperature: 1, topP: 1 - 2 ** -53 },
-];
 
 describeWithAdapter("sampling on the device", () => {
   const table = makeTable();
@@ -63,8 +27,12 @@ describeWithAdapter("sampling on the device", () => {
     await backend[Symbol.asyncDispose]();
   });
 
-  test.each(settings)("equals sampling on the host: %o", async (setting) => {
-    const count = 150;
+  test.each(settings)("10,000 draws equal those on the host: %o", async (setting) => {
+    expect(await drawOnDevice(table, setting, 10_000)).toEqual(drawOnHost(table, setting, 10_000));
+  });
+
+  test.each(settings)("a generation equals one on the host: %o", async (setting) => {
+    const count = 50;
     await using program = await backend.compile(graph, source);
     for (const seed of [1, 2 ** 40 + 77]) {
       const sampler = createSampler({ ...setting, seed });

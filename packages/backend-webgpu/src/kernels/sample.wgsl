@@ -140,23 +140,30 @@ fn weight_of(word: u32, most: u32) -> u32 {
   return (here - (((here - table[j + 1u]) * (steps & 255u)) >> 8u)) >> octaves;
 }
 
-/// Sum over all invocations.
+/// Sum over all invocations, 16 by 16 since barriers cost more than additions.
 fn sum_of(lane: u32, value: vec2u) -> vec2u {
-  workgroupBarrier();
   pairs[lane] = value;
   workgroupBarrier();
-  for (var half = lanes / 2u; half > 0u; half >>= 1u) {
-    if (lane < half) {
-      pairs[lane] = add(pairs[lane], pairs[lane + half]);
+  if (lane < 16u) {
+    var sum = pairs[lane];
+    for (var i = 1u; i < 16u; i++) {
+      sum = add(sum, pairs[lane + 16u * i]);
     }
-    workgroupBarrier();
+    pairs[lane] = sum;
+  }
+  workgroupBarrier();
+  if (lane == 0u) {
+    var sum = pairs[0];
+    for (var i = 1u; i < 16u; i++) {
+      sum = add(sum, pairs[i]);
+    }
+    pairs[0] = sum;
   }
   return workgroupUniformLoad(&pairs[0]);
 }
 
 /// Sum over the invocations before this one.
 fn sum_before(lane: u32, value: vec2u) -> vec2u {
-  workgroupBarrier();
   pairs[lane] = value;
   workgroupBarrier();
   if (lane == 0u) {

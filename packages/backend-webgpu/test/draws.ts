@@ -1,0 +1,125 @@
+// Tokens drawn by the sampler's kernel alone, many in one submission, and by core's sampler from the same logits. Shared by Node and the
+// page.
+
+import { createSampler, type SamplingOptions } from "@polyllama/core";
+import { openDevice } from "../src/adapter.ts";
+import { usage } from "../src/gpu.ts";
+import { sampleParameters, samplerMemory } from "../src/sampler.ts";
+
+/** Tokens, and rows of the table of logits. */
+export const V = 601;
+
+/** Logits of many kinds: flat, steep, tied, with distances that overflow and both zeros. */
+export function makeTable(): Float32Array<ArrayBuffer> {
+  let state = 12345;
+  const uniform = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const table = new Float32Array(V * V);
+  for (let row = 0; row < V; row++) {
+    const spread = 10 ** (uniform() * 3 - 1);
+    for (let i = 0; i < V; i++) {
+      let logit = spread * (uniform() + uniform() + uniform() - 1.5);
+      if (row % 4 === 1) logit = Math.round(logit);
+      if (row % 7 === 2 && i % 3 === 0) logit = -3e38;
+      if (row % 11 === 3 && i % 2 === 0) logit = i % 4 === 0 ? 0 : -0;
+      table[row * V + i] = logit;
+    }
+  }
+  return table;
+}
+
+export const settings: readonly SamplingOptions[] = [
+  { temperature: 0 },
+  { temperature: 0.8, topP: 0.95 },
+  { temperature: 1, topP: 1 },
+  { temperature: 1, topP: 0.3 },
+  { temperature: 1.7, topK: 40, topP: 1 },
+  { temperature: 1, topK: 1, topP: 1 },
+  { temperature: 0.5, topK: 17, topP: 0.9, minP: 0.02 },
+  { temperature: 2, topP: 1, minP: 0.3 },
+  { temperature: 1e-30, topP: 0.999999 },
+  { temperature: 1000, topP: 0 },
+  { temperature: 1, topP: 1 - 2 ** -53 },
+];
+
+const seed = 2 ** 40 + 77;
+
+/** Draw `i` is from row `i % V`, at position `i + 1`. */
+export function drawOnHost(table: Float32Array, setting: SamplingOptions, count: number): readonly number[] {
+  const sampler = createSampler({ ...setting, seed });
+  const tokens: number[] = [];
+  return Array.from({ length: count }, (_, i) => {
+    const row = i % V;
+    tokens.push(0);
+    return sampler.sample(table.subarray(row * V, (row + 1) * V), tokens, 0);
+  });
+}
+
+/** Bytes from one binding to the next, and of the largest uniform of a kernel, kernels/step.wgsl. */
+const stride = 256;
+const stepBytes = 16 + 64 * 16;
+const drawsAtOnce = 1000;
+
+/** The same draws by the kernel. */
+export async function drawOnDevice(
+  table: Float32Array<ArrayBuffer>,
+  setting: SamplingOptions,
+  count: number,
+): Promise<readonly number[]> {
+  const { gpu } = await openDevice({});
+  const { device } = gpu;
+  try {
+    const memory = await samplerMemory(gpu, V, () => undefined);
+    const make = (bytes: number, flags: number): GPUBuffer => device.createBuffer({ size: bytes, usage: flags });
+    const logits = make(table.byteLength, usage.storage | usage.copyTarget);
+    device.queue.writeBuffer(logits, 0, table);
+    const parameters = make(V * stride, usage.uniform | usage.copyTarget);
+    const { draw } = createSampler({ ...setting, seed });
+    for (let row = 0; row < V; row++) {
+      const block = new DataView(new ArrayBuffer(64));
+      for (const [i, value] of sampleParameters(draw!, V, row * V).entries()) {
+        if (typeof value === "object") block.setFloat32(4 * i, value.float, true);
+        else block.setUint32(4 * i, Number(value), true);
+      }
+      device.queue.writeBuffer(parameters, row * stride, block.buffer);
+    }
+    // Steps overlap: of each only the position is read, where its first segment starts.
+    const steps = make(drawsAtOnce * stride + stepBytes, usage.uniform | usage.copyTarget);
+    const chosen = make(drawsAtOnce * stride, usage.storage | usage.copySource);
+    const staging = make(drawsAtOnce * stride, usage.mapRead | usage.copyTarget);
+    const tokens: number[] = [];
+    while (tokens.length < count) {
+      const before = tokens.length;
+      const words = new Uint32Array(steps.size / 4);
+      const encoder = device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      pass.setPipeline(memory.pipeline.pipeline);
+      for (let i = 0; i < drawsAtOnce; i++) {
+        words[(i * stride) / 4 + 6] = before + i + 1;
+        const storage = [logits, memory.table, memory.keys, memory.weights].map((buffer) => ({ buffer }));
+        const bound: readonly GPUBufferBinding[] = [
+          { buffer: parameters, offset: ((before + i) % V) * stride, size: 64 },
+          { buffer: steps, offset: i * stride, size: stepBytes },
+          ...storage,
+          { buffer: chosen, offset: i * stride, size: 16 },
+        ];
+        const entries = bound.map((resource, binding) => ({ binding, resource }));
+        pass.setBindGroup(0, device.createBindGroup({ layout: memory.pipeline.layout, entries }));
+        pass.dispatchWorkgroups(1);
+      }
+      pass.end();
+      encoder.copyBufferToBuffer(chosen, 0, staging, 0, staging.size);
+      device.queue.writeBuffer(steps, 0, words);
+      device.queue.submit([encoder.finish()]);
+      await gpu.wait(staging.mapAsync(usage.mapRead));
+      const read = new Uint32Array(staging.getMappedRange());
+      for (let i = 0; i < drawsAtOnce && tokens.length < count; i++) tokens.push(read[(i * stride) / 4]!);
+      staging.unmap();
+    }
+    return tokens;
+  } finally {
+    gpu.dispose();
+  }
+}
