@@ -112,6 +112,12 @@ export class WebGpuBackend implements Backend {
     };
   }
 
+  /** What the option `memory` leaves; WebGPU itself does not tell. */
+  get availableMemory(): number | undefined {
+    const { memory, live } = this.#opened.gpu;
+    return memory === Number.POSITIVE_INFINITY ? undefined : memory - live.bytes;
+  }
+
   estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate {
     checkNumber(capacity, "capacity", { least: 1, integer: true });
     return estimateMemory(graph, weights, capacity, this.#opened.gpu.limits);

@@ -146,26 +146,28 @@ export interface DeviceWeights {
 /** Allocates all buffers. @throws {PolyllamaError} `ERR_MEMORY` */
 export async function allocateWeights(gpu: Gpu, { matrices, vectors, bytes }: WeightLayout): Promise<DeviceWeights> {
   const buffers: GPUBuffer[] = [];
+  const checks: Promise<void>[] = [];
   const make = (label: string, size: number): GPUBuffer => {
-    const buffer = gpu.buffer(label, size, usage.storage | usage.copyTarget);
-    buffers.push(buffer);
-    return buffer;
+    const what = `${label}, ${size} bytes of ${bytes} for all weights`;
+    const { result, check } = gpu.guarded(what, () => gpu.buffer(label, size, usage.storage | usage.copyTarget));
+    buffers.push(result);
+    checks.push(check);
+    return result;
   };
   try {
-    return await gpu.guard(`weights of ${Math.ceil(bytes / 2 ** 20)} MiB`, () => {
-      const parts = new Map<MatrixPart, PartBuffers>();
-      for (const { members, format, columns, parts: ranges } of matrices) {
-        const name = members.map((info) => info.name).join(" + ");
-        for (const part of ranges) {
-          const words = packedWords(format, part.rows, columns);
-          const quants = make(name, words.quants * 4);
-          const beside = words.scales + words.high;
-          parts.set(part, { quants, scales: beside === 0 ? quants : make(`scales of ${name}`, beside * 4) });
-        }
+    const parts = new Map<MatrixPart, PartBuffers>();
+    for (const { members, format, columns, parts: ranges } of matrices) {
+      const name = members.map((info) => info.name).join(" + ");
+      for (const part of ranges) {
+        const words = packedWords(format, part.rows, columns);
+        const quants = make(name, words.quants * 4);
+        const beside = words.scales + words.high;
+        parts.set(part, { quants, scales: beside === 0 ? quants : make(`scales of ${name}`, beside * 4) });
       }
-      const made = new Map(vectors.map((info) => [info.name, make(info.name, columnCount(info) * 4)]));
-      return { parts, vectors: made, buffers };
-    });
+    }
+    const made = new Map(vectors.map((info) => [info.name, make(info.name, columnCount(info) * 4)]));
+    await Promise.all(checks);
+    return { parts, vectors: made, buffers };
   } catch (error) {
     for (const buffer of buffers) gpu.free(buffer);
     throw error;

@@ -182,4 +182,43 @@ describeWithAdapter("the device", () => {
     const inputs = { a: Float32Array.of(1, 2, 3), b: Float32Array.of(4, 5, 6) };
     expect([...(await program.run({ inputs }, ["y"]))[0]!.data]).toEqual([5, 7, 9]);
   });
+
+  test("memory that runs out while weights are allocated is an error that names the matrix and its bytes", async () => {
+    const { graph, source } = tinyModel();
+    const device = await (await findAdapter({})).requestDevice();
+    let refuse = false;
+    const create = device.createBuffer.bind(device);
+    device.createBuffer = (descriptor) => {
+      refuse ||= descriptor.label === "output.weight";
+      return create(descriptor);
+    };
+    const pop = device.popErrorScope.bind(device);
+    device.popErrorScope = async () => {
+      const refused = refuse; // the scope of memory is the first that is asked
+      refuse = false;
+      const error = await pop();
+      return refused ? { message: "no memory" } : error;
+    };
+    await using backend = await webgpu({ device });
+    await expect(backend.compile(graph, source)).rejects.toMatchObject({
+      code: "ERR_MEMORY",
+      message: expect.stringMatching(
+        /^output\.weight, 65536 bytes of \d+ for all weights: the device has no memory left/,
+      ),
+    });
+    expect(backend.live).toEqual({ buffers: 0, bytes: 0 });
+    device.destroy();
+  });
+
+  test("no WebGPU adapter is an error that says what to do", async () => {
+    const none: GPU = {
+      requestAdapter: async () => null,
+      getPreferredCanvasFormat: () => "rgba8unorm",
+      wgslLanguageFeatures: new Set(),
+    };
+    await expect(webgpu({ gpu: none })).rejects.toMatchObject({
+      code: "ERR_BACKEND",
+      message: expect.stringMatching(/found no adapter.*driver/),
+    });
+  });
 });

@@ -20,6 +20,8 @@ export interface Backend extends AsyncDisposable {
   readonly roundings: RoundingProfile;
   /** The device, for people. */
   describe(): DeviceInfo;
+  /** Bytes that the device has left, where that is limited and known. */
+  readonly availableMemory?: number | undefined;
   /** Bytes that compiling and running would take, before anything is loaded. */
   estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate;
   /**

@@ -24,6 +24,7 @@ import {
   type LlamaConfig,
   llamaGraph,
   longestContext,
+  type MemoryError,
   type Piece,
   PolyllamaError,
   type Progress,
@@ -32,6 +33,7 @@ import {
   type TokenSequence,
   type Wanted,
 } from "@polyllama/core";
+import { checkFits } from "./memory.ts";
 import { Sequence, type SequenceModel } from "./sequence.ts";
 
 export interface LoadOptions {
@@ -115,7 +117,8 @@ export class Llama implements AsyncDisposable {
    * requests, a `File` or a handle; or one that was opened already, which then stays the caller's to dispose.
    *
    * @throws {CheckpointError} for a damaged or incomplete file; {@link PolyllamaError} `ERR_OPTION`, `ERR_CONFIG`,
-   * `ERR_UNSUPPORTED`, `ERR_BACKEND`; the signal's reason.
+   * `ERR_UNSUPPORTED`, `ERR_BACKEND`; {@link MemoryError} where it is known that the model does not fit with a whole context;
+   * the signal's reason.
    */
   static async load(checkpoint: string | WebLocation | Checkpoint, options: LoadOptions): Promise<Llama> {
     const known = [
@@ -159,7 +162,9 @@ export class Llama implements AsyncDisposable {
       checkNumber(contextLength, "contextLength", { least: 1, most: longestContext(opened.config), integer: true });
       const config = configForContext(opened.config, contextLength);
       const source = quantize === undefined ? opened : quantized(opened, quantize);
-      const program = await backend.compile(llamaGraph(config), source, common);
+      const graph = llamaGraph(config);
+      checkFits(backend, graph, source, contextLength);
+      const program = await backend.compile(graph, source, common);
       const model: SequenceModel = { program, vocabSize: config.vocabSize, chunk };
       const loadSeconds = (performance.now() - started) / 1000;
       return new Llama({ config, backend, contextLength, loadSeconds, checkpoint: opened, model, ownsCheckpoint });
