@@ -2,11 +2,10 @@
 // step to step (tokens, positions, caches, rotations, inputs) is written into pinned memory at a fixed place and read from there by
 // the first copy, so that the whole step can be captured once as a graph and launched for every token with a single call.
 
-import type { CacheFormat, DrawOptions, RealArray, ValueName } from "@polyllama/core";
+import { type CacheFormat, type DrawOptions, type RealArray, RotationTable, type ValueName } from "@polyllama/core";
 import type { Handle } from "./driver/api.ts";
 import type { DeviceMemory, ExecutableGraph, Gpu, Launch, PinnedMemory } from "./gpu.ts";
 import type { Addresses, Place, Plan, Storage } from "./plan.ts";
-import { rotationRow } from "./rotation.ts";
 
 /** A row of a step. */
 export interface StepRow {
@@ -63,11 +62,13 @@ export class Execution implements Disposable {
   readonly #owned: Disposable[] = [];
   readonly #sampler: Sampler | undefined;
   readonly #event: Handle;
+  readonly #rotation: RotationTable;
   #graph: ExecutableGraph | undefined;
 
   constructor(gpu: Gpu, plan: Plan, capacity: number, parts: number, sampler?: Sampler) {
     this.#gpu = gpu;
     this.#sampler = sampler;
+    this.#rotation = new RotationTable(plan.rotations.map(({ node }) => node));
     this.plan = plan;
     this.capacity = capacity;
     this.#parts = parts;
@@ -220,7 +221,7 @@ export class Execution implements Disposable {
 
   /** Fills the pinned memory. */
   #write(rows: readonly StepRow[], inputs: ReadonlyMap<ValueName, RealArray>): void {
-    const { rotations, rotationStride } = this.plan;
+    const { rotationStride } = this.plan;
     const { selection, rotation } = this.#layout(rows.length);
     const view = new DataView(this.#in.buffer);
     let chosen = 0;
@@ -232,11 +233,9 @@ export class Execution implements Disposable {
       view.setUint32(at + 16, row.token, true);
       view.setUint32(at + 20, formatNumber[row.format], true);
       if (row.last) view.setUint32(selection + 4 * chosen++, n, true);
-      for (const { node, offset } of rotations) {
-        const start = rotation + 8 * (n * rotationStride + offset);
-        new Float32Array(this.#in.buffer, start, node.headDim).set(rotationRow(node, row.angle));
-      }
     }
+    const angles = rows.map(({ angle }) => angle);
+    this.#rotation.write(angles, new Float32Array(this.#in.buffer, rotation, 2 * rotationStride * rows.length));
     let from = this.#layout(this.capacity).bytes;
     for (const [name, { storage, width }] of this.plan.inputs) {
       const values = inputs.get(name)!;

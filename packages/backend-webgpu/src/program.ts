@@ -20,6 +20,7 @@ import {
   type ResolvedSequence,
   type ResolvedStep,
   type ResolvedWanted,
+  RotationTable,
   type RunOptions,
   resolveStep,
   resolveWanted,
@@ -46,7 +47,6 @@ import {
   type Storage,
 } from "./plan.ts";
 import type { Profile } from "./profile.ts";
-import { RotationTable } from "./rotation.ts";
 import { type SamplerMemory, sampleParameters, samplerMemory } from "./sampler.ts";
 import type { DeviceWeights, WeightLayout } from "./weights.ts";
 

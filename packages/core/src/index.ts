@@ -33,6 +33,7 @@ export type { RmsNormNode } from "./ops/rms-norm.ts";
 export type { LinearNode } from "./ops/linear.ts";
 export type { RopeNode } from "./ops/rope.ts";
 export { ropeFrequencies, ropeMagnitude } from "./ops/rope.ts";
+export { RotationTable } from "./ops/rotation-table.ts";
 export type { AttentionNode } from "./ops/attention.ts";
 export type { SwigluNode } from "./ops/swiglu.ts";
 export type { AddNode } from "./ops/add.ts";

@@ -1,13 +1,15 @@
-// Cosines and sines of rope for the rows of a step, computed in float64 on the host and rounded once: WGSL's own functions are
-// only accurate to 2^-11. A row of the table holds the pairs (cos, sin) of each distinct rotation, one behind another.
+// Cosines and sines of rope for backends whose device should not compute them: WGSL's own functions are only accurate to 2^-11.
+// They are computed in float64 on the host and rounded once. A row of the table holds the pairs (cos, sin) of each distinct
+// rotation, one behind another.
 
-import { type RopeNode, ropeFrequencies, ropeMagnitude } from "@polyllama/core";
+import { type RopeNode, ropeFrequencies, ropeMagnitude } from "./rope.ts";
 
 interface Rotation {
   readonly frequencies: Float64Array;
   readonly magnitude: number;
 }
 
+/** Rows [sum of headDim] for the given rotations. */
 export class RotationTable {
   readonly #rotations: readonly Rotation[];
   /** Rows by position; a long text uses each only once more when it is read again. */
