@@ -4,6 +4,7 @@ import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import {
   type Backend,
   ContextOverflowError,
+  llamaGraph,
   mostProbable,
   type Piece,
   PolyllamaError,
@@ -33,6 +34,17 @@ test.each([{ tokenizer: "a.model" }, { keep: true }, { sha256: "0" }, { hub: {} 
     await expect(load).rejects.toThrow(`${Object.keys(option)[0]} is for opening a checkpoint`);
   },
 );
+
+test("a context that does not fit is refused before weights are read, with the one that would", async () => {
+  await using whole = await openCheckpoint(poet);
+  const read = async (): Promise<never> => expect.unreachable("weights were read");
+  const { weights, cache, scratch } = reference().estimateMemory(llamaGraph(whole.config), whole.weights, 100);
+  const backend: Backend = { ...reference(), availableMemory: weights + cache + scratch };
+  const refused = { code: "ERR_MEMORY", fittingContext: 100 };
+  await expect(Llama.load({ ...whole, read }, { backend })).rejects.toMatchObject(refused);
+  await using llama = await Llama.load(whole, { backend, contextLength: 100 });
+  expect(llama.contextLength).toBe(100);
+});
 
 describe("stretched contexts", () => {
   const dynamic: RopeScaling = { type: "dynamic", factor: 4, originalContextLength: 256, contextLength: 256 };
