@@ -1,5 +1,6 @@
 // `npm run conformance -- --backend cpu`: runs the suite on a backend, keeps its results as JSON and writes CONFORMANCE.md anew
-// from the results of all backends. `--filter` and `--list` for single cases; then nothing is kept.
+// from the results of all backends. `--filter` and `--list` for single cases; then nothing is kept. `--summary` writes CONFORMANCE.md
+// alone, from the results that are there.
 
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -28,6 +29,7 @@ const { values: options } = parseArgs({
     backend: { type: "string", default: "cpu" },
     filter: { type: "string" },
     list: { type: "boolean", default: false },
+    summary: { type: "boolean", default: false },
     seed: { type: "string", default: "1" },
   },
 });
@@ -109,6 +111,7 @@ try {
   if (cases.length === 0) throw new PolyllamaError("ERR_OPTION", "No case matches; --list shows them.");
   if (!Number.isSafeInteger(seed)) throw new PolyllamaError("ERR_OPTION", "The seed is no integer.");
   if (options.list) for (const { address } of cases) console.log(address);
+  else if (options.summary) await writeSummary();
   else if (subject !== undefined) process.exitCode = await run(options.backend, subject, cases);
   else {
     const known = Object.keys(subjects).join(", ");
@@ -156,14 +159,18 @@ async function run(
       results,
     };
     await writeFile(`${resultsFolder}${name}.json`, `${JSON.stringify(kept, undefined, 1)}\n`);
-    const kepts = await allResults();
-    await writeFile(`${root}CONFORMANCE.md`, summarize([...kepts.values()], notRun(kepts)));
+    await writeSummary();
   }
   const unsupported = results.filter(({ status }) => status === "unsupported").length;
   console.log(
     `${title}: ${results.length - bad} of ${results.length} cases as they should be, ${bad} not, ${unsupported} unsupported`,
   );
   return bad === 0 ? 0 : 1;
+}
+
+async function writeSummary(): Promise<void> {
+  const kept = await allResults();
+  await writeFile(`${root}CONFORMANCE.md`, summarize([...kept.values()], notRun(kept)));
 }
 
 /** By name of the backend. */

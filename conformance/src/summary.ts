@@ -60,12 +60,18 @@ export function summarize(runs: readonly BackendResults[], notRun: readonly Skip
 }
 
 function findings(runs: readonly BackendResults[]): readonly string[] {
-  const lines = runs.flatMap(({ backend, results, expectations }) =>
-    results.flatMap((result) => {
+  const lines = runs.flatMap(({ backend, results, expectations }) => {
+    const alike = new Map<string, string[]>(); // addresses by what is said of them
+    for (const result of results) {
       const { verdict, reason } = judge(result, expectations);
-      return verdict === "passed" ? [] : [`- **${backend}**, \`${result.address}\`: ${verdict}. ${reason}`];
-    }),
-  );
+      const text = `${verdict}. ${reason}`;
+      if (verdict !== "passed") alike.set(text, [...(alike.get(text) ?? []), result.address]);
+    }
+    return [...alike].map(([text, [first, ...others]]) => {
+      const more = others.length === 0 ? "" : ` and ${others.length} more`;
+      return `- **${backend}**, \`${first}\`${more}: ${text}`;
+    });
+  });
   return lines.length === 0 ? [] : ["## Findings", "", ...lines, ""];
 }
 
