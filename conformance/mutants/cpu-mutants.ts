@@ -293,15 +293,23 @@ const attention: readonly Fault[] = [
   {
     id: "cache-truncate",
     file: "kv-cache.ts",
-    find: "integer: true });\n    this.#length = length;",
-    replace: "integer: true });\n    this.#length = Math.min(this.#length, length + 1);",
+    find: "  protected override empty()",
+    replace: `  override truncate(length: number): void {
+    super.truncate(Math.min(this.length, length + 1));
+  }
+
+  protected override empty()`,
     what: "a rewind leaves one position too many",
   },
   {
     id: "cache-rewind-stale",
     file: "kv-cache.ts",
-    find: "integer: true });\n    this.#length = length;",
-    replace: "integer: true });\n    if (length > 0) this.#length = length;",
+    find: "  protected override empty()",
+    replace: `  override truncate(length: number): void {
+    if (length > 0) super.truncate(length);
+  }
+
+  protected override empty()`,
     what: "a rewind to nothing leaves the stale rows in place",
   },
 ];

@@ -252,16 +252,16 @@ const attention: readonly Fault[] = [
   {
     id: "attention-last-slot",
     file: "cache.ts",
-    find: "entry.k.set(k, end - k.length);",
-    replace: "if (this.capacity < 16 || end < this.capacity * this.width(attention)) entry.k.set(k, end - k.length);",
+    find: "entry.k.set(rounded(",
+    replace: "if (this.capacity < 16 || end < this.capacity * this.width(attention)) entry.k.set(rounded(",
     what: "the key of a cache's last position is never written",
   },
   {
     id: "attention-stale-row",
     file: "cache.ts",
-    find: "entry.v.set(v, end - v.length);",
+    find: "entry.v.set(rounded(v, this.format), end - v.length);",
     replace: `const stale = entry.v[end - v.length] === 0 ? 0 : this.width(attention);
-    entry.v.set(v.subarray(stale), end - v.length + stale);`,
+    entry.v.set(rounded(v.subarray(stale), this.format), end - v.length + stale);`,
     what: "after a rewind the first row of values is still the old one",
   },
   {
@@ -274,8 +274,12 @@ const attention: readonly Fault[] = [
   {
     id: "attention-truncate",
     file: "cache.ts",
-    find: "    this.length = length;\n  }\n\n  fork",
-    replace: "    this.length = Math.min(this.length, length + 1);\n  }\n\n  fork",
+    find: "  protected override empty()",
+    replace: `  override truncate(length: number): void {
+    super.truncate(Math.min(this.length, length + 1));
+  }
+
+  protected override empty()`,
     what: "a rewind leaves one position too many",
   },
 ];
