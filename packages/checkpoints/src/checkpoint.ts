@@ -11,7 +11,9 @@ import {
   PolyllamaError,
   type RowRange,
   rowCount,
+  type TextSetup,
   type Tokenizer,
+  textSetupOf,
   type WeightInfo,
   type WeightName,
   type WeightSource,
@@ -42,6 +44,10 @@ export interface Checkpoint extends WeightSource, AsyncDisposable {
   readonly config: LlamaConfig;
   /** Undefined when the checkpoint came without one. */
   readonly tokenizer: Tokenizer | undefined;
+  /** What the checkpoint says about BOS, ends of text, its chat format and sampling. */
+  readonly text: TextSetup;
+  /** What was accepted with a remark, each a sentence for people: padding rows, for instance. */
+  readonly notices: readonly string[];
   /** All tensors of the files, also those that nothing reads. */
   readonly stored: readonly StoredTensor[];
   /**
@@ -76,6 +82,9 @@ export interface FileCheckpointParts {
   readonly name: string;
   readonly config: LlamaConfig;
   readonly tokenizer: Tokenizer | undefined;
+  /** Default: what the tokenizer alone says. */
+  readonly text?: TextSetup;
+  readonly notices?: readonly string[];
   readonly stored: readonly StoredTensor[];
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly places: ReadonlyMap<WeightName, TensorPlace>;
@@ -97,6 +106,8 @@ export function fileCheckpoint(parts: FileCheckpointParts): Checkpoint {
     name,
     config,
     tokenizer: parts.tokenizer,
+    text: parts.text ?? textSetupOf(parts.tokenizer),
+    notices: parts.notices ?? [],
     stored: parts.stored,
     metadata: parts.metadata,
     weights,

@@ -3,7 +3,7 @@
 
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CheckpointError, checkOptions, PolyllamaError, type Progress } from "@polyllama/core";
+import { CheckpointError, checkOptions, PolyllamaError, type Progress, textSetupOf } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { withCompanions } from "./companions.ts";
@@ -122,7 +122,7 @@ async function openSyntheticWith(url: string, { tokenizer: path, signal }: PathO
   const { name, config } = checkpoint;
   const { tokenizer } = await readTokenizer(path, config.vocabSize, signal);
   checkVocabulary({ name, config, tokenizer });
-  return withCompanions({ ...checkpoint, tokenizer }, url, path);
+  return withCompanions({ ...checkpoint, tokenizer, text: textSetupOf(tokenizer) }, url, path);
 }
 
 async function openOne(path: string, open: Opener, options: PathOptions): Promise<Checkpoint> {

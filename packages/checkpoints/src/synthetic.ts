@@ -14,6 +14,7 @@ import {
   type PresetName,
   presets,
   type Tokenizer,
+  textSetupOf,
   tokenizerFromGguf,
   validateConfig,
   type WeightInfo,
@@ -86,6 +87,10 @@ export function openSynthetic(url: string): Checkpoint {
       if (metadata.has("tokenizer.ggml.tokens")) tokenizer ??= tokenizerFromGguf(metadata, name);
       return tokenizer;
     },
+    get text() {
+      return textSetupOf(this.tokenizer);
+    },
+    notices: [],
     stored,
     metadata,
     weights,

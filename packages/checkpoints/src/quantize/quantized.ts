@@ -67,12 +67,14 @@ export function quantized(
     fingerprint: async () => `${await source.fingerprint()}:${format}`,
   };
   if (!("kind" in source)) return view;
-  const { kind, config, tokenizer, stored, metadata, companions } = source;
+  const { kind, config, tokenizer, text, notices, stored, metadata, companions } = source;
   return {
     ...view,
     kind,
     config,
     tokenizer,
+    text,
+    notices,
     stored,
     metadata,
     ...(companions !== undefined && { companions }),

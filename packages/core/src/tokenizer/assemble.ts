@@ -55,6 +55,8 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     vocabSize: pieces.length,
     bos,
     eos,
+    addBos,
+    addEos,
     chatTemplate,
     encode(text, options = {}) {
       checkOptions(options, ["bos", "eos", "special"], "encode");

@@ -26,6 +26,10 @@ export interface Tokenizer {
   readonly bos: number | undefined;
   /** End of sequence: the model says that its text is complete. */
   readonly eos: number | undefined;
+  /** Whether `encode` puts BOS in front when it is not told. */
+  readonly addBos: boolean;
+  /** Whether `encode` puts EOS behind when it is not told. */
+  readonly addEos: boolean;
   /** Chat template that came with the tokenizer or checkpoint, in Jinja; for information. */
   readonly chatTemplate: string | undefined;
   /**
