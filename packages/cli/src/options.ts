@@ -2,10 +2,11 @@
 // loaded; what is accepted is passed on.
 
 import { checkGenerateOptions, type GenerateOptions } from "@polyllama/core";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { type QuantizedFormat, quantizedFormats } from "polyllama";
 import { type BackendOptions, backendNames } from "./backends.ts";
 import { addHubOptions, type HubFlags } from "./hub.ts";
+import { collect, integer, logitBias, number } from "./values.ts";
 
 export interface ModelOptions extends BackendOptions, HubFlags {
   /** Default: the embedded poet. */
@@ -106,32 +107,4 @@ export function generateOptions(options: TextOptions): GenerateOptions & { reado
   };
   checkGenerateOptions(given);
   return given;
-}
-
-/** Parses an integer of at least `least`. */
-export function integer(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`An integer of at least ${least} is expected.`);
-  };
-}
-
-export function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError("A number is expected.");
-}
-
-function collect(text: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, text];
-}
-
-function logitBias(text: string, earlier: Readonly<Record<number, number>> = {}): Readonly<Record<number, number>> {
-  const [, id, value = ""] = /^(\d+)=(.+)$/.exec(text) ?? [];
-  const bias = /^-inf(inity)?$/i.test(value) ? -Infinity : Number(value);
-  if (id === undefined || Number.isNaN(bias)) {
-    throw new InvalidArgumentError("TOKEN=NUMBER is expected, such as 13=-2.5 or 13=-inf.");
-  }
-  return { ...earlier, [id]: bias };
 }

@@ -8,8 +8,9 @@ import { UsageError } from "../exit.ts";
 import { bytes, median, plural, seconds, speed, table } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
-import { addModelOptions, integer, type ModelOptions } from "../options.ts";
+import { addModelOptions, type ModelOptions } from "../options.ts";
 import { note, print, printJson } from "../terminal.ts";
+import { integer } from "../values.ts";
 
 interface Options extends ModelOptions {
   readonly promptTokens?: number;

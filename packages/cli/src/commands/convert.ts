@@ -16,9 +16,10 @@ import { bytes, plural, seconds } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { integer, locations } from "../options.ts";
+import { locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { note, print, printJson } from "../terminal.ts";
+import { integer } from "../values.ts";
 
 interface Options extends HubFlags {
   readonly format: TargetFormat;

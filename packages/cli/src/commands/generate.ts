@@ -7,17 +7,11 @@ import type { Piece, Tokenizer } from "polyllama";
 import { UsageError } from "../exit.ts";
 import { type Interrupts, unlessAborted } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
-import {
-  addModelOptions,
-  addTextOptions,
-  generateOptions,
-  integer,
-  type ModelOptions,
-  type TextOptions,
-} from "../options.ts";
+import { addModelOptions, addTextOptions, generateOptions, type ModelOptions, type TextOptions } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { follow, summary } from "../stream.ts";
 import { note, printJson } from "../terminal.ts";
+import { integer } from "../values.ts";
 
 interface Options extends ModelOptions, TextOptions {
   readonly prompt?: string;

@@ -26,9 +26,9 @@ import { findProgram, runTorch, sanitize, torchMissing } from "../gpu/process.ts
 import { benchLines, type GpuBench, type GpuReport, markdownReport, suiteSummary } from "../gpu/report.ts";
 import { runSuite } from "../gpu/suite.ts";
 import type { Interrupts } from "../interrupts.ts";
-import { integer } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, note, paint, print } from "../terminal.ts";
+import { integer } from "../values.ts";
 import { version } from "../version.ts";
 
 /** Exit code where there is no card: neither a pass nor a failure. */

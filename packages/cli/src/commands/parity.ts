@@ -23,9 +23,10 @@ import { plural, seconds, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { integer, locations } from "../options.ts";
+import { locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, note, paint, print, printJson } from "../terminal.ts";
+import { integer } from "../values.ts";
 import { version } from "../version.ts";
 
 export interface ParityOptions extends HubFlags {

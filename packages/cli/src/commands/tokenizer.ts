@@ -8,10 +8,10 @@ import { mergeVocabularies, readTokenizer, type Tokenizer, trainVocabulary } fro
 import { UsageError } from "../exit.ts";
 import { count, plural, seconds, table } from "../format.ts";
 import { type Interrupts, unlessAborted } from "../interrupts.ts";
-import { integer } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, note, print, printJson } from "../terminal.ts";
 import { checkOutput, textLines, writeWhole } from "../text-files.ts";
+import { collect, integer } from "../values.ts";
 
 export function addTokenizer(program: Command, { signal }: Interrupts): void {
   const command = program
@@ -294,10 +294,6 @@ async function standardInput(signal: AbortSignal): Promise<string> {
   } finally {
     clearTimeout(hint);
   }
-}
-
-function collect(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
 }
 
 function fraction(value: string): number {

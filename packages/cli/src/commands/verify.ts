@@ -7,9 +7,10 @@ import { plural, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { locations, number } from "../options.ts";
+import { locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, print, printJson } from "../terminal.ts";
+import { number } from "../values.ts";
 
 interface Options extends HubFlags {
   readonly tolerance: number;
