@@ -1,13 +1,12 @@
 // Quantization on several threads. Values go out in pieces, each to the next idle thread, and come back as blocks; no more
 // pieces are under way than there are threads, so what a pool takes beside input and output is bounded. Threads start with
-// the first work that is worth one, never keep a process alive, and stop when they have been idle for a while. Where there
-// are no threads, as in browsers, the same pieces are quantized in place.
+// the first work that is worth one, never keep a process alive, and stop when they have been idle for a while. Which threads
+// there are, `#quantize/threads` knows: workers in Node, none in browsers, where the same pieces are quantized in place.
 
-import type { Worker } from "node:worker_threads";
 import { checkNumber, checkOptions, formatBytes, PolyllamaError } from "@polyllama/core";
+import { findThreads, type Thread, type Threads } from "#quantize/threads";
 import { breathe } from "../breathe.ts";
 import { checkBlocks, quantizeRows, type WritableFormat } from "./quantize.ts";
-import type { QuantizeRequest } from "./worker.ts";
 
 export interface QuantizerPoolOptions {
   /**
@@ -79,7 +78,7 @@ class ThreadPool implements QuantizerPool {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const pieceBytes = formatBytes(format, PIECE);
-    const threads = values.length <= PIECE ? 1 : await this.#threads();
+    const threads = values.length <= PIECE ? undefined : findThreads(this.#wanted);
     let next = 0;
     const runner = async (): Promise<void> => {
       while (next < values.length) {
@@ -88,14 +87,14 @@ class ThreadPool implements QuantizerPool {
         next += PIECE;
         const piece = values.subarray(first, first + PIECE);
         const at = (first / PIECE) * pieceBytes;
-        if (threads > 1) output.set(await this.#onThread(piece, format, threads), at);
+        if (threads !== undefined) output.set(await this.#onThread(piece, format, threads), at);
         else {
           output.set(quantizeRows(piece, format), at);
           if (next < values.length) await breathe(signal);
         }
       }
     };
-    const runners = Array.from({ length: Math.min(threads, Math.ceil(values.length / PIECE)) }, () =>
+    const runners = Array.from({ length: Math.min(threads?.count ?? 1, Math.ceil(values.length / PIECE)) }, () =>
       runner().catch((error: unknown) => {
         next = Infinity; // the others need not go on
         throw error;
@@ -105,11 +104,11 @@ class ThreadPool implements QuantizerPool {
     if (failure !== undefined) throw failure.reason;
   }
 
-  async #onThread(piece: Float32Array, format: WritableFormat, threads: number): Promise<Uint8Array> {
-    while (this.#busy >= threads) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async #onThread(piece: Float32Array, format: WritableFormat, threads: Threads): Promise<Uint8Array> {
+    while (this.#busy >= threads.count) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#busy++;
     try {
-      const thread = this.#idle.pop() ?? (await startThread());
+      const thread = this.#idle.pop() ?? threads.start();
       const blocks = await thread.run({ values: piece.slice(), format });
       this.#rest(thread);
       return blocks;
@@ -121,15 +120,10 @@ class ThreadPool implements QuantizerPool {
 
   #rest(thread: Thread): void {
     this.#idle.push(thread);
-    thread.rest(() => {
+    thread.rest(IDLE, () => {
       this.#idle.splice(this.#idle.indexOf(thread), 1);
       void thread.stop();
     });
-  }
-
-  async #threads(): Promise<number> {
-    if (typeof process === "undefined" || process.versions?.node === undefined) return 1;
-    return this.#wanted ?? (await import("node:os")).availableParallelism();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -137,66 +131,4 @@ class ThreadPool implements QuantizerPool {
     await Promise.allSettled(this.#running);
     await Promise.all(this.#idle.splice(0).map((thread) => thread.stop()));
   }
-}
-
-/** A worker that does one thing at a time. It keeps the process alive while it works, and only then. */
-class Thread {
-  readonly #worker: Worker;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(worker: Worker) {
-    this.#worker = worker;
-    worker.unref();
-  }
-
-  run(request: QuantizeRequest): Promise<Uint8Array> {
-    clearTimeout(this.#timer);
-    const worker = this.#worker;
-    return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        worker.unref();
-        worker.off("message", onMessage).off("error", onError).off("exit", onExit);
-      };
-      const onMessage = (blocks: Uint8Array): void => {
-        settle();
-        resolve(blocks);
-      };
-      const onError = (error: Error): void => {
-        settle();
-        const remedy = "`threads: 1` does without threads.";
-        reject(
-          new PolyllamaError("ERR_BACKEND", `A quantizing thread failed: ${error.message}. ${remedy}`, {
-            cause: error,
-          }),
-        );
-      };
-      const onExit = (code: number): void => onError(new Error(`it ended with code ${code}`));
-      worker.on("message", onMessage).on("error", onError).on("exit", onExit).ref();
-      worker.postMessage(request, [request.values.buffer]);
-    });
-  }
-
-  /** Calls back when nothing has been asked for a while. */
-  rest(afterwards: () => void): void {
-    this.#timer = setTimeout(afterwards, IDLE).unref();
-  }
-
-  async stop(): Promise<void> {
-    clearTimeout(this.#timer);
-    await this.#worker.terminate();
-  }
-}
-
-async function startThread(): Promise<Thread> {
-  const { Worker } = await import("node:worker_threads");
-  const source = import.meta.url.endsWith(".ts");
-  const name = `./worker.${source ? "ts" : "js"}`; // apart, lest bundlers of browser apps take it for a worker of theirs
-  const entry = new URL(name, import.meta.url);
-  if (!source) return new Thread(new Worker(entry, { execArgv: [] }));
-  // Node needs a loader for TypeScript, which a worker has to register by itself.
-  const { createRequire } = await import("node:module");
-  const { pathToFileURL } = await import("node:url");
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/package.json"));
-  const start = `import("${new URL("dist/esm/api/index.mjs", tsx)}").then(({ register }) => (register(), import("${entry}")))`;
-  return new Thread(new Worker(start, { eval: true, execArgv: ["--conditions=@polyllama/source"] }));
 }
