@@ -29,6 +29,8 @@ export {
   presets,
 } from "@polyllama/core";
 // The model
+export type { FitOptions, FittedConversation } from "./conversation.ts";
+export { fitConversation } from "./conversation.ts";
 export type { ChatOptions, Completion, LlamaGenerateOptions, LoadOptions } from "./llama.ts";
 export { Llama } from "./llama.ts";
 export type { ContinueOptions } from "./sequence.ts";

@@ -1,6 +1,8 @@
 // polyllama: run Llama 2 models from TypeScript. Choose a backend by importing it, and load a checkpoint as it is.
 
 // The model
+export type { FittedConversation, FitOptions } from "./conversation.ts";
+export { fitConversation } from "./conversation.ts";
 export type { ChatOptions, Completion, LlamaGenerateOptions, LoadOptions } from "./llama.ts";
 export { Llama } from "./llama.ts";
 export type { ContinueOptions } from "./sequence.ts";
