@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import {
   configFromHuggingFace,
   configFromMeta,
+  parseJson,
   type Tokenizer,
   tokenizerFromJson,
   tokenizerFromLlama2c,
@@ -29,7 +30,7 @@ import {
 import { readPickledTensors } from "../src/meta/pickle.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import { recognize } from "../src/recognize.ts";
-import { MOST_VALUES, parseJson } from "../src/safetensors.ts";
+import { MOST_VALUES } from "../src/safetensors.ts";
 import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "../test/model.ts";
 import { metaShards, pickleOf, torchFile } from "../test/torch-writer.ts";
 import { ggufFields, integerFields, pickleFields, protobufFields, zipFields } from "./fields.ts";

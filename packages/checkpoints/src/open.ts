@@ -3,7 +3,7 @@
 
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CheckpointError, checkOptions, PolyllamaError, type Progress, textSetupOf } from "@polyllama/core";
+import { CheckpointError, checkOptions, PolyllamaError, type Progress, parseJson, textSetupOf } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { withCompanions } from "./companions.ts";
@@ -16,14 +16,7 @@ import { openMeta } from "./meta/read.ts";
 import { readTorchFile } from "./meta/torch-file.ts";
 import { openFile, readWhole, unreadable } from "./node-file.ts";
 import { recognize } from "./recognize.ts";
-import {
-  asObject,
-  type FoundTokenizer,
-  type HuggingFaceParts,
-  MOST_VALUES,
-  openSafetensors,
-  parseJson,
-} from "./safetensors.ts";
+import { asObject, type FoundTokenizer, type HuggingFaceParts, MOST_VALUES, openSafetensors } from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";

@@ -4,8 +4,10 @@
 import {
   CheckpointError,
   configFromHuggingFace,
+  duplicatedKey,
   type FormatName,
   type LlamaConfig,
+  parseJson,
   type Tokenizer,
   type WeightName,
 } from "@polyllama/core";
@@ -78,6 +80,7 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
   const tensors: SafetensorsTensor[] = [];
   let metadata: ReadonlyMap<string, unknown> = new Map();
   for (const [name, entry] of Object.entries(table)) {
+    if (name === "__metadata__" && entry === null) continue; // as some writers put it where there is none
     const fields = asObject(entry) ?? refuse("its entry is not a JSON object", name);
     if (name === "__metadata__") {
       metadata = new Map(Object.entries(fields));
@@ -248,26 +251,6 @@ function place(tensor: SafetensorsTensor, source: ByteSource, halfSplit: boolean
 
 /** Values that a header, configuration or index has at most: far more than any model's, and little memory. */
 export const MOST_VALUES: number = 2 ** 18;
-/** A tokenizer.json of 256,000 tokens and their merges has about a million. */
-const MOST_VOCABULARY_VALUES = 2 ** 22;
-
-/** Parses JSON. A few bytes of text can make an object, so values are counted before. @throws {CheckpointError} */
-export function parseJson(text: string, file: string, mostValues: number = MOST_VOCABULARY_VALUES): unknown {
-  let values = 0;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 0x2c || code === 0x5b || code === 0x7b) values++; // , [ {
-  }
-  if (values > mostValues) {
-    throw new CheckpointError({ file }, `more than ${mostValues} values stand in this JSON`, "Check the file.");
-  }
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CheckpointError({ file }, "this is not JSON", "The file is damaged; download it again.", { cause });
-  }
-}
-
 /** The value as a record, when it is a JSON object. */
 export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
@@ -276,20 +259,4 @@ export function asObject(value: unknown): Readonly<Record<string, unknown>> | un
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.length <= 8 && value.every((size) => Number.isSafeInteger(size) && size >= 0);
-}
-
-/** The first key that stands twice in the outermost object of valid JSON text; JSON.parse keeps the last and says nothing. */
-function duplicatedKey(text: string): string | undefined {
-  const keys = new Set<string>();
-  let depth = 0;
-  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]/gs)) {
-    if (token === "{" || token === "[") depth++;
-    else if (token === "}" || token === "]") depth--;
-    else if (depth === 1 && /^\s*:/.test(text.slice(index + token.length, index + token.length + 64))) {
-      const key: string = JSON.parse(token);
-      if (keys.has(key)) return key;
-      keys.add(key);
-    }
-  }
-  return undefined;
 }

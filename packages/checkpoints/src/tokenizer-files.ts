@@ -3,6 +3,7 @@
 import { dirname, join } from "node:path";
 import {
   CheckpointError,
+  parseJson,
   readSentencePiece,
   type Tokenizer,
   tokenizerFromGguf,
@@ -13,7 +14,7 @@ import {
 } from "@polyllama/core";
 import { readGgufHeader } from "./gguf/header.ts";
 import { openFile, readWhole } from "./node-file.ts";
-import { type FoundTokenizer, parseJson } from "./safetensors.ts";
+import type { FoundTokenizer } from "./safetensors.ts";
 
 /**
  * Reads a tokenizer of any kind; its content decides which.

@@ -294,6 +294,20 @@ describe("files of torch.save", () => {
     );
   });
 
+  test("entries that share bytes, wholly or in part", async () => {
+    const same = ["a", "b"].map((name) => ({ name, dtype: "F32", shape: [4], bytes: new Uint8Array(16) }));
+    const file = Buffer.from(await torchFile(same));
+    const central = (name: string) => file.lastIndexOf(`archive/data/${name}`) - 46; // headers of the directory
+    const offset = file.readUInt32LE(central("0") + 42);
+    file.writeUInt32LE(offset, central("1") + 42);
+    const error = await failure(readTorchFile(memorySource("m.pth", file)));
+    expect(error.message).toMatch(/m\.pth, tensor "archive\/data\/1": it shares bytes with "archive\/data\/0"/);
+    const within = Buffer.from(await torchFile(same));
+    within.writeUInt32LE(within.readUInt32LE(central("1") + 20) + 200, central("0") + 20); // its sizes reach into the next
+    within.writeUInt32LE(within.readUInt32LE(central("0") + 20), central("0") + 24);
+    expect((await failure(readTorchFile(memorySource("m.pth", within)))).message).toMatch(/shares bytes with/);
+  });
+
   test("elements that are not read here", async () => {
     const folder = await folderWith({
       "consolidated.00.pth": await torchFile([

@@ -174,6 +174,40 @@ describe("what changes nothing", () => {
   });
 });
 
+describe("what stands around the tensors", () => {
+  const tensors = huggingFaceTensors(small);
+  const long = `${'\\"{[,'.repeat(1e5)}${"x".repeat(12e6)}`;
+
+  test.each<[string, Parameters<typeof safetensors>[1]]>([
+    ["null", (h) => ({ ...h, __metadata__: null })],
+    ["nothing", (h) => ({ ...h, __metadata__: undefined })],
+    ["an empty object", (h) => ({ ...h, __metadata__: {} })],
+    ["12 MB of text, with brackets and quotes", (h) => ({ ...h, __metadata__: { long } })],
+    ["a name that a tensor has too", (h) => ({ ...h, __metadata__: { "lm_head.weight": "x" } })],
+    [
+      "spaces and fields for other readers",
+      (h) =>
+        `${JSON.stringify({ ...h, "model.norm.weight": { ...h["model.norm.weight"], more: [1] } }, undefined, 3)}\n  `,
+    ],
+  ])("__metadata__ with %s", async (_, edit) => {
+    const file = memorySource("m", safetensors(tensors, edit));
+    expect((await readSafetensorsHeader(file)).tensors.map(({ name }) => name)).toEqual(
+      tensors.map(({ name }) => name),
+    );
+  });
+
+  test("tensors without elements, and of no dimension", async () => {
+    const odd = ["a.rotary_emb.inv_freq", "b.rotary_emb.inv_freq"].map((name, i) => ({
+      name,
+      dtype: "F32",
+      shape: i === 0 ? [0] : [],
+      bytes: new Uint8Array(4 * i),
+    }));
+    await using checkpoint = await openCheckpoint(await opened([...odd, ...tensors]));
+    expect(checkpoint.stored.slice(0, 2).map(({ shape }) => shape)).toEqual([[0], []]);
+  });
+});
+
 describe("bad files", () => {
   const tensors = huggingFaceTensors(small);
   const first = tensors[0]!;
@@ -237,6 +271,31 @@ describe("bad files", () => {
         { name: "model.layers.0.self_attn.q_proj.scale", dtype: "U8", shape: [1], bytes: new Uint8Array(1) },
       ]),
       /q_proj\.scale": Llama 2 has no such tensor/,
+    ],
+    ...["    ", " ".repeat(70), "\t\n\r ".repeat(1000), ""].map((space): (typeof cases)[number] => [
+      `a name twice, with ${space.length} spaces before its colon`,
+      bytes((h) =>
+        JSON.stringify(h).replace(
+          "{",
+          () => `{"lm_head.weight"${space}:${JSON.stringify(entryOf(h, "lm_head.weight"))},`,
+        ),
+      ),
+      /"lm_head.weight": two tensors have this name/,
+    ]),
+    [
+      "a name twice, once with an escape",
+      bytes((h) =>
+        JSON.stringify(h).replace(
+          "{",
+          () => `{"lm_he\\u0061d.weight":${JSON.stringify(entryOf(h, "lm_head.weight"))},`,
+        ),
+      ),
+      /"lm_head.weight": two tensors have this name/,
+    ],
+    [
+      "nested beyond all reason",
+      bytes((h) => JSON.stringify(h).replace("{", `{"x":${"[".repeat(2e5)}${"]".repeat(2e5)},`)),
+      /nested more than 128 deep/,
     ],
     ["a missing tensor", safetensors(tensors.slice(1)), /"model.embed_tokens.weight": this tensor .* is missing/],
     [

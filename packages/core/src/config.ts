@@ -58,12 +58,7 @@ export function parameterCount(config: LlamaConfig): number {
  */
 export function configFromHuggingFace(json: unknown, source: string): LlamaConfig {
   const read = reader(json, source);
-  const architectures = read.fields["architectures"];
-  if (Array.isArray(architectures) && !architectures.includes("LlamaForCausalLM")) {
-    read.refuse("architectures", architectures, "only LlamaForCausalLM is computed here");
-  }
-  const modelType = read.fields["model_type"];
-  if (modelType !== undefined && modelType !== "llama") read.refuse("model_type", modelType, 'only "llama" is');
+  refuseOtherArchitectures(read);
   refuseUnless(read, {
     hidden_act: ["silu", "swish"],
     num_local_experts: [0, 1],
@@ -73,7 +68,7 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
   });
   const dim = read.size("hidden_size");
   const heads = read.size("num_attention_heads");
-  const contextLength = read.size("max_position_embeddings", 2048);
+  const contextLength = read.size("max_position_embeddings", read.size("max_sequence_length", 2048)); // the second in 2023
   const fallbackTheta = read.real("rope_theta", 10000);
   const config = validate(
     {
@@ -93,6 +88,18 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
     source,
   );
   return read.fields["use_sliding_window"] === false ? config : checkWindow(read, "sliding_window", config);
+}
+
+/** The spelling has changed over the years (LLaMAForCausalLM), and files that were edited by hand may leave it out. */
+function refuseOtherArchitectures(read: Reader): void {
+  const declared = read.fields["architectures"] ?? [];
+  const names: readonly unknown[] = Array.isArray(declared) ? declared : [declared];
+  if (names.length > 0 && !names.some((name) => String(name).toLowerCase() === "llamaforcausallm")) {
+    read.refuse("architectures", declared, "only LlamaForCausalLM is computed here; this is another kind of model");
+  }
+  const modelType = read.fields["model_type"] ?? "llama";
+  if (String(modelType).toLowerCase() !== "llama")
+    read.refuse("model_type", modelType, 'only "llama" is computed here');
 }
 
 /** Refuses fields that hold something else than what Llama computes; absent and null are fine. */

@@ -118,6 +118,9 @@ export { createSampler, mostProbable } from "./sampling/sample.ts";
 export { exp2Table } from "./sampling/exp2.ts";
 export type { TokenLogprob } from "./sampling/logprobs.ts";
 
+// JSON of unknown origin
+export { duplicatedKey, parseJson } from "./json-text.ts";
+
 // Errors
 export type { CheckpointPlace, ErrorCode } from "./errors.ts";
 export {

@@ -144,14 +144,14 @@ function logarithmic(factor: number, multiplier: number): number {
 }
 
 /**
- * Reads the `llama.rope.scaling.*` keys of GGUF metadata. As in llama.cpp, `attn_factor` multiplies the magnitude that
- * follows from YaRN's factor.
+ * Reads the `llama.rope.scaling.*` keys of GGUF metadata. As in llama.cpp, a factor without a type is linear, and `attn_factor`
+ * multiplies the magnitude that follows from YaRN's factor.
  */
 export function ggufRopeScaling(read: Reader, contextLength: number): RopeScaling {
   const key = (name: string) => `llama.rope.scaling.${name}`;
   const old = "llama.rope.scale_linear";
-  const type = read.fields[key("type")] ?? (read.fields[old] === undefined ? "none" : "linear");
-  const factor = () => read.real(key("factor"), read.real(old, 1));
+  const factor = () => read.real(key("factor"), read.real(old, 0)) || 1; // 0 says that there is none
+  const type = read.fields[key("type")] ?? (factor() === 1 ? "none" : "linear");
   for (const [name, usual] of [
     ["yarn_log_multiplier", 0],
     ["yarn_ext_factor", 1],

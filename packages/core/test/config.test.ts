@@ -34,6 +34,9 @@ const readers = {
 
 const refused: readonly [keyof typeof readers, string, unknown][] = [
   ["huggingFace", "architectures", ["MistralForCausalLM"]],
+  ["huggingFace", "architectures", ["LlamaForSequenceClassification"]],
+  ["huggingFace", "architectures", "LlamaModel"],
+  ["huggingFace", "architectures", [null]],
   ["huggingFace", "model_type", "mixtral"],
   ["huggingFace", "hidden_act", "gelu"],
   ["huggingFace", "num_local_experts", 8],
@@ -78,6 +81,12 @@ describe("harmless", () => {
     ["huggingFace", { sliding_window: 4096 }],
     ["huggingFace", { sliding_window: 16, use_sliding_window: false }],
     ["huggingFace", { sliding_window: null, quantization_config: null, attention_bias: true }],
+    ["huggingFace", { architectures: ["LLaMAForCausalLM"], model_type: "LLaMA" }],
+    ["huggingFace", { architectures: [], model_type: "llama" }],
+    ["huggingFace", { architectures: null, model_type: null }],
+    ["huggingFace", { architectures: "LlamaForCausalLM", model_type: "llama" }],
+    ["huggingFace", { architectures: undefined, model_type: "llama" }],
+    ["huggingFace", { max_position_embeddings: undefined, max_sequence_length: 4096 }],
     ["huggingFace", { num_local_experts: 1, partial_rotary_factor: 1, hidden_act: "swish", pretraining_tp: 2 }],
     ["gguf", { "llama.expert_count": 0, "llama.attention.sliding_window": 4096, "llama.logit_scale": 1 }],
     ["meta", { use_scaled_rope: false, vocab_size: -1 }],

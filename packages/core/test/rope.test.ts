@@ -220,6 +220,16 @@ describe("GGUF's declarations", () => {
     expect(longestContext(gguf(now))).toBe(16384);
   });
 
+  test("a factor without a type is linear, of 1 or 0 is none, and goes before the older key, as in llama.cpp", () => {
+    const factor = (value: number) => ({ "llama.rope.scaling.factor": value });
+    expect(gguf(factor(4)).ropeScaling).toEqual({ type: "linear", factor: 4 });
+    expect(gguf({ ...factor(4), "llama.rope.scale_linear": 2 }).ropeScaling).toEqual({ type: "linear", factor: 4 });
+    for (const value of [0, 1]) expect(gguf(factor(value)).ropeScaling).toEqual({ type: "none" });
+    expect(gguf({ "llama.rope.scale_linear": 0 }).ropeScaling).toEqual({ type: "none" });
+    expect(gguf({ ...factor(4), "llama.rope.scaling.type": "none" }).ropeScaling).toEqual({ type: "none" });
+    expect(() => gguf(factor(-4))).toThrow(/factor is -4; it must be positive/);
+  });
+
   test("yarn, where attn_factor multiplies what follows from the factor", () => {
     const scaling = {
       "llama.rope.scaling.type": "yarn",

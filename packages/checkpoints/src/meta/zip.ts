@@ -3,6 +3,7 @@
 
 import { CheckpointError, PolyllamaError } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
+import { checkOverlap } from "../gguf/header.ts";
 
 /** A stored entry's bytes within the file. */
 export interface ZipEntry {
@@ -48,6 +49,7 @@ export async function readZipDirectory(source: ByteSource, signal?: AbortSignal)
   }
 
   const entries = new Map<string, ZipEntry>();
+  const whole: { name: string; offset: number; bytes: number }[] = []; // with their headers
   let end = 0;
   for (const { name, header, bytes } of found) {
     const local = await source.read(header, LOCAL_HEADER, signal);
@@ -59,8 +61,10 @@ export async function readZipDirectory(source: ByteSource, signal?: AbortSignal)
     }
     if (entries.has(name)) throw damaged(source, `two entries are named "${name}"`);
     entries.set(name, { name, offset, bytes });
+    whole.push({ name, offset: header, bytes: offset + bytes - header });
     end = Math.max(end, offset + bytes);
   }
+  checkOverlap(whole, source.name);
   return { entries, end };
 }
 

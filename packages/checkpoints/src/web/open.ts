@@ -6,6 +6,7 @@ import {
   checkOptions,
   PolyllamaError,
   type Progress,
+  parseJson,
   type Tokenizer,
   tokenizerFromGguf,
   tokenizerFromJson,
@@ -18,7 +19,7 @@ import { readGgufHeader } from "../gguf/header.ts";
 import { openGguf } from "../gguf/read.ts";
 import { openLlama2c, readLlama2cHeader } from "../llama2c.ts";
 import { recognize } from "../recognize.ts";
-import { asObject, openSafetensors, parseJson } from "../safetensors.ts";
+import { asObject, openSafetensors } from "../safetensors.ts";
 import { openSynthetic, syntheticScheme } from "../synthetic.ts";
 import { blobSource } from "./blob.ts";
 import { keptSource } from "./kept.ts";
