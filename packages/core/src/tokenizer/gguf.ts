@@ -3,6 +3,7 @@
 // goes along whole comes first: the scores beside it are made up for those who do not read it.
 // Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp.
 
+import { parseJson } from "../json-text.ts";
 import { refuse, shown } from "./assemble.ts";
 import { readCharsmap } from "./charsmap.ts";
 import { scoreTokenizer } from "./score-bpe.ts";
@@ -55,12 +56,7 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source
   });
 
   function fromJson(text: unknown): Tokenizer {
-    let parsed: unknown;
-    try {
-      parsed = JSON.parse(String(text));
-    } catch {
-      return refuse(source, "tokenizer.huggingface.json is not JSON");
-    }
+    const parsed = parseJson(String(text), `${source}: tokenizer.huggingface.json`);
     const [bos, eos] = [token("bos_token_id", 1), token("eos_token_id", 2)];
     const chatTemplate = template();
     return tokenizerFromJson(parsed, source, {
