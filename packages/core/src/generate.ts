@@ -15,9 +15,16 @@ import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; default: until the context is full. */
   readonly maxTokens?: number;
-  /** Text at which generation ends; it is not part of the result. */
+  /**
+   * Text at which generation ends; it is not part of the result. One that is exactly the name of a control token, such as
+   * `<|im_end|>`, ends it at that token too, which shows no text.
+   */
   readonly stop?: string | readonly string[];
-  /** Go on after the end-of-sequence token; default false. */
+  /** Tokens at which generation ends, by id or by name; their text is not part of the result. */
+  readonly stopTokens?: readonly (number | string)[];
+  /** Ids at which the model says that its text is complete; default: the checkpoint's, without one the tokenizer's EOS. */
+  readonly ends?: readonly number[];
+  /** Go on after every end token; default false. Tokens in `stop` and `stopTokens` end the text all the same. */
   readonly ignoreEos?: boolean;
   /** Report the log probability of each token and of this many alternatives (0 to 100). */
   readonly logprobs?: number;
@@ -29,14 +36,16 @@ export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
   ...samplingOptionNames,
   "maxTokens",
   "stop",
+  "stopTokens",
+  "ends",
   "ignoreEos",
   "logprobs",
   "signal",
 ];
 
 /**
- * Why a text ended: the model said so (`eos`), a stop sequence came (`stop`), `maxTokens` were reached (`length`), or the
- * context is full (`context`).
+ * Why a text ended: the model said so by an end token (`eos`), a stop sequence or stop token came (`stop`), `maxTokens` were
+ * reached (`length`), or the context is full (`context`).
  */
 export type FinishReason = "eos" | "stop" | "length" | "context";
 
@@ -77,12 +86,23 @@ export interface TokenSequence {
   ): AsyncGenerator<number, void, undefined>;
 }
 
-/** Checks options of generation before any work is done. @throws {PolyllamaError} `ERR_OPTION` */
-export function checkGenerateOptions(options: GenerateOptions, extra: readonly string[] = []): void {
+/**
+ * Checks options of generation before any work is done.
+ *
+ * @param extra Names of options that the caller knows besides.
+ * @param tokenizer Whose tokens the options name; where it is not known yet, names are not checked.
+ * @throws {PolyllamaError} `ERR_OPTION`
+ */
+export function checkGenerateOptions(
+  options: GenerateOptions,
+  extra: readonly string[] = [],
+  tokenizer?: Tokenizer,
+): void {
   checkOptions(options, [...generateOptionNames, ...extra], "generation");
   checkNumber(options.maxTokens, "maxTokens", { least: 1, integer: true });
   checkNumber(options.logprobs, "logprobs", { least: 0, most: 100, integer: true });
   createSampler(samplingOptions(options));
+  if (tokenizer !== undefined) endings(tokenizer, options);
 }
 
 /**
@@ -100,16 +120,28 @@ export async function* generate(
   if (prompt.length === 0) {
     throw new PolyllamaError("ERR_OPTION", "The prompt has no tokens; start with the tokenizer's BOS token.");
   }
-  const { maxTokens = Infinity, stop = [], ignoreEos = false } = options;
+  const { maxTokens = Infinity } = options;
   const sampler = createSampler(samplingOptions(options));
-  const filter = createStopFilter(typeof stop === "string" ? [stop] : stop);
+  const { ends, stops, named, texts } = endings(tokenizer, options);
+  const filter = createStopFilter(texts);
   const decoder = tokenizer.decoder({ continuing: prompt.some((id) => !tokenizer.isControl(id)) });
+  /** The rest of the text, where it ends with `more`. */
+  const finish = (reason: FinishReason, more = ""): { readonly text: string; readonly finish: FinishReason } => {
+    const last = filter.push(decoder.end() + more);
+    const { text, stopped } = last.stopped ? { text: "", stopped: true } : filter.end();
+    return { text: last.text + text, finish: stopped ? "stop" : reason };
+  };
 
   let count = 0;
   for await (const { id, ...details } of choices(sequence, prompt, sampler, options)) {
     count++;
-    if (id === tokenizer.eos && !ignoreEos) {
-      yield { id, text: filter.push(decoder.end()).text + filter.end(), finish: "eos", ...details };
+    if (ends.has(id)) {
+      yield { id, ...finish("eos"), ...details };
+      return;
+    }
+    if (stops.has(id)) {
+      // Its name stands in the text for a moment, so that of all stop sequences still the first one counts.
+      yield { id, ...finish("stop", named.has(id) ? tokenizer.piece(id) : ""), ...details };
       return;
     }
     const { text, stopped } = filter.push(decoder.push(id));
@@ -118,14 +150,48 @@ export async function* generate(
       return;
     }
     const full = prompt.length + count > sequence.capacity;
-    const finish = count >= maxTokens ? "length" : full ? "context" : undefined;
-    if (finish !== undefined) {
-      const rest = filter.push(decoder.end());
-      yield { id, text: text + rest.text + filter.end(), finish: rest.stopped ? "stop" : finish, ...details };
+    if (count >= maxTokens || full) {
+      const rest = finish(count >= maxTokens ? "length" : "context");
+      yield { id, text: text + rest.text, finish: rest.finish, ...details };
       return;
     }
     yield { id, text, ...details };
   }
+}
+
+/** What ends a text. */
+interface Endings {
+  /** End tokens, which are not ignored. */
+  readonly ends: ReadonlySet<number>;
+  /** Stop tokens, those of `stop` included. */
+  readonly stops: ReadonlySet<number>;
+  /** Stop tokens whose names are stop sequences. */
+  readonly named: ReadonlySet<number>;
+  /** Stop sequences. */
+  readonly texts: readonly string[];
+}
+
+/** @throws {PolyllamaError} `ERR_OPTION` for a token that the vocabulary does not have. */
+function endings(tokenizer: Tokenizer, options: GenerateOptions): Endings {
+  const { stop = [], stopTokens = [], ignoreEos = false } = options;
+  const ends = options.ends ?? (tokenizer.eos === undefined ? [] : [tokenizer.eos]);
+  const texts = typeof stop === "string" ? [stop] : stop;
+  const named = texts.flatMap((text) => {
+    const id = tokenizer.id(text);
+    return id !== undefined && tokenizer.isControl(id) ? [id] : [];
+  });
+  const check = (name: string, token: number | string): number => {
+    const id = typeof token === "string" ? tokenizer.id(token) : token;
+    if (id !== undefined && Number.isInteger(id) && id >= 0 && id < tokenizer.vocabSize) return id;
+    const known = `ids go from 0 to ${tokenizer.vocabSize - 1}, and names are those that the vocabulary spells, such as "</s>"`;
+    throw new PolyllamaError("ERR_OPTION", `${name}: there is no token ${JSON.stringify(token)}; ${known}.`);
+  };
+  return {
+    ends: new Set(ignoreEos ? [] : ends.map((id) => check("ends", id))),
+    stops: new Set([...named, ...stopTokens.map((token) => check("stopTokens", token))]),
+    named: new Set(named),
+    texts,
+  };
 }
 
 /** The tokens that follow, chosen on the device where the options allow it, with what was asked for about each. */

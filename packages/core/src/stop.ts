@@ -1,39 +1,42 @@
-// Stop sequences in streamed text: text that may still become a stop sequence is held back until that is decided.
+// Stop sequences in streamed text: text that may still become a stop sequence is held back until that is decided. How the text
+// was cut into pushes makes no difference: of several stop sequences the one that begins first in the whole text counts.
 
-/** What a push lets through: text before any stop sequence, and whether one was met. */
+/** What is let through: text before any stop sequence, and whether one was met. */
 export interface StopResult {
   readonly text: string;
   readonly stopped: boolean;
 }
 
 export interface StopFilter {
+  /** Not to be called again once it has stopped. */
   push(text: string): StopResult;
-  /** What was held back in vain. */
-  end(): string;
+  /** The text ends here: what was held back, up to a stop sequence that is complete within it. */
+  end(): StopResult;
 }
 
-/** A filter for the given stop sequences; the earliest in the text wins. Empty ones are ignored. */
+/** A filter for the given stop sequences. Empty ones are ignored. */
 export function createStopFilter(stops: readonly string[]): StopFilter {
   const sequences = stops.filter((stop) => stop !== "");
   let held = "";
+  const take = (length: number, stopped: boolean): StopResult => {
+    const text = held.slice(0, length);
+    held = stopped ? "" : held.slice(length);
+    return { text, stopped };
+  };
+  /** Where the first complete stop sequence begins; behind the text where there is none. */
+  const met = (): number =>
+    Math.min(held.length, ...sequences.map((stop) => held.indexOf(stop)).filter((at) => at >= 0));
   return {
     push(text) {
       held += text;
-      const places = sequences.map((stop) => held.indexOf(stop)).filter((at) => at >= 0);
-      if (places.length > 0) {
-        const before = held.slice(0, Math.min(...places));
-        held = "";
-        return { text: before, stopped: true };
-      }
-      const keep = Math.max(0, ...sequences.map((stop) => overlap(held, stop)));
-      const free = held.slice(0, held.length - keep);
-      held = held.slice(held.length - keep);
-      return { text: free, stopped: false };
+      // A longer sequence that begins earlier may still become complete.
+      const open = held.length - Math.max(0, ...sequences.map((stop) => overlap(held, stop)));
+      const at = met();
+      return at < held.length && at <= open ? take(at, true) : take(open, false);
     },
     end() {
-      const rest = held;
-      held = "";
-      return rest;
+      const at = met();
+      return take(at, at < held.length);
     },
   };
 }

@@ -4,7 +4,6 @@ import { createSampler, PolyllamaError } from "../src/index.ts";
 import { exp2Weight, one } from "../src/sampling/exp2.ts";
 import { logprobs } from "../src/sampling/logprobs.ts";
 import { philox } from "../src/sampling/philox.ts";
-import { createStopFilter } from "../src/stop.ts";
 
 const logits = Float32Array.of(1, 3, 2, 3, -4);
 const picks = (options: Parameters<typeof createSampler>[0], draws = 400): ReadonlyMap<number, number> => {
@@ -113,30 +112,4 @@ test("logprobs are those of softmax", () => {
   const total = Array.from(logits, Math.exp).reduce((a, b) => a + b);
   expect(logprob).toBeCloseTo(2 - Math.log(total), 12);
   expect(top.map(({ id }) => id)).toEqual([1, 3]);
-});
-
-describe("stop sequences", () => {
-  test("are found across pushes, and nothing of them is let through", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c") })),
-        fc.string({ unit: fc.constantFrom("a", "b"), minLength: 1 }),
-        (parts, stop) => {
-          const whole = parts.join("");
-          const filter = createStopFilter([stop]);
-          let text = "";
-          let stopped = false;
-          for (const part of parts) {
-            const result = filter.push(part);
-            text += result.text;
-            stopped = result.stopped;
-            if (stopped) break;
-          }
-          const at = whole.indexOf(stop);
-          expect(stopped).toBe(at >= 0);
-          expect(text + (stopped ? "" : filter.end())).toBe(at >= 0 ? whole.slice(0, at) : whole);
-        },
-      ),
-    );
-  });
 });

@@ -193,8 +193,8 @@ export class Llama implements AsyncDisposable {
     prompt: string | readonly number[],
     options: LlamaGenerateOptions = {},
   ): AsyncGenerator<Piece, void, undefined> {
-    checkGenerateOptions(options, ownGenerateOptions);
     this.checkUsable();
+    checkGenerateOptions(options, ownGenerateOptions, this.tokenizer);
     const ids = typeof prompt === "string" ? this.tokenizer.encode(prompt, { bos: true }) : prompt;
     return this.stream(ids, options);
   }
@@ -206,8 +206,8 @@ export class Llama implements AsyncDisposable {
    * @throws {PolyllamaError} `ERR_CHAT`, `ERR_OPTION`, at once; while iterating as {@link generate}.
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
-    checkGenerateOptions(options, [...ownGenerateOptions, "template", "allowMarkers"]);
     this.checkUsable();
+    checkGenerateOptions(options, [...ownGenerateOptions, "template", "allowMarkers"], this.tokenizer);
     const { template = "llama-2", allowMarkers = false, ...rest } = options;
     return withoutLeadingSpace(this.stream(encodeChat(this.tokenizer, messages, { template, allowMarkers }), rest));
   }

@@ -59,7 +59,8 @@ export interface Sampler {
    * @param logits [V]; not changed.
    * @param tokens The sequence so far; its length is the position that the random number belongs to.
    * @param promptLength How many of `tokens` were given rather than generated.
-   * @throws {PolyllamaError} `ERR_BACKEND` for logits that are NaN, which name a defect and no token.
+   * @throws {PolyllamaError} `ERR_BACKEND` for logits that are NaN, or all -Infinity, which name a defect and no token;
+   * `ERR_OPTION` where `logitBias` and penalties forbid every token.
    */
   sample(logits: Float32Array | Float64Array, tokens: readonly number[], promptLength: number): number;
 }
@@ -114,6 +115,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
       const logits = Float32Array.from(given); // [V]
       if (penalized) adjust(logits, tokens, promptLength);
       const best = mostProbable(logits);
+      if (logits[best] === -Infinity) throw noneAllowed(given);
       if (temperature === 0) return best;
       const weights = tokenWeights(logits, best, temperature); // [V]
       if (topK > 0 && topK < logits.length) keepTopK(logits, weights, topK);
@@ -134,6 +136,16 @@ export function mostProbable(logits: Float32Array | Float64Array): number {
     if (logit > logits[best]!) best = i;
   }
   return best;
+}
+
+/** Why no token can be picked. */
+function noneAllowed(given: Float32Array | Float64Array): PolyllamaError {
+  return given.some((logit) => logit > -Infinity)
+    ? new PolyllamaError(
+        "ERR_OPTION",
+        "logitBias and penalties forbid every token; leave at least one of them possible.",
+      )
+    : new PolyllamaError("ERR_BACKEND", "All logits are -Infinity; the backend computed wrongly.");
 }
 
 function tokenWeights(logits: Float32Array, best: number, temperature: number): Uint32Array {
