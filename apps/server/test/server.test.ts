@@ -57,6 +57,21 @@ test("a prompt and a chat stream, and equal seeds give equal text", async () => 
   expect(chat.at(-1)?.data).toHaveProperty("finish");
 });
 
+test("stop texts and stop tokens end a text", async () => {
+  const ask = async (more: object) =>
+    events(await post(JSON.stringify({ prompt: "The fox", maxTokens: 8, temperature: 0, ignoreEos: true, ...more })));
+  const whole = textOf(await ask({}));
+  const stop = [whole.slice(4, 6), "zzz"];
+  const stopped = await ask({ stop });
+  expect(stopped.at(-1)).toEqual({ data: { finish: "stop" } });
+  expect(textOf(stopped)).toBe(whole.slice(0, whole.indexOf(stop[0]!)));
+  const everything = Array.from({ length: 6144 }, (_, id) => id);
+  expect(await ask({ stopTokens: everything })).toEqual([{ data: { finish: "stop" } }]);
+  const response = await post(JSON.stringify({ prompt: "The fox", stopTokens: ["<|im_end|>"] }));
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({ code: "ERR_OPTION" });
+});
+
 test("a client that leaves ends its text, and the next one is served", async () => {
   const leaving = new AbortController();
   const response = await post(JSON.stringify({ prompt: "Once", maxTokens: 250, ignoreEos: true }), leaving.signal);

@@ -6,7 +6,7 @@ import { type Command, Option } from "commander";
 import { type QuantizedFormat, quantizedFormats } from "polyllama";
 import { type BackendOptions, backendNames } from "./backends.ts";
 import { addHubOptions, type HubFlags } from "./hub.ts";
-import { collect, integer, logitBias, number } from "./values.ts";
+import { collect, collectTokens, integer, logitBias, number } from "./values.ts";
 
 export interface ModelOptions extends BackendOptions, HubFlags {
   /** Default: the embedded poet. */
@@ -28,6 +28,7 @@ export interface TextOptions {
   readonly seed?: number;
   readonly logitBias?: Readonly<Record<number, number>>;
   readonly stop?: readonly string[];
+  readonly stopToken?: readonly (number | string)[];
   readonly ignoreEos?: boolean;
   readonly logprobs?: number;
 }
@@ -77,8 +78,9 @@ export function addTextOptions(command: Command): Command {
     .option("--frequency-penalty <x>", "subtract once for each time generated (default: 0)", number)
     .option("--seed <n>", "equal seeds give equal text (default: random)", integer(0))
     .option("--logit-bias <id=value>", "add to a token's logit, -inf forbids it; repeatable", logitBias)
-    .option("--stop <text>", "end before this text; repeatable", collect)
-    .option("--ignore-eos", "go on after the end-of-sequence token");
+    .option("--stop <text>", "end before this text, or at the control token of this name; repeatable", collect)
+    .option("--stop-token <id|name>", "end at this token; repeatable", collectTokens)
+    .option("--ignore-eos", "go on after the model's end tokens");
 }
 
 /**
@@ -87,7 +89,7 @@ export function addTextOptions(command: Command): Command {
  * @throws {PolyllamaError} `ERR_OPTION` for values out of range.
  */
 export function generateOptions(options: TextOptions): GenerateOptions & { readonly seed: number } {
-  const { maxTokens, temperature, topK, topP, minP, logitBias, stop, ignoreEos, logprobs } = options;
+  const { maxTokens, temperature, topK, topP, minP, logitBias, stop, stopToken, ignoreEos, logprobs } = options;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = options;
   const { seed = Math.floor(Math.random() * 2 ** 32) } = options;
   const given = {
@@ -101,6 +103,7 @@ export function generateOptions(options: TextOptions): GenerateOptions & { reado
     ...(frequencyPenalty !== undefined && { frequencyPenalty }),
     ...(logitBias !== undefined && { logitBias }),
     ...(stop !== undefined && { stop }),
+    ...(stopToken !== undefined && { stopTokens: stopToken }),
     ...(ignoreEos !== undefined && { ignoreEos }),
     ...(logprobs !== undefined && { logprobs }),
     seed,

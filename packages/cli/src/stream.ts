@@ -79,7 +79,7 @@ export function summary({ finish, timings }: Streamed, more: readonly string[] =
 
 const endings: Readonly<Record<Streamed["finish"], string>> = {
   eos: "the text is complete",
-  stop: "a stop text was met",
+  stop: "a stop text or token was met",
   length: "--max-tokens reached",
   context: "the context is full",
   interrupted: "interrupted",

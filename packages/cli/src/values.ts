@@ -21,6 +21,11 @@ export function collect(text: string, earlier: readonly string[] = []): readonly
   return [...earlier, text];
 }
 
+/** Tokens by id or name. Digits are an id: tokens whose names are digits have ids too. */
+export function collectTokens(text: string, earlier: readonly (number | string)[] = []): readonly (number | string)[] {
+  return [...earlier, /^\d+$/.test(text) ? Number(text) : text];
+}
+
 export function logitBias(
   text: string,
   earlier: Readonly<Record<number, number>> = {},

@@ -15,7 +15,12 @@ interface Generated {
   readonly finish: string;
   readonly seed: number;
   readonly timings: Readonly<Record<string, number | null>>;
-  readonly logprobs?: readonly { id: number; logprob: number; top: readonly { id: number; logprob: number }[] }[];
+  readonly logprobs?: readonly {
+    id: number;
+    piece: string;
+    logprob: number;
+    top: readonly { id: number; logprob: number }[];
+  }[];
 }
 
 const reference = ["--backend", "reference"];
@@ -78,6 +83,12 @@ describe("generate --json", () => {
     const stopped = await json(...reference, ...tale, "--temperature", "0", "--stop", half, "--stop", "zzzz");
     expect(stopped.finish).toBe("stop");
     expect(stopped.text).toBe(plain.text.slice(0, plain.text.indexOf(half)));
+    const token = plain.logprobs![3]!;
+    const ids = plain.ids.slice(0, plain.ids.indexOf(token.id) + 1);
+    for (const name of [`${token.id}`, token.piece]) {
+      const ended = await json(...reference, ...tale, "--temperature", "0", "--stop-token", name);
+      expect(ended).toMatchObject({ ids, finish: "stop" });
+    }
   });
 });
 

@@ -145,7 +145,10 @@ describe("generate", () => {
   const saying = (ids: readonly number[]): TokenSequence => ({
     tokens: [],
     capacity: 100,
-    continueTo: async (tokens) => new Float32Array(tokenizer.vocabSize).fill(0).with(ids[tokens.length - 1] ?? 2, 9),
+    continueTo: async (tokens) => {
+      const said = ids[tokens.length - 1] ?? 2;
+      return Float32Array.from({ length: tokenizer.vocabSize }, (_, id) => (id === said ? 9 : 0)); // [V]
+    },
   });
   const said = async (ids: readonly number[], options: GenerateOptions = {}) => {
     const pieces = await collect(generate(saying(ids), tokenizer, [1], { temperature: 0, maxTokens: 9, ...options }));

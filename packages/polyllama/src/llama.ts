@@ -77,7 +77,7 @@ export interface ChatOptions extends LlamaGenerateOptions {
 /** A whole answer. */
 export interface Completion {
   readonly text: string;
-  /** Tokens that were generated, the end-of-sequence token included. */
+  /** Tokens that were generated, the end or stop token included. */
   readonly ids: readonly number[];
   readonly promptIds: readonly number[];
   readonly finish: Piece["finish"];
@@ -280,7 +280,8 @@ export class Llama implements AsyncDisposable {
       }),
     };
     try {
-      yield* generate(tokenSequence, this.tokenizer, prompt, rest);
+      const ends = this.checkpoint.text.ends.map(({ id }) => id);
+      yield* generate(tokenSequence, this.tokenizer, prompt, { ends, ...rest });
     } finally {
       if (given === undefined) {
         if (this.idle === undefined && !this.disposed) this.idle = sequence;

@@ -184,6 +184,34 @@ describe.each([
     expect(stopped.finish).toBe("stop");
   });
 
+  test("every end token of the checkpoint ends the text, unless ends are given or ignored", async () => {
+    await using whole = await openCheckpoint(poet);
+    const { ids } = await llama.complete(tale, { temperature: 0, maxTokens: 12 });
+    const own = ids[5]!;
+    const ends = [...whole.text.ends, { id: own, from: ["generation_config.json: eos_token_id"] }];
+    await using other = await Llama.load({ ...whole, text: { ...whole.text, ends } }, { backend: createBackend() });
+    const options = { temperature: 0, maxTokens: 12 };
+    expect(await other.complete(tale, options)).toMatchObject({
+      ids: ids.slice(0, ids.indexOf(own) + 1),
+      finish: "eos",
+    });
+    expect((await other.complete(tale, { ...options, ends: [2] })).ids).toEqual(ids);
+    const ignoring = await other.complete(tale, { ...options, ignoreEos: true });
+    expect(ignoring).toMatchObject({ finish: "length" });
+    expect(ignoring.ids.slice(0, 12)).toEqual(ids);
+    const stopped = await other.complete(tale, { ...options, ignoreEos: true, stopTokens: [own] });
+    expect(stopped).toMatchObject({ ids: ids.slice(0, ids.indexOf(own) + 1), finish: "stop" });
+    const name = tokenizer.piece(own);
+    expect((await other.complete(tale, { ...options, ignoreEos: true, stopTokens: [name] })).ids).toEqual(stopped.ids);
+  });
+
+  test("tokens that do not exist are refused at once", () => {
+    const options = { stopTokens: ["<|im_end|>"] };
+    const message = /stopTokens: there is no token "<\|im_end\|>"; ids go from 0 to 6143/;
+    expect(() => llama.generate(tale, options)).toThrow(message);
+    expect(() => llama.chat([{ role: "user", content: "Hi" }], options)).toThrow(message);
+  });
+
   test("the end of the context ends the text", async () => {
     await using short = await Llama.load(poet, { backend: createBackend(), contextLength: prompt.length + 5 });
     const { ids, finish } = await short.complete(tale, { ignoreEos: true, seed: 1 });
