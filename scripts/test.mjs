@@ -21,7 +21,7 @@ if (filters.length === 0) {
   const checks = [
     ["biome", "check", "."],
     ["tsc", "--noEmit", "-p", "tsconfig.json"],
-    ["tsc", "--noEmit", "-p", "apps/browser/tsconfig.json"],
+    ["tsc", "--noEmit", "-p", "apps/browser/tsconfig.json", "--customConditions", "@polyllama/source"],
     ["knip"],
   ];
   for (const [name, ...rest] of checks) {

@@ -6,8 +6,6 @@ const config: UserConfig = defineConfig({
   base: "./",
   // The embedded model's files, beside the page.
   publicDir: fileURLToPath(new URL(".", import.meta.resolve("@polyllama/model-poet/files/config.json"))),
-  // The first leads to sources, in the repository of polyllama; elsewhere it means nothing.
-  resolve: { conditions: ["@polyllama/source", "browser", "module", "import", "default"] },
   worker: { format: "es" },
   build: { target: "es2022" },
 });

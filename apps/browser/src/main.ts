@@ -32,8 +32,18 @@ form.addEventListener("submit", (event) => {
   void work(continueText);
 });
 stop.addEventListener("click", () => running?.abort());
-files.addEventListener("change", () => void work((signal) => load([...(files.files ?? [])], signal)));
-void work((signal) => load(model, signal)).then(() => work(continueText));
+prompt.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !write.disabled) form.requestSubmit();
+});
+files.addEventListener("change", () => {
+  const chosen = [...(files.files ?? [])];
+  files.value = ""; // so that the same choice can be made again
+  if (chosen.length > 0) void work((signal) => load(chosen, signal));
+});
+void work(async (signal) => {
+  await load(model, signal);
+  await continueText(signal);
+});
 
 /** One thing at a time; what goes wrong is shown. */
 async function work(task: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -50,13 +60,16 @@ async function work(task: (signal: AbortSignal) => Promise<void>): Promise<void>
   }
   if (running !== own) return;
   running = undefined;
+  if (llama === undefined) showFacts({ model: "none; choose a file, or reload the page" });
   write.disabled = llama === undefined;
   stop.disabled = true;
 }
 
 async function load(location: string | URL | readonly File[], signal: AbortSignal): Promise<void> {
-  await llama?.dispose();
+  await llama?.dispose(); // one model at a time has to fit
   llama = undefined;
+  speed.value = "";
+  showFacts({ model: "loading ..." });
   const onProgress = ({ done, total }: { readonly done: number; readonly total: number }): void => {
     bar.value = total === 0 ? 1 : done / total;
   };
@@ -67,7 +80,7 @@ async function load(location: string | URL | readonly File[], signal: AbortSigna
 async function continueText(signal: AbortSignal): Promise<void> {
   if (llama === undefined) return;
   text.textContent = prompt.value;
-  const most = Math.min(200, llama.info.contextLength - prompt.value.length);
+  const most = 200; // fewer where the context is full before
   let count = 0;
   let first = 0;
   for await (const piece of llama.generate(prompt.value, { maxTokens: most, temperature: 0.8, seed: 7, signal })) {
@@ -75,18 +88,21 @@ async function continueText(signal: AbortSignal): Promise<void> {
     count++;
     first ||= performance.now();
     if (count > 1) speed.value = `${((count - 1) / ((performance.now() - first) / 1000)).toFixed(1)} tokens/s`;
-    bar.value = count / most;
+    bar.value = piece.finish === undefined ? count / most : 1;
   }
 }
 
 function show({ name, device, formats, contextLength, loadSeconds }: ModelInfo): void {
-  const facts = {
+  showFacts({
     model: name === embedded ? "poet, the embedded model" : decodeURIComponent(name.slice(name.lastIndexOf("/") + 1)),
     device: device.device,
     formats: Object.keys(formats).join(", "),
     context: `${contextLength} tokens`,
     loaded: `in ${loadSeconds.toFixed(1)} s`,
-  };
+  });
+}
+
+function showFacts(facts: Readonly<Record<string, string>>): void {
   const cells = Object.entries(facts).flatMap(([term, value]) => [cell("dt", term), cell("dd", value)]);
   element("#facts").replaceChildren(...cells);
 }

@@ -13,7 +13,7 @@ const model =
 
 const executablePath = readSystem().chromium?.executable;
 if (executablePath === undefined) throw new Error("Chromium is missing; `npm run setup:system` installs it.");
-const configFile = fileURLToPath(new URL("../vite.config.ts", import.meta.url));
+const configFile = fileURLToPath(new URL("../vite.sources.config.ts", import.meta.url));
 const server = await createServer({ configFile, logLevel: "error", server: { port: 0, host: "127.0.0.1" } });
 await server.listen();
 const browser = await chromium.launch({

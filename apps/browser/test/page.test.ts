@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { shared } from "../../../tests/support/shared.ts";
 import { describeWithSystem, system } from "../../../tests/support/system.ts";
 
-const configFile = fileURLToPath(new URL("../vite.config.ts", import.meta.url));
+const configFile = fileURLToPath(new URL("../vite.sources.config.ts", import.meta.url));
 
 describeWithSystem("chromium", "the page", () => {
   let server: ViteDevServer;
@@ -63,10 +63,61 @@ describeWithSystem("chromium", "the page", () => {
     expect(await text()).toMatch(/^Once upon a time[, ]/);
   });
 
-  test("a file that is no checkpoint is told in words", async () => {
+  test("a llama2.c file is loaded together with its tokenizer; Ctrl+Enter writes, until the context is full", {
+    timeout: 120_000,
+  }, async () => {
+    const files = ["weights/stories260K.bin", "weights/tok512.bin"].map((name) => shared(name));
+    await page.locator("input[type=file]").setInputFiles(files);
+    await page.getByText("stories260K.bin").waitFor();
+    // Longer than the context less the 200 tokens that are asked for, in characters and in tokens.
+    await page.locator("textarea").fill("Once upon a time there was a dog. ".repeat(38));
+    await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).waitFor();
+    await page.locator("textarea").press("Control+Enter");
+    await page.waitForFunction(() => document.querySelector("#text")!.textContent.length > 38 * 34 + 10, undefined, {
+      timeout: 100_000,
+    });
+    expect(await page.locator("#error").textContent()).toBe("");
+    await page.getByRole("button", { name: "Stop" }).click();
+  });
+
+  test("a prompt beyond the context is told in words", async () => {
+    await page.locator("textarea").fill("a dog ".repeat(600));
+    await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).click();
+    await page.locator("#error").getByText("512").waitFor();
+  });
+
+  test("a file that is no checkpoint is told in words, and the facts of the model before are gone", async () => {
     const file = { name: "note.txt", mimeType: "text/plain", buffer: Buffer.from("no model") };
     await page.locator("input[type=file]").setInputFiles(file);
     await page.locator("#error").getByText("no checkpoint").waitFor();
+    expect(await page.locator("#facts").textContent()).toMatch(/^modelnone; choose a file/);
+    expect(await page.getByRole("button", { name: "Write" }).isEnabled()).toBe(false);
+  });
+
+  test("a first model that cannot be loaded is told in words that stay", async () => {
+    const other = await browser.newPage();
+    await other.goto(`${server.resolvedUrls!.local[0]!}?model=/nowhere.gguf`);
+    await other.locator("#error").getByText("nowhere.gguf").waitFor();
+    await other.getByText("none; choose a file").waitFor();
+    // What came after it would have run by now.
+    await other.waitForFunction(() => document.querySelector<HTMLButtonElement>("button[name=stop]")!.disabled);
+    expect(await other.locator("#error").textContent()).toMatch(/nowhere\.gguf/);
+    await other.close();
+  });
+
+  test("without WebGPU the page says so", async () => {
+    const blind = await chromium.launch({
+      executablePath: system.chromium!.executable,
+      args: ["--disable-gpu", "--disable-features=WebGPU", "--no-sandbox"],
+    });
+    try {
+      const other = await blind.newPage();
+      await other.goto(server.resolvedUrls!.local[0]!);
+      await other.locator("#error").getByText("WebGPU").waitFor();
+      expect(await other.locator("#facts").textContent()).toMatch(/none; choose a file/);
+    } finally {
+      await blind.close();
+    }
   });
 });
 

@@ -107,9 +107,8 @@ async function resolve(
     const files: Opener = async (wanted) => {
       const file = wanted === last ? url : new URL(wanted, url);
       if (wanted !== last) file.search = url.search;
-      const isWeights = /\.(gguf|safetensors|bin|pth)$/.test(wanted) && !wanted.startsWith("tok");
-      if (!keep || !isWeights)
-        return urlSource(file.href, signal).catch((error: unknown) => wholeFile(file, error, isWeights, signal));
+      if (!keep || !isWeights(wanted))
+        return urlSource(file.href, signal).catch((error: unknown) => wholeFile(file, error, isWeights(wanted), signal));
       const checks = { ...(sha256 && { sha256 }), ...(onProgress && { onProgress }), ...(signal && { signal }) };
       return keptSource(file.href, checks);
     };
@@ -125,12 +124,18 @@ async function resolve(
   }
   if ("getFile" in location) return resolve(await location.getFile(), {});
   const byName = new Map(location.map((file) => [file.name, file]));
-  const only = location.length === 1 ? location[0]!.name : undefined;
+  // Of several files the one with weights, unless these are several, too, or the folder's own.
+  const weights = location.length === 1 ? location : location.filter((file) => isWeights(file.name));
+  const only = weights.length === 1 && !byName.has("model.safetensors") ? weights[0]!.name : undefined;
   return {
     files: async (wanted) => (byName.has(wanted) ? blobSource(byName.get(wanted)!) : undefined),
     path: only,
     name: only ?? "the files",
   };
+}
+
+function isWeights(name: string): boolean {
+  return /\.(gguf|safetensors|bin|pth)$/.test(name) && !name.startsWith("tok");
 }
 
 /** Small files are taken whole from servers without range requests; such a server's error stays one for weights. */
