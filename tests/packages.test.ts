@@ -2,7 +2,7 @@
 // ten-line program has to compile, with the declarations of all packages checked, and to write text.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -140,6 +140,20 @@ describe("the packed packages in an empty project, offline", () => {
     expect(must(run("npx", parity, folder)).output).toMatch(/^cpu agrees with reference: /m);
   }, 120_000);
 });
+
+test("a copy of the page compiles and builds on them", () => {
+  const folder = createProject("page");
+  must(run("npm", [...offline, "--ignore-scripts"], folder));
+  rmSync(join(folder, "main.ts"));
+  for (const name of ["index.html", "src", "vite.config.ts", "tsconfig.json"]) {
+    cpSync(join(root, "apps/browser", name), join(folder, name), { recursive: true });
+  }
+  for (const name of ["vite", "typescript"])
+    symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+  must(run(process.execPath, ["node_modules/typescript/bin/tsc"], folder));
+  must(run(process.execPath, ["node_modules/vite/bin/vite.js", "build"], folder));
+  expect(readdirSync(join(folder, "dist"))).toEqual(expect.arrayContaining(["index.html", "model.safetensors"]));
+}, 300_000);
 
 describe("package files", () => {
   test.each(folders)(

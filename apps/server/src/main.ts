@@ -1,15 +1,18 @@
-// A streaming HTTP endpoint: POST a prompt, or the messages of a chat, and read the text as server-sent events. A request that
-// its client leaves is aborted; requests are answered one after another, as the model computes one sequence at a time here.
-// Usage: main.ts [--backend cpu|webgpu|cuda] [--model MODEL] [--host HOST] [--port PORT]
+// A small HTTP endpoint: POST a prompt, or the messages of a chat, and read the text as server-sent events, or whole as JSON. Several
+// requests are answered at once, each in a sequence of its own; a request that its client leaves is aborted.
+// Usage: main.ts [--backend cpu|webgpu|cuda] [--model MODEL] [--parallel N] [--host HOST] [--port PORT] [--cors ORIGIN]
 
 import { parseArgs } from "node:util";
 import { serve } from "@hono/node-server";
 import { poet } from "@polyllama/model-poet";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { streamSSE } from "hono/streaming";
-import { type Backend, type ChatMessage, type ChatOptions, Llama, PolyllamaError } from "polyllama";
+import { type Backend, Llama, PolyllamaError, type Sequence } from "polyllama";
+import { type Body, checkRequest, describe, parseBody } from "./request.ts";
+import { sequencePool } from "./sequence-pool.ts";
 
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   cpu: async () => (await import("@polyllama/backend-cpu")).cpu(),
@@ -20,80 +23,105 @@ const { values: options } = parseArgs({
   options: {
     backend: { type: "string", default: "cpu" },
     model: { type: "string", default: poet },
+    parallel: { type: "string", default: "4" },
     host: { type: "string", default: "127.0.0.1" },
     port: { type: "string", default: "8080" },
+    cors: { type: "string" },
   },
 });
 const create = backends[options.backend];
-if (create === undefined) throw new Error(`--backend is one of ${Object.keys(backends).join(", ")}`);
-const backend = await create();
-const llama = await Llama.load(options.model, { backend });
+if (create === undefined) fail(`--backend is one of ${Object.keys(backends).join(", ")}`);
+const parallel = Number(options.parallel);
+if (!(Number.isInteger(parallel) && parallel > 0)) fail("--parallel is a number of sequences, at least 1");
+const backend = await create().catch(refused);
+const llama = await Llama.load(options.model, { backend }).catch(refused);
+const sequences = sequencePool(llama, parallel);
 
-/** One event for each piece of text; what ends the text comes last, as `{"finish":"eos"}`. Options are those of `llama.generate`. */
-interface Body extends Omit<ChatOptions, "signal" | "sequence" | "onProgress"> {
-  readonly prompt?: string;
-  readonly messages?: readonly ChatMessage[];
-}
-
-let turn = Promise.resolve();
 const app = new Hono();
+app.use(checkRequest(options.host));
+if (options.cors !== undefined) app.use(cors({ origin: options.cors }));
+app.get("/health", (context) => context.json({ status: "ok", model: llama.checkpoint.name, backend: backend.name }));
 const limit = bodyLimit({
   maxSize: 2 ** 20,
   onError: (c) => c.json({ code: "ERR_REQUEST", error: "The request exceeds 1 MiB." }, 413, { connection: "close" }),
 });
 app.post("/generate", limit, async (context) => {
-  const body: unknown = await context.req.json().catch(() => undefined);
-  if (!isBody(body))
-    throw new HTTPException(400, { message: "Send JSON with a text `prompt` or `messages` of role and content." });
-  const { prompt, messages = [], ...rest } = body;
+  const { stream: streaming = true, ...body } = parseBody(await context.req.json().catch(() => undefined));
   const { signal } = context.req.raw; // aborted when the client leaves
-  const given = { maxTokens: 256, ...rest, signal };
-  // Wrong options and messages are refused here, before the answer begins.
-  const pieces = prompt === undefined ? llama.chat(messages, given) : llama.generate(prompt, given);
-  const previous = turn;
-  let end = (): void => undefined;
-  turn = new Promise<void>((resolve) => (end = resolve));
-  return streamSSE(context, async (stream) => {
+  const sequence = await sequences.take(signal);
+  let pieces: ReturnType<typeof answer>;
+  try {
+    pieces = answer(body, { signal, sequence }); // wrong options and messages are refused here, before the answer begins
+  } catch (error) {
+    sequences.giveBack(sequence);
+    throw error;
+  }
+  if (!streaming) {
+    const texts: string[] = [];
+    let finish: string | undefined;
     try {
-      await previous;
-      for await (const { text, finish } of pieces) {
-        if (text !== "") await stream.writeSSE({ data: JSON.stringify({ text }) });
-        if (finish !== undefined) await stream.writeSSE({ data: JSON.stringify({ finish }) });
+      for await (const piece of pieces) {
+        texts.push(piece.text);
+        finish = piece.finish;
+      }
+    } finally {
+      sequences.giveBack(sequence);
+    }
+    return context.json({ text: texts.join(""), finish });
+  }
+  return streamSSE(context, async (stream) => {
+    // Written beside the computing: a client that reads slowly, or not at all, holds nobody up.
+    let written: Promise<unknown> = Promise.resolve();
+    const send = (message: { readonly event?: string; readonly data: string }): void => {
+      written = written.then(() => stream.writeSSE(message));
+      written.catch(() => {}); // waited for below
+    };
+    try {
+      for await (const { id, ...event } of pieces) {
+        if (event.text === "" && event.finish === undefined && event.logprob === undefined) continue;
+        send({ data: JSON.stringify(event) });
       }
     } catch (error) {
       if (signal.aborted) console.log("left by its client");
-      else await stream.writeSSE({ event: "error", data: JSON.stringify(describe(error)) });
+      else send({ event: "error", data: JSON.stringify(describe(error)) });
     } finally {
-      end();
+      sequences.giveBack(sequence);
     }
+    await written;
   });
 });
-app.notFound((context) => context.json({ code: "ERR_ROUTE", error: "POST to /generate." }, 404));
+app.notFound((context) => context.json({ code: "ERR_ROUTE", error: "POST to /generate, or GET /health." }, 404));
 app.onError((error, context) => {
   const status = error instanceof HTTPException ? error.status : error instanceof PolyllamaError ? 400 : 500;
   return context.json(describe(error), status);
 });
 
-function isBody(value: unknown): value is Body {
-  if (typeof value !== "object" || value === null || "signal" in value || "sequence" in value) return false;
-  if ("prompt" in value) return typeof value.prompt === "string" && !("messages" in value);
-  const isMessage = (m: Partial<ChatMessage> | null) => typeof m?.role === "string" && typeof m.content === "string";
-  return "messages" in value && Array.isArray(value.messages) && value.messages.every(isMessage);
-}
-
-function describe(error: unknown): { readonly code: string; readonly error: string } {
-  const code =
-    error instanceof PolyllamaError ? error.code : error instanceof HTTPException ? "ERR_REQUEST" : "ERR_SERVER";
-  return { code, error: error instanceof Error ? error.message : String(error) };
+function answer(
+  { prompt, messages, ...rest }: Body,
+  own: { readonly signal: AbortSignal; readonly sequence: Sequence },
+) {
+  const given = { maxTokens: 256, ...rest, ...own };
+  return prompt === undefined ? llama.chat(messages ?? [], given) : llama.generate(prompt, given);
 }
 
 const { host: hostname } = options;
 const server = serve({ fetch: app.fetch, hostname, port: Number(options.port) }, ({ port }) =>
   console.log(`${llama.checkpoint.name} on ${backend.name}: POST http://${hostname}:${port}/generate`),
 );
+server.on("error", (error) => fail(`${error.message}; choose another port with --port`));
 process.once("SIGINT", async () => {
-  server.close();
-  await llama.dispose();
+  const closed = new Promise((resolve) => server.close(resolve));
+  await llama.dispose(); // ends what is being answered
   await backend[Symbol.asyncDispose]();
-  process.exit(0);
+  await closed;
 });
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(1);
+}
+
+function refused(error: unknown): never {
+  if (error instanceof PolyllamaError) fail(error.message);
+  throw error;
+}

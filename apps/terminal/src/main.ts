@@ -4,10 +4,14 @@
 import { createInterface } from "node:readline/promises";
 import { cpu } from "@polyllama/backend-cpu";
 import { poet } from "@polyllama/model-poet";
-import { type ChatMessage, Llama } from "polyllama";
+import { type ChatMessage, Llama, PolyllamaError } from "polyllama";
 
 const backend = cpu();
-const llama = await Llama.load(process.argv[2] ?? poet, { backend });
+const llama = await Llama.load(process.argv[2] ?? poet, { backend }).catch((error: unknown) => {
+  if (!(error instanceof PolyllamaError)) throw error;
+  console.error(error.message);
+  process.exit(1);
+});
 const messages: ChatMessage[] = [];
 
 const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: "> " });
