@@ -108,7 +108,9 @@ async function resolve(
       const file = wanted === last ? url : new URL(wanted, url);
       if (wanted !== last) file.search = url.search;
       if (!keep || !isWeights(wanted))
-        return urlSource(file.href, signal).catch((error: unknown) => wholeFile(file, error, isWeights(wanted), signal));
+        return urlSource(file.href, signal).catch((error: unknown) =>
+          wholeFile(file, error, isWeights(wanted), signal),
+        );
       const checks = { ...(sha256 && { sha256 }), ...(onProgress && { onProgress }), ...(signal && { signal }) };
       return keptSource(file.href, checks);
     };
