@@ -300,7 +300,7 @@ async function readIndex(
   const map = asObject(asObject(json)?.["weight_map"]);
   const files = new Map<string, string>();
   for (const [tensor, file] of Object.entries(map ?? {})) {
-    if (typeof file !== "string" || file === "" || file === "." || file === ".." || /[\\/\0:]/.test(file)) {
+    if (typeof file !== "string" || file === "" || file === "." || file === ".." || /[\\/:\p{Cc}]/u.test(file)) {
       throw new CheckpointError(
         { file: path, tensor },
         `${JSON.stringify(file)} is not the name of a file beside the index`,

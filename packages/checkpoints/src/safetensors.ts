@@ -8,6 +8,7 @@ import {
   type FormatName,
   type LlamaConfig,
   parseJson,
+  quoted,
   type Tokenizer,
   type WeightName,
 } from "@polyllama/core";
@@ -169,7 +170,7 @@ export async function openHuggingFace(
       if (other !== undefined) {
         throw new CheckpointError(
           { file: source.name, tensor: tensor.name },
-          `"${other.fileName}" has a tensor of the same name`,
+          `${quoted(other.fileName)} has a tensor of the same name`,
           "Files of two checkpoints are mixed; download the checkpoint again.",
         );
       }
@@ -180,7 +181,7 @@ export async function openHuggingFace(
     if (found.get(tensor)?.fileName === fileName) continue;
     throw new CheckpointError(
       { file: parts.index?.name ?? parts.name, tensor },
-      `the index places it in "${fileName}", which does not have it`,
+      `the index places it in ${quoted(fileName)}, which does not have it`,
       "Index and files belong to different checkpoints; download the checkpoint again.",
     );
   }

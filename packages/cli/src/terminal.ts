@@ -1,6 +1,7 @@
 // Writing to a terminal, and to what is none.
 
 import { styleText } from "node:util";
+import { printable } from "@polyllama/core";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -9,19 +10,20 @@ export function paint(stream: NodeJS.WriteStream, style: Style, text: string): s
   return stream.isTTY && stream.hasColors() ? styleText(style, text, { validateStream: false }) : text;
 }
 
-/** A line on standard output. */
-export function print(line = ""): void {
-  process.stdout.write(`${line}\n`);
+/** A line on standard output; whatever characters a file's names have in it, the terminal is not steered by them. */
+export function print(line = "", style?: Style): void {
+  const text = printable(line);
+  process.stdout.write(`${style === undefined ? text : paint(process.stdout, style, text)}\n`);
 }
 
 /** A heading on standard output. */
 export function heading(text: string): void {
-  print(paint(process.stdout, "bold", text));
+  print(text, "bold");
 }
 
 /** A line on standard error, for people who watch. */
 export function note(line: string): void {
-  process.stderr.write(`${paint(process.stderr, "dim", line)}\n`);
+  process.stderr.write(`${paint(process.stderr, "dim", printable(line))}\n`);
 }
 
 /** One JSON object on standard output; lists of numbers stand on one line. */

@@ -2,6 +2,7 @@
 // else than they declare.
 
 import { PolyllamaError } from "./errors.ts";
+import { printable } from "./printable.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -45,9 +46,13 @@ export function reader(json: unknown, source: string, prefix = ""): Reader {
 
 /** A value as an error shows it: short, and without ever failing itself. */
 function show(value: unknown): string {
-  if (typeof value !== "object" || value === null) return String(value).slice(0, 200);
+  if (typeof value !== "object" || value === null) return inOneLine(String(value));
   const text = Array.isArray(value)
     ? value.map((item) => (typeof item === "object" ? "..." : String(item))).join()
     : "an object";
-  return text.slice(0, 200);
+  return inOneLine(text);
+}
+
+function inOneLine(text: string): string {
+  return printable(text.slice(0, 200)).replaceAll("\n", "\\n");
 }

@@ -1,6 +1,8 @@
 // Every error of polyllama says what went wrong, where, and the way out, and carries a code that programs can match.
 // Cancellation is not among them: an aborted call rejects with its signal's own reason.
 
+import { printable, quoted } from "./printable.ts";
+
 export type ErrorCode =
   | "ERR_OPTION" // an option is unknown or out of range
   | "ERR_CONFIG" // a configuration is not a Llama that this project computes
@@ -18,13 +20,13 @@ export type ErrorCode =
   | "ERR_BUSY" // the object is in use by another call
   | "ERR_DISPOSED"; // the object was already disposed
 
-/** Base of all errors that polyllama throws. `code` is stable; the message is for people. */
+/** Base of all errors that polyllama throws. `code` is stable; the message is for people, and safe to print. */
 export class PolyllamaError extends Error {
   override readonly name: string = "PolyllamaError";
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(printable(message), options);
     this.code = code;
   }
 }
@@ -45,7 +47,7 @@ export class CheckpointError extends PolyllamaError {
 
   /** @param problem What is wrong. @param remedy What to do about it, as a sentence. */
   constructor(place: CheckpointPlace, problem: string, remedy: string, options?: ErrorOptions) {
-    const tensor = place.tensor === undefined ? "" : `, tensor "${place.tensor}"`;
+    const tensor = place.tensor === undefined ? "" : `, tensor ${quoted(place.tensor)}`;
     super("ERR_CHECKPOINT", `${place.file}${tensor}: ${problem}. ${remedy}`, options);
     this.file = place.file;
     this.tensor = place.tensor;

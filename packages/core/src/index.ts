@@ -118,7 +118,8 @@ export { createSampler, mostProbable } from "./sampling/sample.ts";
 export { exp2Table } from "./sampling/exp2.ts";
 export type { TokenLogprob } from "./sampling/logprobs.ts";
 
-// JSON of unknown origin
+// Text and JSON of unknown origin
+export { printable, quoted } from "./printable.ts";
 export { duplicatedKey, parseJson } from "./json-text.ts";
 
 // Errors

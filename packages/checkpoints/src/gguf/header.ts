@@ -2,7 +2,7 @@
 // The parser is synchronous over a prefix of the file; where the prefix ends too early it says how much it needs and is
 // run again over more. Counts and lengths are held against the file's size before anything is allocated.
 
-import { CheckpointError, type FormatName, formats } from "@polyllama/core";
+import { CheckpointError, type FormatName, formats, quoted } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { align, DEFAULT_ALIGNMENT, formatOfGgmlType, ggmlTypeName, leastBytes, readableTypes } from "./types.ts";
 
@@ -86,7 +86,7 @@ function parseHeader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): GgufHe
   for (let entry = 0; entry < entryCount; entry++) {
     read.at(`metadata entry ${entry}`);
     const key = read.string();
-    read.at(`metadata "${key}"`);
+    read.at(`metadata ${quoted(key)}`);
     if (metadata.has(key)) read.fail("the key stands there twice");
     metadata.set(key, read.value(read.u32(), 0));
   }
@@ -101,7 +101,7 @@ function parseHeader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): GgufHe
   for (let index = 0; index < tensorCount; index++) {
     read.at(`tensor ${index}`);
     const name = read.string();
-    read.at(`tensor "${name}"`);
+    read.at(`tensor ${quoted(name)}`);
     if (names.has(name)) read.fail("two tensors have this name");
     names.add(name);
     const dimensions = read.u32();
@@ -162,7 +162,7 @@ export function checkOverlap(
     if (tensor.offset >= before.offset + before.bytes) continue;
     throw new CheckpointError(
       { file, tensor: tensor.name },
-      `it shares bytes with "${before.name}"`,
+      `it shares bytes with ${quoted(before.name)}`,
       "The file is damaged; download or convert it again.",
     );
   }

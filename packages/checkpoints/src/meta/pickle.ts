@@ -2,7 +2,7 @@
 // anything, which is why files from elsewhere are dangerous to Python. This reader knows the operations that build plain
 // values and calls nothing: names are only compared with the few that a state dict consists of, and any other is refused.
 
-import { CheckpointError } from "@polyllama/core";
+import { CheckpointError, quoted } from "@polyllama/core";
 
 /** The element types of PyTorch by the name of their storage class. */
 const storages: Readonly<Record<string, string>> = {
@@ -65,8 +65,8 @@ export function readPickledTensors(bytes: Uint8Array, file: string): ReadonlyMap
   if (!isKind(top, "dict")) throw notStateDict(file, `a ${kindOf(top)}`);
   for (const [key, value] of top.entries) {
     if (typeof key !== "string") throw notStateDict(file, `a dict with a ${kindOf(key)} as key`);
-    if (!isKind(value, "tensor")) throw notStateDict(file, `a dict whose "${key.slice(0, 80)}" is a ${kindOf(value)}`);
-    if (tensors.has(key)) throw damaged(file, `"${key.slice(0, 80)}" stands there twice`);
+    if (!isKind(value, "tensor")) throw notStateDict(file, `a dict whose ${quoted(key)} is a ${kindOf(value)}`);
+    if (tensors.has(key)) throw damaged(file, `${quoted(key)} stands there twice`);
     tensors.set(key, value);
   }
   return tensors;

@@ -1,7 +1,7 @@
 // A file of torch.save: a zip archive with a pickle that describes tensors and one entry per storage. Nothing is unpacked:
 // a tensor is a range of the file.
 
-import { CheckpointError } from "@polyllama/core";
+import { CheckpointError, quoted } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { type PickledTensor, readPickledTensors } from "./pickle.ts";
 import { readZipDirectory, type ZipDirectory } from "./zip.ts";
@@ -55,7 +55,7 @@ export async function readTorchFile(source: ByteSource, signal?: AbortSignal): P
   if (order !== undefined) {
     const text = new TextDecoder().decode(await source.read(order.offset, Math.min(order.bytes, 16), signal));
     if (text !== "little") {
-      throw new CheckpointError({ file }, `its byte order is "${text}"`, "Save it on a little-endian machine.");
+      throw new CheckpointError({ file }, `its byte order is ${quoted(text)}`, "Save it on a little-endian machine.");
     }
   }
   const pickled = readPickledTensors(await source.read(pickle.offset, pickle.bytes, signal), file);
@@ -86,7 +86,7 @@ function place(
   if (entry === undefined) {
     throw new CheckpointError(
       where,
-      `its storage "${tensor.storage}" is missing`,
+      `its storage ${quoted(tensor.storage)} is missing`,
       "The file is damaged; download it again.",
     );
   }

@@ -1,7 +1,7 @@
 // Where the entries of a zip archive lie. PyTorch stores tensors uncompressed, so that a tensor is a range of the file; the
 // central directory, Zip64 included, is read by zip.js, and everything it says is held against the file.
 
-import { CheckpointError, PolyllamaError } from "@polyllama/core";
+import { CheckpointError, PolyllamaError, quoted } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { checkOverlap } from "../gguf/header.ts";
 
@@ -54,12 +54,12 @@ export async function readZipDirectory(source: ByteSource, signal?: AbortSignal)
   for (const { name, header, bytes } of found) {
     const local = await source.read(header, LOCAL_HEADER, signal);
     const view = new DataView(local.buffer, local.byteOffset, local.byteLength);
-    if (view.getUint32(0, true) !== 0x04034b50) throw damaged(source, `"${name}" does not start at byte ${header}`);
+    if (view.getUint32(0, true) !== 0x04034b50) throw damaged(source, `${quoted(name)} does not start at byte ${header}`);
     const offset = header + LOCAL_HEADER + view.getUint16(26, true) + view.getUint16(28, true);
     if (!Number.isSafeInteger(bytes) || offset + bytes > source.size) {
-      throw damaged(source, `"${name}" ends at byte ${offset + bytes}, but the file at ${source.size}`);
+      throw damaged(source, `${quoted(name)} ends at byte ${offset + bytes}, but the file at ${source.size}`);
     }
-    if (entries.has(name)) throw damaged(source, `two entries are named "${name}"`);
+    if (entries.has(name)) throw damaged(source, `two entries are named ${quoted(name)}`);
     entries.set(name, { name, offset, bytes });
     whole.push({ name, offset: header, bytes: offset + bytes - header });
     end = Math.max(end, offset + bytes);

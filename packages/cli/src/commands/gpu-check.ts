@@ -195,7 +195,7 @@ export async function runGpuCheck(options: GpuCheckOptions, context: GpuCheckCon
         ? `cuda was not run: ${cuda.available ? missing : cuda.reason}`
         : "All that was run is right; what was not run is named.";
   await save();
-  print(paint(process.stdout, report.status === "passed" ? "green" : "red", `${report.status}: ${report.verdict}`));
+  print(`${report.status}: ${report.verdict}`, report.status === "passed" ? "green" : "red");
   note(`report: ${output}.json, ${output}.md`);
   if (report.status === "failed") throw new Exit(1);
   if (report.status === "not run") throw new Exit(notRunCode);

@@ -250,7 +250,7 @@ function printComparison({ backends, tokens }: ModelComparison): void {
     print();
   }
   for (const { status, verdict } of backends) {
-    print(paint(process.stdout, status === "agrees" ? "green" : "red", verdict));
+    print(verdict, status === "agrees" ? "green" : "red");
   }
 }
 

@@ -3,6 +3,7 @@
 // U+FFFD each where they are not UTF-8, and the valid characters beside them are kept, as for every vocabulary here.
 // Source: github.com/huggingface/tokenizers, tokenizers/src/decoders.
 
+import { quoted } from "../../printable.ts";
 import { utf8Stream } from "../utf8.ts";
 import { byteOfPiece } from "../vocabulary.ts";
 import { type JsonObject, literalPattern, unknownType } from "./fields.ts";
@@ -41,7 +42,7 @@ function readSteps(component: JsonObject, state: { fused: boolean }): Step[] {
     case "Strip": {
       if (!state.fused) component.refuse("comes without a Fuse before it");
       const content = component.string("content");
-      if ([...content].length !== 1) component.refuse(`strips "${content}", which is not one character`);
+      if ([...content].length !== 1) component.refuse(`strips ${quoted(content)}, which is not one character`);
       return [strip(content, component.count("start"), component.count("stop"))];
     }
     case "Metaspace": {

@@ -2,6 +2,7 @@
 // that no merge makes is never made.
 // Source: github.com/huggingface/tokenizers, tokenizers/src/models/bpe (model.rs, word.rs).
 
+import { quoted } from "../../printable.ts";
 import { shown } from "../assemble.ts";
 import { mergeSymbols } from "../merge.ts";
 import { utf8Encode } from "../utf8.ts";
@@ -46,7 +47,7 @@ export function readModel(json: JsonObject): BpeModel {
       if (known) symbols.push(id);
       else if (byteFallback && fallback.every((byte) => byte !== undefined)) symbols.push(...fallback);
       else {
-        if (unknown === undefined) json.refuse(`has neither a piece, nor bytes, nor an unk_token for "${character}"`);
+        if (unknown === undefined) json.refuse(`has neither a piece, nor bytes, nor an unk_token for ${quoted(character)}`);
         if (!(afterUnknown && fuseUnknown)) symbols.push(unknown);
         afterUnknown = true;
         continue;
@@ -108,7 +109,7 @@ function readMerges(json: JsonObject, vocabulary: ReadonlyMap<string, number>): 
     }
     const [a, b, whole] = [left, right, left + right].map((piece) => {
       return (
-        vocabulary.get(piece) ?? json.refuse(`merges "${left}" and "${right}", but "${piece}" is not in its vocabulary`)
+        vocabulary.get(piece) ?? json.refuse(`merges ${quoted(left)} and ${quoted(right)}, but ${quoted(piece)} is not in its vocabulary`)
       );
     });
     ranks.set(a! * width + b!, results.length); // of equal pairs the last counts

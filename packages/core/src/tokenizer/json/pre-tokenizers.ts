@@ -1,5 +1,6 @@
 // Pre-tokenizers of tokenizer.json: how text is cut into words, across which no piece reaches.
 
+import { quoted } from "../../printable.ts";
 import { shown } from "../assemble.ts";
 import { spaceSymbol } from "../vocabulary.ts";
 import { type JsonObject, unknownType } from "./fields.ts";
@@ -36,7 +37,7 @@ export function readPreTokenizer(component: JsonObject | undefined): PreTokenize
 export function readMetaspace(component: JsonObject): { replacement: string; prependScheme: string } {
   const replacement = component.get("replacement") === undefined ? spaceSymbol : component.string("replacement");
   if ([...replacement].length !== 1)
-    component.refuse(`replaces spaces by "${replacement}", which is not one character`);
+    component.refuse(`replaces spaces by ${quoted(replacement)}, which is not one character`);
   const older = component.boolean("add_prefix_space", true) ? "always" : "never";
   const prependScheme = component.get("prepend_scheme") ?? older;
   if (prependScheme !== "always" && prependScheme !== "first" && prependScheme !== "never") {
