@@ -1,5 +1,6 @@
 // The command line as a whole: commands, help, and how errors end the program.
 
+import { printable } from "@polyllama/core";
 import { Command, CommanderError } from "commander";
 import { PolyllamaError } from "polyllama";
 import { addBench } from "./commands/bench.ts";
@@ -63,8 +64,8 @@ function report(error: unknown, verbose: boolean): number {
   // Commander has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const known = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(`error: ${known.message}\n`);
-  if (verbose) process.stderr.write(`${known.stack ?? ""}\n${describeCause(known)}`);
+  process.stderr.write(printable(`error: ${known.message}\n`));
+  if (verbose) process.stderr.write(printable(`${known.stack ?? ""}\n${describeCause(known)}`));
   return known instanceof UsageError || (known instanceof PolyllamaError && known.code === "ERR_OPTION") ? 2 : 1;
 }
 

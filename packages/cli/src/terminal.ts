@@ -6,7 +6,7 @@ import { printable } from "@polyllama/core";
 type Style = Parameters<typeof styleText>[0];
 
 /** The text in a style where the stream is a terminal with colours, else as it is. */
-export function paint(stream: NodeJS.WriteStream, style: Style, text: string): string {
+function paint(stream: NodeJS.WriteStream, style: Style, text: string): string {
   return stream.isTTY && stream.hasColors() ? styleText(style, text, { validateStream: false }) : text;
 }
 
@@ -14,6 +14,11 @@ export function paint(stream: NodeJS.WriteStream, style: Style, text: string): s
 export function print(line = "", style?: Style): void {
   const text = printable(line);
   process.stdout.write(`${style === undefined ? text : paint(process.stdout, style, text)}\n`);
+}
+
+/** Text that a model wrote, on standard output: as it is, except that control characters cannot steer a terminal. */
+export function writeText(text: string): void {
+  process.stdout.write(process.stdout.isTTY ? text.replace(/[^\P{Cc}\t\n]/gu, printable) : text);
 }
 
 /** A heading on standard output. */

@@ -54,7 +54,8 @@ export async function readZipDirectory(source: ByteSource, signal?: AbortSignal)
   for (const { name, header, bytes } of found) {
     const local = await source.read(header, LOCAL_HEADER, signal);
     const view = new DataView(local.buffer, local.byteOffset, local.byteLength);
-    if (view.getUint32(0, true) !== 0x04034b50) throw damaged(source, `${quoted(name)} does not start at byte ${header}`);
+    if (view.getUint32(0, true) !== 0x04034b50)
+      throw damaged(source, `${quoted(name)} does not start at byte ${header}`);
     const offset = header + LOCAL_HEADER + view.getUint16(26, true) + view.getUint16(28, true);
     if (!Number.isSafeInteger(bytes) || offset + bytes > source.size) {
       throw damaged(source, `${quoted(name)} ends at byte ${offset + bytes}, but the file at ${source.size}`);

@@ -5,7 +5,7 @@ import type { Interrupts } from "../interrupts.ts";
 import type { LoadedModel } from "../load.ts";
 import { createProgress } from "../progress.ts";
 import { follow, type Streamed, summary } from "../stream.ts";
-import { note, print } from "../terminal.ts";
+import { note, print, writeText } from "../terminal.ts";
 
 /** One message and its answer; returns the conversation that they leave behind. */
 export async function turn(
@@ -37,7 +37,7 @@ export async function turn(
         (text) => {
           if (!answered) progress[Symbol.dispose]();
           answered = true;
-          process.stdout.write(text);
+          writeText(text);
         },
       );
     });

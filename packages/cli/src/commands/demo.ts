@@ -8,7 +8,7 @@ import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
 import { addBackendOptions } from "../options.ts";
 import { follow, summary } from "../stream.ts";
-import { heading, note, print } from "../terminal.ts";
+import { heading, note, print, writeText } from "../terminal.ts";
 
 interface Passage {
   readonly title: string;
@@ -52,13 +52,9 @@ async function demo(options: BackendOptions, interrupts: Interrupts): Promise<vo
   for (const { title, prompt, options } of passages) {
     heading(title);
     const promptIds = llama.tokenizer.encode(prompt, { bos: true });
-    process.stdout.write(prompt);
+    writeText(prompt);
     const stream = llama.generate(promptIds, { ...options, signal: interrupts.signal });
-    const result = await follow(
-      stream,
-      () => promptIds.length,
-      (text) => process.stdout.write(text),
-    );
+    const result = await follow(stream, () => promptIds.length, writeText);
     if (!result.text.endsWith("\n")) print();
     if (result.exit !== undefined) throw result.exit;
     note(summary(result, [`seed ${options.seed}`, backend.name]));

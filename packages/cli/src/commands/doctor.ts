@@ -12,7 +12,7 @@ import { bytes, seconds, table } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
 import { addBackendOptions } from "../options.ts";
-import { heading, paint, print, printJson } from "../terminal.ts";
+import { heading, print, printJson } from "../terminal.ts";
 
 interface Options extends BackendOptions {
   readonly json?: boolean;
@@ -154,8 +154,7 @@ async function folderBytes(folder: string): Promise<number> {
 }
 
 function printBackend({ name, works, device, details = {}, seconds: taken, reason }: BackendReport): void {
-  const mark = works ? paint(process.stdout, "green", "works") : paint(process.stdout, "red", "does not work");
-  print(`  ${name}: ${mark}`);
+  print(`  ${name}: ${works ? "works" : "does not work"}`, works ? "green" : "red");
   if (works) print(`    ${device}; loaded the embedded model and wrote 4 tokens in ${seconds(taken ?? 0)}`);
   else print(`    ${reason}`);
   for (const [key, value] of Object.entries(details)) print(`    ${key}: ${value}`);

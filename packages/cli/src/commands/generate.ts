@@ -10,7 +10,7 @@ import { loadModel } from "../load.ts";
 import { addModelOptions, addTextOptions, generateOptions, type ModelOptions, type TextOptions } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { follow, summary } from "../stream.ts";
-import { note, printJson } from "../terminal.ts";
+import { note, printJson, writeText } from "../terminal.ts";
 import { integer } from "../values.ts";
 
 interface Options extends ModelOptions, TextOptions {
@@ -65,9 +65,9 @@ async function generate(options: Options, interrupts: Interrupts): Promise<void>
         if (json) return;
         if (first) {
           progress[Symbol.dispose]();
-          process.stdout.write(prompt);
+          writeText(prompt);
         }
-        process.stdout.write(piece);
+        writeText(piece);
       },
     );
   });

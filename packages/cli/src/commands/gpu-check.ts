@@ -27,7 +27,7 @@ import { benchLines, type GpuBench, type GpuReport, markdownReport, suiteSummary
 import { runSuite } from "../gpu/suite.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { createProgress } from "../progress.ts";
-import { heading, note, paint, print } from "../terminal.ts";
+import { heading, note, print } from "../terminal.ts";
 import { integer } from "../values.ts";
 import { version } from "../version.ts";
 

@@ -25,7 +25,7 @@ import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
 import { locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
-import { heading, note, paint, print, printJson } from "../terminal.ts";
+import { heading, note, print, printJson } from "../terminal.ts";
 import { integer } from "../values.ts";
 import { version } from "../version.ts";
 

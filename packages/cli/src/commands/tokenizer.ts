@@ -9,7 +9,7 @@ import { UsageError } from "../exit.ts";
 import { count, plural, seconds, table } from "../format.ts";
 import { type Interrupts, unlessAborted } from "../interrupts.ts";
 import { createProgress } from "../progress.ts";
-import { heading, note, print, printJson } from "../terminal.ts";
+import { heading, note, print, printJson, writeText } from "../terminal.ts";
 import { checkOutput, textLines, writeWhole } from "../text-files.ts";
 import { collect, integer } from "../values.ts";
 
@@ -79,7 +79,7 @@ function addDecode(parent: Command, signal: AbortSignal): void {
       const ids = parseIds(given.length > 0 ? given.join(" ") : await standardInput(signal));
       const decoded = tokenizer.decode(ids, { special });
       if (json) print(JSON.stringify({ text: decoded }));
-      else process.stdout.write(decoded);
+      else writeText(decoded);
     });
 }
 

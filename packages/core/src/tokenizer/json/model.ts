@@ -47,7 +47,8 @@ export function readModel(json: JsonObject): BpeModel {
       if (known) symbols.push(id);
       else if (byteFallback && fallback.every((byte) => byte !== undefined)) symbols.push(...fallback);
       else {
-        if (unknown === undefined) json.refuse(`has neither a piece, nor bytes, nor an unk_token for ${quoted(character)}`);
+        if (unknown === undefined)
+          json.refuse(`has neither a piece, nor bytes, nor an unk_token for ${quoted(character)}`);
         if (!(afterUnknown && fuseUnknown)) symbols.push(unknown);
         afterUnknown = true;
         continue;
@@ -109,7 +110,8 @@ function readMerges(json: JsonObject, vocabulary: ReadonlyMap<string, number>): 
     }
     const [a, b, whole] = [left, right, left + right].map((piece) => {
       return (
-        vocabulary.get(piece) ?? json.refuse(`merges ${quoted(left)} and ${quoted(right)}, but ${quoted(piece)} is not in its vocabulary`)
+        vocabulary.get(piece) ??
+        json.refuse(`merges ${quoted(left)} and ${quoted(right)}, but ${quoted(piece)} is not in its vocabulary`)
       );
     });
     ranks.set(a! * width + b!, results.length); // of equal pairs the last counts

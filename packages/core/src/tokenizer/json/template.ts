@@ -24,7 +24,8 @@ export function readTemplate(component: JsonObject | undefined): Template {
     }
     const name = element.object("SpecialToken").string("id");
     const ids = component.object("special_tokens").object(name).list("ids");
-    for (const id of ids) sides[side].push(typeof id === "number" ? id : component.refuse(`has no ids for ${quoted(name)}`));
+    for (const id of ids)
+      sides[side].push(typeof id === "number" ? id : component.refuse(`has no ids for ${quoted(name)}`));
   }
   if (side === 0) component.refuse("leaves out the text");
   for (const ids of sides) {
