@@ -1,5 +1,5 @@
 // Two checkpoints side by side, tensor by tensor, whatever files they come from: their values, the configuration that they
-// compute with, and the tokenizer. Rows are read a few MiB at a time.
+// compute with, and what they mean to text. Rows are read a few MiB at a time.
 
 import {
   checkNumber,
@@ -10,12 +10,12 @@ import {
   type LlamaConfig,
   type Progress,
   rowCount,
-  type Tokenizer,
   type WeightInfo,
   type WeightName,
 } from "@polyllama/core";
 import { breathe } from "./breathe.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { compareText, type TextDifference } from "./compare-text.ts";
 
 /** A tensor in both checkpoints, or in one. */
 export interface TensorComparison {
@@ -36,8 +36,8 @@ export interface Comparison {
   readonly tensors: readonly TensorComparison[];
   /** Fields of the configuration that differ. */
   readonly config: readonly { readonly field: string; readonly values: readonly [unknown, unknown] }[];
-  /** What differs between the tokenizers, in words. */
-  readonly tokenizer: readonly string[];
+  /** Where they differ in what they mean to text: tokens, ends, chat template and so on. */
+  readonly text: readonly TextDifference[];
   /** Whether nothing differs beyond the tolerance. */
   readonly agrees: boolean;
 }
@@ -90,9 +90,9 @@ export async function compareCheckpoints(
     });
   }
   const config = compareConfigs(a.config, b.config);
-  const tokenizer = compareTokenizers(a.tokenizer, b.tokenizer);
-  const agrees = tensors.every((tensor) => tensor.agrees) && config.length === 0 && tokenizer.length === 0;
-  return { tensors, config, tokenizer, agrees };
+  const text = compareText(a, b);
+  const agrees = tensors.every((tensor) => tensor.agrees) && config.length === 0 && text.length === 0;
+  return { tensors, config, text, agrees };
 }
 
 /** The weight of that name; of a checkpoint with tied embeddings the table stands for the output too. */
@@ -155,44 +155,4 @@ function compareConfigs(a: LlamaConfig, b: LlamaConfig): Comparison["config"] {
   return (Object.keys(a) as (keyof LlamaConfig)[]) // a record's own keys
     .filter((field) => field !== "tiedEmbeddings" && rounded(a[field]) !== rounded(b[field]))
     .map((field) => ({ field, values: [a[field], b[field]] }));
-}
-
-/** Texts that tell vocabularies and their preparation of text apart: scripts, spaces, digits, symbols, code. */
-const samples = [
-  "Once upon a time, there was a little girl named Lily.",
-  "  two spaces,\ttab\nline 1234567890 3.14 (x) => {y[0]};",
-  "床前明月光，疑是地上霜。",
-  "Ünïcödé ﬁ ① ｆｕｌｌ Привет 안녕 \u{1f999}",
-];
-
-function compareTokenizers(a: Tokenizer | undefined, b: Tokenizer | undefined): string[] {
-  if (a === undefined || b === undefined) {
-    return a === b ? [] : [`only the ${a === undefined ? "second" : "first"} checkpoint has one`];
-  }
-  const differences: string[] = [];
-  for (const field of ["vocabSize", "bos", "eos"] as const) {
-    if (a[field] !== b[field]) differences.push(`${field}: ${a[field] ?? "none"} and ${b[field] ?? "none"}`);
-  }
-  if (a.chatTemplate !== b.chatTemplate) differences.push("the chat template");
-  for (let id = 0; id < Math.min(a.vocabSize, b.vocabSize); id++) {
-    if (a.piece(id) === b.piece(id) && a.isControl(id) === b.isControl(id)) continue;
-    differences.push(`token ${id}: ${describe(a, id)} and ${describe(b, id)}`);
-    break;
-  }
-  const text = samples.find((sample) => encoded(a, sample) !== encoded(b, sample));
-  if (text !== undefined) differences.push(`the tokens of ${JSON.stringify(text)}`);
-  return differences;
-}
-
-function describe(tokenizer: Tokenizer, id: number): string {
-  return `${JSON.stringify(tokenizer.piece(id))}${tokenizer.isControl(id) ? " (control)" : ""}`;
-}
-
-/** The ids of a text, or why it has none: a vocabulary need not know all characters. */
-function encoded(tokenizer: Tokenizer, text: string): string {
-  try {
-    return tokenizer.encode(text).join();
-  } catch {
-    return "cannot be encoded";
-  }
 }

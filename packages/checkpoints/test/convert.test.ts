@@ -2,7 +2,7 @@
 
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formats, llamaGraph } from "@polyllama/core";
+import { formats, llamaGraph, type TextSetup } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { reference } from "../../backend-reference/src/index.ts";
@@ -32,9 +32,9 @@ import { metaShards, torchFile } from "./torch-writer.ts";
 const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=64";
 
 async function expectEqual(a: Checkpoint, b: Checkpoint): Promise<void> {
-  const { tensors, config, tokenizer } = await compareCheckpoints(a, b);
+  const { tensors, config, text } = await compareCheckpoints(a, b);
   expect(tensors.filter(({ equalBits }) => !equalBits)).toEqual([]);
-  expect({ config, tokenizer }).toEqual({ config: [], tokenizer: [] });
+  expect({ config, text }).toEqual({ config: [], text: [] });
 }
 
 /** safetensors -> GGUF -> safetensors, and what the reference makes of the first tokens of each. */
@@ -188,7 +188,7 @@ describeWithShared("trained models in other layouts", () => {
     await using gguf = await openCheckpoint(join(folder, "m.gguf"));
     await writeSafetensors(join(folder, "back"), gguf);
     await using back = await openCheckpoint(join(folder, "back"));
-    expect((await compareCheckpoints(source, back)).tokenizer).toEqual([]);
+    expect((await compareCheckpoints(source, back)).text).toEqual([]);
   });
 });
 
@@ -460,7 +460,36 @@ describe("comparing", () => {
     const last = missing.tensors.find(({ name }) => name === "layers.1.attention.wq.weight");
     expect(last).toMatchObject({ formats: ["f32", undefined], maxError: Infinity, agrees: false });
     await using d = await openCheckpoint(tiny.replace("vocab=320", "vocab=321"));
-    expect((await compareCheckpoints(a, d)).tokenizer).toContain("vocabSize: 320 and 321");
+    expect((await compareCheckpoints(a, d)).text).toContainEqual({ field: "vocabSize", values: [320, 321] });
+  });
+
+  test("says in which fields the setups of text differ", async () => {
+    await using a = await openCheckpoint(tiny);
+    const end = (id: number) => ({ id, from: ["config.json: eos_token_id"] });
+    const template = (jinja: string) => ({ jinja, from: "tokenizer_config.json: chat_template" });
+    const changes: readonly (readonly [string, Partial<TextSetup>, unknown, unknown])[] = [
+      ["addBos", { addBos: false }, true, false],
+      ["addEos", { addEos: true }, false, true],
+      ["ends", { ends: [end(2), end(7)] }, [2], [2, 7]],
+      ["chatTemplate", { chatTemplate: template("{{ messages }}") }, undefined, "{{ messages }}"],
+      ["sampling.topP", { sampling: { topP: 0.5 } }, undefined, 0.5],
+    ];
+    for (const [field, change, ...values] of changes) {
+      const b = { ...a, tokenizer: a.tokenizer, text: { ...a.text, ...change } };
+      const { text, agrees } = await compareCheckpoints(a, b);
+      expect(text).toEqual([{ field, values }]);
+      expect(agrees).toBe(false);
+    }
+    const said = { ends: [{ id: 2, from: ["elsewhere"] }], sampling: { temperature: 0.6 } };
+    const rounded = { ...said, sampling: { temperature: Math.fround(0.6) } };
+    const [one, other] = [said, rounded].map((text) => ({
+      ...a,
+      tokenizer: a.tokenizer,
+      text: { ...a.text, ...text },
+    }));
+    expect((await compareCheckpoints(one!, other!)).text).toEqual([]);
+    const none = await compareCheckpoints(a, { ...a, tokenizer: undefined, text: a.text });
+    expect(none.text).toEqual([{ field: "tokenizer", values: ["one of 320 tokens", undefined] }]);
   });
 
   test("measures errors as defined", async () => {

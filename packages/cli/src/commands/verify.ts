@@ -23,8 +23,8 @@ export function addVerify(program: Command, interrupts: Interrupts): void {
     .command("verify")
     .summary("Compare two checkpoints")
     .description(
-      "Compare two checkpoints tensor by tensor, and their configurations and tokenizers. Ends with 0 when they hold the same\n" +
-        "model, in whatever files and formats, and with 1 otherwise.",
+      "Compare two checkpoints tensor by tensor, their configurations, and what they mean to text: tokens, BOS, end tokens, chat\n" +
+        "template, offered sampling. Ends with 0 when they hold the same model, in whatever files and formats, and with 1 otherwise.",
     )
     .argument("<a>", locations)
     .argument("<b>", "the other one, likewise")
@@ -53,11 +53,18 @@ async function verify(first: string, second: string, options: Options, { signal 
   if (!comparison.agrees) throw new Exit(1);
 }
 
+/** A value as JSON, which escapes what would steer a terminal. */
+function short(value: unknown): string {
+  const text = value === undefined ? "none" : (JSON.stringify(value) ?? "none");
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}
+
 /** JSON has no infinity; null stands where there is nothing to compare. */
 function finite(comparison: Comparison): object {
   const number = (value: number): number | null => (Number.isFinite(value) ? value : null);
   return {
     ...comparison,
+    text: comparison.text.map(({ field, values }) => ({ field, values: values.map((value) => value ?? null) })),
     tensors: comparison.tensors.map(({ name, formats, shapes, ...rest }) => ({
       name,
       formats: formats.map((format) => format ?? null),
@@ -69,7 +76,7 @@ function finite(comparison: Comparison): object {
   };
 }
 
-function printComparison({ tensors, config, tokenizer, agrees }: Comparison, all: boolean, tolerance: number): void {
+function printComparison({ tensors, config, text, agrees }: Comparison, all: boolean, tolerance: number): void {
   const shown = tensors.filter(({ equalBits, agrees: same }) => all || !same || (!equalBits && tolerance > 0));
   if (shown.length > 0) {
     heading("Tensors");
@@ -88,8 +95,8 @@ function printComparison({ tensors, config, tokenizer, agrees }: Comparison, all
   for (const { field, values } of config) {
     print(`  ${field}: ${values.map((value) => JSON.stringify(value)).join(" / ")}`);
   }
-  if (tokenizer.length > 0) heading("Tokenizer");
-  for (const difference of tokenizer) print(`  ${difference}`);
+  if (text.length > 0) heading("Text");
+  for (const { field, values } of text) print(`  ${field}: ${values.map(short).join(" / ")}`);
   const equal = tensors.filter(({ equalBits }) => equalBits).length;
   const within = tensors.filter(({ agrees: same }) => same).length;
   const within0 = tolerance === 0 ? "with equal values" : `within ${tolerance}`;
