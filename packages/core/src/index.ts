@@ -90,7 +90,7 @@ export { resolveStep, resolveWanted, wantedTensors } from "./step.ts";
 export { acquireCaches, advanceCaches, SequenceCache } from "./sequence-cache.ts";
 
 // Text
-export type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer } from "./tokenizer/tokenizer.ts";
+export type { DecodeOptions, EncodeOptions, StreamDecoder, TokenKind, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { readSentencePiece, tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";

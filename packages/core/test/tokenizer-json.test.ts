@@ -47,6 +47,17 @@ describe("pipelines equal Hugging Face's tokenizers", () => {
     }
   });
 
+  test("every token says its kind", () => {
+    const added = fixture.file["added_tokens"] as readonly Json[];
+    const name = { id: 1 + Math.max(...added.map(({ id }) => Number(id))), content: "<|name|>", special: false };
+    const file = pipeline("legacy", { added_tokens: [...added, name] });
+    const tokenizer = tokenizerFromJson(file, "legacy");
+    const kind = (piece: string) => tokenizer.kind(tokenizer.id(piece)!);
+    expect(["<s>", "<|name|>", "<0x41>", "▁"].map(kind)).toEqual(["control", "user-defined", "byte", "normal"]);
+    const plain = tokenizerFromJson(pipeline("legacy", { added_tokens: [], post_processor: null }), "plain");
+    expect(plain.kind(plain.id("<unk>")!)).toBe("unknown");
+  });
+
   test("merges may be pairs", () => {
     const merges = fixture.merges.map((merge) => merge.split(" "));
     const tokenizer = tokenizerFromJson(pipeline("legacy", {}, { merges }), "pairs");

@@ -206,6 +206,15 @@ describe("GGUF metadata", () => {
     expect(tokenizer.isControl(1)).toBe(true);
   });
 
+  test("every token says its kind", () => {
+    const types = [2, 3, 3, ...Array.from({ length: 256 }, () => 6), 1, 4, 5];
+    const pieces = ["a", "<|x|>", "[PAD261]"].map((piece) => ({ piece, score: 0 }));
+    const tokenizer = tinyTokenizer(pieces, [["tokenizer.ggml.token_type", Int32Array.from(types)]]);
+    const kinds = [0, 1, 2, 258, 259, 260, 261].map((id) => tokenizer.kind(id));
+    expect(kinds).toEqual(["unknown", "control", "control", "byte", "normal", "user-defined", "unused"]);
+    expect(() => tokenizer.kind(262)).toThrow(/no token 262/);
+  });
+
   test("the chat template is passed on", () => {
     expect(tinyTokenizer(undefined, [["tokenizer.chat_template", "{{ x }}"]]).chatTemplate).toBe("{{ x }}");
   });

@@ -2,7 +2,7 @@
 // the stream decoder run to its end, unless the algorithm has a quicker way to the same text.
 
 import { checkOptions, PolyllamaError } from "../errors.ts";
-import type { DecodeOptions, StreamDecoder, Tokenizer } from "./tokenizer.ts";
+import type { DecodeOptions, StreamDecoder, Tokenizer, TokenKind } from "./tokenizer.ts";
 import { wellFormed } from "./utf8.ts";
 
 export interface TokenizerParts {
@@ -14,7 +14,7 @@ export interface TokenizerParts {
   readonly addBos: boolean;
   readonly addEos: boolean;
   readonly chatTemplate: string | undefined;
-  isControl(id: number): boolean;
+  kind(id: number): TokenKind;
   /** Ids of a well-formed text, without BOS and EOS. */
   segment(text: string, special: boolean): number[];
   /** A decoder for valid ids; see {@link DecodeOptions}. */
@@ -83,7 +83,8 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     },
     piece: (id) => pieces[check(id)]!,
     id: (piece) => ids.get(piece),
-    isControl: (id) => parts.isControl(check(id)),
+    kind: (id) => parts.kind(check(id)),
+    isControl: (id) => parts.kind(check(id)) === "control",
     decoder(options) {
       const { push, end } = stream(options);
       return { push: (id) => push(check(id)), end };

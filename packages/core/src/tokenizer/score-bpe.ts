@@ -14,7 +14,7 @@ import { mergeSymbols } from "./merge.ts";
 import { characterLength, normalizer } from "./normalize.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { utf8Encode } from "./utf8.ts";
-import { byteTokens, checkVocabulary, kind, type Vocabulary } from "./vocabulary.ts";
+import { byteTokens, checkVocabulary, kind, kindNames, type Vocabulary } from "./vocabulary.ts";
 import { neighbours } from "./words.ts";
 
 /** @throws {PolyllamaError} `ERR_TOKENIZER` when the vocabulary is not sound. */
@@ -32,7 +32,7 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
     addBos,
     addEos,
     chatTemplate,
-    isControl: (id) => kinds[id] === kind.control,
+    kind: (id) => kindNames[kinds[id]!]!, // checked
     segment(text, special) {
       if (!special) return segmentText(text);
       return sections(text, controls).flatMap(({ text, id }) => (id === undefined ? segmentText(text) : [id]));

@@ -36,6 +36,7 @@ export function tokenizerFromJson(json: unknown, source: string, tokenizerConfig
 
   const pieces = joinVocabulary(model.vocabulary, added, source);
   const controls = new Set(added.filter((token) => token.special).map((token) => token.id));
+  const names = new Set(added.map((token) => token.id));
   const nothing: ReadonlySet<number> = new Set();
   const all = addedTokenFinder(added, normalize);
   const ordinary = addedTokenFinder(
@@ -63,7 +64,11 @@ export function tokenizerFromJson(json: unknown, source: string, tokenizerConfig
     addBos: config?.boolean("add_bos_token", template.before !== undefined) ?? template.before !== undefined,
     addEos: config?.boolean("add_eos_token", template.after !== undefined) ?? template.after !== undefined,
     chatTemplate: config && chatTemplate(config),
-    isControl: (id) => controls.has(id),
+    kind(id) {
+      if (controls.has(id)) return "control";
+      if (names.has(id)) return "user-defined";
+      return id === model.unknown ? "unknown" : model.bytes.has(id) ? "byte" : "normal";
+    },
     segment(text, special) {
       const finder = special ? all : ordinary;
       const excluded = special ? nothing : controls;

@@ -19,6 +19,12 @@ export interface DecodeOptions {
   readonly continuing?: boolean;
 }
 
+/**
+ * What a token is: a piece of text; the one that stands for what has no piece; a control token, which never shows in text; a name
+ * that is found in text before anything else; a piece that is never made; a byte.
+ */
+export type TokenKind = "normal" | "unknown" | "control" | "user-defined" | "unused" | "byte";
+
 export interface Tokenizer {
   /** Number of tokens, V. */
   readonly vocabSize: number;
@@ -49,6 +55,8 @@ export interface Tokenizer {
   piece(id: number): string;
   /** Id of a piece, if there is such a piece. */
   id(piece: string): number | undefined;
+  /** @throws as `decode` does. */
+  kind(id: number): TokenKind;
   /** Whether a token is control (such as BOS), so that it never shows in text. @throws as `decode` does. */
   isControl(id: number): boolean;
   /** Decodes a stream token by token. The concatenated results equal `decode` of the whole. */

@@ -3,9 +3,21 @@
 
 import { refuse, shown } from "./assemble.ts";
 import type { Charsmap } from "./charsmap.ts";
+import type { TokenKind } from "./tokenizer.ts";
 
 /** Kinds of pieces, numbered as in SentencePiece's protocol and in GGUF. */
 export const kind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/** The same by number. */
+export const kindNames: readonly (TokenKind | undefined)[] = [
+  undefined,
+  "normal",
+  "unknown",
+  "control",
+  "user-defined",
+  "unused",
+  "byte",
+];
 
 /** Stands for a space within pieces. */
 export const spaceSymbol = "\u2581";

@@ -10,6 +10,10 @@ import type { JsonObject } from "./fields.ts";
 
 export interface BpeModel {
   readonly vocabulary: ReadonlyMap<string, number>;
+  /** The piece of what has no other. */
+  readonly unknown: number | undefined;
+  /** Pieces of single bytes, where characters without a piece are written so. */
+  readonly bytes: ReadonlySet<number>;
   /** Ids of a word. Ids in `excluded` are never among them, even where the text spells their names. */
   segment(word: string, excluded: ReadonlySet<number>): number[];
 }
@@ -60,6 +64,8 @@ export function readModel(json: JsonObject): BpeModel {
 
   return {
     vocabulary,
+    unknown,
+    bytes: new Set(byteFallback ? bytes.filter((id) => id !== undefined) : []),
     segment(word, excluded) {
       const whole = ignoreMerges ? vocabulary.get(word) : undefined;
       if (whole !== undefined && !excluded.has(whole)) return [whole];
