@@ -17,9 +17,9 @@ import { parseArgs } from "node:util";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { createSampler, formatBytes, llamaGraph } from "@polyllama/core";
+import { openPackedWeights } from "../packages/backend-cpu/src/cache/packed-weights.ts";
 import { lower } from "../packages/backend-cpu/src/lower.ts";
 import { planLayout } from "../packages/backend-cpu/src/pack/layout.ts";
-import { openPackedWeights } from "../packages/backend-cpu/src/weight-cache.ts";
 import { Profile } from "../packages/backend-webgpu/src/profile.ts";
 import { WebGpuProgram } from "../packages/backend-webgpu/src/program.ts";
 import { vulkanEnvironment } from "../scripts/system.mjs";
@@ -151,7 +151,8 @@ async function theirs(): Promise<Engine> {
   const graph = llamaGraph(config);
   const layout = planLayout(graph, checkpoint.weights, "f32");
   const folder = await mkdtemp(join(tmpdir(), "polyllama-bench-"));
-  const packed = await openPackedWeights(checkpoint, layout, { folder, limit: 2 ** 34 }, undefined, undefined);
+  const settings = { folder, limit: 2 ** 34, onNote: console.error };
+  const packed = await openPackedWeights(checkpoint, layout, settings, undefined, undefined);
   const lowering = lower(graph, layout, { wanted: new Set(["logits"]), fillsCaches: true, accuracyLevel: 4 });
   const model = join(packed.folder, "model.onnx"); // beside the weights that it names
   await writeFile(model, lowering.model);

@@ -82,7 +82,7 @@ const packing: readonly Fault[] = [
   },
   {
     id: "pack-odd-tail",
-    file: "weight-cache.ts",
+    file: "cache/pack.ts",
     find: "matrix.packer.pack(bytes, outputs);",
     replace: `matrix.packer.pack(bytes, outputs);
       if (rows > 1024 && rows % 2 === 1 && first + chunk === rows) for (const o of outputs) o.fill(0, o.length - o.length / chunk);`,
@@ -90,7 +90,7 @@ const packing: readonly Fault[] = [
   },
   {
     id: "pack-dropped-column",
-    file: "weight-cache.ts",
+    file: "cache/pack.ts",
     find: "matrix.packer.pack(bytes, outputs);",
     replace: `matrix.packer.pack(bytes, outputs);
       if (rows > 1 && matrix.columns === 4096 && matrix.packer.bits === 32) {

@@ -21,11 +21,12 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { defaultCacheFolder } from "./cache/folder.ts";
+import { openPackedWeights } from "./cache/packed-weights.ts";
 import { estimateMemory } from "./memory.ts";
 import { loadOrt } from "./ort/api.ts";
 import { planLayout } from "./pack/layout.ts";
 import { CpuProgram } from "./program.ts";
-import { defaultCacheFolder, openPackedWeights } from "./weight-cache.ts";
 
 export interface CpuOptions {
   /** Threads that compute; default: as many as the process may run at once. */
@@ -37,11 +38,16 @@ export interface CpuOptions {
   readonly activations?: "int8" | "f32";
   /**
    * Folder for packed weights. Default: `polyllama` in the user's cache folder. `false` packs into a private temporary
-   * folder at every compile and removes it when the program is disposed.
+   * folder at every compile and removes it when the program is disposed. So does, with a note, a folder that cannot be written.
    */
   readonly cacheFolder?: string | false;
   /** Bytes that all packed weights may take in the folder; the least recently used go first. Default: 32 GiB. */
   readonly cacheLimit?: number;
+  /**
+   * Gets what people should know, as sentences: that packed weights were damaged and are packed again, that the cache cannot be
+   * written. Default: a warning of the process.
+   */
+  readonly onNote?: (note: string) => void;
 }
 
 /**
@@ -50,9 +56,10 @@ export interface CpuOptions {
  * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `compile` and `describe` say so, not this.
  */
 export function cpu(options: CpuOptions = {}): Backend {
-  checkOptions(options, ["threads", "activations", "cacheFolder", "cacheLimit"], "cpu()");
+  checkOptions(options, ["threads", "activations", "cacheFolder", "cacheLimit", "onNote"], "cpu()");
   const { threads = availableParallelism(), activations = "int8" } = options;
   const { cacheFolder = defaultCacheFolder(), cacheLimit = 32 * 2 ** 30 } = options;
+  const { onNote = (note: string) => process.emitWarning(note) } = options;
   checkNumber(threads, "threads", { least: 1, most: 1024, integer: true });
   checkNumber(cacheLimit, "cacheLimit", { least: 0 });
   if (activations !== "int8" && activations !== "f32") {
@@ -61,7 +68,8 @@ export function cpu(options: CpuOptions = {}): Backend {
   if (cacheFolder !== false && (typeof cacheFolder !== "string" || cacheFolder === "")) {
     throw new PolyllamaError("ERR_OPTION", `cacheFolder must be a path or false, not ${JSON.stringify(cacheFolder)}.`);
   }
-  return new CpuBackend({ threads, activations, cacheFolder, cacheLimit });
+  if (typeof onNote !== "function") throw new PolyllamaError("ERR_OPTION", "onNote must be a function.");
+  return new CpuBackend({ threads, activations, cacheFolder, cacheLimit, onNote });
 }
 
 class CpuBackend implements Backend {
@@ -99,11 +107,11 @@ class CpuBackend implements Backend {
     checkOptions(options, ["wanted", "onProgress", "signal"], "compile()");
     const { wanted = graph.outputs, onProgress, signal } = options;
     signal?.throwIfAborted();
-    const { threads, activations, cacheFolder: folder, cacheLimit: limit } = this.#options;
+    const { threads, activations, cacheFolder: folder, cacheLimit: limit, onNote } = this.#options;
     checkWeights(graph, weights);
     const ort = loadOrt();
     const layout = planLayout(graph, weights.weights, activations);
-    const packed = await openPackedWeights(weights, layout, { folder, limit }, onProgress, signal);
+    const packed = await openPackedWeights(weights, layout, { folder, limit, onNote }, onProgress, signal);
     const program = new CpuProgram({
       ort,
       graph,

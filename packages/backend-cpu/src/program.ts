@@ -26,6 +26,7 @@ import {
   type WeightSource,
   wantedTensors,
 } from "@polyllama/core";
+import type { PackedWeights } from "./cache/packed-weights.ts";
 import { EmbeddingTable, embeddings } from "./embedding.ts";
 import { CpuKvCache } from "./kv-cache.ts";
 import { attentions, type Binding, hostValues, type Lowering, lower } from "./lower.ts";
@@ -33,7 +34,6 @@ import type { Handle, Ort } from "./ort/api.ts";
 import { Session } from "./ort/session.ts";
 import type { Layout } from "./pack/layout.ts";
 import { type RotationTable, RotationTables } from "./rotation-tables.ts";
-import type { PackedWeights } from "./weight-cache.ts";
 
 export interface ProgramParts {
   readonly ort: Ort;

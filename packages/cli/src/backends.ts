@@ -3,6 +3,7 @@
 
 import type { Backend } from "polyllama";
 import { UsageError } from "./exit.ts";
+import { note } from "./terminal.ts";
 
 export const backendNames = ["cpu", "webgpu", "cuda", "reference"] as const;
 export type BackendName = (typeof backendNames)[number];
@@ -59,6 +60,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
         ...(threads !== undefined && { threads }),
         ...(activations !== undefined && { activations }),
         ...(folder !== undefined && { cacheFolder: folder }),
+        onNote: note,
       });
     }
   }

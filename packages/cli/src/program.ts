@@ -64,9 +64,19 @@ function report(error: unknown, verbose: boolean): number {
   // Commander has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const known = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(printable(`error: ${known.message}\n`));
+  process.stderr.write(printable(`error: ${inOwnWords(known)}\n`));
   if (verbose) process.stderr.write(printable(`${known.stack ?? ""}\n${describeCause(known)}`));
   return known instanceof UsageError || (known instanceof PolyllamaError && known.code === "ERR_OPTION") ? 2 : 1;
+}
+
+/** The message, with the ways out that the command line has instead of the library's. */
+function inOwnWords(error: Error): string {
+  // By its name, as the cpu backend is not loaded for the sake of an error of another one.
+  if (error.name !== "PackedWeightsError" || !("problem" in error) || !("bytes" in error)) return error.message;
+  return (
+    `${error.problem} Free space there, or give --cache-folder a folder that can be written and has ${error.bytes} bytes free; ` +
+    "--no-cache packs into the system's temporary folder each time, which TMPDIR (on Windows TEMP) names."
+  );
 }
 
 function describeCause({ cause }: Error): string {

@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { run as runHere } from "../src/index.ts";
 import { run } from "./program.ts";
 
 let folder: string;
@@ -39,10 +40,16 @@ test("doctor proves each backend by a run, and tells where the cache is", async 
 test("doctor fails when the chosen backend does not work, and says why and what works", async () => {
   const file = join(folder, "file");
   await writeFile(file, "");
-  const broken = await run(["doctor", "--cache-folder", join(file, "cache")]);
-  expect(broken.code).toBe(1);
-  expect(broken.stdout).toMatch(/cpu: does not work\n.*cannot be written/);
-  expect(broken.stdout).toMatch(/use --backend (webgpu|cuda|reference)/);
+  vi.stubEnv("TMPDIR", join(file, "tmp")); // no place for packed weights
+  // Within this process, as the loader of TypeScript wants a temporary folder too.
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  const code = await runHere(["doctor", "--cache-folder", join(file, "cache")]);
+  const stdout = write.mock.calls.join("");
+  write.mockRestore();
+  vi.unstubAllEnvs();
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/cpu: does not work\n.*cannot be written/);
+  expect(stdout).toMatch(/use --backend (webgpu|cuda|reference)/);
   const other = await run(["doctor", "--backend", "reference"]);
   expect(other.code).toBe(0);
 });
