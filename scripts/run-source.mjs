@@ -12,7 +12,7 @@ export function runSource(program, programArguments) {
   const loader = import.meta.resolve("tsx");
   const nodeArguments = ["--conditions=@polyllama/source", "--import", loader, root + program, ...programArguments];
   const child = spawn(process.execPath, nodeArguments, {
-    cwd: process.env["INIT_CWD"] ?? process.cwd(),
+    cwd: process.env.INIT_CWD ?? process.cwd(),
     stdio: "inherit",
     env: { ...process.env, ...vulkanFallback() },
   });
