@@ -8,6 +8,7 @@ export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";
 export { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf/header.ts";
 export { openGguf } from "./gguf/read.ts";
 export { type Llama2cHeader, openLlama2c, readLlama2cHeader } from "./llama2c.ts";
+export { checkpointLocation } from "./location.ts";
 // Quantizing
 export {
   formatForRows,
@@ -33,4 +34,5 @@ export {
   type TokenizerLocation,
   type WebLocation,
   type WebOpenOptions as OpenOptions,
+  webOpenOptionTypes as openOptionTypes,
 } from "./web/open.ts";

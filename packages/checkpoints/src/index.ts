@@ -2,7 +2,8 @@
 
 // Opening
 export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";
-export { type OpenOptions, openCheckpoint } from "./open.ts";
+export { checkpointLocation } from "./location.ts";
+export { type OpenOptions, openCheckpoint, openOptionTypes } from "./open.ts";
 export { removeKept } from "./web/kept.ts";
 export type { TokenizerLocation, WebLocation } from "./web/open.ts";
 export { openSynthetic, type SyntheticFormat } from "./synthetic.ts";

@@ -3,14 +3,25 @@
 
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { CheckpointError, checkOptions, PolyllamaError, type Progress, parseJson, textSetupOf } from "@polyllama/core";
+import {
+  CheckpointError,
+  checkOptions,
+  checkValue,
+  type OptionSchema,
+  option,
+  PolyllamaError,
+  type Progress,
+  parseJson,
+  textSetupOf,
+} from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { withCompanions } from "./companions.ts";
 import { openGguf } from "./gguf/read.ts";
 import { hubScheme } from "./hub/address.ts";
-import { type HubOptions, pull } from "./hub/pull.ts";
+import { type HubOptions, hubOptionTypes, pull } from "./hub/pull.ts";
 import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
+import { checkpointLocation } from "./location.ts";
 import { openPytorch } from "./meta/hugging-face.ts";
 import { openMeta } from "./meta/read.ts";
 import { readTorchFile } from "./meta/torch-file.ts";
@@ -20,7 +31,7 @@ import { asObject, type FoundTokenizer, type HuggingFaceParts, MOST_VALUES, open
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
-import { openWeb, type TokenizerLocation, type WebLocation } from "./web/open.ts";
+import { openWeb, type TokenizerLocation, type WebLocation, webOpenOptionTypes } from "./web/open.ts";
 
 export interface OpenOptions {
   /**
@@ -38,6 +49,11 @@ export interface OpenOptions {
   readonly signal?: AbortSignal;
 }
 
+export const openOptionTypes: OptionSchema<OpenOptions> = {
+  ...webOpenOptionTypes,
+  hub: option.object(hubOptionTypes),
+};
+
 /**
  * Opens a checkpoint: a GGUF file, a safetensors file or a folder of them in Hugging Face's layout, a llama2.c file, or
  * `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}), or one on the hub, `hf:owner/name[:file][@revision]`
@@ -52,7 +68,8 @@ export interface OpenOptions {
  * `ERR_OPTION`; the signal's reason when aborted.
  */
 export async function openCheckpoint(location: string | WebLocation, options: OpenOptions = {}): Promise<Checkpoint> {
-  checkOptions(options, ["tokenizer", "keep", "sha256", "hub", "onProgress", "signal"], "openCheckpoint");
+  checkValue(location, checkpointLocation, "checkpoint", "openCheckpoint()");
+  checkOptions(options, openOptionTypes, "openCheckpoint()");
   options.signal?.throwIfAborted();
   const { hub, ...rest } = options;
   if (hub !== undefined && !(typeof location === "string" && location.startsWith(hubScheme))) {

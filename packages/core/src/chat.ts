@@ -5,7 +5,9 @@
 // llama/generation.py, chat_completion. Chinese-Alpaca: github.com/ymcui/Chinese-LLaMA-Alpaca and Chinese-LLaMA-Alpaca-2,
 // scripts/inference/inference_hf.py.
 
-import { checkOptions, PolyllamaError } from "./errors.ts";
+import { PolyllamaError } from "./errors.ts";
+import { type OptionSchema, option } from "./option-types.ts";
+import { checkOptions } from "./options.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface ChatMessage {
@@ -63,6 +65,11 @@ const chatTemplates: Readonly<Record<ChatTemplateName, ChatTemplate>> = {
 /** The chat templates' names. */
 export const chatTemplateNames: readonly ChatTemplateName[] = Object.keys(chatTemplates) as ChatTemplateName[]; // its own keys
 
+export const chatFormatOptionTypes: OptionSchema<ChatFormatOptions> = {
+  template: option.oneOf(chatTemplateNames),
+  allowMarkers: option.boolean,
+};
+
 /**
  * Token ids of a conversation, up to the place where the assistant answers: each pair of turns as BOS
  * `[INST] user [/INST] assistant ` EOS, the last turn without EOS; see {@link ChatTemplateName} for other formats.
@@ -104,14 +111,8 @@ interface Exchange {
 }
 
 function exchanges(messages: readonly ChatMessage[], options: ChatFormatOptions): Exchange[] {
-  checkOptions(options, ["template", "allowMarkers"], "chat format");
+  checkOptions(options, chatFormatOptionTypes, "chat format");
   const { template: name = "llama-2" } = options;
-  if (!Object.hasOwn(chatTemplates, name)) {
-    throw new PolyllamaError(
-      "ERR_OPTION",
-      `There is no chat template "${name}". Known templates: ${chatTemplateNames.join(", ")}.`,
-    );
-  }
   const template = chatTemplates[name];
   const first = messages[0]?.role === "system" ? 1 : 0;
   const markers = options.allowMarkers ? [] : template.markers;

@@ -1,5 +1,5 @@
 // Every error of polyllama says what went wrong, where, and the way out, and carries a code that programs can match.
-// Cancellation is not among them: an aborted call rejects with its signal's own reason.
+// An aborted call rejects with its signal's own reason, but for completions, whose text would be lost.
 
 import { printable, quoted } from "./printable.ts";
 
@@ -18,7 +18,8 @@ export type ErrorCode =
   | "ERR_DEVICE_LOST" // the device is gone, with all that was on it; load again
   | "ERR_MEMORY" // the device has not the memory that was asked for
   | "ERR_BUSY" // the object is in use by another call
-  | "ERR_DISPOSED"; // the object was already disposed
+  | "ERR_DISPOSED" // the object was already disposed
+  | "ERR_ABORTED"; // a completion was aborted; what there was of it is in the error
 
 /** Base of all errors that polyllama throws. `code` is stable; the message is for people, and safe to print. */
 export class PolyllamaError extends Error {
@@ -91,36 +92,29 @@ export class MemoryError extends PolyllamaError {
   }
 }
 
-/**
- * Refuses options that nobody would honour.
- *
- * @throws {PolyllamaError} `ERR_OPTION`, naming the unknown option and the known ones.
- */
-export function checkOptions(options: object, known: readonly string[], where: string): void {
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) {
-      throw new PolyllamaError("ERR_OPTION", `${where}: unknown option "${key}". Known options: ${known.join(", ")}.`);
-    }
+/** An option or argument is unknown, of a wrong type or out of range. */
+export class OptionError extends PolyllamaError {
+  override readonly name = "OptionError";
+  /** Its name, with a dot for options within options: "hub.token". */
+  readonly option: string;
+  /** What it takes, in words. */
+  readonly expected: string;
+  /** What kind of value came: "null", "string", "array", "function", or the class of an object, such as "Map". */
+  readonly received: string;
+
+  constructor(message: string, place: { readonly option: string; readonly expected: string; readonly value: unknown }) {
+    super("ERR_OPTION", message);
+    this.option = place.option;
+    this.expected = place.expected;
+    this.received = kindOf(place.value);
   }
 }
 
-/**
- * Refuses a number that is not finite, not within [`least`, `most`] or, where asked, not an integer. `undefined` passes.
- *
- * @throws {PolyllamaError} `ERR_OPTION`
- */
-export function checkNumber(
-  value: number | undefined,
-  name: string,
-  { least = -Infinity, most = Infinity, integer = false }: { least?: number; most?: number; integer?: boolean },
-): void {
-  if (value === undefined) return;
-  if (typeof value === "number" && value >= least && value <= most && Number.isFinite(value)) {
-    if (!integer || Number.isSafeInteger(value)) return;
-  }
-  const range = most === Infinity ? `at least ${least}` : `from ${least} to ${most}`;
-  throw new PolyllamaError(
-    "ERR_OPTION",
-    `${name} must be ${integer ? "an integer" : "a number"} ${range}, not ${value}.`,
-  );
+/** What a value is: `typeof`, but "null", "array", and the class of an object that has one. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value !== "object") return typeof value;
+  const made: unknown = value.constructor;
+  return typeof made === "function" && made !== Object && made.name !== "" ? made.name : "object";
 }

@@ -1,13 +1,15 @@
 // The generation loop: evaluate, sample, decode, repeat. It works on anything that can continue a sequence of tokens.
 
-import { checkNumber, checkOptions, PolyllamaError } from "./errors.ts";
+import { PolyllamaError } from "./errors.ts";
+import { type OptionSchema, type OptionType, option } from "./option-types.ts";
+import { checkOptions } from "./options.ts";
 import { logprobs, type TokenLogprob } from "./sampling/logprobs.ts";
 import {
   createSampler,
   type DrawOptions,
   type Sampler,
   type SamplingOptions,
-  samplingOptionNames,
+  samplingOptionTypes,
 } from "./sampling/sample.ts";
 import { createStopFilter } from "./stop.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -32,16 +34,18 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-export const generateOptionNames: readonly (keyof GenerateOptions)[] = [
-  ...samplingOptionNames,
-  "maxTokens",
-  "stop",
-  "stopTokens",
-  "ends",
-  "ignoreEos",
-  "logprobs",
-  "signal",
-];
+const tokenId = option.integer({ least: 0 });
+
+export const generateOptionTypes: OptionSchema<GenerateOptions> = {
+  ...samplingOptionTypes,
+  maxTokens: option.integer({ least: 1 }),
+  stop: option.either(option.string, option.list(option.string, "a list of strings")),
+  stopTokens: option.list(option.either(tokenId, option.string), "a list of token ids and names"),
+  ends: option.list(tokenId, "a list of token ids"),
+  ignoreEos: option.boolean,
+  logprobs: option.integer({ least: 0, most: 100 }),
+  signal: option.signal,
+};
 
 /**
  * Why a text ended: the model said so by an end token (`eos`), a stop sequence or stop token came (`stop`), `maxTokens` were
@@ -89,18 +93,17 @@ export interface TokenSequence {
 /**
  * Checks options of generation before any work is done.
  *
- * @param extra Names of options that the caller knows besides.
+ * @param types Those of the entry point `where`, which may have more than {@link generate}.
  * @param tokenizer Whose tokens the options name; where it is not known yet, names are not checked.
- * @throws {PolyllamaError} `ERR_OPTION`
+ * @throws {OptionError}
  */
 export function checkGenerateOptions(
   options: GenerateOptions,
-  extra: readonly string[] = [],
+  types: Readonly<Record<string, OptionType>> = generateOptionTypes,
+  where = "generate()",
   tokenizer?: Tokenizer,
 ): void {
-  checkOptions(options, [...generateOptionNames, ...extra], "generation");
-  checkNumber(options.maxTokens, "maxTokens", { least: 1, integer: true });
-  checkNumber(options.logprobs, "logprobs", { least: 0, most: 100, integer: true });
+  checkOptions(options, types, where);
   createSampler(samplingOptions(options));
   if (tokenizer !== undefined) endings(tokenizer, options);
 }
@@ -217,7 +220,6 @@ async function* choices(
 }
 
 function samplingOptions(options: GenerateOptions): SamplingOptions {
-  return Object.fromEntries(
-    samplingOptionNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-  );
+  const names = Object.keys(samplingOptionTypes) as (keyof SamplingOptions)[]; // its own keys
+  return Object.fromEntries(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
 }

@@ -108,11 +108,11 @@ export { trainVocabulary } from "./tokenizer/train/train.ts";
 
 // Conversations
 export type { ChatFormatOptions, ChatMessage, ChatTemplateName } from "./chat.ts";
-export { chatTemplateNames, encodeChat, renderChat } from "./chat.ts";
+export { chatFormatOptionTypes, chatTemplateNames, encodeChat, renderChat } from "./chat.ts";
 
 // Generation
 export type { FinishReason, GenerateOptions, Piece, TokenSequence } from "./generate.ts";
-export { checkGenerateOptions, generate, generateOptionNames } from "./generate.ts";
+export { checkGenerateOptions, generate, generateOptionTypes } from "./generate.ts";
 export type { DrawOptions, Sampler, SamplingOptions } from "./sampling/sample.ts";
 export { createSampler, mostProbable } from "./sampling/sample.ts";
 export { exp2Table } from "./sampling/exp2.ts";
@@ -122,13 +122,12 @@ export type { TokenLogprob } from "./sampling/logprobs.ts";
 export { printable, quoted } from "./printable.ts";
 export { duplicatedKey, parseJson } from "./json-text.ts";
 
-// Errors
+// Errors, and the check of options
 export type { CheckpointPlace, ErrorCode } from "./errors.ts";
-export {
-  CheckpointError,
-  ContextOverflowError,
-  checkNumber,
-  checkOptions,
-  MemoryError,
-  PolyllamaError,
-} from "./errors.ts";
+export { CheckpointError, ContextOverflowError, MemoryError, OptionError, PolyllamaError } from "./errors.ts";
+export type { OptionSchema, OptionType } from "./option-types.ts";
+export { option } from "./option-types.ts";
+export { checkNumber, checkOptions, checkValue } from "./options.ts";
+export { nearestName } from "./nearest-name.ts";
+// What is logged of large objects
+export { showBriefly } from "./brief.ts";

@@ -2,7 +2,8 @@
 // nobody uses it, and steps that advance their caches only when they succeed.
 
 import type { KvCache } from "./backend.ts";
-import { checkNumber, PolyllamaError } from "./errors.ts";
+import { PolyllamaError } from "./errors.ts";
+import { checkNumber } from "./options.ts";
 import type { ResolvedSequence } from "./step.ts";
 
 /** A cache to build a backend's own upon. */

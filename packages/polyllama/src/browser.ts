@@ -24,14 +24,17 @@ export {
   ContextOverflowError,
   chatTemplateNames,
   llamaGraph,
+  MemoryError,
+  OptionError,
   PolyllamaError,
   parameterCount,
   presets,
 } from "@polyllama/core";
 // The model
+export { AbortError, type Completion } from "./completion.ts";
 export type { FitOptions, FittedConversation } from "./conversation.ts";
 export { fitConversation } from "./conversation.ts";
-export type { ChatOptions, Completion, LlamaGenerateOptions, LoadOptions } from "./llama.ts";
 export { Llama } from "./llama.ts";
-export type { ContinueOptions } from "./sequence.ts";
+export type { LoadSource } from "./load.ts";
+export type { ChatOptions, ContinueOptions, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
 export { Sequence } from "./sequence.ts";

@@ -8,14 +8,23 @@ import {
   checkNumber,
   checkOptions,
   encodeChat,
-  PolyllamaError,
+  type OptionSchema,
+  option,
 } from "@polyllama/core";
-import type { ChatOptions, Llama } from "./llama.ts";
+import { checkMessages } from "./arguments.ts";
+import type { Llama } from "./llama.ts";
+import { type ChatOptions, chatOptionTypes } from "./options.ts";
 
 export interface FitOptions extends Pick<ChatOptions, "template" | "allowMarkers"> {
   /** Tokens to keep free for the answer. Default: a quarter of the context. */
   readonly room?: number;
 }
+
+const fitOptionTypes: OptionSchema<FitOptions> = {
+  room: option.integer({ least: 0 }),
+  template: chatOptionTypes.template,
+  allowMarkers: chatOptionTypes.allowMarkers,
+};
 
 export interface FittedConversation {
   /** The system message, where there is one, and the latest turns. */
@@ -38,11 +47,11 @@ export async function fitConversation(
   messages: readonly ChatMessage[],
   options: FitOptions = {},
 ): Promise<FittedConversation> {
-  checkOptions(options, ["room", "template", "allowMarkers"], "fitConversation");
+  checkMessages(messages, "fitConversation()");
+  checkOptions(options, fitOptionTypes, "fitConversation()");
   const { contextLength } = llama;
   const { room = Math.floor(contextLength / 4), ...format } = options;
   checkNumber(room, "room", { least: 0, most: contextLength, integer: true });
-  if (!Array.isArray(messages)) throw new PolyllamaError("ERR_CHAT", "A conversation is a list of messages.");
   const count = async (kept: readonly ChatMessage[]): Promise<number> =>
     encodeChat(llama.tokenizer, kept, format).length;
 

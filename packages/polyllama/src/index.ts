@@ -1,11 +1,12 @@
 // polyllama: run Llama 2 models from TypeScript. Choose a backend by importing it, and load a checkpoint as it is.
 
 // The model
-export type { FittedConversation, FitOptions } from "./conversation.ts";
+export { AbortError, type Completion } from "./completion.ts";
+export type { FitOptions, FittedConversation } from "./conversation.ts";
 export { fitConversation } from "./conversation.ts";
-export type { ChatOptions, Completion, LlamaGenerateOptions, LoadOptions } from "./llama.ts";
 export { Llama } from "./llama.ts";
-export type { ContinueOptions } from "./sequence.ts";
+export type { LoadSource } from "./load.ts";
+export type { ChatOptions, ContinueOptions, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
 export { Sequence } from "./sequence.ts";
 
 // Checkpoints
@@ -60,7 +61,9 @@ export {
   ContextOverflowError,
   chatTemplateNames,
   llamaGraph,
+  MemoryError,
   mergeVocabularies,
+  OptionError,
   parameterCount,
   PolyllamaError,
   presets,

@@ -1,89 +1,37 @@
 // The front door: a checkpoint, a backend, and text. `Llama` owns the compiled program and, where it opened it, the
 // checkpoint; everything else here is a thin layer over the graph and the generation loop of core.
 
-import {
-  type Checkpoint,
-  type HubOptions,
-  openCheckpoint,
-  type QuantizedFormat,
-  quantized,
-  type TokenizerLocation,
-  type WebLocation,
-} from "@polyllama/checkpoints";
+import type { Checkpoint } from "@polyllama/checkpoints";
 import {
   type Backend,
   type ChatMessage,
-  type ChatTemplateName,
   checkGenerateOptions,
   checkNumber,
   checkOptions,
-  configForContext,
   encodeChat,
-  type GenerateOptions,
-  generate,
   type LlamaConfig,
-  llamaGraph,
-  longestContext,
-  type MemoryError,
+  type OptionType,
   type Piece,
   PolyllamaError,
-  type Progress,
+  showBriefly,
   type Tensor,
   type Tokenizer,
-  type TokenSequence,
   type Wanted,
 } from "@polyllama/core";
-import { checkFits } from "./memory.ts";
+import { checkIds, checkMessages, checkPrompt, checkWanted } from "./arguments.ts";
+import { type Completion, gather } from "./completion.ts";
+import { type Loaded, type LoadSource, load } from "./load.ts";
+import {
+  type ChatOptions,
+  chatOptionTypes,
+  type LlamaGenerateOptions,
+  type LoadOptions,
+  llamaGenerateOptionTypes,
+  type ValuesOptions,
+  valuesOptionTypes,
+} from "./options.ts";
 import { Sequence, type SequenceModel } from "./sequence.ts";
-
-export interface LoadOptions {
-  /** What computes: `cpu()` from @polyllama/backend-cpu, `reference()` from @polyllama/backend-reference. */
-  readonly backend: Backend;
-  /**
-   * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling reaches:
-   * its factor times the original length. Dynamic NTK scaling takes the base for exactly this length.
-   */
-  readonly contextLength?: number;
-  /** Quantize matrices while loading, where they are stored in f32, f16 or bf16. */
-  readonly quantize?: QuantizedFormat;
-  /** Path of the tokenizer's file, for checkpoints that come without one. This and the next three are for what is opened here. */
-  readonly tokenizer?: TokenizerLocation;
-  /** In a page: download what a URL names into the browser's own storage, and read it from there from then on. */
-  readonly keep?: boolean;
-  /** SHA-256 in hexadecimal that the file behind a URL must have; needs `keep`. */
-  readonly sha256?: string;
-  /** How the hub is reached; for `hf:` addresses only: token, cache folder, endpoint. */
-  readonly hub?: HubOptions;
-  /** Most tokens that are read in one run; default 512. */
-  readonly chunk?: number;
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
-}
-
-export interface LlamaGenerateOptions extends GenerateOptions {
-  /** Continue in this sequence instead of one that the model keeps by itself. */
-  readonly sequence?: Sequence;
-  /** Progress of reading the prompt, in tokens. */
-  readonly onProgress?: (progress: Progress) => void;
-}
-
-export interface ChatOptions extends LlamaGenerateOptions {
-  /** The chat format that the model was trained on. Default `llama-2`. */
-  readonly template?: ChatTemplateName;
-  /** Accept messages that contain `[INST]` or `<<SYS>>`; default false, since they imitate the chat format. */
-  readonly allowMarkers?: boolean;
-}
-
-/** A whole answer. */
-export interface Completion {
-  readonly text: string;
-  /** Tokens that were generated, the end or stop token included. */
-  readonly ids: readonly number[];
-  readonly promptIds: readonly number[];
-  readonly finish: Piece["finish"];
-}
-
-const ownGenerateOptions = ["sequence", "onProgress"] as const;
+import { streamPieces, withoutFormatSpace } from "./stream.ts";
 
 export class Llama implements AsyncDisposable {
   readonly config: LlamaConfig;
@@ -93,85 +41,34 @@ export class Llama implements AsyncDisposable {
   /** Seconds that loading took. */
   readonly loadSeconds: number;
   readonly checkpoint: Checkpoint;
-  private readonly model: SequenceModel;
-  private readonly ownsCheckpoint: boolean;
+  readonly #model: SequenceModel;
+  readonly #ownsCheckpoint: boolean;
   /** Kept between calls, so that a conversation's next turn only reads what is new. */
-  private idle: Sequence | undefined;
-  private disposed = false;
+  #idle: Sequence | undefined;
+  #disposing: Promise<void> | undefined;
 
-  private constructor(
-    state: Pick<Llama, "config" | "backend" | "contextLength" | "loadSeconds" | "checkpoint"> & LlamaState,
-  ) {
-    this.config = state.config;
-    this.backend = state.backend;
-    this.contextLength = state.contextLength;
-    this.loadSeconds = state.loadSeconds;
-    this.checkpoint = state.checkpoint;
-    this.model = state.model;
-    this.ownsCheckpoint = state.ownsCheckpoint;
+  private constructor(loaded: Loaded) {
+    this.config = loaded.config;
+    this.backend = loaded.backend;
+    this.contextLength = loaded.contextLength;
+    this.loadSeconds = loaded.loadSeconds;
+    this.checkpoint = loaded.checkpoint;
+    this.#model = loaded.model;
+    this.#ownsCheckpoint = loaded.ownsCheckpoint;
   }
 
   /**
    * Loads a checkpoint: a GGUF file, a safetensors or PyTorch file or folder, Meta's folder or one of its `.pth` files, a
-   * llama2.c file, `synthetic://...`, one on the hub as `hf:owner/name[:file][@revision]`; in a page a URL, read by range
-   * requests, a `File` or a handle; or one that was opened already, which then stays the caller's to dispose.
+   * llama2.c file, `synthetic://...`, one on the hub as `hf:owner/name[:file][@revision]`; a URL (`file:` too, in a page read by
+   * range requests), a `File`, `Blob` or handle, the bytes of a file; or one that was opened already, which then stays the caller's
+   * to dispose.
    *
-   * @throws {CheckpointError} for a damaged or incomplete file; {@link PolyllamaError} `ERR_OPTION`, `ERR_CONFIG`,
+   * @throws {CheckpointError} for a damaged or incomplete file; {@link OptionError}; {@link PolyllamaError} `ERR_CONFIG`,
    * `ERR_UNSUPPORTED`, `ERR_BACKEND`; {@link MemoryError} where it is known that the model does not fit with a whole context;
    * the signal's reason.
    */
-  static async load(checkpoint: string | WebLocation | Checkpoint, options: LoadOptions): Promise<Llama> {
-    const known = [
-      "backend",
-      "contextLength",
-      "quantize",
-      "tokenizer",
-      "keep",
-      "sha256",
-      "hub",
-      "chunk",
-      "onProgress",
-      "signal",
-    ] as const;
-    checkOptions(options, known, "Llama.load");
-    const { backend, chunk = 512, quantize, tokenizer, keep, sha256, hub, onProgress, signal } = options;
-    if (backend === undefined) {
-      throw new PolyllamaError("ERR_OPTION", "Llama.load needs a backend, such as cpu() from @polyllama/backend-cpu.");
-    }
-    checkNumber(chunk, "chunk", { least: 1, integer: true });
-    const started = performance.now();
-    const common = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
-    const isOpen = typeof checkpoint === "object" && "weights" in checkpoint;
-    for (const [name, value] of Object.entries({ tokenizer, keep, sha256, hub })) {
-      if (!isOpen || value === undefined) continue;
-      const message = `${name} is for opening a checkpoint, and this one is open; give it to openCheckpoint.`;
-      throw new PolyllamaError("ERR_OPTION", message);
-    }
-    const opened = isOpen
-      ? checkpoint
-      : await openCheckpoint(checkpoint, {
-          ...common,
-          ...(tokenizer !== undefined && { tokenizer }),
-          ...(keep !== undefined && { keep }),
-          ...(sha256 !== undefined && { sha256 }),
-          ...(hub && { hub }),
-        });
-    const ownsCheckpoint = opened !== checkpoint;
-    try {
-      const contextLength = options.contextLength ?? opened.config.contextLength;
-      checkNumber(contextLength, "contextLength", { least: 1, most: longestContext(opened.config), integer: true });
-      const config = configForContext(opened.config, contextLength);
-      const source = quantize === undefined ? opened : quantized(opened, quantize);
-      const graph = llamaGraph(config);
-      checkFits(backend, graph, source, contextLength);
-      const program = await backend.compile(graph, source, common);
-      const model: SequenceModel = { program, vocabSize: config.vocabSize, chunk };
-      const loadSeconds = (performance.now() - started) / 1000;
-      return new Llama({ config, backend, contextLength, loadSeconds, checkpoint: opened, model, ownsCheckpoint });
-    } catch (error) {
-      if (ownsCheckpoint) await opened[Symbol.asyncDispose]();
-      throw error;
-    }
+  static async load(checkpoint: LoadSource, options: LoadOptions): Promise<Llama> {
+    return new Llama(await load(checkpoint, options));
   }
 
   /** @throws {PolyllamaError} `ERR_TOKENIZER` when the checkpoint came without one. */
@@ -187,16 +84,23 @@ export class Llama implements AsyncDisposable {
   /**
    * Continues a text, or tokens, as a stream. Text is encoded with BOS in front; "" starts from BOS alone.
    *
-   * @throws {PolyllamaError} `ERR_OPTION`, at once; while iterating: {@link ContextOverflowError}; the signal's reason.
+   * @throws {OptionError} at once; while iterating: {@link ContextOverflowError}; the signal's reason.
    */
   generate(
     prompt: string | readonly number[],
     options: LlamaGenerateOptions = {},
   ): AsyncGenerator<Piece, void, undefined> {
-    this.checkUsable();
-    checkGenerateOptions(options, ownGenerateOptions, this.tokenizer);
-    const ids = typeof prompt === "string" ? this.tokenizer.encode(prompt, { bos: true }) : prompt;
-    return this.stream(ids, options);
+    return this.#stream(this.#encode(prompt, options, "generate()"), options);
+  }
+
+  /**
+   * Like {@link generate}, but waits for the whole text.
+   *
+   * @throws {AbortError} when the signal aborts after the first token, with what was generated until then as `partial`.
+   */
+  async complete(prompt: string | readonly number[], options: LlamaGenerateOptions = {}): Promise<Completion> {
+    const ids = this.#encode(prompt, options, "complete()");
+    return gather(this.#stream(ids, options), ids, options.signal);
   }
 
   /**
@@ -206,24 +110,13 @@ export class Llama implements AsyncDisposable {
    * @throws {PolyllamaError} `ERR_CHAT`, `ERR_OPTION`, at once; while iterating as {@link generate}.
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
-    this.checkUsable();
-    checkGenerateOptions(options, [...ownGenerateOptions, "template", "allowMarkers"], this.tokenizer);
-    const { template = "llama-2", allowMarkers = false, ...rest } = options;
-    return withoutLeadingSpace(this.stream(encodeChat(this.tokenizer, messages, { template, allowMarkers }), rest));
+    return this.#answer(this.#encodeChat(messages, options, "chat()"), options);
   }
 
-  /** Like {@link generate}, but waits for the whole text. */
-  async complete(prompt: string | readonly number[], options: LlamaGenerateOptions = {}): Promise<Completion> {
-    const promptIds = typeof prompt === "string" ? this.tokenizer.encode(prompt, { bos: true }) : prompt;
-    let text = "";
-    let finish: Piece["finish"];
-    const ids: number[] = [];
-    for await (const piece of this.generate(promptIds, options)) {
-      text += piece.text;
-      ids.push(piece.id);
-      finish = piece.finish;
-    }
-    return { text, ids, promptIds, finish };
+  /** Like {@link chat}, but waits for the whole answer. @throws {AbortError} as {@link complete} does. */
+  async completeChat(messages: readonly ChatMessage[], options: ChatOptions = {}): Promise<Completion> {
+    const ids = this.#encodeChat(messages, options, "completeChat()");
+    return gather(this.#answer(ids, options), ids, options.signal);
   }
 
   /**
@@ -231,83 +124,94 @@ export class Llama implements AsyncDisposable {
    * {@link llamaGraph}.
    *
    * @returns one tensor [N, width] per wanted value, in order.
+   * @throws {OptionError} for a name that there is not, with those that there are.
    */
   async values(
     ids: readonly number[],
     wanted: readonly Wanted[],
-    options: { readonly signal?: AbortSignal } = {},
+    options: ValuesOptions = {},
   ): Promise<readonly Tensor[]> {
-    this.checkUsable();
-    return this.model.program.run({ inputs: { tokens: Int32Array.from(ids) } }, wanted, options);
+    checkOptions(options, valuesOptionTypes, "values()");
+    this.#checkUsable();
+    const { program, vocabSize } = this.#model;
+    checkIds(ids, vocabSize, "ids", "values()");
+    checkWanted(wanted, program.graph, "values()");
+    const { signal } = options;
+    return program.run({ inputs: { tokens: Int32Array.from(ids) } }, wanted, signal === undefined ? {} : { signal });
   }
 
   /** An empty sequence with room for `capacity` tokens; default: the context length. Dispose it when done. */
   createSequence(capacity: number = this.contextLength): Sequence {
-    this.checkUsable();
+    this.#checkUsable();
     checkNumber(capacity, "capacity", { least: 1, most: this.contextLength, integer: true });
-    return new Sequence(this.model, this.model.program.createCache(capacity));
+    return new Sequence(this.#model, this.#model.program.createCache(capacity));
   }
 
   /** Frees weights, caches and files; calls that still run are awaited. The backend stays usable. */
-  async dispose(): Promise<void> {
-    if (this.disposed) return;
-    this.disposed = true;
-    await this.model.program[Symbol.asyncDispose]();
-    if (this.ownsCheckpoint) await this.checkpoint[Symbol.asyncDispose]();
+  dispose(): Promise<void> {
+    this.#disposing ??= this.#free();
+    return this.#disposing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
 
-  private async *stream(
-    prompt: readonly number[],
-    options: LlamaGenerateOptions,
-  ): AsyncGenerator<Piece, void, undefined> {
-    const { sequence: given, onProgress, ...rest } = options;
-    const sequence = given ?? this.idle ?? this.createSequence();
-    if (sequence === this.idle) this.idle = undefined;
-    const reading = (signal: AbortSignal | undefined) => ({
-      ...(signal && { signal }),
-      ...(onProgress && { onProgress }),
-    });
-    const tokenSequence: TokenSequence = {
-      tokens: sequence.tokens,
-      capacity: sequence.capacity,
-      continueTo: (tokens, signal) => sequence.continueTo(tokens, reading(signal)),
-      ...(sequence.samples && {
-        sample: (tokens, sampling, count, signal) => sequence.sample(tokens, sampling, count, reading(signal)),
-      }),
-    };
+  async #free(): Promise<void> {
+    try {
+      await this.#model.program[Symbol.asyncDispose]();
+    } finally {
+      if (this.#ownsCheckpoint) await this.checkpoint[Symbol.asyncDispose]();
+    }
+  }
+
+  /** Checks a prompt and its options, and encodes it. */
+  #encode(prompt: string | readonly number[], options: LlamaGenerateOptions, where: string): readonly number[] {
+    this.#check(options, llamaGenerateOptionTypes, where);
+    checkPrompt(prompt, this.#model.vocabSize, where);
+    return typeof prompt === "string" ? this.tokenizer.encode(prompt, { bos: true }) : prompt;
+  }
+
+  #encodeChat(messages: readonly ChatMessage[], options: ChatOptions, where: string): readonly number[] {
+    this.#check(options, chatOptionTypes, where);
+    checkMessages(messages, where);
+    const { template = "llama-2", allowMarkers = false } = options;
+    return encodeChat(this.tokenizer, messages, { template, allowMarkers });
+  }
+
+  #check(options: LlamaGenerateOptions, types: Readonly<Record<string, OptionType>>, where: string): void {
+    this.#checkUsable();
+    checkGenerateOptions(options, types, where, this.checkpoint.tokenizer);
+    options.sequence?.checkUsableBy(this.#model, where);
+  }
+
+  #answer(prompt: readonly number[], options: ChatOptions): AsyncGenerator<Piece, void, undefined> {
+    const { template, allowMarkers, ...rest } = options;
+    return withoutFormatSpace(this.#stream(prompt, rest));
+  }
+
+  async *#stream(prompt: readonly number[], options: LlamaGenerateOptions): AsyncGenerator<Piece, void, undefined> {
+    const sequence = options.sequence ?? this.#idle ?? this.createSequence();
+    if (sequence === this.#idle) this.#idle = undefined;
     try {
       const ends = this.checkpoint.text.ends.map(({ id }) => id);
-      yield* generate(tokenSequence, this.tokenizer, prompt, { ends, ...rest });
+      yield* streamPieces(sequence, this.tokenizer, prompt, { ends, ...options });
     } finally {
-      if (given === undefined) {
-        if (this.idle === undefined && !this.disposed) this.idle = sequence;
+      if (options.sequence === undefined) {
+        if (this.#idle === undefined && this.#disposing === undefined) this.#idle = sequence;
         else sequence[Symbol.dispose]();
       }
     }
   }
 
-  private checkUsable(): void {
-    if (this.disposed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+  #checkUsable(): void {
+    if (this.#disposing === undefined) return;
+    throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
   }
 }
 
-interface LlamaState {
-  readonly model: SequenceModel;
-  readonly ownsCheckpoint: boolean;
-}
-
-/** The space that the format puts before an answer is not part of it. */
-async function* withoutLeadingSpace(
-  pieces: AsyncGenerator<Piece, void, undefined>,
-): AsyncGenerator<Piece, void, undefined> {
-  let started = false;
-  for await (const piece of pieces) {
-    const text: string = started ? piece.text : piece.text.trimStart();
-    started ||= text !== "";
-    yield { ...piece, text };
-  }
-}
+showBriefly(Llama.prototype, "Llama", ({ checkpoint, backend, contextLength }) => ({
+  name: checkpoint.name,
+  backend: backend.name,
+  contextLength,
+}));

@@ -3,14 +3,19 @@
 
 import {
   ContextOverflowError,
-  checkNumber,
+  checkOptions,
+  checkValue,
   type DrawOptions,
   type KvCache,
+  OptionError,
+  option,
   PolyllamaError,
   type Program,
-  type Progress,
   type RealArray,
+  showBriefly,
 } from "@polyllama/core";
+import { checkIds } from "./arguments.ts";
+import { type ContinueOptions, continueOptionTypes } from "./options.ts";
 
 /** How a sequence reaches its model. */
 export interface SequenceModel {
@@ -20,35 +25,43 @@ export interface SequenceModel {
   readonly chunk: number;
 }
 
-export interface ContinueOptions {
-  readonly signal?: AbortSignal;
-  /** Tokens read so far, of those that are new. */
-  readonly onProgress?: (progress: Progress) => void;
-}
-
 export class Sequence implements Disposable {
-  private readonly model: SequenceModel;
-  private readonly cache: KvCache;
-  private held: number[] = [];
-  private busy = false;
+  readonly #model: SequenceModel;
+  readonly #cache: KvCache;
+  #held: number[] = [];
+  #busy = false;
+  /** Forks that are under way, one after another. */
+  #forks = 0;
+  #lastFork: Promise<unknown> = Promise.resolve();
+  #disposed = false;
 
   /** Made by `Llama.createSequence` and `fork`. */
   constructor(model: SequenceModel, cache: KvCache) {
-    this.model = model;
-    this.cache = cache;
+    this.#model = model;
+    this.#cache = cache;
   }
 
   get tokens(): readonly number[] {
-    return this.held;
+    return this.#held;
   }
 
   /** Whether the backend can choose tokens where the logits are. */
   get samples(): boolean {
-    return this.model.program.sample !== undefined;
+    return this.#model.program.sample !== undefined;
   }
 
   get capacity(): number {
-    return this.cache.capacity;
+    return this.#cache.capacity;
+  }
+
+  /** @throws {OptionError} for a sequence of another model; {@link PolyllamaError} `ERR_DISPOSED` */
+  checkUsableBy(model: SequenceModel, where: string): void {
+    if (this.#model !== model) {
+      const expected = "a sequence of this model";
+      const message = `${where}: the sequence belongs to another model; create one with this model's createSequence().`;
+      throw new OptionError(message, { option: "sequence", expected, value: this });
+    }
+    this.#checkAlive();
   }
 
   /**
@@ -59,35 +72,30 @@ export class Sequence implements Disposable {
    * @throws {PolyllamaError} `ERR_OPTION` for no tokens or an id outside the vocabulary, `ERR_BUSY`; the signal's reason.
    */
   async continueTo(tokens: readonly number[], options: ContinueOptions | AbortSignal = {}): Promise<RealArray> {
-    const { signal, onProgress }: ContinueOptions = options instanceof AbortSignal ? { signal: options } : options;
-    this.check(tokens);
-    signal?.throwIfAborted();
-    // The last token is computed in any case, since its logits are not kept.
-    this.rewind(Math.min(commonPrefix(this.held, tokens), tokens.length - 1));
-    this.busy = true;
+    const given: ContinueOptions = options instanceof AbortSignal ? { signal: options } : options;
+    const read = this.#start(tokens, given, "continueTo()");
     try {
-      const { program, chunk } = this.model;
-      const first = this.held.length;
-      this.report(first, tokens, onProgress);
+      const { program, chunk } = this.#model;
       for (;;) {
-        const rows = tokens.slice(this.held.length, this.held.length + chunk);
-        const last = this.held.length + rows.length === tokens.length;
-        const step = { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache: this.cache }] };
-        const wanted = [last ? ({ value: "logits", rows: "last" } as const) : undefined].filter(
-          (entry) => entry !== undefined,
+        const rows = tokens.slice(this.#held.length, this.#held.length + chunk);
+        const last = this.#held.length + rows.length === tokens.length;
+        const [logits] = await program.run(
+          this.#step(rows),
+          last ? [{ value: "logits", rows: "last" }] : [],
+          runOptions(given),
         );
-        const [logits] = await program.run(step, wanted, signal === undefined ? {} : { signal });
-        this.held.push(...rows);
-        this.report(first, tokens, onProgress);
+        this.#held.push(...rows);
+        read();
         if (logits !== undefined) return logits.data; // [V]
       }
     } finally {
-      this.busy = false;
+      this.#busy = false;
     }
   }
 
   /**
-   * Continues `tokens` by up to `count` tokens that the device chooses, where it can (`samples`). Stopping early forgets what was computed beyond the last token that was taken.
+   * Continues `tokens` by up to `count` tokens that the device chooses, where it can (`samples`). Stopping early forgets what
+   * was computed beyond the last token that was taken.
    *
    * @throws as {@link continueTo}, while iterating.
    */
@@ -95,73 +103,109 @@ export class Sequence implements Disposable {
     tokens: readonly number[],
     sampling: DrawOptions,
     count: number,
-    { signal, onProgress }: ContinueOptions = {},
+    options: ContinueOptions = {},
   ): AsyncGenerator<number, void, undefined> {
-    this.check(tokens);
-    signal?.throwIfAborted();
-    this.rewind(Math.min(commonPrefix(this.held, tokens), tokens.length - 1));
-    this.busy = true;
+    const { program, chunk } = this.#model;
+    if (program.sample === undefined) {
+      throw new PolyllamaError("ERR_UNSUPPORTED", "This backend does not choose tokens by itself; use continueTo().");
+    }
+    const read = this.#start(tokens, options, "sample()");
     const all = [...tokens];
-    const { program, chunk } = this.model;
-    const runOptions = signal === undefined ? {} : { signal };
-    const first = this.held.length;
-    const progress = (): void => this.report(first, tokens, onProgress);
     try {
-      progress();
-      while (tokens.length - this.held.length > chunk) {
-        const rows = tokens.slice(this.held.length, this.held.length + chunk);
-        const step = { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache: this.cache }] };
-        await program.run(step, [], runOptions);
-        this.held.push(...rows);
-        progress();
+      while (tokens.length - this.#held.length > chunk) {
+        const rows = tokens.slice(this.#held.length, this.#held.length + chunk);
+        await program.run(this.#step(rows), [], runOptions(options));
+        this.#held.push(...rows);
+        read();
       }
-      const run = { cache: this.cache, tokens: Int32Array.from(tokens.slice(this.held.length)), sampling, count };
+      const run = { cache: this.#cache, tokens: Int32Array.from(tokens.slice(this.#held.length)), sampling, count };
       let begun = false;
-      for await (const id of program.sample!(run, runOptions)) {
-        this.held = [...all];
+      for await (const id of program.sample(run, runOptions(options))) {
+        this.#held = [...all];
         all.push(id);
-        if (!begun) progress();
+        if (!begun) read();
         begun = true;
         yield id;
       }
     } finally {
-      this.busy = false;
-      this.held = all.slice(0, this.cache.length);
+      this.#busy = false;
+      this.#held = all.slice(0, this.#cache.length);
     }
   }
 
   /** Forgets all tokens from `length` on. @throws {PolyllamaError} `ERR_OPTION`, `ERR_BUSY` */
   truncate(length: number): void {
-    checkNumber(length, "length", { least: 0, most: this.held.length, integer: true });
-    this.rewind(length);
+    this.#checkAlive();
+    const most = this.#held.length;
+    checkValue(length, { ...option.integer({ least: 0, most }), required: true }, "length", "truncate()");
+    this.#rewind(length);
   }
 
-  /** An independent copy. */
+  /**
+   * An independent copy of what the sequence holds now. Several at once are made one after another; until they are there, the
+   * sequence stays as it is.
+   *
+   * @throws {PolyllamaError} `ERR_BUSY` while the sequence is continued, `ERR_DISPOSED`
+   */
   async fork(): Promise<Sequence> {
-    const copy = new Sequence(this.model, await this.cache.fork());
-    copy.held = [...this.held];
-    return copy;
+    this.#checkAlive();
+    if (this.#busy) throw inUse();
+    const held = [...this.#held];
+    this.#forks++;
+    const forked = this.#lastFork.then(() => this.#cache.fork());
+    this.#lastFork = forked.catch(() => undefined);
+    try {
+      const copy = new Sequence(this.#model, await forked);
+      copy.#held = held;
+      return copy;
+    } finally {
+      this.#forks--;
+    }
   }
 
   [Symbol.dispose](): void {
-    this.cache[Symbol.dispose]();
+    this.#disposed = true;
+    this.#cache[Symbol.dispose]();
   }
 
-  private rewind(length: number): void {
-    if (this.busy)
-      throw new PolyllamaError("ERR_BUSY", "The sequence is in use; await that call, or fork the sequence.");
-    this.cache.truncate(length);
-    this.held.length = length;
+  /** Checks, rewinds to the common prefix and reserves the sequence; returns what reports how much is read. */
+  #start(tokens: readonly number[], options: ContinueOptions, where: string): () => void {
+    checkOptions(options, continueOptionTypes, where);
+    this.#checkAlive();
+    this.#check(tokens, where);
+    options.signal?.throwIfAborted();
+    // The last token is computed in any case, since its logits are not kept.
+    this.#rewind(Math.min(commonPrefix(this.#held, tokens), tokens.length - 1));
+    const first = this.#held.length;
+    const read = (): void => {
+      const [done, total] = [this.#held.length - first, tokens.length - first];
+      options.onProgress?.({ phase: "reading the prompt", done, total, unit: "tokens" });
+    };
+    read();
+    this.#busy = true;
+    return read;
   }
 
-  private report(first: number, tokens: readonly number[], onProgress: ContinueOptions["onProgress"]): void {
-    const [done, total] = [this.held.length - first, tokens.length - first];
-    onProgress?.({ phase: "reading the prompt", done, total, unit: "tokens" });
+  #step(rows: readonly number[]) {
+    return { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache: this.#cache }] };
   }
 
-  private check(tokens: readonly number[]): void {
+  #rewind(length: number): void {
+    if (this.#busy || this.#forks > 0) throw inUse();
+    this.#cache.truncate(length);
+    this.#held.length = length;
+  }
+
+  #checkAlive(): void {
+    if (!this.#disposed) return;
+    throw new PolyllamaError("ERR_DISPOSED", "The sequence was disposed; create another one with createSequence().");
+  }
+
+  #check(tokens: readonly number[], where: string): void {
+    checkIds(tokens, this.#model.vocabSize, "tokens", where);
     if (tokens.length === 0) {
-      throw new PolyllamaError("ERR_OPTION", "The prompt has no tokens; start with the tokenizer's BOS token.");
+      const message = `${where}: there are no tokens; start with the tokenizer's BOS token.`;
+      throw new OptionError(message, { option: "tokens", expected: "one token or more", value: tokens });
     }
     if (tokens.length > this.capacity) {
       throw new ContextOverflowError(
@@ -170,15 +214,17 @@ export class Sequence implements Disposable {
         "Shorten the prompt or load the model with a larger contextLength, if it was trained for one.",
       );
     }
-    for (const [index, id] of tokens.entries()) {
-      if (!Number.isInteger(id) || id < 0 || id >= this.model.vocabSize) {
-        throw new PolyllamaError(
-          "ERR_OPTION",
-          `Token ${index} is ${id}; the vocabulary has ids 0 to ${this.model.vocabSize - 1}.`,
-        );
-      }
-    }
   }
+}
+
+showBriefly(Sequence.prototype, "Sequence", ({ tokens, capacity }) => ({ tokens: tokens.length, capacity }));
+
+function inUse(): PolyllamaError {
+  return new PolyllamaError("ERR_BUSY", "The sequence is in use; await that call, or fork the sequence before.");
+}
+
+function runOptions({ signal }: ContinueOptions): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
 }
 
 function commonPrefix(a: readonly number[], b: readonly number[]): number {

@@ -5,7 +5,7 @@
 import { mkdir, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
-import { checkNumber, checkOptions, PolyllamaError, type Progress } from "@polyllama/core";
+import { checkOptions, checkValue, type OptionSchema, option, PolyllamaError, type Progress } from "@polyllama/core";
 import { type HubAddress, isRelativePath, parseHubAddress } from "./address.ts";
 import {
   cachedCommit,
@@ -69,19 +69,23 @@ export interface HubListing {
   readonly checkpoints: readonly (HubCheckpoint & { readonly fits: boolean; readonly cached: boolean })[];
 }
 
-const known = [
-  "token",
-  "cacheFolder",
-  "endpoint",
-  "offline",
-  "memory",
-  "timeout",
-  "retryDelay",
-  "fetch",
-  "onNote",
-  "onProgress",
-  "signal",
-] as const;
+export const hubOptionTypes: OptionSchema<HubOptions> = {
+  token: option.string,
+  cacheFolder: option.nonEmptyString,
+  endpoint: option.string,
+  offline: option.boolean,
+  memory: option.number({ least: 0 }),
+  timeout: option.number({ least: 1 }),
+  retryDelay: option.number({ least: 0 }),
+  fetch: option.function,
+  onNote: option.function,
+};
+
+const pullOptionTypes: OptionSchema<PullOptions> = {
+  ...hubOptionTypes,
+  onProgress: option.function,
+  signal: option.signal,
+};
 
 /**
  * Fetches a checkpoint into the cache, unless it is there, and returns where it lies.
@@ -91,7 +95,7 @@ const known = [
  * @throws {PolyllamaError} `ERR_OPTION`, `ERR_HUB`; the signal's reason, after which a later call continues.
  */
 export async function pull(address: string, options: PullOptions = {}): Promise<Pulled> {
-  const context = prepare(address, options, "pull");
+  const context = prepare(address, options, "pull()");
   const { cache, wanted, note, memory } = context;
   const listing = await list(context);
   const where = `${wanted.repository}${listing.files === undefined ? " in the cache" : ""}`;
@@ -108,7 +112,7 @@ export async function pull(address: string, options: PullOptions = {}): Promise<
 
 /** Lists the checkpoints of a repository; fetches nothing. @throws as {@link pull}. */
 export async function listHub(address: string, options: Omit<PullOptions, "onProgress"> = {}): Promise<HubListing> {
-  const context = prepare(address, options, "listHub");
+  const context = prepare(address, options, "listHub()");
   const { cache, wanted, memory } = context;
   const { commit, files } = await list(context);
   const present = new Map((await cachedFiles(cache, commit)).map(({ path, size }) => [path, size]));
@@ -132,7 +136,8 @@ interface Context {
 }
 
 function prepare(address: string, options: PullOptions, where: string): Context {
-  checkOptions(options, known, where);
+  checkValue(address, { ...option.string, required: true }, "address", where);
+  checkOptions(options, pullOptionTypes, where);
   const {
     token,
     cacheFolder = defaultHubCache(),
@@ -142,9 +147,6 @@ function prepare(address: string, options: PullOptions, where: string): Context 
     onNote,
   } = options;
   const { timeout = 30_000, retryDelay = 500, memory = machineMemory() } = options;
-  checkNumber(timeout, "timeout", { least: 1 });
-  checkNumber(retryDelay, "retryDelay", { least: 0 });
-  checkNumber(memory, "memory", { least: 0 });
   if (!/^https?:\/\/[^/]/.test(endpoint)) {
     throw new PolyllamaError("ERR_OPTION", `endpoint must be an http or https URL, not "${endpoint}".`);
   }

@@ -4,6 +4,9 @@
 import {
   CheckpointError,
   checkOptions,
+  checkValue,
+  type OptionSchema,
+  option,
   PolyllamaError,
   type Progress,
   parseJson,
@@ -18,6 +21,7 @@ import type { Checkpoint } from "../checkpoint.ts";
 import { readGgufHeader } from "../gguf/header.ts";
 import { openGguf } from "../gguf/read.ts";
 import { openLlama2c, readLlama2cHeader } from "../llama2c.ts";
+import { checkpointLocation, tokenizerLocation } from "../location.ts";
 import { recognize } from "../recognize.ts";
 import { asObject, openSafetensors } from "../safetensors.ts";
 import { openSynthetic, syntheticScheme } from "../synthetic.ts";
@@ -45,7 +49,13 @@ export interface WebOpenOptions {
   readonly signal?: AbortSignal;
 }
 
-const known = ["tokenizer", "keep", "sha256", "onProgress", "signal"] as const;
+export const webOpenOptionTypes: OptionSchema<WebOpenOptions> = {
+  tokenizer: tokenizerLocation,
+  keep: option.boolean,
+  sha256: option.string,
+  onProgress: option.function,
+  signal: option.signal,
+};
 
 /**
  * Opens a checkpoint: a GGUF, safetensors or llama2.c file behind a URL, as a `File` or `Blob`, or as a handle of the file
@@ -55,7 +65,8 @@ const known = ["tokenizer", "keep", "sha256", "onProgress", "signal"] as const;
  * `ERR_OPTION`; the signal's reason when aborted.
  */
 export async function openWeb(location: string | WebLocation, options: WebOpenOptions = {}): Promise<Checkpoint> {
-  checkOptions(options, known, "openCheckpoint");
+  checkValue(location, checkpointLocation, "checkpoint", "openCheckpoint()");
+  checkOptions(options, webOpenOptionTypes, "openCheckpoint()");
   const { signal } = options;
   signal?.throwIfAborted();
   if (typeof location === "string" && location.startsWith("hf:")) {

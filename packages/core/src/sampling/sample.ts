@@ -7,7 +7,9 @@
 //   token     = the first kept id, in order of ids, whose running sum exceeds the draw
 // Temperature comes before top-p, as in Meta's code.
 
-import { checkNumber, checkOptions, PolyllamaError } from "../errors.ts";
+import { OptionError, PolyllamaError } from "../errors.ts";
+import { type OptionSchema, option } from "../option-types.ts";
+import { checkOptions } from "../options.ts";
 import { exp2Weight, one } from "./exp2.ts";
 import { philox } from "./philox.ts";
 
@@ -26,23 +28,23 @@ export interface SamplingOptions {
   readonly presencePenalty?: number;
   /** Subtracted once for every time that a token was generated; 0 is neutral. */
   readonly frequencyPenalty?: number;
-  /** Added to the logits of these token ids; -Infinity forbids a token. */
-  readonly logitBias?: Readonly<Record<number, number>>;
+  /** Added to the logits of these token ids, an object or a Map; -Infinity forbids a token. */
+  readonly logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number>;
   /** Integer from 0 to 2^53 - 1; equal seeds give equal text. Default: drawn at random. */
   readonly seed?: number;
 }
 
-export const samplingOptionNames: readonly (keyof SamplingOptions)[] = [
-  "temperature",
-  "topK",
-  "topP",
-  "minP",
-  "repetitionPenalty",
-  "presencePenalty",
-  "frequencyPenalty",
-  "logitBias",
-  "seed",
-];
+export const samplingOptionTypes: OptionSchema<SamplingOptions> = {
+  temperature: option.number({ least: 0, most: 1000 }),
+  topK: option.integer({ least: 0 }),
+  topP: option.number({ least: 0, most: 1 }),
+  minP: option.number({ least: 0, most: 1 }),
+  repetitionPenalty: option.number({ least: 0.01, most: 100 }),
+  presencePenalty: option.number({ least: -100, most: 100 }),
+  frequencyPenalty: option.number({ least: -100, most: 100 }),
+  logitBias: option.entries("an object or a Map from token ids to numbers"),
+  seed: option.integer({ least: 0, most: Number.MAX_SAFE_INTEGER }),
+};
 
 /** What decides about a token where no penalty and no bias do; all of it known before the logits are. */
 export type DrawOptions = Required<Pick<SamplingOptions, "temperature" | "topK" | "topP" | "minP" | "seed">>;
@@ -67,25 +69,11 @@ export interface Sampler {
 
 /** @throws {PolyllamaError} `ERR_OPTION` */
 export function createSampler(options: SamplingOptions = {}): Sampler {
-  checkOptions(options, samplingOptionNames, "sampling");
+  checkOptions(options, samplingOptionTypes, "sampling");
   const { temperature = 0.8, topK = 0, topP = 0.95, minP = 0, logitBias = {} } = options;
   const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
   const { seed = Math.floor(Math.random() * 2 ** 32) } = options;
-  checkNumber(temperature, "temperature", { least: 0, most: 1000 });
-  checkNumber(topK, "topK", { least: 0, integer: true });
-  checkNumber(topP, "topP", { least: 0, most: 1 });
-  checkNumber(minP, "minP", { least: 0, most: 1 });
-  checkNumber(repetitionPenalty, "repetitionPenalty", { least: 0.01, most: 100 });
-  checkNumber(presencePenalty, "presencePenalty", { least: -100, most: 100 });
-  checkNumber(frequencyPenalty, "frequencyPenalty", { least: -100, most: 100 });
-  checkNumber(seed, "seed", { least: 0, most: Number.MAX_SAFE_INTEGER, integer: true });
-  const biases = Object.entries(logitBias).map(([id, bias]) => {
-    if (!/^\d+$/.test(id)) throw new PolyllamaError("ERR_OPTION", `logitBias: "${id}" is not a token id.`);
-    if (typeof bias !== "number" || Number.isNaN(bias) || bias === Infinity) {
-      throw new PolyllamaError("ERR_OPTION", `logitBias of token ${id} must be a number or -Infinity, not ${bias}.`);
-    }
-    return [Number(id), bias] as const;
-  });
+  const biases = biasEntries(logitBias);
   const penalized = repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0 || biases.length > 0;
 
   function adjust(logits: Float32Array, tokens: readonly number[], promptLength: number): void {
@@ -124,6 +112,22 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
       return draw(weights, seed, tokens.length);
     },
   };
+}
+
+/** @throws {OptionError} for what is no token id, and for biases that are NaN or Infinity. */
+function biasEntries(given: NonNullable<SamplingOptions["logitBias"]>): readonly (readonly [number, number])[] {
+  const entries: readonly (readonly [unknown, unknown])[] = [...(given instanceof Map ? given : Object.entries(given))];
+  return entries.map(([id, bias]) => {
+    const place = { option: "logitBias", expected: "numbers or -Infinity by token ids" };
+    if (!/^\d+$/.test(String(id))) {
+      throw new OptionError(`logitBias: ${JSON.stringify(id)} is not a token id.`, { ...place, value: id });
+    }
+    if (typeof bias !== "number" || Number.isNaN(bias) || bias === Infinity) {
+      const message = `logitBias of token ${id} must be a number or -Infinity, not ${String(bias)}.`;
+      throw new OptionError(message, { ...place, value: bias });
+    }
+    return [Number(id), bias];
+  });
 }
 
 /** Id of the largest logit, the lowest among equals. @throws {PolyllamaError} `ERR_BACKEND` when any is NaN. */

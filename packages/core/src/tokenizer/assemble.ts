@@ -1,7 +1,8 @@
 // The part of a tokenizer that does not depend on its algorithm: BOS and EOS, checks of ids and options, and `decode` as
 // the stream decoder run to its end, unless the algorithm has a quicker way to the same text.
 
-import { checkOptions, PolyllamaError } from "../errors.ts";
+import { PolyllamaError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import type { DecodeOptions, StreamDecoder, Tokenizer, TokenKind } from "./tokenizer.ts";
 import { wellFormed } from "./utf8.ts";
 

@@ -8,11 +8,13 @@ import {
   ContextOverflowError,
   type DeviceInfo,
   type LlamaConfig,
+  MemoryError,
+  OptionError,
   type Piece,
   PolyllamaError,
   type Progress,
 } from "@polyllama/core";
-import type { ChatOptions, LlamaGenerateOptions, LoadOptions } from "../llama.ts";
+import type { ChatOptions, LlamaGenerateOptions, LoadOptions } from "../options.ts";
 
 type Local = "backend" | "onProgress" | "signal";
 
@@ -57,7 +59,7 @@ interface PlainError {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
-const classes = { PolyllamaError, CheckpointError, ContextOverflowError };
+const classes = { PolyllamaError, CheckpointError, ContextOverflowError, MemoryError, OptionError };
 
 export function takeApart(error: unknown): PlainError {
   if (!(error instanceof Error)) return { name: "Error", message: String(error) };

@@ -4,7 +4,9 @@
 // Source: github.com/google/sentencepiece, src/trainer_interface.cc, src/bpe_model_trainer.cc.
 
 import type { Progress } from "../../backend.ts";
-import { checkNumber, checkOptions, PolyllamaError } from "../../errors.ts";
+import { PolyllamaError } from "../../errors.ts";
+import { type OptionSchema, option } from "../../option-types.ts";
+import { checkOptions } from "../../options.ts";
 import { messageWriter } from "../protobuf.ts";
 import { kind, spaceSymbol } from "../vocabulary.ts";
 import { createCorpus } from "./corpus.ts";
@@ -52,23 +54,25 @@ export interface TrainedVocabulary {
   readonly characters: number;
 }
 
-const optionNames = [
-  "vocabSize",
-  "characterCoverage",
-  "byteFallback",
-  "splitDigits",
-  "splitByNumber",
-  "splitByUnicodeScript",
-  "allowWhitespaceOnlyPieces",
-  "addDummyPrefix",
-  "removeExtraWhitespaces",
-  "maxPieceLength",
-  "maxLineBytes",
-  "userDefinedSymbols",
-  "controlSymbols",
-  "onProgress",
-  "signal",
-] as const satisfies readonly (keyof TrainVocabularyOptions)[];
+const strings = option.list(option.string, "a list of strings");
+
+const optionTypes: OptionSchema<TrainVocabularyOptions> = {
+  vocabSize: { ...option.integer({ least: 4, most: 1 << 24 }), required: true },
+  characterCoverage: option.number({ least: 0.98, most: 1 }),
+  byteFallback: option.boolean,
+  splitDigits: option.boolean,
+  splitByNumber: option.boolean,
+  splitByUnicodeScript: option.boolean,
+  allowWhitespaceOnlyPieces: option.boolean,
+  addDummyPrefix: option.boolean,
+  removeExtraWhitespaces: option.boolean,
+  maxPieceLength: option.integer({ least: 1, most: 512 }),
+  maxLineBytes: option.integer({ least: 10 }),
+  userDefinedSymbols: strings,
+  controlSymbols: strings,
+  onProgress: option.function,
+  signal: option.signal,
+};
 
 /** Milliseconds of work between two turns of the event loop. */
 const turn = 50;
@@ -84,7 +88,7 @@ export async function trainVocabulary(
   lines: Iterable<string> | AsyncIterable<string>,
   options: TrainVocabularyOptions,
 ): Promise<TrainedVocabulary> {
-  checkOptions(options, optionNames, "trainVocabulary");
+  checkOptions(options, optionTypes, "trainVocabulary()");
   const settings = resolve(options);
   const { onProgress, signal } = options;
   const reserved = reservedPieces(settings);
@@ -159,10 +163,6 @@ function resolve(options: TrainVocabularyOptions): Settings {
     userDefinedSymbols: options.userDefinedSymbols ?? [],
     controlSymbols: options.controlSymbols ?? [],
   };
-  checkNumber(settings.vocabSize, "vocabSize", { least: 4, most: 1 << 24, integer: true });
-  checkNumber(settings.characterCoverage, "characterCoverage", { least: 0.98, most: 1 });
-  checkNumber(settings.maxPieceLength, "maxPieceLength", { least: 1, most: 512, integer: true });
-  checkNumber(settings.maxLineBytes, "maxLineBytes", { least: 10, integer: true });
   return settings;
 }
 

@@ -1,0 +1,92 @@
+// The options of a model's methods: their types, and beside each the description that it is checked against.
+
+import { type OpenOptions, openOptionTypes, type QuantizedFormat, quantizedFormats } from "@polyllama/checkpoints";
+import {
+  type Backend,
+  type ChatTemplateName,
+  chatFormatOptionTypes,
+  type GenerateOptions,
+  generateOptionTypes,
+  type OptionSchema,
+  type OptionType,
+  option,
+  type Progress,
+} from "@polyllama/core";
+import type { Sequence } from "./sequence.ts";
+
+export interface LoadOptions extends OpenOptions {
+  /** What computes: `cpu()` from @polyllama/backend-cpu, `webgpu()` from @polyllama/backend-webgpu, also before it is there. */
+  readonly backend: Backend | PromiseLike<Backend>;
+  /**
+   * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling reaches:
+   * its factor times the original length. Dynamic NTK scaling takes the base for exactly this length.
+   */
+  readonly contextLength?: number;
+  /** Quantize matrices while loading, where they are stored in f32, f16 or bf16. */
+  readonly quantize?: QuantizedFormat;
+  /** Most tokens that are read in one run; default 512. */
+  readonly chunk?: number;
+}
+
+export interface LlamaGenerateOptions extends GenerateOptions {
+  /** Continue in this sequence of the same model instead of one that the model keeps by itself. */
+  readonly sequence?: Sequence;
+  /** Progress of reading the prompt, in tokens. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface ChatOptions extends LlamaGenerateOptions {
+  /** The chat format that the model was trained on. Default `llama-2`. */
+  readonly template?: ChatTemplateName;
+  /** Accept messages that contain `[INST]` or `<<SYS>>`; default false, since they imitate the chat format. */
+  readonly allowMarkers?: boolean;
+}
+
+export interface ValuesOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface ContinueOptions {
+  readonly signal?: AbortSignal;
+  /** Tokens read so far, of those that are new. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+const backend: OptionType = {
+  expected: "a backend, such as cpu() from @polyllama/backend-cpu",
+  accepts: (value) => isBackend.accepts(value) || isPromise.accepts(value),
+  required: true,
+  remedy(value) {
+    if (value === undefined) return "Llama.load needs a backend.";
+    if (typeof value === "function") return `Call it: \`backend: ${value.name || "createBackend"}()\`.`;
+    if (typeof value !== "string" || !/^[a-z]+$/.test(value)) return undefined;
+    return `Import it from @polyllama/backend-${value}, and give what it returns.`;
+  },
+};
+
+/** A backend that is there. */
+export const isBackend: OptionType = option.having(["compile", "estimateMemory"], backend.expected);
+const isPromise = option.having(["then"], "a promise");
+
+export const loadOptionTypes: OptionSchema<LoadOptions> = {
+  ...openOptionTypes,
+  backend,
+  contextLength: option.integer({ least: 1 }),
+  quantize: option.oneOf(quantizedFormats),
+  chunk: option.integer({ least: 1 }),
+};
+
+export const llamaGenerateOptionTypes: OptionSchema<LlamaGenerateOptions> = {
+  ...generateOptionTypes,
+  sequence: option.having(["continueTo", "fork"], "a sequence of this model, made by createSequence()"),
+  onProgress: option.function,
+};
+
+export const chatOptionTypes: OptionSchema<ChatOptions> = { ...llamaGenerateOptionTypes, ...chatFormatOptionTypes };
+
+export const valuesOptionTypes: OptionSchema<ValuesOptions> = { signal: option.signal };
+
+export const continueOptionTypes: OptionSchema<ContinueOptions> = {
+  signal: option.signal,
+  onProgress: option.function,
+};
