@@ -34,13 +34,17 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-const tokenId = option.integer({ least: 0 });
+/** Whether the vocabulary has them is checked where it is known. */
+const tokenId: OptionType = { ...option.number(), expected: "a token id" };
 
 export const generateOptionTypes: OptionSchema<GenerateOptions> = {
   ...samplingOptionTypes,
   maxTokens: option.integer({ least: 1 }),
   stop: option.either(option.string, option.list(option.string, "a list of strings")),
-  stopTokens: option.list(option.either(tokenId, option.string), "a list of token ids and names"),
+  stopTokens: option.list(
+    option.either(tokenId, { ...option.string, expected: "a token's name" }),
+    "a list of token ids and names",
+  ),
   ends: option.list(tokenId, "a list of token ids"),
   ignoreEos: option.boolean,
   logprobs: option.integer({ least: 0, most: 100 }),

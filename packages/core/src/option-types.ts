@@ -8,6 +8,8 @@ export interface OptionType {
   readonly accepts: (value: unknown) => boolean;
   /** Of an option that is an object: the options in it. */
   readonly options?: Readonly<Record<string, OptionType>>;
+  /** Of a list: what its entries are. */
+  readonly entry?: OptionType;
   /** What to do instead about some values that are not accepted, as a sentence. */
   readonly remedy?: (value: unknown) => string | undefined;
   readonly required?: boolean;
@@ -41,12 +43,18 @@ function oneOf(choices: readonly (string | boolean)[]): OptionType {
 }
 
 function list(entry: OptionType, expected: string): OptionType {
-  return { expected, accepts: (value) => Array.isArray(value) && value.every((each) => entry.accepts(each)) };
+  return {
+    expected,
+    entry,
+    accepts: (value) => Array.isArray(value) && Array.from(value).every((each) => entry.accepts(each)),
+  };
 }
 
 function either(...types: readonly OptionType[]): OptionType {
+  const entry = types.find((type) => type.entry !== undefined)?.entry;
   return {
     expected: types.map(({ expected }) => expected).join(" or "),
+    ...(entry && { entry }),
     accepts: (value) => types.some((type) => type.accepts(value)),
   };
 }

@@ -67,11 +67,17 @@ export function checkNumber(value: number | undefined, name: string, range: Numb
 
 function wrongValue(
   value: unknown,
-  { expected, remedy }: Pick<OptionType, "expected" | "remedy">,
+  { expected, entry, remedy }: Pick<OptionType, "expected" | "entry" | "remedy">,
   option: string,
   where: string,
 ): OptionError {
-  const message = `${where === "" ? "" : `${where}: `}${option} must be ${expected}, not ${shown(value)}.`;
+  // Of a list, its first wrong entry; by index, since lists may have holes.
+  const index = entry && Array.isArray(value) ? Array.from(value).findIndex((each) => !entry.accepts(each)) : -1;
+  const [name, takes, wrong] =
+    entry && Array.isArray(value) && index >= 0
+      ? [`${option}[${index}]`, entry.expected, value[index] as unknown]
+      : [option, expected, value];
+  const message = `${where === "" ? "" : `${where}: `}${name} must be ${takes}, not ${shown(wrong)}.`;
   return new OptionError(`${message} ${remedy?.(value) ?? ""}`.trimEnd(), { option, expected, value });
 }
 
