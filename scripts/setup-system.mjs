@@ -1,5 +1,6 @@
 // `npm run setup:system`: what some tests need beside npm packages. A software Vulkan driver (Mesa's lavapipe, 25 or later:
-// Dawn finds no adapter in older ones), a headless Chromium and Deno, in a folder of the user's own cache. The system
+// Dawn finds no adapter in older ones), a headless Chromium, other JavaScript runtimes and bundlers, in a folder of the user's own
+// cache. The system
 // itself, its apt configuration included, stays as it is, and nothing here needs root: Debian's packages are resolved against
 // private sources, downloaded and unpacked, with those libraries that the system lacks or has too old. Where there is no
 // Debian, `--chromium PATH` and `--vulkan-icd PATH` name what was installed by hand.
@@ -20,7 +21,19 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { readSystem, systemFile, systemFolder } from "./system.mjs";
 
-const DENO = "2.9.6";
+/** Of each runtime the npm package that holds its program for this machine, with the version. */
+const libc = process.platform === "linux" ? "-glibc" : "";
+const runtimes = {
+  deno: { name: `@deno/${process.platform}-${process.arch}${libc}`, program: "deno", version: "2.9.6" },
+  bun: {
+    name: `@oven/bun-${process.platform}-${process.arch === "arm64" ? "aarch64" : process.arch}`,
+    program: "bin/bun",
+    version: "1.4.5",
+  },
+  node22: { name: `node-${process.platform}-${process.arch}`, program: "bin/node", version: "22.23.5" },
+  node24: { name: `node-${process.platform}-${process.arch}`, program: "bin/node", version: "24.22.3" },
+};
+const bundlers = JSON.parse(readFileSync(new URL("../tests/bundlers/package.json", import.meta.url), "utf8"));
 const MINUTE = 60_000;
 
 const { values: given } = parseArgs({
@@ -156,21 +169,35 @@ function installChromium(apt) {
   return { executable, version };
 }
 
-function installDeno() {
-  const folder = join(systemFolder, "deno");
+/** npm packages in a folder of their own, without their install scripts. */
+function installPackages(folder, manifest) {
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), '{ "private": true }\n');
-  say(`deno: installing ${DENO} ...`);
-  // The package proper only has a script that picks one of these; it is not needed.
-  const libc = process.platform === "linux" ? "-glibc" : "";
-  const name = `@deno/${process.platform}-${process.arch}${libc}`;
-  run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", `${name}@${DENO}`], {
+  writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
+  run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: folder,
     minutes: 10,
   });
-  const executable = join(folder, "node_modules", name, process.platform === "win32" ? "deno.exe" : "deno");
+}
+
+/** The package proper of a runtime only has a script that picks the one for this machine; it is not needed. */
+function installRuntime(key) {
+  const { name, program, version } = runtimes[key];
+  const folder = join(systemFolder, key);
+  say(`${key}: installing ${version} ...`);
+  installPackages(folder, { private: true, dependencies: { [name]: version } });
+  const executable = join(folder, "node_modules", name, process.platform === "win32" ? `${program}.exe` : program);
   chmodSync(executable, 0o755);
-  return { executable, version: DENO };
+  startedVersion(executable);
+  return { executable, version };
+}
+
+function installBundlers() {
+  const folder = join(systemFolder, "bundlers");
+  const { dependencies } = bundlers;
+  say("bundlers: installing ...");
+  installPackages(folder, { private: true, dependencies });
+  return { folder, version: bundlersVersion };
 }
 
 /** @throws when it does not start */
@@ -193,9 +220,9 @@ mkdirSync(systemFolder, { recursive: true });
 const { id, release, name } = codename();
 const known = id === "debian" && release in distributions && process.arch in triplets;
 const failures = [];
-/** Installs one thing unless it is there; one that fails does not keep the others from being tried. */
-function provide(key, install) {
-  if (found[key] !== undefined) return;
+/** Installs one thing unless it is there, in that version if one is named; one that fails does not keep the others from being tried. */
+function provide(key, install, version = found[key]?.version) {
+  if (found[key] !== undefined && found[key].version === version) return;
   try {
     found[key] = install();
     save();
@@ -225,13 +252,12 @@ if (known) {
     if (found[key] === undefined) failures.push(`${key}: not installed by this script on ${name}. Install ${text}.`);
   }
 }
-provide("deno", () => {
-  const deno = installDeno();
-  startedVersion(deno.executable);
-  return deno;
-});
+for (const [key, { version }] of Object.entries(runtimes)) provide(key, () => installRuntime(key), version);
+const bundlersVersion = Object.entries(bundlers.dependencies).flat().join(" ");
+provide("bundlers", installBundlers, bundlersVersion);
 save();
 
-for (const [key, value] of Object.entries(found)) say(`${key} ${value.version}: ${value.executable ?? value.icd}`);
+for (const [key, value] of Object.entries(found))
+  say(`${key} ${value.version}: ${value.executable ?? value.icd ?? value.folder}`);
 for (const failure of failures) console.error(`setup:system: FAILED: ${failure}`);
 process.exitCode = failures.length > 0 ? 1 : 0;

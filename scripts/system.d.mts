@@ -5,6 +5,11 @@ export interface System {
   readonly vulkan?: { readonly icd: string; readonly libraryPath?: string; readonly version: string };
   readonly chromium?: { readonly executable: string; readonly version: string };
   readonly deno?: { readonly executable: string; readonly version: string };
+  readonly bun?: { readonly executable: string; readonly version: string };
+  readonly node22?: { readonly executable: string; readonly version: string };
+  readonly node24?: { readonly executable: string; readonly version: string };
+  /** The folder whose node_modules has what tests/bundlers/package.json names. */
+  readonly bundlers?: { readonly folder: string; readonly version: string };
 }
 
 export declare const systemFolder: string;

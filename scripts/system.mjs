@@ -10,7 +10,7 @@ export const systemFile = join(systemFolder, "paths.json");
 export function readSystem() {
   if (!existsSync(systemFile)) return {};
   const entries = Object.entries(JSON.parse(readFileSync(systemFile, "utf8")));
-  return Object.fromEntries(entries.filter(([, value]) => existsSync(value.executable ?? value.icd)));
+  return Object.fromEntries(entries.filter(([, value]) => existsSync(value.executable ?? value.icd ?? value.folder)));
 }
 
 export function vulkanEnvironment() {

@@ -6,13 +6,19 @@ import { readSystem, type System } from "../../scripts/system.mjs";
 
 export const system: System = readSystem();
 
-/** `describe` for suites that need one of those things. */
-export function describeWithSystem(part: keyof System, name: string, define: () => void): void {
-  if (system[part] !== undefined) describe(name, define);
-  else if (process.env["CI"]) describe(name, () => test(`${part} is installed`, () => missing(part)));
-  else describe.skip(`${name} (NOT RUN: ${part} is missing; npm run setup:system)`, define);
+/** `describe` for suites that need one of those things, or several. */
+export function describeWithSystem(
+  needed: keyof System | readonly (keyof System)[],
+  name: string,
+  define: () => void,
+): void {
+  const missing = [needed].flat().filter((part) => system[part] === undefined);
+  if (missing.length === 0) describe(name, define);
+  else if (process.env["CI"]) describe(name, () => test("what it needs is installed", () => refuse(missing)));
+  else describe.skip(`${name} (NOT RUN: ${missing.join(" and ")} missing; npm run setup:system)`, define);
 }
 
-function missing(part: string): never {
-  throw new Error(`${part} is missing; in CI the suites that need it must run. \`npm run setup:system\` installs it.`);
+function refuse(missing: readonly string[]): never {
+  const list = missing.join(" and ");
+  throw new Error(`${list} missing; in CI the suites that need it must run. \`npm run setup:system\` installs it.`);
 }

@@ -65,7 +65,7 @@ export class Thread {
 }
 
 function failure(cause: Error): PolyllamaError {
-  const missing = "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND";
+  const missing = "code" in cause && /^(ERR_)?MODULE_NOT_FOUND$/.test(String(cause.code));
   const remedy = missing
     ? "A bundle does not contain this file: leave @polyllama/checkpoints out of it (`external`), or copy the file beside it."
     : "`threads: 1` does without threads.";

@@ -169,11 +169,22 @@ class Connection {
   private readonly receive = ({ data }: MessageEvent<AnswerMessage>): void => this.listeners.get(data.call)?.(data);
 
   private readonly fail = (event: Event): void => {
-    const reason = "message" in event ? String(event.message) : "a message could not be read";
-    const message = `The worker failed: ${reason}. Look at the console for where; start another worker.`;
+    const message = `The worker failed: ${reasonOf(event)}`;
     const error = { name: "PolyllamaError", message, fields: { code: "ERR_BACKEND" } };
     for (const listener of this.listeners.values()) listener({ is: "error", error });
   };
+}
+
+/** A file that is not there gives an event without a word of why. */
+function reasonOf(event: Event): string {
+  if (event.type === "messageerror") return "a message could not be read. Start another worker.";
+  const text = "message" in event ? String(event.message) : "";
+  if (text !== "") return `${text}. Look at the console for where; start another worker.`;
+  return (
+    "its file was not found, or is not one of JavaScript. Bundlers see to it where the page has " +
+    '`new Worker(new URL("./worker.js", import.meta.url), { type: "module" })`, written out like this; ' +
+    "esbuild needs the worker's file as an entry point of its own."
+  );
 }
 
 /** URLs cannot be sent, and relative ones mean another file in a worker. */

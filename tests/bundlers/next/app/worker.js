@@ -1,0 +1,4 @@
+import { webgpu } from "@polyllama/backend-webgpu";
+import { serveLlama } from "polyllama/worker";
+
+serveLlama(() => webgpu());
