@@ -2,6 +2,7 @@
 
 import { styleText } from "node:util";
 import { printable } from "@polyllama/core";
+import { createWrapper } from "./wrap.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -18,7 +19,37 @@ export function print(line = "", style?: Style): void {
 
 /** Text that a model wrote, on standard output: as it is, except that control characters cannot steer a terminal. */
 export function writeText(text: string): void {
-  process.stdout.write(process.stdout.isTTY ? text.replace(/[^\P{Cc}\t\n]/gu, printable) : text);
+  process.stdout.write(process.stdout.isTTY ? withoutControls(text) : text);
+}
+
+function withoutControls(text: string): string {
+  return text.replace(/[^\P{Cc}\t\n]/gu, printable);
+}
+
+/** Where text goes that comes piece by piece. */
+export interface TextOutput {
+  readonly write: (text: string) => void;
+  /** Writes what is held back, and ends the line unless the text has done so. */
+  readonly end: () => void;
+}
+
+/** Text that a model writes, on standard output as {@link writeText} has it; on a terminal wrapped at its width. */
+export function createTextOutput(): TextOutput {
+  const { stdout } = process;
+  const wrapper = stdout.isTTY ? createWrapper(() => stdout.columns) : undefined;
+  let last = "\n";
+  return {
+    write(text) {
+      if (text === "") return;
+      last = text.slice(-1);
+      stdout.write(wrapper === undefined ? text : wrapper.push(withoutControls(text)));
+    },
+    end() {
+      const rest = wrapper?.end() ?? "";
+      stdout.write(last === "\n" ? rest : `${rest}\n`);
+      last = "\n";
+    },
+  };
 }
 
 /** A heading on standard output. */
