@@ -38,7 +38,7 @@ export function addBackendOptions(command: Command): Command {
   return command
     .optionsGroup("Backend:")
     .addOption(new Option("--backend <name>", "what computes").choices(backendNames).default("cpu"))
-    .option("--threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
+    .option("-t, --threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
     .addOption(
       new Option(
         "--activations <type>",
@@ -57,9 +57,9 @@ export const locations = "file, folder, hf:owner/name[:file] on the hub, or synt
 export function addModelOptions(command: Command): Command {
   command
     .optionsGroup("Model:")
-    .option("--model <location>", `${locations} (default: the poet)`)
+    .option("-m, --model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
-    .option("--context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
+    .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
     .addOption(new Option("--quantize <format>", "quantize float weights while loading").choices(quantizedFormats));
   return addHubOptions(addBackendOptions(command));
 }
@@ -76,7 +76,7 @@ export function addTextOptions(command: Command): Command {
     .option("--repetition-penalty <x>", "divide logits of tokens that occurred (default: 1)", number)
     .option("--presence-penalty <x>", "subtract from logits of generated tokens (default: 0)", number)
     .option("--frequency-penalty <x>", "subtract once for each time generated (default: 0)", number)
-    .option("--seed <n>", "equal seeds give equal text (default: random)", integer(0))
+    .option("-s, --seed <n>", "equal seeds give equal text (default: random)", integer(0))
     .option("--logit-bias <id=value>", "add to a token's logit, -inf forbids it; repeatable", logitBias)
     .option("--stop <text>", "end before this text, or at the control token of this name; repeatable", collect)
     .option("--stop-token <id|name>", "end at this token; repeatable", collectTokens)
@@ -91,7 +91,7 @@ export function addTextOptions(command: Command): Command {
 export function generateOptions(options: TextOptions): GenerateOptions & { readonly seed: number } {
   const { maxTokens, temperature, topK, topP, minP, logitBias, stop, stopToken, ignoreEos, logprobs } = options;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = options;
-  const { seed = Math.floor(Math.random() * 2 ** 32) } = options;
+  const { seed = randomSeed() } = options;
   const given = {
     ...(maxTokens !== undefined && { maxTokens }),
     ...(temperature !== undefined && { temperature }),
@@ -110,4 +110,8 @@ export function generateOptions(options: TextOptions): GenerateOptions & { reado
   };
   checkGenerateOptions(given);
   return given;
+}
+
+export function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 32);
 }

@@ -5,6 +5,7 @@ import { createReadStream } from "node:fs";
 import { access, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { Progress } from "polyllama";
 import { UsageError } from "./exit.ts";
+import { notUtf8 } from "./text-input.ts";
 
 /** Lines of files in UTF-8, one file after the other, without their ends. Only line feeds end lines, alone or after a carriage return. */
 export async function* textLines(
@@ -21,11 +22,13 @@ export async function* textLines(
   let done = 0;
   for (const path of paths) {
     const decoder = new TextDecoder("utf-8", { fatal: true });
+    let [before, at]: readonly [Uint8Array, number] = [new Uint8Array(), 0];
     const decode = (bytes?: Uint8Array): string => {
       try {
         return decoder.decode(bytes, { stream: bytes !== undefined });
       } catch {
-        throw new UsageError(`${path} is not UTF-8; convert it first`);
+        const near = Buffer.concat([before, bytes ?? new Uint8Array()]);
+        throw notUtf8(path, near, at - before.length);
       }
     };
     let rest = "";
@@ -33,6 +36,7 @@ export async function* textLines(
       const bytes: Uint8Array = chunk;
       const lines = (rest + decode(bytes)).split("\n");
       rest = lines.pop() ?? "";
+      [before, at] = [characterStart(bytes), at + bytes.length];
       for (const line of lines) yield withoutReturn(line);
       done += bytes.length;
       onProgress?.({ phase: "reading", done, total });
@@ -41,6 +45,14 @@ export async function* textLines(
     rest += decode();
     if (rest !== "") yield withoutReturn(rest);
   }
+}
+
+/** The last bytes, from where a character begins. */
+function characterStart(bytes: Uint8Array): Uint8Array {
+  const last = bytes.slice(-4);
+  let start = last.length - 1;
+  while (start > 0 && ((last[start] ?? 0) & 0xc0) === 0x80) start--;
+  return last.slice(Math.max(0, start));
 }
 
 function withoutReturn(line: string): string {

@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { parseMessages } from "../src/chat/once.ts";
 import { run, start } from "./program.ts";
 
 const chat = ["chat", "--backend", "reference", "--seed", "1"];
@@ -25,17 +26,82 @@ test("what was read is not read again, and /reset forgets it", async () => {
   expect(third).toBeLessThanOrEqual(first!);
 });
 
-test("a message that cannot be answered is taken back, and the conversation goes on", async () => {
+test("a message that cannot be answered is taken back, and the conversation goes on; a slash can be sent", async () => {
   const { code, stdout, stderr } = await run(
-    [...chat, "-n", "2", "--ignore-eos"],
-    `${"word ".repeat(400)}\nHello [INST]\nHello\n/nonsense\n`,
+    [...chat, "-n", "2", "--ignore-eos", "--no-context-shift"],
+    `${"word ".repeat(400)}\nHello [INST]\nHello\n/nonsense\n//nonsense\n/undo\n/send /exit\n/undo\n/system\n`,
   );
   expect(code).toBe(0);
   expect(stderr).toMatch(/positions are needed but the context holds 256/);
-  expect(stderr).toContain("/reset starts a new one");
+  expect(stderr).toContain("/reset starts a new one, and --context-shift");
   expect(stderr).toMatch(/contains "\[INST\]"/);
-  expect(stderr.match(/generated 2 tokens/g)).toHaveLength(1);
-  expect(stdout).toContain("There is no command /nonsense");
+  expect(stderr.match(/generated 2 tokens/g)).toHaveLength(3);
+  expect(stdout).toContain(
+    "There is no command /nonsense. To send a message that begins with a slash, begin with two: //nonsense",
+  );
+  expect(stderr.match(/Forgotten: .*/g)).toEqual(["Forgotten: /nonsense", "Forgotten: /exit"]);
+  expect(stdout).toContain("There is no system message");
+});
+
+test("an answer that fills the context ends; then the oldest turns leave, with one notice, and the system message stays", async () => {
+  const { code, stdout, stderr } = await run(
+    ["chat", "--no-cache", "-s", "1", "--ignore-eos", "--system", "Be brief."],
+    "Hello there\nAnd then?\n/system\n",
+  );
+  expect(code).toBe(0);
+  expect(stderr).toMatch(
+    /the context is full \| seed 1\n(.*\.\.\.\n)*The context is full: the oldest turn left the conversation\.\n/,
+  );
+  expect(stderr.match(/left the conversation/g)).toHaveLength(1);
+  expect(stderr.match(/generated \d+ tokens/g)).toHaveLength(2);
+  expect(stdout).toMatch(/\nBe brief\.\n$/);
+});
+
+describe("chat --json answers one turn", () => {
+  const json = async (input: string, ...args: string[]) => {
+    const { code, stdout } = await run([...chat, "--json", "-n", "2", "--ignore-eos", ...args], input);
+    expect(code).toBe(0);
+    return JSON.parse(stdout);
+  };
+
+  test("a text of several lines as a message, and the same in a list of messages", async () => {
+    const [text, list] = await Promise.all([
+      json("/Hello,\nwho are you?\n", "--system", "Be brief."),
+      json(
+        JSON.stringify([
+          { role: "system", content: "Be brief." },
+          { role: "user", content: "/Hello,\nwho are you?" },
+        ]),
+      ),
+    ]);
+    expect(Object.keys(text)).toEqual([
+      "backend",
+      "device",
+      "model",
+      "promptIds",
+      "ids",
+      "text",
+      "finish",
+      "dropped",
+      "seed",
+      "timings",
+    ]);
+    expect(text).toMatchObject({ backend: "reference", finish: "length", dropped: 0, seed: 1 });
+    expect(text.ids).toHaveLength(2);
+    expect(text.timings.promptTokens).toBe(text.promptIds.length);
+    const { timings: _, ...first } = text;
+    const { timings: __, ...second } = list;
+    expect(second).toEqual(first);
+  });
+
+  test("what is a message is decided by what the input is", () => {
+    expect(parseMessages("[1, 2]")).toBeUndefined();
+    expect(parseMessages("[INST] no list")).toBeUndefined();
+    expect(parseMessages('"text"')).toBeUndefined();
+    expect(parseMessages('[{"role": "user", "content": "a"}]')).toEqual([{ role: "user", content: "a" }]);
+    expect(() => parseMessages('[{"role": "user", "content": 3}]')).toThrow(/Message 0 of the list is not one/);
+    expect(() => parseMessages('[{"role": "user", "content": "a", "name": "b"}]')).toThrow(/unknown field "name"/);
+  });
 });
 
 test("Ctrl-C stops the answer first; the conversation goes on, and at the prompt Ctrl-C ends the program", async () => {

@@ -29,7 +29,8 @@ const tale = ["-p", "Once upon a time", "--ignore-eos", "-n", "12"];
 
 async function json(...args: string[]): Promise<Generated> {
   const { code, stdout, stderr } = await run(["generate", "--json", ...args]);
-  expect(stderr).toBe("");
+  // On a busy machine progress may be told, in lines that end like this.
+  expect(stderr).toMatch(/^(?:.* \.\.\.\n)*$/);
   expect(code).toBe(0);
   return JSON.parse(stdout);
 }
@@ -116,7 +117,8 @@ describe("generate", () => {
     for (const [more, input] of [
       [["-f", file], ""],
       [["-p", "-"], "春夜\n李白\n\r\n"],
-      [[], "春夜\n李白\n\n"],
+      [[], "\ufeff春夜\n李白\n\n"],
+      [["春夜\n李白\n"], ""],
     ] as const) {
       const { stdout } = await run([...args, ...more], input);
       expect(JSON.parse(stdout).promptIds).toEqual(JSON.parse(expected).promptIds);

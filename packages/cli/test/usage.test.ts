@@ -16,7 +16,10 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
   });
 
   test.each([
-    [["generate", "-p", "x", "more"], /too many arguments/],
+    [["generate", "-p", "x", "more"], /-p gives the prompt, and so does "more"; put a text of several words in quotes/],
+    [["generate", "-f", "x", "two", "words"], /-f gives the prompt, and so does "two words"/],
+    [["generate", "-f", "/no/such/file"], /\/no\/such\/file cannot be read: there is no such file/],
+    [["generate", "-f", "/"], /\/ cannot be read: it is a folder/],
     [["generate", "-p", "x", "-f", "y"], /cannot be used with/],
     [["generate", "-p", "x", "--temperature", "-1"], /temperature must be a number from 0/],
     [["generate", "-p", "x", "--logit-bias", "a=1"], /TOKEN=NUMBER/],

@@ -1,57 +1,71 @@
-// One message of a conversation and its answer, as it comes. What cannot be answered is taken back.
+// One message of a conversation and its answer, as it comes.
 
-import { type ChatMessage, type ChatOptions, ContextOverflowError, PolyllamaError } from "polyllama";
+import { type ChatMessage, type ChatOptions, fitConversation } from "polyllama";
 import type { Interrupts } from "../interrupts.ts";
 import type { LoadedModel } from "../load.ts";
 import { createProgress } from "../progress.ts";
-import { follow, type Streamed, summary } from "../stream.ts";
-import { note, print, writeText } from "../terminal.ts";
+import { follow, type Streamed } from "../stream.ts";
 
-/** One message and its answer; returns the conversation that they leave behind. */
-export async function turn(
-  { llama }: LoadedModel,
-  earlier: readonly ChatMessage[],
-  content: string,
-  sampling: ChatOptions,
-  interrupts: Interrupts,
-): Promise<readonly ChatMessage[]> {
-  const asked: readonly ChatMessage[] = [...earlier, { role: "user", content }];
+export interface TurnOptions extends ChatOptions {
+  readonly seed: number;
+}
+
+export interface TurnContext {
+  readonly model: LoadedModel;
+  readonly interrupts: Interrupts;
+  /** Let oldest turns leave where the context is full. */
+  readonly contextShift: boolean;
+}
+
+export interface Turn {
+  /** The conversation that was answered, without the turns that left it. */
+  readonly messages: readonly ChatMessage[];
+  /** How many messages left. */
+  readonly dropped: number;
+  readonly result: Streamed;
+}
+
+/**
+ * Answers a conversation.
+ *
+ * @param onDropped Told before the answer, where messages leave.
+ * @param write Receives the answer's text.
+ * @throws {PolyllamaError} where it cannot be answered.
+ */
+export async function answer(
+  { model: { llama }, interrupts, contextShift }: TurnContext,
+  conversation: readonly ChatMessage[],
+  options: TurnOptions,
+  { onDropped, write }: { readonly onDropped?: (count: number) => void; readonly write: (text: string) => void },
+): Promise<Turn> {
+  const { maxTokens = Infinity, template } = options;
+  const room = Math.min(maxTokens, Math.floor(llama.contextLength / 4));
+  const { messages, dropped } = contextShift
+    ? await fitConversation(llama, conversation, { room, ...(template !== undefined && { template }) })
+    : { messages: conversation, dropped: 0 };
+  if (dropped > 0) onDropped?.(dropped);
   using progress = createProgress();
   let read = 0;
   let answered = false;
-  let result: Streamed;
-  try {
-    result = await interrupts.stoppable((signal) => {
-      const stream = llama.chat(asked, {
-        ...sampling,
-        signal,
-        onProgress: (reading) => {
-          if (answered) return;
-          read = reading.done;
-          progress.update(reading);
-        },
-      });
-      return follow(
-        stream,
-        () => read,
-        (text) => {
-          if (!answered) progress[Symbol.dispose]();
-          answered = true;
-          writeText(text);
-        },
-      );
+  const result = await interrupts.stoppable((signal) => {
+    const stream = llama.chat(messages, {
+      ...options,
+      signal,
+      onProgress: (reading) => {
+        if (answered) return;
+        read = reading.done;
+        progress.update(reading);
+      },
     });
-  } catch (error) {
-    if (!(error instanceof PolyllamaError)) throw error;
-    progress[Symbol.dispose]();
-    // A message that cannot be answered is as if it had not been sent.
-    note(`error: ${error.message}`);
-    if (error instanceof ContextOverflowError)
-      note("The conversation has filled the context; /reset starts a new one.");
-    return earlier;
-  }
-  interrupts.signal.throwIfAborted();
-  if (answered) print();
-  note(summary(result, [`seed ${sampling.seed}`]));
-  return result.text.trim() === "" ? earlier : [...asked, { role: "assistant", content: result.text }];
+    return follow(
+      stream,
+      () => read,
+      (text) => {
+        if (!answered) progress[Symbol.dispose]();
+        answered = true;
+        write(text);
+      },
+    );
+  });
+  return { messages, dropped, result };
 }

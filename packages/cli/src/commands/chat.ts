@@ -1,56 +1,67 @@
 // `polyllama chat`: a conversation in the format of Llama 2 or of Chinese-Alpaca. Each turn only reads what is new.
 
 import { type Command, Option } from "commander";
-import { type ChatMessage, type ChatTemplateName, chatTemplateNames } from "polyllama";
-import { turn } from "../chat/turn.ts";
+import { type ChatTemplateName, chatTemplateNames } from "polyllama";
+import { chatHelp } from "../chat/commands.ts";
+import { converse } from "../chat/conversation.ts";
+import { answerOnce } from "../chat/once.ts";
+import type { TurnContext } from "../chat/turn.ts";
+import { addExamples } from "../help.ts";
 import type { Interrupts } from "../interrupts.ts";
-import { readLines } from "../lines.ts";
 import { loadModel } from "../load.ts";
 import { addModelOptions, addTextOptions, generateOptions, type ModelOptions, type TextOptions } from "../options.ts";
-import { note, print } from "../terminal.ts";
+import { note } from "../terminal.ts";
 
 interface Options extends ModelOptions, TextOptions {
   readonly system?: string;
   readonly template: ChatTemplateName;
+  readonly contextShift: boolean;
+  readonly json?: boolean;
 }
-
-const help = "/reset forgets the conversation, /exit or Ctrl-D ends it; Ctrl-C stops an answer.";
 
 export function addChat(program: Command, interrupts: Interrupts): void {
   const command = program
     .command("chat")
     .summary("Talk with a chat model")
-    .description("Talk with a chat model. From a pipe, every line is one message.")
+    .description(
+      "Talk with a chat model. On a terminal a message may have several lines, and pasted text is one message; from a pipe every line is one.",
+    )
     .option("--system <text>", "what the model is told before the conversation")
     .addOption(
       new Option("--template <name>", "the chat format that the model was trained on")
         .choices(chatTemplateNames)
         .default("llama-2"),
+    )
+    .option("--context-shift", "let the oldest turns leave when the context is full (default)", true)
+    .option("--no-context-shift", "refuse messages when the context is full")
+    .option(
+      "--json",
+      "answer one turn and print one object: standard input is the message, or a list of messages in JSON",
     );
   addTextOptions(command);
   addModelOptions(command).action((options: Options) => chat(options, interrupts));
+  command.addHelpText(
+    "after",
+    `\nWithin a conversation:\n${chatHelp()
+      .map((line) => `  ${line}`)
+      .join("\n")}`,
+  );
+  addExamples(command, [
+    ["polyllama chat -m llama-2-7b-chat.Q4_K_M.gguf", "a conversation"],
+    ['polyllama chat -m hf:owner/name --system "Be brief."', "with a model of the hub"],
+    ["echo 'Why is the sky blue?' | polyllama chat -m FILE --json", "one answer, as an object"],
+  ]);
 }
 
 async function chat(options: Options, interrupts: Interrupts): Promise<void> {
-  const sampling = { ...generateOptions(options), template: options.template };
+  const { system, template, contextShift, json = false } = options;
+  const sampling = { ...generateOptions(options), template };
   await using model = await loadModel(options, interrupts.signal);
+  const context: TurnContext = { model, interrupts, contextShift };
+  if (json) return await answerOnce(context, system, sampling);
   if (options.model === undefined) {
     note("The embedded poet is no chat model: it answers in verse or tales, and has no idea what it was asked.");
     note("For conversations load one with --model, such as a GGUF file of Llama-2-7b-chat.");
   }
-  const beginning: readonly ChatMessage[] =
-    options.system === undefined ? [] : [{ role: "system", content: options.system }];
-  let messages = beginning;
-  using lines = readLines("> ", interrupts.interrupt);
-  if (process.stdin.isTTY) note(help);
-
-  for (;;) {
-    const line = (await lines.next(interrupts.signal))?.trim();
-    if (line === undefined || line === "/exit") return;
-    if (line === "") continue;
-    if (line === "/help") print(help);
-    else if (line === "/reset") messages = beginning;
-    else if (line.startsWith("/")) print(`There is no command ${line}. ${help}`);
-    else messages = await turn(model, messages, line, sampling, interrupts);
-  }
+  await converse(context, system, sampling);
 }

@@ -8,7 +8,7 @@ import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
 import { addBackendOptions } from "../options.ts";
 import { follow, summary } from "../stream.ts";
-import { heading, note, print, writeText } from "../terminal.ts";
+import { createTextOutput, heading, note, print } from "../terminal.ts";
 
 interface Passage {
   readonly title: string;
@@ -52,10 +52,11 @@ async function demo(options: BackendOptions, interrupts: Interrupts): Promise<vo
   for (const { title, prompt, options } of passages) {
     heading(title);
     const promptIds = llama.tokenizer.encode(prompt, { bos: true });
-    writeText(prompt);
+    const output = createTextOutput();
+    output.write(prompt);
     const stream = llama.generate(promptIds, { ...options, signal: interrupts.signal });
-    const result = await follow(stream, () => promptIds.length, writeText);
-    if (!result.text.endsWith("\n")) print();
+    const result = await follow(stream, () => promptIds.length, output.write);
+    output.end();
     if (result.exit !== undefined) throw result.exit;
     note(summary(result, [`seed ${options.seed}`, backend.name]));
     print();

@@ -1,16 +1,16 @@
 // `polyllama generate`: continues a text.
 
-import { readFile } from "node:fs/promises";
-import { text } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import type { Piece, Tokenizer } from "polyllama";
 import { UsageError } from "../exit.ts";
-import { type Interrupts, unlessAborted } from "../interrupts.ts";
+import { addExamples } from "../help.ts";
+import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
 import { addModelOptions, addTextOptions, generateOptions, type ModelOptions, type TextOptions } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { follow, summary } from "../stream.ts";
-import { note, printJson, writeText } from "../terminal.ts";
+import { createTextOutput, note, printJson } from "../terminal.ts";
+import { decodeText, readStandardInput, readTextFile, withoutLastBreak, withoutMark } from "../text-input.ts";
 import { integer } from "../values.ts";
 
 interface Options extends ModelOptions, TextOptions {
@@ -24,26 +24,32 @@ export function addGenerate(program: Command, interrupts: Interrupts): void {
     .command("generate")
     .summary("Continue a text")
     .description(
-      "Continue a text. Prints the prompt, then the continuation as it comes.\n" +
-        "Without -p and -f the prompt is standard input. One line break at the end of a file or of standard input is left out.",
+      "Continue a text. Prints the prompt, then the continuation as it comes. The prompt is PROMPT, its words joined by spaces, or what -p or -f say, else standard input; of a file and of standard input one line break at the end is left out. Text is UTF-8.",
     )
+    .argument("[prompt...]", "the text to continue")
     .addOption(new Option("-p, --prompt <text>", '"" starts from nothing, "-" reads standard input').conflicts("file"))
     .option("-f, --file <path>", "read the prompt from a file")
     .option("--json", "print one object at the end: ids, text, timings");
   addTextOptions(command).option("--logprobs <n>", "with --json: log probabilities, and n alternatives", integer(0));
-  addModelOptions(command).action((options: Options) => generate(options, interrupts));
+  addModelOptions(command).action((words: readonly string[], options: Options) => generate(words, options, interrupts));
+  addExamples(command, [
+    ['polyllama generate "Once upon a time" -n 60 -s 7', "60 tokens that seed 7 repeats"],
+    ["polyllama generate -m llama-2-7b.Q4_0.gguf -f prompt.txt -c 2048", "a model and a prompt from files"],
+    ["polyllama generate -p TEXT --temperature 0 --json", "the most probable text, as an object"],
+  ]);
 }
 
-async function generate(options: Options, interrupts: Interrupts): Promise<void> {
+async function generate(words: readonly string[], options: Options, interrupts: Interrupts): Promise<void> {
   const { json = false, logprobs } = options;
   if (logprobs !== undefined && !json) throw new UsageError("--logprobs needs --json, which prints them");
   const sampling = generateOptions(options);
-  const prompt = await readPrompt(options, interrupts.signal);
+  const prompt = await readPrompt(words, options, interrupts.signal);
   await using model = await loadModel(options, interrupts.signal);
   const { llama, backend } = model;
   const promptIds = llama.tokenizer.encode(prompt, { bos: true });
 
   using progress = createProgress();
+  const output = createTextOutput();
   let started = false;
   let read = 0;
   const result = await interrupts.stoppable((signal) => {
@@ -65,9 +71,9 @@ async function generate(options: Options, interrupts: Interrupts): Promise<void>
         if (json) return;
         if (first) {
           progress[Symbol.dispose]();
-          writeText(prompt);
+          output.write(prompt);
         }
-        writeText(piece);
+        output.write(piece);
       },
     );
   });
@@ -88,28 +94,25 @@ async function generate(options: Options, interrupts: Interrupts): Promise<void>
       ...(logprobs !== undefined && { logprobs: pieces.map((piece) => describeLogprobs(piece, llama.tokenizer)) }),
     });
   } else {
-    if (started && !result.text.endsWith("\n")) process.stdout.write("\n");
+    if (started) output.end();
     if (result.exit?.code !== 0) note(summary(result, [`seed ${sampling.seed}`, backend.name]));
   }
   if (result.exit !== undefined) throw result.exit;
 }
 
-async function readPrompt({ prompt, file }: Options, signal: AbortSignal): Promise<string> {
-  if (file !== undefined) return withoutLastBreak(await readFile(file, "utf8"));
-  if (prompt !== undefined && prompt !== "-") return prompt;
+async function readPrompt(words: readonly string[], { prompt, file }: Options, signal: AbortSignal): Promise<string> {
+  if (words.length > 0) {
+    const other = prompt === undefined ? (file === undefined ? undefined : "-f") : "-p";
+    if (other === undefined) return withoutMark(words.join(" "));
+    const given = words.join(" ");
+    throw new UsageError(`${other} gives the prompt, and so does "${given}"; put a text of several words in quotes`);
+  }
+  if (file !== undefined) return withoutLastBreak(await readTextFile(file));
+  if (prompt !== undefined && prompt !== "-") return withoutMark(prompt);
   if (prompt === undefined && process.stdin.isTTY) {
-    throw new UsageError("a prompt is missing; give it with -p TEXT, -f FILE or on standard input");
+    throw new UsageError("a prompt is missing; give it as an argument, with -p TEXT, -f FILE or on standard input");
   }
-  const hint = setTimeout(() => note("reading the prompt from standard input ..."), 1000);
-  try {
-    return withoutLastBreak(await unlessAborted(text(process.stdin), signal));
-  } finally {
-    clearTimeout(hint);
-  }
-}
-
-function withoutLastBreak(content: string): string {
-  return content.replace(/\r?\n$/, "");
+  return withoutLastBreak(decodeText(await readStandardInput(signal, "the prompt"), "standard input"));
 }
 
 function describeLogprobs({ id, logprob, top = [] }: Piece, tokenizer: Tokenizer): object {

@@ -2,15 +2,15 @@
 
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { text } from "node:stream/consumers";
 import { type Command, InvalidArgumentError } from "commander";
 import { mergeVocabularies, readTokenizer, type Tokenizer, trainVocabulary } from "polyllama";
 import { UsageError } from "../exit.ts";
 import { count, plural, seconds, table } from "../format.ts";
-import { type Interrupts, unlessAborted } from "../interrupts.ts";
+import type { Interrupts } from "../interrupts.ts";
 import { createProgress } from "../progress.ts";
 import { heading, note, print, printJson, writeText } from "../terminal.ts";
 import { checkOutput, textLines, writeWhole } from "../text-files.ts";
+import { decodeText, readStandardInput } from "../text-input.ts";
 import { collect, integer } from "../values.ts";
 
 export function addTokenizer(program: Command, { signal }: Interrupts): void {
@@ -288,12 +288,7 @@ async function readModel(path: string): Promise<Uint8Array> {
 }
 
 async function standardInput(signal: AbortSignal): Promise<string> {
-  const hint = setTimeout(() => note("reading standard input ..."), 1000);
-  try {
-    return await unlessAborted(text(process.stdin), signal);
-  } finally {
-    clearTimeout(hint);
-  }
+  return decodeText(await readStandardInput(signal, "text"), "standard input");
 }
 
 function fraction(value: string): number {

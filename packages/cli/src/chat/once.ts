@@ -1,0 +1,63 @@
+// `polyllama chat --json`: one turn from standard input, as one object.
+
+import { type ChatMessage, encodeChat, PolyllamaError } from "@polyllama/core";
+import { UsageError } from "../exit.ts";
+import { printJson } from "../terminal.ts";
+import { decodeText, readStandardInput, withoutLastBreak } from "../text-input.ts";
+import { answer, type TurnContext, type TurnOptions } from "./turn.ts";
+
+/** Reads a text, which is one message of the user, or a list of messages in JSON; prints the answer. */
+export async function answerOnce(
+  context: TurnContext,
+  system: string | undefined,
+  options: TurnOptions,
+): Promise<void> {
+  const { model, interrupts } = context;
+  const text = decodeText(await readStandardInput(interrupts.signal, "the message"), "standard input");
+  const conversation = withSystem(parseMessages(text) ?? [{ role: "user", content: withoutLastBreak(text) }], system);
+  const { messages, dropped, result } = await answer(context, conversation, options, { write: () => undefined });
+  const { llama, backend } = model;
+  const { template } = options;
+  printJson({
+    backend: backend.name,
+    device: backend.describe().device,
+    model: llama.checkpoint.name,
+    promptIds: encodeChat(llama.tokenizer, messages, template === undefined ? {} : { template }),
+    ids: result.pieces.map(({ id }) => id),
+    text: result.text,
+    finish: result.finish,
+    dropped,
+    seed: options.seed,
+    timings: { loadSeconds: llama.loadSeconds, ...result.timings },
+  });
+  if (result.exit !== undefined) throw result.exit;
+}
+
+/** A list of objects in JSON; anything else is a text. @throws {PolyllamaError} `ERR_CHAT` for objects that are no messages */
+export function parseMessages(text: string): readonly ChatMessage[] | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  if (!value.every((entry) => typeof entry === "object" && entry !== null && !Array.isArray(entry))) return undefined;
+  return value.map((entry: Readonly<Record<string, unknown>>, index) => {
+    const { role, content, ...rest } = entry;
+    const [unknown] = Object.keys(rest);
+    if (unknown !== undefined)
+      throw new PolyllamaError("ERR_CHAT", `Message ${index} has an unknown field "${unknown}".`);
+    if ((role === "system" || role === "user" || role === "assistant") && typeof content === "string") {
+      return { role, content };
+    }
+    const expected = 'a message is {"role": "system", "user" or "assistant", "content": text}';
+    throw new PolyllamaError("ERR_CHAT", `Message ${index} of the list is not one: ${expected}.`);
+  });
+}
+
+function withSystem(messages: readonly ChatMessage[], system: string | undefined): readonly ChatMessage[] {
+  if (system === undefined) return messages;
+  if (messages[0]?.role !== "system") return [{ role: "system", content: system }, ...messages];
+  throw new UsageError("--system is given, and the list of messages begins with a system message; leave one out");
+}
