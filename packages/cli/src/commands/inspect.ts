@@ -11,6 +11,7 @@ import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
 import { locations } from "../options.ts";
 import { heading, print, printJson } from "../terminal.ts";
+import { describeText, textFacts } from "../text-setup.ts";
 
 interface Options extends HubFlags {
   readonly tokenizer?: string;
@@ -32,28 +33,25 @@ export function addInspect(program: Command, interrupts: Interrupts): void {
   const command = program
     .command("inspect")
     .summary("Describe a checkpoint")
-    .description("Describe a checkpoint: architecture, tensors, formats, memory. Loads no weights.")
+    .description(
+      "Describe a checkpoint: architecture, tokenizer and chat template, tensors, formats, memory. Loads no weights.",
+    )
     .argument("<location>", locations)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
     .option("--tensors", "list every tensor instead of one line for all layers")
-    .option("--json", "print one object: config, parameters, tensors, memory");
+    .option("--json", "print one object: config, parameters, tokenizer, notices, tensors, memory");
   addHubOptions(command).action((location: string, options: Options) => inspect(location, options, interrupts));
 }
 
 async function inspect(location: string, options: Options, { signal }: Interrupts): Promise<void> {
   const { tensors: all = false, json = false } = options;
   await using checkpoint = await openModel(location, options, signal);
-  const { config, kind, name, stored, tokenizer } = checkpoint;
+  const { config, kind, name, stored, notices } = checkpoint;
   const parameters = parameterCount(config);
   const tensors: readonly Tensor[] = stored.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes }));
   const totals = formatTotals(tensors);
   const memory = await memoryTable(checkpoint);
-  const vocabulary: Vocabulary | undefined = tokenizer && {
-    tokens: tokenizer.vocabSize,
-    bos: tokenizer.bos ?? null,
-    eos: tokenizer.eos ?? null,
-    chatTemplate: tokenizer.chatTemplate !== undefined,
-  };
+  const text = textFacts(checkpoint);
 
   if (json) {
     const { rows, unavailable } = memory;
@@ -62,7 +60,8 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
       kind,
       config,
       parameters,
-      tokenizer: vocabulary ?? null,
+      tokenizer: text ?? null,
+      notices,
       tensors,
       formats: totals,
       memory: rows,
@@ -74,9 +73,16 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
   print(`${kind}, ${plural(parameters, "parameter")}, ${bytes(sum(tensors.map((tensor) => tensor.bytes)))}`);
   print();
   heading("Architecture");
-  const facts = [...describeConfig(config), ["tokenizer", describeTokenizer(vocabulary)]];
-  for (const line of table(facts, [0, 1])) print(`  ${line}`);
+  for (const line of table(describeConfig(config), [0, 1])) print(`  ${line}`);
   print();
+  heading("Text");
+  for (const line of table(describeText(text), [0, 1])) print(`  ${line}`);
+  print();
+  if (notices.length > 0) {
+    heading("Notices");
+    for (const line of notices) print(`  ${line}`);
+    print();
+  }
   heading("Tensors");
   for (const line of table(all ? tensors.map((tensor) => tensorRow(tensor)) : tensorGroups(tensors), [0, 1, 2]))
     print(`  ${line}`);
@@ -104,19 +110,6 @@ function describeConfig(config: LlamaConfig): string[][] {
       `${plural(vocabSize, "token")}, output matrix ${config.tiedEmbeddings ? "tied to the embedding" : "of its own"}`,
     ],
   ];
-}
-
-interface Vocabulary {
-  readonly tokens: number;
-  readonly bos: number | null;
-  readonly eos: number | null;
-  readonly chatTemplate: boolean;
-}
-
-function describeTokenizer(facts: Vocabulary | undefined): string {
-  if (facts === undefined) return "none; give one with --tokenizer";
-  const template = facts.chatTemplate ? "with a chat template" : "no chat template";
-  return `${plural(facts.tokens, "piece")}, BOS ${facts.bos ?? "none"}, EOS ${facts.eos ?? "none"}, ${template}`;
 }
 
 function tensorRow({ name, shape, format, bytes: size }: Tensor, slices = 1): string[] {

@@ -1,0 +1,93 @@
+// What a checkpoint says about text, for people and for programs: whether BOS is put in front, which tokens end a text and who
+// says so, the chat template, added tokens, the sampling that its makers recommend.
+
+import type { TokenKind } from "@polyllama/core";
+import type { Checkpoint } from "polyllama";
+import { plural } from "./format.ts";
+
+interface TokenFact {
+  readonly id: number;
+  readonly piece: string;
+}
+
+/** As `inspect --json` prints it. */
+export interface TextFacts {
+  readonly tokens: number;
+  /** Rows of the embedding table that no token belongs to; they are never chosen. */
+  readonly paddingRows: number;
+  readonly bos: number | null;
+  readonly eos: number | null;
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+  readonly ends: readonly (TokenFact & { readonly from: readonly string[] })[];
+  readonly chatTemplate: { readonly jinja: string; readonly from: string } | null;
+  /** Control tokens and names that are found in text, other than BOS, EOS and the unknown token. */
+  readonly addedTokens: readonly (TokenFact & { readonly kind: TokenKind })[];
+  /** What the checkpoint's makers recommend; applied where it is asked for. */
+  readonly sampling: Checkpoint["text"]["sampling"];
+}
+
+/** Undefined for a checkpoint without a tokenizer. */
+export function textFacts({ tokenizer, text, config }: Checkpoint): TextFacts | undefined {
+  if (tokenizer === undefined) return undefined;
+  const fact = (id: number): TokenFact => ({ id, piece: tokenizer.piece(id) });
+  const added = Array.from({ length: tokenizer.vocabSize }, (_, id) => ({ ...fact(id), kind: tokenizer.kind(id) }));
+  return {
+    tokens: tokenizer.vocabSize,
+    paddingRows: config.vocabSize - tokenizer.vocabSize,
+    bos: tokenizer.bos ?? null,
+    eos: tokenizer.eos ?? null,
+    addBos: text.addBos,
+    addEos: text.addEos,
+    ends: text.ends.map(({ id, from }) => ({ ...fact(id), from })),
+    chatTemplate: text.chatTemplate ?? null,
+    addedTokens: added.filter(({ id, kind }) => {
+      return (kind === "control" || kind === "user-defined") && id !== tokenizer.bos && id !== tokenizer.eos;
+    }),
+    sampling: text.sampling,
+  };
+}
+
+/** Lines of a chat template, and added tokens, that are shown. */
+const most = { lines: 3, characters: 100, tokens: 8 };
+
+/** Rows of a table. */
+export function describeText(facts: TextFacts | undefined): string[][] {
+  if (facts === undefined) return [["tokenizer", "none; give one with --tokenizer"]];
+  const { tokens, paddingRows, bos, eos, addBos, addEos, ends, chatTemplate, addedTokens, sampling } = facts;
+  const padding = paddingRows === 0 ? "" : `, ${plural(paddingRows, "padding row")} that no token belongs to`;
+  const recommended = Object.entries(sampling).map(([name, value]) => `${name} ${value}`);
+  return [
+    ["tokenizer", `${plural(tokens, "token")}${padding}`],
+    ["BOS", `${bos ?? "none"}${addBos ? ", in front of every text" : ", not put in front of texts"}`],
+    ["EOS", `${eos ?? "none"}${addEos ? ", behind every text" : ""}`],
+    ...ends.map((end, i) => [i === 0 ? "ends at" : "", `${named(end)} (${end.from.join("; ")})`]),
+    ...(ends.length === 0 ? [["ends at", "no token"]] : []),
+    ...describeTemplate(chatTemplate),
+    ...addedTokens
+      .slice(0, most.tokens)
+      .map((token, i) => [i === 0 ? "added tokens" : "", `${named(token)} ${token.kind}`]),
+    ...(addedTokens.length > most.tokens
+      ? [["", `and ${addedTokens.length - most.tokens} more (--json lists them)`]]
+      : []),
+    ...(recommended.length > 0 ? [["recommended", `${recommended.join(", ")} (not applied unless given)`]] : []),
+  ];
+}
+
+function named({ id, piece }: TokenFact): string {
+  return `${id} ${JSON.stringify(piece)}`;
+}
+
+function describeTemplate(template: TextFacts["chatTemplate"]): string[][] {
+  if (template === null) return [["chat template", "none"]];
+  const lines = template.jinja.split("\n");
+  const shown = lines.slice(0, most.lines).map((line) => {
+    return line.length > most.characters ? `${line.slice(0, most.characters)}...` : line;
+  });
+  const rest =
+    lines.length > most.lines ? [`... ${plural(lines.length - most.lines, "more line")} (--json prints all)`] : [];
+  return [
+    ["chat template", `${plural(template.jinja.length, "character")}, ${template.from}`],
+    ...[...shown, ...rest].map((line) => ["", line]),
+  ];
+}
