@@ -19,15 +19,16 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildGraph, CheckpointError, type Progress } from "@polyllama/core";
+import { buildGraph, CheckpointError, type FormatName, type Progress } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { checkFile, removeEntry } from "../src/cache/entry.ts";
 import { packInto } from "../src/cache/pack.ts";
 import { type CacheSettings, openPackedWeights } from "../src/cache/packed-weights.ts";
 import { type CpuOptions, cpu } from "../src/index.ts";
+import { packingVersion } from "../src/pack/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
-import { randomSource, type TestSource, temporaryFolder } from "./support.ts";
+import { everyFormat, randomSource, type TestSource, temporaryFolder } from "./support.ts";
 
 /** Compiles, computes and disposes. Notes are not expected. */
 async function logitsWith(options: CpuOptions, { graph, source } = cacheModel()): Promise<number[]> {
@@ -83,6 +84,25 @@ describe("an entry", () => {
     expect(await logitsWith({ cacheFolder }, cacheModel(2))).not.toEqual(first);
     await logitsWith({ cacheFolder, activations: "f32" });
     expect(await entries(cacheFolder)).toHaveLength(4);
+  });
+  test("belongs to a version of the packers, which is raised when their bytes change", async () => {
+    const graph = buildGraph((g) =>
+      everyFormat.map((format) => {
+        return g.linear(`${format}.y`, g.activations(format, 256), g.weight(format, [40, 256]));
+      }),
+    );
+    const source = randomSource(graph, (name) => name as FormatName); // each weight is named after its format
+    const hash = createHash("sha256");
+    for (const activations of ["int8", "f32"] as const) {
+      const folder = await temporaryFolder();
+      await packInto(folder, source, planLayout(graph, source.weights, activations), { durable: false });
+      hash.update(await readFile(join(folder, "weights.bin")));
+    }
+    // When this fails, packing changed: raise packingVersion in src/pack/index.ts.
+    expect([packingVersion, hash.digest("hex")]).toEqual([
+      1,
+      "3514c483bd59d4f8caada2df814ec445c10a2727049f9bdfdc038dad18585900",
+    ]);
   });
   const manifest = async (entry: string, change: (content: Record<string, unknown>) => object): Promise<void> => {
     const path = join(entry, "manifest.json");

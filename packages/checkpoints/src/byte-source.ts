@@ -8,8 +8,8 @@ export interface ByteSource {
   readonly name: string;
   /** Length in bytes, as it was when the source was opened. */
   readonly size: number;
-  /** A string that changes when the content may have changed: for files, the modification time. */
-  readonly version: string;
+  /** A string that changes when the content may have changed; undefined where nothing but the content itself tells. */
+  readonly version: string | undefined;
   /**
    * Exactly `length` bytes from `offset` on, in a buffer of the caller's own. May be called concurrently.
    *
@@ -20,7 +20,7 @@ export interface ByteSource {
 }
 
 /** Bytes in memory as a source. */
-export function memorySource(name: string, bytes: Uint8Array, version = "memory"): ByteSource {
+export function memorySource(name: string, bytes: Uint8Array, version?: string): ByteSource {
   return {
     name,
     size: bytes.length,

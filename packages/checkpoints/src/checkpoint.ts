@@ -19,6 +19,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
+import { identify } from "./fingerprint.ts";
 import { storedName } from "./names.ts";
 import { readInterleaved } from "./permute.ts";
 
@@ -217,31 +218,4 @@ function misshapen(
     `its shape is [${place.shape}], but the configuration makes ${weight} [${shape}]`,
     "Use the configuration that belongs to these weights.",
   );
-}
-
-const HEADER_SAMPLE = 2 ** 20;
-const PAGE = 4096;
-const PAGES = 16;
-
-/** Hash of what tells files apart cheaply: sizes, modification times, headers, and pages spread over the whole. */
-async function identify({ kind, config, files, places }: FileCheckpointParts): Promise<string> {
-  const encoder = new TextEncoder();
-  const order = [...places].map(([name, { source, offset }]) => [
-    name,
-    files.findIndex((f) => f.source === source),
-    offset,
-  ]);
-  const chunks: Uint8Array[] = [encoder.encode(JSON.stringify([1, kind, config, order]))];
-  for (const { source, headerBytes } of files) {
-    chunks.push(encoder.encode(`\n${source.size} ${source.version}\n`));
-    chunks.push(await source.read(0, Math.min(headerBytes, HEADER_SAMPLE, source.size)));
-    const length = Math.min(PAGE, source.size);
-    for (let page = 0; page < PAGES; page++) {
-      const offset = Math.floor(((source.size - length) * page) / (PAGES - 1));
-      chunks.push(await source.read(offset, length));
-    }
-  }
-  const joined = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer()); // Blob's types exclude shared memory
-  const digest = await crypto.subtle.digest("SHA-256", joined);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

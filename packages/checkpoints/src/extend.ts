@@ -25,6 +25,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import { type Checkpoint, findWeight, resolveRows } from "./checkpoint.ts";
+import { hexDigest } from "./fingerprint.ts";
 import { storedName } from "./names.ts";
 import { openFile } from "./node-file.ts";
 import { isWritable, quantizeRows } from "./quantize/quantize.ts";
@@ -46,8 +47,17 @@ const mostKept = 1024;
 /** Values that are summed at a time. */
 const PIECE = 2 ** 20;
 
+/** Raised when the same vocabulary would get other rows than before. */
+const EXTENSION = 1;
+
 /** Computes the rows of new pieces, the first of which has the number 0, as values. */
-type NewRows = (weight: WeightInfo, rows: RowRange, signal?: AbortSignal) => Promise<Float32Array>;
+type ReadNewRows = (weight: WeightInfo, rows: RowRange, signal?: AbortSignal) => Promise<Float32Array>;
+
+interface NewRows {
+  readonly read: ReadNewRows;
+  /** Changes when what they are read from may have changed. */
+  readonly version?: string | undefined;
+}
 
 /**
  * The checkpoint with the vocabulary of a `tokenizer.model` that continues its own. Disposing it disposes the checkpoint.
@@ -102,19 +112,16 @@ export async function extendVocabulary(
       if (oldRows > 0) output.set(await checkpoint.read(weight, { first, count: oldRows }, signal));
       if (oldRows < count) {
         const made = { first: split - rowCount(from), count: count - oldRows };
-        const values = await newRows(info, made, signal);
+        const values = await newRows.read(info, made, signal);
         if (!isWritable(info.format)) throw unwritable(checkpoint, info);
         output.set(quantizeRows(values, info.format), output.length - (output.length / count) * made.count);
       }
       return output;
     },
     async fingerprint() {
-      const pieces = Array.from({ length: tokenizer.vocabSize }, (_, id) => tokenizer.piece(id)).join("\n");
-      const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(pieces));
-      const hex = Array.from(new Uint8Array(digest.slice(0, 16)), (byte) => byte.toString(16).padStart(2, "0")).join(
-        "",
-      );
-      return `${await checkpoint.fingerprint()}:${hex}:${JSON.stringify(rows)}`;
+      const from = typeof rows === "string" ? rows : newRows.version;
+      const added = JSON.stringify([EXTENSION, [...vocabulary], from]); // scores decide which old pieces a new one is made of
+      return `${await checkpoint.fingerprint()}:${await hexDigest(new TextEncoder().encode(added))}`;
     },
     [Symbol.asyncDispose]: () => checkpoint[Symbol.asyncDispose](),
   };
@@ -181,8 +188,8 @@ async function rowMaker(
   rows: NonNullable<ExtendOptions["rows"]>,
   signal: AbortSignal | undefined,
 ): Promise<NewRows> {
-  if (rows === "sub-tokens") return meansOfSubTokens(checkpoint, tokenizer, vocabulary);
-  if (rows === "mean") return overallMean(checkpoint);
+  if (rows === "sub-tokens") return { read: meansOfSubTokens(checkpoint, tokenizer, vocabulary) };
+  if (rows === "mean") return { read: overallMean(checkpoint) };
   return rowsOfFile(checkpoint, tokenizer.vocabSize, rows.file, signal);
 }
 
@@ -191,7 +198,7 @@ function meansOfSubTokens(
   checkpoint: Checkpoint,
   tokenizer: Tokenizer,
   vocabulary: ReadonlyMap<string, unknown>,
-): NewRows {
+): ReadNewRows {
   // The old vocabulary is the first part of the new one.
   const { vocabSize } = checkpoint.config;
   const plain = new Map(
@@ -233,7 +240,7 @@ function meansOfSubTokens(
   };
 }
 
-function overallMean(checkpoint: Checkpoint): NewRows {
+function overallMean(checkpoint: Checkpoint): ReadNewRows {
   const means = new Map<WeightName, Promise<Float64Array>>();
   const meanOf = async (name: WeightName, signal?: AbortSignal): Promise<Float64Array> => {
     const info = findWeight(checkpoint.weights, name, checkpoint.name);
@@ -296,12 +303,19 @@ async function rowsOfFile(
     }
     offsets.set(name, { format, offset: tensor.offset + (rows - added) * formatBytes(format, columns) });
   }
-  return async (info, { first, count }, signal) => {
+  const read: ReadNewRows = async (info, { first, count }, signal) => {
     const { format, offset } = offsets.get(info.name)!; // both tables, by the loop above
     const columns = columnCount(info);
     const rowBytes = formatBytes(format, columns);
     const file = await openFile(path);
     try {
+      if (file.size !== source.size || file.version !== source.version) {
+        throw new CheckpointError(
+          { file: path },
+          "the file changed since it was opened",
+          "Extend the vocabulary again.",
+        );
+      }
       const bytes = await file.read(offset + first * rowBytes, count * rowBytes, signal);
       const values = new Float32Array(count * columns); // [count, D]
       formats[format].dequantize(bytes, values);
@@ -310,6 +324,7 @@ async function rowsOfFile(
       await file.close();
     }
   };
+  return { read, version: JSON.stringify([source.size, source.version]) };
 }
 
 async function readValues(

@@ -55,7 +55,7 @@ function fileSource(path: string, handle: FileHandle, opened: BigIntStats): Byte
   return {
     name: path,
     size,
-    version: String(opened.mtimeNs),
+    version: [opened.dev, opened.ino, opened.mtimeNs, opened.ctimeNs].join(),
     async read(offset, length, signal) {
       signal?.throwIfAborted();
       if (closed) throw new PolyllamaError("ERR_DISPOSED", `${path} is closed; its checkpoint was disposed.`);

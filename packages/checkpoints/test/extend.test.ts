@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formats, mergeVocabularies, rowCount, tokenizerFromSentencePiece, trainVocabulary } from "@polyllama/core";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -97,7 +97,15 @@ describe("extending a checkpoint's vocabulary", () => {
     const values = new Float32Array((await given.read("output.weight", both)).buffer);
     expect(values.slice(base.dim)).toEqual(own.slice(0, 2 * base.dim));
     expect(values.slice(0, base.dim)).toEqual(await rows(folder, base.vocabSize - 1, 1, "output.weight"));
-    expect(await given.fingerprint()).not.toBe(await meant.fingerprint());
+    const before = await given.fingerprint();
+    expect(before).not.toBe(await meant.fingerprint());
+    expect(await (await extendVocabulary(checkpoint, grown, { rows: { file } })).fingerprint()).toBe(before);
+    const others = tensors.map((tensor) => ({ ...tensor, bytes: new Uint8Array(own.map((value) => -value).buffer) }));
+    const { atime, mtime } = await stat(file);
+    await writeFile(file, safetensors(others));
+    await utimes(file, atime, mtime);
+    expect(await (await extendVocabulary(checkpoint, grown, { rows: { file } })).fingerprint()).not.toBe(before);
+    expect((await failure(given.read("output.weight", both))).message).toMatch(/changed since it was opened/);
 
     const short = safetensors([
       { ...tensors[0]!, shape: [1, base.dim], bytes: new Uint8Array(4 * base.dim) },

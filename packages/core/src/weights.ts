@@ -31,7 +31,8 @@ export interface WeightSource {
   read(name: WeightName, rows?: RowRange, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * A string that changes when any weight may have changed: for keys of caches. It identifies, it does not protect: files
-   * are identified by header, size, modification time and samples, not by every byte.
+   * are identified by inode, size, times, header and samples, those behind a URL by what the server says of their version, and
+   * not by every byte.
    */
   fingerprint(): Promise<string>;
 }

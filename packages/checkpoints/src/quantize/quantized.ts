@@ -15,6 +15,8 @@ import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
 import { createQuantizerPool, type QuantizerPoolOptions } from "./pool.ts";
 import { checkQuantizedFormat, formatForRows, type QuantizedFormat } from "./quantize.ts";
 
+/** Raised when the same values would be quantized to other blocks than before. */
+const QUANTIZER = 1;
 /** Values that are in memory at a time. */
 const PIECE = 2 ** 22;
 
@@ -64,7 +66,7 @@ export function quantized(
       }
       return output;
     },
-    fingerprint: async () => `${await source.fingerprint()}:${format}`,
+    fingerprint: async () => `${await source.fingerprint()}:${format}#${QUANTIZER}`,
   };
   if (!("kind" in source)) return view;
   const { kind, config, tokenizer, text, notices, stored, metadata, companions } = source;

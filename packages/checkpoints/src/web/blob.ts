@@ -9,7 +9,7 @@ export function blobSource(blob: Blob, name: string = blob instanceof File ? blo
   return {
     name,
     size,
-    version: String(blob instanceof File ? blob.lastModified : "blob"),
+    version: undefined, // a script may give a File any time of modification
     async read(offset, length, signal) {
       signal?.throwIfAborted();
       checkRange(name, size, offset, length);

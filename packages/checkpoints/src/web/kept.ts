@@ -247,7 +247,7 @@ function piecesSource(url: string, { size, tag }: Record, pieces: readonly File[
   return {
     name: url,
     size,
-    version: tag,
+    version: tag || undefined,
     async read(offset, length, signal) {
       signal?.throwIfAborted();
       checkRange(url, size, offset, length);

@@ -69,7 +69,7 @@ export async function urlSource(url: string, signal?: AbortSignal): Promise<Byte
   return {
     name: url,
     size,
-    version: tag,
+    version: tag || undefined,
     async read(offset, length, signal) {
       if (length >= BLOCK) return read(offset, length, signal);
       if (block === undefined || offset < block.offset || offset + length > block.offset + block.bytes.length) {
@@ -177,8 +177,11 @@ async function sizeByHead(url: string, signal?: AbortSignal): Promise<number> {
   );
 }
 
+/** The ETag; a weak one, which need not mean the same bytes, with Last-Modified; empty where the server sends neither. */
 function versionOf({ headers }: Response): string {
-  return headers.get("ETag") ?? headers.get("Last-Modified") ?? "";
+  const tag = headers.get("ETag") ?? "";
+  if (tag !== "" && !tag.startsWith("W/")) return tag;
+  return `${tag} ${headers.get("Last-Modified") ?? ""}`.trim();
 }
 
 function emptySource(url: string): ByteSource {
