@@ -27,7 +27,8 @@ import {
   readLlama2cHeader,
   writeGguf,
 } from "../src/index.ts";
-import { readPickledTensors } from "../src/meta/pickle.ts";
+import { readPickle } from "../src/meta/pickle.ts";
+import { stateDictOf } from "../src/meta/state-dict.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import { recognize } from "../src/recognize.ts";
 import { MOST_VALUES } from "../src/safetensors.ts";
@@ -161,7 +162,7 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
         }),
         async () => {},
       ),
-      run: async (input) => void readPickledTensors(flatten(input), "data.pkl"),
+      run: async (input) => void stateDictOf(readPickle(flatten(input), "data.pkl"), "data.pkl"),
     },
     binary(
       "llama2.c",

@@ -12,11 +12,11 @@ import {
   type Tokenizer,
   type WeightName,
 } from "@polyllama/core";
-import { checkBias, isBias } from "./biases.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type StoredTensor, type TensorPlace } from "./checkpoint.ts";
 import { checkOverlap } from "./gguf/header.ts";
-import { canonicalName } from "./names.ts";
+import { leftovers } from "./leftovers.ts";
+import { canonicalName, commonPrefix } from "./names.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 
 /** The limit of the reference implementation. */
@@ -127,14 +127,16 @@ export interface HuggingFaceParts {
   readonly tokenizer: (vocabSize: number) => Promise<FoundTokenizer | undefined>;
   /** Parsed tokenizer_config.json, if there is one. */
   readonly tokenizerConfig?: unknown;
+  /** Names of tensors to leave out that Llama does not have; `*` stands for any characters. */
+  readonly ignoreTensors?: readonly string[];
   /** Tensor -> file name, from an index; the files' headers must agree. */
   readonly index?: { readonly name: string; readonly files: ReadonlyMap<string, string> };
 }
 
 /**
  * Opens one or several safetensors files. The checkpoint closes the sources; when this throws, they stay open.
- * Tensors that Llama does not have are refused, since they belong to a model that would be computed wrongly; only
- * `rotary_emb.inv_freq`, which old files carry, and an output matrix that is tied to the embeddings are passed over.
+ * Tensors that Llama does not have are refused, since they belong to a model that would be computed wrongly, except those
+ * that change nothing (`leftovers.ts`) and an output matrix that is tied to the embeddings.
  *
  * @param sources By file name, as an index has it.
  * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`
@@ -153,7 +155,9 @@ export async function openHuggingFace(
   readHeader: (
     source: ByteSource,
     signal?: AbortSignal,
-  ) => Promise<Omit<SafetensorsHeader, "metadata"> & Partial<SafetensorsHeader>>,
+  ) => Promise<
+    Omit<SafetensorsHeader, "metadata"> & Partial<SafetensorsHeader> & { readonly notices?: readonly string[] }
+  >,
   sources: ReadonlyMap<string, ByteSource>,
   parts: HuggingFaceParts,
   signal?: AbortSignal,
@@ -161,10 +165,12 @@ export async function openHuggingFace(
   const found = new Map<string, { tensor: SafetensorsTensor; source: ByteSource; fileName: string }>();
   const metadata = new Map<string, unknown>();
   const files: { source: ByteSource; headerBytes: number }[] = [];
+  const notices: string[] = [];
   for (const [fileName, source] of sources) {
     const header = await readHeader(source, signal);
     files.push({ source, headerBytes: header.headerBytes });
     for (const [key, value] of header.metadata ?? []) metadata.set(key, value);
+    notices.push(...(header.notices ?? []));
     for (const tensor of header.tensors) {
       const other = found.get(tensor.name);
       if (other !== undefined) {
@@ -188,32 +194,26 @@ export async function openHuggingFace(
   metadata.set("config.json", parts.config);
   if (parts.tokenizerConfig !== undefined) metadata.set("tokenizer_config.json", parts.tokenizerConfig);
 
-  const config = resolveTied(configFromHuggingFace(parts.config, parts.configName), parts.config, found);
+  const prefix = commonPrefix([...found.keys()]);
+  const hasOutput = found.has(`${prefix}lm_head.weight`);
+  const config = resolveTied(configFromHuggingFace(parts.config, parts.configName), parts.config, hasOutput);
   const places = new Map<WeightName, TensorPlace>();
+  const rest = leftovers(parts.ignoreTensors);
   for (const { tensor, source } of found.values()) {
-    const name = canonicalName(tensor.name, "huggingFace");
-    if (name === undefined && tensor.name.endsWith("rotary_emb.inv_freq")) continue;
-    if (isBias(tensor.name)) {
-      await checkBias(place(tensor, source, false), signal);
-      continue;
+    if (rest.ignores(tensor.name)) continue;
+    const name = canonicalName(tensor.name.slice(prefix.length), "huggingFace");
+    if (name === undefined) await rest.passOver({ ...tensor, format: dtypes[tensor.dtype]?.format, source }, signal);
+    else if (name !== "output.weight" || !config.tiedEmbeddings) {
+      places.set(name, place(tensor, source, /attention\.w[qk]\./.test(name)));
     }
-    if (name === "output.weight" && config.tiedEmbeddings) continue;
-    const where = { file: source.name, tensor: tensor.name };
-    if (name === undefined) {
-      throw new CheckpointError(
-        where,
-        "Llama 2 has no such tensor",
-        "The model has another architecture, an adapter or another quantization; merge or convert it first.",
-      );
-    }
-    places.set(name, place(tensor, source, /attention\.w[qk]\./.test(name)));
   }
   // Weights that share memory are stored once, under either name.
-  const output = found.get("lm_head.weight");
+  const output = found.get(`${prefix}lm_head.weight`);
   if (config.tiedEmbeddings && !places.has("tok_embeddings.weight") && output !== undefined) {
     places.set("tok_embeddings.weight", place(output.tensor, output.source, false));
   }
 
+  notices.push(...rest.notices());
   const stored = [...found.values()].map(
     ({ tensor, source }): StoredTensor => ({
       name: tensor.name,
@@ -226,15 +226,15 @@ export async function openHuggingFace(
   const { name } = parts;
   const { tokenizer, vocabulary } = (await parts.tokenizer(config.vocabSize)) ?? {};
   for (const [key, value] of vocabulary ?? []) metadata.set(key, value);
-  const checkpoint = fileCheckpoint({ kind, name, config, tokenizer, stored, metadata, places, files });
+  const checkpoint = fileCheckpoint({ kind, name, config, tokenizer, stored, metadata, places, files, notices });
   checkVocabulary(checkpoint);
   return checkpoint;
 }
 
 /** A missing output matrix means tied embeddings, unless config.json says that they are not tied. */
-function resolveTied(config: LlamaConfig, json: unknown, found: ReadonlyMap<string, unknown>): LlamaConfig {
+function resolveTied(config: LlamaConfig, json: unknown, hasOutput: boolean): LlamaConfig {
   const declared = asObject(json)?.["tie_word_embeddings"];
-  return { ...config, tiedEmbeddings: declared === true || (declared !== false && !found.has("lm_head.weight")) };
+  return { ...config, tiedEmbeddings: declared === true || (declared !== false && !hasOutput) };
 }
 
 function place(tensor: SafetensorsTensor, source: ByteSource, halfSplit: boolean): TensorPlace {

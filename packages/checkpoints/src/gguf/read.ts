@@ -1,17 +1,10 @@
 // A GGUF file as a checkpoint. Architecture "llama" stores rotary pairs interleaved, as this project computes them, so
 // tensors only change their names. What would change the result and is not computed here is refused.
 
-import {
-  CheckpointError,
-  configFromGguf,
-  formats,
-  type Tokenizer,
-  tokenizerFromGguf,
-  type WeightName,
-} from "@polyllama/core";
-import { checkBias, isBias } from "../biases.ts";
+import { CheckpointError, configFromGguf, type Tokenizer, tokenizerFromGguf, type WeightName } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type TensorPlace } from "../checkpoint.ts";
+import { type Leftovers, leftovers } from "../leftovers.ts";
 import { canonicalName } from "../names.ts";
 import { checkVocabulary } from "../vocabulary.ts";
 import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
@@ -20,6 +13,7 @@ import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
  * Opens a GGUF file, or all parts of a split one in their order. The checkpoint closes the sources; when this throws, they
  * stay open.
  *
+ * @param ignoreTensors Names of tensors to leave out that Llama does not have; `*` stands for any characters.
  * @param tokenizer Gives the tokenizer, for a number of tokens, that takes the place of the one within the file.
  * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`
  */
@@ -27,6 +21,7 @@ export async function openGguf(
   source: ByteSource | readonly ByteSource[],
   tokenizer?: (vocabSize: number) => Promise<Tokenizer>,
   signal?: AbortSignal,
+  ignoreTensors?: readonly string[],
 ): Promise<Checkpoint> {
   const sources = "read" in source ? [source] : source;
   const headers = await readParts(sources, signal);
@@ -35,8 +30,9 @@ export async function openGguf(
 
   configFromGguf(metadata, file, { vocabSize: 1, tiedEmbeddings: true }); // what is no Llama is told before its tensors are
   const places = new Map<WeightName, TensorPlace>();
+  const rest = leftovers(ignoreTensors);
   for (const [part, { tensors }] of headers.entries()) {
-    for (const tensor of tensors) await addTensor(places, tensor, sources[part]!, signal);
+    for (const tensor of tensors) await addTensor(places, tensor, sources[part]!, rest, signal);
   }
 
   const table = places.get("tok_embeddings.weight");
@@ -61,6 +57,7 @@ export async function openGguf(
       tensors.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes, file: sources[part]!.name })),
     ),
     metadata,
+    notices: rest.notices(),
     places,
     files: headers.map(({ headerBytes }, part) => ({ source: sources[part]!, headerBytes })),
   });
@@ -99,20 +96,14 @@ async function addTensor(
   places: Map<WeightName, TensorPlace>,
   tensor: GgufTensor,
   source: ByteSource,
+  rest: Leftovers,
   signal?: AbortSignal,
 ): Promise<void> {
-  const where = { file: source.name, tensor: tensor.name };
+  if (rest.ignores(tensor.name)) return;
   const name = canonicalName(tensor.name, "gguf");
-  if (name === undefined) {
-    if (tensor.name === "rope_freqs.weight") return checkRopeFactors(source, tensor, signal);
-    if (isBias(tensor.name)) return checkBias({ ...tensor, source }, signal);
-    throw new CheckpointError(
-      where,
-      "Llama 2 has no such tensor",
-      "The model has another architecture than its metadata says; this project would compute something else.",
-    );
-  }
+  if (name === undefined) return rest.passOver({ ...tensor, source }, signal);
   if (places.has(name)) {
+    const where = { file: source.name, tensor: tensor.name };
     throw new CheckpointError(where, "another part has a tensor of the same name", "Download all parts again.");
   }
   places.set(name, { ...tensor, source });
@@ -122,19 +113,4 @@ function tokenizerWithin(metadata: ReadonlyMap<string, unknown>, file: string): 
   const model = metadata.get("tokenizer.ggml.model");
   if (model === undefined || model === "no_vocab" || model === "none") return undefined;
   return tokenizerFromGguf(metadata, file);
-}
-
-/** Frequency factors of long-context models; all ones change nothing. */
-async function checkRopeFactors(source: ByteSource, tensor: GgufTensor, signal?: AbortSignal): Promise<void> {
-  const { name, offset, bytes, format, shape } = tensor;
-  if (bytes <= 2 ** 20) {
-    const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
-    formats[format].dequantize(await source.read(offset, bytes, signal), values);
-    if (values.every((value) => value === 1)) return;
-  }
-  throw new CheckpointError(
-    { file: source.name, tensor: name },
-    "its factors change the rotary frequencies",
-    "Llama 2 has none, and they are not computed here; use a model without them.",
-  );
 }

@@ -2,21 +2,8 @@
 // anything, which is why files from elsewhere are dangerous to Python. This reader knows the operations that build plain
 // values and calls nothing: names are only compared with the few that a state dict consists of, and any other is refused.
 
-import { CheckpointError, quoted } from "@polyllama/core";
-
-/** The element types of PyTorch by the name of their storage class. */
-const storages: Readonly<Record<string, string>> = {
-  FloatStorage: "F32",
-  HalfStorage: "F16",
-  BFloat16Storage: "BF16",
-  DoubleStorage: "F64",
-  LongStorage: "I64",
-  IntStorage: "I32",
-  ShortStorage: "I16",
-  CharStorage: "I8",
-  ByteStorage: "U8",
-  BoolStorage: "BOOL",
-};
+import { CheckpointError } from "@polyllama/core";
+import { type Called, calledBy } from "./pickle-names.ts";
 
 /** A tensor as the pickle describes it; the bytes are elsewhere. */
 export interface PickledTensor {
@@ -34,7 +21,7 @@ export interface PickledTensor {
   readonly strides: readonly number[];
 }
 
-type Value =
+export type Value =
   | string
   | number
   | boolean
@@ -43,37 +30,25 @@ type Value =
   | { readonly kind: "bytes" }
   | { readonly kind: "list"; readonly items: Value[] }
   | { readonly kind: "tuple"; readonly items: readonly Value[] }
-  | { readonly kind: "dict"; readonly entries: [Value, Value][] }
+  | Dict
+  | { readonly kind: "aside" }
   | { readonly kind: "name"; readonly name: Called }
   | { readonly kind: "storage"; readonly dtype: string; readonly storage: string; readonly elements: number };
 
-/** What may be named. */
-type Called = "OrderedDict" | "_rebuild_tensor_v2" | { readonly dtype: string };
+export interface Dict {
+  readonly kind: "dict";
+  readonly entries: [Value, Value][];
+}
 
 /** Values that one pickle may build: far above any checkpoint's, and little memory. */
 const MOST_VALUES = 2 ** 18;
 
 /**
- * The tensors of a pickled state dict, by name, in its order.
+ * Runs the program of a pickle and returns what it leaves. Nothing is called.
  *
- * @throws {CheckpointError} for a pickle that is damaged, is not a dict of tensors, or names anything else than these: then
- * with the name.
+ * @throws {CheckpointError} for a pickle that is damaged, or mentions another name than files of tensors do: then with the name.
  */
-export function readPickledTensors(bytes: Uint8Array, file: string): ReadonlyMap<string, PickledTensor> {
-  const top = run(bytes, file);
-  const tensors = new Map<string, PickledTensor>();
-  if (!isKind(top, "dict")) throw notStateDict(file, `a ${kindOf(top)}`);
-  for (const [key, value] of top.entries) {
-    if (typeof key !== "string") throw notStateDict(file, `a dict with a ${kindOf(key)} as key`);
-    if (!isKind(value, "tensor")) throw notStateDict(file, `a dict whose ${quoted(key)} is a ${kindOf(value)}`);
-    if (tensors.has(key)) throw damaged(file, `${quoted(key)} stands there twice`);
-    tensors.set(key, value);
-  }
-  return tensors;
-}
-
-/** Runs the program of a pickle and returns what it leaves. */
-function run(bytes: Uint8Array, file: string): Value {
+export function readPickle(bytes: Uint8Array, file: string): Value {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const stack: Value[] = [];
@@ -142,17 +117,17 @@ function run(bytes: Uint8Array, file: string): Value {
   const append = (items: readonly Value[]): void => {
     const list = peek();
     if (isKind(list, "list")) for (const item of items) list.items.push(item);
-    else fail(`a ${kindOf(list)} is appended to`);
+    else if (!isKind(list, "aside")) fail(`a ${kindOf(list)} is appended to`);
   };
   const setItems = (items: readonly Value[]): void => {
     const dict = peek();
     if (isKind(dict, "dict") && items.length % 2 === 0) {
       for (let i = 0; i < items.length; i += 2) dict.entries.push([items[i]!, items[i + 1]!]);
-    } else fail(`items are set of a ${kindOf(dict)}`);
+    } else if (!isKind(dict, "aside")) fail(`items are set of a ${kindOf(dict)}`);
   };
   const named = (module: Value, name: Value): Value => {
     if (typeof module !== "string" || typeof name !== "string") return fail("a name is not a text");
-    return { kind: "name", name: allowed(module, name, file) };
+    return { kind: "name", name: calledBy(module, name, file) };
   };
   const persistent = (id: Value): Value => {
     const [tag, type, storage, , elements] = isKind(id, "tuple") ? id.items : [];
@@ -162,11 +137,42 @@ function run(bytes: Uint8Array, file: string): Value {
   };
   const call = (callee: Value, given: Value): Value => {
     if (!isKind(callee, "name") || !isKind(given, "tuple")) return fail(`a ${kindOf(callee)} is called`);
-    if (callee.name === "OrderedDict") {
-      return given.items.length === 0 ? { kind: "dict", entries: [] } : fail("an OrderedDict is made of something");
+    if (typeof callee.name === "object") return fail("a storage is called");
+    const { items } = given;
+    switch (callee.name) {
+      case "dict":
+        return { kind: "dict", entries: items.flatMap(pairs) };
+      case "tensor":
+        return tensor(items);
+      case "parameter":
+        return isKind(items[0], "tensor") ? items[0] : fail("a parameter is no tensor");
+      case "typed tensor": {
+        const [how, type, of] = items;
+        if (!isKind(how, "name") || how.name !== "tensor" || !isKind(of, "tuple"))
+          return fail("a tensor is made in an unknown way");
+        if (!isKind(type, "name") || type.name !== "tensor class") return fail("a tensor is of an unknown class");
+        return tensor(of.items);
+      }
+      case "tensor class":
+        return fail("a class of tensors is called");
+      case "aside":
+        return { kind: "aside" };
     }
-    if (callee.name !== "_rebuild_tensor_v2") return fail("a storage is called");
-    const [storage, first, shape, strides] = given.items;
+  };
+  /** The pairs that a dict is made of: a list of two values each; what else may stand there says how to make missing ones. */
+  const pairs = (given: Value): [Value, Value][] => {
+    if (!isKind(given, "list"))
+      return isKind(given, "name") || given === null ? [] : fail("a dict is made of something else than pairs");
+    built += given.items.length;
+    if (built > MOST_VALUES) fail(`more than ${MOST_VALUES} values`);
+    return given.items.map((pair) => {
+      const items = isKind(pair, "list") || isKind(pair, "tuple") ? pair.items : [];
+      return items.length === 2 ? [items[0]!, items[1]!] : fail("a dict is made of something else than pairs");
+    });
+  };
+  const tensor = ([storage, first, shape, strides, , , metadata]: readonly Value[]): PickledTensor => {
+    if (isKind(metadata, "dict") && metadata.entries.length > 0)
+      return fail("a tensor is conjugated, negated or otherwise marked");
     if (!isKind(storage, "storage") || !isCount(first)) return fail("a tensor has no storage");
     if (!isCounts(shape) || !isCounts(strides) || shape.items.length !== strides.items.length) {
       return fail("a tensor has no proper shape and strides");
@@ -343,11 +349,27 @@ function run(bytes: Uint8Array, file: string): Value {
         push(call(callee!, given!));
         break;
       }
+      case 0x81: {
+        // NEWOBJ: an instance without a word to its constructor
+        const [type, given] = several(2);
+        push(call(type!, given!));
+        break;
+      }
+      case 0x8f: // EMPTY_SET
+        push({ kind: "aside" });
+        break;
+      case 0x90: // ADDITEMS
+        append(popMarked());
+        break;
+      case 0x91: // FROZENSET
+        popMarked();
+        push({ kind: "aside" });
+        break;
       case 0x62: {
         // BUILD: attributes of an OrderedDict, such as a module's version, say nothing about tensors
         pop();
         const target = peek();
-        if (!isKind(target, "dict")) fail(`attributes are set of a ${kindOf(target)}`);
+        if (!isKind(target, "dict") && !isKind(target, "aside")) fail(`attributes are set of a ${kindOf(target)}`);
         break;
       }
       default:
@@ -356,25 +378,16 @@ function run(bytes: Uint8Array, file: string): Value {
   }
 }
 
-function allowed(module: string, name: string, file: string): Called {
-  if (module === "collections" && name === "OrderedDict") return "OrderedDict";
-  if (module === "torch._utils" && name === "_rebuild_tensor_v2") return "_rebuild_tensor_v2";
-  const dtype = module === "torch" && Object.hasOwn(storages, name) ? storages[name] : undefined;
-  if (dtype !== undefined) return { dtype };
-  throw new CheckpointError(
-    { file },
-    `its pickle calls ${JSON.stringify(`${module}.${name}`.slice(0, 200))}`,
-    "Only tensors are read from a pickle, and nothing is called. If you trust the file, save its state_dict() alone.",
-  );
-}
-
 type Kind = Extract<Value, { readonly kind: string }>["kind"];
 
-function isKind<K extends Kind>(value: Value | undefined, kind: K): value is Extract<Value, { readonly kind: K }> {
+export function isKind<K extends Kind>(
+  value: Value | undefined,
+  kind: K,
+): value is Extract<Value, { readonly kind: K }> {
   return typeof value === "object" && value !== null && value.kind === kind;
 }
 
-function kindOf(value: Value): string {
+export function kindOf(value: Value): string {
   if (value === null) return "None";
   return typeof value === "object" ? value.kind : typeof value;
 }
@@ -389,12 +402,4 @@ function isCounts(value: Value | undefined): value is { readonly kind: "tuple"; 
 
 function damaged(file: string, problem: string): CheckpointError {
   return new CheckpointError({ file }, problem, "The file is damaged; download or copy it again.");
-}
-
-function notStateDict(file: string, found: string): CheckpointError {
-  return new CheckpointError(
-    { file },
-    `it holds ${found}, not a dict of tensors`,
-    "Save the model's state_dict() alone.",
-  );
 }

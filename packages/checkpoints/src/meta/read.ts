@@ -5,6 +5,7 @@
 import { CheckpointError, configFromMeta, type FormatName, type LlamaConfig, type WeightName } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type StoredTensor, type TensorPlace } from "../checkpoint.ts";
+import { leftovers } from "../leftovers.ts";
 import { canonicalName } from "../names.ts";
 import type { FoundTokenizer } from "../safetensors.ts";
 import { readSliced } from "../slices.ts";
@@ -18,6 +19,8 @@ export interface MetaParts {
   /** Parsed params.json and its path. */
   readonly params: unknown;
   readonly paramsName: string;
+  /** Names of tensors to leave out that Llama does not have; `*` stands for any characters. */
+  readonly ignoreTensors?: readonly string[];
   /** The tokenizer for a model of that many tokens, if there is one. */
   readonly tokenizer: (vocabSize: number) => Promise<FoundTokenizer | undefined>;
 }
@@ -41,8 +44,10 @@ export async function openMeta(
   const slices = new Map<string, { readonly tensor: TorchTensor; readonly source: ByteSource }[]>();
   const files: { source: ByteSource; headerBytes: number }[] = [];
   const stored: StoredTensor[] = [];
+  const notices: string[] = [];
   for (const source of sources) {
-    const { tensors, headerBytes } = await readTorchFile(source, signal);
+    const { tensors, headerBytes, notices: said } = await readTorchFile(source, signal);
+    notices.push(...said);
     files.push({ source, headerBytes });
     for (const tensor of tensors) {
       const { name, shape, dtype, bytes } = tensor;
@@ -52,17 +57,16 @@ export async function openMeta(
       else known.push({ tensor, source });
     }
   }
-  slices.delete("rope.freqs"); // computed instead
-
   const places = new Map<WeightName, TensorPlace>();
+  const rest = leftovers(parts.ignoreTensors);
   for (const [name, list] of slices) {
     const { tensor, source } = list[0]!;
+    if (rest.ignores(name)) continue;
     if (canonicalName(name, "canonical") === undefined) {
-      throw new CheckpointError(
-        { file: source.name, tensor: name },
-        "Llama 2 has no such tensor",
-        "The model has another architecture; this project would compute something else.",
-      );
+      for (const slice of list) {
+        await rest.passOver({ ...slice.tensor, format: formatOf[slice.tensor.dtype], source: slice.source }, signal);
+      }
+      continue;
     }
     if (list.length !== sources.length) {
       const lacking = sources.find((candidate) => !list.some((slice) => slice.source === candidate));
@@ -78,10 +82,21 @@ export async function openMeta(
   const config = configOf(places, parts);
   checkWhole(places, config, sources);
   await checkSameModel(slices.get("norm.weight") ?? [], signal);
+  notices.push(...rest.notices());
   const { tokenizer, vocabulary } = (await parts.tokenizer(config.vocabSize)) ?? {};
   const metadata = new Map<string, unknown>([["params.json", parts.params], ...(vocabulary ?? [])]);
   const { name } = parts;
-  const checkpoint = fileCheckpoint({ kind: "meta", name, config, tokenizer, stored, metadata, places, files });
+  const checkpoint = fileCheckpoint({
+    kind: "meta",
+    name,
+    config,
+    tokenizer,
+    stored,
+    metadata,
+    places,
+    files,
+    notices,
+  });
   checkVocabulary(checkpoint);
   return checkpoint;
 }

@@ -3,7 +3,8 @@
 
 import { CheckpointError, quoted } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
-import { type PickledTensor, readPickledTensors } from "./pickle.ts";
+import { type PickledTensor, readPickle } from "./pickle.ts";
+import { stateDictOf } from "./state-dict.ts";
 import { readZipDirectory, type ZipDirectory } from "./zip.ts";
 
 /** A described tensor takes about 100 bytes. */
@@ -37,6 +38,8 @@ export interface TorchFile {
   readonly tensors: readonly TorchTensor[];
   /** Length of what the tensors' places depend on, from the start. */
   readonly headerBytes: number;
+  /** What stands beside the tensors and was passed over. */
+  readonly notices: readonly string[];
 }
 
 /**
@@ -58,9 +61,9 @@ export async function readTorchFile(source: ByteSource, signal?: AbortSignal): P
       throw new CheckpointError({ file }, `its byte order is ${quoted(text)}`, "Save it on a little-endian machine.");
     }
   }
-  const pickled = readPickledTensors(await source.read(pickle.offset, pickle.bytes, signal), file);
-  const tensors = [...pickled].map(([name, tensor]) => place(name, tensor, directory, prefix, file));
-  return { tensors, headerBytes: pickle.offset + pickle.bytes };
+  const pickled = stateDictOf(readPickle(await source.read(pickle.offset, pickle.bytes, signal), file), file);
+  const tensors = [...pickled.tensors].map(([name, tensor]) => place(name, tensor, directory, prefix, file));
+  return { tensors, headerBytes: pickle.offset + pickle.bytes, notices: pickled.notices };
 }
 
 function findPickle({ entries }: ZipDirectory, file: string) {
