@@ -2,7 +2,7 @@
 // zeros; they are passed over with a notice. Others belong to a model that would be computed wrongly without them, and are
 // refused, unless the caller says by name that they are to be left out.
 
-import { CheckpointError, type FormatName, formats, PolyllamaError } from "@polyllama/core";
+import { CheckpointError, type FormatName, formats, printable, quoted } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 
 /** A tensor that has no place in the graph. */
@@ -22,7 +22,7 @@ export interface Leftovers {
   ignores(name: string): boolean;
   /** @throws {CheckpointError} for a tensor that would change what the model computes. */
   passOver(tensor: Leftover, signal?: AbortSignal): Promise<void>;
-  /** One sentence for each kind that was passed over. @throws {PolyllamaError} `ERR_OPTION` for a pattern that met no tensor. */
+  /** One sentence for each kind that was passed over, and one for patterns that met no tensor. */
   notices(): readonly string[];
 }
 
@@ -111,14 +111,14 @@ export function leftovers(ignore: readonly string[] = []): Leftovers {
       note(what, tensor.name);
     },
     notices() {
-      const unmet = patterns.find((pattern) => !pattern.met);
-      if (unmet !== undefined) {
-        throw new PolyllamaError("ERR_OPTION", `ignoreTensors: no tensor is called "${unmet.pattern}".`);
-      }
-      return [...met].map(([what, names]) => {
-        const more = names.length > 1 ? ` and ${names.length - 1} more` : "";
-        return `Passed over ${what}: ${names[0]}${more}.`;
-      });
+      const unmet = patterns.filter((pattern) => !pattern.met).map(({ pattern }) => quoted(pattern));
+      return [
+        ...Array.from(met, ([what, names]) => {
+          const more = names.length > 1 ? ` and ${names.length - 1} more` : "";
+          return printable(`Passed over ${what}: ${names[0]}${more}.`);
+        }),
+        ...(unmet.length > 0 ? [`Of the tensors to be ignored, none is called ${unmet.join(" or ")}.`] : []),
+      ];
     },
   };
 }

@@ -43,6 +43,11 @@ export interface OpenOptions {
   readonly keep?: boolean;
   /** SHA-256 in hexadecimal that the file behind a URL must have; needs `keep`. */
   readonly sha256?: string;
+  /**
+   * Names of tensors to leave out that Llama does not have and that would be refused, such as an adapter that was merged
+   * already; `*` stands for any characters. The checkpoint's `notices` name them.
+   */
+  readonly ignoreTensors?: readonly string[];
   /** How the hub is reached; for `hf:` addresses only. */
   readonly hub?: HubOptions;
   readonly onProgress?: (progress: Progress) => void;
@@ -144,7 +149,7 @@ async function openOne(path: string, open: Opener, options: PathOptions): Promis
       tokenizer === undefined
         ? undefined
         : async (size: number) => (await readTokenizer(tokenizer, size, signal)).tokenizer;
-    return openGguf(await splitParts(path, source, open), given, signal);
+    return openGguf(await splitParts(path, source, open), given, signal, options.ignoreTensors);
   }
   if (kind === "llama2.c") {
     const header = await readLlama2cHeader(source, signal);
@@ -271,7 +276,7 @@ async function openMetaFolder(
   return openMeta(sources, parts, options.signal);
 }
 
-async function metaParts(name: string, folder: string, { tokenizer, signal }: PathOptions) {
+async function metaParts(name: string, folder: string, { tokenizer, signal, ignoreTensors }: PathOptions) {
   const paramsName = join(folder, "params.json");
   const params = await readJson(paramsName, signal);
   if (params === undefined) {
@@ -285,6 +290,7 @@ async function metaParts(name: string, folder: string, { tokenizer, signal }: Pa
     name,
     params,
     paramsName,
+    ...(ignoreTensors && { ignoreTensors }),
     tokenizer: (size: number) =>
       tokenizer === undefined ? metaTokenizer(folder, size, signal) : readTokenizer(tokenizer, size, signal),
   };
@@ -348,6 +354,7 @@ async function huggingFaceParts(name: string, folder: string, options: PathOptio
     name,
     config,
     configName,
+    ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }),
     tokenizerConfig,
     tokenizer: (size) =>
       tokenizer === undefined

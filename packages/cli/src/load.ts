@@ -6,6 +6,7 @@ import { createBackend } from "./backends.ts";
 import { type HubFlags, hubOf } from "./hub.ts";
 import type { ModelOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
+import { note } from "./terminal.ts";
 
 /** A model together with the backend it runs on; disposing it frees both. */
 export interface LoadedModel extends AsyncDisposable {
@@ -16,22 +17,26 @@ export interface LoadedModel extends AsyncDisposable {
 /** Opens a checkpoint alone, and fetches it first where it lies on the hub. */
 export async function openModel(
   location: string,
-  options: Pick<ModelOptions, "tokenizer"> & HubFlags,
+  options: Pick<ModelOptions, "tokenizer" | "ignoreTensors"> & HubFlags,
   signal: AbortSignal,
 ): Promise<Checkpoint> {
-  const { tokenizer } = options;
+  const { tokenizer, ignoreTensors } = options;
   const hub = await hubOf(location, options);
   using progress = createProgress();
-  return await openCheckpoint(location, {
+  const checkpoint = await openCheckpoint(location, {
     ...(tokenizer !== undefined && { tokenizer }),
+    ...(ignoreTensors !== undefined && { ignoreTensors }),
     ...hub,
     onProgress: progress.update,
     signal,
   });
+  progress[Symbol.dispose]();
+  for (const notice of checkpoint.notices) note(notice);
+  return checkpoint;
 }
 
 export async function loadModel(options: ModelOptions, signal: AbortSignal): Promise<LoadedModel> {
-  const { model = poet, context, quantize, tokenizer } = options;
+  const { model = poet, context, quantize, tokenizer, ignoreTensors } = options;
   const hub = await hubOf(model, options);
   const backend = await createBackend(options);
   using progress = createProgress();
@@ -41,10 +46,13 @@ export async function loadModel(options: ModelOptions, signal: AbortSignal): Pro
       ...(context !== undefined && { contextLength: context }),
       ...(quantize !== undefined && { quantize }),
       ...(tokenizer !== undefined && { tokenizer }),
+      ...(ignoreTensors !== undefined && { ignoreTensors }),
       ...hub,
       onProgress: progress.update,
       signal,
     });
+    progress[Symbol.dispose]();
+    for (const notice of llama.checkpoint.notices) note(notice);
     return {
       llama,
       backend,

@@ -14,6 +14,7 @@ export interface ModelOptions extends BackendOptions, HubFlags {
   readonly context?: number;
   readonly quantize?: QuantizedFormat;
   readonly tokenizer?: string;
+  readonly ignoreTensors?: readonly string[];
 }
 
 export interface TextOptions {
@@ -53,12 +54,19 @@ export function addBackendOptions(command: Command): Command {
 /** What a model can be given as. */
 export const locations = "file, folder, hf:owner/name[:file] on the hub, or synthetic:// URL";
 
+/** What takes tensors out of a file that would be refused with them. */
+export function ignoreTensors(): Option {
+  const names = "tensors to leave out, separated by commas, such as '*.lora_*'";
+  return new Option("--ignore-tensors <names>", names).argParser((value: string) => value.split(","));
+}
+
 /** `--model` and what goes with it. */
 export function addModelOptions(command: Command): Command {
   command
     .optionsGroup("Model:")
     .option("-m, --model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .addOption(ignoreTensors())
     .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
     .addOption(new Option("--quantize <format>", "quantize float weights while loading").choices(quantizedFormats));
   return addHubOptions(addBackendOptions(command));

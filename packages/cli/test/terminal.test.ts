@@ -30,6 +30,25 @@ test("inspect escapes the names of tensors, in its lines and in JSON", async () 
   expect(tensors.map((tensor) => tensor.name)).toContain(name);
 });
 
+test("a notice escapes them, too, and a tensor that is refused is left out by the option that the refusal names", async () => {
+  const { stderr } = await run(["inspect", folder]);
+  expect(stderr).toContain("Passed over rotary frequencies and tables");
+  expect(stderr).not.toMatch(/[\u009b\u202e]/);
+  const odd = {
+    name: "model.layers.0.self_attn.q_proj.lora_B.weight",
+    dtype: "F32",
+    shape: [1],
+    bytes: Buffer.from([0, 0, 1, 1]),
+  };
+  await writeFile(join(folder, "model.safetensors"), safetensors([...huggingFaceTensors(small), odd]));
+  const refused = await run(["inspect", folder]);
+  expect(refused.code).toBe(1);
+  const [, option] = /--ignore-tensors '(.+)'/.exec(refused.stderr)!;
+  const read = await run(["inspect", "--ignore-tensors", option!, folder]);
+  expect(read.code).toBe(0);
+  expect(read.stderr).toContain(`Passed over tensors that were to be ignored: ${odd.name}.`);
+});
+
 test("an error escapes what a configuration says", async () => {
   await writeFile(join(folder, "config.json"), JSON.stringify({ ...huggingFaceConfig(small), model_type: steer }));
   const { code, stderr } = await run(["inspect", folder]);

@@ -57,6 +57,7 @@ export async function openMeta(
       else known.push({ tensor, source });
     }
   }
+  slices.delete("rope.freqs"); // part of the format, and computed instead
   const places = new Map<WeightName, TensorPlace>();
   const rest = leftovers(parts.ignoreTensors);
   for (const [name, list] of slices) {

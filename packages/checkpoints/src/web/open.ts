@@ -45,6 +45,11 @@ export interface WebOpenOptions {
   readonly keep?: boolean;
   /** SHA-256 in hexadecimal that the file with the weights must have; needs `keep`, as the whole file is read for it. */
   readonly sha256?: string;
+  /**
+   * Names of tensors to leave out that Llama does not have and that would be refused, such as an adapter that was merged
+   * already; `*` stands for any characters. The checkpoint's `notices` name them.
+   */
+  readonly ignoreTensors?: readonly string[];
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -53,6 +58,7 @@ export const webOpenOptionTypes: OptionSchema<WebOpenOptions> = {
   tokenizer: tokenizerLocation,
   keep: option.boolean,
   sha256: option.string,
+  ignoreTensors: option.list(option.string, 'a list of names, such as ["*.lora_*"]'),
   onProgress: option.function,
   signal: option.signal,
 };
@@ -165,7 +171,7 @@ async function openOne(path: string, name: string, open: Opener, options: WebOpe
   const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, signal);
   switch (kind) {
     case "gguf":
-      return openGguf(source, given, signal);
+      return openGguf(source, given, signal, options.ignoreTensors);
     case "llama2.c": {
       const header = await readLlama2cHeader(source, signal);
       const { vocabSize } = header.config;
@@ -214,13 +220,15 @@ async function openFolder(name: string, open: Opener, options: WebOpenOptions): 
   return openSafetensors(sources, { ...parts, index: { name: indexName, files: new Map(entries) } }, signal);
 }
 
-async function huggingFaceParts(name: string, open: Opener, { tokenizer, signal }: WebOpenOptions) {
+async function huggingFaceParts(name: string, open: Opener, options: WebOpenOptions) {
+  const { tokenizer, signal, ignoreTensors } = options;
   const config = (await readJson(open, "config.json", signal)) ?? missing("config.json");
   const tokenizerConfig = await readJson(open, "tokenizer_config.json", signal);
   return {
     name,
     config,
     configName: "config.json",
+    ...(ignoreTensors && { ignoreTensors }),
     tokenizerConfig,
     tokenizer: async (size: number) => {
       if (tokenizer !== undefined) return { tokenizer: await readTokenizer(tokenizer, size, signal) };

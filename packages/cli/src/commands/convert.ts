@@ -16,7 +16,7 @@ import { bytes, plural, seconds } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { locations } from "../options.ts";
+import { ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { note, print, printJson } from "../terminal.ts";
 import { integer } from "../values.ts";
@@ -29,6 +29,7 @@ interface Options extends HubFlags {
   readonly overwrite?: boolean;
   readonly threads?: number;
   readonly tokenizer?: string;
+  readonly ignoreTensors?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -88,6 +89,7 @@ function addWriteOptions(command: Command): Command {
     .option("--overwrite", "replace the output")
     .option("--threads <n>", "threads that convert (default: all)", integer(1))
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .addOption(ignoreTensors())
     .option("--json", "print one object: files, tensors, bytes, seconds, peak memory");
   return addHubOptions(command);
 }

@@ -1,14 +1,17 @@
 // `polyllama extend-vocab`: a checkpoint with a larger vocabulary, written as safetensors or GGUF.
 
 import type { Command } from "commander";
-import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "polyllama";
+import { extendVocabulary, writeGguf, writeSafetensors } from "polyllama";
 import { bytes, count, seconds } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
+import { openModel } from "../load.ts";
+import { ignoreTensors } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { note } from "../terminal.ts";
 
 interface Options {
   readonly tokenizer: string;
+  readonly ignoreTensors?: readonly string[];
   readonly baseTokenizer?: string;
   readonly output: string;
   readonly rows: string;
@@ -28,6 +31,7 @@ export function addExtendVocab(program: Command, { signal }: Interrupts): void {
     .requiredOption("--tokenizer <file>", "the larger tokenizer.model")
     .requiredOption("-o, --output <path>", "where to write")
     .option("--base-tokenizer <file>", "the model's own tokenizer, where it comes without one")
+    .addOption(ignoreTensors())
     .option(
       "--rows <how>",
       "rows of new pieces: `sub-tokens`, the mean of the rows of what they were written with; `mean` of all rows; or a safetensors file",
@@ -40,10 +44,11 @@ export function addExtendVocab(program: Command, { signal }: Interrupts): void {
 async function run(model: string, options: Options, signal: AbortSignal): Promise<void> {
   const { tokenizer, baseTokenizer, output, rows, overwrite = false } = options;
   const started = performance.now();
-  await using base = await openCheckpoint(model, {
+  const flags = {
     ...(baseTokenizer !== undefined && { tokenizer: baseTokenizer }),
-    signal,
-  });
+    ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }),
+  };
+  await using base = await openModel(model, flags, signal);
   const extended = await extendVocabulary(base, tokenizer, {
     rows: rows === "sub-tokens" || rows === "mean" ? rows : { file: rows },
     signal,

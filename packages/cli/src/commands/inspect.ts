@@ -9,12 +9,13 @@ import { bytes, count, plural, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { locations } from "../options.ts";
+import { ignoreTensors, locations } from "../options.ts";
 import { heading, print, printJson } from "../terminal.ts";
 import { describeText, textFacts } from "../text-setup.ts";
 
 interface Options extends HubFlags {
   readonly tokenizer?: string;
+  readonly ignoreTensors?: readonly string[];
   readonly tensors?: boolean;
   readonly json?: boolean;
 }
@@ -38,6 +39,7 @@ export function addInspect(program: Command, interrupts: Interrupts): void {
     )
     .argument("<location>", locations)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .addOption(ignoreTensors())
     .option("--tensors", "list every tensor instead of one line for all layers")
     .option("--json", "print one object: config, parameters, tokenizer, notices, tensors, memory");
   addHubOptions(command).action((location: string, options: Options) => inspect(location, options, interrupts));

@@ -23,7 +23,7 @@ import { plural, seconds, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { locations } from "../options.ts";
+import { ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, note, print, printJson } from "../terminal.ts";
 import { integer } from "../values.ts";
@@ -33,6 +33,7 @@ export interface ParityOptions extends HubFlags {
   /** Default: the embedded poet. */
   readonly model?: string;
   readonly tokenizer?: string;
+  readonly ignoreTensors?: readonly string[];
   readonly backends: readonly BackendName[];
   /** int8 for cpu, f16 for cuda, f32 for both. */
   readonly activations?: "int8" | "f16" | "f32";
@@ -73,6 +74,7 @@ export function addParity(program: Command, { signal }: Interrupts): void {
     )
     .option("--model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .addOption(ignoreTensors())
     .addOption(
       new Option("--backends <names>", "backends to compare")
         .default(["cpu", "reference"], "cpu,reference")

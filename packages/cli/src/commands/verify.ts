@@ -7,12 +7,13 @@ import { plural, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { locations } from "../options.ts";
+import { ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, print, printJson } from "../terminal.ts";
 import { number } from "../values.ts";
 
 interface Options extends HubFlags {
+  readonly ignoreTensors?: readonly string[];
   readonly tolerance: number;
   readonly tensors?: boolean;
   readonly json?: boolean;
@@ -34,6 +35,7 @@ export function addVerify(program: Command, interrupts: Interrupts): void {
       number,
       0,
     )
+    .addOption(ignoreTensors())
     .option("--tensors", "list every tensor, not only those that differ")
     .option("--json", "print one object");
   addHubOptions(command).action((a: string, b: string, options: Options) => verify(a, b, options, interrupts));
@@ -42,9 +44,10 @@ export function addVerify(program: Command, interrupts: Interrupts): void {
 async function verify(first: string, second: string, options: Options, { signal }: Interrupts): Promise<void> {
   const { tolerance, tensors: all = false, json = false } = options;
   // Options for the hub that neither location has a use for are refused with the first one.
+  const own = { ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }) };
   const forHub = (location: string): boolean => location.startsWith("hf:");
-  await using a = await openModel(first, forHub(first) || !forHub(second) ? options : {}, signal);
-  await using b = await openModel(second, forHub(second) ? options : {}, signal);
+  await using a = await openModel(first, forHub(first) || !forHub(second) ? options : own, signal);
+  await using b = await openModel(second, forHub(second) ? options : own, signal);
   using progress = createProgress();
   const comparison = await compareCheckpoints(a, b, { tolerance, onProgress: progress.update, signal });
   progress[Symbol.dispose]();
