@@ -97,8 +97,10 @@ export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";
-export type { EndToken, OfferedSampling, OwnChatTemplate, TextSetup } from "./text-setup.ts";
-export { textSetupOf } from "./text-setup.ts";
+export type { EndToken } from "./end-tokens.ts";
+export type { OfferedSampling, OwnChatTemplate, TextSetup } from "./text-setup.ts";
+export type { Notice } from "./tokenizer/assemble.ts";
+export { textSetupFromGguf, textSetupOf } from "./text-setup.ts";
 
 // Vocabularies of one's own
 export type { MergedVocabulary } from "./tokenizer/merge-vocabularies.ts";

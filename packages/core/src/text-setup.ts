@@ -2,14 +2,9 @@
 // conversation is written, what sampling its makers recommend. It stands in many places (a tokenizer's file, the small JSON
 // files around it, GGUF's metadata); here it is one record, and each statement knows where it was found.
 
+import { collectEnds, type EndToken } from "./end-tokens.ts";
+import type { Notice } from "./tokenizer/assemble.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
-
-/** A token at which generation ends. */
-export interface EndToken {
-  readonly id: number;
-  /** Who says so: files and fields, such as `generation_config.json: eos_token_id`. */
-  readonly from: readonly string[];
-}
 
 /** A conversation's format in Jinja, as the checkpoint's makers wrote it. */
 export interface OwnChatTemplate {
@@ -41,12 +36,56 @@ export interface TextSetup {
 
 /** What a tokenizer alone says. */
 export function textSetupOf(tokenizer: Tokenizer | undefined): TextSetup {
-  const { eos, chatTemplate } = tokenizer ?? {};
+  const ends = collectEnds(tokenizer, () => {});
+  ends.add(tokenizer?.eos, "tokenizer: EOS");
+  const jinja = tokenizer?.chatTemplate;
   return {
     addBos: tokenizer?.addBos ?? false,
     addEos: tokenizer?.addEos ?? false,
-    ends: eos === undefined ? [] : [{ id: eos, from: ["tokenizer: EOS"] }],
-    chatTemplate: chatTemplate === undefined ? undefined : { jinja: chatTemplate, from: "tokenizer: chat template" },
+    ends: ends.all(),
+    chatTemplate: jinja === undefined ? undefined : { jinja, from: "tokenizer: chat template" },
     sampling: {},
   };
+}
+
+const ggufEnds = ["eot_token_id", "eom_token_id", "fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"] as const;
+
+/**
+ * What the metadata of a GGUF file say.
+ *
+ * @param tokenizer The one within the file, or what took its place.
+ * Source: llama.cpp, src/llama-vocab.cpp (load), src/llama-arch.cpp (names of keys).
+ */
+export function textSetupFromGguf(
+  metadata: ReadonlyMap<string, unknown>,
+  tokenizer: Tokenizer | undefined,
+  notice: Notice = () => {},
+): TextSetup {
+  const ends = collectEnds(tokenizer, notice);
+  const declared = metadata.get("tokenizer.ggml.eos_token_id") === tokenizer?.eos;
+  ends.add(tokenizer?.eos, declared ? "tokenizer.ggml.eos_token_id" : "tokenizer: EOS");
+  for (const key of ggufEnds) ends.add(metadata.get(`tokenizer.ggml.${key}`), `tokenizer.ggml.${key}`);
+  const jinja = metadata.get("tokenizer.chat_template");
+  return {
+    addBos: tokenizer?.addBos ?? false,
+    addEos: tokenizer?.addEos ?? false,
+    ends: ends.all(),
+    chatTemplate: typeof jinja === "string" ? { jinja, from: "tokenizer.chat_template" } : undefined,
+    sampling: offeredSampling((name) => metadata.get(`general.sampling.${ggufSampling[name]}`)),
+  };
+}
+
+const ggufSampling = {
+  temperature: "temp",
+  topK: "top_k",
+  topP: "top_p",
+  minP: "min_p",
+  repetitionPenalty: "penalty_repeat",
+} as const satisfies Record<keyof OfferedSampling, string>;
+
+/** The numbers among what a file recommends. */
+export function offeredSampling(get: (name: keyof OfferedSampling) => unknown): OfferedSampling {
+  const names = Object.keys(ggufSampling) as (keyof OfferedSampling)[]; // its own keys
+  const found = names.map((name) => [name, get(name)] as const);
+  return Object.fromEntries(found.filter(([, value]) => typeof value === "number"));
 }

@@ -1,7 +1,14 @@
 // A GGUF file as a checkpoint. Architecture "llama" stores rotary pairs interleaved, as this project computes them, so
 // tensors only change their names. What would change the result and is not computed here is refused.
 
-import { CheckpointError, configFromGguf, type Tokenizer, tokenizerFromGguf, type WeightName } from "@polyllama/core";
+import {
+  CheckpointError,
+  configFromGguf,
+  type Tokenizer,
+  textSetupFromGguf,
+  tokenizerFromGguf,
+  type WeightName,
+} from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type TensorPlace } from "../checkpoint.ts";
 import { type Leftovers, leftovers } from "../leftovers.ts";
@@ -48,16 +55,18 @@ export async function openGguf(
       "The file contradicts itself; convert it again.",
     );
   }
+  const within = await textOf(metadata, file, config.vocabSize, tokenizer);
   const checkpoint = fileCheckpoint({
     kind: "gguf",
     name: file,
     config,
-    tokenizer: await (tokenizer?.(config.vocabSize) ?? tokenizerWithin(metadata, file)),
+    tokenizer: within.tokenizer,
+    text: within.text,
     stored: headers.flatMap(({ tensors }, part) =>
       tensors.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes, file: sources[part]!.name })),
     ),
     metadata,
-    notices: rest.notices(),
+    notices: [...within.notices, ...rest.notices()],
     places,
     files: headers.map(({ headerBytes }, part) => ({ source: sources[part]!, headerBytes })),
   });
@@ -109,8 +118,18 @@ async function addTensor(
   places.set(name, { ...tensor, source });
 }
 
-function tokenizerWithin(metadata: ReadonlyMap<string, unknown>, file: string): Tokenizer | undefined {
+/** The tokenizer, given or within the file, and what stands about text beside it. */
+async function textOf(
+  metadata: ReadonlyMap<string, unknown>,
+  file: string,
+  vocabSize: number,
+  given: ((vocabSize: number) => Promise<Tokenizer>) | undefined,
+) {
   const model = metadata.get("tokenizer.ggml.model");
-  if (model === undefined || model === "no_vocab" || model === "none") return undefined;
-  return tokenizerFromGguf(metadata, file);
+  const notices: string[] = [];
+  const notice = (remark: string): void => void notices.push(`${remark}.`);
+  const isNone = model === undefined || model === "no_vocab" || model === "none";
+  const within = () => (isNone ? undefined : tokenizerFromGguf(metadata, file, notice));
+  const tokenizer = given === undefined ? within() : await given(vocabSize);
+  return { tokenizer, text: textSetupFromGguf(metadata, tokenizer, notice), notices };
 }

@@ -24,6 +24,9 @@ export interface TokenizerParts {
   decodeAll?(ids: readonly number[], special: boolean, continuing: boolean): string;
 }
 
+/** Takes a remark about something that was accepted or passed over: a clause without its full stop. */
+export type Notice = (remark: string) => void;
+
 /** Refuses a tokenizer file. */
 export function refuse(source: string, problem: string): never {
   throw new PolyllamaError("ERR_TOKENIZER", `${source}: ${problem}.`);
@@ -38,7 +41,8 @@ export function shown(value: unknown): string {
 
 export function assemble(parts: TokenizerParts): Tokenizer {
   const { source, pieces, bos, eos, addBos, addEos, chatTemplate, decodeAll } = parts;
-  const ids = new Map(pieces.map((piece, id) => [piece, id]));
+  const ids = new Map<string, number>();
+  for (const [id, piece] of pieces.entries()) if (!ids.has(piece)) ids.set(piece, id);
 
   const check = (id: number): number => {
     if (Number.isInteger(id) && id >= 0 && id < pieces.length) return id;

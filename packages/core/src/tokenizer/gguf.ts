@@ -1,54 +1,73 @@
 // The tokenizer within GGUF metadata, the keys `tokenizer.ggml.*`: SentencePiece's vocabulary under the name "llama".
-// Kinds of tokens are numbered as SentencePiece does. What a file leaves out has llama.cpp's defaults. A tokenizer.json that
-// goes along whole comes first: the scores beside it are made up for those who do not read it.
+// Kinds of tokens are numbered as SentencePiece does. What a file leaves out has llama.cpp's defaults, and user-defined tokens
+// are cut out as llama.cpp does it. A tokenizer.json that goes along whole comes first: the scores beside it are made up for
+// those who do not read it.
 // Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp.
 
 import { parseJson } from "../json-text.ts";
-import { refuse, shown } from "./assemble.ts";
+import { type Notice, refuse, shown } from "./assemble.ts";
 import { readCharsmap } from "./charsmap.ts";
+import { plainToken } from "./cutting.ts";
+import { ggufFields } from "./gguf-fields.ts";
+import { readGgufPieces } from "./gguf-pieces.ts";
 import { scoreTokenizer } from "./score-bpe.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { tokenizerFromJson } from "./tokenizer-json.ts";
-import { byteOfPiece, kind } from "./vocabulary.ts";
+import { kind } from "./vocabulary.ts";
 
 /**
  * Tokenizer from the metadata of a GGUF file.
  *
  * @param metadata Keys and values; arrays as arrays or typed arrays.
  * @param source Name used in errors, usually the file's path.
+ * @param notice Takes remarks about what is odd and was accepted.
  * @throws {PolyllamaError} `ERR_TOKENIZER` when keys are missing or contradict each other, or declare another tokenizer.
  */
-export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source: string): Tokenizer {
+export function tokenizerFromGguf(
+  metadata: ReadonlyMap<string, unknown>,
+  source: string,
+  notice: Notice = () => {},
+): Tokenizer {
   const model = metadata.get("tokenizer.ggml.model");
   if (model !== "llama") {
     refuse(source, `tokenizer.ggml.model is ${shown(model)}, but only "llama" (SentencePiece BPE) is supported`);
   }
-  const pieces = strings("tokens");
+  const fields = ggufFields(metadata, source, notice);
+  const stored = fields.strings("tokens");
+  const bos = fields.token("bos_token_id", 1, stored.length);
+  const eos = fields.token("eos_token_id", 2, stored.length);
+  const addBos = fields.flag("add_bos_token", true) && bos !== undefined;
+  if (bos === undefined && metadata.get("tokenizer.ggml.add_bos_token") === true) {
+    notice("tokenizer.ggml.add_bos_token is true, but there is no BOS token; none is put");
+  }
+  const addEos = fields.flag("add_eos_token", false);
   const json = metadata.get("tokenizer.huggingface.json");
   if (json !== undefined) return fromJson(json);
-  const scores = numbers("scores") ?? refuse(source, "tokenizer.ggml.scores is missing");
-  const types = numbers("token_type");
-  const bos = token("bos_token_id", 1);
-  const eos = token("eos_token_id", 2);
-  const unknown = token("unknown_token_id", 0);
-  const kinds = pieces.map((piece, id): number => types?.[id] ?? (byteOfPiece(piece) < 0 ? kind.normal : kind.byte));
-  if (types === undefined && unknown !== undefined) kinds[unknown] = kind.unknown;
+  const unknown = fields.token("unknown_token_id", 0, stored.length);
+  const { pieces, scores, kinds, unreachable } = readGgufPieces(fields, unknown);
   for (const id of [bos, eos]) if (id !== undefined) kinds[id] = kind.control;
+  const byName = pieces.flatMap((piece, id) => {
+    const type = kinds[id];
+    if (unreachable.has(id) || (type !== kind.control && type !== kind.unknown && type !== kind.userDefined)) return [];
+    return [plainToken(id, piece, type !== kind.userDefined)];
+  });
 
   return scoreTokenizer({
     source,
     pieces,
-    scores: Float32Array.from(scores),
+    scores,
     kinds,
+    unreachable: new Set([...unreachable, ...byName.map(({ id }) => id)]),
+    cutting: { tokens: byName, order: "longest", prefix: "every" },
     bos,
     eos,
-    addBos: flag("add_bos_token", true),
-    addEos: flag("add_eos_token", false),
+    addBos,
+    addEos,
     unknownText: " \u2047 ",
-    byteFallback: kinds.includes(kind.byte),
+    byteFallback: kinds.includes(kind.byte) && "partial",
     normalizer: {
-      addDummyPrefix: flag("add_space_prefix", true),
-      removeExtraWhitespaces: flag("remove_extra_whitespaces", false),
+      addDummyPrefix: fields.flag("add_space_prefix", true),
+      removeExtraWhitespaces: fields.flag("remove_extra_whitespaces", false),
       escapeWhitespaces: true,
       charsmap: charsmap(),
     },
@@ -57,13 +76,12 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source
 
   function fromJson(text: unknown): Tokenizer {
     const parsed = parseJson(String(text), `${source}: tokenizer.huggingface.json`);
-    const [bos, eos] = [token("bos_token_id", 1), token("eos_token_id", 2)];
     const chatTemplate = template();
     return tokenizerFromJson(parsed, source, {
-      ...(bos !== undefined && { bos_token: pieces[bos] }),
-      ...(eos !== undefined && { eos_token: pieces[eos] }),
-      add_bos_token: flag("add_bos_token", true),
-      add_eos_token: flag("add_eos_token", false),
+      ...(bos !== undefined && { bos_token: stored[bos] }),
+      ...(eos !== undefined && { eos_token: stored[eos] }),
+      add_bos_token: addBos,
+      add_eos_token: addEos,
       ...(chatTemplate !== undefined && { chat_template: chatTemplate }),
     });
   }
@@ -74,38 +92,6 @@ export function tokenizerFromGguf(metadata: ReadonlyMap<string, unknown>, source
       return refuse(source, "tokenizer.ggml.precompiled_charsmap is not an array of bytes");
     }
     return bytes.length === 0 ? undefined : readCharsmap(Uint8Array.from(bytes), source);
-  }
-  function strings(key: string): readonly string[] {
-    const value = metadata.get(`tokenizer.ggml.${key}`);
-    if (value === undefined) refuse(source, `tokenizer.ggml.${key} is missing`);
-    if (Array.isArray(value) && value.every((element) => typeof element === "string")) return value;
-    return refuse(source, `tokenizer.ggml.${key} is not an array of strings`);
-  }
-  function numbers(key: string): ArrayLike<number> | undefined {
-    const value = metadata.get(`tokenizer.ggml.${key}`);
-    if (value === undefined) return undefined;
-    const list =
-      Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined; // either has a length
-    if (list === undefined || !list.every((element) => typeof element === "number")) {
-      return refuse(source, `tokenizer.ggml.${key} is not an array of numbers`);
-    }
-    if (list.length !== pieces.length) {
-      refuse(source, `tokenizer.ggml.${key} has ${list.length} entries for ${pieces.length} tokens`);
-    }
-    return list;
-  }
-  /** An id; all bits set say that there is none. */
-  function token(key: string, fallback: number): number | undefined {
-    const value = metadata.get(`tokenizer.ggml.${key}`) ?? fallback;
-    if (value === 0xffffffff || value === -1) return undefined;
-    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < pieces.length) return value;
-    return refuse(source, `tokenizer.ggml.${key} is ${shown(value)}, but there are ${pieces.length} tokens`);
-  }
-  function flag(key: string, fallback: boolean): boolean {
-    const value = metadata.get(`tokenizer.ggml.${key}`) ?? fallback;
-    return typeof value === "boolean"
-      ? value
-      : refuse(source, `tokenizer.ggml.${key} is ${shown(value)}, not a boolean`);
   }
   function template(): string | undefined {
     const value = metadata.get("tokenizer.chat_template");

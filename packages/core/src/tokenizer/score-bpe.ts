@@ -8,6 +8,7 @@
 // Source: github.com/google/sentencepiece, src/bpe_model.cc, src/normalizer.cc and src/sentencepiece_processor.cc.
 
 import { assemble, refuse } from "./assemble.ts";
+import { type Cutting, cutter, plainToken } from "./cutting.ts";
 import { scoreDecoder } from "./decoder.ts";
 import { matcher, sections } from "./match.ts";
 import { mergeSymbols } from "./merge.ts";
@@ -22,7 +23,7 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
   checkVocabulary(vocabulary);
   const { source, pieces, kinds, bos, eos, addBos, addEos, chatTemplate } = vocabulary;
   const segmentText = segmenter(vocabulary);
-  const controls = matcher(named(vocabulary, kind.control));
+  const cut = cutter(vocabulary.cutting ?? controlsAlone(vocabulary));
 
   return assemble({
     source,
@@ -34,28 +35,40 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
     chatTemplate,
     kind: (id) => kindNames[kinds[id]!]!, // checked
     segment(text, special) {
-      if (!special) return segmentText(text);
-      return sections(text, controls).flatMap(({ text, id }) => (id === undefined ? segmentText(text) : [id]));
+      const ids: number[] = [];
+      for (const { text: stretch, id, prefixed } of cut(text, special)) {
+        if (id !== undefined) ids.push(id);
+        else for (const one of segmentText(stretch, prefixed)) ids.push(one);
+      }
+      return ids;
     },
     ...scoreDecoder(vocabulary),
   });
+}
+
+/** SentencePiece's own way. */
+function controlsAlone({ pieces, kinds }: Vocabulary): Cutting {
+  const tokens = pieces.flatMap((piece, id) => (kinds[id] === kind.control ? [plainToken(id, piece, true)] : []));
+  return { tokens, order: "leftmost", prefix: "every" };
 }
 
 /** UTF-16 units of the longest word that is remembered, and how many words are. */
 const longestRemembered = 32;
 const mostRemembered = 1 << 15;
 
-/** A function from well-formed text to ids. */
-function segmenter(vocabulary: Vocabulary): (text: string) => number[] {
-  const { pieces, kinds } = vocabulary;
+/** A function from well-formed text to ids; `prefixed`: with the space in front, of a vocabulary that puts one. */
+function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean) => number[] {
+  const { pieces, kinds, unreachable } = vocabulary;
   const userDefined = matcher(named(vocabulary, kind.userDefined));
-  const normalize = normalizer(vocabulary.normalizer, userDefined);
+  const withPrefix = normalizer(vocabulary.normalizer, userDefined);
+  const withoutPrefix = normalizer({ ...vocabulary.normalizer, addDummyPrefix: false }, userDefined);
+  const normalize = (text: string, prefixed: boolean): string => (prefixed ? withPrefix : withoutPrefix)(text);
   const unknown = kinds.indexOf(kind.unknown);
   const ids = new Map<string, number>(); // pieces that text can become
   const single = new Int32Array(1 << 16).fill(-1); // the same for pieces of one UTF-16 unit
   for (const [id, piece] of pieces.entries()) {
     const type = kinds[id];
-    if (type !== kind.normal && type !== kind.userDefined && type !== kind.unused) continue;
+    if ((type !== kind.normal && type !== kind.userDefined && type !== kind.unused) || unreachable?.has(id)) continue;
     ids.set(piece, id);
     if (piece.length === 1) single[piece.charCodeAt(0)] = id;
   }
@@ -67,9 +80,9 @@ function segmenter(vocabulary: Vocabulary): (text: string) => number[] {
 
   if (kinds.includes(kind.unused)) {
     // How an unused piece is split again depends on the whole text, so nothing is cut or remembered.
-    return (original) => {
+    return (original, prefixed) => {
       const splits = new Map<string, number>();
-      const all = sections(normalize(original), userDefined).flatMap(({ text, id }) =>
+      const all = sections(normalize(original, prefixed), userDefined).flatMap(({ text, id }) =>
         id === undefined ? symbols(text, splits) : [text],
       );
       const result: number[] = [];
@@ -91,9 +104,9 @@ function segmenter(vocabulary: Vocabulary): (text: string) => number[] {
     return result;
   };
 
-  return (original) => {
+  return (original, prefixed) => {
     const result: number[] = [];
-    for (const { text, id } of sections(normalize(original), userDefined)) {
+    for (const { text, id } of sections(normalize(original, prefixed), userDefined)) {
       if (id !== undefined) {
         result.push(id);
         continue;
@@ -127,6 +140,10 @@ function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merge
   const { scores, kinds } = vocabulary;
   const bytes = vocabulary.byteFallback ? byteTokens(vocabulary) : undefined;
   const unknown = kinds.indexOf(kind.unknown);
+  const byteToken = (bytes: Int32Array, byte: number, piece: string): number => {
+    const id = bytes[byte]!; // a byte is less than 256
+    return id >= 0 ? id : refuse(vocabulary.source, `the vocabulary has neither "${piece}" nor the byte ${byte} of it`);
+  };
   let longest = 0;
   for (const piece of ids.keys()) longest = Math.max(longest, piece.length);
 
@@ -170,7 +187,7 @@ function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merge
         const split = id !== undefined && kinds[id] === kind.unused ? splits?.get(piece) : undefined;
         if (split !== undefined) pending.push(piece.slice(split), piece.slice(0, split));
         else if (id !== undefined) result.push(id);
-        else if (bytes) for (const byte of utf8Encode(piece)) result.push(bytes[byte]!);
+        else if (bytes) for (const byte of utf8Encode(piece)) result.push(byteToken(bytes, byte, piece));
         else if (unknown < 0) refuse(vocabulary.source, `the vocabulary has neither a piece nor bytes for "${piece}"`);
         else result.push(unknown);
       }
@@ -179,6 +196,6 @@ function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merge
   };
 }
 
-function* named({ pieces, kinds }: Vocabulary, wanted: number): Generator<[string, number]> {
-  for (const [id, piece] of pieces.entries()) if (kinds[id] === wanted) yield [piece, id];
+function* named({ pieces, kinds, unreachable }: Vocabulary, wanted: number): Generator<[string, number]> {
+  for (const [id, piece] of pieces.entries()) if (kinds[id] === wanted && !unreachable?.has(id)) yield [piece, id];
 }

@@ -3,6 +3,7 @@
 
 import { refuse, shown } from "./assemble.ts";
 import type { Charsmap } from "./charsmap.ts";
+import type { Cutting } from "./cutting.ts";
 import type { TokenKind } from "./tokenizer.ts";
 
 /** Kinds of pieces, numbered as in SentencePiece's protocol and in GGUF. */
@@ -47,8 +48,12 @@ export interface Vocabulary {
   readonly addEos: boolean;
   /** What the unknown token decodes to. */
   readonly unknownText: string;
-  /** Write characters without a piece as bytes. */
-  readonly byteFallback: boolean;
+  /** Write characters without a piece as bytes; `partial`: though some bytes have no piece. */
+  readonly byteFallback: boolean | "partial";
+  /** Ids that no text becomes by merging: pieces that another id spells too, and tokens that are only cut out by name. */
+  readonly unreachable?: ReadonlySet<number>;
+  /** What is cut out by name before anything else; default: control tokens, where they are asked for. */
+  readonly cutting?: Cutting;
   readonly normalizer: NormalizerSpec;
   readonly chatTemplate: string | undefined;
 }
@@ -58,23 +63,25 @@ export function byteOfPiece(piece: string): number {
   return /^<0x[0-9A-Fa-f]{2}>$/.test(piece) ? Number.parseInt(piece.slice(3, 5), 16) : -1;
 }
 
-/** By byte: the id of its piece. @throws {PolyllamaError} `ERR_TOKENIZER` when one is missing. */
-export function byteTokens({ source, pieces, kinds }: Vocabulary): Int32Array {
+/** By byte: the id of its piece, or -1. @throws {PolyllamaError} `ERR_TOKENIZER` when one is missing that must be there. */
+export function byteTokens({ source, pieces, kinds, byteFallback }: Vocabulary): Int32Array {
   const tokens = new Int32Array(256).fill(-1);
   for (const [id, piece] of pieces.entries()) if (kinds[id] === kind.byte) tokens[byteOfPiece(piece)] = id;
   const missing = tokens.indexOf(-1);
-  if (missing >= 0) refuse(source, `byte fallback needs 256 byte pieces; there is none for byte ${missing}`);
+  if (missing >= 0 && byteFallback !== "partial")
+    refuse(source, `byte fallback needs 256 byte pieces; there is none for byte ${missing}`);
   return tokens;
 }
 
 /** Refuses a vocabulary that the algorithm would misread. @throws {PolyllamaError} `ERR_TOKENIZER` */
-export function checkVocabulary({ source, pieces, scores, kinds, bos, eos }: Vocabulary): void {
+export function checkVocabulary({ source, pieces, scores, kinds, bos, eos, unreachable }: Vocabulary): void {
   if (pieces.length === 0) refuse(source, "the vocabulary is empty");
   const seen = new Map<string, number>();
   for (const [id, piece] of pieces.entries()) {
     const first = seen.get(piece);
-    if (first !== undefined) refuse(source, `the pieces ${first} and ${id} are both ${shown(piece)}`);
-    seen.set(piece, id);
+    if (first !== undefined && !unreachable?.has(id))
+      refuse(source, `the pieces ${first} and ${id} are both ${shown(piece)}`);
+    if (first === undefined) seen.set(piece, id);
     if (piece === "") refuse(source, `piece ${id} is empty`);
     if (Number.isNaN(scores[id])) refuse(source, `the score of piece ${id} is NaN`);
     const type = kinds[id]!;
