@@ -1,4 +1,4 @@
-// `npm test`: formatting and lint, types, unused code, then all suites. Ends with one line that sums them. Arguments go to
+// `npm test`: formatting and lint, types, unused code, documentation of what is exported, then all suites. Ends with one line that sums them. Arguments go to
 // vitest, and then only the suites are run: `npm test -- packages/core`.
 import "./setup.mjs";
 import { spawnSync } from "node:child_process";
@@ -23,6 +23,7 @@ if (filters.length === 0) {
     ["tsc", "--noEmit", "-p", "tsconfig.json"],
     ["tsc", "--noEmit", "-p", "apps/browser/tsconfig.json", "--customConditions", "@polyllama/source"],
     ["knip"],
+    ["typedoc", "--emit", "none"],
   ];
   for (const [name, ...rest] of checks) {
     const ok = run(name, ...rest);

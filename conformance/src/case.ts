@@ -19,10 +19,12 @@ import {
 } from "@polyllama/core";
 import { formatAddress, type Parameters } from "./address.ts";
 
+/** One operation at one shape and format, with the runs that try it; the address, such as `op:linear:format=q4_0`, names it everywhere. */
 export interface OpCase {
   readonly address: string;
   readonly op: OpName;
   readonly parameters: Parameters;
+  /** Graph, weights and runs, the same for the same seed. */
   build(seed: number): Script;
 }
 
@@ -54,6 +56,7 @@ export interface Script {
   readonly sampled?: { readonly graph: Graph; readonly weights: WeightSource; readonly columns: readonly number[] };
 }
 
+/** What came of a case on a backend. */
 export interface CaseResult {
   readonly address: string;
   /** `unsupported`: the backend refused with ERR_UNSUPPORTED. */

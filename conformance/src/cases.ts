@@ -18,6 +18,7 @@ export interface ConformanceCase {
   run(backend: Backend, seed: number): Promise<CaseResult>;
 }
 
+/** All cases of single operations, at the shapes of 7B, 13B and 70B among others. */
 export function opCases(): readonly OpCase[] {
   return [
     ...embeddingCases(),

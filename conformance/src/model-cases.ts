@@ -35,8 +35,14 @@ import { type Random, random } from "./random.ts";
 import { estimateTolerance, greedyAgreement, type Tolerance, worstShare } from "./tolerance.ts";
 import { type MemoryWeight, memoryWeights, randomWeight, readWeight, readWeightRows } from "./weights.ts";
 
+/** A small model, compared end to end. */
 export interface ModelCase {
   readonly address: string;
+  /**
+   * Runs it on a backend.
+   *
+   * @throws the backend's errors, except `ERR_UNSUPPORTED`, which is a result
+   */
   run(backend: Backend, seed: number): Promise<CaseResult>;
 }
 

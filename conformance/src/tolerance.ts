@@ -5,6 +5,7 @@
 import { type Rounding, reference } from "@polyllama/backend-reference";
 import { type Graph, mostProbable, type Step, type Tensor, type ValueName, type WeightSource } from "@polyllama/core";
 
+/** What a value is, and how far a backend may be from it. */
 export interface Tolerance {
   /** The exact value [N, width], float64. */
   readonly exact: Tensor;
@@ -12,6 +13,7 @@ export interface Tolerance {
   readonly perRow: Float64Array;
 }
 
+/** How a tolerance is estimated. */
 export interface ToleranceOptions {
   /** Perturbed runs; default 16. */
   readonly runs?: number;

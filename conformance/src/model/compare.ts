@@ -58,6 +58,7 @@ export interface Unavailable {
   readonly reason: string;
 }
 
+/** What `compareModel` compares, and how closely. */
 export interface CompareOptions {
   /** The text, as tokens; the backends are given each of them, whatever they would have chosen. */
   readonly tokens: readonly number[];
@@ -67,6 +68,7 @@ export interface CompareOptions {
   readonly runs?: number;
   /** For the perturbations; default 1. */
   readonly seed?: number;
+  /** Steps done so far, of all backends. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }

@@ -8,6 +8,7 @@ import type { Activations } from "../activations.ts";
 /** Error as a share of what is allowed; null: beyond any number. */
 export type Share = number | null;
 
+/** How far something is from the reference, as a share of what is allowed. */
 export interface Measured {
   /** Largest share over all elements. */
   readonly worst: Share;
@@ -64,6 +65,7 @@ export interface Divergence {
   readonly problem: string;
 }
 
+/** A backend that could not be compared, and why; never counted as one that agrees. */
 export interface NotRun {
   readonly status: "not run";
   readonly name: string;
@@ -71,6 +73,7 @@ export interface NotRun {
   readonly verdict: string;
 }
 
+/** A backend that was compared. */
 export interface Compared {
   readonly status: "agrees" | "differs";
   readonly name: string;
@@ -85,6 +88,7 @@ export interface Compared {
   readonly verdict: string;
 }
 
+/** What was compared, and what came of it on each backend. */
 export interface ModelComparison {
   readonly model: string;
   readonly config: LlamaConfig;

@@ -4,12 +4,14 @@ import type { Compared, OpFinding, Share } from "../model/result.ts";
 import { exceeds } from "../model/result.ts";
 import { shareText } from "../model/verdict.ts";
 
+/** A cell of a report's table. */
 export interface Cell {
   readonly text: string;
   /** Above what is allowed. */
   readonly differs: boolean;
 }
 
+/** A table of a report. */
 export interface Table {
   readonly title: string;
   readonly header: readonly string[];

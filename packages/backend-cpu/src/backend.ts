@@ -28,6 +28,7 @@ import { loadOrt } from "./ort/api.ts";
 import { planLayout } from "./pack/layout.ts";
 import { CpuProgram } from "./program.ts";
 
+/** Options of `cpu()`. */
 export interface CpuOptions {
   /** Threads that compute; default: as many as the process may run at once. */
   readonly threads?: number;

@@ -27,6 +27,7 @@ import { checkGraph, fewRows, tensorCoreHeads } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
 import { type LoadedWeights, loadWeights, planWeights } from "./weights.ts";
 
+/** Options of `cuda()`. */
 export interface CudaOptions {
   /**
    * How prompts (sequences that advance by more than eight rows) meet weights that are not f32: `f16`, the default, rounds both to f16
@@ -77,6 +78,7 @@ function create(options: CudaOptions = {}): Backend {
   return new CudaBackend({ ...options, activations, cache });
 }
 
+/** `cuda()` makes a backend; its functions look at the card. */
 export interface Cuda {
   /**
    * The CUDA backend, for NVIDIA cards of compute capability 7.5 and later.
@@ -92,6 +94,7 @@ export interface Cuda {
   tensorPeak(options?: Partial<GpuOptions>): Promise<number>;
 }
 
+/** The CUDA backend, for NVIDIA cards of compute capability 7.5 and later, and functions that look at the card; see {@link Cuda}. */
 export const cuda: Cuda = Object.assign(create, { available, copyBandwidth, tensorPeak });
 
 function available(options: CudaOptions = {}): CudaStatus {

@@ -25,6 +25,7 @@ import {
 import type { LoadedWeight } from "./ops/linear.ts";
 import { type Perturbation, ReferenceProgram } from "./program.ts";
 
+/** Options of `reference()`. */
 export interface ReferenceOptions {
   /** Move every operation's output at random within the bound of these roundings. */
   readonly perturb?: Perturbation;

@@ -3,6 +3,7 @@
 
 import type { RoundingProfile } from "@polyllama/core";
 
+/** The part of a rounding profile that bounds of single operations follow from. */
 export type Rounding = Pick<
   RoundingProfile,
   | "unit"

@@ -68,6 +68,7 @@ interface Evaluation {
   readonly bounds?: { readonly rounding: Rounding; readonly of: Map<ValueName, Matrix> };
 }
 
+/** A graph in float64, one operation after the other. */
 export class ReferenceProgram implements Program {
   readonly graph: Graph;
   private readonly weights: ReadonlyMap<WeightName, LoadedWeight>;
@@ -107,6 +108,7 @@ export class ReferenceProgram implements Program {
     });
   }
 
+  /** Waits for runs under way, then frees the weights. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.disposed = true;
     await Promise.allSettled(this.pending);

@@ -25,6 +25,7 @@ import { estimateMemory } from "./memory.ts";
 import { WebGpuProgram } from "./program.ts";
 import { allocateWeights, planWeights, uploadWeights } from "./weights.ts";
 
+/** Options of `webgpu()`. */
 export interface WebGpuOptions {
   /** A device of your own, which stays yours: it is never destroyed here. It excludes the options that choose one. */
   readonly device?: GPUDevice;
@@ -75,6 +76,7 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<WebGpuBackend
   return new WebGpuBackend(options, await openDevice(options));
 }
 
+/** What `webgpu()` gives: a backend on one device. */
 export class WebGpuBackend implements Backend {
   readonly name = "webgpu";
   readonly roundings: RoundingProfile = roundings;

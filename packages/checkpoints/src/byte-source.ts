@@ -3,6 +3,7 @@
 
 import { CheckpointError } from "@polyllama/core";
 
+/** The bytes of a file, wherever it lies. */
 export interface ByteSource {
   /** Path or URL, for errors. */
   readonly name: string;
@@ -16,6 +17,7 @@ export interface ByteSource {
    * @throws {CheckpointError} when the range reaches past the end, or the content changed since the source was opened.
    */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Frees what the source holds, such as a file handle. Reading afterwards fails. */
   close(): Promise<void>;
 }
 

@@ -23,6 +23,7 @@ import { identify } from "./fingerprint.ts";
 import { storedName } from "./names.ts";
 import { readInterleaved } from "./permute.ts";
 
+/** The layouts that are read. */
 export type CheckpointKind = "gguf" | "safetensors" | "pytorch" | "meta" | "llama2.c" | "synthetic";
 
 /** A tensor as its file has it. */

@@ -32,6 +32,7 @@ export interface TensorComparison {
   readonly agrees: boolean;
 }
 
+/** Where two checkpoints differ. */
 export interface Comparison {
   readonly tensors: readonly TensorComparison[];
   /** Fields of the configuration that differ. */

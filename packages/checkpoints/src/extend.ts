@@ -32,6 +32,7 @@ import { isWritable, quantizeRows } from "./quantize/quantize.ts";
 import { asObject, readSafetensorsHeader } from "./safetensors.ts";
 import { readTokenizer } from "./tokenizer-files.ts";
 
+/** What `extendVocabulary` makes of the new rows. */
 export interface ExtendOptions {
   /**
    * What the rows of new pieces are: the mean of the rows of the old tokens that a piece is written with (`sub-tokens`, the

@@ -20,6 +20,7 @@ const MAGIC = 0x616b3432;
 /** llama2.c takes 64, or less where the width asks for it. */
 const MOST_GROUP = 2 ** 20;
 
+/** What precedes the weights in a llama2.c file. */
 export interface Llama2cHeader {
   readonly version: 0 | 1 | 2;
   readonly config: LlamaConfig;
@@ -31,7 +32,7 @@ export interface Llama2cHeader {
 /**
  * Reads the header of a llama2.c file.
  *
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG` for sizes that are no Llama's.
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG` for sizes that are no Llama's.
  */
 export async function readLlama2cHeader(source: ByteSource, signal?: AbortSignal): Promise<Llama2cHeader> {
   const file = source.name;
@@ -86,7 +87,7 @@ function sizes(view: DataView, start: number, file: string, tiedEmbeddings: bool
 /**
  * Opens a llama2.c file. The checkpoint closes the source; when this throws, the source stays open.
  *
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`
  */
 export async function openLlama2c(
   source: ByteSource,

@@ -33,6 +33,7 @@ import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokeniz
 import { checkVocabulary } from "./vocabulary.ts";
 import { openWeb, type TokenizerLocation, type WebLocation, webOpenOptionTypes } from "./web/open.ts";
 
+/** Options of `openCheckpoint`. */
 export interface OpenOptions {
   /**
    * Path of a tokenizer file that takes the place of the checkpoint's own: `tokenizer.model`, `tokenizer.json`, a
@@ -50,10 +51,12 @@ export interface OpenOptions {
   readonly ignoreTensors?: readonly string[];
   /** How the hub is reached; for `hf:` addresses only. */
   readonly hub?: HubOptions;
+  /** Files opened so far, or bytes fetched from the hub. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
+/** What each option of {@link OpenOptions} takes. */
 export const openOptionTypes: OptionSchema<OpenOptions> = {
   ...webOpenOptionTypes,
   hub: option.object(hubOptionTypes),

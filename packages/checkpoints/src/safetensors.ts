@@ -40,6 +40,7 @@ const dtypes: Readonly<Record<string, { readonly bytes: number; readonly format?
   F8_E5M2: { bytes: 1 },
 };
 
+/** A tensor as a safetensors header lists it; sizes in bytes. */
 export interface SafetensorsTensor {
   readonly name: string;
   readonly shape: readonly number[];
@@ -49,6 +50,7 @@ export interface SafetensorsTensor {
   readonly offset: number;
 }
 
+/** What precedes the tensors' bytes in a safetensors file. */
 export interface SafetensorsHeader {
   readonly tensors: readonly SafetensorsTensor[];
   readonly metadata: ReadonlyMap<string, unknown>;
@@ -108,6 +110,7 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
   return { tensors, metadata, headerBytes: dataStart };
 }
 
+/** A tokenizer from a file beside the weights. */
 export interface FoundTokenizer {
   readonly tokenizer: Tokenizer;
   /** Its vocabulary under the keys of GGUF, where its file has scores; becomes part of the checkpoint's metadata. */
@@ -139,7 +142,7 @@ export interface HuggingFaceParts {
  * that change nothing (`leftovers.ts`) and an output matrix that is tied to the embeddings.
  *
  * @param sources By file name, as an index has it.
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`
  */
 export function openSafetensors(
   sources: ReadonlyMap<string, ByteSource>,

@@ -41,6 +41,7 @@ const sizeParameters = {
   context: "contextLength",
 } as const satisfies Record<string, keyof LlamaConfig>;
 
+/** Formats of synthetic checkpoints; `q4_k_m` is llama.cpp's mixture. */
 export type SyntheticFormat = FormatName | "q4_k_m";
 
 export const syntheticScheme = "synthetic:";

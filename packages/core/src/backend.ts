@@ -13,6 +13,7 @@ import type { Graph, ValueName, WeightName } from "./graph.ts";
 import type { DrawOptions } from "./sampling/sample.ts";
 import type { WeightInfo, WeightSource } from "./weights.ts";
 
+/** What computes: compiles graphs into programs. See the opening comment of this file for the contract. */
 export interface Backend extends AsyncDisposable {
   /** Short name, as it stands in package names: "cpu". */
   readonly name: string;
@@ -27,14 +28,16 @@ export interface Backend extends AsyncDisposable {
   /**
    * Loads the weights and prepares the graph. The source must stay readable until the program is disposed.
    *
-   * @throws {PolyllamaError} `ERR_UNSUPPORTED`; {@link CheckpointError} for missing, misshapen, NaN or infinite weights.
+   * @throws {PolyllamaError} `ERR_UNSUPPORTED`; `CheckpointError` for missing, misshapen, NaN or infinite weights.
    */
   compile(graph: Graph, weights: WeightSource, options?: CompileOptions): Promise<Program>;
 }
 
+/** Options of `Backend.compile`. */
 export interface CompileOptions {
   /** The values that runs will ask for; default: the graph's outputs. Others may be asked for, at the price of compiling again. */
   readonly wanted?: readonly ValueName[];
+  /** Weights loaded so far, in bytes. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -86,6 +89,7 @@ export interface SampleRun {
   readonly count: number;
 }
 
+/** Options of `Program.run`. */
 export interface RunOptions {
   readonly signal?: AbortSignal;
 }
@@ -93,6 +97,7 @@ export interface RunOptions {
 /** Format in which keys and values are kept. */
 export type CacheFormat = "f32" | "f16" | "bf16";
 
+/** Options of `Program.createCache`. */
 export interface CacheOptions {
   /** Default: f32, or what the backend documents. */
   readonly format?: CacheFormat;
@@ -112,6 +117,7 @@ export interface KvCache extends Disposable {
   fork(): Promise<KvCache>;
 }
 
+/** Rows to compute, N in all, of any number of sequences. */
 export interface Step {
   /** Tokens [N] as Int32Array; activations [N, width] as Float32Array or Float64Array. */
   readonly inputs: Readonly<Record<ValueName, Int32Array | RealArray>>;
@@ -119,6 +125,7 @@ export interface Step {
   readonly batch?: readonly SequenceStep[];
 }
 
+/** A sequence's part of a step. */
 export interface SequenceStep {
   /** How many rows this sequence advances by. */
   readonly rows: number;
@@ -131,14 +138,17 @@ export interface SequenceStep {
 /** A value of the graph, for all rows [N, width] or, with `rows: "last"`, the last row of each sequence [sequences, width]. */
 export type Wanted = ValueName | { readonly value: ValueName; readonly rows: "last" };
 
+/** Real numbers, in the precision in which they were computed. */
 export type RealArray = Float32Array | Float64Array;
 
+/** A matrix, row by row. */
 export interface Tensor {
   /** [rows, width] */
   readonly shape: readonly [number, number];
   readonly data: RealArray;
 }
 
+/** The device that a backend computes on, for people. */
 export interface DeviceInfo {
   readonly backend: string;
   /** Name of the processor or card. */

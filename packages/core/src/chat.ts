@@ -10,6 +10,7 @@ import { type OptionSchema, option } from "./option-types.ts";
 import { checkOptions } from "./options.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
+/** A message of a conversation. */
 export interface ChatMessage {
   readonly role: "system" | "user" | "assistant";
   readonly content: string;
@@ -21,6 +22,7 @@ export interface ChatMessage {
  */
 export type ChatTemplateName = "llama-2" | "chinese-alpaca-2" | "chinese-alpaca";
 
+/** How a conversation becomes tokens. */
 export interface ChatFormatOptions {
   /** The format that the model was trained on. Default `llama-2`. */
   readonly template?: ChatTemplateName;
@@ -65,6 +67,7 @@ const chatTemplates: Readonly<Record<ChatTemplateName, ChatTemplate>> = {
 /** The chat templates' names. */
 export const chatTemplateNames: readonly ChatTemplateName[] = Object.keys(chatTemplates) as ChatTemplateName[]; // its own keys
 
+/** What each option of {@link ChatFormatOptions} takes. */
 export const chatFormatOptionTypes: OptionSchema<ChatFormatOptions> = {
   template: option.oneOf(chatTemplateNames),
   allowMarkers: option.boolean,

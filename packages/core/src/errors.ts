@@ -3,6 +3,7 @@
 
 import { printable, quoted } from "./printable.ts";
 
+/** What went wrong, for programs; the message says it to people. */
 export type ErrorCode =
   | "ERR_OPTION" // an option is unknown or out of range
   | "ERR_CONFIG" // a configuration is not a Llama that this project computes

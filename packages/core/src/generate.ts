@@ -14,6 +14,7 @@ import {
 import { createStopFilter } from "./stop.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
+/** Options of `generate`: sampling, and where to end. */
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; default: until the context is full. */
   readonly maxTokens?: number;
@@ -37,6 +38,7 @@ export interface GenerateOptions extends SamplingOptions {
 /** Whether the vocabulary has them is checked where it is known. */
 const tokenId: OptionType = { ...option.number(), expected: "a token id" };
 
+/** What each option of {@link GenerateOptions} takes. */
 export const generateOptionTypes: OptionSchema<GenerateOptions> = {
   ...samplingOptionTypes,
   maxTokens: option.integer({ least: 1 }),

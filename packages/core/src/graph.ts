@@ -16,7 +16,9 @@ export type ValueName = string;
 /** Name of a weight, as `weights.ts` lists them. */
 export type WeightName = string;
 
+/** An operation of a graph, with its operands by name. */
 export type Node = EmbeddingNode | RmsNormNode | LinearNode | RopeNode | AttentionNode | SwigluNode | AddNode;
+/** The operations that a backend implements. */
 export type OpName = Node["op"];
 
 /** `tokens`: integers [N]. `activations`: reals [N, width]. */
@@ -24,12 +26,14 @@ export type GraphInput =
   | { readonly name: ValueName; readonly kind: "tokens" }
   | { readonly name: ValueName; readonly kind: "activations"; readonly width: number };
 
+/** A weight that a graph needs. */
 export interface WeightSpec {
   readonly name: WeightName;
   /** [D] for norms, [rows, columns] for matrices. */
   readonly shape: readonly number[];
 }
 
+/** A model as data: operations on matrices of N token rows. */
 export interface Graph {
   readonly inputs: readonly GraphInput[];
   readonly weights: readonly WeightSpec[];
@@ -49,13 +53,21 @@ export interface Value {
 
 /** Builds a graph; every method returns the value it defines. Shapes are checked as they are given. */
 export interface GraphBuilder {
+  /** An input of token ids, integers [N]. */
   tokens(name: ValueName): Value;
+  /** An input of reals [N, width]. */
   activations(name: ValueName, width: number): Value;
+  /** A weight of this shape; asked for twice, it is shared. */
   weight(name: WeightName, shape: readonly number[]): WeightSpec;
+  /** tokens [N], table [V, D] -> [N, D]: row look-up. */
   embedding(output: ValueName, tokens: Value, table: WeightSpec): Value;
+  /** x [N, D], weight [D] -> [N, D]: x / sqrt(mean(x²) + eps) · weight. */
   rmsNorm(output: ValueName, x: Value, weight: WeightSpec, eps: number): Value;
+  /** x [N, K], weight [M, K] -> [N, M]: x Wᵀ. */
   linear(output: ValueName, x: Value, weight: WeightSpec): Value;
+  /** x [N, H d] -> same: interleaved pairs turn by position · frequency. */
   rope(output: ValueName, x: Value, rotation: Pick<RopeNode, "headDim" | "theta" | "scaling">): Value;
+  /** q [N, H d], k and v [N, G d] -> [N, H d]: appends k and v to the cache; causal, with grouped queries. */
   attention(
     output: ValueName,
     q: Value,
@@ -63,7 +75,9 @@ export interface GraphBuilder {
     v: Value,
     heads: Pick<AttentionNode, "heads" | "kvHeads" | "headDim">,
   ): Value;
+  /** gate, up [N, F] -> [N, F]: silu(gate) · up. */
   swiglu(output: ValueName, gate: Value, up: Value): Value;
+  /** a, b -> same: the residual stream. */
   add(output: ValueName, a: Value, b: Value): Value;
 }
 

@@ -5,6 +5,7 @@
 export interface OptionType {
   /** For messages: "an integer from 0 to 100". */
   readonly expected: string;
+  /** Whether a value is one that the option takes. */
   readonly accepts: (value: unknown) => boolean;
   /** Of an option that is an object: the options in it. */
   readonly options?: Readonly<Record<string, OptionType>>;
@@ -77,6 +78,7 @@ const string: OptionType = { expected: "a string", accepts: (value) => typeof va
 export const option: {
   /** A finite number of a range, its ends included. */
   readonly number: (range?: NumberRange) => OptionType;
+  /** The same, for whole numbers. */
   readonly integer: (range?: Omit<NumberRange, "integer">) => OptionType;
   readonly boolean: OptionType;
   readonly string: OptionType;
@@ -84,8 +86,11 @@ export const option: {
   readonly function: OptionType;
   readonly signal: OptionType;
   readonly anyObject: OptionType;
+  /** One of these values. */
   readonly oneOf: (choices: readonly (string | boolean)[]) => OptionType;
+  /** An array of such entries. */
   readonly list: (entry: OptionType, expected: string) => OptionType;
+  /** What any of these types takes. */
   readonly either: (...types: readonly OptionType[]) => OptionType;
   /** An object with options of its own. */
   readonly object: <Options extends object>(schema: OptionSchema<Options>) => OptionType;

@@ -33,6 +33,7 @@ const chineseLlama = 49953;
 const chineseAlpaca = 49954;
 const chineseLlama2 = 55296;
 
+/** Names of {@link presets}. */
 export type PresetName =
   | "llama-2-7b"
   | "llama-2-13b"

@@ -181,7 +181,7 @@ export function ggufRopeScaling(read: Reader, contextLength: number): RopeScalin
   }
 }
 
-/** The `rope_scaling` that declares a scaling in a Hugging Face `config.json`, the inverse of {@link huggingFaceRopeScaling}. */
+/** The `rope_scaling` that declares a scaling in a Hugging Face `config.json`, the inverse of `huggingFaceRopeScaling`. */
 export function ropeScalingToHuggingFace(scaling: RopeScaling): Readonly<Record<string, unknown>> | null {
   if (scaling.type === "none") return null;
   const common = { rope_type: scaling.type, type: scaling.type, factor: scaling.factor };
@@ -207,7 +207,7 @@ export function ropeScalingToHuggingFace(scaling: RopeScaling): Readonly<Record<
 }
 
 /**
- * The keys under `llama.rope.scaling.` that declare a scaling in GGUF, the inverse of {@link ggufRopeScaling}.
+ * The keys under `llama.rope.scaling.` that declare a scaling in GGUF, the inverse of `ggufRopeScaling`.
  *
  * @throws {PolyllamaError} `ERR_UNSUPPORTED` for scaling that GGUF has no keys for.
  */

@@ -15,6 +15,7 @@ export interface ResolvedSequence {
   readonly cache: KvCache | undefined;
 }
 
+/** A step that was checked, with the place of every sequence in it. */
 export interface ResolvedStep {
   /** Rows in all, N. */
   readonly rows: number;

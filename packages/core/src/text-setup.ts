@@ -22,6 +22,7 @@ export interface OfferedSampling {
   readonly repetitionPenalty?: number;
 }
 
+/** What a checkpoint says about text, whichever of its files says it. */
 export interface TextSetup {
   /** Put BOS in front of a text. */
   readonly addBos: boolean;

@@ -6,6 +6,7 @@ import { CheckpointError } from "./errors.ts";
 import { type FormatName, formats } from "./formats/index.ts";
 import type { Graph, WeightName } from "./graph.ts";
 
+/** A weight as a source offers it. */
 export interface WeightInfo {
   readonly name: WeightName;
   /** [D] for norms, [rows, columns] for matrices. Rows are contiguous. */
@@ -19,6 +20,7 @@ export interface RowRange {
   readonly count: number;
 }
 
+/** Where a backend reads weights, under the names of `llamaGraph`. */
 export interface WeightSource {
   /** Path or URL, for errors and for people. */
   readonly name: string;

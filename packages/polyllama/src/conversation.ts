@@ -15,6 +15,7 @@ import { checkMessages } from "./arguments.ts";
 import type { Llama } from "./llama.ts";
 import { type ChatOptions, chatOptionTypes } from "./options.ts";
 
+/** How a conversation is made to fit. */
 export interface FitOptions extends Pick<ChatOptions, "template" | "allowMarkers"> {
   /** Tokens to keep free for the answer. Default: a quarter of the context. */
   readonly room?: number;
@@ -26,6 +27,7 @@ const fitOptionTypes: OptionSchema<FitOptions> = {
   allowMarkers: chatOptionTypes.allowMarkers,
 };
 
+/** What is left of a conversation. */
 export interface FittedConversation {
   /** The system message, where there is one, and the latest turns. */
   readonly messages: readonly ChatMessage[];

@@ -33,6 +33,7 @@ import {
 import { Sequence, type SequenceModel } from "./sequence.ts";
 import { streamPieces, withoutFormatSpace } from "./stream.ts";
 
+/** A model that was loaded: a checkpoint, compiled by a backend. Dispose it when done. */
 export class Llama implements AsyncDisposable {
   readonly config: LlamaConfig;
   readonly backend: Backend;
@@ -153,6 +154,7 @@ export class Llama implements AsyncDisposable {
     return this.#disposing;
   }
 
+  /** As {@link Llama.dispose}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

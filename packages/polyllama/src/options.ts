@@ -14,6 +14,7 @@ import {
 } from "@polyllama/core";
 import type { Sequence } from "./sequence.ts";
 
+/** Options of `Llama.load`. */
 export interface LoadOptions extends OpenOptions {
   /** What computes: `cpu()` from @polyllama/backend-cpu, `webgpu()` from @polyllama/backend-webgpu, also before it is there. */
   readonly backend: Backend | PromiseLike<Backend>;
@@ -28,6 +29,7 @@ export interface LoadOptions extends OpenOptions {
   readonly chunk?: number;
 }
 
+/** Options of `Llama.generate` and `Llama.complete`. */
 export interface LlamaGenerateOptions extends GenerateOptions {
   /** Continue in this sequence of the same model instead of one that the model keeps by itself. */
   readonly sequence?: Sequence;
@@ -35,6 +37,7 @@ export interface LlamaGenerateOptions extends GenerateOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
+/** Options of `Llama.chat`. */
 export interface ChatOptions extends LlamaGenerateOptions {
   /** The chat format that the model was trained on. Default `llama-2`. */
   readonly template?: ChatTemplateName;
@@ -42,10 +45,12 @@ export interface ChatOptions extends LlamaGenerateOptions {
   readonly allowMarkers?: boolean;
 }
 
+/** Options of `Llama.values`. */
 export interface ValuesOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of `Sequence.continueTo`. */
 export interface ContinueOptions {
   readonly signal?: AbortSignal;
   /** Tokens read so far, of those that are new. */

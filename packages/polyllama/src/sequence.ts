@@ -25,6 +25,7 @@ export interface SequenceModel {
   readonly chunk: number;
 }
 
+/** Tokens that a model has read, with their keys and values. Dispose it when done. */
 export class Sequence implements Disposable {
   readonly #model: SequenceModel;
   readonly #cache: KvCache;
@@ -41,6 +42,7 @@ export class Sequence implements Disposable {
     this.#cache = cache;
   }
 
+  /** The tokens whose keys and values it holds. */
   get tokens(): readonly number[] {
     return this.#held;
   }
@@ -50,6 +52,7 @@ export class Sequence implements Disposable {
     return this.#model.program.sample !== undefined;
   }
 
+  /** Most tokens that it can hold. */
   get capacity(): number {
     return this.#cache.capacity;
   }
@@ -163,6 +166,7 @@ export class Sequence implements Disposable {
     }
   }
 
+  /** Frees keys and values. The model stays. */
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#cache[Symbol.dispose]();

@@ -14,6 +14,7 @@ const MOST_ELEMENTS = 2 ** 22;
 /** Of metadata, and of tensors: far above any Llama's. */
 const MOST_ENTRIES = 2 ** 14;
 
+/** A tensor as a GGUF header lists it; sizes in bytes. */
 export interface GgufTensor {
   readonly name: string;
   /** Outermost dimension first; the file has them the other way round. */
@@ -24,6 +25,7 @@ export interface GgufTensor {
   readonly offset: number;
 }
 
+/** What precedes the tensors' bytes in a GGUF file. */
 export interface GgufHeader {
   readonly version: number;
   /** Integers of 64 bits are numbers where they are safe, bigints beyond; arrays are arrays. */

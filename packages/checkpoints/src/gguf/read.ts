@@ -22,7 +22,7 @@ import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
  *
  * @param ignoreTensors Names of tensors to leave out that Llama does not have; `*` stands for any characters.
  * @param tokenizer Gives the tokenizer, for a number of tokens, that takes the place of the one within the file.
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`, `ERR_TOKENIZER`
  */
 export async function openGguf(
   source: ByteSource | readonly ByteSource[],

@@ -24,7 +24,7 @@ import { encodeGgufHeader } from "./encode.ts";
  * `shardBytes` there are several files, `NAME-00001-of-00003.gguf` and so on.
  *
  * The vocabulary is that of the source's GGUF keys, which checkpoints with a `tokenizer.model` have too. Where there are none,
- * one is made of the tokenizer's pieces (see {@link ggufTokenizer}). Without a tokenizer the file has no vocabulary.
+ * one is made of the tokenizer's pieces (see `ggufTokenizer`). Without a tokenizer the file has no vocabulary.
  *
  * @throws {CheckpointError} when the file cannot be written or a weight is NaN or infinite; nothing is left behind.
  * {@link PolyllamaError} `ERR_OPTION`

@@ -22,6 +22,7 @@ import { download, type HubFile } from "./download.ts";
 import { takeLock } from "./lock.ts";
 import { clientFetch, type TransportSettings, Unreachable } from "./transport.ts";
 
+/** How the hub is reached, and what of it is kept. */
 export interface HubOptions {
   /** Access token, for gated and private repositories. */
   readonly token?: string;
@@ -46,6 +47,7 @@ export interface HubOptions {
   readonly onNote?: (note: string) => void;
 }
 
+/** Options of `pull`. */
 export interface PullOptions extends HubOptions {
   /** Bytes that were fetched, of those that were missing. */
   readonly onProgress?: (progress: Progress) => void;

@@ -9,7 +9,7 @@ import { readTorchFile } from "./torch-file.ts";
  * Opens one or several files of torch.save, as {@link openSafetensors} does safetensors files.
  *
  * @param sources By file name, as an index has it.
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`
  */
 export function openPytorch(
   sources: ReadonlyMap<string, ByteSource>,

@@ -33,7 +33,7 @@ const formatOf: Readonly<Record<string, FormatName>> = { F32: "f32", F16: "f16",
 /**
  * Opens Meta's files, in the order of their numbers. The checkpoint closes the sources; when this throws, they stay open.
  *
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`
  */
 export async function openMeta(
   sources: readonly ByteSource[],

@@ -8,6 +8,7 @@ import { findThreads, type Thread, type Threads } from "#quantize/threads";
 import { breathe } from "../breathe.ts";
 import { checkBlocks, quantizeRows, type WritableFormat } from "./quantize.ts";
 
+/** Options of `createQuantizerPool`. */
 export interface QuantizerPoolOptions {
   /**
    * Threads that quantize; default: as many as the process may run at once. 1 quantizes on the caller's own, as everything

@@ -25,7 +25,7 @@ const PIECE = 2 ** 22;
  * files of these formats without a mixture. Norms and matrices that are quantized already stay as they are; for rows that are
  * not whole blocks see {@link formatForRows}. Disposing the result disposes the checkpoint.
  *
- * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws {@link CheckpointError} for NaN or infinite weights.
+ * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws `CheckpointError` for NaN or infinite weights.
  */
 export function quantized(source: Checkpoint, format: QuantizedFormat, options?: QuantizerPoolOptions): Checkpoint;
 export function quantized(source: WeightSource, format: QuantizedFormat, options?: QuantizerPoolOptions): WeightSource;

@@ -38,6 +38,7 @@ export interface TensorRule {
   readonly format: WritableFormat;
 }
 
+/** Which tensor is written in which format. */
 export interface FormatOptions {
   /** Default `keep`. */
   readonly format?: TargetFormat;

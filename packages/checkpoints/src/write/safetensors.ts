@@ -24,6 +24,7 @@ export interface WriteContent extends WeightSource, HuggingFaceContent {
   readonly stored?: readonly StoredTensor[];
 }
 
+/** Options of `writeSafetensors` and `writeGguf`. */
 export interface WriteOptions extends FormatOptions {
   /** Most bytes of tensors in one file. Default: 5 GB in a folder; a single file where the destination is one. */
   readonly shardBytes?: number;
@@ -31,6 +32,7 @@ export interface WriteOptions extends FormatOptions {
   readonly overwrite?: boolean;
   /** Threads that convert. Default: as many as the process may run at once. */
   readonly threads?: number;
+  /** Bytes written so far. */
   readonly onProgress?: (progress: Progress) => void;
   /** What a user should know that is no failure: leftovers of a killed run, formats that rows did not fit. */
   readonly onNote?: (text: string) => void;

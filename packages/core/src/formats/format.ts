@@ -2,6 +2,7 @@
 
 import type { FormatName } from "./index.ts";
 
+/** A storage format: its layout and its values, those of ggml to the last bit. */
 export interface Format {
   readonly name: FormatName;
   /** Number of ggml's type, as GGUF files carry it. */

@@ -30,6 +30,7 @@ import { q8_k } from "./q8_k.ts";
 
 export type { Format } from "./format.ts";
 
+/** The storage formats that are read. */
 export type FormatName =
   | ("f32" | "f16" | "bf16")
   | ("q8_0" | "q4_0" | "q4_1" | "q5_0" | "q5_1" | "iq4_nl")

@@ -4,6 +4,7 @@
 import { q4kMinimum, q4kScale } from "./q4_k.ts";
 import { f16At } from "./scales.ts";
 
+/** A format whose sub-blocks have an offset beside their scale. */
 export interface OffsetFormat {
   /** Values that share scale and offset; a block is a whole number of sub-blocks. */
   readonly subBlock: number;
@@ -15,6 +16,7 @@ export interface OffsetFormat {
   offset(bytes: Uint8Array, start: number, j: number): number;
 }
 
+/** The formats that have one. */
 export type OffsetFormatName = "q4_1" | "q5_1" | "q2_k" | "q4_k" | "q5_k";
 
 const plain = {
@@ -30,6 +32,7 @@ const nested = {
     -f16At(bytes, start + 2) * q4kMinimum(bytes, start, j),
 };
 
+/** Where scales and offsets lie in the blocks of those formats. */
 export const offsetFormats: Readonly<Record<OffsetFormatName, OffsetFormat>> = {
   q4_1: { ...plain, middle: 8 },
   q5_1: { ...plain, middle: 16 },

@@ -1,5 +1,6 @@
 // Log probabilities as the model gives them: of the unmodified logits, at temperature 1, in float64.
 
+/** A token and how probable it was. */
 export interface TokenLogprob {
   readonly id: number;
   /** Natural logarithm of the token's probability. */

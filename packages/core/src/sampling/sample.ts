@@ -13,6 +13,7 @@ import { checkOptions } from "../options.ts";
 import { exp2Weight, one } from "./exp2.ts";
 import { philox } from "./philox.ts";
 
+/** How the next token is drawn from its logits. */
 export interface SamplingOptions {
   /** 0 picks the most probable token; default 0.8. */
   readonly temperature?: number;

@@ -10,6 +10,7 @@ import { messageWriter } from "./protobuf.ts";
 import { readPieces, readSentencePiece } from "./sentencepiece.ts";
 import { kind } from "./vocabulary.ts";
 
+/** What `mergeVocabularies` gives. */
 export interface MergedVocabulary {
   /** The bytes of a `tokenizer.model`. */
   readonly model: Uint8Array<ArrayBuffer>;

@@ -1,5 +1,6 @@
 // What every tokenizer is to the rest of the project: text to token ids and back, one way for all vocabularies.
 
+/** How text becomes tokens. */
 export interface EncodeOptions {
   /** Put the beginning-of-sequence token in front; default: what the tokenizer's file declares, for Llama true. */
   readonly bos?: boolean;
@@ -12,6 +13,7 @@ export interface EncodeOptions {
   readonly special?: boolean;
 }
 
+/** How tokens become text. */
 export interface DecodeOptions {
   /** Show control tokens by name; default false: they decode to nothing. */
   readonly special?: boolean;
@@ -25,6 +27,7 @@ export interface DecodeOptions {
  */
 export type TokenKind = "normal" | "unknown" | "control" | "user-defined" | "unused" | "byte";
 
+/** Text to tokens and back. */
 export interface Tokenizer {
   /** Number of tokens, V. */
   readonly vocabSize: number;

@@ -35,6 +35,7 @@ export interface NormalizerSpec {
   readonly charsmap: Charsmap | undefined;
 }
 
+/** The pieces of a tokenizer, by id. */
 export interface Vocabulary {
   readonly source: string;
   readonly pieces: readonly string[];

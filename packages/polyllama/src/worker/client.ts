@@ -14,12 +14,16 @@ import {
 } from "./protocol.ts";
 
 interface CallOptions {
+  /** As in `Llama.load` and `Llama.generate`. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
+/** Options of `WorkerLlama.load`: those of `Llama.load` that can be sent to a worker. */
 export interface WorkerLoadOptions extends PlainLoadOptions, CallOptions {}
+/** Options of `WorkerLlama.generate`. */
 export interface WorkerGenerateOptions extends PlainGenerateOptions, CallOptions {}
+/** Options of `WorkerLlama.chat`. */
 export interface WorkerChatOptions extends PlainChatOptions, CallOptions {}
 
 /**
@@ -89,6 +93,7 @@ export class WorkerLlama implements AsyncDisposable {
     this.connection.close();
   }
 
+  /** As {@link WorkerLlama.dispose}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

@@ -12,6 +12,7 @@ import { kind, spaceSymbol } from "../vocabulary.ts";
 import { createCorpus } from "./corpus.ts";
 import { mergePairs } from "./pairs.ts";
 
+/** Options of `trainVocabulary`. */
 export interface TrainVocabularyOptions {
   /** Number of pieces, V: control pieces, bytes and characters included. */
   readonly vocabSize: number;
@@ -39,10 +40,12 @@ export interface TrainVocabularyOptions {
   readonly userDefinedSymbols?: readonly string[];
   /** Tokens that no text becomes. */
   readonly controlSymbols?: readonly string[];
+  /** Lines read, then pieces found. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 
+/** What `trainVocabulary` gives. */
 export interface TrainedVocabulary {
   /** The bytes of a `tokenizer.model`. */
   readonly model: Uint8Array<ArrayBuffer>;
