@@ -436,7 +436,7 @@ export class CpuProgram implements Program {
 
   #assertAlive(): void {
     if (this.#disposed !== undefined)
-      throw new PolyllamaError("ERR_DISPOSED", "The program was disposed; compile it again.");
+      throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
   }
 
   [Symbol.asyncDispose](): Promise<void> {

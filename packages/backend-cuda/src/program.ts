@@ -304,7 +304,7 @@ export class CudaProgram implements Program {
 
   #assertAlive(): void {
     if (this.#disposed !== undefined) {
-      throw new PolyllamaError("ERR_DISPOSED", "The program was disposed; compile the graph again.");
+      throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
     }
   }
 

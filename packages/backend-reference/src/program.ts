@@ -125,7 +125,7 @@ export class ReferenceProgram implements Program {
       rows: readonly number[] | undefined,
     ) => Result,
   ): Promise<readonly Result[]> {
-    if (this.disposed) throw new PolyllamaError("ERR_DISPOSED", "This program was disposed.");
+    if (this.disposed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
     signal?.throwIfAborted();
     const resolved = resolveStep(this.graph, step);
     const requests = wanted.map((entry) => resolveWanted(this.graph, entry));
