@@ -5,18 +5,21 @@ import { availableParallelism, cpus } from "node:os";
 import {
   type Backend,
   type CompileOptions,
-  checkNumber,
   checkOptions,
   checkWeights,
+  compileOptionTypes,
   type DeviceInfo,
   formats,
   type Graph,
   type MemoryEstimate,
   type OffsetFormatName,
+  type OptionSchema,
   offsetFormats,
+  option,
   PolyllamaError,
   type Program,
   type RoundingProfile,
+  showBriefly,
   type WeightInfo,
   type WeightName,
   type WeightSource,
@@ -51,25 +54,24 @@ export interface CpuOptions {
   readonly onNote?: (note: string) => void;
 }
 
+const optionTypes: OptionSchema<CpuOptions> = {
+  threads: option.integer({ least: 1, most: 1024 }),
+  activations: option.oneOf(["int8", "f32"]),
+  cacheFolder: option.either({ ...option.nonEmptyString, expected: "a path" }, option.oneOf([false])),
+  cacheLimit: option.number({ least: 0 }),
+  onNote: option.function,
+};
+
 /**
  * The CPU backend.
  *
  * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `compile` and `describe` say so, not this.
  */
 export function cpu(options: CpuOptions = {}): Backend {
-  checkOptions(options, ["threads", "activations", "cacheFolder", "cacheLimit", "onNote"], "cpu()");
+  checkOptions(options, optionTypes, "cpu()");
   const { threads = availableParallelism(), activations = "int8" } = options;
   const { cacheFolder = defaultCacheFolder(), cacheLimit = 32 * 2 ** 30 } = options;
   const { onNote = (note: string) => process.emitWarning(note) } = options;
-  checkNumber(threads, "threads", { least: 1, most: 1024, integer: true });
-  checkNumber(cacheLimit, "cacheLimit", { least: 0 });
-  if (activations !== "int8" && activations !== "f32") {
-    throw new PolyllamaError("ERR_OPTION", `activations must be "int8" or "f32", not ${JSON.stringify(activations)}.`);
-  }
-  if (cacheFolder !== false && (typeof cacheFolder !== "string" || cacheFolder === "")) {
-    throw new PolyllamaError("ERR_OPTION", `cacheFolder must be a path or false, not ${JSON.stringify(cacheFolder)}.`);
-  }
-  if (typeof onNote !== "function") throw new PolyllamaError("ERR_OPTION", "onNote must be a function.");
   return new CpuBackend({ threads, activations, cacheFolder, cacheLimit, onNote });
 }
 
@@ -105,7 +107,7 @@ class CpuBackend implements Backend {
 
   async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
     if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed; create another one.");
-    checkOptions(options, ["wanted", "onProgress", "signal"], "compile()");
+    checkOptions(options, compileOptionTypes, "compile()");
     const { wanted = graph.outputs, onProgress, signal } = options;
     signal?.throwIfAborted();
     const { threads, activations, cacheFolder: folder, cacheLimit: limit, onNote } = this.#options;
@@ -141,6 +143,8 @@ class CpuBackend implements Backend {
     await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
   }
 }
+
+showBriefly(CpuBackend.prototype, "Backend", ({ name }) => ({ name }));
 
 const quantizedFormats = Object.values(formats)
   .filter(({ blockSize }) => blockSize > 1)

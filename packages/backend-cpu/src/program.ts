@@ -7,6 +7,7 @@ import {
   acquireCaches,
   advanceCaches,
   type CacheOptions,
+  cacheOptionTypes,
   checkOptions,
   type Graph,
   type KvCache,
@@ -19,6 +20,7 @@ import {
   type RunOptions,
   resolveStep,
   resolveWanted,
+  runOptionTypes,
   type Step,
   type Tensor,
   type ValueName,
@@ -111,7 +113,7 @@ export class CpuProgram implements Program {
 
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
     this.#assertAlive();
-    checkOptions(options, ["format"], "createCache()");
+    checkOptions(options, cacheOptionTypes, "createCache()");
     const { format = "f32" } = options;
     if (format !== "f32") {
       throw new PolyllamaError(
@@ -125,7 +127,7 @@ export class CpuProgram implements Program {
 
   async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
     this.#assertAlive();
-    checkOptions(options, ["signal"], "run()");
+    checkOptions(options, runOptionTypes, "run()");
     options.signal?.throwIfAborted();
     const resolved = resolveStep(this.graph, step);
     const asked = wanted.map((entry) => resolveWanted(this.graph, entry));

@@ -4,24 +4,28 @@ import {
   type Backend,
   type CacheFormat,
   type CompileOptions,
-  checkNumber,
+  cacheOptionTypes,
   checkOptions,
   checkWeights,
+  compileOptionTypes,
   type DeviceInfo,
   type FormatName,
   formats,
   type Graph,
   type MemoryEstimate,
+  type OptionSchema,
+  option,
   PolyllamaError,
   type Program,
   type RoundingProfile,
+  showBriefly,
   type WeightInfo,
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
 import { findExponents, planExponents, type RowExponents } from "./exponents.ts";
-import { Gpu, type GpuOptions } from "./gpu.ts";
-import { cacheBytes, checkCacheFormat } from "./kv-cache.ts";
+import { Gpu, type GpuOptions, gpuOptionTypes } from "./gpu.ts";
+import { cacheBytes } from "./kv-cache.ts";
 import { type CopyOptions, copyBandwidth, tensorPeak } from "./limits.ts";
 import { checkGraph, fewRows, tensorCoreHeads } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
@@ -48,6 +52,12 @@ export interface CudaOptions {
   readonly images?: string;
 }
 
+const optionTypes: OptionSchema<CudaOptions> = {
+  ...gpuOptionTypes,
+  activations: option.oneOf(["f16", "f32"]),
+  cache: cacheOptionTypes.format,
+};
+
 /** Whether there is a card to compute on, or why not. */
 export type CudaStatus =
   | {
@@ -62,19 +72,8 @@ export type CudaStatus =
   | { readonly available: false; readonly reason: string };
 
 function create(options: CudaOptions = {}): Backend {
-  checkOptions(options, ["activations", "cache", "device", "library", "images"], "cuda()");
+  checkOptions(options, optionTypes, "cuda()");
   const { activations = "f16", cache = "f32" } = options;
-  checkCacheFormat(cache);
-  if (activations !== "f16" && activations !== "f32") {
-    throw new PolyllamaError("ERR_OPTION", `activations must be "f16" or "f32", not ${JSON.stringify(activations)}.`);
-  }
-  checkNumber(options.device, "device", { least: 0, most: 1023, integer: true });
-  for (const name of ["library", "images"] as const) {
-    const path = options[name];
-    if (path !== undefined && (typeof path !== "string" || path === "")) {
-      throw new PolyllamaError("ERR_OPTION", `${name} must be a path, not ${JSON.stringify(path)}.`);
-    }
-  }
   return new CudaBackend({ ...options, activations, cache });
 }
 
@@ -171,7 +170,7 @@ class CudaBackend implements Backend {
   }
 
   async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
-    checkOptions(options, ["wanted", "onProgress", "signal"], "compile()");
+    checkOptions(options, compileOptionTypes, "compile()");
     options.signal?.throwIfAborted();
     checkWeights(graph, weights);
     checkGraph(graph);
@@ -256,3 +255,5 @@ const roundings = (f16: boolean, cache: CacheFormat): RoundingProfile => ({
     ...(f16 ? tensorCoreSources : []),
   ],
 });
+
+showBriefly(CudaBackend.prototype, "Backend", ({ name }) => ({ name }));

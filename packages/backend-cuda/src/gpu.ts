@@ -2,7 +2,7 @@
 // Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays failed: the driver
 // reports it once more at every call, and here the first report is kept.
 
-import { PolyllamaError } from "@polyllama/core";
+import { type OptionSchema, option, PolyllamaError } from "@polyllama/core";
 import {
   checkVersion,
   type Driver,
@@ -19,6 +19,12 @@ export interface GpuOptions {
   readonly library?: string;
   readonly images?: string;
 }
+
+export const gpuOptionTypes: OptionSchema<GpuOptions> = {
+  device: option.integer({ least: 0, most: 1023 }),
+  library: option.nonEmptyString,
+  images: option.nonEmptyString,
+};
 
 /** A kernel's parameter: a device address, a whole number or a real one. */
 export type Parameter = Handle | number | { readonly float: number };

@@ -1,7 +1,7 @@
 // Keys and values of one sequence in the card's memory: for every attention keys [G, capacity, d] and then values alike, in f32,
 // f16 or bf16. Attention appends in place; rewinding only lowers the length, and what lies beyond it is never read.
 
-import { type AttentionNode, type CacheFormat, PolyllamaError, SequenceCache } from "@polyllama/core";
+import { type AttentionNode, type CacheFormat, SequenceCache } from "@polyllama/core";
 import type { DeviceMemory, Gpu } from "./gpu.ts";
 
 /** What a cache needs of its program. */
@@ -13,11 +13,6 @@ export interface CacheOwner {
 }
 
 /** @throws {PolyllamaError} `ERR_OPTION` */
-export function checkCacheFormat(format: CacheFormat): void {
-  if (format === "f32" || format === "f16" || format === "bf16") return;
-  throw new PolyllamaError("ERR_OPTION", `A cache's format is f32, f16 or bf16, not ${JSON.stringify(format)}.`);
-}
-
 /** Bytes of a full cache. */
 export function cacheBytes(attentions: readonly AttentionNode[], capacity: number, format: CacheFormat): number {
   const size = format === "f32" ? 4 : 2;

@@ -2,9 +2,9 @@
 // card, as its driver does them; generating a token reads all weights once. Tensor cores when nothing is read (kernels/tensor_peak.cu);
 // reading a prompt is nearly all matrix products.
 
-import { checkNumber, checkOptions, PolyllamaError } from "@polyllama/core";
+import { checkOptions, option, PolyllamaError } from "@polyllama/core";
 import { deviceAttribute } from "./driver/api.ts";
-import { Gpu, type GpuOptions } from "./gpu.ts";
+import { Gpu, type GpuOptions, gpuOptionTypes } from "./gpu.ts";
 
 const copies = 16;
 
@@ -20,8 +20,7 @@ export interface CopyOptions extends Partial<GpuOptions> {
  * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY`
  */
 export async function copyBandwidth(options: CopyOptions = {}): Promise<number> {
-  checkOptions(options, ["device", "library", "images", "bytes"], "cuda.copyBandwidth()");
-  checkNumber(options.bytes, "bytes", { least: 16, integer: true });
+  checkOptions(options, { ...gpuOptionTypes, bytes: option.integer({ least: 16 }) }, "cuda.copyBandwidth()");
   const { bytes: given, ...card } = options;
   const gpu = new Gpu({ device: 0, ...card });
   try {
@@ -56,7 +55,7 @@ const sumsPerWarp = 16;
  * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`
  */
 export async function tensorPeak(options: Partial<GpuOptions> = {}): Promise<number> {
-  checkOptions(options, ["device", "library", "images"], "cuda.tensorPeak()");
+  checkOptions(options, gpuOptionTypes, "cuda.tensorPeak()");
   const gpu = new Gpu({ device: 0, ...options });
   try {
     if (gpu.capability < 80) {

@@ -7,6 +7,7 @@ import {
   type CacheFormat,
   type CacheOptions,
   ContextOverflowError,
+  cacheOptionTypes,
   checkNumber,
   checkOptions,
   createSampler,
@@ -22,6 +23,7 @@ import {
   type RunOptions,
   resolveStep,
   resolveWanted,
+  runOptionTypes,
   type SampleRun,
   type Step,
   type Tensor,
@@ -32,7 +34,7 @@ import {
 import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts";
 import type { RowExponents } from "./exponents.ts";
 import type { DeviceMemory, Gpu } from "./gpu.ts";
-import { type CacheOwner, CudaKvCache, checkCacheFormat } from "./kv-cache.ts";
+import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
 import { fewRows, type Mode, makePlan, type Plan, partKeys } from "./plan.ts";
 import type { LoadedWeights } from "./weights.ts";
 
@@ -75,15 +77,14 @@ export class CudaProgram implements Program {
 
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
     this.#assertAlive();
-    checkOptions(options, ["format"], "createCache()");
+    checkOptions(options, cacheOptionTypes, "createCache()");
     const { format = this.#format } = options;
-    checkCacheFormat(format);
     return new CudaKvCache(this.#owner, capacity, format);
   }
 
   async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
     this.#assertAlive();
-    checkOptions(options, ["signal"], "run()");
+    checkOptions(options, runOptionTypes, "run()");
     options.signal?.throwIfAborted();
     const resolved = resolveStep(this.graph, step);
     const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
@@ -106,7 +107,7 @@ export class CudaProgram implements Program {
     options: RunOptions = {},
   ): AsyncGenerator<number, void, undefined> {
     this.#assertAlive();
-    checkOptions(options, ["signal"], "sample()");
+    checkOptions(options, runOptionTypes, "sample()");
     const { signal } = options;
     signal?.throwIfAborted();
     checkNumber(count, "count", { least: 1, integer: true });

@@ -9,15 +9,19 @@ import {
   checkOptions,
   checkWeights,
   columnCount,
+  compileOptionTypes,
   type DeviceInfo,
   formatBytes,
   formats,
   type Graph,
   type MemoryEstimate,
+  type OptionSchema,
   offsetFormats,
+  option,
   type Program,
   type RoundingProfile,
   rowCount,
+  showBriefly,
   type WeightInfo,
   type WeightName,
   type WeightSource,
@@ -39,21 +43,23 @@ const roundings: RoundingProfile = {
   sources: ["ECMAScript: Number is IEEE 754 binary64", "V8: Math.exp is fdlibm's, within 1 ulp"],
 };
 
+const optionTypes: OptionSchema<ReferenceOptions> = { perturb: option.anyObject };
+
 /**
  * The float64 backend. Runs everywhere, about a thousand times slower than the others.
  *
  * @throws {PolyllamaError} `ERR_OPTION` for unknown options.
  */
 export function reference(options: ReferenceOptions = {}): Backend {
-  checkOptions(options, ["perturb"], "reference()");
+  checkOptions(options, optionTypes, "reference()");
   const programs = new Set<Program>();
-  return {
+  const backend: Backend = {
     name: "reference",
     roundings,
     describe: (): DeviceInfo => ({ backend: "reference", device: "float64 in JavaScript", details: {} }),
     estimateMemory,
     async compile(graph: Graph, source: WeightSource, compileOptions: CompileOptions = {}): Promise<Program> {
-      checkOptions(compileOptions, ["wanted", "onProgress", "signal"], "compile");
+      checkOptions(compileOptions, compileOptionTypes, "compile()");
       const program = await compileReference(graph, source, { ...compileOptions, ...options });
       programs.add(program);
       return program;
@@ -62,6 +68,7 @@ export function reference(options: ReferenceOptions = {}): Backend {
       for (const program of programs) await program[Symbol.asyncDispose]();
     },
   };
+  return showBriefly(backend, "Backend", ({ name }) => ({ name }), true);
 }
 
 /**

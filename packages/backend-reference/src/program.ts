@@ -7,6 +7,8 @@ import {
   acquireCaches,
   advanceCaches,
   type CacheOptions,
+  cacheOptionTypes,
+  checkOptions,
   type Graph,
   type KvCache,
   type Node,
@@ -19,6 +21,7 @@ import {
   resolveWanted,
   ropeFrequencies,
   ropeMagnitude,
+  runOptionTypes,
   type Step,
   type Tensor,
   type ValueName,
@@ -86,14 +89,14 @@ export class ReferenceProgram implements Program {
     this.noise = perturbation && noise(perturbation.seed);
   }
 
-  createCache(capacity: number, { format = "f32" }: CacheOptions = {}): KvCache {
-    if (format !== "f32" && format !== "f16" && format !== "bf16") {
-      throw new PolyllamaError("ERR_OPTION", `format must be "f32", "f16" or "bf16", not ${JSON.stringify(format)}.`);
-    }
+  createCache(capacity: number, options: CacheOptions = {}): KvCache {
+    checkOptions(options, cacheOptionTypes, "createCache()");
+    const { format = "f32" } = options;
     return new ReferenceCache(this.attentions, capacity, format);
   }
 
   async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
+    checkOptions(options, runOptionTypes, "run()");
     return this.advance(step, wanted, options, undefined, ({ values }, value, rows) =>
       tensor(asMatrix(values.get(value)!), rows),
     );

@@ -8,13 +8,17 @@ import {
   checkNumber,
   checkOptions,
   checkWeights,
+  compileOptionTypes,
   type DeviceInfo,
   type Graph,
   MemoryError,
   type MemoryEstimate,
+  type OptionSchema,
+  option,
   PolyllamaError,
   type Program,
   type RoundingProfile,
+  showBriefly,
   type WeightInfo,
   type WeightName,
   type WeightSource,
@@ -48,25 +52,26 @@ export interface WebGpuOptions {
   readonly kernels?: KernelFamily;
 }
 
-const known = ["device", "adapter", "powerPreference", "gpu", "features", "limits", "kernels", "memory"] as const;
+const optionTypes: OptionSchema<WebGpuOptions> = {
+  device: option.having(["createBuffer", "destroy"], "a GPUDevice"),
+  adapter: option.having(["requestDevice"], "a GPUAdapter"),
+  powerPreference: option.oneOf(["low-power", "high-performance"]),
+  gpu: option.having(["requestAdapter"], "a GPU, such as navigator.gpu"),
+  features: option.object<NonNullable<WebGpuOptions["features"]>>({ subgroups: option.boolean }),
+  limits: option.oneOf(["default", "adapter"]),
+  memory: option.number({ least: 1 }),
+  kernels: option.oneOf(["software", "hardware"]),
+};
 
 /**
  * The WebGPU backend, on a device of its own unless one is given.
  *
- * @example const llama = await Llama.load(url, { backend: await webgpu() });
+ * @example const llama = await Llama.load(url, { backend: webgpu() });
  * @throws {PolyllamaError} `ERR_OPTION`; `ERR_BACKEND` where there is no WebGPU or no adapter, with the remedy.
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
-  checkOptions(options, known, "webgpu()");
-  checkOptions(options.features ?? {}, ["subgroups"], "webgpu() features");
-  const { device, limits = "adapter", kernels } = options;
-  if (limits !== "default" && limits !== "adapter") {
-    throw new PolyllamaError("ERR_OPTION", `limits must be "default" or "adapter", not ${JSON.stringify(limits)}.`);
-  }
-  if (kernels !== undefined && kernels !== "software" && kernels !== "hardware") {
-    throw new PolyllamaError("ERR_OPTION", `kernels must be "software" or "hardware", not ${JSON.stringify(kernels)}.`);
-  }
-  checkNumber(options.memory, "memory", { least: 1 });
+  checkOptions(options, optionTypes, "webgpu()");
+  const { device } = options;
   if (device !== undefined) {
     for (const name of ["adapter", "powerPreference", "gpu", "limits"] as const) {
       if (options[name] !== undefined)
@@ -126,7 +131,7 @@ export class WebGpuBackend implements Backend {
   }
 
   async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
-    checkOptions(options, ["wanted", "onProgress", "signal"], "compile()");
+    checkOptions(options, compileOptionTypes, "compile()");
     const { wanted = graph.outputs, onProgress, signal } = options;
     signal?.throwIfAborted();
     const infos = new Map(checkWeights(graph, weights).map((info) => [info.name, info]));
@@ -190,3 +195,5 @@ const roundings: RoundingProfile = {
     "Cosines and sines: float64 on the host, rounded to f32 once.",
   ],
 };
+
+showBriefly(WebGpuBackend.prototype, "Backend", ({ name }) => ({ name }));

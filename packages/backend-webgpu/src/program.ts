@@ -9,6 +9,7 @@ import {
   advanceCaches,
   type CacheOptions,
   ContextOverflowError,
+  cacheOptionTypes,
   checkNumber,
   checkOptions,
   type DrawOptions,
@@ -24,6 +25,7 @@ import {
   type RunOptions,
   resolveStep,
   resolveWanted,
+  runOptionTypes,
   type SampleRun,
   type Step,
   type Tensor,
@@ -189,17 +191,14 @@ export class WebGpuProgram implements Program {
 
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
     this.#assertAlive();
-    checkOptions(options, ["format"], "createCache()");
+    checkOptions(options, cacheOptionTypes, "createCache()");
     const { format = "f32" } = options;
-    if (!["f32", "f16", "bf16"].includes(format)) {
-      throw new PolyllamaError("ERR_OPTION", `format must be "f32", "f16" or "bf16", not ${JSON.stringify(format)}.`);
-    }
     return new WebGpuKvCache(this.#owner, capacity, format);
   }
 
   async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
     this.#assertAlive();
-    checkOptions(options, ["signal"], "run()");
+    checkOptions(options, runOptionTypes, "run()");
     options.signal?.throwIfAborted();
     this.#gpu.assertAlive();
     const resolved = resolveStep(this.graph, step);
@@ -219,7 +218,7 @@ export class WebGpuProgram implements Program {
     options: RunOptions = {},
   ): AsyncGenerator<number, void, undefined> {
     this.#assertAlive();
-    checkOptions(options, ["signal"], "sample()");
+    checkOptions(options, runOptionTypes, "sample()");
     const { signal } = options;
     signal?.throwIfAborted();
     checkNumber(count, "count", { least: 1, integer: true });

@@ -2,12 +2,13 @@
 // compute with, and what they mean to text. Rows are read a few MiB at a time.
 
 import {
-  checkNumber,
   checkOptions,
   columnCount,
   type FormatName,
   formats,
   type LlamaConfig,
+  type OptionSchema,
+  option,
   type Progress,
   rowCount,
   type WeightInfo,
@@ -50,6 +51,12 @@ export interface CompareOptions {
   readonly signal?: AbortSignal;
 }
 
+const compareOptionTypes: OptionSchema<CompareOptions> = {
+  tolerance: option.number({ least: 0 }),
+  onProgress: option.function,
+  signal: option.signal,
+};
+
 /** Values that are compared at a time. */
 const PIECE = 2 ** 20;
 
@@ -64,9 +71,8 @@ export async function compareCheckpoints(
   b: Checkpoint,
   options: CompareOptions = {},
 ): Promise<Comparison> {
-  checkOptions(options, ["tolerance", "onProgress", "signal"], "compareCheckpoints");
+  checkOptions(options, compareOptionTypes, "compareCheckpoints()");
   const { tolerance = 0, onProgress, signal } = options;
-  checkNumber(tolerance, "tolerance", { least: 0 });
   const pairs = [...new Set([...a.weights.keys(), ...b.weights.keys()])].map((name) => {
     return { name, infos: [infoOf(a, name), infoOf(b, name)] as const };
   });

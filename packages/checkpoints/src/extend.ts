@@ -14,6 +14,8 @@ import {
   columnCount,
   formatBytes,
   formats,
+  type OptionSchema,
+  option,
   PolyllamaError,
   type RowRange,
   rowCount,
@@ -42,6 +44,14 @@ export interface ExtendOptions {
   readonly rows?: "sub-tokens" | "mean" | { readonly file: string };
   readonly signal?: AbortSignal;
 }
+
+const extendOptionTypes: OptionSchema<ExtendOptions> = {
+  rows: option.either(option.oneOf(["sub-tokens", "mean"]), {
+    expected: "an object with the path of a file",
+    accepts: (value) => option.anyObject.accepts(value) && typeof (value as { file?: unknown }).file === "string",
+  }),
+  signal: option.signal,
+};
 
 /** Rows of old tokens that are kept for the next mean; they are few, such as those of bytes. */
 const mostKept = 1024;
@@ -72,7 +82,7 @@ export async function extendVocabulary(
   tokenizerPath: string,
   options: ExtendOptions = {},
 ): Promise<Checkpoint> {
-  checkOptions(options, ["rows", "signal"], "extendVocabulary");
+  checkOptions(options, extendOptionTypes, "extendVocabulary()");
   const { rows = "sub-tokens", signal } = options;
   const { config, name } = checkpoint;
   const { tokenizer, vocabulary } = await readTokenizer(tokenizerPath, config.vocabSize, signal);

@@ -85,6 +85,7 @@ export type {
   Tensor,
   Wanted,
 } from "./backend.ts";
+export { cacheOptionTypes, compileOptionTypes, runOptionTypes } from "./backend-options.ts";
 export type { ResolvedSequence, ResolvedStep, ResolvedWanted } from "./step.ts";
 export { resolveStep, resolveWanted, wantedTensors } from "./step.ts";
 export { acquireCaches, advanceCaches, SequenceCache } from "./sequence-cache.ts";

@@ -1,12 +1,13 @@
 // A checkpoint as a GGUF file that llama.cpp loads, whole or split into parts as llama-gguf-split does.
 
 import { basename, dirname, join } from "node:path";
-import { checkNumber, checkOptions, type FormatName, ropeScalingToGguf } from "@polyllama/core";
+import { checkOptions, checkValue, type FormatName, ropeScalingToGguf } from "@polyllama/core";
 import { createQuantizerPool } from "../quantize/pool.ts";
 import { isRecipe, type PlannedTensor, planTensors, recipes, type TargetFormat } from "../write/formats.ts";
 import { explainWriting, outputFiles, writeTensors } from "../write/output.ts";
 import { convertedRows } from "../write/rows.ts";
 import {
+  destinationType,
   intoShards,
   mostCommon,
   partNames,
@@ -14,7 +15,7 @@ import {
   type WriteContent,
   type WriteOptions,
   type Written,
-  writeOptionNames,
+  writeOptionTypes,
 } from "../write/safetensors.ts";
 import { ggufTokenizer } from "../write/tokenizer.ts";
 import { encodeGgufHeader } from "./encode.ts";
@@ -30,9 +31,9 @@ import { encodeGgufHeader } from "./encode.ts";
  * {@link PolyllamaError} `ERR_OPTION`
  */
 export async function writeGguf(path: string, content: WriteContent, options: WriteOptions = {}): Promise<Written> {
-  checkOptions(options, writeOptionNames, "writeGguf");
+  checkValue(path, destinationType, "path", "writeGguf()");
+  checkOptions(options, writeOptionTypes, "writeGguf()");
   const { format = "keep", shardBytes, overwrite = false, threads, onProgress, onNote, signal } = options;
-  checkNumber(shardBytes, "shardBytes", { least: 1 });
   const plan = planTensors(content, "gguf", options);
   const metadata = await metadataOf(content, plan, format);
   const shards = intoShards(plan, shardBytes ?? Infinity);

@@ -3,7 +3,7 @@
 // the first work that is worth one, never keep a process alive, and stop when they have been idle for a while. Which threads
 // there are, `#quantize/threads` knows: workers in Node, none in browsers, where the same pieces are quantized in place.
 
-import { checkNumber, checkOptions, formatBytes, PolyllamaError } from "@polyllama/core";
+import { checkOptions, formatBytes, type OptionSchema, option, PolyllamaError } from "@polyllama/core";
 import { findThreads, type Thread, type Threads } from "#quantize/threads";
 import { breathe } from "../breathe.ts";
 import { checkBlocks, quantizeRows, type WritableFormat } from "./quantize.ts";
@@ -27,6 +27,8 @@ export interface QuantizerPool extends AsyncDisposable {
   quantize(values: Float32Array, format: WritableFormat, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+const poolOptionTypes: OptionSchema<QuantizerPoolOptions> = { threads: option.integer({ least: 1, most: 1024 }) };
+
 /** Values of a piece: some 25 ms of work for the K formats. A multiple of every block. */
 const PIECE = 2 ** 18;
 /** Milliseconds after which an idle thread stops. */
@@ -38,8 +40,7 @@ const IDLE = 2000;
  * @throws {PolyllamaError} `ERR_OPTION`
  */
 export function createQuantizerPool(options: QuantizerPoolOptions = {}): QuantizerPool {
-  checkOptions(options, ["threads"], "createQuantizerPool");
-  if (options.threads !== undefined) checkNumber(options.threads, "threads", { least: 1, most: 1024, integer: true });
+  checkOptions(options, poolOptionTypes, "createQuantizerPool()");
   return new ThreadPool(options.threads);
 }
 

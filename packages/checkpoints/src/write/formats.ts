@@ -7,6 +7,8 @@ import {
   formatBytes,
   formats,
   type LlamaConfig,
+  type OptionSchema,
+  option,
   PolyllamaError,
   rowCount,
   type WeightInfo,
@@ -79,6 +81,12 @@ export const targetFormats: readonly Exclude<TargetFormat, "keep">[] = [
   ...quantizedFormats,
   ...(Object.keys(recipes) as RecipeName[]), // the record's own keys
 ];
+
+export const formatOptionTypes: OptionSchema<FormatOptions> = {
+  format: option.oneOf(["keep", ...targetFormats]),
+  tensors: option.list(option.anyObject, "a list of rules, { pattern, format }"),
+  requantize: option.boolean,
+};
 
 export function isRecipe(format: string): format is RecipeName {
   return Object.hasOwn(recipes, format);

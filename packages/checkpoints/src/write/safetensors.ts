@@ -3,18 +3,21 @@
 
 import { basename, dirname, join } from "node:path";
 import {
-  checkNumber,
   checkOptions,
+  checkValue,
   type FormatName,
   formatBytes,
   formats,
+  type OptionSchema,
+  type OptionType,
+  option,
   type Progress,
   type WeightSource,
 } from "@polyllama/core";
 import type { StoredTensor } from "../checkpoint.ts";
 import { createQuantizerPool } from "../quantize/pool.ts";
 import { quantizeRows } from "../quantize/quantize.ts";
-import { type FormatOptions, type PlannedTensor, planTensors } from "./formats.ts";
+import { type FormatOptions, formatOptionTypes, type PlannedTensor, planTensors } from "./formats.ts";
 import { type HuggingFaceContent, huggingFaceFiles } from "./huggingface.ts";
 import { explainWriting, outputFiles, outputFolder, writeDurably, writeTensors } from "./output.ts";
 import { convertedRows } from "./rows.ts";
@@ -47,10 +50,21 @@ export interface Written {
   readonly tensors: readonly PlannedTensor[];
 }
 
-export const writeOptionNames: readonly (keyof WriteOptions)[] = [
-  ...(["format", "tensors", "requantize", "shardBytes", "overwrite"] as const),
-  ...(["threads", "onProgress", "onNote", "signal"] as const),
-];
+export const writeOptionTypes: OptionSchema<WriteOptions> = {
+  ...formatOptionTypes,
+  shardBytes: {
+    expected: "a number of bytes, at least 1",
+    accepts: (value) => typeof value === "number" && value >= 1,
+  },
+  overwrite: option.boolean,
+  threads: option.integer({ least: 1, most: 1024 }),
+  onProgress: option.function,
+  onNote: option.function,
+  signal: option.signal,
+};
+
+/** Where to write. */
+export const destinationType: OptionType = { ...option.nonEmptyString, expected: "a path", required: true };
 
 const usualShard = 5e9;
 
@@ -67,11 +81,11 @@ export async function writeSafetensors(
   content: WriteContent,
   options: WriteOptions = {},
 ): Promise<Written> {
-  checkOptions(options, writeOptionNames, "writeSafetensors");
+  checkValue(destination, destinationType, "destination", "writeSafetensors()");
+  checkOptions(options, writeOptionTypes, "writeSafetensors()");
   const { overwrite = false, threads, onProgress, onNote, signal, format = "keep" } = options;
   const isFile = destination.endsWith(".safetensors");
   const { shardBytes = isFile ? Infinity : usualShard } = options;
-  if (shardBytes !== Infinity) checkNumber(shardBytes, "shardBytes", { least: 1 });
   const planned = planTensors(content, "huggingFace", options);
   const plan = format === "keep" ? await narrowNorms(content, planned) : planned;
   const shards = isFile ? [plan] : intoShards(plan, shardBytes);

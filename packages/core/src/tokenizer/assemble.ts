@@ -2,9 +2,18 @@
 // the stream decoder run to its end, unless the algorithm has a quicker way to the same text.
 
 import { PolyllamaError } from "../errors.ts";
+import { type OptionSchema, option } from "../option-types.ts";
 import { checkOptions } from "../options.ts";
-import type { DecodeOptions, StreamDecoder, Tokenizer, TokenKind } from "./tokenizer.ts";
+import type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer, TokenKind } from "./tokenizer.ts";
 import { wellFormed } from "./utf8.ts";
+
+const encodeOptionTypes: OptionSchema<EncodeOptions> = {
+  bos: option.boolean,
+  eos: option.boolean,
+  special: option.boolean,
+};
+
+const decodeOptionTypes: OptionSchema<DecodeOptions> = { special: option.boolean, continuing: option.boolean };
 
 export interface TokenizerParts {
   /** Name used in errors, usually the file's path. */
@@ -52,7 +61,7 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     id ?? refuse(source, `the vocabulary has no ${name} token; encode with ${name.toLowerCase()}: false`);
 
   const stream = (options: DecodeOptions = {}): StreamDecoder => {
-    checkOptions(options, ["special", "continuing"], "decode");
+    checkOptions(options, decodeOptionTypes, "decode()");
     return parts.decoder(options.special ?? false, options.continuing ?? false);
   };
 
@@ -64,7 +73,7 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     addEos,
     chatTemplate,
     encode(text, options = {}) {
-      checkOptions(options, ["bos", "eos", "special"], "encode");
+      checkOptions(options, encodeOptionTypes, "encode()");
       const result = parts.segment(wellFormed(text), options.special ?? false);
       if (options.bos ?? addBos) result.unshift(need(bos, "BOS"));
       if (options.eos ?? addEos) result.push(need(eos, "EOS"));
@@ -72,7 +81,7 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     },
     decode(tokens, options) {
       if (decodeAll !== undefined) {
-        checkOptions(options ?? {}, ["special", "continuing"], "decode");
+        checkOptions(options === undefined ? {} : options, decodeOptionTypes, "decode()");
         const ids = Array.isArray(tokens) ? tokens : [...tokens];
         for (let i = 0; i < ids.length; i++) check(ids[i]);
         return decodeAll(ids, options?.special ?? false, options?.continuing ?? false);
