@@ -3,7 +3,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Checkpoint } from "./checkpoint.ts";
-import { readTokenizer } from "./tokenizer-files.ts";
+import { readTokenizer, tokenizerPath } from "./tokenizer-files.ts";
 
 const carried = [
   "tokenizer.model",
@@ -32,7 +32,7 @@ export async function withCompanions(
   if (tokenizer === undefined) return companions.size === 0 ? checkpoint : { ...checkpoint, companions };
   for (const name of ["tokenizer.model", "tokenizer.json", "added_tokens.json"]) companions.delete(name);
   const { file, vocabulary = [] } = await readTokenizer(tokenizer, checkpoint.config.vocabSize);
-  if (file !== undefined) companions.set(file, tokenizer);
+  if (file !== undefined) companions.set(file, await tokenizerPath(tokenizer, checkpoint.config.vocabSize));
   const others = [...checkpoint.metadata].filter(([key]) => !key.startsWith("tokenizer."));
   return { ...checkpoint, companions, metadata: new Map([...others, ...vocabulary]) };
 }

@@ -37,7 +37,7 @@ import { openWeb, type TokenizerLocation, type WebLocation, webOpenOptionTypes }
 export interface OpenOptions {
   /**
    * Path of a tokenizer file that takes the place of the checkpoint's own: `tokenizer.model`, `tokenizer.json`, a
-   * llama2.c tokenizer, or a GGUF file that has one.
+   * llama2.c tokenizer, or a GGUF file that has one; or of a folder that has one of them.
    */
   readonly tokenizer?: TokenizerLocation;
   /** In a browser: download what a URL names into its own storage, and read it from there from then on; default false. */
@@ -63,7 +63,7 @@ export const openOptionTypes: OptionSchema<OpenOptions> = {
 };
 
 /**
- * Opens a checkpoint: a GGUF file, a safetensors file or a folder of them in Hugging Face's layout, a llama2.c file, or
+ * Opens a checkpoint: a GGUF file, or a folder with nothing but one; a safetensors file or a folder of them in Hugging Face's layout, a llama2.c file, or
  * `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}), or one on the hub, `hf:owner/name[:file][@revision]`
  * (see {@link pull}), which is fetched into the cache. Only headers, configuration and tokenizer are read. A URL (`https:`), a
  * `File`, `Blob` or handle, and a list of files are opened as in a browser, by range requests and slices.
@@ -104,9 +104,10 @@ function pathOptions({ tokenizer, keep, sha256, ...rest }: OpenOptions): PathOpt
   throw new PolyllamaError("ERR_OPTION", "A checkpoint with a path takes the path of a tokenizer.");
 }
 
-async function openPath(location: string, options: PathOptions): Promise<Checkpoint> {
-  if (location.startsWith(syntheticScheme)) return openSyntheticWith(location, options);
-  if (location.startsWith(hubScheme)) return openFromHub(location, options);
+async function openPath(given: string, options: PathOptions): Promise<Checkpoint> {
+  if (given.startsWith(syntheticScheme)) return openSyntheticWith(given, options);
+  if (given.startsWith(hubScheme)) return openFromHub(given, options);
+  const location = (await onlyGguf(given)) ?? given;
 
   const sources: ByteSource[] = [];
   const open = async (path: string): Promise<ByteSource> => {
@@ -371,18 +372,33 @@ async function readJson(path: string, signal: AbortSignal | undefined): Promise<
   return bytes === undefined ? undefined : parseJson(new TextDecoder().decode(bytes), path, MOST_VALUES);
 }
 
+/** GGUF files in a folder that has nothing else to open: all of one model's parts count as its first. */
+function ggufsIn(names: readonly string[]): readonly string[] {
+  const others = [...Object.values(huggingFaceLayouts).flatMap(({ single, index }) => [single, index])];
+  if (names.some((name) => others.includes(name) || shardName.test(name))) return [];
+  return names.filter((name) => /\.gguf$/i.test(name) && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(name)).sort();
+}
+
+/** The one GGUF file that a folder holds, where it is a folder and holds one. */
+async function onlyGguf(folder: string): Promise<string | undefined> {
+  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) return undefined;
+  const [name, ...more] = ggufsIn(await readdir(folder).catch((error: unknown) => unreadable(folder, error)));
+  return name === undefined || more.length > 0 ? undefined : join(folder, name);
+}
+
 function nothingIn(folder: string, names: readonly string[]): CheckpointError {
-  const ggufs = names.filter((name) => name.endsWith(".gguf"));
+  const ggufs = ggufsIn(names);
   if (ggufs.length > 0) {
+    const shown = ggufs.length > 20 ? [...ggufs.slice(0, 20), "..."] : ggufs;
     return new CheckpointError(
       { file: folder },
-      `the folder holds ${ggufs.length === 1 ? "a GGUF file" : "several GGUF files"}`,
-      `Give the file's own path, such as ${join(folder, ggufs[0]!)}`,
+      `the folder holds ${ggufs.length} GGUF files: ${shown.join(", ")}`,
+      `Give the path of one, such as ${join(folder, ggufs[0]!)}`,
     );
   }
   return new CheckpointError(
     { file: folder },
     "the folder has no model.safetensors, pytorch_model.bin, index of either, or consolidated.00.pth",
-    "Give a folder in Hugging Face's or Meta's layout, or a file.",
+    "Give a folder in Hugging Face's or Meta's layout, one with a GGUF file, or a file.",
   );
 }

@@ -1,5 +1,6 @@
 // Finding and reading the files of tokenizers.
 
+import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   CheckpointError,
@@ -17,12 +18,13 @@ import { openFile, readWhole } from "./node-file.ts";
 import type { FoundTokenizer } from "./safetensors.ts";
 
 /**
- * Reads a tokenizer of any kind; its content decides which.
+ * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would have.
  *
  * @param vocabSize Tokens of the model, which llama2.c's files do not say.
  * @throws {CheckpointError}; {@link PolyllamaError} `ERR_TOKENIZER`
  */
-export async function readTokenizer(path: string, vocabSize: number, signal?: AbortSignal): Promise<FoundTokenizer> {
+export async function readTokenizer(given: string, vocabSize: number, signal?: AbortSignal): Promise<FoundTokenizer> {
+  const path = await tokenizerPath(given, vocabSize, signal);
   const source = await openFile(path);
   let start: Uint8Array;
   try {
@@ -45,6 +47,27 @@ export async function readTokenizer(path: string, vocabSize: number, signal?: Ab
   // A llama2.c tokenizer starts with a small number in four bytes, a SentencePiece model with the tag of its first piece.
   const isLlama2c = start[1] === 0 && start[2] === 0 && start[3] === 0;
   return isLlama2c ? { tokenizer: tokenizerFromLlama2c(bytes, vocabSize, path) } : sentencePiece(bytes, path);
+}
+
+/** The path itself or, of a folder, that of the tokenizer that a checkpoint in it would have. @throws {CheckpointError} */
+export async function tokenizerPath(path: string, vocabSize: number, signal?: AbortSignal): Promise<string> {
+  if (!(await stat(path).catch(() => undefined))?.isDirectory()) return path;
+  const there = await readdir(path);
+  const ggufs = there.filter((name) => /\.gguf$/i.test(name));
+  const known = ["tokenizer.model", "tokenizer.json", `tok${vocabSize}.bin`, "tokenizer.bin"];
+  const names = [...known.filter((name) => there.includes(name)), ...(ggufs.length === 1 ? ggufs : [])];
+  const [first, second] = names.map((name) => join(path, name));
+  if (first === undefined) {
+    throw new CheckpointError(
+      { file: path },
+      "the folder has no tokenizer.model, tokenizer.json or tokenizer.bin, and not exactly one GGUF file",
+      "Give the path of the tokenizer's file.",
+    );
+  }
+  if (second === undefined || names[1] !== "tokenizer.json") return first;
+  // Of both, the second where only that has as many tokens as the model.
+  const sizeOf = async (file: string) => (await readTokenizer(file, vocabSize, signal)).tokenizer.vocabSize;
+  return (await sizeOf(first)) !== vocabSize && (await sizeOf(second)) === vocabSize ? second : first;
 }
 
 /** `tokenizer.model`, else `tokenizer.json`; of both, the second where only that has as many tokens as the model. */
