@@ -1,12 +1,14 @@
-// Ctrl-C, termination and closed output, as abort signals. Ctrl-C stops the innermost work first: while an answer is
+// Ctrl-C, termination, and output that is closed or full, as abort signals. Ctrl-C stops the innermost work first: while an answer is
 // written, that answer alone; otherwise the program. A second one while something is already stopping ends the process at
 // once, so that nobody is ever locked in.
 
-import { Exit } from "./exit.ts";
+import { Exit, OutputError } from "./exit.ts";
 
 export interface Interrupts extends Disposable {
   /** Aborted, with an {@link Exit} as its reason, when the program shall end. */
   readonly signal: AbortSignal;
+  /** Why output was lost, if it was. */
+  readonly lost: OutputError | undefined;
   /** What Ctrl-C does; for terminals in raw mode, where the system sends no signal. */
   interrupt(): void;
   /** Runs work that the first Ctrl-C stops by itself. Its signal is aborted in either case. */
@@ -29,10 +31,11 @@ export function createInterrupts(): Interrupts {
   };
   const terminate = (): void => stop(143);
   const hangUp = (): void => stop(129);
-  // The reader of the output has seen enough, as `head` does: that is not a failure.
+  // The reader of the output has seen enough, as `head` does: that is not a failure. What is lost for another reason is one.
+  let lost: OutputError | undefined;
   const closed = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== "EPIPE") throw error;
-    program.abort(new Exit(0));
+    if (error.code !== "EPIPE") lost ??= new OutputError(error);
+    program.abort(lost ?? new Exit(0));
   };
 
   process.on("SIGINT", interrupt);
@@ -42,6 +45,9 @@ export function createInterrupts(): Interrupts {
   process.stderr.on("error", closed);
   return {
     signal: program.signal,
+    get lost() {
+      return lost;
+    },
     interrupt,
     async stoppable(work) {
       const own = new AbortController();

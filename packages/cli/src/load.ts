@@ -1,8 +1,10 @@
 // Loading the model that the options name, with a progress bar.
 
+import { existsSync } from "node:fs";
 import { poet } from "@polyllama/model-poet";
-import { type Backend, type Checkpoint, Llama, openCheckpoint } from "polyllama";
+import { type Backend, type Checkpoint, CheckpointError, Llama, openCheckpoint } from "polyllama";
 import { createBackend } from "./backends.ts";
+import { UsageError } from "./exit.ts";
 import { type HubFlags, hubOf } from "./hub.ts";
 import type { ModelOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
@@ -23,13 +25,14 @@ export async function openModel(
   const { tokenizer, ignoreTensors } = options;
   const hub = await hubOf(location, options);
   using progress = createProgress();
-  const checkpoint = await openCheckpoint(location, {
+  const opening = openCheckpoint(location, {
     ...(tokenizer !== undefined && { tokenizer }),
     ...(ignoreTensors !== undefined && { ignoreTensors }),
     ...hub,
     onProgress: progress.update,
     signal,
   });
+  const checkpoint = await opening.catch((error: unknown) => refuse(location, error));
   progress[Symbol.dispose]();
   for (const notice of checkpoint.notices) note(notice);
   return checkpoint;
@@ -63,6 +66,15 @@ export async function loadModel(options: ModelOptions, signal: AbortSignal): Pro
     };
   } catch (error) {
     await backend[Symbol.asyncDispose]();
-    throw error;
+    return refuse(model, error);
   }
+}
+
+/** Where a location does not exist and looks like a repository, the error says how one is named. */
+function refuse(location: string, error: unknown): never {
+  const isRepository = /^[\w.-]+\/[\w.-]+(?::[^@]+)?(?:@[\w.+/-]+)?$/.test(location) && !/^\.{1,2}\//.test(location);
+  if (!(error instanceof CheckpointError) || !isRepository || existsSync(location)) throw error;
+  throw new UsageError(
+    `${location}: there is no such file or folder. For a repository on the hub write hf:${location}`,
+  );
 }

@@ -6,7 +6,7 @@ import { run } from "./index.ts";
 
 const code = await run(process.argv.slice(2));
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", () => undefined); // whoever read it has left
-  if (stream.writable) await new Promise((resolve) => stream.write("", resolve));
+  stream.on("error", () => undefined); // whoever read it has left, or has been told
+  await new Promise((resolve) => stream.write("", resolve));
 }
 process.exit(code);

@@ -6,7 +6,7 @@ import { type Command, Option } from "commander";
 import { type QuantizedFormat, quantizedFormats } from "polyllama";
 import { type BackendOptions, backendNames } from "./backends.ts";
 import { addHubOptions, type HubFlags } from "./hub.ts";
-import { collect, collectTokens, integer, logitBias, number } from "./values.ts";
+import { collect, collectTokens, formatOption, integer, logitBias, number } from "./values.ts";
 
 export interface ModelOptions extends BackendOptions, HubFlags {
   /** Default: the embedded poet. */
@@ -65,10 +65,10 @@ export function addModelOptions(command: Command): Command {
   command
     .optionsGroup("Model:")
     .option("-m, --model <location>", `${locations} (default: the poet)`)
-    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
     .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
-    .addOption(new Option("--quantize <format>", "quantize float weights while loading").choices(quantizedFormats));
+    .addOption(formatOption("--quantize <format>", "quantize float weights while loading", quantizedFormats));
   return addHubOptions(addBackendOptions(command));
 }
 

@@ -16,23 +16,34 @@ import { addParity } from "./commands/parity.ts";
 import { addPull } from "./commands/pull.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
 import { addVerify } from "./commands/verify.ts";
-import { Exit, UsageError } from "./exit.ts";
+import { addExamples } from "./examples.ts";
+import { Exit, exitCodes, UsageError } from "./exit.ts";
 import { createInterrupts, type Interrupts } from "./interrupts.ts";
 import { version } from "./version.ts";
+import { inOwnWords } from "./words.ts";
 
 /** Runs the program with the given arguments, as they follow its name, and returns its exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   using interrupts = createInterrupts();
   const program = createProgram(interrupts);
+  let failure: unknown;
   try {
     await program.parseAsync(args, { from: "user" });
-    return 0;
   } catch (error) {
-    return report(error, program.opts()["verbose"] === true);
+    failure = error;
   }
+  await written();
+  failure = interrupts.lost ?? failure;
+  return failure === undefined ? 0 : report(failure, program.opts()["verbose"] === true);
 }
 
-function createProgram(interrupts: Interrupts): Command {
+/** Waits until what was written is taken or lost, of which the stream tells later. */
+async function written(): Promise<void> {
+  await new Promise<void>((resolve) => process.stdout.write("", () => setImmediate(resolve)));
+}
+
+/** All commands. */
+export function createProgram(interrupts: Interrupts): Command {
   const program = new Command("polyllama")
     .description("Llama 2 from one checkpoint, on the backend you choose.")
     .version(version(), "-V, --version", "print the version")
@@ -40,7 +51,11 @@ function createProgram(interrupts: Interrupts): Command {
     .helpCommand("help [command]", "print the help of a command")
     .option("--verbose", "show where an error comes from")
     .exitOverride()
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      "after",
+      "\n`polyllama help COMMAND` has the options of a command, `polyllama help exit-codes` what exit codes mean.",
+    );
   addGenerate(program, interrupts);
   addChat(program, interrupts);
   addPull(program, interrupts);
@@ -55,7 +70,18 @@ function createProgram(interrupts: Interrupts): Command {
   addParity(program, interrupts);
   addGpuCheck(program, interrupts);
   addDemo(program, interrupts);
+  addExitCodes(program);
+  addExamples(program);
   return program;
+}
+
+/** A command that is there for its help: `polyllama help exit-codes`. */
+function addExitCodes(program: Command): void {
+  const lines = Object.entries(exitCodes).map(([code, about]) => `${code}: ${about}.`);
+  program
+    .command("exit-codes", { hidden: true })
+    .description(["Exit codes of all commands.", ...lines].join("\n\n"))
+    .action((_, command: Command) => command.outputHelp());
 }
 
 /** Says what went wrong, unless that was said already. */
@@ -67,16 +93,6 @@ function report(error: unknown, verbose: boolean): number {
   process.stderr.write(printable(`error: ${inOwnWords(known)}\n`));
   if (verbose) process.stderr.write(printable(`${known.stack ?? ""}\n${describeCause(known)}`));
   return known instanceof UsageError || (known instanceof PolyllamaError && known.code === "ERR_OPTION") ? 2 : 1;
-}
-
-/** The message, with the ways out that the command line has instead of the library's. */
-function inOwnWords(error: Error): string {
-  // By its name, as the cpu backend is not loaded for the sake of an error of another one.
-  if (error.name !== "PackedWeightsError" || !("problem" in error) || !("bytes" in error)) return error.message;
-  return (
-    `${error.problem} Free space there, or give --cache-folder a folder that can be written and has ${error.bytes} bytes free; ` +
-    "--no-cache packs into the system's temporary folder each time, which TMPDIR (on Windows TEMP) names."
-  );
 }
 
 function describeCause({ cause }: Error): string {

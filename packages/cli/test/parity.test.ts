@@ -59,7 +59,7 @@ function faulty(name: string): Backend {
 
 test("cpu and reference agree: exit code 0, as JSON and as a report", async () => {
   const report = join(folder, "report.html");
-  const args = ["parity", "--backends", "cpu,reference", "--tokens", "4", "--json", "-", "--report", report];
+  const args = ["parity", "--backends", "cpu,reference", "--tokens", "4", "--json", "--report", report];
   const { code, stdout } = await run(args);
   expect(code).toBe(0);
   const result = JSON.parse(stdout);
@@ -81,7 +81,7 @@ test("cpu and reference agree: exit code 0, as JSON and as a report", async () =
 test("with a planted fault: exit code 1, the layer and the operation named", async () => {
   const file = join(folder, "fault.json");
   const createBackend = async () => faulty("layers.1.attention.wo.weight");
-  const { error, stdout } = await captured(() => runParity({ ...few, json: file }, { signal, createBackend }));
+  const { error, stdout } = await captured(() => runParity({ ...few, jsonFile: file }, { signal, createBackend }));
   expect(error).toMatchObject({ name: "Exit", code: 1 });
   expect(stdout).toMatch(/\ncpu differs from reference: first in layers\.1, linear \(wo\): error [\d.]+x its bound\n$/);
   const result = JSON.parse(await readFile(file, "utf8"));
@@ -126,7 +126,7 @@ test.each([
   [["--tokens", "100000"], /exceeds the model's context of 256/],
   [["--text", "a ".repeat(400)], /--text has \d+ tokens; 1 to 256 are possible/],
   [["--report", "/no/such/folder/x.html"], /--report .*: the folder \/no\/such\/folder does not exist/],
-  [["--json", "/no/such/folder/x.json"], /--json .*: the folder \/no\/such\/folder does not exist/],
+  [["--json-file", "/no/such/folder/x.json"], /--json-file .*: the folder \/no\/such\/folder does not exist/],
   [["--layers", "3"], /Allowed choices are all/],
   [["--activations", "int4"], /Allowed choices are int8, f16, f32/],
   [["--activations", "f16"], /--activations f16 belongs to cuda, and --backends is cpu,reference/],

@@ -36,9 +36,10 @@ export function chatHelp(): readonly string[] {
   const width = Math.max(...Object.values(chatCommands).map(({ use }) => use.length));
   const commands = Object.values(chatCommands).map(({ use, about }) => `${use.padEnd(width)}  ${about}`);
   const keys = [
-    ["Ctrl-C", "stop an answer; twice at an empty prompt: end the conversation"],
-    ['\\ or """', "a message of several lines: each but the last ends in \\, or all stand between lines of"],
-    ["", "three quotes; Alt-Enter begins a new line too, and pasted text stays one message"],
+    ["Ctrl-C", "stop an answer; twice at an empty prompt: leave"],
+    ["\\", "at the end of a line: the message goes on, as with Alt-Enter"],
+    ['"""', "before and after a message of several lines"],
+    ["", "pasted text stays one message"],
   ] as const;
   return [...commands, ...keys.map(([key, about]) => `${key.padEnd(width)}  ${about}`)];
 }

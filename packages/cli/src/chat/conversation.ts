@@ -4,6 +4,7 @@ import { type ChatMessage, ContextOverflowError, PolyllamaError } from "polyllam
 import { randomSeed } from "../options.ts";
 import { summary } from "../stream.ts";
 import { createTextOutput, note, print } from "../terminal.ts";
+import { inOwnWords } from "../words.ts";
 import { type ChatCommand, chatHelp, parseLine } from "./commands.ts";
 import { type Input, readMessages } from "./input.ts";
 import { answer, type Turn, type TurnContext, type TurnOptions } from "./turn.ts";
@@ -95,7 +96,7 @@ async function send(
   } catch (error) {
     if (!(error instanceof PolyllamaError)) throw error;
     // A message that cannot be answered is as if it had not been sent.
-    note(`error: ${error.message}`);
+    note(`error: ${inOwnWords(error)}`);
     if (error instanceof ContextOverflowError && !context.contextShift) {
       note(
         "The conversation has filled the context; /reset starts a new one, and --context-shift lets oldest turns leave.",

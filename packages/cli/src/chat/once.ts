@@ -17,12 +17,12 @@ export async function answerOnce(
   const conversation = withSystem(parseMessages(text) ?? [{ role: "user", content: withoutLastBreak(text) }], system);
   const { messages, dropped, result } = await answer(context, conversation, options, { write: () => undefined });
   const { llama, backend } = model;
-  const { template } = options;
+  const { template, allowMarkers = false } = options;
   printJson({
     backend: backend.name,
     device: backend.describe().device,
     model: llama.checkpoint.name,
-    promptIds: encodeChat(llama.tokenizer, messages, template === undefined ? {} : { template }),
+    promptIds: encodeChat(llama.tokenizer, messages, { allowMarkers, ...(template !== undefined && { template }) }),
     ids: result.pieces.map(({ id }) => id),
     text: result.text,
     finish: result.finish,

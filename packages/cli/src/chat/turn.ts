@@ -38,10 +38,10 @@ export async function answer(
   options: TurnOptions,
   { onDropped, write }: { readonly onDropped?: (count: number) => void; readonly write: (text: string) => void },
 ): Promise<Turn> {
-  const { maxTokens = Infinity, template } = options;
+  const { maxTokens = Infinity, template, allowMarkers = false } = options;
   const room = Math.min(maxTokens, Math.floor(llama.contextLength / 4));
   const { messages, dropped } = contextShift
-    ? await fitConversation(llama, conversation, { room, ...(template !== undefined && { template }) })
+    ? await fitConversation(llama, conversation, { room, allowMarkers, ...(template !== undefined && { template }) })
     : { messages: conversation, dropped: 0 };
   if (dropped > 0) onDropped?.(dropped);
   using progress = createProgress();

@@ -6,7 +6,6 @@ import { chatHelp } from "../chat/commands.ts";
 import { converse } from "../chat/conversation.ts";
 import { answerOnce } from "../chat/once.ts";
 import type { TurnContext } from "../chat/turn.ts";
-import { addExamples } from "../help.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
 import { addModelOptions, addTextOptions, generateOptions, type ModelOptions, type TextOptions } from "../options.ts";
@@ -16,6 +15,7 @@ interface Options extends ModelOptions, TextOptions {
   readonly system?: string;
   readonly template: ChatTemplateName;
   readonly contextShift: boolean;
+  readonly allowMarkers?: boolean;
   readonly json?: boolean;
 }
 
@@ -34,6 +34,7 @@ export function addChat(program: Command, interrupts: Interrupts): void {
     )
     .option("--context-shift", "let the oldest turns leave when the context is full (default)", true)
     .option("--no-context-shift", "refuse messages when the context is full")
+    .option("--allow-markers", "take messages that contain markers of the chat format, such as [INST]")
     .option(
       "--json",
       "answer one turn and print one object: standard input is the message, or a list of messages in JSON",
@@ -46,16 +47,11 @@ export function addChat(program: Command, interrupts: Interrupts): void {
       .map((line) => `  ${line}`)
       .join("\n")}`,
   );
-  addExamples(command, [
-    ["polyllama chat -m llama-2-7b-chat.Q4_K_M.gguf", "a conversation"],
-    ['polyllama chat -m hf:owner/name --system "Be brief."', "with a model of the hub"],
-    ["echo 'Why is the sky blue?' | polyllama chat -m FILE --json", "one answer, as an object"],
-  ]);
 }
 
 async function chat(options: Options, interrupts: Interrupts): Promise<void> {
-  const { system, template, contextShift, json = false } = options;
-  const sampling = { ...generateOptions(options), template };
+  const { system, template, contextShift, allowMarkers = false, json = false } = options;
+  const sampling = { ...generateOptions(options), template, allowMarkers };
   await using model = await loadModel(options, interrupts.signal);
   const context: TurnContext = { model, interrupts, contextShift };
   if (json) return await answerOnce(context, system, sampling);

@@ -1,6 +1,6 @@
 // `polyllama convert` and `polyllama quantize`: one checkpoint out of another, in another layout, in other formats, or both.
 
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import {
   quantizedFormats,
   type TargetFormat,
@@ -19,7 +19,7 @@ import { openModel } from "../load.ts";
 import { ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { note, print, printJson } from "../terminal.ts";
-import { integer } from "../values.ts";
+import { formatOption, integer } from "../values.ts";
 
 interface Options extends HubFlags {
   readonly format: TargetFormat;
@@ -40,16 +40,16 @@ export function addConvert(program: Command, interrupts: Interrupts): void {
     .command("convert")
     .summary("Write a checkpoint in another layout or format")
     .description(
-      "Write a checkpoint in another layout or format. DEST decides about the layout: a name ending in .gguf is a GGUF file,\n" +
-        "one ending in .safetensors a single file, anything else a folder in Hugging Face's layout. The tokenizer and the\n" +
+      "Write a checkpoint in another layout or format. DEST decides about the layout: a name ending in .gguf is a GGUF file, " +
+        "one ending in .safetensors a single file, anything else a folder in Hugging Face's layout. The tokenizer and the " +
         "chat template go along. Files appear under their names when they are whole and on the disk.",
     )
     .argument("<source>", locations)
     .argument("<dest>", "file or folder to write")
     .addOption(
-      new Option("--format <name>", "format of the matrices; keep: as they are")
-        .choices(["keep", ...targetFormats])
-        .default("keep"),
+      formatOption("--format <name>", "format of the matrices; keep: as they are", ["keep", ...targetFormats]).default(
+        "keep",
+      ),
     );
   addWriteOptions(command).action((source: string, dest: string, options: Options) =>
     convert(source, dest, options, interrupts),
@@ -61,12 +61,12 @@ export function addQuantize(program: Command, interrupts: Interrupts): void {
     .command("quantize")
     .summary("Write a checkpoint as a quantized GGUF file")
     .description(
-      "Write a checkpoint as a quantized GGUF file. A format's name means every matrix; q4_k_m, q4_k_s, q5_k_m and q5_k_s are\n" +
+      "Write a checkpoint as a quantized GGUF file. A format's name means every matrix; q4_k_m, q4_k_s, q5_k_m and q5_k_s are " +
         "llama.cpp's mixtures, which give more bits to the matrices that need them. Norms stay f32.",
     )
     .argument("<source>", locations)
     .argument("<dest>", "the .gguf file to write")
-    .addOption(new Option("--format <name>", "format of the matrices").choices(blocks).makeOptionMandatory());
+    .addOption(formatOption("--format <name>", "format of the matrices", blocks).makeOptionMandatory());
   addWriteOptions(command).action((source: string, dest: string, options: Options) => {
     if (!dest.endsWith(".gguf")) throw new UsageError("only GGUF files hold quantized weights; DEST must end in .gguf");
     return convert(source, dest, options, interrupts);
@@ -87,8 +87,8 @@ function addWriteOptions(command: Command): Command {
       fileSize,
     )
     .option("--overwrite", "replace the output")
-    .option("--threads <n>", "threads that convert (default: all)", integer(1))
-    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .option("-t, --threads <n>", "threads that convert (default: all)", integer(1))
+    .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
     .option("--json", "print one object: files, tensors, bytes, seconds, peak memory");
   return addHubOptions(command);

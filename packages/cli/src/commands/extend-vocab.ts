@@ -23,8 +23,8 @@ export function addExtendVocab(program: Command, { signal }: Interrupts): void {
     .command("extend-vocab")
     .summary("Give a checkpoint a larger vocabulary")
     .description(
-      "Write a checkpoint with the vocabulary of a tokenizer.model that continues its own, as `tokenizer merge` makes it.\n" +
-        "Old rows keep their bytes; configuration and tokenizer are updated. The output is a GGUF file where its name ends\n" +
+      "Write a checkpoint with the vocabulary of a tokenizer.model that continues its own, as `tokenizer merge` makes it. " +
+        "Old rows keep their bytes; configuration and tokenizer are updated. The output is a GGUF file where its name ends " +
         "in .gguf, one file where it ends in .safetensors, else a folder in Hugging Face's layout.",
     )
     .argument("<model>", "GGUF, safetensors, .pth or llama2.c file, folder, or synthetic:// URL")

@@ -3,7 +3,6 @@
 import { type Command, Option } from "commander";
 import type { Piece, Tokenizer } from "polyllama";
 import { UsageError } from "../exit.ts";
-import { addExamples } from "../help.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
 import { addModelOptions, addTextOptions, generateOptions, type ModelOptions, type TextOptions } from "../options.ts";
@@ -32,11 +31,6 @@ export function addGenerate(program: Command, interrupts: Interrupts): void {
     .option("--json", "print one object at the end: ids, text, timings");
   addTextOptions(command).option("--logprobs <n>", "with --json: log probabilities, and n alternatives", integer(0));
   addModelOptions(command).action((words: readonly string[], options: Options) => generate(words, options, interrupts));
-  addExamples(command, [
-    ['polyllama generate "Once upon a time" -n 60 -s 7', "60 tokens that seed 7 repeats"],
-    ["polyllama generate -m llama-2-7b.Q4_0.gguf -f prompt.txt -c 2048", "a model and a prompt from files"],
-    ["polyllama generate -p TEXT --temperature 0 --json", "the most probable text, as an object"],
-  ]);
 }
 
 async function generate(words: readonly string[], options: Options, interrupts: Interrupts): Promise<void> {

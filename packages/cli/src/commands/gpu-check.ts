@@ -84,10 +84,10 @@ export function addGpuCheck(program: Command, { signal }: Interrupts): void {
     .option("--minutes <n>", "most time to take", integer(1), 8)
     .option("--output <path>", "report, without .json and .md", "gpu-check")
     .option("--device <n>", "number of the card (default: 0)", integer(0))
-    .option("--seed <n>", "seed of the conformance cases", integer(0), 1)
+    .option("-s, --seed <n>", "seed of the conformance cases", integer(0), 1)
     .option("--no-webgpu", "leave the webgpu backend out")
     .option(
-      "--model <location>",
+      "-m, --model <location>",
       "measure this model's speed instead of the published sizes': a file, or synthetic://...",
     )
     .action((options: GpuCheckOptions) =>

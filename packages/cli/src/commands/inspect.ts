@@ -38,7 +38,7 @@ export function addInspect(program: Command, interrupts: Interrupts): void {
       "Describe a checkpoint: architecture, tokenizer and chat template, tensors, formats, memory. Loads no weights.",
     )
     .argument("<location>", locations)
-    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
     .option("--tensors", "list every tensor instead of one line for all layers")
     .option("--json", "print one object: config, parameters, tokenizer, notices, tensors, memory");

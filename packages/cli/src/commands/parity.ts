@@ -42,8 +42,10 @@ export interface ParityOptions extends HubFlags {
   readonly tokens?: number;
   readonly layers?: "all";
   readonly seed: number;
-  /** File, or "-" for standard output. */
-  readonly json?: string;
+  /** One object on standard output, in place of the tables. */
+  readonly json?: boolean;
+  /** The same object in a file. */
+  readonly jsonFile?: string;
   readonly report?: string;
 }
 
@@ -72,8 +74,8 @@ export function addParity(program: Command, { signal }: Interrupts): void {
       "Compare backends on this device with the float64 reference: each operation, each layer, the logits of a text. " +
         "Ends with 0 only when all agree.",
     )
-    .option("--model <location>", `${locations} (default: the poet)`)
-    .option("--tokenizer <file>", "tokenizer, for models that come without one")
+    .option("-m, --model <location>", `${locations} (default: the poet)`)
+    .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
     .addOption(
       new Option("--backends <names>", "backends to compare")
@@ -86,7 +88,7 @@ export function addParity(program: Command, { signal }: Interrupts): void {
         "activations of matrix products: int8 on cpu, f16 on cuda, f32 on both (default: f32 on cpu, f16 on cuda)",
       ).choices(["int8", "f16", "f32"]),
     )
-    .option("--threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
+    .option("-t, --threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
     .addOption(new Option("--text <text>", "the text to read (default: one of its own)").conflicts("tokens"))
     .option(
       "--tokens <n>",
@@ -98,23 +100,23 @@ export function addParity(program: Command, { signal }: Interrupts): void {
         ["all"],
       ),
     )
-    .option("--seed <n>", "for the perturbations that tolerances are estimated from", integer(0), 1)
-    .option("--json <file>", "write one object; - for standard output, in place of the tables")
+    .option("-s, --seed <n>", "for the perturbations that tolerances are estimated from", integer(0), 1)
+    .option("--json", "print one object in place of the tables")
+    .option("--json-file <file>", "write the same object into a file")
     .option("--report <file>", "write a report in HTML, with a plot");
   addHubOptions(command).action((options: ParityOptions) => runParity(options, { signal, createBackend }));
 }
 
 /** The command. @throws {Exit} with code 1 unless all backends agree. */
 export async function runParity(options: ParityOptions, context: ParityContext): Promise<void> {
-  const { model = poet, seed, layers, json, report } = options;
+  const { model = poet, seed, layers, json: toOutput = false, jsonFile, report } = options;
   const { signal } = context;
-  const toOutput = json === "-";
   const names = options.backends.filter((name) => name !== "reference");
   if (names.length === 0) {
     throw new UsageError("the reference cannot be compared with itself; name another backend, such as --backends cpu");
   }
   checkOwners(options);
-  if (json !== undefined && !toOutput) await checkFolder("--json", json);
+  if (jsonFile !== undefined) await checkFolder("--json-file", jsonFile);
   if (report !== undefined) await checkFolder("--report", report);
   const started = performance.now();
   await using checkpoint = await openModel(model, options, signal);
@@ -144,7 +146,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
     const object = { ...facts, ...comparison };
     if (toOutput) printJson(object);
     else printComparison(comparison);
-    if (json !== undefined && !toOutput) await writeFile(json, `${JSON.stringify(object, undefined, 2)}\n`);
+    if (jsonFile !== undefined) await writeFile(jsonFile, `${JSON.stringify(object, undefined, 2)}\n`);
     if (report !== undefined) {
       const { opLayers, runs } = comparison;
       const about = {

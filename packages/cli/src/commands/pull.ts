@@ -19,8 +19,8 @@ export function addPull(program: Command, { signal }: Interrupts): void {
     .command("pull")
     .summary("Fetch a checkpoint from the hub")
     .description(
-      "Fetch a checkpoint from the hub into the cache that the hub's programs share, and print its path.\n" +
-        "FILE is a path in the repository, a folder, or a GGUF type such as Q4_K_M; without one, the safetensors or the\n" +
+      "Fetch a checkpoint from the hub into the cache that the hub's programs share, and print its path. " +
+        "FILE is a path in the repository, a folder, or a GGUF type such as Q4_K_M; without one, the safetensors or the " +
         "GGUF file that fits this machine's memory is taken. Broken transfers continue; all files are verified.",
     )
     .argument("<address>", "owner/name[:file][@revision]")

@@ -67,7 +67,7 @@ function addDecode(parent: Command, signal: AbortSignal): void {
     .command("decode")
     .summary("Print the text of token ids")
     .description(
-      'Print the text of token ids, given as arguments or on standard input: numbers, or {"ids": [...]}.\n' +
+      'Print the text of token ids, given as arguments or on standard input: numbers, or {"ids": [...]}. ' +
         "Nothing is added to the text, not even a line break.",
     )
     .argument("[ids...]", "token ids")
@@ -112,7 +112,7 @@ function addTrain(parent: Command, signal: AbortSignal): void {
     .command("train")
     .summary("Train a vocabulary on text files")
     .description(
-      "Train a BPE vocabulary on text files, line by line, as SentencePiece does, and write a tokenizer.model that\n" +
+      "Train a BPE vocabulary on text files, line by line, as SentencePiece does, and write a tokenizer.model that " +
         "SentencePiece and llama.cpp load too. Defaults are the settings of Llama 2's own vocabulary.",
     )
     .argument("<files...>", "text in UTF-8")
@@ -178,7 +178,7 @@ function addMerge(parent: Command): void {
     .command("merge")
     .summary("Append the pieces that a vocabulary lacks")
     .description(
-      "Append to BASE the pieces of EXTRA that it lacks, with score 0, as Chinese-LLaMA does; all ids of BASE stay.\n" +
+      "Append to BASE the pieces of EXTRA that it lacks, with score 0, as Chinese-LLaMA does; all ids of BASE stay. " +
         "BASE is a tokenizer.model of type BPE, EXTRA one of any type.",
     )
     .argument("<base>", "tokenizer.model")

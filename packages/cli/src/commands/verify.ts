@@ -24,7 +24,7 @@ export function addVerify(program: Command, interrupts: Interrupts): void {
     .command("verify")
     .summary("Compare two checkpoints")
     .description(
-      "Compare two checkpoints tensor by tensor, their configurations, and what they mean to text: tokens, BOS, end tokens, chat\n" +
+      "Compare two checkpoints tensor by tensor, their configurations, and what they mean to text: tokens, BOS, end tokens, chat " +
         "template, offered sampling. Ends with 0 when they hold the same model, in whatever files and formats, and with 1 otherwise.",
     )
     .argument("<a>", locations)

@@ -1,0 +1,56 @@
+import { cpu } from "@polyllama/backend-cpu";
+import { reference } from "@polyllama/backend-reference";
+import { ContextOverflowError, MemoryError, PolyllamaError } from "@polyllama/core";
+import { poet } from "@polyllama/model-poet";
+import { Llama, writeGguf } from "polyllama";
+import { expect, test } from "vitest";
+import { flagOf, inOwnWords } from "../src/words.ts";
+
+async function thrown(action: () => unknown): Promise<Error> {
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof Error) return error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+test("options of the library are named by their flags", async () => {
+  const load = (options: object) => () => Llama.load(poet, { backend: reference(), ...options });
+  await using llama = await Llama.load(poet, { backend: reference() });
+  const cases: readonly (readonly [() => unknown, RegExp])[] = [
+    [load({ contextLength: 100_000 }), /^--context must be an integer from 1 to 256, not 100000/],
+    [() => llama.generate("a", { maxTokens: 0 }), /^--max-tokens must be an integer at least 1, not 0/],
+    [() => llama.generate("a", { topP: 2 }), /^--top-p must be/],
+    [() => llama.generate("a", { temperature: -1 }), /^--temperature must be/],
+    [() => cpu({ threads: 0 }), /^--threads must be/],
+    [() => writeGguf("x.gguf", llama.checkpoint, { shardBytes: 0 }), /^--shard-size must be/],
+  ];
+  for (const [action, expected] of cases) expect(inOwnWords(await thrown(action))).toMatch(expected);
+});
+
+test("ways out are those of the command line", () => {
+  const words = (message: string): string => inOwnWords(new PolyllamaError("ERR_BACKEND", message));
+  expect(words('m has no tokenizer; load it with the option `tokenizer: "path"`.')).toBe(
+    "m has no tokenizer; load it with --tokenizer FILE.",
+  );
+  expect(words("Use cpu({ cacheFolder: false }) or cpu({ cacheFolder }); `threads: 1` does without.")).toBe(
+    "Use --no-cache or --cache-folder; --threads 1 does without.",
+  );
+  expect(words("remove it, or set allowMarkers if its author is trusted.")).toContain("set --allow-markers if");
+  expect(inOwnWords(new ContextOverflowError(300, 256, "Load with a longer contextLength."))).toMatch(
+    /^300 positions are needed but the context holds 256\. .*--context/,
+  );
+  expect(inOwnWords(new MemoryError("The model", 2 ** 30, 2 ** 29, 512))).toMatch(/--context 512 would fit\.$/);
+});
+
+test("names of files and tensors are not words of the library", () => {
+  const message = '/data/maxTokens/topK.gguf, tensor "minP": damaged';
+  expect(inOwnWords(new Error(message))).toBe(message);
+});
+
+test("flags of lists and of options within options", () => {
+  expect(flagOf("stop[2]")).toBe("--stop");
+  expect(flagOf("hub.cacheFolder")).toBe("--hub-cache");
+  expect(flagOf("repetitionPenalty")).toBe("--repetition-penalty");
+});
