@@ -4,9 +4,10 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
-import { openCheckpoint } from "polyllama";
+import { openCheckpoint, targetFormats } from "polyllama";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { run as runHere } from "../src/index.ts";
+import { formatOption } from "../src/values.ts";
 import { killConversions } from "./kill.ts";
 import { start } from "./program.ts";
 
@@ -97,6 +98,24 @@ describe("quantize", () => {
     expect(tensors).toHaveLength(56);
     expect(tensors[0]).toMatchObject({ name: "tok_embeddings.weight", formats: ["f16", "q8_0"], equalBits: false });
   });
+});
+
+test("formats may be spelled as llama.cpp and the hub do", () => {
+  const option = formatOption("--format <name>", "", ["keep", ...targetFormats]);
+  const parse = (text: string): unknown => option.parseArg?.(text, undefined);
+  expect(["Q8_0", "q4_k", "Q4_K_M", "q4-k-m", "FP16", "BF16", "Q6_K", "keep"].map(parse)).toEqual([
+    "q8_0",
+    "q4_k",
+    "q4_k_m",
+    "q4_k_m",
+    "f16",
+    "bf16",
+    "q6_k",
+    "keep",
+  ]);
+  for (const name of ["Q3_K_M", "IQ2_XXS", "Q2_K_S"]) {
+    expect(() => parse(name)).toThrow(`${name} is a format or mixture of llama.cpp that cannot be written here`);
+  }
 });
 
 test.each([

@@ -38,6 +38,12 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["generate", "-p", "x", "--backend", "cuda", "--threads", "1"], /cuda backend has no option --threads/],
     [["generate", "-p", "x", "--no-cache", "--cache-folder", "x"], /exclude each other/],
     [["generate", "-p", "x", "--backend", "reference", "--context", "100000"], /from 1 to 256/],
+    [["generate", "-p", "x", "--backend", "reference", "-m", "owner/name"], /no such file.*write hf:owner\/name\n/],
+    [["inspect", "owner/name:Q4_K_M"], /write hf:owner\/name:Q4_K_M\n/],
+    [
+      ["generate", "-p", "x", "--quantize", "Q3_K_M"],
+      /Q3_K_M is a format or mixture of llama\.cpp that cannot be written/,
+    ],
     [["inspect"], /missing required argument 'location'/],
     [["inspect", "synthetic://llama-2-8b"], /llama-2-8b/],
     [["bench", "--backend", "reference", "--prompt-tokens", "250"], /do not fit the context of 256/],

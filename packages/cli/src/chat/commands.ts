@@ -37,7 +37,7 @@ export function chatHelp(): readonly string[] {
   const commands = Object.values(chatCommands).map(({ use, about }) => `${use.padEnd(width)}  ${about}`);
   const keys = [
     ["Ctrl-C", "stop an answer; twice at an empty prompt: leave"],
-    ["\\", "at the end of a line: the message goes on, as with Alt-Enter"],
+    ["\\", "at a line's end: the message goes on (or Alt-Enter)"],
     ['"""', "before and after a message of several lines"],
     ["", "pasted text stays one message"],
   ] as const;
