@@ -2,7 +2,7 @@
 // "browser", and lists what stays outside. A bundle for Node that should have left a package out says so.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,4 +77,17 @@ test("a bundle for Node whose quantizing threads have no file names the file and
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("docs/bundlers.md shows what is tested: files and versions", () => {
+  const read = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8");
+  const text = read("../docs/bundlers.md");
+  const { dependencies } = JSON.parse(read("bundlers/package.json")) as { dependencies: Record<string, string> };
+  for (const name of ["esbuild", "webpack", "vite", "next"]) {
+    expect(text).toMatch(new RegExp(`^\\| ${name}\\b.*\\| ${dependencies[name]?.replaceAll(".", "\\.")} \\|`, "im"));
+    expect(text).toContain(read(`bundlers/${name}/${name === "next" ? "app/" : ""}worker.js`));
+  }
+  const started = /new Worker\(.*\)/.exec(text)?.[0];
+  for (const page of ["esbuild/main.js", "webpack/main.js", "vite/main.js", "next/app/page.jsx"])
+    expect(read(`bundlers/${page}`)).toContain(started);
 });
