@@ -70,12 +70,19 @@ function tokenDifference(a: Tokenizer, b: Tokenizer): readonly TextDifference[] 
 }
 
 function describe(tokenizer: Tokenizer, id: number): string {
-  return `${JSON.stringify(tokenizer.piece(id))}${tokenizer.isControl(id) ? " (control)" : ""}`;
+  return `${JSON.stringify(tokenizer.piece(id))}${tokenizer.kind(id) === "normal" ? "" : ` (${tokenizer.kind(id)})`}`;
 }
 
-/** The samples, and for every added token one with it in the middle of words, read as text and as a token. */
+/** A text that two tokenizers cut otherwise, if there is one among many. */
+export function differingText(a: Tokenizer, b: Tokenizer): string | undefined {
+  const pieces = Array.from({ length: Math.min(a.vocabSize, b.vocabSize) }, (_, id) => a.decode([id]));
+  const words = Array.from({ length: Math.ceil(pieces.length / 64) }, (_, i) => pieces.slice(64 * i, 64 * i + 64));
+  const texts = [...textsFor(a), ...words.flatMap((some) => [some.join(""), some.join(" ")])];
+  return texts.find((text) => [false, true].some((special) => encoded(a, text, special) !== encoded(b, text, special)));
+}
+
 function idsDifference(a: Tokenizer, b: Tokenizer): readonly TextDifference[] {
-  for (const text of [...samples, ...controlSamples(a)]) {
+  for (const text of textsFor(a)) {
     for (const special of [false, true]) {
       const values = [encoded(a, text, special), encoded(b, text, special)] as const;
       if (values[0] !== values[1]) return [{ field: `ids of ${JSON.stringify(text)}`, values }];
@@ -84,13 +91,19 @@ function idsDifference(a: Tokenizer, b: Tokenizer): readonly TextDifference[] {
   return [];
 }
 
-/** Names of control tokens around words. Few vocabularies have many; some have hundreds that are reserved. */
-function controlSamples(tokenizer: Tokenizer): readonly string[] {
+/** The samples, and for every added token one with it in the middle of words. */
+function textsFor(tokenizer: Tokenizer): readonly string[] {
+  return [...samples, ...addedSamples(tokenizer)];
+}
+
+/** Names of added tokens among words. Few vocabularies have many; some have hundreds that are reserved. */
+function addedSamples(tokenizer: Tokenizer): readonly string[] {
   const names: string[] = [];
   for (let id = 0; id < tokenizer.vocabSize && names.length < 100; id++) {
-    if (tokenizer.isControl(id)) names.push(tokenizer.piece(id));
+    const kind = tokenizer.kind(id);
+    if (kind === "control" || kind === "user-defined") names.push(tokenizer.piece(id));
   }
-  return names.map((name) => `Say${name}it${name}\n now ${name} `);
+  return names.map((name) => `Say${name}it ${name}\n now ${name} `);
 }
 
 /** The ids of a text, or that it has none: a vocabulary need not know all characters. */

@@ -127,6 +127,10 @@ function byteWriter(): ByteWriter {
 }
 
 const floatKeys: ReadonlySet<string> = new Set([
+  "general.sampling.temp",
+  "general.sampling.top_p",
+  "general.sampling.min_p",
+  "general.sampling.penalty_repeat",
   "llama.attention.layer_norm_rms_epsilon",
   "llama.rope.freq_base",
   "llama.rope.scaling.factor",

@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { checkOptions, checkValue, type FormatName, ropeScalingToGguf } from "@polyllama/core";
 import { createQuantizerPool } from "../quantize/pool.ts";
 import { isRecipe, type PlannedTensor, planTensors, recipes, type TargetFormat } from "../write/formats.ts";
+import { ggufText } from "../write/gguf-text.ts";
 import { explainWriting, outputFiles, writeTensors } from "../write/output.ts";
 import { convertedRows } from "../write/rows.ts";
 import {
@@ -17,7 +18,7 @@ import {
   type Written,
   writeOptionTypes,
 } from "../write/safetensors.ts";
-import { ggufTokenizer } from "../write/tokenizer.ts";
+
 import { encodeGgufHeader } from "./encode.ts";
 
 /**
@@ -25,7 +26,8 @@ import { encodeGgufHeader } from "./encode.ts";
  * `shardBytes` there are several files, `NAME-00001-of-00003.gguf` and so on.
  *
  * The vocabulary is that of the source's GGUF keys, which checkpoints with a `tokenizer.model` have too. Where there are none,
- * one is made of the tokenizer's pieces (see `ggufTokenizer`). Without a tokenizer the file has no vocabulary.
+ * one is made of the tokenizer's pieces (see `ggufText`); `onNote` hears what llama.cpp will not do as the source does.
+ * Without a tokenizer the file has no vocabulary.
  *
  * @throws {CheckpointError} when the file cannot be written or a weight is NaN or infinite; nothing is left behind.
  * {@link PolyllamaError} `ERR_OPTION`
@@ -35,7 +37,7 @@ export async function writeGguf(path: string, content: WriteContent, options: Wr
   checkOptions(options, writeOptionTypes, "writeGguf()");
   const { format = "keep", shardBytes, overwrite = false, threads, onProgress, onNote, signal } = options;
   const plan = planTensors(content, "gguf", options);
-  const metadata = await metadataOf(content, plan, format);
+  const metadata = await metadataOf(content, plan, format, (text) => onNote?.(text));
   const shards = intoShards(plan, shardBytes ?? Infinity);
   const file = basename(path);
   const names = shards.length === 1 ? [file] : partNames(shards.length, file.replace(/\.gguf$/, ""), "gguf");
@@ -102,6 +104,7 @@ async function metadataOf(
   content: WriteContent,
   plan: readonly PlannedTensor[],
   format: TargetFormat,
+  note: (text: string) => void,
 ): Promise<ReadonlyMap<string, unknown>> {
   const { config, metadata } = content;
   const name = metadata.get("general.name");
@@ -130,6 +133,6 @@ async function metadataOf(
     if (key.startsWith("general.") && key !== "general.alignment" && !entries.has(key)) entries.set(key, value);
   }
   for (const [key, value] of ropeScalingToGguf(config.ropeScaling)) entries.set(`llama.rope.scaling.${key}`, value);
-  for (const [key, value] of await ggufTokenizer(content)) entries.set(key, value);
+  for (const [key, value] of await ggufText(content, note)) entries.set(key, value);
   return entries;
 }

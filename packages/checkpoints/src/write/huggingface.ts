@@ -1,29 +1,23 @@
 // The small files of a checkpoint in Hugging Face's layout: config.json, generation_config.json and the tokenizer's.
 
 import { type FormatName, type LlamaConfig, ropeScalingToHuggingFace } from "@polyllama/core";
-import type { Checkpoint } from "../checkpoint.ts";
 import { asObject } from "../safetensors.ts";
-import { huggingFaceTokenizerFiles, type TokenizerContent } from "./tokenizer.ts";
+import type { TextContent } from "./gguf-text.ts";
+import { generationConfig, huggingFaceTextFiles, tokenIds } from "./huggingface-text.ts";
 
 const dtypes: Readonly<Partial<Record<FormatName, string>>> = { f32: "float32", f16: "float16", bf16: "bfloat16" };
 
-/** What the files are made of; every checkpoint is it. */
-export type HuggingFaceContent = TokenizerContent & Pick<Checkpoint, "config">;
-
 /** Files by name, config.json last. @param format Of most weights. */
 export async function huggingFaceFiles(
-  content: HuggingFaceContent,
+  content: TextContent,
   format: FormatName,
 ): Promise<ReadonlyMap<string, string | Uint8Array>> {
-  const files = new Map(await huggingFaceTokenizerFiles(content));
-  const { tokenizer } = content;
-  const { bos, eos } = tokenizer ?? {};
-  const ids = { ...(bos !== undefined && { bos_token_id: bos }), ...(eos !== undefined && { eos_token_id: eos }) };
+  const files = new Map(await huggingFaceTextFiles(content));
   const own = asObject(content.metadata.get("config.json"));
-  if (own === undefined && !files.has("generation_config.json") && tokenizer !== undefined) {
-    files.set("generation_config.json", json(ids));
+  if (own === undefined && !files.has("generation_config.json") && content.tokenizer !== undefined) {
+    files.set("generation_config.json", json(generationConfig(content)));
   }
-  files.set("config.json", json(configJson(content.config, own, ids, dtypes[format] ?? "float32")));
+  files.set("config.json", json(configJson(content.config, own, tokenIds(content), dtypes[format] ?? "float32")));
   return files;
 }
 
@@ -31,7 +25,7 @@ export async function huggingFaceFiles(
 function configJson(
   config: LlamaConfig,
   own: Readonly<Record<string, unknown>> | undefined,
-  ids: Readonly<Record<string, number>>,
+  ids: Readonly<Record<string, number | readonly number[]>>,
   dtype: string,
 ): Record<string, unknown> {
   if (own !== undefined) {

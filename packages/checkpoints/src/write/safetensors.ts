@@ -18,12 +18,13 @@ import type { StoredTensor } from "../checkpoint.ts";
 import { createQuantizerPool } from "../quantize/pool.ts";
 import { quantizeRows } from "../quantize/quantize.ts";
 import { type FormatOptions, formatOptionTypes, type PlannedTensor, planTensors } from "./formats.ts";
-import { type HuggingFaceContent, huggingFaceFiles } from "./huggingface.ts";
+import type { TextContent } from "./gguf-text.ts";
+import { huggingFaceFiles } from "./huggingface.ts";
 import { explainWriting, outputFiles, outputFolder, writeDurably, writeTensors } from "./output.ts";
 import { convertedRows } from "./rows.ts";
 
 /** What files are written from; every checkpoint is it. */
-export interface WriteContent extends WeightSource, HuggingFaceContent {
+export interface WriteContent extends WeightSource, TextContent {
   readonly stored?: readonly StoredTensor[];
 }
 

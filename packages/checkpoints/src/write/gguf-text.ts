@@ -1,0 +1,113 @@
+// What a checkpoint means to text, as keys of a GGUF file: the vocabulary with added tokens and their kinds, BOS and EOS, every end
+// token, the chat template, the recommended sampling. llama.cpp reads all of it, so the file is checked here with its way of
+// cutting and merging text, and where that gives other tokens than the source, a note says so.
+// Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp and common/common.cpp (names of keys).
+
+import { readFile } from "node:fs/promises";
+import { type TextSetup, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "@polyllama/core";
+import type { Checkpoint } from "../checkpoint.ts";
+import { differingText } from "../compare-text.ts";
+import { completedPieces, type PieceKeys, piecesOfJson } from "./pieces.ts";
+
+/** What it is made of; every checkpoint is it. */
+export type TextContent = Pick<Checkpoint, "tokenizer" | "text" | "metadata" | "companions" | "config">;
+
+/** A tokenizer.json that goes along as it is, so that reading it here gives the same tokens in any case. */
+export const wholeJson = "tokenizer.huggingface.json";
+
+/** Keys and values. @param note Hears what llama.cpp will not do as the source does. */
+export async function ggufText(
+  content: TextContent,
+  note: (text: string) => void,
+): Promise<ReadonlyMap<string, unknown>> {
+  const { tokenizer, text, metadata, config } = content;
+  if (tokenizer === undefined) return new Map([["tokenizer.ggml.model", "no_vocab"]]);
+  const keys = new Map<string, unknown>([["tokenizer.ggml.model", "llama"]]);
+  if (metadata.has("tokenizer.ggml.tokens")) {
+    for (const [key, value] of metadata) if (key.startsWith("tokenizer.")) keys.set(key, value);
+    putPieces(keys, completedPieces(storedPieces(metadata), tokenizer, config.vocabSize));
+  } else {
+    const path = content.companions?.get("tokenizer.json");
+    const json = path === undefined ? undefined : await readFile(path, "utf8");
+    putPieces(keys, completedPieces(piecesOfJson(tokenizer, json), tokenizer, config.vocabSize));
+    if (json !== undefined) keys.set(wholeJson, json);
+  }
+  putSetup(keys, text, tokenizer);
+  for (const id of putEnds(keys, text, tokenizer)) {
+    note(
+      `llama.cpp has no key for one more end token; it will not end texts at ${id}, ${JSON.stringify(tokenizer.piece(id))}`,
+    );
+  }
+  fitPrefix(keys, tokenizer, note);
+  return keys;
+}
+
+function storedPieces(metadata: ReadonlyMap<string, unknown>): PieceKeys {
+  const list = (key: string): readonly unknown[] | undefined => {
+    const value = metadata.get(`tokenizer.ggml.${key}`);
+    return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined; // of numbers
+  };
+  return {
+    tokens: list("tokens")?.map(String) ?? [],
+    scores: list("scores")?.map(Number),
+    types: list("token_type")?.map(Number),
+  };
+}
+
+function putPieces(keys: Map<string, unknown>, { tokens, scores, types }: PieceKeys): void {
+  keys.set("tokenizer.ggml.tokens", tokens);
+  if (scores !== undefined) keys.set("tokenizer.ggml.scores", scores);
+  if (types !== undefined) keys.set("tokenizer.ggml.token_type", types);
+}
+
+const samplingKeys = [
+  ["temperature", "temp"],
+  ["topK", "top_k"],
+  ["topP", "top_p"],
+  ["minP", "min_p"],
+  ["repetitionPenalty", "penalty_repeat"],
+] as const;
+
+function putSetup(keys: Map<string, unknown>, text: TextSetup, tokenizer: Tokenizer): void {
+  const put = (key: string, value: unknown): void => {
+    if (value !== undefined) keys.set(key, value);
+  };
+  put("tokenizer.ggml.bos_token_id", tokenizer.bos);
+  put("tokenizer.ggml.eos_token_id", tokenizer.eos);
+  put("tokenizer.ggml.add_bos_token", text.addBos);
+  put("tokenizer.ggml.add_eos_token", text.addEos);
+  put("tokenizer.chat_template", text.chatTemplate?.jinja);
+  for (const [name, key] of samplingKeys) put(`general.sampling.${key}`, text.sampling[name]);
+}
+
+/** End tokens that the keys do not say yet. @returns those for which llama.cpp has no key. */
+function putEnds(keys: Map<string, unknown>, text: TextSetup, tokenizer: Tokenizer): readonly number[] {
+  const said = new Set(textSetupFromGguf(keys, tokenizer).ends.map(({ id }) => id));
+  const missing = text.ends.map(({ id }) => id).filter((id) => !said.has(id));
+  for (const key of ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"]) {
+    if (missing.length > 0 && !keys.has(key)) keys.set(key, missing.shift());
+  }
+  if (missing.length > 0)
+    keys.set(
+      "tokenizer.ggml.eog_token_ids",
+      text.ends.map(({ id }) => id),
+    );
+  return missing;
+}
+
+/** Whether a space is put in front of a text, where the source does not say it in these words: as the source's tokens have it. */
+function fitPrefix(keys: Map<string, unknown>, tokenizer: Tokenizer, note: (text: string) => void): void {
+  const key = "tokenizer.ggml.add_space_prefix";
+  const others = (): string | undefined => {
+    const plain = new Map([...keys].filter(([name]) => name !== wholeJson));
+    return differingText(tokenizer, tokenizerFromGguf(plain, "the new file"));
+  };
+  const different = others();
+  if (different === undefined) return;
+  if (keys.get(key) === undefined) {
+    keys.set(key, false);
+    if (others() === undefined) return;
+    keys.delete(key);
+  }
+  note(`llama.cpp cuts some texts into other tokens than the source does, such as ${JSON.stringify(different)}`);
+}
