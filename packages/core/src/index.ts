@@ -95,6 +95,7 @@ export type { DecodeOptions, EncodeOptions, StreamDecoder, TokenKind, Tokenizer 
 export { readSentencePiece, tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";
+export { paddingPiece } from "./tokenizer/padding.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";

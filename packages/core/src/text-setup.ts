@@ -66,6 +66,8 @@ export function textSetupFromGguf(
   const declared = metadata.get("tokenizer.ggml.eos_token_id") === tokenizer?.eos;
   ends.add(tokenizer?.eos, declared ? "tokenizer.ggml.eos_token_id" : "tokenizer: EOS");
   for (const key of ggufEnds) ends.add(metadata.get(`tokenizer.ggml.${key}`), `tokenizer.ggml.${key}`);
+  const several = metadata.get("tokenizer.ggml.eog_token_ids"); // where one key for each is not enough
+  for (const id of Array.isArray(several) ? several : []) ends.add(id, "tokenizer.ggml.eog_token_ids");
   const jinja = metadata.get("tokenizer.chat_template");
   return {
     addBos: tokenizer?.addBos ?? false,

@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { type TextSetup, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "@polyllama/core";
 import type { Checkpoint } from "../checkpoint.ts";
 import { differingText } from "../compare-text.ts";
+import { asObject } from "../safetensors.ts";
 import { completedPieces, type PieceKeys, piecesOfJson } from "./pieces.ts";
 
 /** What it is made of; every checkpoint is it. */
@@ -33,6 +34,9 @@ export async function ggufText(
     if (json !== undefined) keys.set(wholeJson, json);
   }
   putSetup(keys, text, tokenizer);
+  const declared = asObject(metadata.get("tokenizer_config.json"))?.["chat_template"];
+  if (!keys.has("tokenizer.chat_template") && typeof declared === "string")
+    keys.set("tokenizer.chat_template", declared);
   for (const id of putEnds(keys, text, tokenizer)) {
     note(
       `llama.cpp has no key for one more end token; it will not end texts at ${id}, ${JSON.stringify(tokenizer.piece(id))}`,
