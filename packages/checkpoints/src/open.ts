@@ -29,7 +29,8 @@ import { openFile, readWhole, unreadable } from "./node-file.ts";
 import { recognize } from "./recognize.ts";
 import { asObject, type FoundTokenizer, type HuggingFaceParts, MOST_VALUES, openSafetensors } from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
-import { huggingFaceTokenizer, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
+import { huggingFaceTokenizer, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
+import { besideFiles, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 import { openWeb, type TokenizerLocation, type WebLocation, webOpenOptionTypes } from "./web/open.ts";
 
@@ -296,18 +297,15 @@ async function metaParts(name: string, folder: string, { tokenizer, signal, igno
     paramsName,
     ...(ignoreTensors && { ignoreTensors }),
     tokenizer: (size: number) =>
-      tokenizer === undefined ? metaTokenizer(folder, size, signal) : readTokenizer(tokenizer, size, signal),
+      tokenizer === undefined ? metaTokenizer(folder, signal) : readTokenizer(tokenizer, size, signal),
   };
 }
 
 /** Meta's download puts one `tokenizer.model` beside the folders of all sizes. */
-async function metaTokenizer(
-  folder: string,
-  vocabSize: number,
-  signal: AbortSignal | undefined,
-): Promise<FoundTokenizer | undefined> {
+async function metaTokenizer(folder: string, signal: AbortSignal | undefined): Promise<FoundTokenizer | undefined> {
   for (const path of [join(folder, "tokenizer.model"), join(folder, "..", "tokenizer.model")]) {
-    if ((await stat(path).catch(() => undefined))?.isFile()) return readTokenizer(path, vocabSize, signal);
+    const bytes = await readWhole(path, signal);
+    if (bytes !== undefined) return sentencePieceTokenizer(bytes, path);
   }
   return undefined;
 }
@@ -353,16 +351,17 @@ async function huggingFaceParts(name: string, folder: string, options: PathOptio
       "Put the checkpoint's config.json beside them.",
     );
   }
-  const tokenizerConfig = await readJson(join(folder, "tokenizer_config.json"), signal);
+  const read = besideFiles(folder, signal);
+  const text = await readTextFiles(read, join(folder, "/"));
   return {
     name,
     config,
     configName,
     ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }),
-    tokenizerConfig,
+    text,
     tokenizer: (size) =>
       tokenizer === undefined
-        ? huggingFaceTokenizer(folder, size, tokenizerConfig, signal)
+        ? huggingFaceTokenizer(read, size, text, join(folder, "/"))
         : readTokenizer(tokenizer, size, signal),
   };
 }

@@ -10,6 +10,7 @@ import {
   parseJson,
   quoted,
   type Tokenizer,
+  textSetupFromHuggingFace,
   type WeightName,
 } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
@@ -17,6 +18,7 @@ import { type Checkpoint, fileCheckpoint, type StoredTensor, type TensorPlace } 
 import { checkOverlap } from "./gguf/header.ts";
 import { leftovers } from "./leftovers.ts";
 import { canonicalName, commonPrefix } from "./names.ts";
+import type { TextFiles } from "./text-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 
 /** The limit of the reference implementation. */
@@ -117,6 +119,8 @@ export interface FoundTokenizer {
   readonly vocabulary?: ReadonlyMap<string, unknown>;
   /** What such a file is called in Hugging Face's layout, if it has a place there. */
   readonly file?: "tokenizer.model" | "tokenizer.json";
+  /** What was odd and accepted. */
+  readonly notices?: readonly string[];
 }
 
 /** Parts of a checkpoint in Hugging Face's layout, as far as they do not come from the tensor files. */
@@ -128,8 +132,8 @@ export interface HuggingFaceParts {
   readonly configName: string;
   /** The tokenizer for a model of that many tokens, if there is one. */
   readonly tokenizer: (vocabSize: number) => Promise<FoundTokenizer | undefined>;
-  /** Parsed tokenizer_config.json, if there is one. */
-  readonly tokenizerConfig?: unknown;
+  /** What the small files around a tokenizer say. */
+  readonly text?: TextFiles;
   /** Names of tensors to leave out that Llama does not have; `*` stands for any characters. */
   readonly ignoreTensors?: readonly string[];
   /** Tensor -> file name, from an index; the files' headers must agree. */
@@ -195,7 +199,8 @@ export async function openHuggingFace(
     );
   }
   metadata.set("config.json", parts.config);
-  if (parts.tokenizerConfig !== undefined) metadata.set("tokenizer_config.json", parts.tokenizerConfig);
+  const { text: textFiles = {} } = parts;
+  if (textFiles.tokenizerConfig !== undefined) metadata.set("tokenizer_config.json", textFiles.tokenizerConfig);
 
   const prefix = commonPrefix([...found.keys()]);
   const hasOutput = found.has(`${prefix}lm_head.weight`);
@@ -227,9 +232,12 @@ export async function openHuggingFace(
     }),
   );
   const { name } = parts;
-  const { tokenizer, vocabulary } = (await parts.tokenizer(config.vocabSize)) ?? {};
+  const { tokenizer, vocabulary, notices: odd = [] } = (await parts.tokenizer(config.vocabSize)) ?? {};
+  notices.push(...odd);
   for (const [key, value] of vocabulary ?? []) metadata.set(key, value);
-  const checkpoint = fileCheckpoint({ kind, name, config, tokenizer, stored, metadata, places, files, notices });
+  const heard = (remark: string): void => void notices.push(`${remark}.`);
+  const text = textSetupFromHuggingFace({ ...textFiles, config: parts.config }, tokenizer, heard);
+  const checkpoint = fileCheckpoint({ kind, name, config, tokenizer, text, stored, metadata, places, files, notices });
   checkVocabulary(checkpoint);
   return checkpoint;
 }

@@ -1,21 +1,19 @@
 // Finding and reading the files of tokenizers.
 
 import { readdir, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   CheckpointError,
   parseJson,
-  readSentencePiece,
   type Tokenizer,
   tokenizerFromGguf,
   tokenizerFromJson,
   tokenizerFromLlama2c,
-  tokenizerFromSentencePiece,
-  type Vocabulary,
 } from "@polyllama/core";
 import { readGgufHeader } from "./gguf/header.ts";
 import { openFile, readWhole } from "./node-file.ts";
 import type { FoundTokenizer } from "./safetensors.ts";
+import { type FileReader, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
 
 /**
  * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would have.
@@ -39,14 +37,18 @@ export async function readTokenizer(given: string, vocabSize: number, signal?: A
   }
   const bytes = (await readWhole(path, signal)) ?? missing(path);
   if (/^(?:\u00ef\u00bb\u00bf)?\s*\{/.test(String.fromCharCode(...start))) {
-    const configPath = join(dirname(path), "tokenizer_config.json");
-    const config = await readWhole(configPath, signal);
-    const tokenizer = tokenizerFromJson(json(bytes, path), path, config && json(config, configPath));
-    return { tokenizer, file: "tokenizer.json" };
+    const files = await readTextFiles(besideFiles(dirname(path), signal), join(dirname(path), "/"));
+    return {
+      tokenizer: tokenizerFromJson(json(bytes, path), path, files.tokenizerConfig, files),
+      file: "tokenizer.json",
+    };
   }
   // A llama2.c tokenizer starts with a small number in four bytes, a SentencePiece model with the tag of its first piece.
   const isLlama2c = start[1] === 0 && start[2] === 0 && start[3] === 0;
-  return isLlama2c ? { tokenizer: tokenizerFromLlama2c(bytes, vocabSize, path) } : sentencePiece(bytes, path);
+  if (isLlama2c) return { tokenizer: tokenizerFromLlama2c(bytes, vocabSize, path) };
+  const isWhole = basename(path) === "tokenizer.model"; // a file of another name is a vocabulary by itself
+  const files = isWhole ? await readTextFiles(besideFiles(dirname(path), signal), join(dirname(path), "/")) : {};
+  return sentencePieceTokenizer(bytes, path, files);
 }
 
 /** The path itself or, of a folder, that of the tokenizer that a checkpoint in it would have. @throws {CheckpointError} */
@@ -70,58 +72,9 @@ export async function tokenizerPath(path: string, vocabSize: number, signal?: Ab
   return (await sizeOf(first)) !== vocabSize && (await sizeOf(second)) === vocabSize ? second : first;
 }
 
-/** `tokenizer.model`, else `tokenizer.json`; of both, the second where only that has as many tokens as the model. */
-export async function huggingFaceTokenizer(
-  folder: string,
-  vocabSize: number,
-  tokenizerConfig: unknown,
-  signal?: AbortSignal,
-): Promise<FoundTokenizer | undefined> {
-  const modelPath = join(folder, "tokenizer.model");
-  const jsonPath = join(folder, "tokenizer.json");
-  const model = await readWhole(modelPath, signal);
-  const found = model && sentencePiece(model, modelPath);
-  if (found?.tokenizer.vocabSize === vocabSize) return found;
-  const bytes = await readWhole(jsonPath, signal);
-  if (bytes === undefined) return found;
-  const tokenizer = tokenizerFromJson(json(bytes, jsonPath), jsonPath, tokenizerConfig);
-  return found === undefined || tokenizer.vocabSize === vocabSize ? { tokenizer } : found;
-}
-
-function sentencePiece(bytes: Uint8Array, path: string): FoundTokenizer {
-  const tokenizer = tokenizerFromSentencePiece(bytes, path);
-  return { tokenizer, vocabulary: ggufVocabulary(readSentencePiece(bytes, path)), file: "tokenizer.model" };
-}
-
-/** The keys of GGUF that say the same. */
-function ggufVocabulary({
-  pieces,
-  scores,
-  kinds,
-  bos,
-  eos,
-  addBos,
-  addEos,
-  normalizer,
-}: Vocabulary): Map<string, unknown> {
-  const entries = new Map<string, unknown>([
-    ["tokenizer.ggml.model", "llama"],
-    ["tokenizer.ggml.tokens", pieces],
-    ["tokenizer.ggml.scores", Array.from(scores)],
-    ["tokenizer.ggml.token_type", kinds],
-    ["tokenizer.ggml.add_bos_token", addBos],
-    ["tokenizer.ggml.add_eos_token", addEos],
-    ["tokenizer.ggml.add_space_prefix", normalizer.addDummyPrefix],
-    ["tokenizer.ggml.remove_extra_whitespaces", normalizer.removeExtraWhitespaces],
-  ]);
-  if (normalizer.charsmap !== undefined) {
-    entries.set("tokenizer.ggml.precompiled_charsmap", Array.from(normalizer.charsmap.bytes));
-  }
-  if (bos !== undefined) entries.set("tokenizer.ggml.bos_token_id", bos);
-  if (eos !== undefined) entries.set("tokenizer.ggml.eos_token_id", eos);
-  const unknown = kinds.indexOf(2);
-  if (unknown >= 0) entries.set("tokenizer.ggml.unknown_token_id", unknown);
-  return entries;
+/** Reads files of a folder. */
+export function besideFiles(folder: string, signal?: AbortSignal): FileReader {
+  return (name) => readWhole(join(folder, name), signal);
 }
 
 /** The file that the option names, else `tok{V}.bin` or `tokenizer.bin` beside the weights. */

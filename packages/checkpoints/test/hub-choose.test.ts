@@ -95,6 +95,7 @@ describe("choosing", () => {
     expect(fetched).toEqual(
       [
         "config.json",
+        "generation_config.json",
         "model-00001-of-00002.safetensors",
         "model-00002-of-00002.safetensors",
         "model.safetensors.index.json",

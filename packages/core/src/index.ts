@@ -99,10 +99,14 @@ export { paddingPiece } from "./tokenizer/padding.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";
+export { scoreTokenizer as tokenizerFromVocabulary } from "./tokenizer/score-bpe.ts";
+export type { SurroundOptions } from "./tokenizer/surround.ts";
+export { surroundVocabulary } from "./tokenizer/surround.ts";
+export type { TokenizerSurroundings } from "./tokenizer/surroundings.ts";
 export type { EndToken } from "./end-tokens.ts";
 export type { OfferedSampling, OwnChatTemplate, TextSetup } from "./text-setup.ts";
 export type { Notice } from "./tokenizer/assemble.ts";
-export { textSetupFromGguf, textSetupOf } from "./text-setup.ts";
+export { type HuggingFaceText, textSetupFromGguf, textSetupFromHuggingFace, textSetupOf } from "./text-setup.ts";
 
 // Vocabularies of one's own
 export type { MergedVocabulary } from "./tokenizer/merge-vocabularies.ts";

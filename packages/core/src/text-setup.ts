@@ -78,6 +78,72 @@ export function textSetupFromGguf(
   };
 }
 
+/** What the small files beside Hugging Face's weights say, parsed. */
+export interface HuggingFaceText {
+  readonly config: unknown;
+  readonly generationConfig?: unknown;
+  readonly tokenizerConfig?: unknown;
+  readonly specialTokensMap?: unknown;
+  /** The template that a file of its own holds; it comes before the one in tokenizer_config.json. */
+  readonly chatTemplate?: OwnChatTemplate;
+}
+
+/**
+ * What a checkpoint in Hugging Face's layout says. As in transformers the ends of `generation_config.json` take the place of
+ * those in `config.json`; the tokenizer's EOS ends a text in any case, as in servers that are built on transformers.
+ *
+ * @param tokenizer The one of the files, or what took its place.
+ * @throws {PolyllamaError} `ERR_TOKENIZER` for a tokenizer_config.json of the wrong form.
+ * Source: transformers 4.57, generation/configuration_utils.py, tokenization_utils_base.py (_from_pretrained); vLLM,
+ * engine/input_processor.
+ */
+export function textSetupFromHuggingFace(
+  files: HuggingFaceText,
+  tokenizer: Tokenizer | undefined,
+  notice: Notice = () => {},
+): TextSetup {
+  const ends = collectEnds(tokenizer, notice);
+  const generation = fieldsOf(files.generationConfig);
+  const inFile = ["tokenizer_config.json", "special_tokens_map.json"].find((_, index) => {
+    const fields = fieldsOf(index === 0 ? files.tokenizerConfig : files.specialTokensMap);
+    return fields("eos_token") !== undefined && fields("eos_token") !== null;
+  });
+  ends.add(tokenizer?.eos, inFile === undefined ? "tokenizer: EOS" : `${inFile}: eos_token`);
+  const declared = generation("eos_token_id") ?? undefined;
+  const [id, place] =
+    declared === undefined
+      ? [fieldsOf(files.config)("eos_token_id"), "config.json: eos_token_id"]
+      : [declared, "generation_config.json: eos_token_id"];
+  for (const one of Array.isArray(id) ? id : [id]) ends.add(one, place);
+  const inConfig = tokenizer === undefined ? undefined : tokenizer.chatTemplate;
+  return {
+    addBos: tokenizer?.addBos ?? false,
+    addEos: tokenizer?.addEos ?? false,
+    ends: ends.all(),
+    chatTemplate:
+      files.chatTemplate ??
+      (inConfig === undefined ? undefined : { jinja: inConfig, from: "tokenizer_config.json: chat_template" }),
+    sampling:
+      generation("do_sample") === false
+        ? { temperature: 0 }
+        : offeredSampling((name) => generation(huggingFaceSampling[name])),
+  };
+}
+
+function fieldsOf(value: unknown): (name: string) => unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return () => undefined;
+  const fields = value as Readonly<Record<string, unknown>>; // an object, by the line above
+  return (name) => (Object.hasOwn(fields, name) ? fields[name] : undefined);
+}
+
+const huggingFaceSampling = {
+  temperature: "temperature",
+  topK: "top_k",
+  topP: "top_p",
+  minP: "min_p",
+  repetitionPenalty: "repetition_penalty",
+} as const satisfies Record<keyof OfferedSampling, string>;
+
 const ggufSampling = {
   temperature: "temp",
   topK: "top_k",
@@ -87,7 +153,7 @@ const ggufSampling = {
 } as const satisfies Record<keyof OfferedSampling, string>;
 
 /** The numbers among what a file recommends. */
-export function offeredSampling(get: (name: keyof OfferedSampling) => unknown): OfferedSampling {
+function offeredSampling(get: (name: keyof OfferedSampling) => unknown): OfferedSampling {
   const names = Object.keys(ggufSampling) as (keyof OfferedSampling)[]; // its own keys
   const found = names.map((name) => [name, get(name)] as const);
   return Object.fromEntries(found.filter(([, value]) => typeof value === "number"));

@@ -3,6 +3,7 @@
 // the list of files with their sizes; nothing has to be fetched first.
 
 import { PolyllamaError } from "@polyllama/core";
+import { textFileNames } from "../text-files.ts";
 
 export interface RepositoryFile {
   /** Within the repository, with `/` between folders. */
@@ -38,7 +39,7 @@ const preferredTypes = [
 const typeInName =
   /(?<![A-Za-z\d])(?:IQ\d_[A-Z]+|TQ\d_\d|Q\d_(?:K(?:_[A-Z]+)?|\d(?:_\d_\d)?)|BF16|F(?:P?16|P?32)|MXFP4)(?![A-Za-z\d_])/gi;
 
-const companions = ["config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json"];
+const companions = ["config.json", "tokenizer.model", "tokenizer.json", ...textFileNames];
 
 /** All checkpoints among the files, in the order of the files. */
 export function findCheckpoints(files: readonly RepositoryFile[]): readonly HubCheckpoint[] {

@@ -25,6 +25,7 @@ import { checkpointLocation, tokenizerLocation } from "../location.ts";
 import { recognize } from "../recognize.ts";
 import { asObject, openSafetensors } from "../safetensors.ts";
 import { openSynthetic, syntheticScheme } from "../synthetic.ts";
+import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
 import { blobSource } from "./blob.ts";
 import { keptSource } from "./kept.ts";
 import { urlSource } from "./url.ts";
@@ -223,23 +224,18 @@ async function openFolder(name: string, open: Opener, options: WebOpenOptions): 
 async function huggingFaceParts(name: string, open: Opener, options: WebOpenOptions) {
   const { tokenizer, signal, ignoreTensors } = options;
   const config = (await readJson(open, "config.json", signal)) ?? missing("config.json");
-  const tokenizerConfig = await readJson(open, "tokenizer_config.json", signal);
+  const read = (file: string) => readWhole(open, file, signal);
+  const text = await readTextFiles(read, "");
   return {
     name,
     config,
     configName: "config.json",
     ...(ignoreTensors && { ignoreTensors }),
-    tokenizerConfig,
-    tokenizer: async (size: number) => {
-      if (tokenizer !== undefined) return { tokenizer: await readTokenizer(tokenizer, size, signal) };
-      const model = await readWhole(open, "tokenizer.model", signal);
-      const found = model && tokenizerFromSentencePiece(model, "tokenizer.model");
-      if (found?.vocabSize === size) return { tokenizer: found };
-      const json = await readJson(open, "tokenizer.json", signal);
-      if (json === undefined) return found && { tokenizer: found };
-      const other = tokenizerFromJson(json, "tokenizer.json", tokenizerConfig);
-      return { tokenizer: found === undefined || other.vocabSize === size ? other : found };
-    },
+    text,
+    tokenizer: async (size: number) =>
+      tokenizer === undefined
+        ? huggingFaceTokenizer(read, size, text, "")
+        : { tokenizer: await readTokenizer(tokenizer, size, signal) },
   };
 }
 

@@ -6,12 +6,15 @@
 
 import { assemble, refuse, shown } from "./assemble.ts";
 import { type AddedToken, addedTokenFinder, readAddedToken } from "./json/added-tokens.ts";
+import { chatTemplateOf } from "./json/chat-template.ts";
 import { readDecoder, type Sink } from "./json/decoders.ts";
-import { type JsonObject, jsonObject, optionalObject } from "./json/fields.ts";
+import { jsonObject, optionalObject } from "./json/fields.ts";
 import { readModel } from "./json/model.ts";
 import { readNormalizer } from "./json/normalizers.ts";
 import { readPreTokenizer } from "./json/pre-tokenizers.ts";
 import { readTemplate } from "./json/template.ts";
+import type { SurroundOptions } from "./surround.ts";
+import { readSurroundings, type TokenizerSurroundings, tokensBehind } from "./surroundings.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
@@ -21,20 +24,32 @@ import type { Tokenizer } from "./tokenizer.ts";
  * @param source Name used in errors, usually the file's path.
  * @param tokenizerConfig The parsed `tokenizer_config.json`, which knows names of BOS and EOS and the chat template. Without
  * it BOS and EOS are what the post-processor puts around a text, and else `<s>` and `</s>` where these are special.
+ * @param beside The older files that add tokens, the rows of the embedding table, and who hears what was odd.
  * @throws {PolyllamaError} `ERR_TOKENIZER` when the files are damaged, contradict each other or name an unknown component.
  */
-export function tokenizerFromJson(json: unknown, source: string, tokenizerConfig?: unknown): Tokenizer {
+export function tokenizerFromJson(
+  json: unknown,
+  source: string,
+  tokenizerConfig?: unknown,
+  beside: Omit<TokenizerSurroundings, "tokenizerConfig"> & SurroundOptions = {},
+): Tokenizer {
   const file = jsonObject(json, "tokenizer.json", source);
-  const config =
-    tokenizerConfig === undefined ? undefined : jsonObject(tokenizerConfig, "tokenizer_config.json", source);
+  const around = readSurroundings({ ...beside, tokenizerConfig }, source);
+  const { config } = around;
   const model = readModel(file.object("model"));
   const normalize = readNormalizer(optionalObject(file, "normalizer"));
   const preTokenize = readPreTokenizer(optionalObject(file, "pre_tokenizer"));
   const template = readTemplate(optionalObject(file, "post_processor"));
   const steps = readDecoder(optionalObject(file, "decoder"));
-  const added = file.get("added_tokens") === undefined ? [] : file.objects("added_tokens").map(readAddedToken);
-
-  const pieces = joinVocabulary(model.vocabulary, added, source);
+  const own = file.get("added_tokens") === undefined ? [] : file.objects("added_tokens").map(readAddedToken);
+  const within = joinVocabulary(model.vocabulary, own, source);
+  const behind = tokensBehind(within, around, source, beside.rows, beside.notice ?? (() => {}));
+  const pieces = [...within, ...behind.map(({ content }) => content)];
+  const known = new Set(own.map(({ id }) => id));
+  const declared = around.added.filter(({ id }) => id < within.length && !known.has(id));
+  const added = [...own, ...declared, ...behind].map((token) =>
+    around.specials.has(token.content) ? { ...token, special: true } : token,
+  );
   const controls = new Set(added.filter((token) => token.special).map((token) => token.id));
   const names = new Set(added.map((token) => token.id));
   const nothing: ReadonlySet<number> = new Set();
@@ -44,26 +59,39 @@ export function tokenizerFromJson(json: unknown, source: string, tokenizerConfig
     normalize,
   );
 
-  const named = (key: string, inTemplate: number | undefined, convention: string): number | undefined => {
-    const name = config && tokenName(config, key);
-    const id = name === undefined ? undefined : pieces.indexOf(name);
+  const named = (
+    key: "bos_token" | "eos_token",
+    inTemplate: number | undefined,
+    convention: string,
+  ): number | undefined => {
+    const name = around.special(key);
+    const id = typeof name === "string" ? pieces.indexOf(name) : undefined;
     if (id !== undefined && id < 0) refuse(source, `${key} is ${shown(name)}, which is not in the vocabulary`);
     if (id !== undefined && inTemplate !== undefined && id !== inTemplate) {
       refuse(source, `${key} is token ${id}, but the post_processor puts token ${inTemplate} in its place`);
     }
     if (inTemplate !== undefined && !(inTemplate in pieces))
       refuse(source, `post_processor puts token ${inTemplate}, which does not exist`);
-    return id ?? inTemplate ?? added.find((token) => token.special && token.content === convention)?.id;
+    const usual = added.find((token) => token.special && token.content === convention)?.id;
+    return id ?? inTemplate ?? (name === null ? undefined : usual);
   };
+  const bos = named("bos_token", template.before, "<s>");
+  const eos = named("eos_token", template.after, "</s>");
+  // LlamaTokenizer, which is also what a Llama without this field has, goes by its own flags, and by BOS without them.
+  const className = config?.get("tokenizer_class");
+  const isLlama =
+    config !== undefined && (className === undefined || /^(Code)?LlamaTokenizer(Fast)?$/.test(String(className)));
+  const usualBos = template.before !== undefined || (isLlama && bos !== undefined);
+  const usualEos = template.after !== undefined && !(isLlama && className !== undefined);
 
   return assemble({
     source,
     pieces,
-    bos: named("bos_token", template.before, "<s>"),
-    eos: named("eos_token", template.after, "</s>"),
-    addBos: config?.boolean("add_bos_token", template.before !== undefined) ?? template.before !== undefined,
-    addEos: config?.boolean("add_eos_token", template.after !== undefined) ?? template.after !== undefined,
-    chatTemplate: config && chatTemplate(config),
+    bos,
+    eos,
+    addBos: config?.boolean("add_bos_token", usualBos) ?? usualBos,
+    addEos: config?.boolean("add_eos_token", usualEos) ?? usualEos,
+    chatTemplate: chatTemplateOf(config),
     kind(id) {
       if (controls.has(id)) return "control";
       if (names.has(id)) return "user-defined";
@@ -142,19 +170,4 @@ function joinVocabulary(
   return Array.from({ length: byId.size }, (_, id) => {
     return byId.get(id) ?? refuse(source, `there are ${byId.size} tokens, but none has the id ${id}`);
   });
-}
-
-/** A token's name: text, or an object with `content`. */
-function tokenName(config: JsonObject, key: string): string | undefined {
-  const value = config.get(key);
-  if (value === undefined || typeof value === "string") return value;
-  return config.object(key).string("content");
-}
-
-/** The chat template; of several the one named "default". */
-function chatTemplate(config: JsonObject): string | undefined {
-  const value = config.get("chat_template");
-  if (value === undefined || typeof value === "string") return value;
-  const templates = config.objects("chat_template");
-  return templates.find((template) => template.string("name") === "default")?.string("template");
 }

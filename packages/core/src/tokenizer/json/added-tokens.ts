@@ -20,9 +20,14 @@ export interface AddedToken {
 }
 
 export function readAddedToken(token: JsonObject): AddedToken {
+  return readAddedTokenFlags(token, token.count("id"));
+}
+
+/** The same where the id stands elsewhere. */
+export function readAddedTokenFlags(token: JsonObject, id: number): AddedToken {
   const special = token.boolean("special", false);
   return {
-    id: token.count("id"),
+    id,
     content: token.string("content"),
     special,
     normalized: token.boolean("normalized", !special),

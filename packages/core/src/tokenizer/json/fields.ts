@@ -6,6 +6,7 @@ export interface JsonObject {
   /** Where the object stands in the file: `decoder.decoders[1]`. */
   readonly path: string;
   readonly source: string;
+  keys(): readonly string[];
   /** undefined where the field is missing or null. */
   get(key: string): unknown;
   string(key: string): string;
@@ -42,6 +43,7 @@ export function jsonObject(value: unknown, path: string, source: string, depth =
   return {
     path,
     source,
+    keys: () => Object.keys(values),
     get,
     list,
     string(key) {
