@@ -41,7 +41,8 @@ export interface CpuOptions {
    */
   readonly activations?: "int8" | "f32";
   /**
-   * Folder for packed weights. Default: `polyllama` in the user's cache folder. `false` packs into a private temporary
+   * Folder for packed weights. Default: `polyllama` in the user's folder for caches (`XDG_CACHE_HOME` or ~/.cache;
+   * ~/Library/Caches; `LOCALAPPDATA`). `false` packs into a private temporary
    * folder at every compile and removes it when the program is disposed. So does, with a note, a folder that cannot be written.
    */
   readonly cacheFolder?: string | false;
@@ -70,7 +71,7 @@ const optionTypes: OptionSchema<CpuOptions> = {
 export function cpu(options: CpuOptions = {}): Backend {
   checkOptions(options, optionTypes, "cpu()");
   const { threads = availableParallelism(), activations = "int8" } = options;
-  const { cacheFolder = defaultCacheFolder(), cacheLimit = 32 * 2 ** 30 } = options;
+  const { cacheFolder = defaultCacheFolder() ?? false, cacheLimit = 32 * 2 ** 30 } = options;
   const { onNote = (note: string) => process.emitWarning(note) } = options;
   return new CpuBackend({ threads, activations, cacheFolder, cacheLimit, onNote });
 }

@@ -26,13 +26,14 @@ import { openPytorch } from "./meta/hugging-face.ts";
 import { openMeta } from "./meta/read.ts";
 import { readTorchFile } from "./meta/torch-file.ts";
 import { openFile, readWhole, unreadable } from "./node-file.ts";
+import { environmentFetch } from "./proxy.ts";
 import { recognize } from "./recognize.ts";
 import { asObject, type FoundTokenizer, type HuggingFaceParts, MOST_VALUES, openSafetensors } from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
 import { besideFiles, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
-import { openWeb, type TokenizerLocation, type WebLocation, webOpenOptionTypes } from "./web/open.ts";
+import { openWebBy, type TokenizerLocation, type WebLocation, webOpenOptionTypes } from "./web/open.ts";
 
 /** Options of `openCheckpoint`. */
 export interface OpenOptions {
@@ -84,7 +85,9 @@ export async function openCheckpoint(location: string | WebLocation, options: Op
   if (hub !== undefined && !(typeof location === "string" && location.startsWith(hubScheme))) {
     throw new PolyllamaError("ERR_OPTION", "hub is for checkpoints on the hub: hf:owner/name[:file][@revision].");
   }
-  if (typeof location !== "string" || /^https?:/.test(location)) return openWeb(location, rest);
+  if (typeof location !== "string" || /^https?:/.test(location)) {
+    return openWebBy(await environmentFetch(), location, rest);
+  }
   return openPath(location, pathOptions(options));
 }
 

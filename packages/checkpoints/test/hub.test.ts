@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Progress } from "@polyllama/core";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { listHub, openCheckpoint, type PullOptions, pull } from "../src/index.ts";
 import { commit, type HubServer, repository, serveHub } from "./hub-server.ts";
 
@@ -25,6 +25,7 @@ let notes: string[];
 let options: PullOptions;
 
 beforeEach(async () => {
+  vi.stubEnv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1"); // whoever runs the tests may be logged in
   scratch = await mkdtemp(join(tmpdir(), "polyllama-hub-"));
   cacheFolder = join(scratch, "hub");
   hub = await serveHub({ "README.md": text("# tiny"), "tiny.Q4_0.gguf": weights });
@@ -33,6 +34,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.unstubAllEnvs();
   await hub.close();
   await rm(scratch, { recursive: true, force: true });
 });

@@ -1,9 +1,6 @@
-// How the program reaches the hub: options of the command line, else the environment variables and the token file that the
-// hub's own programs use, so that whoever logged in with one of them is logged in here.
+// How the program reaches the hub: by options of the command line, else as the library does, by the environment variables and
+// the token file of the hub's own programs.
 
-import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import type { Command } from "commander";
 import type { HubOptions } from "polyllama";
 import { UsageError } from "./exit.ts";
@@ -30,8 +27,8 @@ export function addHubOptions(command: Command): Command {
  *
  * @throws {UsageError} when these options are given for another location.
  */
-export async function hubOf(location: string, flags: HubFlags): Promise<{ readonly hub?: HubOptions }> {
-  if (location.startsWith("hf:")) return { hub: await hubOptions(flags) };
+export function hubOf(location: string, flags: HubFlags): { readonly hub?: HubOptions } {
+  if (location.startsWith("hf:")) return { hub: hubOptions(flags) };
   const { token, hubCache, endpoint, offline } = flags;
   for (const [flag, value] of Object.entries({ token, "hub-cache": hubCache, endpoint, offline })) {
     if (value !== undefined) throw new UsageError(`--${flag} belongs to models on the hub (hf:owner/name)`);
@@ -39,32 +36,13 @@ export async function hubOf(location: string, flags: HubFlags): Promise<{ readon
   return {};
 }
 
-export async function hubOptions(flags: HubFlags): Promise<HubOptions> {
-  const cacheRoot = variable("XDG_CACHE_HOME") ?? join(homedir(), ".cache");
-  const home = variable("HF_HOME") ?? join(cacheRoot, "huggingface");
-  const { endpoint = variable("HF_ENDPOINT"), offline = isSet("HF_HUB_OFFLINE") } = flags;
-  const { hubCache = variable("HF_HUB_CACHE") ?? variable("HUGGINGFACE_HUB_CACHE") ?? join(home, "hub") } = flags;
-  const token = flags.token ?? (isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN") ? undefined : await savedToken(home));
+/** What options say; the library goes by the environment for the rest. */
+export function hubOptions({ token, hubCache, endpoint, offline }: HubFlags): HubOptions {
   return {
-    cacheFolder: hubCache,
-    offline,
     ...(token !== undefined && { token }),
+    ...(hubCache !== undefined && { cacheFolder: hubCache }),
     ...(endpoint !== undefined && { endpoint }),
+    ...(offline !== undefined && { offline }),
     onNote: note,
   };
-}
-
-async function savedToken(home: string): Promise<string | undefined> {
-  const given = variable("HF_TOKEN") ?? variable("HUGGING_FACE_HUB_TOKEN");
-  if (given !== undefined) return given;
-  const saved = await readFile(variable("HF_TOKEN_PATH") ?? join(home, "token"), "utf8").catch(() => "");
-  return saved.trim() || undefined;
-}
-
-function variable(name: string): string | undefined {
-  return process.env[name]?.trim() || undefined;
-}
-
-function isSet(name: string): boolean {
-  return /^(1|true|yes|on)$/i.test(variable(name) ?? "");
 }

@@ -23,7 +23,7 @@ export async function openModel(
   signal: AbortSignal,
 ): Promise<Checkpoint> {
   const { tokenizer, ignoreTensors } = options;
-  const hub = await hubOf(location, options);
+  const hub = hubOf(location, options);
   using progress = createProgress();
   const opening = openCheckpoint(location, {
     ...(tokenizer !== undefined && { tokenizer }),
@@ -40,7 +40,7 @@ export async function openModel(
 
 export async function loadModel(options: ModelOptions, signal: AbortSignal): Promise<LoadedModel> {
   const { model = poet, context, quantize, tokenizer, ignoreTensors } = options;
-  const hub = await hubOf(model, options);
+  const hub = hubOf(model, options);
   const backend = await createBackend(options);
   using progress = createProgress();
   try {

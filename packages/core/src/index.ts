@@ -133,6 +133,8 @@ export { duplicatedKey, parseJson } from "./json-text.ts";
 // Errors, and the check of options
 export type { CheckpointPlace, ErrorCode } from "./errors.ts";
 export { CheckpointError, ContextOverflowError, MemoryError, OptionError, PolyllamaError } from "./errors.ts";
+export type { EnvironmentVariable } from "./environment.ts";
+export { environment, environmentFlag } from "./environment.ts";
 export type { OptionSchema, OptionType } from "./option-types.ts";
 export { option } from "./option-types.ts";
 export { checkNumber, checkOptions, checkValue } from "./options.ts";

@@ -9,14 +9,22 @@
 // Everything appears in one step, by a rename or a link, so that no reader ever meets half a file.
 
 import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { dirname, join, relative } from "node:path";
+import { PolyllamaError } from "@polyllama/core";
 import { isRelativePath } from "./address.ts";
 import type { RepositoryFile } from "./choose.ts";
 
-/** `~/.cache/huggingface/hub`. Computed from the home folder alone. */
-export function defaultHubCache(): string {
-  return join(homedir(), ".cache", "huggingface", "hub");
+/** What a failure of the file system means to whoever chose the folder; other errors stay as they are. */
+export function folderError(error: unknown, folder: string): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const problem = ["ENOSPC", "EDQUOT"].includes(code) ? "is on a full disk" : "cannot be written to";
+  if (!/^(ENOSPC|EDQUOT|EACCES|EPERM|EROFS|EIO|ENOTDIR|ENOENT|EEXIST)$/.test(code)) return error;
+  return new PolyllamaError(
+    "ERR_HUB",
+    `The hub's cache ${folder} ${problem} (${code}). Mend that, or choose another folder with the option \`cacheFolder\` (on the command line ` +
+      "--hub-cache, in the environment HF_HUB_CACHE).",
+    { cause: error },
+  );
 }
 
 /** The places that belong to one repository. */

@@ -6,6 +6,7 @@ import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { PolyllamaError } from "@polyllama/core";
+import { folderError } from "./cache.ts";
 import { amount, type RepositoryFile } from "./choose.ts";
 import { broken, repeatedly, request, type TransportSettings, Unreachable } from "./transport.ts";
 
@@ -167,6 +168,5 @@ function explain(error: unknown, path: string, file: RepositoryFile): unknown {
         `folder with the option \`cacheFolder\` (on the command line --hub-cache). ${kept}`,
     );
   }
-  if (!["EACCES", "EPERM", "EROFS", "EIO"].includes(code)) return error;
-  return say(`${folder} cannot be written to (${code}). Check its permissions and the disk.`);
+  return folderError(error, folder);
 }

@@ -6,11 +6,12 @@ import { mkdir, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { checkOptions, checkValue, type OptionSchema, option, PolyllamaError, type Progress } from "@polyllama/core";
+import { environmentFetch, throughProxy } from "../proxy.ts";
 import { type HubAddress, isRelativePath, parseHubAddress } from "./address.ts";
 import {
   cachedCommit,
   cachedFiles,
-  defaultHubCache,
+  folderError,
   linkIntoSnapshot,
   type RepositoryCache,
   repositoryCache,
@@ -19,18 +20,19 @@ import {
 } from "./cache.ts";
 import { amount, chooseCheckpoint, findCheckpoints, type HubCheckpoint } from "./choose.ts";
 import { download, type HubFile } from "./download.ts";
+import { defaultEndpoint, defaultHubCache, isOffline, savedToken } from "./environment.ts";
 import { takeLock } from "./lock.ts";
 import { clientFetch, type TransportSettings, Unreachable } from "./transport.ts";
 
 /** How the hub is reached, and what of it is kept. */
 export interface HubOptions {
-  /** Access token, for gated and private repositories. */
+  /** Access token, for gated and private repositories; default: `HF_TOKEN`, or that of a login. */
   readonly token?: string;
-  /** The cache that the hub's libraries share; default `~/.cache/huggingface/hub`. */
+  /** The cache that the hub's libraries share; default `HF_HUB_CACHE`, `HF_HOME/hub` or `~/.cache/huggingface/hub`. */
   readonly cacheFolder?: string;
-  /** Default `https://huggingface.co`. */
+  /** Default `HF_ENDPOINT` or `https://huggingface.co`. */
   readonly endpoint?: string;
-  /** Ask nobody, use what the cache has. */
+  /** Ask nobody, use what the cache has; default `HF_HUB_OFFLINE`. */
   readonly offline?: boolean;
   /** Bytes of memory that a checkpoint chosen by itself may take; default: what this machine has. */
   readonly memory?: number;
@@ -38,7 +40,7 @@ export interface HubOptions {
   readonly timeout?: number;
   /** Milliseconds before a failed request is repeated, doubled each time; default 500. */
   readonly retryDelay?: number;
-  /** Sends the requests; for proxies, for instance. */
+  /** Sends the requests; default: the global one, or one that uses the proxies that the environment names. */
   readonly fetch?: typeof fetch;
   /**
    * Gets what people should know, as sentences: what was chosen and why, what is being waited for, that the hub was not
@@ -97,7 +99,7 @@ const pullOptionTypes: OptionSchema<PullOptions> = {
  * @throws {PolyllamaError} `ERR_OPTION`, `ERR_HUB`; the signal's reason, after which a later call continues.
  */
 export async function pull(address: string, options: PullOptions = {}): Promise<Pulled> {
-  const context = prepare(address, options, "pull()");
+  const context = await prepare(address, options, "pull()");
   const { cache, wanted, note, memory } = context;
   const listing = await list(context);
   const where = `${wanted.repository}${listing.files === undefined ? " in the cache" : ""}`;
@@ -105,8 +107,14 @@ export async function pull(address: string, options: PullOptions = {}): Promise<
   const { checkpoint, reason } = chooseCheckpoint(files, wanted.file, memory, where);
   note(reason);
   if (listing.files !== undefined) {
-    await fetchMissing(checkpoint, listing.commit, listing.files, context, options.onProgress);
-    await writeRef(cache, wanted.revision, listing.commit);
+    await fetchMissing(checkpoint, listing.commit, listing.files, context, options.onProgress).catch(
+      (error: unknown) => {
+        throw folderError(error, context.cacheFolder);
+      },
+    );
+    await writeRef(cache, wanted.revision, listing.commit).catch((error: unknown) => {
+      note(`Which commit ${wanted.revision} means could not be noted for use offline: ${error}`); // all files are there
+    });
   }
   const path = join(cache.snapshot(listing.commit), ...checkpoint.location.split("/"));
   return { path, commit: listing.commit, checkpoint, reason };
@@ -114,7 +122,7 @@ export async function pull(address: string, options: PullOptions = {}): Promise<
 
 /** Lists the checkpoints of a repository; fetches nothing. @throws as {@link pull}. */
 export async function listHub(address: string, options: Omit<PullOptions, "onProgress"> = {}): Promise<HubListing> {
-  const context = prepare(address, options, "listHub()");
+  const context = await prepare(address, options, "listHub()");
   const { cache, wanted, memory } = context;
   const { commit, files } = await list(context);
   const present = new Map((await cachedFiles(cache, commit)).map(({ path, size }) => [path, size]));
@@ -137,14 +145,14 @@ interface Context {
   readonly warn: (note: string) => void;
 }
 
-function prepare(address: string, options: PullOptions, where: string): Context {
+async function prepare(address: string, options: PullOptions, where: string): Promise<Context> {
   checkValue(address, { ...option.string, required: true }, "address", where);
   checkOptions(options, pullOptionTypes, where);
   const {
-    token,
+    token = await savedToken(),
     cacheFolder = defaultHubCache(),
-    endpoint = "https://huggingface.co",
-    offline = false,
+    endpoint = defaultEndpoint(),
+    offline = isOffline(),
     signal,
     onNote,
   } = options;
@@ -164,7 +172,8 @@ function prepare(address: string, options: PullOptions, where: string): Context 
     revision: wanted.revision,
     timeout,
     retryDelay,
-    fetch: options.fetch ?? fetch,
+    fetch: options.fetch ?? (await environmentFetch()),
+    through: options.fetch === undefined ? throughProxy : () => "",
     onNote: note,
     signal,
   };
@@ -200,7 +209,10 @@ async function list(context: Context): Promise<Listing> {
   const commit = await cachedCommit(cache, wanted.revision);
   if (commit === undefined || (await cachedFiles(cache, commit)).length === 0) {
     const problem = `${wanted.repository} (${wanted.revision}) is not in the cache ${cacheFolder}`;
-    throw new PolyllamaError("ERR_HUB", `${problem}. ${reason ?? "Fetch it once without the option `offline`."}`);
+    throw new PolyllamaError(
+      "ERR_HUB",
+      `${problem}. ${reason ?? "Fetch it once without the option `offline` (HF_HUB_OFFLINE)."}`,
+    );
   }
   if (reason !== undefined)
     warn(`${reason} Using what the cache has of ${wanted.repository}: commit ${commit.slice(0, 8)}.`);

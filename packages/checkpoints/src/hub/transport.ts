@@ -17,6 +17,8 @@ export interface TransportSettings {
   /** Milliseconds before the first repetition; each further one waits twice as long. */
   readonly retryDelay: number;
   readonly fetch: typeof fetch;
+  /** ` through the proxy ...`, or nothing, for a URL. */
+  readonly through: (url: string) => string;
   readonly onNote: (note: string) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -109,13 +111,14 @@ export async function request<T>(
     if (response.ok || response.status === 416) return await read(response, () => timer.refresh());
     const text = await response.text().catch(() => "");
     if (response.status === 408 || response.status === 429 || response.status >= 500) {
-      throw new Passing(statusText(response), true, retryAfter(response));
+      throw new Passing(`${statusText(response)}${settings.through(url)}`, true, retryAfter(response));
     }
-    throw explain(settings, response, text);
+    throw explain(settings, url, response, text);
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof Passing || error instanceof PolyllamaError) throw error;
-    if (stalled.signal.aborted) throw new Passing(`nothing arrived for ${timeout / 1000} s`, false);
+    if (stalled.signal.aborted)
+      throw new Passing(`nothing arrived${settings.through(url)} for ${timeout / 1000} s`, false);
     if (error instanceof TypeError) throw new Passing(reasonOf(error), false, undefined, { cause: error });
     throw error;
   } finally {
@@ -175,13 +178,20 @@ function reasonOf(error: Error): string {
 }
 
 /** What a refusal means and what to do about it. */
-function explain(settings: TransportSettings, response: Response, text: string): PolyllamaError {
+function explain(settings: TransportSettings, url: string, response: Response, text: string): PolyllamaError {
   const { endpoint, token, repository, revision } = settings;
   const { status, headers } = response;
   const code = headers.get("X-Error-Code") ?? "";
   const page = `${endpoint}/${repository}`;
   const say = (message: string): PolyllamaError => new PolyllamaError("ERR_HUB", message);
   const passToken = "pass it as the option `token` (on the command line --token, or HF_TOKEN in the environment)";
+  const through = settings.through(url);
+  if (status === 407) {
+    return say(
+      `The request${through} was refused: the proxy wants a name and a password (407). Put them into HTTPS_PROXY and HTTP_PROXY, ` +
+        "as in http://name:password@host:port.",
+    );
+  }
   if (status === 401 && token !== undefined) {
     return say(
       `${endpoint} does not accept this token (401). Look whether it was copied whole and is still valid at ` +
@@ -201,7 +211,7 @@ function explain(settings: TransportSettings, response: Response, text: string):
     );
   }
   if (code === "RevisionNotFound") return say(`${repository} has no revision "${revision}". See ${page}/tree/main`);
-  if (code === "EntryNotFound") return say(`${repository} no longer has the file ${response.url}. Pull it again.`);
+  if (code === "EntryNotFound") return say(`${repository} no longer has the file ${url}. Pull it again.`);
   if (code === "RepoNotFound" || status === 401 || status === 404) {
     return say(
       `There is no ${repository} at ${endpoint}, or it is private. Check the spelling; for a private one, ` +
@@ -209,5 +219,5 @@ function explain(settings: TransportSettings, response: Response, text: string):
     );
   }
   const said = headers.get("X-Error-Message") ?? (text.startsWith("<") ? "" : text.slice(0, 300));
-  return say(`${endpoint} refused the request for ${repository} (${status}). ${said}`.trim());
+  return say(`${endpoint} refused the request for ${repository}${through} (${status}). ${said}`.trim());
 }

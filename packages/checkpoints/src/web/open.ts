@@ -28,7 +28,7 @@ import { openSynthetic, syntheticScheme } from "../synthetic.ts";
 import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
 import { blobSource } from "./blob.ts";
 import { keptSource } from "./kept.ts";
-import { urlSource } from "./url.ts";
+import { type Sending, urlSource } from "./url.ts";
 
 /** A file, or the files of a folder. */
 export type WebLocation = URL | Blob | FileSystemFileHandle | readonly File[];
@@ -71,7 +71,16 @@ export const webOpenOptionTypes: OptionSchema<WebOpenOptions> = {
  * @throws {CheckpointError} naming file, tensor and remedy; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`,
  * `ERR_OPTION`; the signal's reason when aborted.
  */
-export async function openWeb(location: string | WebLocation, options: WebOpenOptions = {}): Promise<Checkpoint> {
+export function openWeb(location: string | WebLocation, options: WebOpenOptions = {}): Promise<Checkpoint> {
+  return openWebBy(undefined, location, options);
+}
+
+/** The same, with requests sent in the given way; undefined: by the global `fetch`. @throws as {@link openWeb}. */
+export async function openWebBy(
+  doFetch: typeof fetch | undefined,
+  location: string | WebLocation,
+  options: WebOpenOptions,
+): Promise<Checkpoint> {
   checkValue(location, checkpointLocation, "checkpoint", "openCheckpoint()");
   checkOptions(options, webOpenOptionTypes, "openCheckpoint()");
   const { signal } = options;
@@ -97,18 +106,24 @@ export async function openWeb(location: string | WebLocation, options: WebOpenOp
     throw new PolyllamaError("ERR_OPTION", "In a page a synthetic checkpoint takes no tokenizer.");
   }
   const sources: ByteSource[] = [];
-  const { files, path, name } = await resolve(location, options);
+  const reading: Reading = { ...options, ...(doFetch && { fetch: doFetch }) };
+  const { files, path, name } = await resolve(location, reading);
   const open: Opener = async (name) => {
     const source = await files(name);
     if (source !== undefined) sources.push(source);
     return source;
   };
   try {
-    return path === undefined ? await openFolder(name, open, options) : await openOne(path, name, open, options);
+    return path === undefined ? await openFolder(name, open, reading) : await openOne(path, name, open, reading);
   } catch (error) {
     await Promise.all(sources.map((source) => source.close()));
     throw error;
   }
+}
+
+interface Reading extends WebOpenOptions {
+  /** Sends the requests. */
+  readonly fetch?: typeof fetch;
 }
 
 /** The source of a name beside the checkpoint, or undefined; the caller closes it. */
@@ -117,17 +132,18 @@ type Opener = (name: string) => Promise<ByteSource | undefined>;
 /** How files are found by name, the name of the one that was given, unless that is a folder, and what to call it. */
 async function resolve(
   location: string | WebLocation,
-  { keep = false, sha256, onProgress, signal }: WebOpenOptions,
+  { keep = false, sha256, onProgress, signal, fetch }: Reading,
 ): Promise<{ readonly files: Opener; readonly path: string | undefined; readonly name: string }> {
   if (typeof location === "string" || location instanceof URL) {
     const url = new URL(location, globalThis.location?.href);
     const last = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
+    const sending: Sending = { signal, ...(fetch && { fetch }) };
     const files: Opener = async (wanted) => {
       const file = wanted === last ? url : new URL(wanted, url);
       if (wanted !== last) file.search = url.search;
       if (!keep || !isWeights(wanted))
-        return urlSource(file.href, signal).catch((error: unknown) =>
-          wholeFile(file, error, isWeights(wanted), signal),
+        return urlSource(file.href, sending).catch((error: unknown) =>
+          wholeFile(file, error, isWeights(wanted), sending),
         );
       const checks = { ...(sha256 && { sha256 }), ...(onProgress && { onProgress }), ...(signal && { signal }) };
       return keptSource(file.href, checks);
@@ -159,17 +175,23 @@ function isWeights(name: string): boolean {
 }
 
 /** Small files are taken whole from servers without range requests; such a server's error stays one for weights. */
-async function wholeFile(url: URL, error: unknown, isWeights: boolean, signal?: AbortSignal): Promise<ByteSource> {
+async function wholeFile(
+  url: URL,
+  error: unknown,
+  isWeights: boolean,
+  { fetch = globalThis.fetch, signal }: Sending,
+): Promise<ByteSource> {
   if (isWeights || !(error instanceof CheckpointError) || !error.message.includes("range request")) throw error;
   const response = await fetch(url, { ...(signal && { signal }) });
+  if (!response.ok) throw error; // its page that says so is no tokenizer
   return blobSource(await response.blob(), url.href);
 }
 
-async function openOne(path: string, name: string, open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
+async function openOne(path: string, name: string, open: Opener, options: Reading): Promise<Checkpoint> {
   const { signal, tokenizer } = options;
   const source = (await open(path)) ?? missing(name);
   const kind = recognize(await source.read(0, Math.min(64, source.size), signal), source);
-  const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, signal);
+  const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, options);
   switch (kind) {
     case "gguf":
       return openGguf(source, given, signal, options.ignoreTensors);
@@ -190,7 +212,7 @@ async function openOne(path: string, name: string, open: Opener, options: WebOpe
   }
 }
 
-async function openFolder(name: string, open: Opener, options: WebOpenOptions): Promise<Checkpoint> {
+async function openFolder(name: string, open: Opener, options: Reading): Promise<Checkpoint> {
   const { signal } = options;
   const single = await open("model.safetensors");
   if (single !== undefined) {
@@ -221,7 +243,7 @@ async function openFolder(name: string, open: Opener, options: WebOpenOptions): 
   return openSafetensors(sources, { ...parts, index: { name: indexName, files: new Map(entries) } }, signal);
 }
 
-async function huggingFaceParts(name: string, open: Opener, options: WebOpenOptions) {
+async function huggingFaceParts(name: string, open: Opener, options: Reading) {
   const { tokenizer, signal, ignoreTensors } = options;
   const config = (await readJson(open, "config.json", signal)) ?? missing("config.json");
   const read = (file: string) => readWhole(open, file, signal);
@@ -235,7 +257,7 @@ async function huggingFaceParts(name: string, open: Opener, options: WebOpenOpti
     tokenizer: async (size: number) =>
       tokenizer === undefined
         ? huggingFaceTokenizer(read, size, text, "")
-        : { tokenizer: await readTokenizer(tokenizer, size, signal) },
+        : { tokenizer: await readTokenizer(tokenizer, size, options) },
   };
 }
 
@@ -248,8 +270,9 @@ async function llama2cTokenizer(open: Opener, size: number, signal?: AbortSignal
 }
 
 /** A tokenizer of any kind; its content decides which. */
-async function readTokenizer(location: TokenizerLocation, size: number, signal?: AbortSignal): Promise<Tokenizer> {
-  const { files, path = "", name } = await resolve(location, { ...(signal && { signal }) });
+async function readTokenizer(location: TokenizerLocation, size: number, options: Reading): Promise<Tokenizer> {
+  const { fetch, signal } = options;
+  const { files, path = "", name } = await resolve(location, { ...(fetch && { fetch }), ...(signal && { signal }) });
   const source = (await files(path)) ?? missing(name);
   try {
     const start = await source.read(0, Math.min(16, source.size), signal);

@@ -10,13 +10,19 @@ const BLOCK = 2 ** 20;
 const TRIES = 4;
 const PAUSE = 250;
 
+/** How requests are sent: Node's entry gives one that uses the environment's proxies. */
+export interface Sending {
+  readonly fetch?: typeof fetch;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Opens a file behind a URL; undefined where there is none (404).
  *
  * @throws {CheckpointError} for other refusals, no connection, and servers that ignore range requests.
  */
-export async function urlSource(url: string, signal?: AbortSignal): Promise<ByteSource | undefined> {
-  const probe = await request(url, 0, 1, signal);
+export async function urlSource(url: string, sending: Sending = {}): Promise<ByteSource | undefined> {
+  const probe = await request(url, 0, 1, sending);
   await probe.body?.cancel();
   // Servers of single-page applications answer with their page for what is not there.
   if (probe.status === 404 || probe.headers.get("Content-Type")?.startsWith("text/html")) return undefined;
@@ -29,7 +35,7 @@ export async function urlSource(url: string, signal?: AbortSignal): Promise<Byte
     );
   }
   const size = Number(
-    /\/(\d+)$/.exec(probe.headers.get("Content-Range") ?? "")?.[1] ?? (await sizeByHead(url, signal)),
+    /\/(\d+)$/.exec(probe.headers.get("Content-Range") ?? "")?.[1] ?? (await sizeByHead(url, sending)),
   );
   const tag = versionOf(probe);
   let block: { readonly offset: number; readonly bytes: Uint8Array<ArrayBuffer> } | undefined;
@@ -43,7 +49,7 @@ export async function urlSource(url: string, signal?: AbortSignal): Promise<Byte
     let done = 0;
     await resuming(url, signal, async () => {
       if (done === length) return;
-      const response = await request(url, offset + done, length - done, signal);
+      const response = await request(url, offset + done, length - done, { ...sending, signal });
       check(response, offset + done);
       const before = done;
       try {
@@ -97,7 +103,7 @@ export async function streamFrom(
   offset: number,
   signal?: AbortSignal,
 ): Promise<{ readonly first: number; readonly size: number; readonly tag: string; readonly response: Response }> {
-  const response = offset === 0 ? await send(url, {}, signal) : await request(url, offset, undefined, signal);
+  const response = await (offset === 0 ? send(url, {}, { signal }) : request(url, offset, undefined, { signal }));
   const { status, headers } = response;
   if (status !== 200 && status !== 206) {
     await response.body?.cancel();
@@ -105,7 +111,7 @@ export async function streamFrom(
   }
   const total =
     status === 206 ? /\/(\d+)$/.exec(headers.get("Content-Range") ?? "")?.[1] : headers.get("Content-Length");
-  const size = Number(total ?? (await sizeByHead(url, signal)));
+  const size = Number(total ?? (await sizeByHead(url, { signal })));
   return { first: status === 206 ? offset : 0, size, tag: versionOf(response), response };
 }
 
@@ -142,18 +148,34 @@ async function resuming(url: string, signal: AbortSignal | undefined, attempt: (
       if (cause instanceof PolyllamaError && !(cause instanceof Unreachable)) throw cause;
       failures = error instanceof Progressed ? 0 : failures + 1;
       if (failures === TRIES) throw cause instanceof Unreachable ? cause : unreachable(url, cause);
-      await new Promise((resolve) => setTimeout(resolve, failures * PAUSE));
+      await pause(failures * PAUSE, signal);
     }
   }
 }
 
-function request(url: string, offset: number, length: number | undefined, signal?: AbortSignal): Promise<Response> {
+/** Waits, but no longer than until the signal is aborted. @throws The signal's reason. */
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  let wake: () => void = () => undefined;
+  await new Promise<void>((resolve) => {
+    wake = resolve;
+    setTimeout(wake, milliseconds);
+    signal?.addEventListener("abort", wake, { once: true });
+  });
+  signal?.removeEventListener("abort", wake);
+  signal?.throwIfAborted();
+}
+
+function request(url: string, offset: number, length: number | undefined, sending: Sending): Promise<Response> {
   const last = length === undefined ? "" : offset + length - 1;
-  return send(url, { headers: { Range: `bytes=${offset}-${last}` } }, signal);
+  return send(url, { headers: { Range: `bytes=${offset}-${last}` } }, sending);
 }
 
 /** @throws {CheckpointError} for no answer, and for any but those that mean something here. */
-async function send(url: string, options: RequestInit, signal?: AbortSignal): Promise<Response> {
+async function send(
+  url: string,
+  options: RequestInit,
+  { fetch = globalThis.fetch, signal }: Sending,
+): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { ...options, ...(signal && { signal }) });
@@ -167,8 +189,8 @@ async function send(url: string, options: RequestInit, signal?: AbortSignal): Pr
 }
 
 /** @throws {CheckpointError} where the server does not say it, or not to this origin. */
-async function sizeByHead(url: string, signal?: AbortSignal): Promise<number> {
-  const length = (await send(url, { method: "HEAD" }, signal)).headers.get("Content-Length");
+async function sizeByHead(url: string, sending: Sending): Promise<number> {
+  const length = (await send(url, { method: "HEAD" }, sending)).headers.get("Content-Length");
   if (length !== null) return Number(length);
   throw new CheckpointError(
     { file: url },
@@ -201,7 +223,8 @@ function emptySource(url: string): ByteSource {
 class Unreachable extends CheckpointError {}
 
 function unreachable(url: string, cause: unknown): Unreachable {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause; // Node hides it there
+  const reason = inner instanceof Error ? inner.message : String(inner);
   return new Unreachable(
     { file: url },
     `the server gave no answer (${reason})`,

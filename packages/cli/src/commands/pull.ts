@@ -33,7 +33,7 @@ async function run(address: string, options: Options, signal: AbortSignal): Prom
   const { revision } = options;
   if (revision !== undefined && address.includes("@")) throw new UsageError("give the revision once: @ or --revision");
   const location = revision === undefined ? address : `${address}@${revision}`;
-  const hub = await hubOptions(options);
+  const hub = hubOptions(options);
   if (options.list) {
     const { repository, commit, checkpoints } = await listHub(location, { ...hub, signal });
     heading(`${repository}, commit ${commit.slice(0, 8)}`);
