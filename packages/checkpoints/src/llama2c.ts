@@ -4,16 +4,10 @@
 // scale each. All store rotary pairs interleaved. Version 2 is read as f32: its groups run on across rows and its scales have
 // more digits than those of ggml's formats, so that only the products, each rounded once, keep what the file says.
 
-import {
-  CheckpointError,
-  columnCount,
-  type LlamaConfig,
-  type Tokenizer,
-  validateConfig,
-  type WeightName,
-} from "@polyllama/core";
+import { CheckpointError, columnCount, type LlamaConfig, validateConfig, type WeightName } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type RowReader, type StoredTensor, type TensorPlace } from "./checkpoint.ts";
+import type { FoundTokenizer } from "./safetensors.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 
 const MAGIC = 0x616b3432;
@@ -92,7 +86,7 @@ function sizes(view: DataView, start: number, file: string, tiedEmbeddings: bool
 export async function openLlama2c(
   source: ByteSource,
   header: Llama2cHeader,
-  tokenizer: Tokenizer | undefined,
+  found: Pick<FoundTokenizer, "tokenizer" | "vocabulary"> | undefined,
 ): Promise<Checkpoint> {
   const { config, version, headerBytes, groupSize } = header;
   const file = source.name;
@@ -152,13 +146,13 @@ export async function openLlama2c(
   if (!config.tiedEmbeddings) add("output.weight", [V, D]);
   if (offset !== source.size) throw incomplete(file, source.size, offset);
 
-  const metadata = new Map<string, unknown>([["version", version]]);
+  const metadata = new Map<string, unknown>([["version", version], ...(found?.vocabulary ?? [])]);
   const files = [{ source, headerBytes }];
   const checkpoint = fileCheckpoint({
     kind: "llama2.c",
     name: file,
     config,
-    tokenizer,
+    tokenizer: found?.tokenizer,
     stored,
     metadata,
     places,

@@ -135,7 +135,7 @@ export function sentencePieceTokenizer(
 }
 
 /** The keys of GGUF that say the same. */
-function ggufVocabulary({
+export function ggufVocabulary({
   pieces,
   scores,
   kinds,
@@ -143,6 +143,7 @@ function ggufVocabulary({
   eos,
   addBos,
   addEos,
+  cutting,
   normalizer,
 }: Vocabulary): Map<string, unknown> {
   const entries = new Map<string, unknown>([
@@ -160,6 +161,7 @@ function ggufVocabulary({
   }
   if (bos !== undefined) entries.set("tokenizer.ggml.bos_token_id", bos);
   if (eos !== undefined) entries.set("tokenizer.ggml.eos_token_id", eos);
+  if (cutting !== undefined && cutting.prefix !== "every") entries.set("tokenizer.huggingface.prefix", cutting.prefix);
   const unknown = kinds.indexOf(2);
   if (unknown >= 0) entries.set("tokenizer.ggml.unknown_token_id", unknown);
   return entries;

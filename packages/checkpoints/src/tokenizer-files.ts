@@ -5,15 +5,15 @@ import { basename, dirname, join } from "node:path";
 import {
   CheckpointError,
   parseJson,
-  type Tokenizer,
+  readLlama2cVocabulary,
   tokenizerFromGguf,
   tokenizerFromJson,
-  tokenizerFromLlama2c,
+  tokenizerFromVocabulary,
 } from "@polyllama/core";
 import { readGgufHeader } from "./gguf/header.ts";
 import { openFile, readWhole } from "./node-file.ts";
 import type { FoundTokenizer } from "./safetensors.ts";
-import { type FileReader, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
+import { type FileReader, ggufVocabulary, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
 
 /**
  * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would have.
@@ -45,7 +45,7 @@ export async function readTokenizer(given: string, vocabSize: number, signal?: A
   }
   // A llama2.c tokenizer starts with a small number in four bytes, a SentencePiece model with the tag of its first piece.
   const isLlama2c = start[1] === 0 && start[2] === 0 && start[3] === 0;
-  if (isLlama2c) return { tokenizer: tokenizerFromLlama2c(bytes, vocabSize, path) };
+  if (isLlama2c) return llama2cFile(bytes, vocabSize, path);
   const isWhole = basename(path) === "tokenizer.model"; // a file of another name is a vocabulary by itself
   const files = isWhole ? await readTextFiles(besideFiles(dirname(path), signal), join(dirname(path), "/")) : {};
   return sentencePieceTokenizer(bytes, path, files);
@@ -83,14 +83,19 @@ export async function llama2cTokenizer(
   vocabSize: number,
   option: string | undefined,
   signal?: AbortSignal,
-): Promise<Tokenizer | undefined> {
-  if (option !== undefined) return (await readTokenizer(option, vocabSize, signal)).tokenizer;
+): Promise<FoundTokenizer | undefined> {
+  if (option !== undefined) return readTokenizer(option, vocabSize, signal);
   for (const name of [`tok${vocabSize}.bin`, "tokenizer.bin"]) {
     const path = join(dirname(weightsPath), name);
     const bytes = await readWhole(path, signal);
-    if (bytes !== undefined) return tokenizerFromLlama2c(bytes, vocabSize, path);
+    if (bytes !== undefined) return llama2cFile(bytes, vocabSize, path);
   }
   return undefined;
+}
+
+function llama2cFile(bytes: Uint8Array, vocabSize: number, path: string): FoundTokenizer {
+  const vocabulary = readLlama2cVocabulary(bytes, vocabSize, path);
+  return { tokenizer: tokenizerFromVocabulary(vocabulary), vocabulary: ggufVocabulary(vocabulary) };
 }
 
 function json(bytes: Uint8Array, path: string): unknown {

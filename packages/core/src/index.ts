@@ -97,7 +97,7 @@ export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";
 export { paddingPiece } from "./tokenizer/padding.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
-export { tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
+export { readLlama2cVocabulary, tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";
 export { scoreTokenizer as tokenizerFromVocabulary } from "./tokenizer/score-bpe.ts";
 export type { SurroundOptions } from "./tokenizer/surround.ts";

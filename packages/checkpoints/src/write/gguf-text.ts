@@ -7,7 +7,6 @@ import { readFile } from "node:fs/promises";
 import { type TextSetup, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "@polyllama/core";
 import type { Checkpoint } from "../checkpoint.ts";
 import { differingText } from "../compare-text.ts";
-import { asObject } from "../safetensors.ts";
 import { completedPieces, type PieceKeys, piecesOfJson } from "./pieces.ts";
 
 /** What it is made of; every checkpoint is it. */
@@ -34,9 +33,6 @@ export async function ggufText(
     if (json !== undefined) keys.set(wholeJson, json);
   }
   putSetup(keys, text, tokenizer);
-  const declared = asObject(metadata.get("tokenizer_config.json"))?.["chat_template"];
-  if (!keys.has("tokenizer.chat_template") && typeof declared === "string")
-    keys.set("tokenizer.chat_template", declared);
   for (const id of putEnds(keys, text, tokenizer)) {
     note(
       `llama.cpp has no key for one more end token; it will not end texts at ${id}, ${JSON.stringify(tokenizer.piece(id))}`,
@@ -103,7 +99,7 @@ function putEnds(keys: Map<string, unknown>, text: TextSetup, tokenizer: Tokeniz
 function fitPrefix(keys: Map<string, unknown>, tokenizer: Tokenizer, note: (text: string) => void): void {
   const key = "tokenizer.ggml.add_space_prefix";
   const others = (): string | undefined => {
-    const plain = new Map([...keys].filter(([name]) => name !== wholeJson));
+    const plain = new Map([...keys].filter(([name]) => !name.startsWith("tokenizer.huggingface.")));
     return differingText(tokenizer, tokenizerFromGguf(plain, "the new file"));
   };
   const different = others();

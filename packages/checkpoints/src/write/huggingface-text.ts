@@ -4,13 +4,13 @@
 // Source: github.com/huggingface/transformers, tokenization_llama.py, tokenization_utils.py (added_tokens_decoder).
 
 import { readFile } from "node:fs/promises";
-import { sentencePieceFromGguf, type TextSetup, type Tokenizer } from "@polyllama/core";
+import { sentencePieceFromGguf, type Tokenizer } from "@polyllama/core";
 import { type TextContent, wholeJson } from "./gguf-text.ts";
 import { piecesOfJson } from "./pieces.ts";
 
 /** Files of the tokenizer, by name: the checkpoint's own where it has some, else made anew. */
 export async function huggingFaceTextFiles(content: TextContent): Promise<ReadonlyMap<string, string | Uint8Array>> {
-  const { metadata, tokenizer, text, companions = new Map() } = content;
+  const { metadata, tokenizer, companions = new Map() } = content;
   const files = new Map<string, string | Uint8Array>();
   for (const [name, path] of companions) files.set(name, await readFile(path));
   if (tokenizer === undefined) return files;
@@ -21,7 +21,7 @@ export async function huggingFaceTextFiles(content: TextContent): Promise<Readon
   }
   // A checkpoint in this layout has said all it wants to say.
   if (!files.has("tokenizer_config.json") && !metadata.has("config.json")) {
-    files.set("tokenizer_config.json", json(tokenizerConfig(tokenizer, text, files.has("tokenizer.json"))));
+    files.set("tokenizer_config.json", json(tokenizerConfig(content, tokenizer, files.has("tokenizer.json"))));
   }
   return files;
 }
@@ -47,7 +47,8 @@ export function generationConfig(content: TextContent): Readonly<Record<string, 
   }).filter(([, value]) => value !== undefined);
   return {
     ...tokenIds(content),
-    ...(sampling.length > 0 && { do_sample: true, ...Object.fromEntries(sampling) }),
+    ...(temperature === 0 && { do_sample: false }),
+    ...(temperature !== 0 && sampling.length > 0 && { do_sample: true, ...Object.fromEntries(sampling) }),
   };
 }
 
@@ -88,7 +89,12 @@ function isAdded(tokenizer: Tokenizer, id: number): boolean {
   return kind === "control" || kind === "user-defined";
 }
 
-function tokenizerConfig(tokenizer: Tokenizer, text: TextSetup, isJson: boolean): Record<string, unknown> {
+function tokenizerConfig(
+  { text, metadata }: TextContent,
+  tokenizer: Tokenizer,
+  isJson: boolean,
+): Record<string, unknown> {
+  const prefix = metadata.get("tokenizer.huggingface.prefix") ?? "every"; // core's tokenizer/cutting.ts
   const ids = Array.from({ length: tokenizer.vocabSize }, (_, id) => id);
   const unknown = ids.find((id) => tokenizer.kind(id) === "unknown") ?? tokenizer.id("<unk>");
   const name = (key: string, id: number | undefined) => (id === undefined ? {} : { [key]: tokenizer.piece(id) });
@@ -105,7 +111,8 @@ function tokenizerConfig(tokenizer: Tokenizer, text: TextSetup, isJson: boolean)
     ...name("unk_token", unknown),
     add_bos_token: text.addBos,
     add_eos_token: text.addEos,
-    ...(!isJson && { legacy: true, added_tokens_decoder: Object.fromEntries(added) }),
+    ...(!isJson && { legacy: prefix === "every", added_tokens_decoder: Object.fromEntries(added) }),
+    ...(prefix === "none" && { add_prefix_space: false }),
     clean_up_tokenization_spaces: false,
     ...(text.chatTemplate !== undefined && { chat_template: text.chatTemplate.jinja }),
   };

@@ -7,7 +7,7 @@
 import { parseJson } from "../json-text.ts";
 import { type Notice, refuse, shown } from "./assemble.ts";
 import { readCharsmap } from "./charsmap.ts";
-import { plainToken } from "./cutting.ts";
+import { type Cutting, plainToken } from "./cutting.ts";
 import { ggufFields } from "./gguf-fields.ts";
 import { readGgufPieces } from "./gguf-pieces.ts";
 import { scoreTokenizer } from "./score-bpe.ts";
@@ -58,7 +58,7 @@ export function tokenizerFromGguf(
     scores,
     kinds,
     unreachable: new Set([...unreachable, ...byName.map(({ id }) => id)]),
-    cutting: { tokens: byName, order: "longest", prefix: "every" },
+    cutting: { tokens: byName, ...prefixed() },
     bos,
     eos,
     addBos,
@@ -74,6 +74,12 @@ export function tokenizerFromGguf(
     chatTemplate: template(),
   });
 
+  /** As llama.cpp does it; a vocabulary that came from Hugging Face's layout may say that it was cut otherwise there. */
+  function prefixed(): Pick<Cutting, "order" | "prefix"> {
+    const prefix = metadata.get("tokenizer.huggingface.prefix");
+    if (prefix === "first" || prefix === "none") return { order: "leftmost", prefix };
+    return { order: "longest", prefix: "every" };
+  }
   function fromJson(text: unknown): Tokenizer {
     const parsed = parseJson(String(text), `${source}: tokenizer.huggingface.json`);
     const chatTemplate = template();

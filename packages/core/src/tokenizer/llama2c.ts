@@ -7,7 +7,7 @@ import { refuse } from "./assemble.ts";
 import { scoreTokenizer } from "./score-bpe.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { utf8Decode } from "./utf8.ts";
-import { byteOfPiece, kind, spaceSymbol } from "./vocabulary.ts";
+import { byteOfPiece, kind, spaceSymbol, type Vocabulary } from "./vocabulary.ts";
 
 /**
  * Tokenizer from the bytes of a `tokenizer.bin`.
@@ -17,6 +17,11 @@ import { byteOfPiece, kind, spaceSymbol } from "./vocabulary.ts";
  * @throws {PolyllamaError} `ERR_TOKENIZER` when the file does not hold exactly that many pieces.
  */
 export function tokenizerFromLlama2c(bytes: Uint8Array, vocabSize: number, source: string): Tokenizer {
+  return scoreTokenizer(readLlama2cVocabulary(bytes, vocabSize, source));
+}
+
+/** The vocabulary of a `tokenizer.bin`. @throws as {@link tokenizerFromLlama2c} does. */
+export function readLlama2cVocabulary(bytes: Uint8Array, vocabSize: number, source: string): Vocabulary {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!Number.isInteger(vocabSize) || vocabSize < 3) {
     refuse(source, `a vocabulary of ${vocabSize} pieces has no room for unknown, BOS and EOS`);
@@ -42,7 +47,7 @@ export function tokenizerFromLlama2c(bytes: Uint8Array, vocabSize: number, sourc
   }
   const first = [kind.unknown, kind.control, kind.control];
   const kinds = pieces.map((piece, id) => first[id] ?? (byteOfPiece(piece) < 0 ? kind.normal : kind.byte));
-  return scoreTokenizer({
+  return {
     source,
     pieces,
     scores: Float32Array.from(scores),
@@ -55,5 +60,5 @@ export function tokenizerFromLlama2c(bytes: Uint8Array, vocabSize: number, sourc
     byteFallback: kinds.includes(kind.byte),
     normalizer: { addDummyPrefix: true, removeExtraWhitespaces: false, escapeWhitespaces: true, charsmap: undefined },
     chatTemplate: undefined,
-  });
+  };
 }

@@ -1,0 +1,117 @@
+// What a checkpoint means to text goes whole from layout to layout: a folder to GGUF and back, as fine-tuning leaves it.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { basePieces, type TextFolderParts, writeTextFolder } from "../../../tests/support/text-folder.ts";
+import {
+  type Checkpoint,
+  compareCheckpoints,
+  extendVocabulary,
+  openCheckpoint,
+  writeGguf,
+  writeSafetensors,
+} from "../src/index.ts";
+import { folderWith } from "./support.ts";
+
+const template = "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + eos_token + '\n' }}{% endfor %}";
+const control = (...content: string[]) => ({ content, special: true });
+const [first, second, third] = [basePieces, basePieces + 1, basePieces + 2];
+
+const situations: readonly (readonly [string, TextFolderParts, Partial<Checkpoint["text"]>, readonly RegExp[]])[] = [
+  ["nothing beside the vocabulary", {}, { addBos: true, addEos: false }, []],
+  ["no BOS", { tokenizerConfig: { add_bos_token: false } }, { addBos: false }, []],
+  ["EOS behind texts", { tokenizerConfig: { add_eos_token: true } }, { addEos: true }, []],
+  ["a chat template", { tokenizerConfig: { chat_template: template } }, {}, []],
+  ["a chat template in a file", { files: { "chat_template.jinja": template } }, {}, []],
+  ["an added control token", { added: control("[PAD]") }, {}, []],
+  ["added names that are text", { added: { content: ["<|user|>", "<|bot|>"], special: false } }, {}, []],
+  ["added_tokens.json", { files: { "added_tokens.json": `{"<|x|>": ${first}}` }, paddingRows: 1 }, {}, []],
+  ["another EOS", { added: control("<|a|>"), tokenizerConfig: { eos_token: "<|a|>" } }, {}, []],
+  ["two ends", { added: control("<|a|>", "<|b|>"), generationConfig: { eos_token_id: [2, second] } }, {}, []],
+  ["three ends", { added: control("<|a|>", "<|b|>"), config: { eos_token_id: [2, first, second] } }, {}, []],
+  [
+    "four ends",
+    { added: control("<|a|>", "<|b|>", "<|c|>"), config: { eos_token_id: [2, first, second, third] } },
+    {},
+    [/no key for one more end token; it will not end texts at 6146, "<\|c\|>"/],
+  ],
+  [
+    "sampling",
+    { generationConfig: { do_sample: true, temperature: 0.6, top_p: 0.9, top_k: 40, repetition_penalty: 1.1 } },
+    {},
+    [],
+  ],
+  ["no sampling", { generationConfig: { do_sample: false, temperature: 0.6 } }, { sampling: { temperature: 0 } }, []],
+  [
+    "no space after added tokens",
+    { added: control("<|a|>"), tokenizerConfig: { legacy: false } },
+    {},
+    [/llama\.cpp cuts some texts into other tokens than the source does, such as "Say<s>it/],
+  ],
+];
+
+describe.each(situations)("%s", (_, parts, says, notes) => {
+  test("goes to GGUF and back", async () => {
+    const folder = await folderWith();
+    await writeTextFolder(join(folder, "source"), parts);
+    await using source = await openCheckpoint(join(folder, "source"));
+    expect(source.text).toMatchObject(says);
+    const found: string[] = [];
+    await writeGguf(join(folder, "m.gguf"), source, { onNote: (note) => found.push(note) });
+    expect(found).toEqual(notes.map((note) => expect.stringMatching(note)));
+    await using gguf = await openCheckpoint(join(folder, "m.gguf"));
+    await writeSafetensors(join(folder, "back"), gguf);
+    await using back = await openCheckpoint(join(folder, "back"));
+    await writeGguf(join(folder, "again.gguf"), back);
+    await using again = await openCheckpoint(join(folder, "again.gguf"));
+    await writeSafetensors(join(folder, "copy"), source);
+    await using copy = await openCheckpoint(join(folder, "copy"));
+    for (const other of [gguf, back, again, copy]) {
+      const { text, config, agrees } = await compareCheckpoints(source, other);
+      expect({ text, config, agrees }).toEqual({ text: [], config: [], agrees: true });
+    }
+  });
+});
+
+test("a quantized file says the same", async () => {
+  const folder = await folderWith();
+  const added = control("<|a|>");
+  await writeTextFolder(join(folder, "source"), { added, config: { eos_token_id: [2, first] } });
+  await using source = await openCheckpoint(join(folder, "source"));
+  await writeGguf(join(folder, "m.gguf"), source, { format: "q4_0" });
+  await using gguf = await openCheckpoint(join(folder, "m.gguf"));
+  expect((await compareCheckpoints(source, gguf)).text).toEqual([]);
+  expect(gguf.metadata.get("tokenizer.ggml.eot_token_id")).toBe(first);
+});
+
+test("a grown vocabulary keeps ends, chat template and BOS policy", async () => {
+  const folder = await folderWith();
+  await writeTextFolder(join(folder, "source"), {
+    tokenizerConfig: { chat_template: template, add_bos_token: false },
+    generationConfig: { eos_token_id: [2, 100], temperature: 0.5 },
+  });
+  await using source = await openCheckpoint(join(folder, "source"));
+  await using grown = await extendVocabulary(source, join(folder, "source", "tokenizer.model"));
+  await writeGguf(join(folder, "m.gguf"), grown);
+  await using gguf = await openCheckpoint(join(folder, "m.gguf"));
+  expect(gguf.text).toMatchObject({ addBos: false, chatTemplate: { jinja: template }, sampling: { temperature: 0.5 } });
+  expect(gguf.text.ends.map(({ id }) => id)).toEqual([2, 100]);
+});
+
+test("what is made for transformers names every added token, its kind and the ends", async () => {
+  const folder = await folderWith();
+  await writeTextFolder(join(folder, "source"), { added: control("<|a|>"), config: { eos_token_id: [2, first] } });
+  await using source = await openCheckpoint(join(folder, "source"));
+  await writeGguf(join(folder, "m.gguf"), source);
+  await using gguf = await openCheckpoint(join(folder, "m.gguf"));
+  await writeSafetensors(join(folder, "back"), gguf);
+  const read = async (name: string) => JSON.parse(await readFile(join(folder, "back", name), "utf8"));
+  expect((await read("tokenizer_config.json")).added_tokens_decoder).toMatchObject({
+    0: { content: "<unk>", special: true },
+    1: { content: "<s>", special: true },
+    [first]: { content: "<|a|>", special: true, normalized: false },
+  });
+  expect(await read("generation_config.json")).toEqual({ bos_token_id: 1, eos_token_id: [2, first] });
+  expect(await read("config.json")).toMatchObject({ eos_token_id: [2, first] });
+});
