@@ -83,7 +83,15 @@ const hub: Options = {
   fetch: fn!,
   onNote: fn!,
 };
-const opening: Options = { ...long, tokenizer: str!, keep: bool!, sha256: str!, hub: ["object"] };
+const opening: Options = {
+  ...long,
+  tokenizer: str!,
+  keep: bool!,
+  inMemory: bool!,
+  sha256: str!,
+  ignoreTensors: none!,
+  hub: ["object"],
+};
 const writing: Options = {
   ...long,
   format: str!,

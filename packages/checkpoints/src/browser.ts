@@ -8,7 +8,7 @@ export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";
 export { type GgufHeader, type GgufTensor, readGgufHeader } from "./gguf/header.ts";
 export { openGguf } from "./gguf/read.ts";
 export { type Llama2cHeader, openLlama2c, readLlama2cHeader } from "./llama2c.ts";
-export { checkpointLocation } from "./location.ts";
+export { checkpointLocation, type OpenFile } from "./location.ts";
 // Quantizing
 export {
   formatForRows,

@@ -2,7 +2,7 @@
 
 // Opening
 export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";
-export { checkpointLocation } from "./location.ts";
+export { checkpointLocation, type OpenFile } from "./location.ts";
 export { type OpenOptions, openCheckpoint, openOptionTypes } from "./open.ts";
 export { removeKept } from "./web/kept.ts";
 export type { TokenizerLocation, WebLocation } from "./web/open.ts";

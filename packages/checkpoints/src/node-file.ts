@@ -1,10 +1,10 @@
 // Files of Node as byte sources. Reads are positional, so that any number may run at once on one handle, and are checked
 // against the file's size and modification time: weights that change while they are being read fail loudly.
 
-import type { BigIntStats } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { CheckpointError, PolyllamaError } from "@polyllama/core";
 import { type ByteSource, checkRange } from "./byte-source.ts";
+import type { OpenFile, OpenFileStats } from "./location.ts";
 
 /** One system call reads no more than this, so that an abort is noticed and no platform's limit is met. */
 const PIECE = 64 * 2 ** 20;
@@ -28,6 +28,11 @@ export async function openFile(path: string): Promise<ByteSource> {
   }
 }
 
+/** A file that is open already, and stays so when the source is closed. */
+export async function handleSource(file: OpenFile): Promise<ByteSource> {
+  return fileSource(`file ${file.fd}`, file, await file.stat({ bigint: true }), false);
+}
+
 /** Configurations, indexes and tokenizers are far smaller. */
 const MOST_WHOLE_BYTES = 256 * 2 ** 20;
 
@@ -49,7 +54,7 @@ export async function readWhole(path: string, signal?: AbortSignal): Promise<Uin
   }
 }
 
-function fileSource(path: string, handle: FileHandle, opened: BigIntStats): ByteSource {
+function fileSource(path: string, handle: OpenFile, opened: OpenFileStats, owned = true): ByteSource {
   const size = Number(opened.size);
   let closed = false;
   return {
@@ -77,7 +82,7 @@ function fileSource(path: string, handle: FileHandle, opened: BigIntStats): Byte
     },
     async close() {
       closed = true;
-      await handle.close(); // waits for reads that are under way
+      if (owned) await handle.close(); // waits for reads that are under way
     },
   };
 }

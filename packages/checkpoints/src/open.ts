@@ -3,6 +3,7 @@
 
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   CheckpointError,
   checkOptions,
@@ -10,7 +11,6 @@ import {
   type OptionSchema,
   option,
   PolyllamaError,
-  type Progress,
   parseJson,
   textSetupOf,
 } from "@polyllama/core";
@@ -21,11 +21,11 @@ import { openGguf } from "./gguf/read.ts";
 import { hubScheme } from "./hub/address.ts";
 import { type HubOptions, hubOptionTypes, pull } from "./hub/pull.ts";
 import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
-import { checkpointLocation } from "./location.ts";
+import { addressOf, checkpointLocation, isOpenFile } from "./location.ts";
 import { openPytorch } from "./meta/hugging-face.ts";
 import { openMeta } from "./meta/read.ts";
 import { readTorchFile } from "./meta/torch-file.ts";
-import { openFile, readWhole, unreadable } from "./node-file.ts";
+import { handleSource, openFile, readWhole, unreadable } from "./node-file.ts";
 import { environmentFetch } from "./proxy.ts";
 import { recognize } from "./recognize.ts";
 import { asObject, type FoundTokenizer, type HuggingFaceParts, MOST_VALUES, openSafetensors } from "./safetensors.ts";
@@ -33,29 +33,12 @@ import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
 import { besideFiles, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
-import { openWebBy, type TokenizerLocation, type WebLocation, webOpenOptionTypes } from "./web/open.ts";
+import { openWebBy, type WebLocation, type WebOpenOptions, webOpenOptionTypes } from "./web/open.ts";
 
 /** Options of `openCheckpoint`. */
-export interface OpenOptions {
-  /**
-   * Path of a tokenizer file that takes the place of the checkpoint's own: `tokenizer.model`, `tokenizer.json`, a
-   * llama2.c tokenizer, or a GGUF file that has one; or of a folder that has one of them.
-   */
-  readonly tokenizer?: TokenizerLocation;
-  /** In a browser: download what a URL names into its own storage, and read it from there from then on; default false. */
-  readonly keep?: boolean;
-  /** SHA-256 in hexadecimal that the file behind a URL must have; needs `keep`. */
-  readonly sha256?: string;
-  /**
-   * Names of tensors to leave out that Llama does not have and that would be refused, such as an adapter that was merged
-   * already; `*` stands for any characters. The checkpoint's `notices` name them.
-   */
-  readonly ignoreTensors?: readonly string[];
+export interface OpenOptions extends WebOpenOptions {
   /** How the hub is reached; for `hf:` addresses only. */
   readonly hub?: HubOptions;
-  /** Files opened so far, or bytes fetched from the hub. */
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** What each option of {@link OpenOptions} takes. */
@@ -68,7 +51,9 @@ export const openOptionTypes: OptionSchema<OpenOptions> = {
  * Opens a checkpoint: a GGUF file, or a folder with nothing but one; a safetensors file or a folder of them in Hugging Face's layout, a llama2.c file, or
  * `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}), or one on the hub, `hf:owner/name[:file][@revision]`
  * (see {@link pull}), which is fetched into the cache. Only headers, configuration and tokenizer are read. A URL (`https:`), a
- * `File`, `Blob` or handle, and a list of files are opened as in a browser, by range requests and slices.
+ * `File`, `Blob` or handle, and a list of files are opened as in a browser, by range requests and slices; a `file:` URL as its
+ * path; a `FileHandle`, which stays the caller's to close, and the bytes of a file as a Buffer, Uint8Array or ArrayBuffer, which
+ * must not change while the checkpoint is open.
  *
  * A tokenizer is looked for where each kind keeps it: within GGUF; beside safetensors as `tokenizer.model`, else
  * `tokenizer.json`; beside a llama2.c file as `tok512.bin` (with the vocabulary's size in place of 512), else
@@ -81,31 +66,58 @@ export async function openCheckpoint(location: string | WebLocation, options: Op
   checkValue(location, checkpointLocation, "checkpoint", "openCheckpoint()");
   checkOptions(options, openOptionTypes, "openCheckpoint()");
   options.signal?.throwIfAborted();
-  const { hub, ...rest } = options;
-  if (hub !== undefined && !(typeof location === "string" && location.startsWith(hubScheme))) {
+  const place = await natural(location, "checkpoint");
+  const isPath = typeof place === "string" && !/^(https?|blob|data):/.test(place);
+  if (options.hub !== undefined && !(isPath && place.startsWith(hubScheme))) {
     throw new PolyllamaError("ERR_OPTION", "hub is for checkpoints on the hub: hf:owner/name[:file][@revision].");
   }
-  if (typeof location !== "string" || /^https?:/.test(location)) {
-    return openWebBy(await environmentFetch(), location, rest);
+  const { tokenizer } = options;
+  const own = tokenizer === undefined ? undefined : await natural(tokenizer, "tokenizer");
+  const rest = { ...options, ...(own !== undefined && { tokenizer: own }) };
+  return isPath ? openPath(place, pathOptions(rest)) : openElsewhere(place, rest);
+}
+
+/** What has no path, with a tokenizer that may have one. */
+async function openElsewhere(place: string | WebLocation, { hub: _, ...options }: OpenOptions): Promise<Checkpoint> {
+  const { tokenizer } = options;
+  const fetch = await environmentFetch();
+  if (typeof tokenizer !== "string" || /^(https?|blob|data):/.test(tokenizer)) return openWebBy(fetch, place, options);
+  const source = await openFile(tokenizer);
+  try {
+    return await openWebBy(fetch, place, { ...options, tokenizer: source });
+  } finally {
+    await source.close();
   }
-  return openPath(location, pathOptions(options));
+}
+
+/** A `file:` address as a path, others as strings; an open file as a source of bytes. @throws {OptionError} */
+async function natural<Location>(location: Location, name: string): Promise<Location | string | ByteSource> {
+  if (isOpenFile(location)) return handleSource(location);
+  if (typeof location !== "string" && !(location instanceof URL)) return location;
+  const address = addressOf(location, name);
+  if (!address.startsWith("file:")) return address;
+  try {
+    return fileURLToPath(address);
+  } catch (cause) {
+    throw new PolyllamaError("ERR_OPTION", `${name}: ${address} names no file of this machine.`, { cause });
+  }
 }
 
 /** Options of what has a path. */
-interface PathOptions extends Omit<OpenOptions, "tokenizer" | "keep" | "sha256"> {
+interface PathOptions extends Omit<OpenOptions, "tokenizer" | "keep" | "inMemory" | "sha256"> {
   readonly tokenizer?: string;
 }
 
-function pathOptions({ tokenizer, keep, sha256, ...rest }: OpenOptions): PathOptions {
-  if (keep !== undefined || sha256 !== undefined) {
-    throw new PolyllamaError(
-      "ERR_OPTION",
-      `${keep === undefined ? "sha256" : "keep"} is for checkpoints behind a URL.`,
-    );
+function pathOptions({ tokenizer, keep, inMemory, sha256, ...rest }: OpenOptions): PathOptions {
+  for (const [name, value] of Object.entries({ keep, inMemory, sha256 })) {
+    if (value !== undefined) throw new PolyllamaError("ERR_OPTION", `${name} is for checkpoints behind a URL.`);
   }
   if (tokenizer === undefined) return rest;
   if (typeof tokenizer === "string") return { ...rest, tokenizer };
-  throw new PolyllamaError("ERR_OPTION", "A checkpoint with a path takes the path of a tokenizer.");
+  throw new PolyllamaError(
+    "ERR_OPTION",
+    "A checkpoint with a path takes the path of a tokenizer, as a string or `file:` URL.",
+  );
 }
 
 async function openPath(given: string, options: PathOptions): Promise<Checkpoint> {

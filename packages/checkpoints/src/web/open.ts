@@ -16,12 +16,20 @@ import {
   tokenizerFromLlama2c,
   tokenizerFromSentencePiece,
 } from "@polyllama/core";
-import type { ByteSource } from "../byte-source.ts";
+import { type ByteSource, memorySource } from "../byte-source.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { readGgufHeader } from "../gguf/header.ts";
 import { openGguf } from "../gguf/read.ts";
 import { openLlama2c, readLlama2cHeader } from "../llama2c.ts";
-import { checkpointLocation, tokenizerLocation } from "../location.ts";
+import {
+  addressOf,
+  checkpointLocation,
+  isByteSource,
+  isBytes,
+  isOpenFile,
+  type OpenFile,
+  tokenizerLocation,
+} from "../location.ts";
 import { recognize } from "../recognize.ts";
 import { asObject, openSafetensors } from "../safetensors.ts";
 import { openSynthetic, syntheticScheme } from "../synthetic.ts";
@@ -29,12 +37,29 @@ import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
 import { blobSource } from "./blob.ts";
 import { keptSource } from "./kept.ts";
 import { type Sending, urlSource } from "./url.ts";
+import { wholeSource } from "./whole.ts";
 
 /** A file, or the files of a folder. */
-export type WebLocation = URL | Blob | FileSystemFileHandle | readonly File[];
+export type WebLocation =
+  | URL
+  | Blob
+  | FileSystemFileHandle
+  | readonly File[]
+  | Uint8Array
+  | ArrayBuffer
+  | OpenFile
+  | ByteSource;
 
 /** The file of a tokenizer. */
-export type TokenizerLocation = string | URL | Blob | FileSystemFileHandle;
+export type TokenizerLocation =
+  | string
+  | URL
+  | Blob
+  | FileSystemFileHandle
+  | Uint8Array
+  | ArrayBuffer
+  | OpenFile
+  | ByteSource;
 
 export interface WebOpenOptions {
   /** The tokenizer's file, in place of the checkpoint's own. */
@@ -44,6 +69,11 @@ export interface WebOpenOptions {
    * false: weights are read from the server by range requests.
    */
   readonly keep?: boolean;
+  /**
+   * Read what a URL names whole into memory, for servers without range requests; default false. In a page `keep` does without
+   * the memory.
+   */
+  readonly inMemory?: boolean;
   /** SHA-256 in hexadecimal that the file with the weights must have; needs `keep`, as the whole file is read for it. */
   readonly sha256?: string;
   /**
@@ -58,6 +88,7 @@ export interface WebOpenOptions {
 export const webOpenOptionTypes: OptionSchema<WebOpenOptions> = {
   tokenizer: tokenizerLocation,
   keep: option.boolean,
+  inMemory: option.boolean,
   sha256: option.string,
   ignoreTensors: option.list(option.string, 'a list of names, such as ["*.lora_*"]'),
   onProgress: option.function,
@@ -91,11 +122,25 @@ export async function openWebBy(
       `${location} is fetched in Node only; in a page, give the file's https URL.`,
     );
   }
-  const isSynthetic = typeof location === "string" && location.startsWith(syntheticScheme);
-  if (options.keep === true && (isSynthetic || !(typeof location === "string" || location instanceof URL))) {
+  if (addressOf(isAddress(location) ? location : "", "checkpoint").startsWith("file:")) {
     throw new PolyllamaError(
-      "ERR_OPTION",
-      "keep is for what a URL names; a file or a synthetic checkpoint is here already.",
+      "ERR_UNSUPPORTED",
+      `${String(location)}: a page cannot open files by their path; let its user choose the file, and give that.`,
+    );
+  }
+  const isSynthetic = typeof location === "string" && location.startsWith(syntheticScheme);
+  for (const name of ["keep", "inMemory"] as const) {
+    if (options[name] === true && (isSynthetic || !isAddress(location))) {
+      throw new PolyllamaError(
+        "ERR_OPTION",
+        `${name} is for what a URL names; a file or a synthetic checkpoint is here already.`,
+      );
+    }
+  }
+  if (options.keep === true && globalThis.navigator?.storage?.getDirectory === undefined) {
+    throw new PolyllamaError(
+      "ERR_UNSUPPORTED",
+      "keep needs the storage of a page that comes by https or from localhost. Use `inMemory: true`, or download the file and give its path.",
     );
   }
   if (options.sha256 !== undefined && options.keep !== true) {
@@ -121,6 +166,10 @@ export async function openWebBy(
   }
 }
 
+function isAddress(location: unknown): location is string | URL {
+  return typeof location === "string" || location instanceof URL;
+}
+
 interface Reading extends WebOpenOptions {
   /** Sends the requests. */
   readonly fetch?: typeof fetch;
@@ -132,7 +181,7 @@ type Opener = (name: string) => Promise<ByteSource | undefined>;
 /** How files are found by name, the name of the one that was given, unless that is a folder, and what to call it. */
 async function resolve(
   location: string | WebLocation,
-  { keep = false, sha256, onProgress, signal, fetch }: Reading,
+  { keep = false, inMemory = false, sha256, onProgress, signal, fetch }: Reading,
 ): Promise<{ readonly files: Opener; readonly path: string | undefined; readonly name: string }> {
   if (typeof location === "string" || location instanceof URL) {
     const url = new URL(location, globalThis.location?.href);
@@ -141,6 +190,7 @@ async function resolve(
     const files: Opener = async (wanted) => {
       const file = wanted === last ? url : new URL(wanted, url);
       if (wanted !== last) file.search = url.search;
+      if (inMemory && isWeights(wanted)) return wholeSource(file.href, sending, onProgress);
       if (!keep || !isWeights(wanted))
         return urlSource(file.href, sending).catch((error: unknown) =>
           wholeFile(file, error, isWeights(wanted), sending),
@@ -150,8 +200,12 @@ async function resolve(
     };
     return { files, path: last === "" ? undefined : last, name: url.href };
   }
-  if (location instanceof Blob) {
-    const source = blobSource(location);
+  if (isBytes(location) || location instanceof Blob || isByteSource(location)) {
+    const source = isBytes(location)
+      ? memorySource("the bytes given", viewOf(location))
+      : location instanceof Blob
+        ? blobSource(location)
+        : location;
     return {
       files: async (wanted) => (wanted === source.name ? source : undefined),
       path: source.name,
@@ -159,6 +213,9 @@ async function resolve(
     };
   }
   if ("getFile" in location) return resolve(await location.getFile(), {});
+  if (isOpenFile(location)) {
+    throw new PolyllamaError("ERR_UNSUPPORTED", "A file by its number is read in Node only; give a File or Blob.");
+  }
   const byName = new Map(location.map((file) => [file.name, file]));
   // Of several files the one with weights, unless these are several, too, or the folder's own.
   const weights = location.length === 1 ? location : location.filter((file) => isWeights(file.name));
@@ -170,6 +227,10 @@ async function resolve(
   };
 }
 
+function viewOf(bytes: Uint8Array | ArrayBuffer): Uint8Array {
+  return "byteOffset" in bytes ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length) : new Uint8Array(bytes);
+}
+
 function isWeights(name: string): boolean {
   return /\.(gguf|safetensors|bin|pth)$/.test(name) && !name.startsWith("tok");
 }
@@ -179,12 +240,10 @@ async function wholeFile(
   url: URL,
   error: unknown,
   isWeights: boolean,
-  { fetch = globalThis.fetch, signal }: Sending,
-): Promise<ByteSource> {
+  sending: Sending,
+): Promise<ByteSource | undefined> {
   if (isWeights || !(error instanceof CheckpointError) || !error.message.includes("range request")) throw error;
-  const response = await fetch(url, { ...(signal && { signal }) });
-  if (!response.ok) throw error; // its page that says so is no tokenizer
-  return blobSource(await response.blob(), url.href);
+  return wholeSource(url.href, sending);
 }
 
 async function openOne(path: string, name: string, open: Opener, options: Reading): Promise<Checkpoint> {
@@ -206,7 +265,7 @@ async function openOne(path: string, name: string, open: Opener, options: Readin
     case "pytorch":
       throw new CheckpointError(
         { file: source.name },
-        "PyTorch's files are read in Node only",
+        "PyTorch's files are read by path only, in Node",
         "Convert it to safetensors or GGUF with `polyllama convert`.",
       );
   }

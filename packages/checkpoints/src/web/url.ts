@@ -31,7 +31,7 @@ export async function urlSource(url: string, sending: Sending = {}): Promise<Byt
     throw new CheckpointError(
       { file: url },
       "the server answers a range request with the whole file",
-      "Serve it with range requests, or load it with the option `keep: true`, which downloads it once into the browser's own storage.",
+      "Serve it with range requests, or read it whole with the option `inMemory: true`; in a page `keep: true` downloads it once into the browser's own storage.",
     );
   }
   const size = Number(
@@ -171,7 +171,7 @@ function request(url: string, offset: number, length: number | undefined, sendin
 }
 
 /** @throws {CheckpointError} for no answer, and for any but those that mean something here. */
-async function send(
+export async function send(
   url: string,
   options: RequestInit,
   { fetch = globalThis.fetch, signal }: Sending,
