@@ -9,6 +9,9 @@ import { addressFilter } from "./address.ts";
 import { type ConformanceCase, conformanceCases } from "./cases.ts";
 import { type Expectations, judge, unmatched } from "./expectations.ts";
 
+export type { LifecycleOptions } from "./lifecycle/vitest.ts";
+export { lifecycle } from "./lifecycle/vitest.ts";
+
 /** Which cases become tests, and what is expected of them. */
 export interface ConformanceOptions {
   /** Run only these cases, as {@link addressFilter} has it or as a function decides; default: all. */

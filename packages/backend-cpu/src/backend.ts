@@ -16,8 +16,8 @@ import {
   type OptionSchema,
   offsetFormats,
   option,
-  PolyllamaError,
   type Program,
+  ProgramSet,
   type RoundingProfile,
   showBriefly,
   type WeightInfo,
@@ -80,8 +80,7 @@ class CpuBackend implements Backend {
   readonly name = "cpu";
   readonly roundings: RoundingProfile;
   readonly #options: Required<CpuOptions>;
-  readonly #programs = new Set<Program>();
-  #disposed = false;
+  readonly #programs = new ProgramSet<CpuProgram>();
 
   constructor(options: Required<CpuOptions>) {
     this.#options = options;
@@ -107,10 +106,16 @@ class CpuBackend implements Backend {
   }
 
   async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
-    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed; create another one.");
     checkOptions(options, compileOptionTypes, "compile()");
-    const { wanted = graph.outputs, onProgress, signal } = options;
-    signal?.throwIfAborted();
+    return this.#programs.load(options.signal, (signal) => this.#compile(graph, weights, options, signal));
+  }
+
+  async #compile(
+    graph: Graph,
+    weights: WeightSource,
+    { wanted = graph.outputs, onProgress }: CompileOptions,
+    signal: AbortSignal,
+  ): Promise<CpuProgram> {
     const { threads, activations, cacheFolder: folder, cacheLimit: limit, onNote } = this.#options;
     checkWeights(graph, weights);
     const ort = loadOrt();
@@ -126,7 +131,6 @@ class CpuBackend implements Backend {
       accuracyLevel: activations === "int8" ? 4 : 1,
       onDispose: (disposed) => this.#programs.delete(disposed),
     });
-    this.#programs.add(program);
     try {
       onProgress?.({ phase: "loading weights", done: 0, total: layout.bytes });
       await program.prepare(wanted, signal);
@@ -139,9 +143,8 @@ class CpuBackend implements Backend {
   }
 
   /** Disposes the programs that are still alive. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed = true;
-    await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#programs.dispose();
   }
 }
 

@@ -11,6 +11,7 @@ import {
   checkOptions,
   type Graph,
   type KvCache,
+  orAborted,
   PolyllamaError,
   type Program,
   type RealArray,
@@ -23,6 +24,7 @@ import {
   runOptionTypes,
   type Step,
   type Tensor,
+  TurnQueue,
   type ValueName,
   type Wanted,
   type WeightSource,
@@ -35,7 +37,7 @@ import { attentions, type Binding, hostValues, type Lowering, lower } from "./lo
 import type { Handle, Ort } from "./ort/api.ts";
 import { Session } from "./ort/session.ts";
 import type { Layout } from "./pack/layout.ts";
-import { type RotationTable, RotationTables } from "./rotation-tables.ts";
+import { type RotationTable, RotationTables, rotationKey } from "./rotation-tables.ts";
 
 export interface ProgramParts {
   readonly ort: Ort;
@@ -85,7 +87,7 @@ export class CpuProgram implements Program {
   #uses = 0;
   #profiled: Session | undefined;
   readonly #pending = new Set<Promise<unknown>>();
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new TurnQueue();
   #disposed: Promise<void> | undefined;
 
   constructor(parts: ProgramParts) {
@@ -100,7 +102,7 @@ export class CpuProgram implements Program {
   }
 
   /** Loads the session for the values that runs will ask for. */
-  async prepare(wanted: readonly ValueName[], signal: AbortSignal | undefined): Promise<void> {
+  async prepare(wanted: readonly Wanted[], signal: AbortSignal | undefined): Promise<void> {
     const values = new Set(wanted.map((value) => resolveWanted(this.graph, value).value));
     const { release } = await this.#variant(values, this.#owner.attentions.length > 0, signal);
     release();
@@ -212,7 +214,7 @@ export class CpuProgram implements Program {
       for (let done = 0; done < sequence.rows; done += most) {
         const rows = Math.min(most, sequence.rows - done);
         const chunk: Chunk = { first: sequence.first + done, rows, length: length + done, sequence: index };
-        await this.#takeTurn(signal, () =>
+        await this.#turns.run(signal, () =>
           this.#runChunk(variant, step, inputs, chunk, cache, tables, asked, tensors, signal),
         );
       }
@@ -232,27 +234,16 @@ export class CpuProgram implements Program {
 
   async #rotationTables(variant: Variant, origin: number, rows: number): Promise<ReadonlyMap<string, RotationTable>> {
     const tables = new Map<string, RotationTable>();
+    // Cosines and sines of one rotation come from one table: another run may let it grow meanwhile.
+    const byRotation = new Map<string, RotationTable>();
     for (const { name, binding } of variant.lowering.inputs) {
       if (binding.kind !== "cos" && binding.kind !== "sin") continue;
-      tables.set(name, await this.#tables.rows(binding.rotation, origin, rows));
+      const key = rotationKey(binding.rotation);
+      const table = byRotation.get(key) ?? (await this.#tables.rows(binding.rotation, origin, rows));
+      byRotation.set(key, table);
+      tables.set(name, table);
     }
     return tables;
-  }
-
-  /** Runs one after another; waiting ends early when aborted. */
-  async #takeTurn(signal: AbortSignal | undefined, action: () => Promise<void>): Promise<void> {
-    const previous = this.#turn;
-    let end: () => void = () => undefined;
-    this.#turn = new Promise((resolve) => {
-      end = resolve;
-    });
-    try {
-      await previous;
-      signal?.throwIfAborted();
-      await action();
-    } finally {
-      end();
-    }
   }
 
   async #runChunk(
@@ -390,8 +381,13 @@ export class CpuProgram implements Program {
       (slot.fillsCaches || !fillsCaches) && [...values].every((value) => slot.values.has(value));
     let [slot] = this.#variants.filter(serves).sort((a, b) => a.values.size - b.values.size);
     if (slot === undefined) {
-      slot = { values, fillsCaches, users: 0, used: 0, loading: this.#load(values, fillsCaches) };
-      this.#variants = [...this.#variants, slot];
+      const made = { values, fillsCaches, users: 0, used: 0, loading: this.#load(values, fillsCaches) };
+      this.#variants = [...this.#variants, made];
+      // What cannot be loaded is tried anew by whoever asks next, also where nobody waited for it any more.
+      made.loading.catch(() => {
+        this.#variants = this.#variants.filter((other) => other !== made);
+      });
+      slot = made;
     }
     const held = slot;
     held.users++;
@@ -401,9 +397,8 @@ export class CpuProgram implements Program {
       this.#dropVariants();
     };
     try {
-      return { variant: await settled(held.loading, signal), release };
+      return { variant: await orAborted(held.loading, signal), release };
     } catch (error) {
-      if (!signal?.aborted) this.#variants = this.#variants.filter((other) => other !== held);
       release();
       throw error;
     }
@@ -467,20 +462,4 @@ interface Chunk {
   readonly length: number;
   /** Number of the sequence in its step. */
   readonly sequence: number;
-}
-
-/** The promise's result, or the signal's reason if that comes first. */
-async function settled<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  signal.throwIfAborted();
-  let stop: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }

@@ -16,14 +16,18 @@ export type Rotation = Pick<RopeNode, "headDim" | "theta" | "scaling">;
 /** Angles computed between two turns of the event loop; some milliseconds' worth. */
 const anglesPerTurn = 1 << 17;
 
+/** Equal for rotations that share a table. */
+export function rotationKey({ headDim, theta, scaling }: Rotation): string {
+  return JSON.stringify([headDim, theta, scaling]);
+}
+
 export class RotationTables {
   readonly #tables = new Map<string, RotationTable>();
 
   /** Rows for the positions `start` to `start + rows - 1`, perhaps more. */
   async rows(rotation: Rotation, start: number, rows: number): Promise<RotationTable> {
     if (start !== 0) return compute(rotation, start, rows, undefined);
-    const { headDim, theta, scaling } = rotation;
-    const key = JSON.stringify([headDim, theta, scaling]);
+    const key = rotationKey(rotation);
     const known = this.#tables.get(key);
     if (known !== undefined && known.rows >= rows) return known;
     const grown = await compute(rotation, 0, Math.max(rows, 2 * (known?.rows ?? 128)), known);

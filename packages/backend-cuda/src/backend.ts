@@ -17,6 +17,7 @@ import {
   option,
   PolyllamaError,
   type Program,
+  ProgramSet,
   type RoundingProfile,
   showBriefly,
   type WeightInfo,
@@ -129,9 +130,8 @@ class CudaBackend implements Backend {
   readonly name = "cuda";
   readonly roundings: RoundingProfile;
   readonly #options: CudaOptions & Required<Pick<CudaOptions, "activations" | "cache">>;
-  readonly #programs = new Set<Program>();
+  readonly #programs = new ProgramSet<CudaProgram>();
   #gpu: Gpu | undefined;
-  #disposed = false;
 
   constructor(options: CudaOptions & Required<Pick<CudaOptions, "activations" | "cache">>) {
     this.#options = options;
@@ -171,21 +171,29 @@ class CudaBackend implements Backend {
 
   async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
     checkOptions(options, compileOptionTypes, "compile()");
-    options.signal?.throwIfAborted();
+    return this.#programs.load(options.signal, (signal) => this.#compile(graph, weights, { ...options, signal }));
+  }
+
+  async #compile(
+    graph: Graph,
+    weights: WeightSource,
+    options: CompileOptions & { readonly signal: AbortSignal },
+  ): Promise<CudaProgram> {
     checkWeights(graph, weights);
     checkGraph(graph);
     const gpu = this.#device();
-    const loaded = await gpu.exclusively(options.signal, () => loadWeights(gpu, graph, weights, options));
+    const loaded = await gpu.turns.run(options.signal, () => loadWeights(gpu, graph, weights, options));
     const exponents = await this.#exponents(gpu, graph, loaded);
     const program = new CudaProgram(gpu, graph, loaded, exponents, this.#options.cache, (gone) =>
       this.#programs.delete(gone),
     );
-    this.#programs.add(program);
-    if (this.#disposed) {
+    try {
+      program.prepare(options.wanted ?? graph.outputs);
+      return program;
+    } catch (error) {
       await program[Symbol.asyncDispose]();
-      throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed while it loaded.");
+      throw error;
     }
-    return program;
   }
 
   #tensorCores(gpu: Gpu): boolean {
@@ -195,7 +203,7 @@ class CudaBackend implements Backend {
   async #exponents(gpu: Gpu, graph: Graph, loaded: LoadedWeights): Promise<RowExponents | undefined> {
     if (!this.#tensorCores(gpu)) return undefined;
     try {
-      return await gpu.exclusively(undefined, () => findExponents(gpu, graph, loaded));
+      return await gpu.turns.run(undefined, () => findExponents(gpu, graph, loaded));
     } catch (error) {
       loaded[Symbol.dispose]();
       throw error;
@@ -203,17 +211,14 @@ class CudaBackend implements Backend {
   }
 
   #device(): Gpu {
-    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed; create another one.");
+    this.#programs.assertAlive();
     this.#gpu ??= new Gpu({ device: 0, ...this.#options });
     return this.#gpu;
   }
 
   /** Disposes the programs that are still alive. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
-    this.#gpu?.dispose();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#programs.dispose(() => this.#gpu?.dispose());
   }
 }
 

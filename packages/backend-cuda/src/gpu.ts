@@ -2,7 +2,7 @@
 // Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays failed: the driver
 // reports it once more at every call, and here the first report is kept.
 
-import { type OptionSchema, option, PolyllamaError } from "@polyllama/core";
+import { type OptionSchema, option, PolyllamaError, TurnQueue } from "@polyllama/core";
 import {
   checkVersion,
   type Driver,
@@ -49,11 +49,12 @@ export class Gpu {
   readonly capability: number;
   readonly images: ImageArchive;
   readonly stream: Handle;
+  /** Who uses the card alone. */
+  readonly turns: TurnQueue = new TurnQueue();
   readonly #context: Handle;
   readonly #event: Handle;
   readonly #modules = new Map<string, Handle>();
   readonly #functions = new Map<string, Handle>();
-  #turn: Promise<unknown> = Promise.resolve();
   #lost: PolyllamaError | undefined;
 
   /** @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY` */
@@ -106,22 +107,6 @@ export class Gpu {
     contexts.set(this.driver, this);
   }
 
-  /** Uses the card alone until the action ends; others wait for it in turn. */
-  async exclusively<T>(signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
-    const previous = this.#turn;
-    let end: () => void = () => undefined;
-    this.#turn = new Promise<void>((resolve) => {
-      end = resolve;
-    });
-    try {
-      await previous;
-      signal?.throwIfAborted();
-      return await action();
-    } finally {
-      end();
-    }
-  }
-
   /** @throws {PolyllamaError} `ERR_MEMORY` */
   allocate(bytes: number): DeviceMemory {
     const size = Math.max(16, bytes);
@@ -155,12 +140,13 @@ export class Gpu {
   capture(action: () => void): ExecutableGraph {
     return this.#call(() => {
       this.driver.beginCapture(this.stream);
-      let graph: Handle;
       try {
         action();
-      } finally {
-        graph = this.driver.endCapture(this.stream);
+      } catch (error) {
+        this.#abandonCapture();
+        throw error;
       }
+      const graph = this.driver.endCapture(this.stream);
       try {
         const executable = this.driver.instantiateGraph(graph);
         return new ExecutableGraph(
@@ -171,6 +157,15 @@ export class Gpu {
         this.driver.destroyGraph(graph);
       }
     });
+  }
+
+  /** Ends a capture whose action failed. What failed is told, not what follows from it. */
+  #abandonCapture(): void {
+    try {
+      this.driver.destroyGraph(this.driver.endCapture(this.stream));
+    } catch (error) {
+      if (!(error instanceof PolyllamaError)) throw error;
+    }
   }
 
   /** Loads kernels ahead of their first launch: during a capture it is too late. */

@@ -41,10 +41,24 @@ export class CudaKvCache extends SequenceCache {
 
   protected override async copyTo({ memory }: CudaKvCache): Promise<void> {
     const { gpu } = this.owner;
-    await gpu.exclusively(undefined, async () => {
-      gpu.copyOnDevice(memory.address, this.memory.address, Math.max(16, this.bytes));
+    await gpu.turns.run(undefined, async () => {
+      for (const { offset, bytes } of this.#used()) {
+        gpu.copyOnDevice(memory.address + BigInt(offset), this.memory.address + BigInt(offset), bytes);
+      }
       await gpu.finished();
     });
+  }
+
+  /** Where positions are that hold something: of each head a run of bytes. */
+  *#used(): Generator<{ readonly offset: number; readonly bytes: number }, void, undefined> {
+    const size = this.format === "f32" ? 4 : 2;
+    let offset = 0;
+    for (const { kvHeads, headDim } of this.owner.attentions) {
+      for (let head = 0; head < 2 * kvHeads; head++) {
+        if (this.length > 0) yield { offset, bytes: this.length * headDim * size };
+        offset += this.capacity * headDim * size;
+      }
+    }
   }
 
   protected override free(): void {

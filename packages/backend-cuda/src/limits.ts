@@ -24,7 +24,7 @@ export async function copyBandwidth(options: CopyOptions = {}): Promise<number> 
   const { bytes: given, ...card } = options;
   const gpu = new Gpu({ device: 0, ...card });
   try {
-    return await gpu.exclusively(undefined, async () => {
+    return await gpu.turns.run(undefined, async () => {
       const bytes = given ?? Math.min(2 ** 29, Math.floor(gpu.driver.memoryInfo().free / 4));
       using from = gpu.allocate(bytes);
       using to = gpu.allocate(bytes);
@@ -64,7 +64,7 @@ export async function tensorPeak(options: Partial<GpuOptions> = {}): Promise<num
         `${gpu.name} has no tensor cores for bf16; 8.0 is the least for that.`,
       );
     }
-    return await gpu.exclusively(undefined, async () => {
+    return await gpu.turns.run(undefined, async () => {
       const blocks = 2 * gpu.driver.deviceAttribute(gpu.device, deviceAttribute.multiprocessors);
       using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks);
       const grid = [blocks, 1, 1] as const;

@@ -40,6 +40,8 @@ import type { LoadedWeights } from "./weights.ts";
 
 /** Rows that are computed at once, at most. */
 export const chunkRows = 512;
+/** Tokens that the kernel `sample` tells apart (sample.cu, id_bits). */
+const mostSampled = 2 ** 20;
 /** Plans whose memory is kept. */
 const keptExecutions = 8;
 
@@ -56,6 +58,9 @@ export class CudaProgram implements Program {
   /** Least recently used first. */
   readonly #executions = new Map<string, Execution>();
   readonly #pending = new Set<Promise<unknown>>();
+  readonly #generations = new Set<SampledSteps>();
+  /** Undefined where a vocabulary is too large for the kernel that chooses tokens. */
+  readonly sample: Program["sample"];
   #disposed: Promise<void> | undefined;
 
   constructor(
@@ -72,7 +77,19 @@ export class CudaProgram implements Program {
     this.#exponents = exponents;
     this.#format = format;
     this.#onDispose = onDispose;
+    const [logits = ""] = graph.outputs;
+    const width = graph.widths.get(logits) ?? 0;
+    this.sample = width > mostSampled ? undefined : (run, options) => this.#sample(run, options);
     this.#owner = { gpu, attentions: graph.nodes.filter((node) => node.op === "attention"), caches: new Set() };
+  }
+
+  /** Plans what runs will ask for. */
+  prepare(wanted: readonly Wanted[]): void {
+    const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
+    const names = (which: "all" | "last") =>
+      new Set(asked.filter(({ rows }) => rows === which).map(({ value }) => value));
+    const fillsCaches = this.#owner.attentions.length > 0;
+    for (const mode of ["few", "many"] as const) this.#plan(mode, names("all"), names("last"), fillsCaches);
   }
 
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
@@ -90,19 +107,21 @@ export class CudaProgram implements Program {
     const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
     const caches = acquireCaches(resolved.sequences, (cache) => this.#isOwn(cache));
     const { signal } = options;
-    const run = advanceCaches(
-      caches,
-      this.#gpu.exclusively(signal, () => this.#runAll(step, resolved, asked, signal)),
-    );
-    this.#pending.add(run);
+    const run = this.#gpu.turns.run(signal, () => this.#runAll(step, resolved, asked, signal));
+    return this.#track(advanceCaches(caches, run));
+  }
+
+  /** Work that disposing waits for. */
+  async #track<Result>(work: Promise<Result>): Promise<Result> {
+    this.#pending.add(work);
     try {
-      return await run;
+      return await work;
     } finally {
-      this.#pending.delete(run);
+      this.#pending.delete(work);
     }
   }
 
-  async *sample(
+  async *#sample(
     { cache, tokens, sampling, count }: SampleRun,
     options: RunOptions = {},
   ): AsyncGenerator<number, void, undefined> {
@@ -122,32 +141,35 @@ export class CudaProgram implements Program {
     if (end > cache.capacity) throw new ContextOverflowError(end, cache.capacity, "Ask for fewer tokens.");
     const start = cache.length;
     const [own] = acquireCaches(resolved.sequences, (cache) => this.#isOwn(cache)).keys();
-    let ended: () => void = () => undefined;
-    const generation = new Promise<void>((resolve) => {
-      ended = resolve;
-    });
-    this.#pending.add(generation);
     let taken = 0;
     let steps: SampledSteps | undefined;
     try {
       // The prompt's logits come to the host, where the same integers choose the first token.
       const asked = [resolveWanted(this.graph, { value: logits, rows: "last" })];
-      const [tensor] = await this.#gpu.exclusively(signal, () => this.#runAll(step, resolved, asked, signal));
+      const run = this.#gpu.turns.run(signal, () => this.#runAll(step, resolved, asked, signal));
+      const [tensor] = await this.#track(run);
+      this.#assertAlive();
       const position = start + tokens.length;
       const sampler = createSampler(sampling);
       const first = sampler.sample(tensor!.data, new Array<number>(position), position);
       taken = 1;
       yield first;
+      this.#assertAlive();
       if (count === 1) return;
       steps = new SampledSteps(this.#gpu, this.#samplingPlan(logits), own!, { logits, draw: sampling });
+      this.#generations.add(steps);
       for (let enqueued = 1; taken < count; ) {
         for (; enqueued < count && enqueued < taken + 2; enqueued++) {
           const at = position + enqueued - 1;
           const running = steps;
           const given = enqueued === 1 ? first : undefined;
-          await this.#gpu.exclusively(signal, async () => running.enqueue(at, given));
+          const turn = this.#gpu.turns.run(signal, async () => {
+            this.#assertAlive();
+            running.enqueue(at, given);
+          });
+          await this.#track(turn);
         }
-        const token = await steps.next();
+        const token = await this.#track(steps.next());
         signal?.throwIfAborted();
         this.#assertAlive();
         if (token === undefined) {
@@ -159,9 +181,8 @@ export class CudaProgram implements Program {
       }
     } finally {
       await steps?.[Symbol.asyncDispose]();
+      if (steps !== undefined) this.#generations.delete(steps);
       own!.releaseAt(taken === 0 ? start : start + tokens.length + taken - 1);
-      this.#pending.delete(generation);
-      ended();
     }
   }
 
@@ -316,6 +337,9 @@ export class CudaProgram implements Program {
 
   async #dispose(): Promise<void> {
     await Promise.allSettled(this.#pending);
+    // Generations that nobody continues hold memory and caches.
+    await Promise.all([...this.#generations].map((steps) => steps[Symbol.asyncDispose]()));
+    for (const cache of this.#owner.caches) cache.releaseAt(cache.length);
     for (const execution of this.#executions.values()) execution[Symbol.dispose]();
     for (const cache of this.#owner.caches) cache[Symbol.dispose]();
     this.#exponents?.[Symbol.dispose]();
@@ -332,6 +356,7 @@ class SampledSteps implements AsyncDisposable {
   /** Executions under way, oldest first. */
   readonly #flying: Execution[] = [];
   #turn = 0;
+  #disposed: Promise<void> | undefined;
 
   constructor(gpu: Gpu, plan: Plan, cache: CudaKvCache, sampling: Pick<Sampler, "logits" | "draw">) {
     this.#cache = cache;
@@ -375,7 +400,12 @@ class SampledSteps implements AsyncDisposable {
     return this.#flying.shift()!.sampled();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed ??= this.#dispose();
+    return this.#disposed;
+  }
+
+  async #dispose(): Promise<void> {
     try {
       for (const execution of this.#flying) await execution.sampled();
     } catch (error) {

@@ -108,4 +108,23 @@ await describeWithEmulation("sampling on the card", (emulation) => {
     });
     expect(emulation.control.live()).toBe(0);
   });
+
+  test("a vocabulary that the kernel's keys cannot tell apart is left to the host", async () => {
+    const wide = 2 ** 20 + 1;
+    const info = { name: "table", shape: [1, wide], format: "f32" } as const;
+    const large: WeightSource = {
+      name: "test",
+      weights: new Map([["table", info]]),
+      read: async () => new Uint8Array(4 * wide),
+      fingerprint: async () => "",
+    };
+    const wideGraph = (width: number) =>
+      buildGraph((g) => [g.embedding("logits", g.tokens("tokens"), g.weight("table", [1, width]))]);
+    await withProgram(emulation, wideGraph(wide), large, async (program) => expect(program.sample).toBeUndefined());
+    const most = { ...large, weights: new Map([["table", { ...info, shape: [1, wide - 1] }]]) };
+    const read = async () => new Uint8Array(4 * (wide - 1));
+    await withProgram(emulation, wideGraph(wide - 1), { ...most, read }, async (program) =>
+      expect(program.sample).toBeTypeOf("function"),
+    );
+  });
 });

@@ -19,7 +19,9 @@ import {
   offsetFormats,
   option,
   type Program,
+  ProgramSet,
   type RoundingProfile,
+  resolveWanted,
   rowCount,
   showBriefly,
   type WeightInfo,
@@ -52,7 +54,7 @@ const optionTypes: OptionSchema<ReferenceOptions> = { perturb: option.anyObject 
  */
 export function reference(options: ReferenceOptions = {}): Backend {
   checkOptions(options, optionTypes, "reference()");
-  const programs = new Set<Program>();
+  const programs = new ProgramSet<ReferenceProgram>();
   const backend: Backend = {
     name: "reference",
     roundings,
@@ -60,13 +62,13 @@ export function reference(options: ReferenceOptions = {}): Backend {
     estimateMemory,
     async compile(graph: Graph, source: WeightSource, compileOptions: CompileOptions = {}): Promise<Program> {
       checkOptions(compileOptions, compileOptionTypes, "compile()");
-      const program = await compileReference(graph, source, { ...compileOptions, ...options });
-      programs.add(program);
-      return program;
+      return programs.load(compileOptions.signal, async (signal) => {
+        const program = await compileReference(graph, source, { ...compileOptions, ...options, signal });
+        program.onDispose = () => programs.delete(program);
+        return program;
+      });
     },
-    async [Symbol.asyncDispose]() {
-      for (const program of programs) await program[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => programs.dispose(),
   };
   return showBriefly(backend, "Backend", ({ name }) => ({ name }), true);
 }
@@ -82,6 +84,7 @@ export async function compileReference(
   source: WeightSource,
   options: CompileOptions & ReferenceOptions = {},
 ): Promise<ReferenceProgram> {
+  for (const wanted of options.wanted ?? []) resolveWanted(graph, wanted);
   return new ReferenceProgram(graph, await load(graph, source, options), options.perturb);
 }
 

@@ -74,12 +74,14 @@ interface Evaluation {
 /** A graph in float64, one operation after the other. */
 export class ReferenceProgram implements Program {
   readonly graph: Graph;
-  private readonly weights: ReadonlyMap<WeightName, LoadedWeight>;
+  /** Called once, when it has been disposed. */
+  onDispose: () => void = () => undefined;
+  private weights: ReadonlyMap<WeightName, LoadedWeight>;
   private readonly attentions: readonly AttentionNode[];
   private readonly noise: ((bound: Matrix) => Float64Array) | undefined;
   private readonly perturbation: Perturbation | undefined;
   private readonly pending = new Set<Promise<unknown>>();
-  private disposed = false;
+  private disposed: Promise<void> | undefined;
 
   constructor(graph: Graph, weights: ReadonlyMap<WeightName, LoadedWeight>, perturbation: Perturbation | undefined) {
     this.graph = graph;
@@ -90,6 +92,7 @@ export class ReferenceProgram implements Program {
   }
 
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
+    this.assertAlive();
     checkOptions(options, cacheOptionTypes, "createCache()");
     const { format = "f32" } = options;
     return new ReferenceCache(this.attentions, capacity, format);
@@ -112,15 +115,26 @@ export class ReferenceProgram implements Program {
   }
 
   /** Waits for runs under way, then frees the weights. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.disposed = true;
+  [Symbol.asyncDispose](): Promise<void> {
+    this.disposed ??= this.dispose();
+    return this.disposed;
+  }
+
+  private async dispose(): Promise<void> {
     await Promise.allSettled(this.pending);
+    this.weights = new Map();
+    this.onDispose();
+  }
+
+  private assertAlive(): void {
+    if (this.disposed !== undefined)
+      throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
   }
 
   private async advance<Result>(
     step: Step,
     wanted: readonly Wanted[],
-    { signal }: RunOptions,
+    options: RunOptions,
     rounding: Rounding | undefined,
     pick: (
       computed: { readonly values: Values; readonly bounds: ReadonlyMap<ValueName, Matrix> },
@@ -128,7 +142,8 @@ export class ReferenceProgram implements Program {
       rows: readonly number[] | undefined,
     ) => Result,
   ): Promise<readonly Result[]> {
-    if (this.disposed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+    this.assertAlive();
+    const { signal } = options;
     signal?.throwIfAborted();
     const resolved = resolveStep(this.graph, step);
     const requests = wanted.map((entry) => resolveWanted(this.graph, entry));

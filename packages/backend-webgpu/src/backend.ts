@@ -17,6 +17,7 @@ import {
   option,
   PolyllamaError,
   type Program,
+  ProgramSet,
   type RoundingProfile,
   showBriefly,
   type WeightInfo,
@@ -86,9 +87,8 @@ export class WebGpuBackend implements Backend {
   readonly name = "webgpu";
   readonly roundings: RoundingProfile = roundings;
   readonly #options: DeviceOptions;
-  readonly #programs = new Set<WebGpuProgram>();
+  readonly #programs = new ProgramSet<WebGpuProgram>();
   #opened: OpenedDevice;
-  #disposed = false;
 
   /** Made by {@link webgpu}. */
   constructor(options: DeviceOptions, opened: OpenedDevice) {
@@ -132,8 +132,15 @@ export class WebGpuBackend implements Backend {
 
   async compile(graph: Graph, weights: WeightSource, options: CompileOptions = {}): Promise<Program> {
     checkOptions(options, compileOptionTypes, "compile()");
-    const { wanted = graph.outputs, onProgress, signal } = options;
-    signal?.throwIfAborted();
+    return this.#programs.load(options.signal, (signal) => this.#compile(graph, weights, options, signal));
+  }
+
+  async #compile(
+    graph: Graph,
+    weights: WeightSource,
+    { wanted = graph.outputs, onProgress }: CompileOptions,
+    signal: AbortSignal,
+  ): Promise<WebGpuProgram> {
     const infos = new Map(checkWeights(graph, weights).map((info) => [info.name, info]));
     const gpu = await this.#device();
     const layout = planWeights(graph, infos, gpu.limits);
@@ -149,7 +156,6 @@ export class WebGpuBackend implements Backend {
       weights: allocated,
       onDispose: (disposed) => this.#programs.delete(disposed),
     });
-    this.#programs.add(program);
     try {
       await program.prepare(wanted);
       await uploadWeights(gpu, graph, weights, layout, allocated, onProgress, signal);
@@ -162,7 +168,6 @@ export class WebGpuBackend implements Backend {
 
   /** The device; another one of the same adapter's kind where the last was lost and is ours. */
   async #device(): Promise<Gpu> {
-    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The backend was disposed; create another one.");
     if (this.#opened.gpu.lost !== undefined && this.#options.device === undefined) {
       const { adapter: _, ...others } = this.#options; // an adapter gives one device only
       this.#opened = await openDevice(others);
@@ -172,10 +177,8 @@ export class WebGpuBackend implements Backend {
   }
 
   /** Disposes the programs that are still alive, and the device unless it was given. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed = true;
-    await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
-    this.#opened.gpu.dispose();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#programs.dispose(() => this.#opened.gpu.dispose());
   }
 }
 

@@ -147,10 +147,15 @@ export class WebGpuKvCache extends SequenceCache {
     });
   }
 
+  /** Frees what a plan was bound by. */
+  unbind(plan: object): void {
+    for (const { buffer } of Object.values(this.bindings.get(plan) ?? [])) this.owner.gpu.free(buffer);
+    this.bindings.delete(plan);
+  }
+
   protected override free(): void {
     for (const buffer of this.#buffers) this.owner.gpu.free(buffer);
-    for (const bound of this.bindings.values())
-      for (const { buffer } of Object.values(bound)) this.owner.gpu.free(buffer);
+    for (const plan of [...this.bindings.keys()]) this.unbind(plan);
     this.owner.caches.delete(this);
   }
 }

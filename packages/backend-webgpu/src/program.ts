@@ -29,6 +29,7 @@ import {
   type SampleRun,
   type Step,
   type Tensor,
+  TurnQueue,
   type ValueName,
   type Wanted,
   wantedTensors,
@@ -126,6 +127,8 @@ const stepWords = 4 + 4 * maxSegments;
 const submissionWork = { software: 1e10, hardware: 2e11 } as const;
 /** Tokens under way in `sample`: what lies beyond the last one that is taken was computed in vain. */
 const flyingSteps = { software: 2, hardware: 3 } as const;
+/** Plans that are kept, with their bind groups and parameters: those of a model's two modes, and some of other values. */
+const keptPlans = 8;
 /** Submissions that may wait on the device. */
 const inFlight = 2;
 
@@ -144,7 +147,7 @@ export class WebGpuProgram implements Program {
   /** Activation buffers by size; plans share them, since runs take turns. */
   readonly #pool = new Map<number, GPUBuffer[]>();
   readonly #staging = new Map<number, GPUBuffer[]>();
-  readonly #buffers: GPUBuffer[] = [];
+  readonly #buffers = new Set<GPUBuffer>();
   readonly #rows: Readonly<Record<Mode, number>>;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #generations = new Set<Generation>();
@@ -152,7 +155,7 @@ export class WebGpuProgram implements Program {
   #step!: GPUBuffer;
   #tokens!: GPUBuffer;
   #selection!: GPUBuffer;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns = new TurnQueue();
   #disposed: Promise<void> | undefined;
 
   constructor(parts: ProgramParts) {
@@ -178,7 +181,7 @@ export class WebGpuProgram implements Program {
   }
 
   /** Compiles what runs will need for the given values. */
-  async prepare(wanted: readonly ValueName[]): Promise<void> {
+  async prepare(wanted: readonly Wanted[]): Promise<void> {
     const asked = wanted.map((value) => resolveWanted(this.graph, value));
     await this.#gpu.guard("scratch memory", () => {
       this.#step = this.#buffer("step", stepWords * 4, usage.uniform | usage.copyTarget);
@@ -270,7 +273,7 @@ export class WebGpuProgram implements Program {
 
   async #beginSampling({ value }: ResolvedWanted, sampling: DrawOptions): Promise<Generation> {
     const width = this.graph.widths.get(value)!;
-    this.#sampler ??= samplerMemory(this.#gpu, width, (buffer) => this.#buffers.push(buffer));
+    this.#sampler ??= samplerMemory(this.#gpu, width, (buffer) => this.#buffers.add(buffer));
     this.#sampler.catch(() => (this.#sampler = undefined));
     const memory = await this.#sampler;
     return this.#gpu.guard("a generation", () => {
@@ -298,7 +301,7 @@ export class WebGpuProgram implements Program {
   ): Promise<{ readonly token: Promise<number> }> {
     const checks: Promise<void>[] = [];
     let staging: GPUBuffer | undefined;
-    await this.#takeTurn(signal, async () => {
+    await this.#turns.run(signal, async () => {
       this.#assertAlive();
       const running: Promise<void>[] = [];
       for (const chunk of this.#chunks(sequences, [cache])) {
@@ -373,7 +376,7 @@ export class WebGpuProgram implements Program {
         return cache;
       });
       for (const cache of caches) if (cache !== undefined) await cache.ready;
-      await this.#takeTurn(signal, async () => {
+      await this.#turns.run(signal, async () => {
         const running: Promise<void>[] = [];
         for (const chunk of this.#chunks(sequences, caches)) {
           const real = chunk.segments.some(({ sequence }) => sequences[sequence]!.cache !== undefined);
@@ -391,7 +394,9 @@ export class WebGpuProgram implements Program {
           await pace();
           this.#write(step, prepared, chunk);
           const submitted = await this.#submit(prepared, chunk, bindings, checks, running, pace);
-          results.push(this.#read(submitted, chunk, asked, tensors));
+          const result = this.#read(submitted, chunk, asked, tensors);
+          result.catch(() => undefined); // awaited below, when all chunks are encoded
+          results.push(result);
         }
       });
       await Promise.all(results);
@@ -615,7 +620,7 @@ export class WebGpuProgram implements Program {
 
   #buffer(label: string, size: number, use: number): GPUBuffer {
     const buffer = this.#gpu.buffer(label, size, use);
-    this.#buffers.push(buffer);
+    this.#buffers.add(buffer);
     return buffer;
   }
 
@@ -626,7 +631,16 @@ export class WebGpuProgram implements Program {
     const last = new Set(computed.filter(({ value }) => !all.has(value)).map(({ value }) => value));
     const key = JSON.stringify([mode, [...all].sort(), [...last].sort(), fillsCaches]);
     const known = this.#plans.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#plans.delete(key);
+      this.#plans.set(key, known);
+      return known;
+    }
+    for (const [oldest, plan] of this.#plans) {
+      if (this.#plans.size < keptPlans) break;
+      this.#plans.delete(oldest);
+      void plan.then((prepared) => this.#dropPlan(prepared)).catch(() => undefined); // one that failed holds nothing
+    }
     const { family, features } = this.#gpu;
     const made = this.#prepare(
       makePlan(this.graph, this.#parts.layout, { mode, all, last, fillsCaches, family, subgroups: features.subgroups }),
@@ -634,6 +648,20 @@ export class WebGpuProgram implements Program {
     this.#plans.set(key, made);
     made.catch(() => this.#plans.delete(key));
     return made;
+  }
+
+  /** Frees what is a plan's own. Steps that use it were submitted before, as runs take turns. */
+  #dropPlan(prepared: PreparedPlan): void {
+    const own = [prepared.parameters, ...(prepared.rotationBuffer === undefined ? [] : [prepared.rotationBuffer])];
+    for (const buffer of own) {
+      if (this.#buffers.delete(buffer)) this.#gpu.free(buffer);
+    }
+    for (const cache of this.#caches) cache.unbind(prepared);
+    for (const { bound } of this.#generations) {
+      const sampler = bound.get(prepared);
+      if (sampler !== undefined) this.#gpu.free(sampler.parameters);
+      bound.delete(prepared);
+    }
   }
 
   async #prepare(plan: Plan): Promise<PreparedPlan> {
@@ -649,7 +677,7 @@ export class WebGpuProgram implements Program {
           : this.#buffer("rotation", plan.rotationStride * 8 * this.#rows[plan.mode], usage.storage | usage.copyTarget);
       const blocks = plan.steps.map((step) => ("dispatch" in step ? step.dispatch.parameters : []));
       const { buffer, offset } = this.#parameters(blocks, plan.rotationStride);
-      this.#buffers.push(buffer);
+      this.#buffers.add(buffer);
       const dispatches = plan.steps.map((step, i) => {
         if (!("dispatch" in step)) return undefined;
         const { dispatch } = step;
@@ -786,22 +814,6 @@ export class WebGpuProgram implements Program {
       storages.set(storage, buffer);
     }
     return storages;
-  }
-
-  /** Runs one after another; waiting ends early when aborted. */
-  async #takeTurn(signal: AbortSignal | undefined, action: () => Promise<void>): Promise<void> {
-    const previous = this.#turn;
-    let end: () => void = () => undefined;
-    this.#turn = new Promise((resolve) => {
-      end = resolve;
-    });
-    try {
-      await previous;
-      signal?.throwIfAborted();
-      await action();
-    } finally {
-      end();
-    }
   }
 
   #assertAlive(): void {

@@ -1,10 +1,15 @@
 // The options that all backends take alike, described once.
 
-import type { CacheOptions, CompileOptions, RunOptions } from "./backend.ts";
+import type { CacheOptions, CompileOptions, RunOptions, Wanted } from "./backend.ts";
 import { type OptionSchema, option } from "./option-types.ts";
 
+const lastRows = option.object<Exclude<Wanted, string>>({ value: option.string, rows: option.oneOf(["last"]) });
+
 export const compileOptionTypes: OptionSchema<CompileOptions> = {
-  wanted: option.list(option.string, "a list of names of values"),
+  wanted: option.list(
+    option.either(option.string, lastRows),
+    'a list of names of values, or of { value, rows: "last" }',
+  ),
   onProgress: option.function,
   signal: option.signal,
 };

@@ -35,8 +35,8 @@ export interface Backend extends AsyncDisposable {
 
 /** Options of `Backend.compile`. */
 export interface CompileOptions {
-  /** The values that runs will ask for; default: the graph's outputs. Others may be asked for, at the price of compiling again. */
-  readonly wanted?: readonly ValueName[];
+  /** What runs will ask for; default: the graph's outputs, of all rows. Others may be asked for, at the price of compiling again. */
+  readonly wanted?: readonly Wanted[];
   /** Weights loaded so far, in bytes. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
@@ -75,7 +75,7 @@ export interface Program extends AsyncDisposable {
    *
    * @throws {PolyllamaError} as `run`; `ERR_BACKEND` for logits that are NaN.
    */
-  sample?(run: SampleRun, options?: RunOptions): AsyncGenerator<number, void, undefined>;
+  readonly sample?: ((run: SampleRun, options?: RunOptions) => AsyncGenerator<number, void, undefined>) | undefined;
 }
 
 /** What a backend needs to continue a sequence by itself. */

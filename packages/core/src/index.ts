@@ -89,6 +89,8 @@ export { cacheOptionTypes, compileOptionTypes, runOptionTypes } from "./backend-
 export type { ResolvedSequence, ResolvedStep, ResolvedWanted } from "./step.ts";
 export { resolveStep, resolveWanted, wantedTensors } from "./step.ts";
 export { acquireCaches, advanceCaches, SequenceCache } from "./sequence-cache.ts";
+export { ProgramSet } from "./program-set.ts";
+export { orAborted, TurnQueue } from "./turn-queue.ts";
 
 // Text
 export type { DecodeOptions, EncodeOptions, StreamDecoder, TokenKind, Tokenizer } from "./tokenizer/tokenizer.ts";

@@ -5,6 +5,9 @@ import type { KvCache, Step, Tensor, Wanted } from "./backend.ts";
 import { ContextOverflowError, PolyllamaError } from "./errors.ts";
 import type { Graph, ValueName } from "./graph.ts";
 
+/** What every device counts to. */
+const mostPositions = 2 ** 31;
+
 /** A sequence's place in a run. */
 export interface ResolvedSequence {
   /** Its first row in the step. */
@@ -62,6 +65,12 @@ export function resolveStep(graph: Graph, step: Step): ResolvedStep {
   for (const { rows: count, cache, position } of step.batch ?? [{ rows }]) {
     if (!Number.isInteger(count) || count < 1) {
       throw new PolyllamaError("ERR_GRAPH", `A sequence cannot advance by ${count} rows; the least is 1.`);
+    }
+    if (position !== undefined && !(Number.isInteger(position) && position >= 0 && position + count <= mostPositions)) {
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        `A sequence of ${count} rows cannot start at position ${position}; positions are whole numbers below 2^31.`,
+      );
     }
     if (cache !== undefined) {
       if (caches.has(cache))

@@ -69,7 +69,8 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
     const weights = quantize === undefined ? checkpoint : quantized(checkpoint, quantize);
     const graph = llamaGraph(config);
     checkFits(backend, graph, weights, contextLength);
-    const program = await backend.compile(graph, weights, common);
+    const outputs = [{ value: "logits", rows: "last" }] as const;
+    const program = await backend.compile(graph, weights, { ...common, wanted: outputs });
     const model: SequenceModel = { program, vocabSize: config.vocabSize, chunk };
     const loadSeconds = (performance.now() - started) / 1000;
     return { config, backend, contextLength, loadSeconds, checkpoint, ownsCheckpoint, model };

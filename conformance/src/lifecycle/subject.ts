@@ -1,0 +1,98 @@
+// What lifecycle cases work on: a small model with random weights, and the few things that each of them does with it.
+
+import {
+  type Backend,
+  createSampler,
+  type DrawOptions,
+  type ErrorCode,
+  type Graph,
+  type KvCache,
+  type LlamaConfig,
+  llamaGraph,
+  PolyllamaError,
+  type Program,
+  type Step,
+  type WeightSource,
+} from "@polyllama/core";
+import { random } from "../random.ts";
+import { memoryWeights, randomWeight } from "../weights.ts";
+
+const config: LlamaConfig = {
+  dim: 32,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 8,
+  hiddenDim: 48,
+  vocabSize: 97,
+  contextLength: 1024,
+  normEps: 1e-5,
+  ropeTheta: 10000,
+  ropeScaling: { type: "none" },
+  tiedEmbeddings: false,
+};
+
+/** The model's graph and weights, new ones each time. */
+export function model(): { readonly graph: Graph; readonly weights: WeightSource } {
+  const graph = llamaGraph(config);
+  const stream = random("lifecycle", 1);
+  return {
+    graph,
+    weights: memoryWeights(graph.weights.map(({ name, shape }) => randomWeight(name, shape, "f32", stream))),
+  };
+}
+
+export async function compile(backend: Backend): Promise<Program> {
+  const { graph, weights } = model();
+  return backend.compile(graph, weights);
+}
+
+/** Draws by a fixed seed, which any backend that samples can do. */
+export const sampling: DrawOptions = createSampler({ seed: 1 }).draw!; // nothing in these options is the host's alone
+
+/** `count` tokens, the same ones each time. */
+export function tokens(count: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => (i * 31 + 7) % config.vocabSize);
+}
+
+/** A step of one sequence. */
+export function step(count: number, cache?: KvCache): Step {
+  return { inputs: { tokens: tokens(count) }, batch: [{ rows: count, ...(cache && { cache }) }] };
+}
+
+export const lastLogits = [{ value: "logits", rows: "last" }] as const;
+
+/** Logits [V] of a step's last row. */
+export async function logits(program: Program, given: Step, signal?: AbortSignal): Promise<readonly number[]> {
+  const [tensor] = await program.run(given, lastLogits, signal ? { signal } : {});
+  return Array.from(tensor!.data); // one value was asked for
+}
+
+/** Turns of the microtask queue, enough for whatever waits for nothing else. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 100; i++) await undefined;
+}
+
+export function must(condition: boolean, rule: string): asserts condition {
+  if (!condition) throw new Error(rule);
+}
+
+export function mustEqual(a: unknown, b: unknown, rule: string): void {
+  const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
+  if (left !== right) throw new Error(`${rule}: ${left.slice(0, 200)} and ${right.slice(0, 200)}`);
+}
+
+/** The code that an action is refused with. */
+export async function mustThrow(
+  code: ErrorCode | readonly ErrorCode[],
+  action: () => unknown,
+  rule: string,
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof PolyllamaError && [code].flat().includes(error.code)) return;
+    throw new Error(`${rule}: ${String(error)}`, { cause: error });
+  }
+  throw new Error(`${rule}: nothing was thrown`);
+}

@@ -1,0 +1,4 @@
+import { lifecycle } from "@polyllama/conformance/vitest";
+import { cpu } from "../src/index.ts";
+
+lifecycle(() => cpu({ cacheFolder: false }));

@@ -1,0 +1,4 @@
+import { lifecycle } from "@polyllama/conformance/vitest";
+import { reference } from "../src/index.ts";
+
+lifecycle(() => reference());

@@ -1,0 +1,5 @@
+import { lifecycle } from "@polyllama/conformance/vitest";
+import { webgpu } from "../src/index.ts";
+import { describeWithAdapter } from "./support.ts";
+
+describeWithAdapter("webgpu", () => lifecycle(() => webgpu(), { live: ({ live }) => live }));

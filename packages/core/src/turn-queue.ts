@@ -1,0 +1,44 @@
+// Turns at a device: actions that must not overlap run one after another, in the order in which they asked.
+
+/** Who waits and is aborted hears it at once; its turn is passed over. */
+export class TurnQueue {
+  #last: Promise<void> = Promise.resolve();
+
+  /**
+   * Runs the action when all earlier ones have ended.
+   *
+   * @throws the signal's reason, when it is aborted before the action begins; what the action throws.
+   */
+  async run<Result>(signal: AbortSignal | undefined, action: () => Promise<Result>): Promise<Result> {
+    signal?.throwIfAborted();
+    const earlier = this.#last;
+    let end: () => void = () => undefined;
+    const own = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    // Later ones wait for the earlier ones, too: this one may leave before its turn.
+    this.#last = earlier.then(() => own);
+    try {
+      await orAborted(earlier, signal);
+      return await action();
+    } finally {
+      end();
+    }
+  }
+}
+
+/** The promise's result, or the signal's reason if that comes first. */
+export async function orAborted<Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return promise;
+  signal.throwIfAborted();
+  let stop: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
