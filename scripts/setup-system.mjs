@@ -1,5 +1,5 @@
 // `npm run setup:system`: what some tests need beside npm packages. A software Vulkan driver (Mesa's lavapipe, 25 or later:
-// Dawn finds no adapter in older ones), a headless Chromium, other JavaScript runtimes and bundlers, in a folder of the user's own
+// Dawn finds no adapter in older ones), a headless Chromium, Python's jinja2, other JavaScript runtimes and bundlers, in a folder of the user's own
 // cache. The system
 // itself, its apt configuration included, stays as it is, and nothing here needs root: Debian's packages are resolved against
 // private sources, downloaded and unpacked, with those libraries that the system lacks or has too old. Where there is no
@@ -40,6 +40,7 @@ const { values: given } = parseArgs({
   options: {
     chromium: { type: "string" },
     "vulkan-icd": { type: "string" },
+    jinja2: { type: "string" },
     force: { type: "boolean", default: false },
   },
 });
@@ -169,6 +170,14 @@ function installChromium(apt) {
   return { executable, version };
 }
 
+/** Debian's jinja2, which runs on whatever python3 there is. */
+function installJinja2(apt) {
+  const { target, version } = unpack(apt, "jinja2", ["python3-jinja2", "python3-markupsafe"]);
+  const folder = join(target, "usr", "lib", "python3", "dist-packages");
+  run("python3", ["-c", "import jinja2.sandbox"], { minutes: 1, env: { PYTHONPATH: folder } });
+  return { folder, version };
+}
+
 /** npm packages in a folder of their own, without their install scripts. */
 function installPackages(folder, manifest) {
   rmSync(folder, { recursive: true, force: true });
@@ -214,6 +223,8 @@ if (given.chromium !== undefined) {
 if (given["vulkan-icd"] !== undefined)
   found.vulkan = { icd: realpathSync(resolve(given["vulkan-icd"])), version: "own" };
 
+if (given.jinja2 !== undefined) found.jinja2 = { folder: realpathSync(resolve(given.jinja2)), version: "own" };
+
 const save = () => writeFileSync(systemFile, `${JSON.stringify(found, undefined, 2)}\n`);
 mkdirSync(systemFolder, { recursive: true });
 
@@ -243,10 +254,12 @@ if (known) {
     startedVersion(chromium.executable);
     return chromium;
   });
+  provide("jinja2", () => installJinja2(lists()));
 } else {
   const byHand = {
     vulkan: "a Vulkan driver (Mesa 25 or later for lavapipe); name its ICD file with --vulkan-icd PATH",
     chromium: "Chromium or Chrome; name its program with --chromium PATH",
+    jinja2: "Python's jinja2; name the folder that it is in with --jinja2 PATH",
   };
   for (const [key, text] of Object.entries(byHand)) {
     if (found[key] === undefined) failures.push(`${key}: not installed by this script on ${name}. Install ${text}.`);

@@ -8,6 +8,8 @@ export interface System {
   readonly bun?: { readonly executable: string; readonly version: string };
   readonly node22?: { readonly executable: string; readonly version: string };
   readonly node24?: { readonly executable: string; readonly version: string };
+  /** Python's jinja2, for the `PYTHONPATH` of a python3. */
+  readonly jinja2?: { readonly folder: string; readonly version: string };
   /** The folder whose node_modules has what tests/bundlers/package.json names. */
   readonly bundlers?: { readonly folder: string; readonly version: string };
 }

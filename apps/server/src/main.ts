@@ -11,7 +11,7 @@ import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { streamSSE } from "hono/streaming";
 import { type Backend, Llama, PolyllamaError, type Sequence } from "polyllama";
-import { type Body, checkRequest, describe, parseBody } from "./request.ts";
+import { type Body, checkRequest, describe, formatOf, parseBody } from "./request.ts";
 import { sequencePool } from "./sequence-pool.ts";
 
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
@@ -51,7 +51,9 @@ app.post("/generate", limit, async (context) => {
   const sequence = await sequences.take(signal);
   let pieces: ReturnType<typeof answer>;
   try {
-    pieces = answer(body, { signal, sequence }); // wrong options and messages are refused here, before the answer begins
+    // Wrong options and messages are refused here, before the answer begins.
+    pieces = answer(body, { signal, sequence });
+    if (body.messages !== undefined) await llama.renderChat(body.messages, formatOf(body, signal));
   } catch (error) {
     sequences.giveBack(sequence);
     throw error;

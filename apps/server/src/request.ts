@@ -2,7 +2,7 @@
 
 import type { MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import { type ChatMessage, type ChatOptions, PolyllamaError } from "polyllama";
+import { type ChatMessage, type ChatOptions, PolyllamaError, type RenderChatOptions } from "polyllama";
 
 export interface Body extends Omit<ChatOptions, "signal" | "sequence" | "onProgress"> {
   readonly prompt?: string;
@@ -26,6 +26,17 @@ function isBody(value: unknown): value is Body {
   if ("prompt" in value) return typeof value.prompt === "string" && !("messages" in value);
   const isMessage = (m: Partial<ChatMessage> | null) => typeof m?.role === "string" && typeof m.content === "string";
   return "messages" in value && Array.isArray(value.messages) && value.messages.every(isMessage);
+}
+
+/** What of a request says how its messages become a prompt. */
+export function formatOf({ template, allowMarkers, tools, documents }: Body, signal: AbortSignal): RenderChatOptions {
+  return {
+    signal,
+    ...(template !== undefined && { template }),
+    ...(allowMarkers !== undefined && { allowMarkers }),
+    ...(tools !== undefined && { tools }),
+    ...(documents !== undefined && { documents }),
+  };
 }
 
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"]);

@@ -53,8 +53,18 @@ export function inOwnWords(error: Error): string {
   return withFlags(error.message);
 }
 
-function withFlags(message: string): string {
+/** What the library says about chat formats, with the command line's ways out. */
+export function chatWords(message: string): string {
   return message
+    .replace("or mend this one: `template: { jinja }`", "or mend this one: --template FILE.jinja")
+    .replace("or { jinja } with a template", "or the path of a .jinja file")
+    .replace(/(?:with the option )?`template`/, (whole) =>
+      whole.startsWith("with") ? "with --template" : "--template",
+    );
+}
+
+function withFlags(message: string): string {
+  return chatWords(message)
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ cacheFolder: false \}\)/g, "--no-cache")
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
     .replace(/(?:the option )?`(\w+): (?:"path"|"[^"]*")`/g, (_, name: string) => `${flagOf(name)} FILE`)

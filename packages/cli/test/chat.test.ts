@@ -100,7 +100,7 @@ describe("chat --json answers one turn", () => {
     expect(parseMessages('"text"')).toBeUndefined();
     expect(parseMessages('[{"role": "user", "content": "a"}]')).toEqual([{ role: "user", content: "a" }]);
     expect(() => parseMessages('[{"role": "user", "content": 3}]')).toThrow(/Message 0 of the list is not one/);
-    expect(() => parseMessages('[{"role": "user", "content": "a", "name": "b"}]')).toThrow(/unknown field "name"/);
+    expect(() => parseMessages('[{"role": "user", "content": "a", "nam": "b"}]')).toThrow(/unknown field "nam"/);
   });
 });
 

@@ -12,7 +12,8 @@ import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /** A message of a conversation. */
 export interface ChatMessage {
-  readonly role: "system" | "user" | "assistant";
+  /** The formats here have system, user and assistant; checkpoints' own templates may have others. */
+  readonly role: "system" | "user" | "assistant" | (string & {});
   readonly content: string;
 }
 

@@ -2,7 +2,6 @@
 // request's body, so that everything about it is checked before it is used.
 
 import {
-  type ChatMessage,
   checkValue,
   type Graph,
   nearestName,
@@ -11,6 +10,8 @@ import {
   option,
   type Wanted,
 } from "@polyllama/core";
+
+import type { ChatMessage } from "./chat/prompt.ts";
 
 const ids = option.list(option.integer({ least: 0 }), "a list of token ids");
 

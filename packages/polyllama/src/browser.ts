@@ -7,8 +7,6 @@ export { openCheckpoint, quantizedFormats, removeKept } from "@polyllama/checkpo
 // What they are made of
 export type {
   Backend,
-  ChatMessage,
-  ChatTemplateName,
   FinishReason,
   LlamaConfig,
   Piece,
@@ -22,7 +20,6 @@ export type {
 export {
   CheckpointError,
   ContextOverflowError,
-  chatTemplateNames,
   llamaGraph,
   MemoryError,
   OptionError,
@@ -31,6 +28,9 @@ export {
   presets,
 } from "@polyllama/core";
 // The model
+export type { ChatFormat } from "./chat/format.ts";
+export { type ChatTemplate, type ChatTemplateName, chatTemplateNames } from "./chat/named.ts";
+export type { ChatMessage, ChatPrompt, RenderChatOptions } from "./chat/prompt.ts";
 export { AbortError, type Completion } from "./completion.ts";
 export type { FitOptions, FittedConversation } from "./conversation.ts";
 export { fitConversation } from "./conversation.ts";

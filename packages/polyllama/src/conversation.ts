@@ -2,29 +2,21 @@
 // and answer; the system message stays. Several pairs leave at once, since every change at the beginning makes the model read
 // what remains anew.
 
-import {
-  type ChatMessage,
-  ContextOverflowError,
-  checkNumber,
-  checkOptions,
-  encodeChat,
-  type OptionSchema,
-  option,
-} from "@polyllama/core";
+import { ContextOverflowError, checkNumber, checkOptions, type OptionSchema, option } from "@polyllama/core";
 import { checkMessages } from "./arguments.ts";
+import type { ChatMessage, RenderChatOptions } from "./chat/prompt.ts";
 import type { Llama } from "./llama.ts";
-import { type ChatOptions, chatOptionTypes } from "./options.ts";
+import { renderChatOptionTypes } from "./options.ts";
 
 /** How a conversation is made to fit. */
-export interface FitOptions extends Pick<ChatOptions, "template" | "allowMarkers"> {
+export interface FitOptions extends RenderChatOptions {
   /** Tokens to keep free for the answer. Default: a quarter of the context. */
   readonly room?: number;
 }
 
 const fitOptionTypes: OptionSchema<FitOptions> = {
   room: option.integer({ least: 0 }),
-  template: chatOptionTypes.template,
-  allowMarkers: chatOptionTypes.allowMarkers,
+  ...renderChatOptionTypes,
 };
 
 /** What is left of a conversation. */
@@ -55,7 +47,7 @@ export async function fitConversation(
   const { room = Math.floor(contextLength / 4), ...format } = options;
   checkNumber(room, "room", { least: 0, most: contextLength, integer: true });
   const count = async (kept: readonly ChatMessage[]): Promise<number> =>
-    encodeChat(llama.tokenizer, kept, format).length;
+    (await llama.renderChat(kept, format)).ids.length;
 
   let promptTokens = await count(messages);
   if (promptTokens + room <= contextLength) return { messages, dropped: 0, promptTokens };

@@ -1,6 +1,9 @@
 // polyllama: run Llama 2 models from TypeScript. Choose a backend by importing it, and load a checkpoint as it is.
 
 // The model
+export type { ChatFormat } from "./chat/format.ts";
+export { type ChatTemplate, type ChatTemplateName, chatTemplateNames } from "./chat/named.ts";
+export type { ChatMessage, ChatPrompt, RenderChatOptions } from "./chat/prompt.ts";
 export { AbortError, type Completion } from "./completion.ts";
 export type { FitOptions, FittedConversation } from "./conversation.ts";
 export { fitConversation } from "./conversation.ts";
@@ -41,8 +44,6 @@ export {
 // What they are made of
 export type {
   Backend,
-  ChatMessage,
-  ChatTemplateName,
   FinishReason,
   LlamaConfig,
   MergedVocabulary,
@@ -59,7 +60,6 @@ export type {
 export {
   CheckpointError,
   ContextOverflowError,
-  chatTemplateNames,
   llamaGraph,
   MemoryError,
   mergeVocabularies,

@@ -4,11 +4,9 @@
 import type { Checkpoint } from "@polyllama/checkpoints";
 import {
   type Backend,
-  type ChatMessage,
   checkGenerateOptions,
   checkNumber,
   checkOptions,
-  encodeChat,
   type LlamaConfig,
   type OptionType,
   type Piece,
@@ -19,6 +17,15 @@ import {
   type Wanted,
 } from "@polyllama/core";
 import { checkIds, checkMessages, checkPrompt, checkWanted } from "./arguments.ts";
+import { type ChatFormat, chooseFormat } from "./chat/format.ts";
+import type { ChatTemplate } from "./chat/named.ts";
+import {
+  type ChatMessage,
+  type ChatPrompt,
+  type PreparedPrompt,
+  prepareChat,
+  type RenderChatOptions,
+} from "./chat/prompt.ts";
 import { type Completion, gather } from "./completion.ts";
 import { type Loaded, type LoadSource, load } from "./load.ts";
 import {
@@ -27,6 +34,7 @@ import {
   type LlamaGenerateOptions,
   type LoadOptions,
   llamaGenerateOptionTypes,
+  renderChatOptionTypes,
   type ValuesOptions,
   valuesOptionTypes,
 } from "./options.ts";
@@ -105,19 +113,43 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Answers a conversation as a stream, in Llama 2's chat format. Roles alternate, from an optional system message on, and
-   * end with the user. Turns that an earlier call already read are not read again.
+   * Answers a conversation as a stream, in the checkpoint's own chat format unless `template` names another. In Llama 2's, roles
+   * alternate, from an optional system message on, and end with the user; what others take their templates say. Turns that an
+   * earlier call already read are not read again.
    *
-   * @throws {PolyllamaError} `ERR_CHAT`, `ERR_OPTION`, at once; while iterating as {@link generate}.
+   * @throws {OptionError}, and {@link PolyllamaError} `ERR_CHAT` where no template has to be rendered to know, at once; while
+   * iterating `ERR_CHAT`, and as {@link generate}.
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
-    return this.#answer(this.#encodeChat(messages, options, "chat()"), options);
+    return this.#answer(this.#prepare(messages, options, "chat()"), options);
   }
 
   /** Like {@link chat}, but waits for the whole answer. @throws {AbortError} as {@link complete} does. */
   async completeChat(messages: readonly ChatMessage[], options: ChatOptions = {}): Promise<Completion> {
-    const ids = this.#encodeChat(messages, options, "completeChat()");
-    return gather(this.#answer(ids, options), ids, options.signal);
+    const prompt = await ready(this.#prepare(messages, options, "completeChat()"));
+    return gather(this.#answer(prompt, options), prompt.ids, options.signal);
+  }
+
+  /**
+   * A conversation as the model would read it, in the format that {@link chat} uses.
+   *
+   * @throws {OptionError}; {@link PolyllamaError} `ERR_CHAT`; the signal's reason.
+   */
+  async renderChat(messages: readonly ChatMessage[], options: RenderChatOptions = {}): Promise<ChatPrompt> {
+    checkOptions(options, renderChatOptionTypes, "renderChat()");
+    this.#checkUsable();
+    checkMessages(messages, "renderChat()");
+    return ready(prepareChat(this.checkpoint, this.tokenizer, messages, options));
+  }
+
+  /**
+   * The format that {@link chat} uses, and who says so, with a notice for people where it is a guess.
+   *
+   * @throws {PolyllamaError} `ERR_CHAT` where no template is given and the checkpoint has none.
+   */
+  chatFormat(template?: ChatTemplate): ChatFormat {
+    const { name, from, notice } = chooseFormat(this.checkpoint, this.tokenizer, template);
+    return { name, from, ...(notice !== undefined && { notice }) };
   }
 
   /**
@@ -174,11 +206,10 @@ export class Llama implements AsyncDisposable {
     return typeof prompt === "string" ? this.tokenizer.encode(prompt, { bos: true }) : prompt;
   }
 
-  #encodeChat(messages: readonly ChatMessage[], options: ChatOptions, where: string): readonly number[] {
+  #prepare(messages: readonly ChatMessage[], options: ChatOptions, where: string): PreparedPrompt {
     this.#check(options, chatOptionTypes, where);
     checkMessages(messages, where);
-    const { template = "llama-2", allowMarkers = false } = options;
-    return encodeChat(this.tokenizer, messages, { template, allowMarkers });
+    return prepareChat(this.checkpoint, this.tokenizer, messages, options);
   }
 
   #check(options: LlamaGenerateOptions, types: Readonly<Record<string, OptionType>>, where: string): void {
@@ -187,9 +218,10 @@ export class Llama implements AsyncDisposable {
     options.sequence?.checkUsableBy(this.#model, where);
   }
 
-  #answer(prompt: readonly number[], options: ChatOptions): AsyncGenerator<Piece, void, undefined> {
-    const { template, allowMarkers, ...rest } = options;
-    return withoutFormatSpace(this.#stream(prompt, rest));
+  async *#answer(prompt: PreparedPrompt, options: ChatOptions): AsyncGenerator<Piece, void, undefined> {
+    const { template, allowMarkers, tools, documents, ...rest } = options;
+    const { ids } = await ready(prompt);
+    yield* withoutFormatSpace(this.#stream(ids, rest));
   }
 
   async *#stream(prompt: readonly number[], options: LlamaGenerateOptions): AsyncGenerator<Piece, void, undefined> {
@@ -210,6 +242,10 @@ export class Llama implements AsyncDisposable {
     if (this.#disposing === undefined) return;
     throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
   }
+}
+
+function ready(prompt: PreparedPrompt): ChatPrompt | Promise<ChatPrompt> {
+  return typeof prompt === "function" ? prompt() : prompt;
 }
 
 showBriefly(Llama.prototype, "Llama", ({ checkpoint, backend, contextLength }) => ({

@@ -3,8 +3,6 @@
 import { type OpenOptions, openOptionTypes, type QuantizedFormat, quantizedFormats } from "@polyllama/checkpoints";
 import {
   type Backend,
-  type ChatTemplateName,
-  chatFormatOptionTypes,
   type GenerateOptions,
   generateOptionTypes,
   type OptionSchema,
@@ -12,6 +10,8 @@ import {
   option,
   type Progress,
 } from "@polyllama/core";
+import { chatTemplateNames } from "./chat/named.ts";
+import type { RenderChatOptions } from "./chat/prompt.ts";
 import type { Sequence } from "./sequence.ts";
 
 /** Options of `Llama.load`. */
@@ -38,12 +38,7 @@ export interface LlamaGenerateOptions extends GenerateOptions {
 }
 
 /** Options of `Llama.chat`. */
-export interface ChatOptions extends LlamaGenerateOptions {
-  /** The chat format that the model was trained on. Default `llama-2`. */
-  readonly template?: ChatTemplateName;
-  /** Accept messages that contain `[INST]` or `<<SYS>>`; default false, since they imitate the chat format. */
-  readonly allowMarkers?: boolean;
-}
+export interface ChatOptions extends LlamaGenerateOptions, RenderChatOptions {}
 
 /** Options of `Llama.values`. */
 export interface ValuesOptions {
@@ -87,7 +82,23 @@ export const llamaGenerateOptionTypes: OptionSchema<LlamaGenerateOptions> = {
   onProgress: option.function,
 };
 
-export const chatOptionTypes: OptionSchema<ChatOptions> = { ...llamaGenerateOptionTypes, ...chatFormatOptionTypes };
+const jinja: OptionType = {
+  expected: "{ jinja: a template }",
+  accepts: (value) =>
+    option.anyObject.accepts(value) &&
+    Object.entries(value as object).every(([name, text]) => name === "jinja" && typeof text === "string") && // an object
+    "jinja" in (value as object),
+};
+
+export const renderChatOptionTypes: OptionSchema<RenderChatOptions> = {
+  template: option.either(option.oneOf(chatTemplateNames), jinja),
+  allowMarkers: option.boolean,
+  tools: option.list(option.anyObject, "a list of objects"),
+  documents: option.list(option.anyObject, "a list of objects"),
+  signal: option.signal,
+};
+
+export const chatOptionTypes: OptionSchema<ChatOptions> = { ...llamaGenerateOptionTypes, ...renderChatOptionTypes };
 
 export const valuesOptionTypes: OptionSchema<ValuesOptions> = { signal: option.signal };
 

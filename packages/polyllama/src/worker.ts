@@ -6,6 +6,7 @@ export {
   type WorkerGenerateOptions,
   WorkerLlama,
   type WorkerLoadOptions,
+  type WorkerRenderChatOptions,
 } from "./worker/client.ts";
 export type { ModelInfo } from "./worker/protocol.ts";
 export { serveLlama } from "./worker/serve.ts";

@@ -1,6 +1,6 @@
 // `polyllama chat --json`: one turn from standard input, as one object.
 
-import { type ChatMessage, encodeChat, PolyllamaError } from "@polyllama/core";
+import { type ChatMessage, PolyllamaError } from "polyllama";
 import { UsageError } from "../exit.ts";
 import { printJson } from "../terminal.ts";
 import { decodeText, readStandardInput, withoutLastBreak } from "../text-input.ts";
@@ -18,11 +18,13 @@ export async function answerOnce(
   const { messages, dropped, result } = await answer(context, conversation, options, { write: () => undefined });
   const { llama, backend } = model;
   const { template, allowMarkers = false } = options;
+  const format = { allowMarkers, ...(template !== undefined && { template }) };
+  const { ids: promptIds } = await llama.renderChat(messages, format);
   printJson({
     backend: backend.name,
     device: backend.describe().device,
     model: llama.checkpoint.name,
-    promptIds: encodeChat(llama.tokenizer, messages, { allowMarkers, ...(template !== undefined && { template }) }),
+    promptIds,
     ids: result.pieces.map(({ id }) => id),
     text: result.text,
     finish: result.finish,
@@ -32,6 +34,8 @@ export async function answerOnce(
   });
   if (result.exit !== undefined) throw result.exit;
 }
+
+const messageFields = ["role", "content", "name", "tool_calls", "tool_call_id"];
 
 /** A list of objects in JSON; anything else is a text. @throws {PolyllamaError} `ERR_CHAT` for objects that are no messages */
 export function parseMessages(text: string): readonly ChatMessage[] | undefined {
@@ -44,14 +48,13 @@ export function parseMessages(text: string): readonly ChatMessage[] | undefined 
   if (!Array.isArray(value) || value.length === 0) return undefined;
   if (!value.every((entry) => typeof entry === "object" && entry !== null && !Array.isArray(entry))) return undefined;
   return value.map((entry: Readonly<Record<string, unknown>>, index) => {
-    const { role, content, ...rest } = entry;
-    const [unknown] = Object.keys(rest);
+    const { role, content } = entry;
+    const unknown = Object.keys(entry).find((name) => !messageFields.includes(name));
     if (unknown !== undefined)
       throw new PolyllamaError("ERR_CHAT", `Message ${index} has an unknown field "${unknown}".`);
-    if ((role === "system" || role === "user" || role === "assistant") && typeof content === "string") {
-      return { role, content };
-    }
-    const expected = 'a message is {"role": "system", "user" or "assistant", "content": text}';
+    // Which roles there are is for the chat format to say.
+    if (typeof role === "string" && typeof content === "string") return { ...entry, role, content };
+    const expected = 'a message is {"role": "system", "user", "assistant" or another, "content": text}';
     throw new PolyllamaError("ERR_CHAT", `Message ${index} of the list is not one: ${expected}.`);
   });
 }

@@ -1,10 +1,11 @@
-// `polyllama chat`: a conversation in the format of Llama 2 or of Chinese-Alpaca. Each turn only reads what is new.
+// `polyllama chat`: a conversation in the checkpoint's own format, or in one that is named. Each turn only reads what is new.
 
-import { type Command, Option } from "commander";
-import { type ChatTemplateName, chatTemplateNames } from "polyllama";
+import type { Command } from "commander";
+import { chatTemplateNames } from "polyllama";
 import { chatHelp } from "../chat/commands.ts";
 import { converse } from "../chat/conversation.ts";
 import { answerOnce } from "../chat/once.ts";
+import { announceFormat, readTemplate } from "../chat/template.ts";
 import type { TurnContext } from "../chat/turn.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";
@@ -13,7 +14,7 @@ import { note } from "../terminal.ts";
 
 interface Options extends ModelOptions, TextOptions {
   readonly system?: string;
-  readonly template: ChatTemplateName;
+  readonly template?: string;
   readonly contextShift: boolean;
   readonly allowMarkers?: boolean;
   readonly json?: boolean;
@@ -27,10 +28,9 @@ export function addChat(program: Command, interrupts: Interrupts): void {
       "Talk with a chat model. On a terminal a message may have several lines, and pasted text is one message; from a pipe every line is one.",
     )
     .option("--system <text>", "what the model is told before the conversation")
-    .addOption(
-      new Option("--template <name>", "the chat format that the model was trained on")
-        .choices(chatTemplateNames)
-        .default("llama-2"),
+    .option(
+      "--template <name>",
+      `the chat format that the model was trained on (default: the checkpoint's own): ${chatTemplateNames.join(", ")}, or the path of a .jinja file`,
     )
     .option("--context-shift", "let the oldest turns leave when the context is full (default)", true)
     .option("--no-context-shift", "refuse messages when the context is full")
@@ -50,9 +50,11 @@ export function addChat(program: Command, interrupts: Interrupts): void {
 }
 
 async function chat(options: Options, interrupts: Interrupts): Promise<void> {
-  const { system, template, contextShift, allowMarkers = false, json = false } = options;
-  const sampling = { ...generateOptions(options), template, allowMarkers };
+  const { system, contextShift, allowMarkers = false, json = false } = options;
+  const template = await readTemplate(options.template);
+  const sampling = { ...generateOptions(options), allowMarkers, ...(template !== undefined && { template }) };
   await using model = await loadModel(options, interrupts.signal);
+  announceFormat(model.llama, template);
   const context: TurnContext = { model, interrupts, contextShift };
   if (json) return await answerOnce(context, system, sampling);
   if (options.model === undefined) {

@@ -4,6 +4,7 @@
 import { PolyllamaError } from "../errors.ts";
 import { type OptionSchema, option } from "../option-types.ts";
 import { checkOptions } from "../options.ts";
+import { checkPlaces, type Places } from "./literal.ts";
 import type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer, TokenKind } from "./tokenizer.ts";
 import { wellFormed } from "./utf8.ts";
 
@@ -11,6 +12,7 @@ const encodeOptionTypes: OptionSchema<EncodeOptions> = {
   bos: option.boolean,
   eos: option.boolean,
   special: option.boolean,
+  literal: option.list(option.integer({ least: 0 }), "a list of places in the text"),
 };
 
 const decodeOptionTypes: OptionSchema<DecodeOptions> = { special: option.boolean, continuing: option.boolean };
@@ -25,8 +27,8 @@ export interface TokenizerParts {
   readonly addEos: boolean;
   readonly chatTemplate: string | undefined;
   kind(id: number): TokenKind;
-  /** Ids of a well-formed text, without BOS and EOS. */
-  segment(text: string, special: boolean): number[];
+  /** Ids of a well-formed text, without BOS and EOS; no name of a token spans one of the places. */
+  segment(text: string, special: boolean, places: Places): number[];
   /** A decoder for valid ids; see {@link DecodeOptions}. */
   decoder(special: boolean, continuing: boolean): StreamDecoder;
   /** What the decoder makes of all of these valid ids. */
@@ -74,7 +76,8 @@ export function assemble(parts: TokenizerParts): Tokenizer {
     chatTemplate,
     encode(text, options = {}) {
       checkOptions(options, encodeOptionTypes, "encode()");
-      const result = parts.segment(wellFormed(text), options.special ?? false);
+      const places = checkPlaces(options.literal, text);
+      const result = parts.segment(wellFormed(text), options.special ?? false, places);
       if (options.bos ?? addBos) result.unshift(need(bos, "BOS"));
       if (options.eos ?? addEos) result.push(need(eos, "EOS"));
       return result;

@@ -8,7 +8,8 @@
 // models/llama/tokenization_llama.py and tokenization_utils.py (tokenize), whose newer tokenizers cut alike.
 
 import { type AddedToken, addedTokenFinder } from "./json/added-tokens.ts";
-import { matcher, sections } from "./match.ts";
+import { type Places, placesWithin } from "./literal.ts";
+import { matcher, type Section, sections } from "./match.ts";
 
 export interface Cutting {
   /** Tokens that are cut out; those that are `special` only where control tokens are asked for. */
@@ -23,24 +24,30 @@ export interface Cutting {
 export interface Stretch {
   readonly text: string;
   readonly id: number | undefined;
+  /** Where it begins. */
+  readonly start: number;
   /** Whether the space is put in front. */
   readonly prefixed: boolean;
 }
 
-/** A function that cuts a text; `special`: at control tokens too. */
-export function cutter({ tokens, order, prefix }: Cutting): (text: string, special: boolean) => readonly Stretch[] {
+/** A function that cuts a text; `special`: at control tokens too. What is cut out spans none of the places. */
+export function cutter({
+  tokens,
+  order,
+  prefix,
+}: Cutting): (text: string, special: boolean, places: Places) => readonly Stretch[] {
   const ways = [tokens.filter((token) => !token.special), tokens].map((some) => {
     const { raw } = addedTokenFinder(some, (text) => text);
     const longestFirst = [...some].sort((a, b) => b.content.length - a.content.length || a.id - b.id);
     const names = matcher(some.map(({ content, id }) => [content, id]));
-    return (text: string): readonly { readonly text: string; readonly id: number | undefined }[] => {
-      if (order === "leftmost") return raw(text);
+    return (text: string, places: Places): readonly Section[] => {
+      if (order === "leftmost") return raw(text, places);
       const isPlain = sections(text, names).every(({ id }) => id === undefined);
-      return isPlain ? [{ text, id: undefined }] : longest(text, longestFirst);
+      return isPlain ? [{ text, id: undefined, start: 0 }] : longest(text, longestFirst, places);
     };
   });
-  return (text, special) => {
-    const found = ways[special ? 1 : 0]!(text); // both are there, by the lines above
+  return (text, special, places) => {
+    const found = ways[special ? 1 : 0]!(text, places); // both are there, by the lines above
     return found.map((stretch, index) => ({
       ...stretch,
       prefixed: prefix === "every" || (prefix === "first" && index === 0),
@@ -49,21 +56,33 @@ export function cutter({ tokens, order, prefix }: Cutting): (text: string, speci
 }
 
 /** Cuts at all places of one token, then what is left at those of the next. */
-function longest(text: string, tokens: readonly AddedToken[]) {
-  let parts: { readonly text: string; readonly id: number | undefined }[] = [{ text, id: undefined }];
-  for (const { content, id } of tokens) {
-    if (content === "" || !text.includes(content)) continue;
-    parts = parts.flatMap((part) => {
-      if (part.id !== undefined) return [part];
-      return part.text
-        .split(content)
-        .flatMap((stretch, index) => [
-          ...(index === 0 ? [] : [{ text: content, id }]),
-          ...(stretch === "" ? [] : [{ text: stretch, id: undefined }]),
-        ]);
-    });
+function longest(text: string, tokens: readonly AddedToken[], places: Places): readonly Section[] {
+  let parts: readonly Section[] = [{ text, id: undefined, start: 0 }];
+  for (const token of tokens) {
+    if (token.content === "" || !text.includes(token.content)) continue;
+    parts = parts.flatMap((part) => (part.id === undefined ? cutAt(part, token, places) : [part]));
   }
   return parts;
+}
+
+function cutAt({ text, start }: Section, { content, id }: AddedToken, places: Places): Section[] {
+  const result: Section[] = [];
+  let done = 0;
+  const putText = (end: number): void => {
+    if (done < end) result.push({ text: text.slice(done, end), id: undefined, start: start + done });
+  };
+  for (let at = text.indexOf(content); at >= 0; ) {
+    const end = at + content.length;
+    const isLiteral = placesWithin(places, start + at, start + end).length > 0;
+    if (!isLiteral) {
+      putText(at);
+      result.push({ text: content, id, start: start + at });
+      done = end;
+    }
+    at = text.indexOf(content, isLiteral ? at + 1 : end);
+  }
+  putText(text.length);
+  return result;
 }
 
 /** A token that is cut out where exactly its name stands. */

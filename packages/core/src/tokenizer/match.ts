@@ -1,8 +1,10 @@
 // Finds the names of tokens within text: at each place the longest one.
 
+import type { Places } from "./literal.ts";
+
 export interface Matcher {
-  /** Id of the longest name that stands at `at`, or -1. */
-  at(text: string, at: number): number;
+  /** Id of the longest name that stands at `at`, of at most so many UTF-16 units, or -1. */
+  at(text: string, at: number, most?: number): number;
   /** Length of the name of an id that `at` returned. */
   length(id: number): number;
 }
@@ -24,11 +26,11 @@ export function matcher(names: Iterable<readonly [string, number]>): Matcher | u
   for (const list of candidates.values()) list.sort((a, b) => b - a);
 
   return {
-    at(text, at) {
+    at(text, at, most = Infinity) {
       const list = candidates.get(text.charCodeAt(at));
       if (list === undefined) return -1;
       for (const length of list) {
-        const id = at + length <= text.length ? ids.get(text.slice(at, at + length)) : undefined;
+        const id = length <= most && at + length <= text.length ? ids.get(text.slice(at, at + length)) : undefined;
         if (id !== undefined) return id;
       }
       return -1;
@@ -41,23 +43,35 @@ export function matcher(names: Iterable<readonly [string, number]>): Matcher | u
 export interface Section {
   readonly text: string;
   readonly id: number | undefined;
+  /** Where it begins. */
+  readonly start: number;
 }
 
-/** Cuts text at the names that a matcher finds, from left to right. Stretches are never empty. */
-export function sections(text: string, names: Matcher | undefined): Section[] {
+/** A function that tells how far it is from a place, which only ever advances, to the next of these. */
+export function distances(places: Places): (at: number) => number {
+  let next = 0;
+  return (at) => {
+    while (next < places.length && places[next]! <= at) next++;
+    return next < places.length ? places[next]! - at : Infinity;
+  };
+}
+
+/** Cuts text at the names that a matcher finds, from left to right; none spans one of the places. Stretches are never empty. */
+export function sections(text: string, names: Matcher | undefined, places: Places = []): Section[] {
   const found: Section[] = [];
+  const distance = distances(places);
   let start = 0;
   for (let at = 0; names !== undefined && at < text.length; ) {
-    const id = names.at(text, at);
+    const id = names.at(text, at, distance(at));
     if (id < 0) {
       at++;
       continue;
     }
-    if (start < at) found.push({ text: text.slice(start, at), id: undefined });
+    if (start < at) found.push({ text: text.slice(start, at), id: undefined, start });
     const end = at + names.length(id);
-    found.push({ text: text.slice(at, end), id });
+    found.push({ text: text.slice(at, end), id, start: at });
     start = at = end;
   }
-  if (start < text.length) found.push({ text: text.slice(start), id: undefined });
+  if (start < text.length) found.push({ text: text.slice(start), id: undefined, start });
   return found;
 }

@@ -10,6 +10,7 @@
 import { assemble, refuse } from "./assemble.ts";
 import { type Cutting, cutter, plainToken } from "./cutting.ts";
 import { scoreDecoder } from "./decoder.ts";
+import { changedWithPlaces, type Places, placesWithin } from "./literal.ts";
 import { matcher, sections } from "./match.ts";
 import { mergeSymbols } from "./merge.ts";
 import { characterLength, normalizer } from "./normalize.ts";
@@ -34,11 +35,12 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
     addEos,
     chatTemplate,
     kind: (id) => kindNames[kinds[id]!]!, // checked
-    segment(text, special) {
+    segment(text, special, places) {
       const ids: number[] = [];
-      for (const { text: stretch, id, prefixed } of cut(text, special)) {
+      for (const { text: stretch, id, start, prefixed } of cut(text, special, places)) {
+        const inside = placesWithin(places, start, start + stretch.length);
         if (id !== undefined) ids.push(id);
-        else for (const one of segmentText(stretch, prefixed)) ids.push(one);
+        else for (const one of segmentText(stretch, prefixed, inside)) ids.push(one);
       }
       return ids;
     },
@@ -56,13 +58,17 @@ function controlsAlone({ pieces, kinds }: Vocabulary): Cutting {
 const longestRemembered = 32;
 const mostRemembered = 1 << 15;
 
-/** A function from well-formed text to ids; `prefixed`: with the space in front, of a vocabulary that puts one. */
-function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean) => number[] {
+/**
+ * A function from well-formed text to ids; `prefixed`: with the space in front, of a vocabulary that puts one. No user-defined
+ * piece spans one of the places.
+ */
+function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean, places: Places) => number[] {
   const { pieces, kinds, unreachable } = vocabulary;
   const userDefined = matcher(named(vocabulary, kind.userDefined));
   const withPrefix = normalizer(vocabulary.normalizer, userDefined);
   const withoutPrefix = normalizer({ ...vocabulary.normalizer, addDummyPrefix: false }, userDefined);
-  const normalize = (text: string, prefixed: boolean): string => (prefixed ? withPrefix : withoutPrefix)(text);
+  const normalize = (text: string, prefixed: boolean, places: Places) =>
+    changedWithPlaces(text, places, prefixed ? withPrefix : withoutPrefix);
   const unknown = kinds.indexOf(kind.unknown);
   const ids = new Map<string, number>(); // pieces that text can become
   const single = new Int32Array(1 << 16).fill(-1); // the same for pieces of one UTF-16 unit
@@ -80,10 +86,11 @@ function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean) =>
 
   if (kinds.includes(kind.unused)) {
     // How an unused piece is split again depends on the whole text, so nothing is cut or remembered.
-    return (original, prefixed) => {
+    return (original, prefixed, literal) => {
       const splits = new Map<string, number>();
-      const all = sections(normalize(original, prefixed), userDefined).flatMap(({ text, id }) =>
-        id === undefined ? symbols(text, splits) : [text],
+      const { text: whole, places } = normalize(original, prefixed, literal);
+      const all = sections(whole, userDefined, places).flatMap(({ text, id }) =>
+        id === undefined ? symbols(text, places.length > 0, splits) : [text],
       );
       const result: number[] = [];
       for (const symbol of all) append(result, write(symbol, splits));
@@ -93,20 +100,21 @@ function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean) =>
 
   const together = neighbours(ids.keys());
   const remembered = new Map<string, readonly number[]>();
-  const encodeWord = (word: string): readonly number[] => {
-    const known = remembered.get(word);
+  const encodeWord = (word: string, literal: boolean): readonly number[] => {
+    const known = literal ? undefined : remembered.get(word);
     if (known !== undefined) return known;
     const result: number[] = [];
-    for (const symbol of symbols(word)) append(result, write(symbol));
-    if (word.length > longestRemembered) return result;
+    for (const symbol of symbols(word, literal)) append(result, write(symbol));
+    if (literal || word.length > longestRemembered) return result;
     if (remembered.size === mostRemembered) remembered.clear();
     remembered.set(word, result);
     return result;
   };
 
-  return (original, prefixed) => {
+  return (original, prefixed, literal) => {
     const result: number[] = [];
-    for (const { text, id } of sections(normalize(original, prefixed), userDefined)) {
+    const { text: whole, places } = normalize(original, prefixed, literal);
+    for (const { text, id } of sections(whole, userDefined, places)) {
       if (id !== undefined) {
         result.push(id);
         continue;
@@ -118,9 +126,9 @@ function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean) =>
           left = right;
           continue;
         }
-        const whole = end - start === 1 ? single[left]! : -1;
-        if (whole >= 0) result.push(whole);
-        else append(result, encodeWord(text.slice(start, end)));
+        const known = end - start === 1 ? single[left]! : -1;
+        if (known >= 0) result.push(known);
+        else append(result, encodeWord(text.slice(start, end), places.length > 0));
         start = end;
         left = right;
       }
@@ -130,8 +138,11 @@ function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean) =>
 }
 
 interface Merger {
-  /** What is left of a text when nothing merges any more. Notes where unused pieces were put together last. */
-  symbols(text: string, splits?: Map<string, number>): string[];
+  /**
+   * What is left of a text when nothing merges any more. In literal text nothing merges into a user-defined piece. Notes where
+   * unused pieces were put together last.
+   */
+  symbols(text: string, literal: boolean, splits?: Map<string, number>): string[];
   /** Ids of such a symbol. */
   write(symbol: string, splits?: ReadonlyMap<string, number>): readonly number[];
 }
@@ -148,7 +159,7 @@ function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merge
   for (const piece of ids.keys()) longest = Math.max(longest, piece.length);
 
   return {
-    symbols(text, splits) {
+    symbols(text, literal, splits) {
       const starts = new Int32Array(text.length); // by symbol, in UTF-16 units
       const ends = new Int32Array(text.length);
       let count = 0;
@@ -165,6 +176,7 @@ function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merge
           if (end - start > longest) return -1;
           const piece = text.slice(start, end);
           const id = ids.get(piece) ?? -1;
+          if (literal && id >= 0 && kinds[id] === kind.userDefined) return -1;
           if (id >= 0 && kinds[id] === kind.unused) splits?.set(piece, ends[left]! - start);
           return id;
         },

@@ -13,6 +13,7 @@ import { readModel } from "./json/model.ts";
 import { readNormalizer } from "./json/normalizers.ts";
 import { readPreTokenizer } from "./json/pre-tokenizers.ts";
 import { readTemplate } from "./json/template.ts";
+import { changedWithPlaces, placesWithin } from "./literal.ts";
 import type { SurroundOptions } from "./surround.ts";
 import { readSurroundings, type TokenizerSurroundings, tokensBehind } from "./surroundings.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -52,6 +53,7 @@ export function tokenizerFromJson(
   );
   const controls = new Set(added.filter((token) => token.special).map((token) => token.id));
   const names = new Set(added.map((token) => token.id));
+  const addedIds = new Set(added.filter((token) => token.content.length > 1).map((token) => token.id));
   const nothing: ReadonlySet<number> = new Set();
   const all = addedTokenFinder(added, normalize);
   const ordinary = addedTokenFinder(
@@ -97,22 +99,26 @@ export function tokenizerFromJson(
       if (names.has(id)) return "user-defined";
       return id === model.unknown ? "unknown" : model.bytes.has(id) ? "byte" : "normal";
     },
-    segment(text, special) {
+    segment(text, special, places) {
       const finder = special ? all : ordinary;
       const excluded = special ? nothing : controls;
       const ids: number[] = [];
-      for (const outer of finder.raw(text)) {
+      for (const outer of finder.raw(text, places)) {
         if (outer.id !== undefined) {
           ids.push(outer.id);
           continue;
         }
-        for (const inner of finder.normalized(normalize(outer.text))) {
+        const inside = placesWithin(places, outer.start, outer.start + outer.text.length);
+        const stretch = changedWithPlaces(outer.text, inside, normalize);
+        // What is literal becomes no added token by merging, either.
+        const forbidden = inside.length > 0 ? addedIds : excluded;
+        for (const inner of finder.normalized(stretch.text, stretch.places)) {
           if (inner.id !== undefined) {
             ids.push(inner.id);
             continue;
           }
           for (const word of preTokenize(inner.text, outer.start === 0 && inner.start === 0)) {
-            for (const id of model.segment(word, excluded)) ids.push(id);
+            for (const id of model.segment(word, forbidden)) ids.push(id);
           }
         }
       }

@@ -11,6 +11,11 @@ export interface EncodeOptions {
    * encoded as a text of its own. Default false: text that looks like a control token is text.
    */
   readonly special?: boolean;
+  /**
+   * UTF-16 offsets within the text that no name of a control or added token may span, so that what spells one there stays text,
+   * whatever `special` says.
+   */
+  readonly literal?: readonly number[];
 }
 
 /** How tokens become text. */

@@ -1,7 +1,8 @@
 // The page's side: a model that lives in a worker, with the methods of `Llama` that stream text.
 
 import type { WebLocation } from "@polyllama/checkpoints";
-import { type ChatMessage, type Piece, PolyllamaError, type Progress } from "@polyllama/core";
+import { type Piece, PolyllamaError, type Progress } from "@polyllama/core";
+import type { ChatMessage, ChatPrompt } from "../chat/prompt.ts";
 import {
   type Answer,
   type AnswerMessage,
@@ -9,6 +10,7 @@ import {
   type PlainChatOptions,
   type PlainGenerateOptions,
   type PlainLoadOptions,
+  type PlainRenderChatOptions,
   putTogether,
   type Request,
 } from "./protocol.ts";
@@ -25,6 +27,7 @@ export interface WorkerLoadOptions extends PlainLoadOptions, CallOptions {}
 export interface WorkerGenerateOptions extends PlainGenerateOptions, CallOptions {}
 /** Options of `WorkerLlama.chat`. */
 export interface WorkerChatOptions extends PlainChatOptions, CallOptions {}
+export interface WorkerRenderChatOptions extends PlainRenderChatOptions, Pick<CallOptions, "signal"> {}
 
 /**
  * A model in a worker. Errors are those of `Llama`, with class and code; `generate` and `chat` throw all of them while
@@ -84,6 +87,16 @@ export class WorkerLlama implements AsyncDisposable {
   chat(messages: readonly ChatMessage[], options: WorkerChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
     const { onProgress, signal, ...plain } = options;
     return this.stream({ do: "chat", messages, options: plain }, { onProgress, signal });
+  }
+
+  /** A conversation as the model would read it, as `Llama.renderChat` gives it. */
+  async renderChat(messages: readonly ChatMessage[], options: WorkerRenderChatOptions = {}): Promise<ChatPrompt> {
+    const { signal, ...plain } = options;
+    const request = { do: "render", messages, options: plain } as const;
+    for await (const answer of this.connection.ask(request, signal === undefined ? {} : { signal })) {
+      if (answer.is === "done" && answer.prompt) return answer.prompt;
+    }
+    throw new PolyllamaError("ERR_BACKEND", "The worker did not say what it rendered.");
   }
 
   /** Ends what still runs, and frees model and backend; the worker can load again. */

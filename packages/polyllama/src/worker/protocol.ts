@@ -3,7 +3,6 @@
 
 import type { WebLocation } from "@polyllama/checkpoints";
 import {
-  type ChatMessage,
   CheckpointError,
   ContextOverflowError,
   type DeviceInfo,
@@ -14,6 +13,7 @@ import {
   PolyllamaError,
   type Progress,
 } from "@polyllama/core";
+import type { ChatMessage, ChatPrompt, RenderChatOptions } from "../chat/prompt.ts";
 import type { ChatOptions, LlamaGenerateOptions, LoadOptions } from "../options.ts";
 
 type Local = "backend" | "onProgress" | "signal";
@@ -22,10 +22,13 @@ export type PlainLoadOptions = Omit<LoadOptions, Local>;
 export type PlainGenerateOptions = Omit<LlamaGenerateOptions, Local | "sequence">;
 export type PlainChatOptions = Omit<ChatOptions, Local | "sequence">;
 
+export type PlainRenderChatOptions = Omit<RenderChatOptions, Local>;
+
 export type Request =
   | { readonly do: "load"; readonly location: string | WebLocation; readonly options: PlainLoadOptions }
   | { readonly do: "generate"; readonly prompt: string | readonly number[]; readonly options: PlainGenerateOptions }
   | { readonly do: "chat"; readonly messages: readonly ChatMessage[]; readonly options: PlainChatOptions }
+  | { readonly do: "render"; readonly messages: readonly ChatMessage[]; readonly options: PlainRenderChatOptions }
   | { readonly do: "abort" }
   | { readonly do: "dispose" };
 
@@ -35,7 +38,7 @@ export type RequestMessage = Request & { readonly call: number };
 export type Answer =
   | { readonly is: "progress"; readonly progress: Progress }
   | { readonly is: "piece"; readonly piece: Piece }
-  | { readonly is: "done"; readonly model?: ModelInfo }
+  | { readonly is: "done"; readonly model?: ModelInfo; readonly prompt?: ChatPrompt }
   | { readonly is: "error"; readonly error: PlainError };
 
 export type AnswerMessage = Answer & { readonly call: number };

@@ -32,8 +32,8 @@ export function serveLlama(createBackend: () => Backend | Promise<Backend>): voi
     const controller = new AbortController();
     running.set(call, controller);
     try {
-      const model = await carryOut(message, tell, controller.signal);
-      tell({ is: "done", ...(model && { model }) });
+      const result = await carryOut(message, tell, controller.signal);
+      tell({ is: "done", ...result });
     } catch (error) {
       tell({ is: "error", error: takeApart(error) });
     } finally {
@@ -45,7 +45,7 @@ export function serveLlama(createBackend: () => Backend | Promise<Backend>): voi
     message: RequestMessage,
     tell: (answer: Answer) => void,
     signal: AbortSignal,
-  ): Promise<ModelInfo | undefined> {
+  ): Promise<Omit<Extract<Answer, { is: "done" }>, "is">> {
     const onProgress = (progress: Extract<Answer, { is: "progress" }>["progress"]): void =>
       tell({ is: "progress", progress });
     switch (message.do) {
@@ -55,21 +55,25 @@ export function serveLlama(createBackend: () => Backend | Promise<Backend>): voi
         try {
           const llama = await Llama.load(message.location, { ...message.options, backend, onProgress, signal });
           loaded = { llama, backend };
-          return describe(llama);
+          return { model: describe(llama) };
         } catch (error) {
           await backend[Symbol.asyncDispose]();
           throw error;
         }
       }
       case "generate":
-        return stream(model().generate(message.prompt, { ...message.options, onProgress, signal }), tell);
+        await stream(model().generate(message.prompt, { ...message.options, onProgress, signal }), tell);
+        break;
       case "chat":
-        return stream(model().chat(message.messages, { ...message.options, onProgress, signal }), tell);
+        await stream(model().chat(message.messages, { ...message.options, onProgress, signal }), tell);
+        break;
+      case "render":
+        return { prompt: await model().renderChat(message.messages, { ...message.options, signal }) };
       case "dispose":
         for (const controller of running.values()) controller.abort();
         await dispose();
     }
-    return undefined;
+    return {};
   }
 
   function model(): Llama {
@@ -85,7 +89,7 @@ export function serveLlama(createBackend: () => Backend | Promise<Backend>): voi
   }
 }
 
-async function stream(pieces: AsyncIterable<Piece>, tell: (answer: Answer) => void): Promise<undefined> {
+async function stream(pieces: AsyncIterable<Piece>, tell: (answer: Answer) => void): Promise<void> {
   for await (const piece of pieces) tell({ is: "piece", piece });
 }
 

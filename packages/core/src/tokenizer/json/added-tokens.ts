@@ -1,7 +1,8 @@
 // Added tokens of tokenizer.json: names that are looked for in the text before anything else, and their flags. Those that
 // are `special` are control tokens, found only where the caller asks for it.
 
-import { type Matcher, matcher } from "../match.ts";
+import type { Places } from "../literal.ts";
+import { distances, type Matcher, matcher, type Section } from "../match.ts";
 import type { JsonObject } from "./fields.ts";
 import type { Normalizer } from "./normalizers.ts";
 
@@ -37,19 +38,11 @@ export function readAddedTokenFlags(token: JsonObject, id: number): AddedToken {
   };
 }
 
-/** A stretch of text, or an added token that stood in it. */
-export interface Section {
-  readonly text: string;
-  readonly id: number | undefined;
-  /** Where it begins. */
-  readonly start: number;
-}
-
 export interface AddedTokenFinder {
-  /** Cuts text at the tokens whose names are not normalized. */
-  raw(text: string): Section[];
+  /** Cuts text at the tokens whose names are not normalized, and span none of the places. */
+  raw(text: string, places: Places): Section[];
   /** Cuts normalized text at the others. */
-  normalized(text: string): Section[];
+  normalized(text: string, places: Places): Section[];
 }
 
 export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Normalizer): AddedTokenFinder {
@@ -61,16 +54,22 @@ export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Norma
   const raw = matcher(names(false));
   const normalized = matcher(names(true));
   return {
-    raw: (text) => cut(text, raw, byId),
-    normalized: (text) => cut(text, normalized, byId),
+    raw: (text, places) => cut(text, places, raw, byId),
+    normalized: (text, places) => cut(text, places, normalized, byId),
   };
 }
 
-function cut(text: string, names: Matcher | undefined, tokens: ReadonlyMap<number, AddedToken>): Section[] {
+function cut(
+  text: string,
+  places: Places,
+  names: Matcher | undefined,
+  tokens: ReadonlyMap<number, AddedToken>,
+): Section[] {
   const result: Section[] = [];
+  const distance = distances(places);
   let done = 0;
   for (let at = 0; names !== undefined && at < text.length; ) {
-    const token = tokens.get(names.at(text, at));
+    const token = tokens.get(names.at(text, at, distance(at)));
     if (token === undefined) {
       at++;
       continue;
