@@ -71,7 +71,7 @@ const generation: Options = {
   logprobs: num!,
   sequence: none!,
 };
-const chat: Options = { template: str!, allowMarkers: bool! };
+const chat: Options = { template: str!, allowMarkers: bool!, tools: none!, documents: none! };
 const hub: Options = {
   token: str!,
   cacheFolder: str!,
@@ -129,7 +129,8 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
   ["completeChat", (options) => llama.completeChat(messages, options), { ...generation, ...chat }],
   ["values", (options) => llama.values([1], ["logits"], options), { signal: none! }],
   ["continueTo", (options) => llama.createSequence(4).continueTo([1], options), long],
-  ["fitConversation", (options) => fitConversation(llama, messages, options), { ...chat, room: num! }],
+  ["renderChat", (options) => llama.renderChat(messages, options), { ...chat, signal: none! }],
+  ["fitConversation", (options) => fitConversation(llama, messages, options), { ...chat, signal: none!, room: num! }],
   ["openCheckpoint", (options) => openCheckpoint(poet, options), opening],
   ["pull", (options) => pull("hf:owner/name", options), { ...hub, ...long }],
   ["listHub", (options) => listHub("hf:owner/name", options), { ...hub, ...long }],
@@ -182,7 +183,11 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
     },
   ],
   ["reference", reference, { perturb: ["list", "object", "map", "date"] }],
-  ["encode", (options) => llama.tokenizer.encode("a", options), { bos: bool!, eos: bool!, special: bool! }],
+  [
+    "encode",
+    (options) => llama.tokenizer.encode("a", options),
+    { bos: bool!, eos: bool!, special: bool!, literal: none! },
+  ],
   ["decode", (options) => llama.tokenizer.decode([1], options), { special: bool!, continuing: bool! }],
 ])("%s", (_title, call, options) => {
   const refused = async (given: unknown): Promise<OptionError> => {
