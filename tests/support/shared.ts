@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, type TestAPI, test } from "vitest";
 
 const folder: string = fileURLToPath(new URL("../../../shared/data/", import.meta.url));
-const present: boolean = existsSync(folder);
+export const present: boolean = existsSync(folder);
 
 /** Path of a file of the development data. */
 export function shared(path: string): string {

@@ -156,7 +156,9 @@ describeWithShared("trained models in other layouts", () => {
     await using source = await openCheckpoint(path);
     await roundTrip(source, [1, 20, 300, 2000]);
     const folder = await folderWith();
-    await writeGguf(join(folder, "model.gguf"), source);
+    const notes: string[] = [];
+    await writeGguf(join(folder, "model.gguf"), source, { onNote: (note) => notes.push(note) });
+    expect(notes).toContainEqual(expect.stringMatching(/llama\.cpp breaks off at a character without a piece/));
     await using gguf = await openCheckpoint(join(folder, "model.gguf"));
     await expectEqual(source, gguf);
     await writeSafetensors(join(folder, "back"), gguf);

@@ -39,6 +39,11 @@ export async function ggufText(
     );
   }
   fitPrefix(keys, tokenizer, note);
+  if (
+    Array.from({ length: tokenizer.vocabSize }, (_, id) => tokenizer.kind(id)).filter((kind) => kind === "byte")
+      .length < 256
+  )
+    note("llama.cpp breaks off at a character without a piece, since the vocabulary has not a piece for every byte");
   return keys;
 }
 
