@@ -85,9 +85,7 @@ function onnxRuntimeVersion(): string {
 const offline = ["install", "--offline", "--cache", npmCache, "--no-audit", "--no-fund"];
 
 beforeAll(() => {
-  must(run("npx", ["turbo", "run", "build", "--output-logs=errors-only"], root));
-  mkdirSync(tarballs);
-  for (const folder of folders) must(run("npm", ["pack", "--pack-destination", tarballs], join(root, folder)));
+  must(run(process.execPath, [join(root, "scripts", "pack.mjs"), tarballs], root));
   // Fills the npm cache by what the tests do, also by the command that mends a missing library; from here on nothing may
   // need the network.
   const prepared = createProject("prepared");
