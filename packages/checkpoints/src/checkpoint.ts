@@ -24,6 +24,8 @@ import { storedName } from "./names.ts";
 import { readInterleaved } from "./permute.ts";
 
 /** The layouts that are read. */
+import { checkVocabulary, fitVocabulary } from "./vocabulary.ts";
+
 export type CheckpointKind = "gguf" | "safetensors" | "pytorch" | "meta" | "llama2.c" | "synthetic";
 
 /** A tensor as its file has it. */
@@ -87,6 +89,8 @@ export interface FileCheckpointParts {
   /** Default: what the tokenizer alone says. */
   readonly text?: TextSetup;
   readonly notices?: readonly string[];
+  /** Leave out rows without a token, or tokens without a row, whatever their number. */
+  readonly fitVocabulary?: boolean;
   readonly stored: readonly StoredTensor[];
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly places: ReadonlyMap<WeightName, TensorPlace>;
@@ -99,9 +103,11 @@ export interface FileCheckpointParts {
  *
  * @throws {CheckpointError} when tensors and configuration contradict each other.
  */
-export function fileCheckpoint(parts: FileCheckpointParts): Checkpoint {
+export function fileCheckpoint(given: FileCheckpointParts): Checkpoint {
+  const parts = fitVocabulary(given);
   const { name, config, places, files } = parts;
   const weights = checkTensors(parts);
+  checkVocabulary(parts);
   let fingerprint: Promise<string> | undefined;
   return {
     kind: parts.kind,

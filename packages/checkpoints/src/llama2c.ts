@@ -8,7 +8,6 @@ import { CheckpointError, columnCount, type LlamaConfig, validateConfig, type We
 import type { ByteSource } from "./byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type RowReader, type StoredTensor, type TensorPlace } from "./checkpoint.ts";
 import type { FoundTokenizer } from "./safetensors.ts";
-import { checkVocabulary } from "./vocabulary.ts";
 
 const MAGIC = 0x616b3432;
 /** llama2.c takes 64, or less where the width asks for it. */
@@ -148,7 +147,7 @@ export async function openLlama2c(
 
   const metadata = new Map<string, unknown>([["version", version], ...(found?.vocabulary ?? [])]);
   const files = [{ source, headerBytes }];
-  const checkpoint = fileCheckpoint({
+  return fileCheckpoint({
     kind: "llama2.c",
     name: file,
     config,
@@ -158,8 +157,6 @@ export async function openLlama2c(
     places,
     files,
   });
-  checkVocabulary(checkpoint);
-  return checkpoint;
 }
 
 /** Reads int8 weights, which `elements / groupSize` scales follow, as their f32 products. */

@@ -169,7 +169,7 @@ async function openOne(path: string, open: Opener, options: PathOptions): Promis
       tokenizer === undefined
         ? undefined
         : async (size: number) => (await readTokenizer(tokenizer, size, signal)).tokenizer;
-    return openGguf(await splitParts(path, source, open), given, signal, options.ignoreTensors);
+    return openGguf(await splitParts(path, source, open), given, signal, options.ignoreTensors, options.fitVocabulary);
   }
   if (kind === "llama2.c") {
     const header = await readLlama2cHeader(source, signal);
@@ -296,7 +296,11 @@ async function openMetaFolder(
   return openMeta(sources, parts, options.signal);
 }
 
-async function metaParts(name: string, folder: string, { tokenizer, signal, ignoreTensors }: PathOptions) {
+async function metaParts(
+  name: string,
+  folder: string,
+  { tokenizer, signal, ignoreTensors, fitVocabulary }: PathOptions,
+) {
   const paramsName = join(folder, "params.json");
   const params = await readJson(paramsName, signal);
   if (params === undefined) {
@@ -311,6 +315,7 @@ async function metaParts(name: string, folder: string, { tokenizer, signal, igno
     params,
     paramsName,
     ...(ignoreTensors && { ignoreTensors }),
+    ...(fitVocabulary && { fitVocabulary }),
     tokenizer: (size: number) =>
       tokenizer === undefined ? metaTokenizer(folder, signal) : readTokenizer(tokenizer, size, signal),
   };
@@ -373,6 +378,7 @@ async function huggingFaceParts(name: string, folder: string, options: PathOptio
     config,
     configName,
     ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }),
+    ...(options.fitVocabulary && { fitVocabulary: true }),
     text,
     tokenizer: (size) =>
       tokenizer === undefined

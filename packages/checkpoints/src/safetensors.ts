@@ -19,7 +19,6 @@ import { checkOverlap } from "./gguf/header.ts";
 import { leftovers } from "./leftovers.ts";
 import { canonicalName, commonPrefix } from "./names.ts";
 import type { TextFiles } from "./text-files.ts";
-import { checkVocabulary } from "./vocabulary.ts";
 
 /** The limit of the reference implementation. */
 const MOST_HEADER_BYTES = 100_000_000;
@@ -136,6 +135,8 @@ export interface HuggingFaceParts {
   readonly text?: TextFiles;
   /** Names of tensors to leave out that Llama does not have; `*` stands for any characters. */
   readonly ignoreTensors?: readonly string[];
+  /** Leave out rows without a token, or tokens without a row, whatever their number. */
+  readonly fitVocabulary?: boolean;
   /** Tensor -> file name, from an index; the files' headers must agree. */
   readonly index?: { readonly name: string; readonly files: ReadonlyMap<string, string> };
 }
@@ -232,14 +233,25 @@ export async function openHuggingFace(
     }),
   );
   const { name } = parts;
-  const { tokenizer, vocabulary, notices: odd = [] } = (await parts.tokenizer(config.vocabSize)) ?? {};
+  const rows = places.get("tok_embeddings.weight")?.shape[0] ?? config.vocabSize;
+  const { tokenizer, vocabulary, notices: odd = [] } = (await parts.tokenizer(rows)) ?? {};
   notices.push(...odd);
   for (const [key, value] of vocabulary ?? []) metadata.set(key, value);
   const heard = (remark: string): void => void notices.push(`${remark}.`);
   const text = textSetupFromHuggingFace({ ...textFiles, config: parts.config }, tokenizer, heard);
-  const checkpoint = fileCheckpoint({ kind, name, config, tokenizer, text, stored, metadata, places, files, notices });
-  checkVocabulary(checkpoint);
-  return checkpoint;
+  return fileCheckpoint({
+    kind,
+    name,
+    config,
+    tokenizer,
+    text,
+    stored,
+    metadata,
+    places,
+    files,
+    notices,
+    ...(parts.fitVocabulary && { fitVocabulary: true }),
+  });
 }
 
 /** A missing output matrix means tied embeddings, unless config.json says that they are not tied. */

@@ -1,8 +1,26 @@
-import type { Tokenizer } from "@polyllama/core";
-import { presets } from "@polyllama/core";
+import { join } from "node:path";
+import type { RowRange, Tokenizer, WeightName } from "@polyllama/core";
+import { presets, sentencePieceFromGguf } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
+import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
+import {
+  type Checkpoint,
+  compareCheckpoints,
+  type OpenOptions,
+  openCheckpoint,
+  writeGguf,
+  writeSafetensors,
+} from "../src/index.ts";
 import { checkVocabulary } from "../src/vocabulary.ts";
-import { small } from "./support.ts";
+import {
+  coordinates,
+  failure,
+  folderWith,
+  huggingFaceConfig,
+  huggingFaceTensors,
+  safetensors,
+  small,
+} from "./support.ts";
 
 const check = (rows: number, tokens: number): void => {
   const tokenizer = { vocabSize: tokens } as Tokenizer; // nothing else is looked at
@@ -17,11 +35,128 @@ describe("a tokenizer that does not fit the table", () => {
       "model: the tokenizer has 49953 tokens, but the embedding table 55296 rows. " +
         "Weights of 55296 rows are those of Chinese-LLaMA-2 and Chinese-Alpaca-2. " +
         "A tokenizer of 49953 tokens is that of Chinese-LLaMA. " +
-        "Give the tokenizer of Chinese-LLaMA-2 and Chinese-Alpaca-2, with the option `tokenizer`.",
+        "Give the tokenizer of Chinese-LLaMA-2 and Chinese-Alpaca-2, with the option `tokenizer`, with its added_tokens.json " +
+        "or tokenizer_config.json where it has one; or set fitVocabulary: true to leave out the rows that have no token.",
     );
     expect(() => check(49_954, 49_953)).toThrow(/Give the tokenizer of Chinese-Alpaca,/);
     expect(() => check(32_000, 55_296)).toThrow(/Give the tokenizer of Llama 1 and 2,/);
     expect(() => check(17, 16)).toThrow(/rows\. Give the tokenizer that belongs to these weights/);
     expect(() => check(49_953, 49_953)).not.toThrow();
+  });
+});
+
+describe("a table that is not as long as the vocabulary", () => {
+  const metadata = tinyMetadata(["▁", "a", "▁a"].map((piece, rank) => ({ piece, score: rank })));
+  const tokens = (metadata.get("tokenizer.ggml.tokens") as string[]).length;
+  const config = (vocabSize: number) => ({ ...small, vocabSize });
+
+  async function folder(rows: number, declared: number, files: Readonly<Record<string, string>> = {}): Promise<string> {
+    return folderWith({
+      "model.safetensors": safetensors(huggingFaceTensors(config(rows))),
+      "config.json": JSON.stringify(huggingFaceConfig(config(declared))),
+      "tokenizer.model": sentencePieceFromGguf(metadata),
+      ...files,
+    });
+  }
+  const open = async (rows: number, options: OpenOptions = {}, declared = rows, files = {}): Promise<Checkpoint> =>
+    openCheckpoint(await folder(rows, declared, files), options);
+  /** The next multiple of eight, and the one after it. */
+  const padded = Math.ceil((tokens + 1) / 8) * 8;
+
+  test.each([
+    ["as the configuration says", padded, padded],
+    ["though the configuration says otherwise", padded, tokens],
+    ["by more", padded + 48, padded + 48],
+  ])("padding is left out, %s", async (_, rows, declared) => {
+    await using opened = await open(rows, {}, declared);
+    expect(opened.config.vocabSize).toBe(tokens);
+    expect(opened.weights.get("tok_embeddings.weight")?.shape).toEqual([tokens, small.dim]);
+    expect(opened.weights.get("output.weight")?.shape).toEqual([tokens, small.dim]);
+    expect(opened.stored.find(({ name }) => name === "lm_head.weight")?.shape).toEqual([rows, small.dim]);
+    expect(opened.notices).toEqual([expect.stringContaining(`the ${rows - tokens} behind them are left out`)]);
+    const last = new Float32Array((await opened.read("output.weight", { first: tokens - 1, count: 1 })).buffer);
+    const output = opened.stored.findIndex(({ name }) => name === "lm_head.weight");
+    expect(last).toEqual(coordinates(output, tokens - 1, small.dim));
+    await expect(opened.read("output.weight", { first: tokens, count: 1 })).rejects.toThrow(/do not exist/);
+  });
+
+  test("what is written of it opens, in either layout", async () => {
+    await using source = await open(padded);
+    const target = await folderWith();
+    await writeGguf(join(target, "m.gguf"), source);
+    await writeSafetensors(join(target, "folder"), source);
+    for (const path of [join(target, "m.gguf"), join(target, "folder")]) {
+      await using written = await openCheckpoint(path);
+      expect(written.config.vocabSize).toBe(tokens);
+      expect(written.notices).toEqual([]);
+      expect((await compareCheckpoints(source, written)).agrees).toBe(true);
+    }
+  });
+
+  test("pieces of GGUF that only name padding rows are none", async () => {
+    await using source = await open(padded);
+    const more = Array.from({ length: padded - tokens }, (_, i) => `[PAD${tokens + i}]`);
+    const path = join(await folderWith(), "m.gguf");
+    await using whole = await openCheckpoint(await folder(padded, padded), { fitVocabulary: true });
+    await writeGguf(path, { ...whole, config: config(padded), metadata: paddedMetadata(more), ...tablesOf(padded) });
+    await using opened = await openCheckpoint(path);
+    expect(opened.tokenizer?.vocabSize).toBe(tokens);
+    expect(opened.config.vocabSize).toBe(tokens);
+    expect(opened.notices).toHaveLength(1);
+    expect(opened.tokenizer?.encode("a")).toEqual(source.tokenizer?.encode("a"));
+
+    function tablesOf(rows: number) {
+      const weights = new Map(
+        [...whole.weights].map(([name, info]) => [
+          name,
+          { ...info, shape: info.shape.map((size) => (size === tokens ? rows : size)) },
+        ]),
+      );
+      return {
+        weights,
+        async read(name: WeightName, range?: RowRange) {
+          const info = weights.get(name)!;
+          return new Uint8Array(4 * (range?.count ?? info.shape[0]!) * (info.shape.length === 1 ? 1 : info.shape[1]!));
+        },
+      };
+    }
+  });
+
+  function paddedMetadata(more: readonly string[]): Map<string, unknown> {
+    const append = (key: string, value: unknown): [string, unknown] => [
+      `tokenizer.ggml.${key}`,
+      [
+        ...(metadata.get(`tokenizer.ggml.${key}`) as ArrayLike<unknown> & Iterable<unknown>),
+        ...more.map((piece) => value ?? piece),
+      ],
+    ];
+    return new Map([...metadata, append("tokens", undefined), append("scores", -1000), append("token_type", 5)]);
+  }
+
+  test("other differences are refused, and the option helps", async () => {
+    const extra = { "added_tokens.json": JSON.stringify({ "<x>": tokens, "<y>": tokens + 1 }) };
+    for (const [rows, files, fitted] of [
+      [tokens + 1, {}, tokens], // one token is missing rather than padding there
+      [4 * padded, {}, tokens],
+      [tokens + 1, extra, tokens + 1],
+    ] as const) {
+      const error = await failure(open(rows, {}, rows, files));
+      expect(error).toMatchObject({ code: "ERR_CHECKPOINT" });
+      expect(error.message).toMatch(/set fitVocabulary: true/);
+      await using opened = await open(rows, { fitVocabulary: true }, rows, files);
+      expect(opened.config.vocabSize).toBe(fitted);
+      expect(opened.tokenizer?.vocabSize).toBe(fitted);
+      expect(opened.notices).toHaveLength(1);
+    }
+    await using opened = await open(tokens + 1, { fitVocabulary: true }, tokens + 1, extra);
+    expect(opened.tokenizer!.encode("a<x>")).toEqual([1, tokens - 1, tokens]);
+    expect(() => opened.tokenizer!.encode("a<y>")).toThrow(/token \d+, "<y>", for which the model has no row/);
+  });
+
+  test("a table of as many rows as tokens counts more than the configuration", async () => {
+    const extra = { "added_tokens.json": JSON.stringify({ "<x>": tokens }) };
+    await using opened = await open(tokens + 1, {}, tokens, extra);
+    expect(opened.config.vocabSize).toBe(tokens + 1);
+    expect(opened.notices).toEqual([expect.stringContaining("the table counts")]);
   });
 });

@@ -98,7 +98,7 @@ export { unusedCharacter } from "./tokenizer/literal.ts";
 export { readSentencePiece, tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";
-export { paddingPiece } from "./tokenizer/padding.ts";
+export { paddingPiece, withoutPadding } from "./tokenizer/padding.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { readLlama2cVocabulary, tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";

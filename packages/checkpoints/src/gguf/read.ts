@@ -8,12 +8,12 @@ import {
   textSetupFromGguf,
   tokenizerFromGguf,
   type WeightName,
+  withoutPadding,
 } from "@polyllama/core";
 import type { ByteSource } from "../byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type TensorPlace } from "../checkpoint.ts";
 import { type Leftovers, leftovers } from "../leftovers.ts";
 import { canonicalName } from "../names.ts";
-import { checkVocabulary } from "../vocabulary.ts";
 import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
 
 /**
@@ -21,6 +21,7 @@ import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
  * stay open.
  *
  * @param ignoreTensors Names of tensors to leave out that Llama does not have; `*` stands for any characters.
+ * @param fitVocabulary Leave out rows without a token, or tokens without a row, whatever their number.
  * @param tokenizer Gives the tokenizer, for a number of tokens, that takes the place of the one within the file.
  * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`, `ERR_TOKENIZER`
  */
@@ -29,10 +30,11 @@ export async function openGguf(
   tokenizer?: (vocabSize: number) => Promise<Tokenizer>,
   signal?: AbortSignal,
   ignoreTensors?: readonly string[],
+  fitVocabulary?: boolean,
 ): Promise<Checkpoint> {
   const sources = "read" in source ? [source] : source;
   const headers = await readParts(sources, signal);
-  const { metadata } = headers[0]!;
+  const metadata = withoutPadding(headers[0]!.metadata);
   const file = sources[0]!.name;
 
   configFromGguf(metadata, file, { vocabSize: 1, tiedEmbeddings: true }); // what is no Llama is told before its tensors are
@@ -56,10 +58,11 @@ export async function openGguf(
     );
   }
   const within = await textOf(metadata, file, config.vocabSize, tokenizer);
-  const checkpoint = fileCheckpoint({
+  return fileCheckpoint({
     kind: "gguf",
     name: file,
     config,
+    ...(fitVocabulary && { fitVocabulary }),
     tokenizer: within.tokenizer,
     text: within.text,
     stored: headers.flatMap(({ tensors }, part) =>
@@ -70,8 +73,6 @@ export async function openGguf(
     places,
     files: headers.map(({ headerBytes }, part) => ({ source: sources[part]!, headerBytes })),
   });
-  checkVocabulary(checkpoint);
-  return checkpoint;
 }
 
 /** The headers of all parts, which say themselves that they belong together (llama-gguf-split writes these keys). */

@@ -9,7 +9,6 @@ import { leftovers } from "../leftovers.ts";
 import { canonicalName } from "../names.ts";
 import type { FoundTokenizer } from "../safetensors.ts";
 import { readSliced } from "../slices.ts";
-import { checkVocabulary } from "../vocabulary.ts";
 import { readTorchFile, type TorchTensor } from "./torch-file.ts";
 
 /** Parts of a checkpoint in Meta's layout, as far as they do not come from the tensor files. */
@@ -21,6 +20,8 @@ export interface MetaParts {
   readonly paramsName: string;
   /** Names of tensors to leave out that Llama does not have; `*` stands for any characters. */
   readonly ignoreTensors?: readonly string[];
+  /** Leave out rows without a token, or tokens without a row, whatever their number. */
+  readonly fitVocabulary?: boolean;
   /** The tokenizer for a model of that many tokens, if there is one. */
   readonly tokenizer: (vocabSize: number) => Promise<FoundTokenizer | undefined>;
 }
@@ -87,7 +88,7 @@ export async function openMeta(
   const { tokenizer, vocabulary } = (await parts.tokenizer(config.vocabSize)) ?? {};
   const metadata = new Map<string, unknown>([["params.json", parts.params], ...(vocabulary ?? [])]);
   const { name } = parts;
-  const checkpoint = fileCheckpoint({
+  return fileCheckpoint({
     kind: "meta",
     name,
     config,
@@ -97,9 +98,8 @@ export async function openMeta(
     places,
     files,
     notices,
+    ...(parts.fitVocabulary && { fitVocabulary: true }),
   });
-  checkVocabulary(checkpoint);
-  return checkpoint;
 }
 
 /** The whole tensor that slices make. */

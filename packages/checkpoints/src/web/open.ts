@@ -81,6 +81,8 @@ export interface WebOpenOptions {
    * already; `*` stands for any characters. The checkpoint's `notices` name them.
    */
   readonly ignoreTensors?: readonly string[];
+  /** Leave out rows without a token and tokens without a row, whatever their number; default false. */
+  readonly fitVocabulary?: boolean;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -90,6 +92,7 @@ export const webOpenOptionTypes: OptionSchema<WebOpenOptions> = {
   keep: option.boolean,
   inMemory: option.boolean,
   sha256: option.string,
+  fitVocabulary: option.boolean,
   ignoreTensors: option.list(option.string, 'a list of names, such as ["*.lora_*"]'),
   onProgress: option.function,
   signal: option.signal,
@@ -253,7 +256,7 @@ async function openOne(path: string, name: string, open: Opener, options: Readin
   const given = tokenizer === undefined ? undefined : (size: number) => readTokenizer(tokenizer, size, options);
   switch (kind) {
     case "gguf":
-      return openGguf(source, given, signal, options.ignoreTensors);
+      return openGguf(source, given, signal, options.ignoreTensors, options.fitVocabulary);
     case "llama2.c": {
       const header = await readLlama2cHeader(source, signal);
       const { vocabSize } = header.config;
@@ -303,7 +306,7 @@ async function openFolder(name: string, open: Opener, options: Reading): Promise
 }
 
 async function huggingFaceParts(name: string, open: Opener, options: Reading) {
-  const { tokenizer, signal, ignoreTensors } = options;
+  const { tokenizer, signal, ignoreTensors, fitVocabulary } = options;
   const config = (await readJson(open, "config.json", signal)) ?? missing("config.json");
   const read = (file: string) => readWhole(open, file, signal);
   const text = await readTextFiles(read, "");
@@ -312,6 +315,7 @@ async function huggingFaceParts(name: string, open: Opener, options: Reading) {
     config,
     configName: "config.json",
     ...(ignoreTensors && { ignoreTensors }),
+    ...(fitVocabulary && { fitVocabulary }),
     text,
     tokenizer: async (size: number) =>
       tokenizer === undefined

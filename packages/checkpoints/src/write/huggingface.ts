@@ -32,6 +32,7 @@ function configJson(
     const { quantization_config: _, ...rest } = own;
     return {
       ...rest,
+      ...("vocab_size" in own ? { vocab_size: config.vocabSize } : {}),
       tie_word_embeddings: config.tiedEmbeddings,
       ...("dtype" in own ? { dtype } : {}),
       ...("torch_dtype" in own || !("dtype" in own) ? { torch_dtype: dtype } : {}),
