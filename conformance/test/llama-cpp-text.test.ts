@@ -91,6 +91,7 @@ const folders: Readonly<Record<string, readonly [TextFolderParts, Partial<Answer
   "no-bos": [{ tokenizerConfig: { add_bos_token: false } }, { addBos: false, ends: [2] }],
   "add-eos": [{ tokenizerConfig: { add_eos_token: true } }, { addEos: true }],
   "own-template": [{ tokenizerConfig: { chat_template: template } }, { chatTemplate: template }],
+  padded: [{ paddingRows: 64 }, { ends: [2] }],
   "added-control": [{ added: chatml }, { ends: [2, second] }],
   "added-name": [{ added: { content: ["<|user|>", "<|user|>x"], special: false } }, { ends: [2] }],
   "eos-added": [

@@ -28,6 +28,8 @@ const situations: readonly (readonly [string, TextFolderParts, Partial<Checkpoin
   ["added names that are text", { added: { content: ["<|user|>", "<|bot|>"], special: false } }, {}, []],
   ["added_tokens.json", { files: { "added_tokens.json": `{"<|x|>": ${first}}` }, paddingRows: 1 }, {}, []],
   ["another EOS", { added: control("<|a|>"), tokenizerConfig: { eos_token: "<|a|>" } }, {}, []],
+  ["padding rows", { paddingRows: 64 }, {}, []],
+  ["padding rows behind added tokens", { added: control("[PAD]"), paddingRows: 63 }, {}, []],
   ["two ends", { added: control("<|a|>", "<|b|>"), generationConfig: { eos_token_id: [2, second] } }, {}, []],
   ["three ends", { added: control("<|a|>", "<|b|>"), config: { eos_token_id: [2, first, second] } }, {}, []],
   [

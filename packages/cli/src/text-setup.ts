@@ -13,8 +13,6 @@ interface TokenFact {
 /** As `inspect --json` prints it. */
 export interface TextFacts {
   readonly tokens: number;
-  /** Rows of the embedding table that no token belongs to; they are never chosen. */
-  readonly paddingRows: number;
   readonly bos: number | null;
   readonly eos: number | null;
   readonly addBos: boolean;
@@ -28,13 +26,12 @@ export interface TextFacts {
 }
 
 /** Undefined for a checkpoint without a tokenizer. */
-export function textFacts({ tokenizer, text, config }: Checkpoint): TextFacts | undefined {
+export function textFacts({ tokenizer, text }: Checkpoint): TextFacts | undefined {
   if (tokenizer === undefined) return undefined;
   const fact = (id: number): TokenFact => ({ id, piece: tokenizer.piece(id) });
   const added = Array.from({ length: tokenizer.vocabSize }, (_, id) => ({ ...fact(id), kind: tokenizer.kind(id) }));
   return {
     tokens: tokenizer.vocabSize,
-    paddingRows: config.vocabSize - tokenizer.vocabSize,
     bos: tokenizer.bos ?? null,
     eos: tokenizer.eos ?? null,
     addBos: text.addBos,
@@ -54,11 +51,10 @@ const most = { lines: 3, characters: 100, tokens: 8 };
 /** Rows of a table. */
 export function describeText(facts: TextFacts | undefined): string[][] {
   if (facts === undefined) return [["tokenizer", "none; give one with --tokenizer"]];
-  const { tokens, paddingRows, bos, eos, addBos, addEos, ends, chatTemplate, addedTokens, sampling } = facts;
-  const padding = paddingRows === 0 ? "" : `, ${plural(paddingRows, "padding row")} that no token belongs to`;
+  const { tokens, bos, eos, addBos, addEos, ends, chatTemplate, addedTokens, sampling } = facts;
   const recommended = Object.entries(sampling).map(([name, value]) => `${name} ${value}`);
   return [
-    ["tokenizer", `${plural(tokens, "token")}${padding}`],
+    ["tokenizer", plural(tokens, "token")],
     ["BOS", `${bos ?? "none"}${addBos ? ", in front of every text" : ", not put in front of texts"}`],
     ["EOS", `${eos ?? "none"}${addEos ? ", behind every text" : ""}`],
     ...ends.map((end, i) => [i === 0 ? "ends at" : "", `${named(end)} (${end.from.join("; ")})`]),

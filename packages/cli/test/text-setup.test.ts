@@ -4,30 +4,27 @@ import { describeText, textFacts } from "../src/text-setup.ts";
 
 const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=64";
 
-async function facts(change: object, rows = 320) {
+async function facts(change: object) {
   const checkpoint = await openCheckpoint(tiny);
-  const { tokenizer, text, config } = checkpoint;
-  return textFacts({ ...checkpoint, tokenizer, text: { ...text, ...change }, config: { ...config, vocabSize: rows } })!;
+  const { tokenizer, text } = checkpoint;
+  return textFacts({ ...checkpoint, tokenizer, text: { ...text, ...change } })!;
 }
 
 test("what a checkpoint says about text is told with who says so", async () => {
   const jinja = "{% for m in messages %}\nline two\nline three\nline four\nline five{% endfor %}";
-  const found = await facts(
-    {
-      addBos: false,
-      ends: [
-        { id: 2, from: ["tokenizer_config.json: eos_token", "config.json: eos_token_id"] },
-        { id: 300, from: ["generation_config.json: eos_token_id"] },
-      ],
-      chatTemplate: { jinja, from: "chat_template.jinja" },
-      sampling: { temperature: 0.6, topP: 0.9 },
-    },
-    384,
-  );
-  expect(found).toMatchObject({ tokens: 320, paddingRows: 64, bos: 1, eos: 2, addBos: false, addEos: false });
+  const found = await facts({
+    addBos: false,
+    ends: [
+      { id: 2, from: ["tokenizer_config.json: eos_token", "config.json: eos_token_id"] },
+      { id: 300, from: ["generation_config.json: eos_token_id"] },
+    ],
+    chatTemplate: { jinja, from: "chat_template.jinja" },
+    sampling: { temperature: 0.6, topP: 0.9 },
+  });
+  expect(found).toMatchObject({ tokens: 320, bos: 1, eos: 2, addBos: false, addEos: false });
   expect(found.ends.map(({ id }) => id)).toEqual([2, 300]);
   const lines = describeText(found).map((row) => row.join(": "));
-  expect(lines).toContain("tokenizer: 320 tokens, 64 padding rows that no token belongs to");
+  expect(lines).toContain("tokenizer: 320 tokens");
   expect(lines).toContain("BOS: 1, not put in front of texts");
   expect(lines).toContain('ends at: 2 "</s>" (tokenizer_config.json: eos_token; config.json: eos_token_id)');
   expect(lines[lines.indexOf(lines.find((line) => line.startsWith("ends at"))!) + 1]).toMatch(
