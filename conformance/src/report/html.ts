@@ -12,10 +12,10 @@ export type Facts = Readonly<Record<string, string | number | boolean>>;
 const style = `
 :root { color-scheme: light dark; --line: #8884; --good: #1a7f46; --bad: #c62a2f; }
 @media (prefers-color-scheme: dark) { :root { --good: #4cc38a; --bad: #ff6369; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; } h3 { font-size: 1rem; margin-bottom: 0.3rem; }
 svg { width: 100%; height: auto; }
-div.wide { overflow-x: auto; }
+div.wide { overflow-x: auto; overflow-wrap: normal; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.15rem 0.8rem 0.15rem 0; border-bottom: 1px solid var(--line); text-align: left; }
 th { font-weight: 600; }
@@ -23,11 +23,11 @@ th { font-weight: 600; }
 .differs, .not-run { color: var(--bad); font-weight: 600; }
 `;
 
-/** The report as an HTML document. */
-export function htmlReport(comparison: ModelComparison, facts: Facts): string {
+/** The report as an HTML document. @param name The model's, for the heading; default: the last part of its location. */
+export function htmlReport(comparison: ModelComparison, facts: Facts, name: string = nameOf(comparison.model)): string {
   const { backends, model, tokens } = comparison;
   const compared = backends.filter((backend) => backend.status !== "not run");
-  const title = `polyllama parity: ${model}`;
+  const title = `polyllama parity: ${name}`;
   const verdicts = backends.map(
     ({ status, verdict }) => `<p class="${status.replace(" ", "-")}">${escaped(verdict)}</p>`,
   );
@@ -48,7 +48,7 @@ export function htmlReport(comparison: ModelComparison, facts: Facts): string {
 <body>
 <h1>${escaped(title)}</h1>
 ${verdicts.join("\n")}
-${factsHtml(facts)}
+${factsHtml({ model, ...facts })}
 ${compared.length > 0 ? `<h2>Error / tolerance by layer</h2>\n${layerPlot(compared)}` : ""}
 <p>Each layer is given what the float64 reference computed up to there; the last point is the logits of the whole model.
 Errors are shares of what is allowed, so that 1 is the limit.</p>
@@ -56,6 +56,13 @@ ${sections.join("\n")}
 </body>
 </html>
 `;
+}
+
+/** A path's last part; of the hub's cache the repository; other locations as they are. */
+function nameOf(location: string): string {
+  const [, owner, repository] = /(?:^|[\\/])models--([^\\/]+?)--([^\\/]+)/.exec(location) ?? [];
+  if (owner !== undefined) return `${owner}/${repository}`;
+  return /^\w{2,}:/.test(location) ? location : (/([^\\/]+)[\\/]*$/.exec(location)?.[1] ?? location);
 }
 
 /** Error / tolerance by layer of the backends that were compared, as SVG. */

@@ -156,7 +156,10 @@ export async function runParity(options: ParityOptions, context: ParityContext):
         runs,
         seed,
       };
-      await writeFile(report, htmlReport(comparison, { ...facts, ...about }));
+      await writeFile(
+        report,
+        htmlReport(comparison, { ...facts, ...about }, ...(options.model === undefined ? ["the embedded poet"] : [])),
+      );
       if (!toOutput) note(`report: ${report}`);
     }
     if (!toOutput) note(`${plural(tokens.length, "token")}, ${seconds(facts.seconds)}`);
