@@ -2,19 +2,21 @@
 // estimate, and how long the event loop is ever held up while text is generated.
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { parseArgs } from "node:util";
 import { cpu } from "@polyllama/backend-cpu";
 import { Llama, llamaGraph, openCheckpoint } from "polyllama";
+import { readArguments } from "../scripts/arguments.mjs";
 import { peakMemory, prompt } from "./engines/protocol.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    model: { type: "string", default: "synthetic://llama-2-7b?seed=1&format=q4_0" },
-    threads: { type: "string", default: "2" },
-    "prompt-tokens": { type: "string", default: "64" },
-    "generate-tokens": { type: "string", default: "24" },
+const options = readArguments(
+  "npm run bench:big",
+  "A whole 7B: load, prefill, decode, memory, pauses of the event loop.",
+  {
+    model: { type: "string", default: "synthetic://llama-2-7b?seed=1&format=q4_0", about: "model" },
+    threads: { type: "string", default: "2", about: "threads" },
+    "prompt-tokens": { type: "string", default: "64", about: "length of the prompt" },
+    "generate-tokens": { type: "string", default: "24", about: "tokens to generate" },
   },
-});
+);
 const backend = cpu({ threads: Number(options.threads) });
 await using checkpoint = await openCheckpoint(options.model);
 const { contextLength } = checkpoint.config;

@@ -1,14 +1,19 @@
 // `npm run bench:capacity`: whether a larger cache slows decoding when it is filled alike. Two sequences of one model,
 // measured in turn.
 
-import { parseArgs } from "node:util";
 import { cpu } from "@polyllama/backend-cpu";
 import { Llama } from "polyllama";
+import { readArguments } from "../scripts/arguments.mjs";
 import { prompt } from "./engines/protocol.ts";
 
-const { values: options } = parseArgs({
-  options: { threads: { type: "string", default: "2" }, rounds: { type: "string", default: "7" } },
-});
+const options = readArguments(
+  "npm run bench:capacity",
+  "Whether a larger cache slows decoding when it is filled alike.",
+  {
+    threads: { type: "string", default: "2", about: "threads" },
+    rounds: { type: "string", default: "7", about: "rounds, of which medians are taken" },
+  },
+);
 const rounds = Number(options.rounds);
 const fill = 128;
 const tokens = 32;

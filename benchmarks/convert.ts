@@ -7,15 +7,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { readArguments } from "../scripts/arguments.mjs";
 
-const { values: options } = parseArgs({
-  options: {
-    model: { type: "string", default: "synthetic://llama-2-7b?seed=1&format=f16" },
-    format: { type: "string", default: "q4_0" },
-    folder: { type: "string", default: tmpdir() },
-    direct: { type: "boolean", default: false },
-  },
+const options = readArguments("npm run bench:convert", "Speed and memory of convert and quantize on a whole model.", {
+  model: { type: "string", default: "synthetic://llama-2-7b?seed=1&format=f16", about: "source" },
+  format: { type: "string", default: "q4_0", about: "format to quantize to" },
+  folder: { type: "string", default: tmpdir(), about: "folder to work in" },
+  direct: { type: "boolean", default: false, about: "write past the cache of the system" },
 });
 const main = fileURLToPath(new URL("../packages/cli/src/main.ts", import.meta.url));
 const folder = await mkdtemp(join(options.folder, "bench-convert-"));

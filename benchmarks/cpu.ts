@@ -7,20 +7,18 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { openCheckpoint, writeGguf } from "@polyllama/checkpoints";
+import { readArguments } from "../scripts/arguments.mjs";
 import { type EngineProcess, startEngine } from "./engines/process.ts";
 import { installEngines, median } from "./support.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    formats: { type: "string", default: "q4_0,q8_0,q4_k" },
-    threads: { type: "string", default: "2" },
-    rounds: { type: "string", default: "5" },
-    "prompt-tokens": { type: "string", default: "512" },
-    "generate-tokens": { type: "string", default: "32" },
-    folder: { type: "string", default: join(tmpdir(), "polyllama-bench") },
-  },
+const options = readArguments("npm run bench:cpu", "Speed of the cpu backend beside node-llama-cpp.", {
+  formats: { type: "string", default: "q4_0,q8_0,q4_k", about: "formats, by commas" },
+  threads: { type: "string", default: "2", about: "threads" },
+  rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },
+  "prompt-tokens": { type: "string", default: "512", about: "length of the prompt" },
+  "generate-tokens": { type: "string", default: "32", about: "tokens to generate" },
+  folder: { type: "string", default: join(tmpdir(), "polyllama-bench"), about: "folder for models" },
 });
 const threads = Number(options.threads);
 const rounds = Number(options.rounds);

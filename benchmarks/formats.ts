@@ -6,27 +6,25 @@
 import { mkdir, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { createQuantizerPool, openCheckpoint, quantizedFormats, quantizeRows, writeGguf } from "@polyllama/checkpoints";
 import { formats } from "@polyllama/core";
+import { readArguments } from "../scripts/arguments.mjs";
 import { startEngine } from "./engines/process.ts";
 import { installEngines, median } from "./support.ts";
 
 /** Blocks that llama.cpp multiplies too. */
 const blockFormats = Object.values(formats).filter(({ name, blockSize }) => blockSize > 1 && name !== "q8_k");
 
-const { values: options } = parseArgs({
-  options: {
-    formats: { type: "string", default: blockFormats.map(({ name }) => name).join(",") },
-    /** Without format and seed; parameters such as `layers=2` may follow a question mark. */
-    model: { type: "string", default: "synthetic://tinyllama-1.1b" },
-    threads: { type: "string", default: "2" },
-    rounds: { type: "string", default: "5" },
-    "generate-tokens": { type: "string", default: "24" },
-    /** Millions of values that each quantizer is given. */
-    "quantize-millions": { type: "string", default: "16" },
-    folder: { type: "string", default: join(tmpdir(), "polyllama-bench-formats") },
-  },
+const options = readArguments("npm run bench:formats", "Speed of every format, of decoding and of quantizing.", {
+  formats: { type: "string", default: blockFormats.map(({ name }) => name).join(","), about: "formats, by commas" },
+  /** Without format and seed; parameters such as `layers=2` may follow a question mark. */
+  model: { type: "string", default: "synthetic://tinyllama-1.1b", about: "model without format and seed" },
+  threads: { type: "string", default: "2", about: "threads" },
+  rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },
+  "generate-tokens": { type: "string", default: "24", about: "tokens to generate" },
+  /** Millions of values that each quantizer is given. */
+  "quantize-millions": { type: "string", default: "16", about: "millions of values that each quantizer is given" },
+  folder: { type: "string", default: join(tmpdir(), "polyllama-bench-formats"), about: "folder for models" },
 });
 const threads = Number(options.threads);
 const rounds = Number(options.rounds);

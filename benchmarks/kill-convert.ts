@@ -2,19 +2,21 @@
 // The tests do the same with a small one.
 
 import { tmpdir } from "node:os";
-import { parseArgs } from "node:util";
 import { killConversions } from "../packages/cli/test/kill.ts";
+import { readArguments } from "../scripts/arguments.mjs";
 
-const { values: options } = parseArgs({
-  options: {
-    model: { type: "string", default: "synthetic://llama-2-7b?layers=1&format=f16" },
-    format: { type: "string", default: "q4_0" },
-    times: { type: "string", default: "10" },
+const options = readArguments(
+  "npm run kill:convert",
+  "Kills conversions at random moments and looks at what they leave.",
+  {
+    model: { type: "string", default: "synthetic://llama-2-7b?layers=1&format=f16", about: "source" },
+    format: { type: "string", default: "q4_0", about: "format to write" },
+    times: { type: "string", default: "10", about: "how often" },
     /** Longest time from the first byte to the kill, in seconds. */
-    within: { type: "string", default: "10" },
-    folder: { type: "string", default: tmpdir() },
+    within: { type: "string", default: "10", about: "longest time from the first byte to the kill, in seconds" },
+    folder: { type: "string", default: tmpdir(), about: "folder to work in" },
   },
-});
+);
 const { problems, killed } = await killConversions({
   source: options.model,
   format: options.format,

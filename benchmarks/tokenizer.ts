@@ -8,19 +8,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { tokenizerFromGguf, tokenizerFromSentencePiece, trainVocabulary } from "@polyllama/core";
+import { readArguments } from "../scripts/arguments.mjs";
 import { installEngines, median } from "./support.ts";
 
 const corpora = fileURLToPath(new URL("../../shared/data/corpora/", import.meta.url));
-const { values: options } = parseArgs({
-  options: {
-    english: { type: "string", default: join(corpora, "en") },
-    chinese: { type: "string", default: join(corpora, "zh") },
-    bytes: { type: "string", default: "1000000" },
-    "training-bytes": { type: "string", default: "20000000" },
-    rounds: { type: "string", default: "5" },
-  },
+const options = readArguments("npm run bench:tokenizer", "Speed of tokenizers on English and Chinese text.", {
+  english: { type: "string", default: join(corpora, "en"), about: "text file, or folder of them" },
+  chinese: { type: "string", default: join(corpora, "zh"), about: "text file, or folder of them" },
+  bytes: { type: "string", default: "1000000", about: "bytes of each to encode" },
+  "training-bytes": { type: "string", default: "20000000", about: "bytes to train on" },
+  rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },
 });
 const rounds = Number(options.rounds);
 for (const [name, path] of [["english", options.english] as const, ["chinese", options.chinese] as const]) {

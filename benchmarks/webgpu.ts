@@ -13,7 +13,6 @@ import { createRequire } from "node:module";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { createSampler, formatBytes, llamaGraph } from "@polyllama/core";
@@ -22,18 +21,17 @@ import { lower } from "../packages/backend-cpu/src/lower.ts";
 import { planLayout } from "../packages/backend-cpu/src/pack/layout.ts";
 import { Profile } from "../packages/backend-webgpu/src/profile.ts";
 import { WebGpuProgram } from "../packages/backend-webgpu/src/program.ts";
+import { readArguments } from "../scripts/arguments.mjs";
 import { vulkanEnvironment } from "../scripts/system.mjs";
 import { median } from "./support.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    engine: { type: "string" },
-    model: { type: "string", default: "synthetic://tinyllama-1.1b?seed=1&format=q4_0" },
-    rounds: { type: "string", default: "3" },
-    "prompt-tokens": { type: "string", default: "64" },
-    "generate-tokens": { type: "string", default: "8" },
-    json: { type: "boolean", default: false },
-  },
+const options = readArguments("npm run bench:webgpu", "Speed of the webgpu backend beside others.", {
+  engine: { type: "string", about: "measure this one alone" },
+  model: { type: "string", default: "synthetic://tinyllama-1.1b?seed=1&format=q4_0", about: "model" },
+  rounds: { type: "string", default: "3", about: "rounds, of which medians are taken" },
+  "prompt-tokens": { type: "string", default: "64", about: "length of the prompt" },
+  "generate-tokens": { type: "string", default: "8", about: "tokens to generate" },
+  json: { type: "boolean", default: false, about: "print one object" },
 });
 const promptTokens = Number(options["prompt-tokens"]);
 const generateTokens = Number(options["generate-tokens"]);

@@ -4,7 +4,6 @@
 
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import {
   addressFilter,
   type BackendResults,
@@ -17,6 +16,7 @@ import {
   summarize,
 } from "@polyllama/conformance";
 import { PolyllamaError } from "@polyllama/core";
+import { readArguments } from "../scripts/arguments.mjs";
 import { readSystem } from "../scripts/system.mjs";
 import { chromium } from "./environments/chromium.ts";
 import { deno } from "./environments/deno.ts";
@@ -24,15 +24,17 @@ import type { Environment, RemoteBackend } from "./environments/environment.ts";
 import { local } from "./environments/local.ts";
 import { createBackend } from "./environments/remote.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    backend: { type: "string", default: "cpu" },
-    filter: { type: "string" },
-    list: { type: "boolean", default: false },
-    summary: { type: "boolean", default: false },
-    seed: { type: "string", default: "1" },
+const options = readArguments(
+  "npm run conformance",
+  "Runs the conformance suite on a backend and writes CONFORMANCE.md.",
+  {
+    backend: { type: "string", default: "cpu", about: "backend and environment" },
+    filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
+    list: { type: "boolean", default: false, about: "print the addresses of cases and run none" },
+    summary: { type: "boolean", default: false, about: "write CONFORMANCE.md from recorded results" },
+    seed: { type: "string", default: "1", about: "seed of the cases" },
   },
-});
+);
 
 interface Subject {
   readonly title: string;

@@ -4,8 +4,13 @@
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { readArguments } from "../scripts/arguments.mjs";
 import { vulkanEnvironment } from "../scripts/system.mjs";
 
+readArguments("npm run conformance:webgpu", "The suite on WebGPU in every environment, one after another.", {
+  filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
+  seed: { type: "string", about: "seed of the cases" },
+});
 const backends = [
   "webgpu-dawn",
   "webgpu-dawn-no-subgroups",

@@ -26,19 +26,20 @@ import { tmpdir } from "node:os";
 import { dirname, extname, join, relative, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import ts from "typescript";
+import { readArguments } from "./arguments.mjs";
 
 const limit = 55e6;
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { values: options } = parseArgs({
-  options: {
-    output: { type: "string", default: "bundle" },
-    check: { type: "boolean", default: false },
-    build: { type: "boolean", default: true },
+const options = readArguments(
+  "npm run bundle",
+  "Packs everything that runs polyllama on Linux x64 without a network into one archive.",
+  {
+    output: { type: "string", default: "bundle", about: "folder for the archive" },
+    check: { type: "boolean", default: false, about: "unpack it and try it" },
+    build: { type: "boolean", default: true, about: "take the packages as they were built last" },
   },
-  allowNegative: true,
-});
+);
 
 /** Workspaces that the bundle begins with; what they depend on follows. */
 const roots = ["packages/cli", "apps/server"];
@@ -173,6 +174,7 @@ function stagePackages(stage) {
     mkdirSync(dirname(join(stage, target)), { recursive: true });
     writeFileSync(join(stage, target), outputText);
   }
+  copy(join(root, "scripts", "arguments.mjs"), join(stage, "scripts", "arguments.mjs"));
   for (const folder of ["benchmarks", "apps"])
     writeFileSync(join(stage, folder, "package.json"), '{ "type": "module" }\n');
 }

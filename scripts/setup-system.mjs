@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments } from "./arguments.mjs";
 import { readSystem, systemFile, systemFolder } from "./system.mjs";
 
 /** Of each runtime the npm package that holds its program for this machine, with the version. */
@@ -36,14 +36,16 @@ const runtimes = {
 const bundlers = JSON.parse(readFileSync(new URL("../tests/bundlers/package.json", import.meta.url), "utf8"));
 const MINUTE = 60_000;
 
-const { values: given } = parseArgs({
-  options: {
-    chromium: { type: "string" },
-    "vulkan-icd": { type: "string" },
-    jinja2: { type: "string" },
-    force: { type: "boolean", default: false },
+const given = readArguments(
+  "npm run setup:system",
+  "Fetches what some tests need beside npm packages into the cache of the user.",
+  {
+    chromium: { type: "string", about: "a Chromium that is installed already" },
+    "vulkan-icd": { type: "string", about: "the ICD file of a Vulkan driver that is installed already" },
+    jinja2: { type: "string", about: "a Python with jinja2 that is installed already" },
+    force: { type: "boolean", default: false, about: "fetch everything anew" },
   },
-});
+);
 
 const distributions = {
   bookworm: { vulkanFrom: "bookworm-backports" }, // its own Mesa is 22

@@ -5,20 +5,11 @@ import { randomInt } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments } from "../../scripts/arguments.mjs";
 import type { Answer } from "./child.ts";
 import { cleanIndex, copiesFolder, type Mutant, type MutatedPackage, plant } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
 import { carryOut, cleanUpAtExit, inOrder } from "./process.ts";
-
-const usage = `usage: npm run conformance:mutants -- [options]
-  --list            what is planted
-  --only ID         only this mutant; may be repeated
-  --ops-only        operation cases alone, without whole models
-  --clean-runs N    instead: the clean tree N times with fresh seeds, which must give no finding
-  --seed N          seed of the cases, or of the first clean run
-  --jobs N          processes at a time
-`;
 
 /** Seconds until a mutant's process is given up. */
 const limit = 300;
@@ -27,28 +18,31 @@ const allowed = (count: number): number => Math.floor(count / 30);
 /** Multiply-adds of a case that clean runs after the first leave out. */
 const heavy = 2 ** 23;
 
-const { values: options } = parseArgs({
-  options: {
-    list: { type: "boolean" },
-    only: { type: "string", multiple: true },
-    "ops-only": { type: "boolean" },
-    "clean-runs": { type: "string" },
-    seed: { type: "string" },
-    jobs: { type: "string" },
-    help: { type: "boolean" },
+const options = readArguments(
+  "npm run conformance:mutants",
+  "Plants faults in copies of the backends and prints what finds each.",
+  {
+    list: { type: "boolean", about: "what is planted" },
+    only: { type: "string", multiple: true, about: "only this mutant" },
+    "ops-only": { type: "boolean", about: "operation cases alone, without whole models" },
+    "clean-runs": {
+      type: "string",
+      about: "instead: the clean tree so often with fresh seeds, which must give no finding",
+    },
+    seed: { type: "string", about: "seed of the cases, or of the first clean run" },
+    jobs: { type: "string", about: "processes at a time" },
   },
-});
+);
 const jobs = options.jobs === undefined ? Math.min(4, availableParallelism()) : count(options.jobs, "--jobs");
 
-if (options.help) process.stdout.write(usage);
-else if (options.list) list();
+if (options.list) list();
 else if (options["clean-runs"] !== undefined) await cleanRuns(count(options["clean-runs"], "--clean-runs"));
 else await findAll();
 
 function count(text: string, name: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
-  process.stderr.write(`${name} must be a positive integer, not ${text}.\n${usage}`);
+  process.stderr.write(`${name} must be a positive integer, not ${text}.\n`);
   process.exit(2);
 }
 

@@ -4,7 +4,10 @@
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright";
 import { createServer } from "vite";
+import { readArguments } from "../../../scripts/arguments.mjs";
 import { readSystem } from "../../../scripts/system.mjs";
+
+readArguments("npm run browser:1b", "Decodes a synthetic model of 1.1 billion weights in a page.", {});
 
 const TOKENS = 4;
 const MINUTES = 15;

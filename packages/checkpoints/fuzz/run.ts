@@ -6,24 +6,26 @@
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
+import { readArguments } from "../../../scripts/arguments.mjs";
 import { check, FACTOR, MOST_TIME, SPARE_BUFFER_BYTES, SPARE_BYTES } from "./check.ts";
 import { flatten } from "./pieces.ts";
 import { randomOf } from "./random.ts";
 import { fuzzTargets, type Target } from "./targets.ts";
 import type { WorkerReport, WorkerTask } from "./worker.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "1" },
-    seed: { type: "string", default: String(Date.now()) },
-    only: { type: "string" },
-    threads: { type: "string", default: "2" },
-    out: { type: "string", default: "fuzz-findings" },
-    replay: { type: "string" },
+const options = readArguments(
+  "npm run fuzz",
+  "Spoils files of every kind and shows that the parsers read or refuse them.",
+  {
+    minutes: { type: "string", default: "1", about: "how long" },
+    seed: { type: "string", default: String(Date.now()), about: "seed of what is spoiled" },
+    only: { type: "string", about: "one parser" },
+    threads: { type: "string", default: "2", about: "threads" },
+    out: { type: "string", default: "fuzz-findings", about: "folder for findings" },
+    replay: { type: "string", about: "file of a finding to run again" },
   },
-});
+);
 
 interface Row {
   read: number;

@@ -1,0 +1,43 @@
+// The repository's own programs say what they take, and what is wrong with what they were given, without a stack.
+
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { scripts }: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(
+  readFileSync(`${root}package.json`, "utf8"),
+);
+
+/** The files that the package's scripts run and that read arguments by the common helper. */
+const programs = Object.entries(scripts).flatMap(([name, command]) => {
+  const file = /^node (?:scripts\/run-source\.mjs )?(\S+\.(?:ts|mjs))$/.exec(command)?.[1];
+  const source = file === undefined ? "" : readFileSync(root + file, "utf8");
+  return file !== undefined && source.includes("readArguments(") ? [{ name, file, source }] : [];
+});
+
+test("all of them do", () => {
+  const names = programs.map(({ name }) => name);
+  expect(names).toEqual(
+    expect.arrayContaining(["conformance", "fuzz", "bundle", "kill:convert", "browser:1b", "setup:system"]),
+  );
+  expect(names.filter((name) => name.startsWith("bench:")).length).toBeGreaterThanOrEqual(6);
+  for (const { name, source } of programs) expect(source).toContain(`readArguments("npm run ${name}"`);
+});
+
+const run = (file: string, ...args: string[]) => {
+  const given = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), root + file, ...args];
+  return spawnSync(process.execPath, given, { encoding: "utf8", timeout: 50_000, killSignal: "SIGKILL" });
+};
+
+test.each(programs)("$name: --help, and unknown options", ({ name, file }) => {
+  const help = run(file, "--help");
+  expect([help.status, help.stderr]).toEqual([0, ""]);
+  expect(help.stdout).toMatch(
+    new RegExp(`^usage: npm run ${name} -- \\[options\\]\\n\\n.*\\n\\n[^]*--help +print this help\\n`),
+  );
+  const wrong = run(file, "--nonsense");
+  expect(wrong.stderr).toBe(`error: Unknown option '--nonsense'; \`npm run ${name} -- --help\` lists the options\n`);
+  expect([wrong.status, wrong.stdout]).toEqual([2, ""]);
+});
