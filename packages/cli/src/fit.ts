@@ -6,6 +6,7 @@ import { type DeviceInfo, llamaGraph, type MemoryEstimate, type PresetName } fro
 import { type Backend, openCheckpoint } from "polyllama";
 import type { CudaCards } from "./cuda.ts";
 import { bytes } from "./format.ts";
+import { type Probing, probe } from "./webgpu/probe.ts";
 
 /** What a model would take in Q4_0 with its whole context. */
 export interface ModelNeeds extends MemoryEstimate {
@@ -71,34 +72,41 @@ export function describeFit({ model, verdict, limit, available, positions, ...ne
 }
 
 /** The models on every device that backends find here. Backends without a device are left out. */
-export async function deviceFits(cuda: CudaCards): Promise<readonly DeviceFits[]> {
+export async function deviceFits(cuda: CudaCards, webgpu: boolean, probing: Probing): Promise<readonly DeviceFits[]> {
   const found: DeviceFits[] = [];
-  const add = async (backend: Backend, device: string, room: Room): Promise<void> => {
-    const fits = (await modelNeeds(backend)).map((needs) => judgeFit(needs, room));
-    found.push({ backend: backend.name, device, models: fits });
-  };
   const ofCpu = async (): Promise<void> => {
     await using backend = (await import("@polyllama/backend-cpu")).cpu();
-    await add(backend, backend.describe().device, { memory: machineMemory() });
+    found.push(await fitsOn(backend, backend.describe().device, { memory: machineMemory() }));
   };
   await ofCpu().catch(() => undefined); // its own report says what is wrong
-  const adapters = new Set<string>();
+  const adapters = webgpu ? await probe("fits", { ...probing, seconds: 60 }) : undefined;
+  if (adapters !== undefined && "answer" in adapters) found.push(...adapters.answer);
+  for (const { number, device, memory } of cuda.available ? cuda.cards : []) {
+    await using backend = (await import("@polyllama/backend-cuda")).cuda({ device: number });
+    found.push(await fitsOn(backend, `card ${number}, ${device}`, { memory: memory.free }));
+  }
+  return found;
+}
+
+/** The models on every WebGPU adapter. */
+export async function adapterFits(): Promise<readonly DeviceFits[]> {
+  const { webgpu } = await import("@polyllama/backend-webgpu");
+  const found: DeviceFits[] = [];
   for (const powerPreference of [undefined, "high-performance", "low-power"] as const) {
     const ofAdapter = async (): Promise<void> => {
-      const { webgpu } = await import("@polyllama/backend-webgpu");
       await using backend = await webgpu(powerPreference === undefined ? {} : { powerPreference });
       const info = backend.describe();
-      if (adapters.has(info.device)) return;
-      adapters.add(info.device);
-      await add(backend, info.device, adapterRoom(info));
+      if (found.some(({ device }) => device === info.device)) return;
+      found.push(await fitsOn(backend, info.device, adapterRoom(info)));
     };
     await ofAdapter().catch(() => undefined);
   }
-  for (const { number, device, memory } of cuda.available ? cuda.cards : []) {
-    await using backend = (await import("@polyllama/backend-cuda")).cuda({ device: number });
-    await add(backend, `card ${number}, ${device}`, { memory: memory.free });
-  }
   return found;
+}
+
+async function fitsOn(backend: Backend, device: string, room: Room): Promise<DeviceFits> {
+  const models = (await modelNeeds(backend)).map((needs) => judgeFit(needs, room));
+  return { backend: backend.name, device, models };
 }
 
 async function modelNeeds(backend: Backend): Promise<readonly ModelNeeds[]> {

@@ -1,32 +1,23 @@
 // `polyllama doctor`: what this machine can run, and why not. A backend counts as working when it has just written text.
 
+import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { type BackendName, type BackendOptions, backendNames } from "../backends.ts";
 import { cudaCards, describeCard, whatFits } from "../cuda.ts";
-import { Exit, UsageError } from "../exit.ts";
+import { Exit } from "../exit.ts";
 import { describeFit, deviceFits } from "../fit.ts";
 import { bytes, seconds, table } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
-import { loadModel } from "../load.ts";
 import { addBackendOptions } from "../options.ts";
 import { heading, print, printJson } from "../terminal.ts";
+import { type BackendReport, tryBackend } from "../try-backend.ts";
+import { type Probing, probe } from "../webgpu/probe.ts";
 
 interface Options extends BackendOptions {
   readonly json?: boolean;
-}
-
-interface BackendReport {
-  readonly name: BackendName;
-  readonly works: boolean;
-  readonly device?: string;
-  readonly details?: Readonly<Record<string, string | number | boolean>>;
-  /** Time to load the embedded model and write a few tokens with it. */
-  readonly seconds?: number;
-  /** Why it does not work. */
-  readonly reason?: string;
 }
 
 export function addDoctor(program: Command, interrupts: Interrupts): void {
@@ -35,19 +26,29 @@ export function addDoctor(program: Command, interrupts: Interrupts): void {
     .summary("Say what this machine can run")
     .description("Say what this machine can run, and why not. Fails when the chosen backend does not work.")
     .option("--json", "print one object");
-  addBackendOptions(command).action((options: Options) => doctor(options, interrupts));
+  addBackendOptions(command).action((options: Options, own: Command) =>
+    doctor(options, interrupts, own.optsWithGlobals()["verbose"] === true),
+  );
 }
 
-async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
+async function doctor(options: Options, { signal }: Interrupts, verbose: boolean): Promise<void> {
+  const probing = { signal, verbose };
   const backends: BackendReport[] = [];
   for (const name of backendNames) {
-    backends.push(await tryBackend(name === options.backend ? options : { backend: name }, signal));
+    const given = name === options.backend ? options : { backend: name };
+    backends.push(
+      name === "webgpu" ? await tryWebGpu(name === options.backend, probing) : await tryBackend(given, signal),
+    );
   }
   const chosen = backends.find(({ name }) => name === options.backend);
   const ok = chosen?.works === true;
   const cache = await describeCache(options);
   const cuda = await cudaCards();
-  const models = await deviceFits(cuda);
+  const models = await deviceFits(
+    cuda,
+    backends.some(({ name, works }) => name === "webgpu" && works),
+    probing,
+  );
   const { stdout } = process;
   const report = {
     ok,
@@ -106,20 +107,10 @@ async function doctor(options: Options, { signal }: Interrupts): Promise<void> {
   if (!ok) throw new Exit(1);
 }
 
-async function tryBackend(options: BackendOptions, signal: AbortSignal): Promise<BackendReport> {
-  const name = options.backend;
-  const started = performance.now();
-  try {
-    await using model = await loadModel(options, signal);
-    const { ids } = await model.llama.complete("春夜\n", { maxTokens: 4, temperature: 0, ignoreEos: true, signal });
-    if (ids.length !== 4) return { name, works: false, reason: `wrote ${ids.length} tokens where 4 were asked for` };
-    const { device, details } = model.backend.describe();
-    const taken = (performance.now() - started) / 1000;
-    return { name, works: true, device, details, seconds: taken };
-  } catch (error) {
-    if (error instanceof Exit || error instanceof UsageError) throw error;
-    return { name, works: false, reason: error instanceof Error ? error.message : String(error) };
-  }
+/** In a process of its own, see probe.ts; one that was not chosen is given up after half a minute. */
+async function tryWebGpu(isChosen: boolean, probing: Probing): Promise<BackendReport> {
+  const result = await probe("try", { ...probing, seconds: isChosen ? 300 : 30 });
+  return "answer" in result ? result.answer : { name: "webgpu", works: false, reason: result.reason };
 }
 
 /** The folder of packed weights and what lies in it; null with `--no-cache`. */
@@ -160,7 +151,22 @@ function printBackend({ name, works, device, details = {}, seconds: taken, reaso
   for (const [key, value] of Object.entries(details)) print(`    ${key}: ${value}`);
 }
 
-function advice(backends: readonly BackendReport[], chosen: BackendName): string[] {
+/** Whether the program runs from a clone of the repository, which brings a driver of its own. */
+const isClone = existsSync(new URL("../../../../scripts/setup-system.mjs", import.meta.url));
+
+/** What the report advises. */
+export function advice(backends: readonly BackendReport[], chosen: BackendName, inClone: boolean = isClone): string[] {
+  const webgpu = backends.find(({ name }) => name === "webgpu");
+  const setup =
+    inClone && process.platform === "linux" && webgpu?.works === false
+      ? [
+          "For webgpu without a graphics driver: `npm run setup:system` fetches a software driver, without touching the system.",
+        ]
+      : [];
+  return [...adviceFor(backends, chosen), ...setup];
+}
+
+function adviceFor(backends: readonly BackendReport[], chosen: BackendName): string[] {
   const working = backends.filter(({ works }) => works).map(({ name }) => name);
   if (working.includes(chosen)) {
     return [`Everything that --backend ${chosen} needs is here. Begin with: polyllama generate -p "Once upon a time"`];

@@ -1,31 +1,24 @@
 // `polyllama inspect`: what a checkpoint is and what running it takes, from its headers alone.
 
 import { totalmem } from "node:os";
-import { columnCount, type FormatName, formats, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
 import type { Command } from "commander";
-import { type Backend, type Checkpoint, type LlamaConfig, llamaGraph, parameterCount } from "polyllama";
+import { type Checkpoint, type LlamaConfig, parameterCount } from "polyllama";
 import { type BackendName, backendNames, createBackend } from "../backends.ts";
 import { bytes, count, plural, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
+import { type MemoryRow, memoryRows } from "../memory.ts";
 import { ignoreTensors, locations } from "../options.ts";
 import { heading, print, printJson } from "../terminal.ts";
 import { describeText, textFacts } from "../text-setup.ts";
+import { type Probing, probe } from "../webgpu/probe.ts";
 
 interface Options extends HubFlags {
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
   readonly tensors?: boolean;
   readonly json?: boolean;
-}
-
-/** What running takes on one backend, with weights in one format, for one sequence of `context` tokens. */
-interface MemoryRow extends MemoryEstimate {
-  readonly backend: BackendName;
-  readonly format: string;
-  readonly context: number;
-  readonly total: number;
 }
 
 type Tensor = Pick<Checkpoint["stored"][number], "name" | "shape" | "format" | "bytes">;
@@ -42,17 +35,19 @@ export function addInspect(program: Command, interrupts: Interrupts): void {
     .addOption(ignoreTensors())
     .option("--tensors", "list every tensor instead of one line for all layers")
     .option("--json", "print one object: config, parameters, tokenizer, notices, tensors, memory");
-  addHubOptions(command).action((location: string, options: Options) => inspect(location, options, interrupts));
+  addHubOptions(command).action((location: string, options: Options, own: Command) =>
+    inspect(location, options, interrupts, own.optsWithGlobals()["verbose"] === true),
+  );
 }
 
-async function inspect(location: string, options: Options, { signal }: Interrupts): Promise<void> {
+async function inspect(location: string, options: Options, { signal }: Interrupts, verbose: boolean): Promise<void> {
   const { tensors: all = false, json = false } = options;
   await using checkpoint = await openModel(location, options, signal);
   const { config, kind, name, stored, notices } = checkpoint;
   const parameters = parameterCount(config);
   const tensors: readonly Tensor[] = stored.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes }));
   const totals = formatTotals(tensors);
-  const memory = await memoryTable(checkpoint);
+  const memory = await memoryTable(checkpoint, { signal, verbose });
   const text = textFacts(checkpoint);
 
   if (json) {
@@ -170,38 +165,25 @@ interface Memory {
   readonly unavailable: readonly { readonly backend: BackendName; readonly reason: string }[];
 }
 
-async function memoryTable({ config, weights }: Checkpoint): Promise<Memory> {
-  const graph = llamaGraph(config);
-  const full = config.contextLength;
-  const contexts = [...[512, 2048].filter((context) => context < full), full];
+async function memoryTable({ config, weights }: Checkpoint, probing: Probing): Promise<Memory> {
   const rows: MemoryRow[] = [];
   const unavailable: Memory["unavailable"][number][] = [];
   for (const name of backendNames) {
-    let backend: Backend;
-    try {
-      backend = await createBackend({ backend: name });
-    } catch (error) {
-      unavailable.push({ backend: name, reason: error instanceof Error ? error.message : String(error) });
+    if (name === "webgpu") {
+      const subject = { config, weights: [...weights] };
+      const result = await probe("memory", { ...probing, seconds: 30, subject });
+      if ("answer" in result) rows.push(...result.answer);
+      else unavailable.push({ backend: name, reason: result.reason });
       continue;
     }
-    for (const format of ["stored", "f16", "q8_0", "q4_0"] as const) {
-      const infos = new Map(
-        [...weights].map(([key, info]) => [key, format === "stored" ? info : inFormat(info, format)]),
-      );
-      for (const context of contexts) {
-        const { weights, cache, scratch } = backend.estimateMemory(graph, infos, context);
-        rows.push({ backend: name, format, context, weights, cache, scratch, total: weights + cache + scratch });
-      }
+    try {
+      await using backend = await createBackend({ backend: name });
+      rows.push(...memoryRows(backend, name, config, weights));
+    } catch (error) {
+      unavailable.push({ backend: name, reason: error instanceof Error ? error.message : String(error) });
     }
-    await backend[Symbol.asyncDispose]();
   }
   return { rows, unavailable };
-}
-
-/** The tensor in another format; norms, and rows that are no whole number of blocks, stay as they are. */
-function inFormat(info: WeightInfo, format: FormatName): WeightInfo {
-  const fits = info.shape.length === 2 && columnCount(info) % formats[format].blockSize === 0;
-  return fits ? { ...info, format } : info;
 }
 
 function printMemory({ rows, unavailable }: Memory): void {
