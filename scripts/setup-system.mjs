@@ -42,7 +42,7 @@ const given = readArguments(
   {
     chromium: { type: "string", about: "a Chromium that is installed already" },
     "vulkan-icd": { type: "string", about: "the ICD file of a Vulkan driver that is installed already" },
-    jinja2: { type: "string", about: "a Python with jinja2 that is installed already" },
+    jinja2: { type: "string", about: "the folder of a jinja2 that is installed already" },
     force: { type: "boolean", default: false, about: "fetch everything anew" },
   },
 );
