@@ -27,7 +27,7 @@ export function unsupported(what: string): never {
 }
 
 /** UTF-16 units of the longest text that a template may make. */
-export const longestText: number = 2 ** 22;
+const longestText: number = 2 ** 22;
 /** Calls of macros within calls; Python's own limit is near this. */
 const deepest = 200;
 const mostSteps = 4_000_000;

@@ -64,7 +64,7 @@ function quoted(text: string): string {
 }
 
 /** The shortest digits that give the number again, written as Python writes them. */
-export function floatText(number: number): string {
+function floatText(number: number): string {
   if (!Number.isFinite(number)) return Number.isNaN(number) ? "nan" : number > 0 ? "inf" : "-inf";
   const [digits = "", exponent = "0"] = number.toExponential().split("e");
   const power = Number(exponent);

@@ -19,7 +19,7 @@ function run(statements: readonly Statement[], scope: Scope, output: string[]): 
 }
 
 /** The text of statements that a loop around them does not reach into. */
-export function textOf(statements: readonly Statement[], scope: Scope): string {
+function textOf(statements: readonly Statement[], scope: Scope): string {
   const output: string[] = [];
   const outcome = run(statements, scope, output);
   return outcome === "done" ? joinTexts(output, "") : fail(`${outcome} stands outside of a loop`);
