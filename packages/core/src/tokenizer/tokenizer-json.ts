@@ -5,7 +5,7 @@
 // `truncation` and `padding` are left aside: they are settings of a training run, which Hugging Face's own callers reset.
 
 import { assemble, refuse, shown } from "./assemble.ts";
-import { type AddedToken, addedTokenFinder, readAddedToken } from "./json/added-tokens.ts";
+import { type AddedToken, addedTokenFinder, readAddedTokens } from "./json/added-tokens.ts";
 import { chatTemplateOf } from "./json/chat-template.ts";
 import { readDecoder, type Sink } from "./json/decoders.ts";
 import { jsonObject, optionalObject } from "./json/fields.ts";
@@ -42,7 +42,7 @@ export function tokenizerFromJson(
   const preTokenize = readPreTokenizer(optionalObject(file, "pre_tokenizer"));
   const template = readTemplate(optionalObject(file, "post_processor"));
   const steps = readDecoder(optionalObject(file, "decoder"));
-  const own = file.get("added_tokens") === undefined ? [] : file.objects("added_tokens").map(readAddedToken);
+  const own = readAddedTokens(file);
   const within = joinVocabulary(model.vocabulary, own, source);
   const behind = tokensBehind(within, around, source, beside.rows, beside.notice ?? (() => {}));
   const pieces = [...within, ...behind.map(({ content }) => content)];
@@ -55,10 +55,11 @@ export function tokenizerFromJson(
   const names = new Set(added.map((token) => token.id));
   const addedIds = new Set(added.filter((token) => token.content.length > 1).map((token) => token.id));
   const nothing: ReadonlySet<number> = new Set();
-  const all = addedTokenFinder(added, normalize);
+  const all = addedTokenFinder(added, normalize, source);
   const ordinary = addedTokenFinder(
     added.filter((token) => !token.special),
     normalize,
+    source,
   );
 
   const named = (

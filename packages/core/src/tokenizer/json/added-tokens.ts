@@ -1,6 +1,7 @@
 // Added tokens of tokenizer.json: names that are looked for in the text before anything else, and their flags. Those that
 // are `special` are control tokens, found only where the caller asks for it.
 
+import { refuse } from "../assemble.ts";
 import type { Places } from "../literal.ts";
 import { distances, type Matcher, matcher, type Section } from "../match.ts";
 import type { JsonObject } from "./fields.ts";
@@ -20,7 +21,19 @@ export interface AddedToken {
   readonly singleWord: boolean;
 }
 
-export function readAddedToken(token: JsonObject): AddedToken {
+/** More names than a vocabulary has that was made to be added to; each costs many times its text. */
+const MOST_TOKENS = 2 ** 16;
+
+/** @throws {PolyllamaError} `ERR_TOKENIZER` */
+export function readAddedTokens(file: JsonObject): AddedToken[] {
+  if (file.get("added_tokens") === undefined) return [];
+  const count = file.list("added_tokens").length;
+  if (count > MOST_TOKENS)
+    file.refuse(`has ${count} added tokens; at most ${MOST_TOKENS} are read, others belong into its vocabulary`);
+  return file.objects("added_tokens").map(readAddedToken);
+}
+
+function readAddedToken(token: JsonObject): AddedToken {
   return readAddedTokenFlags(token, token.count("id"));
 }
 
@@ -38,6 +51,9 @@ export function readAddedTokenFlags(token: JsonObject, id: number): AddedToken {
   };
 }
 
+/** Characters that normalizing all names may add beyond three for each. */
+const MOST_GROWTH = 2 ** 16;
+
 export interface AddedTokenFinder {
   /** Cuts text at the tokens whose names are not normalized, and span none of the places. */
   raw(text: string, places: Places): Section[];
@@ -45,14 +61,24 @@ export interface AddedTokenFinder {
   normalized(text: string, places: Places): Section[];
 }
 
-export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Normalizer): AddedTokenFinder {
+/** @throws {PolyllamaError} `ERR_TOKENIZER` where normalized names are out of proportion. */
+export function addedTokenFinder(
+  tokens: readonly AddedToken[],
+  normalize: Normalizer,
+  source: string,
+): AddedTokenFinder {
   const byId = new Map(tokens.map((token) => [token.id, token]));
-  const names = (normalized: boolean): [string, number][] =>
-    tokens
-      .filter((token) => token.normalized === normalized)
-      .map(({ content, id }) => [normalized ? normalize(content) : content, id]);
-  const raw = matcher(names(false));
-  const normalized = matcher(names(true));
+  let growth = 0;
+  const normalName = (name: string): string => {
+    const normal = normalize(name);
+    growth += normal.length - 4 * name.length;
+    if (growth > MOST_GROWTH) refuse(source, "the normalizer makes the names of added tokens many times as long");
+    return normal;
+  };
+  const raw = matcher(tokens.filter((token) => !token.normalized).map(({ content, id }) => [content, id]));
+  const normalized = matcher(
+    tokens.filter((token) => token.normalized).map(({ content, id }) => [normalName(content), id]),
+  );
   return {
     raw: (text, places) => cut(text, places, raw, byId),
     normalized: (text, places) => cut(text, places, normalized, byId),

@@ -7,6 +7,7 @@ import { quoted } from "../../printable.ts";
 import { utf8Stream } from "../utf8.ts";
 import { byteOfPiece } from "../vocabulary.ts";
 import { type JsonObject, literalPattern, unknownType } from "./fields.ts";
+import { literal, mostText, type Pipeline, pipeline, replaceAll, stepsOf } from "./growth.ts";
 import { readMetaspace } from "./pre-tokenizers.ts";
 
 /** Receives tokens, or parts of text. */
@@ -20,18 +21,32 @@ export type Step = (next: Sink, continuing: boolean) => Sink;
 
 /** @throws {PolyllamaError} `ERR_TOKENIZER` for an unknown type, or an order that cannot be decoded token by token. */
 export function readDecoder(component: JsonObject | undefined): Step[] {
-  return component === undefined ? [joinBySpaces] : readSteps(component, { fused: false });
+  if (component === undefined) return [joinBySpaces];
+  const state = { ...pipeline(), fused: false };
+  const steps = readSteps(component, state);
+  return [measure(state), ...steps];
 }
 
-/** Steps of a component and of those within it; `state.fused` says whether tokens were joined to one text before. */
-function readSteps(component: JsonObject, state: { fused: boolean }): Step[] {
+interface State extends Pipeline {
+  /** Whether tokens were joined to one text before. */
+  fused: boolean;
+}
+
+/** Steps of a component and of those within it. */
+function readSteps(component: JsonObject, state: State): Step[] {
   switch (component.get("type")) {
     case "Sequence":
-      return component.objects("decoders").flatMap((step) => readSteps(step, state));
+      return stepsOf(component, "decoders", state).flatMap((step) => readSteps(step, state));
     case "Replace": {
       const pattern = literalPattern(component);
       if (state.fused && [...pattern].length > 1) component.refuse("replaces more than one character after Fuse");
-      return [replace(pattern, component.string("content"))];
+      const content = literal(component, "content");
+      return [
+        (next) => ({
+          push: (token) => next.push(replaceAll(token, pattern, content, component, state)),
+          end: next.end,
+        }),
+      ];
     }
     case "ByteFallback":
       if (state.fused) component.refuse("comes after Fuse");
@@ -43,7 +58,10 @@ function readSteps(component: JsonObject, state: { fused: boolean }): Step[] {
       if (!state.fused) component.refuse("comes without a Fuse before it");
       const content = component.string("content");
       if ([...content].length !== 1) component.refuse(`strips ${quoted(content)}, which is not one character`);
-      return [strip(content, component.count("start"), component.count("stop"))];
+      const [start, stop] = [component.count("start"), component.count("stop")];
+      if (Math.max(start, stop) > MOST_STRIPPED)
+        component.refuse(`strips ${Math.max(start, stop)} characters; at most ${MOST_STRIPPED} are stripped`);
+      return [strip(content, start, stop)];
     }
     case "Metaspace": {
       if (state.fused) component.refuse("comes after Fuse");
@@ -54,6 +72,9 @@ function readSteps(component: JsonObject, state: { fused: boolean }): Step[] {
       return unknownType(component, "Sequence, Replace, ByteFallback, Fuse, Strip and Metaspace");
   }
 }
+
+/** What may have to go from the end is held back and looked at again with each token. */
+const MOST_STRIPPED = 256;
 
 const joinBySpaces: Step = (next, continuing) => {
   let first = !continuing;
@@ -85,8 +106,18 @@ const joinBytes: Step = (next) => {
   };
 };
 
-function replace(pattern: string, content: string): Step {
-  return (next) => ({ push: (token) => next.push(token.replaceAll(pattern, () => content)), end: next.end });
+/** Says how long a text the steps behind it may make of a token. */
+function measure(state: Pipeline): Step {
+  return (next) => ({
+    push(token) {
+      state.most = mostText(token.length);
+      next.push(token);
+    },
+    end() {
+      state.most = mostText(0);
+      next.end();
+    },
+  });
 }
 
 /** Spaces for the replacement; the first token loses it. */

@@ -4,18 +4,39 @@ import { quoted } from "../../printable.ts";
 import { shown } from "../assemble.ts";
 import { spaceSymbol } from "../vocabulary.ts";
 import { type JsonObject, unknownType } from "./fields.ts";
+import { checkGrowth, mostText, type Pipeline, pipeline, stepsOf } from "./growth.ts";
 
 /** @param atStart Whether the stretch begins where the whole text does. */
 export type PreTokenizer = (stretch: string, atStart: boolean) => string[];
 
-/** @throws {PolyllamaError} `ERR_TOKENIZER` for an unknown type. */
+/** @throws {PolyllamaError} `ERR_TOKENIZER` for an unknown type; the pre-tokenizer throws the same for growth out of proportion. */
 export function readPreTokenizer(component: JsonObject | undefined): PreTokenizer {
   if (component === undefined) return (stretch) => [stretch];
+  const state = pipeline();
+  const cut = readStep(component, state);
+  return (stretch, atStart) => {
+    state.most = mostText(stretch.length);
+    return cut(stretch, atStart);
+  };
+}
+
+function readStep(component: JsonObject, state: Pipeline): PreTokenizer {
   switch (component.get("type")) {
     case "Sequence": {
-      const steps = component.objects("pretokenizers").map(readPreTokenizer);
+      const steps = stepsOf(component, "pretokenizers", state).map((step) => readStep(step, state));
       return (stretch, atStart) =>
-        steps.reduce((words, step) => words.flatMap((word, i) => step(word, atStart && i === 0)), [stretch]);
+        steps.reduce(
+          (words, step) => {
+            const next = words.flatMap((word, i) => step(word, atStart && i === 0));
+            checkGrowth(
+              component,
+              next.reduce((sum, word) => sum + word.length, 0),
+              state,
+            );
+            return next;
+          },
+          [stretch],
+        );
     }
     case "Metaspace": {
       const { replacement, prependScheme } = readMetaspace(component);
