@@ -61,11 +61,11 @@ export interface AddedTokenFinder {
   normalized(text: string, places: Places): Section[];
 }
 
-/** @throws {PolyllamaError} `ERR_TOKENIZER` where normalized names are out of proportion. */
+/** @param source For errors of the normalizer. @throws {PolyllamaError} `ERR_TOKENIZER` where normalized names are out of proportion. */
 export function addedTokenFinder(
   tokens: readonly AddedToken[],
   normalize: Normalizer,
-  source: string,
+  source = "",
 ): AddedTokenFinder {
   const byId = new Map(tokens.map((token) => [token.id, token]));
   let growth = 0;
