@@ -1,10 +1,11 @@
 // Files of Node as byte sources. Reads are positional, so that any number may run at once on one handle, and are checked
 // against the file's size and modification time: weights that change while they are being read fail loudly.
 
-import { open, stat } from "node:fs/promises";
-import { CheckpointError, PolyllamaError } from "@polyllama/core";
+import { open, readlink, stat } from "node:fs/promises";
+import { CheckpointError, PolyllamaError, quoted } from "@polyllama/core";
 import { type ByteSource, checkRange } from "./byte-source.ts";
 import type { OpenFile, OpenFileStats } from "./location.ts";
+import { refuseStandIn } from "./stand-in.ts";
 
 /** One system call reads no more than this, so that an abort is noticed and no platform's limit is met. */
 const PIECE = 64 * 2 ** 20;
@@ -15,7 +16,10 @@ const PIECE = 64 * 2 ** 20;
  * @throws {CheckpointError} when there is none or it may not be read.
  */
 export async function openFile(path: string): Promise<ByteSource> {
-  const found = await stat(path).catch((error: unknown) => unreadable(path, error));
+  const found = await stat(path).catch(async (error: unknown) => {
+    await refuseBrokenLink(path);
+    return unreadable(path, error);
+  });
   if (!found.isFile()) {
     throw new CheckpointError({ file: path }, "this is not a regular file", "Give the path of a file.");
   }
@@ -24,6 +28,18 @@ export async function openFile(path: string): Promise<ByteSource> {
     return fileSource(path, handle, await handle.stat({ bigint: true }));
   } catch (error) {
     await handle.close();
+    throw error;
+  }
+}
+
+/** {@link openFile}, and something that lies in place of the file is refused. */
+export async function openGenuine(path: string, signal?: AbortSignal): Promise<ByteSource> {
+  const source = await openFile(path);
+  try {
+    await refuseStandIn(source, signal);
+    return source;
+  } catch (error) {
+    await source.close();
     throw error;
   }
 }
@@ -42,8 +58,11 @@ const MOST_WHOLE_BYTES = 256 * 2 ** 20;
  * @throws {CheckpointError}
  */
 export async function readWhole(path: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if ((await stat(path).catch(() => undefined)) === undefined) return undefined;
-  const source = await openFile(path);
+  if ((await stat(path).catch(() => undefined)) === undefined) {
+    await refuseBrokenLink(path);
+    return undefined;
+  }
+  const source = await openGenuine(path, signal);
   try {
     if (source.size > MOST_WHOLE_BYTES) {
       throw new CheckpointError({ file: path }, `${source.size} bytes are too many for such a file`, "Check the path.");
@@ -52,6 +71,17 @@ export async function readWhole(path: string, signal?: AbortSignal): Promise<Uin
   } finally {
     await source.close();
   }
+}
+
+/** A link to what is not there is a file that was not fetched, and not one that is missing. @throws {CheckpointError} */
+async function refuseBrokenLink(path: string): Promise<void> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target === undefined) return;
+  const isAnnex = /\.git[\\/]annex[\\/]/.test(target);
+  const remedy = isAnnex
+    ? "Fetch it, in its folder, with: git annex get ."
+    : "Fetch what it leads to, or download the file again.";
+  throw new CheckpointError({ file: path }, `this is a link to ${quoted(target)}, which is not here`, remedy);
 }
 
 function fileSource(path: string, handle: OpenFile, opened: OpenFileStats, owned = true): ByteSource {

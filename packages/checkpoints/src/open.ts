@@ -18,6 +18,7 @@ import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { withCompanions } from "./companions.ts";
 import { openGguf } from "./gguf/read.ts";
+import { handCut, isPiece } from "./hand-cut.ts";
 import { hubScheme } from "./hub/address.ts";
 import { type HubOptions, hubOptionTypes, pull } from "./hub/pull.ts";
 import { openLlama2c, readLlama2cHeader } from "./llama2c.ts";
@@ -25,7 +26,7 @@ import { addressOf, checkpointLocation, isOpenFile } from "./location.ts";
 import { openPytorch } from "./meta/hugging-face.ts";
 import { openMeta } from "./meta/read.ts";
 import { readTorchFile } from "./meta/torch-file.ts";
-import { handleSource, openFile, readWhole, unreadable } from "./node-file.ts";
+import { handleSource, openGenuine, readWhole, unreadable } from "./node-file.ts";
 import { environmentFetch } from "./proxy.ts";
 import { recognize } from "./recognize.ts";
 import { asObject, type FoundTokenizer, type HuggingFaceParts, MOST_VALUES, openSafetensors } from "./safetensors.ts";
@@ -82,7 +83,7 @@ async function openElsewhere(place: string | WebLocation, { hub: _, ...options }
   const { tokenizer } = options;
   const fetch = await environmentFetch();
   if (typeof tokenizer !== "string" || /^(https?|blob|data):/.test(tokenizer)) return openWebBy(fetch, place, options);
-  const source = await openFile(tokenizer);
+  const source = await openGenuine(tokenizer);
   try {
     return await openWebBy(fetch, place, { ...options, tokenizer: source });
   } finally {
@@ -127,12 +128,14 @@ async function openPath(given: string, options: PathOptions): Promise<Checkpoint
 
   const sources: ByteSource[] = [];
   const open = async (path: string): Promise<ByteSource> => {
-    const source = await openFile(path);
+    const source = await openGenuine(path, options.signal);
     sources.push(source);
     return source;
   };
   try {
-    const isFolder = (await stat(location).catch(() => undefined))?.isDirectory() ?? false;
+    const found = await stat(location).catch(() => undefined);
+    const isFolder = found?.isDirectory() ?? false;
+    if (!isFolder) await refusePieces(location, found !== undefined);
     const checkpoint = isFolder ? await openFolder(location, open, options) : await openOne(location, open, options);
     const total = sources.reduce((sum, { size }) => sum + size, 0);
     options.onProgress?.({ phase: "opening", done: total, total });
@@ -147,6 +150,14 @@ async function openFromHub(address: string, { hub, ...options }: PathOptions): P
   const { onProgress, signal } = options;
   const { path } = await pull(address, { ...hub, ...(onProgress && { onProgress }), ...(signal && { signal }) });
   return openCheckpoint(path, options);
+}
+
+/** Explains a file that is a piece of one, or one that is missing while its pieces are there. @throws {CheckpointError} */
+async function refusePieces(path: string, exists: boolean): Promise<void> {
+  if (exists && !isPiece(basename(path))) return;
+  const beside = await readdir(dirname(path)).catch(() => []);
+  const explained = handCut(path, basename(path), beside);
+  if (explained !== undefined) throw explained;
 }
 
 type Opener = (path: string) => Promise<ByteSource>;
@@ -197,11 +208,11 @@ async function openOne(path: string, open: Opener, options: PathOptions): Promis
 
 /** All parts of a split GGUF file, in order, given any one of them; else the file alone. */
 async function splitParts(path: string, source: ByteSource, open: Opener): Promise<readonly ByteSource[]> {
-  const [, stem, own, of = "1"] = /^(.+)-(\d{5})-of-(\d{5})\.gguf$/.exec(basename(path)) ?? [];
+  const [, stem, own, of = "1"] = /^(.+)-(\d{5})-of-(\d{5})\.gguf$/i.exec(basename(path)) ?? [];
   if (Number(of) < 2) return [source];
   const names = Array.from({ length: Number(of) }, (_, i) => `${stem}-${String(i + 1).padStart(5, "0")}-of-${of}.gguf`);
-  const there = new Set(await readdir(dirname(path)));
-  const missing = names.filter((name) => !there.has(name));
+  const there = await readdir(dirname(path));
+  const missing = names.filter((name) => called(name, there) === undefined);
   if (missing.length > 0) {
     throw new CheckpointError(
       { file: path },
@@ -211,7 +222,7 @@ async function splitParts(path: string, source: ByteSource, open: Opener): Promi
   }
   const parts: ByteSource[] = [];
   for (const [index, name] of names.entries()) {
-    parts.push(index + 1 === Number(own) ? source : await open(join(dirname(path), name)));
+    parts.push(index + 1 === Number(own) ? source : await open(join(dirname(path), called(name, there) ?? name)));
   }
   return parts;
 }
@@ -236,9 +247,10 @@ async function openFolder(folder: string, open: Opener, options: PathOptions): P
   const { signal, onProgress } = options;
   const names = await readdir(folder).catch((error: unknown) => unreadable(folder, error));
   for (const layout of Object.values(huggingFaceLayouts)) {
-    if (names.includes(layout.single)) {
+    const single = called(layout.single, names);
+    if (single !== undefined) {
       const parts = await huggingFaceParts(folder, folder, options);
-      const source = await open(join(folder, layout.single));
+      const source = await open(join(folder, single));
       return layout.open(new Map([[layout.single, source]]), parts, signal);
     }
     const index = await readIndex(folder, layout, signal);
@@ -246,23 +258,38 @@ async function openFolder(folder: string, open: Opener, options: PathOptions): P
     const parts = await huggingFaceParts(folder, folder, options);
     const sources = new Map<string, ByteSource>();
     for (const shard of index.shards) {
-      if (!names.includes(shard)) {
+      const name = called(shard, names);
+      if (name === undefined) {
         throw new CheckpointError(
           { file: join(folder, shard) },
           `this file is missing, one of the ${index.shards.length} that ${layout.index} lists`,
           "Download it into the folder.",
         );
       }
-      sources.set(shard, await open(join(folder, shard)));
+      sources.set(shard, await open(join(folder, name)));
       onProgress?.({ phase: "opening files", done: sources.size, total: index.shards.length, unit: "files" });
     }
     return layout.open(sources, { ...parts, index }, signal);
   }
   if (names.some((name) => shardName.test(name))) return openMetaFolder(folder, names, open, options);
-  throw nothingIn(folder, names);
+  const only = onlySafetensors(names);
+  if (only !== undefined) return openOne(join(folder, only), open, options);
+  throw handCut(folder, undefined, names) ?? nothingIn(folder, names);
 }
 
-const shardName = /^consolidated\.(\d\d)\.pth$/;
+const shardName = /^consolidated\.(\d\d)\.pth$/i;
+
+/** The file of that name, else the one that is spelled in capitals. */
+function called(name: string, names: readonly string[]): string | undefined {
+  return names.find((other) => other === name) ?? names.find((other) => other.toLowerCase() === name.toLowerCase());
+}
+
+/** The single safetensors file, of any name, of a folder that holds nothing else to open. */
+function onlySafetensors(names: readonly string[]): string | undefined {
+  if (ggufsIn(names).length > 0) return undefined;
+  const found = names.filter((name) => /\.safetensors$/i.test(name));
+  return found.length === 1 && !found[0]!.startsWith("adapter_") ? found[0] : undefined;
+}
 
 /** Whether a file of PyTorch is Meta's: by what stands beside it, or by the names of its tensors. */
 async function isMeta(source: ByteSource, path: string, signal: AbortSignal | undefined): Promise<boolean> {
@@ -280,7 +307,7 @@ async function openMetaFolder(
   const shards = names.filter((name) => shardName.test(name)).sort();
   for (const [number, name] of shards.entries()) {
     const expected = `consolidated.${String(number).padStart(2, "0")}.pth`;
-    if (name === expected) continue;
+    if (name.toLowerCase() === expected) continue;
     throw new CheckpointError(
       { file: join(folder, expected) },
       `this file is missing, though ${shards.at(-1)} is there`,
@@ -414,6 +441,24 @@ function nothingIn(folder: string, names: readonly string[]): CheckpointError {
       { file: folder },
       `the folder holds ${ggufs.length} GGUF files: ${shown.join(", ")}`,
       `Give the path of one, such as ${join(folder, ggufs[0]!)}`,
+    );
+  }
+  const shards = names.filter((name) => /-\d{5}-of-\d{5}\.(?:safetensors|bin)$/i.test(name));
+  if (shards.length > 0) {
+    const index = shards.some((name) => /bin$/i.test(name))
+      ? "pytorch_model.bin.index.json"
+      : "model.safetensors.index.json";
+    return new CheckpointError(
+      { file: folder },
+      `the folder holds ${shards.length} files of a checkpoint, but not the index that lists them`,
+      `Download ${index} into it.`,
+    );
+  }
+  if (names.some((name) => name.startsWith("adapter_model."))) {
+    return new CheckpointError(
+      { file: folder },
+      "the folder holds a LoRA adapter and not the model that it belongs to",
+      "Merge it into its model (merge_and_unload() of peft) and save that.",
     );
   }
   return new CheckpointError(

@@ -17,13 +17,7 @@ const foreign: readonly { readonly start: string; readonly what: string; readonl
     what: "a file of ggml from before GGUF",
     remedy: "Convert it with llama.cpp, or use the model's GGUF form.",
   })),
-  {
-    start: "version https://git-lfs",
-    what: "a pointer of Git LFS, not the file itself",
-    remedy: "Fetch it with: git lfs pull",
-  },
   { start: "\u0089HDF", what: "an HDF5 file, which is not read", remedy: "Use safetensors or GGUF." },
-  { start: "<", what: "a web page, probably saved in place of the file", remedy: "Download the file again." },
   {
     start: "{",
     what: "a JSON file",
@@ -39,7 +33,7 @@ const foreign: readonly { readonly start: string; readonly what: string; readonl
  */
 export function recognize(
   start: Uint8Array<ArrayBuffer>,
-  { name, size }: Pick<ByteSource, "name" | "size">,
+  { name }: Pick<ByteSource, "name">,
 ): Exclude<CheckpointKind, "synthetic" | "meta"> {
   const text = String.fromCharCode(...start);
   if (text.startsWith("GGUF")) return "gguf";
@@ -53,7 +47,7 @@ export function recognize(
   if (looksLikeLlama2c(new DataView(start.buffer, start.byteOffset, start.byteLength))) return "llama2.c";
   throw new CheckpointError(
     { file: name },
-    size === 0 ? "the file is empty" : "this is no checkpoint that is known here",
+    "this is no checkpoint that is known here",
     "Read are GGUF, safetensors, PyTorch's files and llama2.c's .bin.",
   );
 }

@@ -11,7 +11,7 @@ import {
   tokenizerFromVocabulary,
 } from "@polyllama/core";
 import { readGgufHeader } from "./gguf/header.ts";
-import { openFile, readWhole } from "./node-file.ts";
+import { openGenuine, readWhole } from "./node-file.ts";
 import type { FoundTokenizer } from "./safetensors.ts";
 import { type FileReader, ggufVocabulary, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
 
@@ -23,7 +23,7 @@ import { type FileReader, ggufVocabulary, readTextFiles, sentencePieceTokenizer 
  */
 export async function readTokenizer(given: string, vocabSize: number, signal?: AbortSignal): Promise<FoundTokenizer> {
   const path = await tokenizerPath(given, vocabSize, signal);
-  const source = await openFile(path);
+  const source = await openGenuine(path, signal);
   let start: Uint8Array;
   try {
     start = await source.read(0, Math.min(16, source.size), signal);

@@ -32,6 +32,7 @@ import {
 } from "../location.ts";
 import { recognize } from "../recognize.ts";
 import { asObject, openSafetensors } from "../safetensors.ts";
+import { refuseStandIn } from "../stand-in.ts";
 import { openSynthetic, syntheticScheme } from "../synthetic.ts";
 import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
 import { blobSource } from "./blob.ts";
@@ -158,7 +159,10 @@ export async function openWebBy(
   const { files, path, name } = await resolve(location, reading);
   const open: Opener = async (name) => {
     const source = await files(name);
-    if (source !== undefined) sources.push(source);
+    if (source !== undefined) {
+      sources.push(source);
+      await refuseStandIn(source, options.signal);
+    }
     return source;
   };
   try {
