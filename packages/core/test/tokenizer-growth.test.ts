@@ -181,6 +181,24 @@ describe("added tokens", () => {
     expect(load({ added_tokens: tokens(5000) }).encode("<4999>a", { bos: false })).toEqual([5003, 1]);
   });
 
+  test("too many in the files around", () => {
+    const many = tokens(2 ** 16 + 1).map(({ id, content }) => [content, id] as const);
+    const read =
+      ({ tokenizerConfig, ...beside }: { readonly tokenizerConfig?: object; readonly addedTokens?: object }) =>
+      () =>
+        tokenizerFromJson({ model, added_tokens: [] }, "tokenizer.json", tokenizerConfig, beside);
+    expect(refused(read({ addedTokens: Object.fromEntries(many) }))).toMatch(
+      /added_tokens\.json has 65537 added tokens/,
+    );
+    const additional = many.map(([content]) => ({ content }));
+    const config = { additional_special_tokens: additional };
+    expect(refused(read({ tokenizerConfig: config }))).toMatch(/tokenizer_config\.json has 65537 added tokens/);
+    const decoder = Object.fromEntries(many.map(([content, id]) => [id, { content }]));
+    expect(refused(read({ tokenizerConfig: { added_tokens_decoder: decoder } }))).toMatch(
+      /added_tokens_decoder has 65537/,
+    );
+  });
+
   test("names that the normalizer makes long", () => {
     const normalizer = { type: "Prepend", prepend: "a".repeat(256) };
     expect(refused(() => load({ normalizer, added_tokens: tokens(1000) }))).toMatch(

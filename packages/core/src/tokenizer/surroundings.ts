@@ -10,7 +10,7 @@
 
 import { type Notice, refuse, shown } from "./assemble.ts";
 import { plainToken } from "./cutting.ts";
-import { type AddedToken, readAddedTokenFlags } from "./json/added-tokens.ts";
+import { type AddedToken, checkTokenCount, readAddedTokenFlags } from "./json/added-tokens.ts";
 import { type JsonObject, jsonObject } from "./json/fields.ts";
 
 /** Parsed files; undefined where there is none. */
@@ -60,9 +60,11 @@ export function readSurroundings(files: TokenizerSurroundings, source: string): 
   for (const place of places) {
     for (const key of ["additional_special_tokens", "extra_special_tokens"]) {
       if (!Array.isArray(place.get(key))) continue; // some write an object of names for their own code
+      checkTokenCount(place, place.list(key).length);
       for (const [index, value] of place.list(key).entries()) {
-        const name = typeof value === "string" ? value : place.objects(key)[index]?.string("content");
-        if (name !== undefined) note(specials, name, `${place.path}: ${key}`);
+        const path = `${place.path}.${key}[${index}]`;
+        const name = typeof value === "string" ? value : jsonObject(value, path, source).string("content");
+        note(specials, name, `${place.path}: ${key}`);
       }
     }
   }
@@ -94,6 +96,7 @@ function tokenName(place: JsonObject, key: string): string {
 }
 
 function decoderTokens(decoder: JsonObject): readonly AddedToken[] {
+  checkTokenCount(decoder, decoder.keys().length);
   return decoder
     .keys()
     .map((key) => readAddedTokenFlags(decoder.object(key), idOf(key, decoder)))
@@ -107,6 +110,7 @@ function idOf(key: string, decoder: JsonObject): number {
 function olderTokens(value: unknown, specials: ReadonlyMap<string, string>, source: string): readonly AddedToken[] {
   if (value === undefined) return [];
   const file = jsonObject(value, "added_tokens.json", source);
+  checkTokenCount(file, file.keys().length);
   return file
     .keys()
     .map((name) => plainToken(file.count(name), name, specials.has(name)))

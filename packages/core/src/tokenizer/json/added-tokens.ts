@@ -24,12 +24,17 @@ export interface AddedToken {
 /** More names than a vocabulary has that was made to be added to; each costs many times its text. */
 const MOST_TOKENS = 2 ** 16;
 
+/** @throws {PolyllamaError} `ERR_TOKENIZER` where a file adds more tokens than any does. */
+export function checkTokenCount(where: JsonObject, count: number): void {
+  if (count > MOST_TOKENS) {
+    where.refuse(`has ${count} added tokens; at most ${MOST_TOKENS} are read, others belong into its vocabulary`);
+  }
+}
+
 /** @throws {PolyllamaError} `ERR_TOKENIZER` */
 export function readAddedTokens(file: JsonObject): AddedToken[] {
   if (file.get("added_tokens") === undefined) return [];
-  const count = file.list("added_tokens").length;
-  if (count > MOST_TOKENS)
-    file.refuse(`has ${count} added tokens; at most ${MOST_TOKENS} are read, others belong into its vocabulary`);
+  checkTokenCount(file, file.list("added_tokens").length);
   return file.objects("added_tokens").map(readAddedToken);
 }
 
@@ -62,11 +67,7 @@ export interface AddedTokenFinder {
 }
 
 /** @param source For errors of the normalizer. @throws {PolyllamaError} `ERR_TOKENIZER` where normalized names are out of proportion. */
-export function addedTokenFinder(
-  tokens: readonly AddedToken[],
-  normalize: Normalizer,
-  source = "",
-): AddedTokenFinder {
+export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Normalizer, source = ""): AddedTokenFinder {
   const byId = new Map(tokens.map((token) => [token.id, token]));
   let growth = 0;
   const normalName = (name: string): string => {
