@@ -54,9 +54,12 @@ export class EmbeddingTable {
       else known.push(i);
     }
     const ranges = merge([...places.keys()].sort((a, b) => a - b));
-    const readOne = async (): Promise<void> => {
+    const readSome = async (): Promise<void> => {
       for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
-        const bytes = await this.#source.read(this.#info.name, range, signal);
+        const bytes = await this.#source.read(this.#info.name, range, signal).catch((error: unknown) => {
+          ranges.length = 0; // the other readers need not go on
+          throw error;
+        });
         for (let row = 0; row < range.count; row++) {
           const [place, ...others] = places.get(range.first + row) ?? [];
           if (place === undefined) continue;
@@ -68,7 +71,10 @@ export class EmbeddingTable {
         }
       }
     };
-    await Promise.all(Array.from({ length: Math.min(concurrentReads, ranges.length) }, readOne));
+    const readers = await Promise.allSettled(
+      Array.from({ length: Math.min(concurrentReads, ranges.length) }, readSome),
+    );
+    for (const reader of readers) if (reader.status === "rejected") throw reader.reason;
   }
 }
 

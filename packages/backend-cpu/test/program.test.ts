@@ -13,8 +13,10 @@ import {
   type Program,
   type RealArray,
 } from "@polyllama/core";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { EmbeddingTable } from "../src/embedding.ts";
 import { type CpuOptions, cpu } from "../src/index.ts";
+import { Session } from "../src/ort/session.ts";
 import { argmax, farthest, randomReals, randomSource, type TestSource } from "./support.ts";
 
 const config: LlamaConfig = {
@@ -350,6 +352,47 @@ describe("cancellation", () => {
     controller.abort(reason);
     await expect(second).rejects.toBe(reason);
     expect((await first)[0]!.shape).toEqual([500, 131]);
+  });
+});
+
+describe("what fails", () => {
+  test("while nobody waits for it any more does not fail the next run", async () => {
+    const { program } = await load();
+    let fail: (reason: Error) => void = () => undefined;
+    const loading = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    vi.spyOn(Session, "load").mockReturnValueOnce(loading);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const step = { inputs: { tokens: tokens(3) } };
+    const controller = new AbortController();
+    const stopped = program.run(step, ["layers.0.q"], { signal: controller.signal });
+    controller.abort(new Error("enough"));
+    await expect(stopped).rejects.toThrow("enough");
+    fail(new Error("no memory just then"));
+    await loading.catch(() => undefined);
+    expect((await program.run(step, ["layers.0.q"]))[0]!.shape).toEqual([3, 64]);
+  });
+  test("is read by no other reader of the embedding table", async () => {
+    const graph = buildGraph((g) => [g.embedding("x", g.tokens("tokens"), g.weight("table", [20_000, 64]))]);
+    const source = randomSource(graph);
+    const table = new EmbeddingTable(
+      {
+        ...source,
+        async read(name, rows, signal) {
+          const bytes = await source.read(name, rows, signal);
+          if (rows?.first === 1900) throw new Error("a damaged disk");
+          return bytes;
+        },
+      },
+      source.weights.get("table")!,
+    );
+    const far = Int32Array.from({ length: 20 }, (_, i) => i * 100); // the last rows are read first
+    await expect(table.lookUp(far, new Float32Array(20 * 64), undefined)).rejects.toThrow("a damaged disk");
+    expect(source.reads).toBeLessThan(20);
+    const reads = source.reads;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(source.reads).toBe(reads);
   });
 });
 

@@ -3,7 +3,7 @@
 // Should two processes ever hold the same lock nevertheless, a file that is not what it should be still never reaches the
 // cache (download.ts).
 
-import { link, mkdir, open, readFile, rename, rm, stat, utimes } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -23,42 +23,50 @@ export async function takeLock(
   signal: AbortSignal | undefined,
 ): Promise<AsyncDisposable> {
   await mkdir(dirname(path), { recursive: true });
-  for (let waited = false; !(await create(path)); ) {
+  let handle = await create(path);
+  for (let waited = false; handle === undefined; handle = await create(path)) {
     const abandoned = await findAbandoned(path);
     if (abandoned !== undefined) {
-      await removeAbandoned(path, abandoned);
+      await removeLock(path, abandoned);
       continue;
     }
     if (!waited) onWait();
     waited = true;
     await pause(poll, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
   }
+  // By its handle, not by its name: under that another process may have put a lock of its own, if this one was stopped for long.
+  const held = handle;
+  const { ino } = await held.stat();
   const timer = setInterval(() => {
     const now = new Date();
-    utimes(path, now, now).catch(() => undefined);
+    held.utimes(now, now).catch(() => undefined);
   }, beat);
   timer.unref();
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      await rm(path, { force: true });
+      if ((await stat(path).catch(() => undefined))?.ino === ino) await removeLock(path, ino);
+      await held.close();
     },
   };
 }
 
-async function create(path: string): Promise<boolean> {
+/** Makes the lock; undefined where there is one. */
+async function create(path: string): Promise<FileHandle | undefined> {
   try {
     const handle = await open(path, "wx");
     try {
       await handle.writeFile(JSON.stringify({ host: hostname(), pid: process.pid }));
-    } finally {
+    } catch (error) {
       await handle.close();
+      await rm(path, { force: true });
+      throw error;
     }
-    return true;
+    return handle;
   } catch (error) {
     // Windows says EPERM while a lock is being removed.
     if (error instanceof Error && "code" in error && ["EEXIST", "EPERM"].includes(String(error.code))) {
-      if (error.code === "EEXIST" || (await stat(path).catch(() => undefined)) !== undefined) return false;
+      if (error.code === "EEXIST" || (await stat(path).catch(() => undefined)) !== undefined) return undefined;
     }
     throw error;
   }
@@ -79,8 +87,8 @@ async function findAbandoned(path: string): Promise<number | undefined> {
   }
 }
 
-/** Moves the lock away first, since another process may have replaced it; a living one is put back. */
-async function removeAbandoned(path: string, inode: number): Promise<void> {
+/** Removes the lock with this inode. It is moved away first, since another process may have replaced it; such a one is put back. */
+async function removeLock(path: string, inode: number): Promise<void> {
   const aside = `${path}.${process.pid}-${moved++}`;
   const found = await rename(path, aside)
     .then(() => stat(aside))
