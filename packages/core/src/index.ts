@@ -95,6 +95,7 @@ export { orAborted, TurnQueue } from "./turn-queue.ts";
 // Text
 export type { DecodeOptions, EncodeOptions, StreamDecoder, TokenKind, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { unusedCharacter } from "./tokenizer/literal.ts";
+export { encodePrompt } from "./tokenizer/prompt.ts";
 export { readSentencePiece, tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";

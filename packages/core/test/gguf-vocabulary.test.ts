@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { readSentencePiece, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "../src/index.ts";
+import { encodePrompt, readSentencePiece, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "../src/index.ts";
 import { tinyMetadata } from "./tiny-tokenizer.ts";
 
 const pieces = ["▁", "a", "b", "▁a", "▁b", "ab", "▁ab"].map((piece, rank) => ({ piece, score: rank }));
@@ -151,6 +151,15 @@ describe("an odd vocabulary", () => {
     expect(say({ add_space_prefix: false })).toEqual([1, id("ab")]);
     expect(say({ bos_token_id: 0xffffffff, add_bos_token: true })).toEqual([id("▁ab")]);
   });
+});
+
+test("a prompt is encoded as the file says, and an empty one is BOS alone", () => {
+  const prompt = (text: string, changes: Readonly<Record<string, unknown>>) =>
+    encodePrompt(odd(changes).tokenizer, text);
+  expect(prompt("ab", {})).toEqual([1, id("▁ab")]);
+  expect(prompt("ab", { add_bos_token: false })).toEqual([id("▁ab")]);
+  expect(prompt("", { add_bos_token: false, add_eos_token: true })).toEqual([1]);
+  expect(prompt("", { bos_token_id: 0xffffffff })).toEqual([]);
 });
 
 describe("tokens that are cut out", () => {

@@ -7,6 +7,7 @@ import {
   checkGenerateOptions,
   checkNumber,
   checkOptions,
+  encodePrompt,
   type LlamaConfig,
   type OptionType,
   type Piece,
@@ -91,7 +92,7 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Continues a text, or tokens, as a stream. Text is encoded with BOS in front; "" starts from BOS alone.
+   * Continues a text, or tokens, as a stream. Text is encoded as the checkpoint says (`checkpoint.text`), for Llama 2 with BOS in front; "" starts from BOS alone.
    *
    * @throws {OptionError} at once; while iterating: {@link ContextOverflowError}; the signal's reason.
    */
@@ -203,7 +204,7 @@ export class Llama implements AsyncDisposable {
   #encode(prompt: string | readonly number[], options: LlamaGenerateOptions, where: string): readonly number[] {
     this.#check(options, llamaGenerateOptionTypes, where);
     checkPrompt(prompt, this.#model.vocabSize, where);
-    return typeof prompt === "string" ? this.tokenizer.encode(prompt, { bos: true }) : prompt;
+    return typeof prompt === "string" ? encodePrompt(this.tokenizer, prompt) : prompt;
   }
 
   #prepare(messages: readonly ChatMessage[], options: ChatOptions, where: string): PreparedPrompt {

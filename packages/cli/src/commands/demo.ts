@@ -2,6 +2,7 @@
 // that were chosen because the result reads well.
 
 import type { GenerateOptions } from "@polyllama/core";
+import { encodePrompt } from "@polyllama/core";
 import type { Command } from "commander";
 import type { BackendOptions } from "../backends.ts";
 import type { Interrupts } from "../interrupts.ts";
@@ -51,7 +52,7 @@ async function demo(options: BackendOptions, interrupts: Interrupts): Promise<vo
   const { llama, backend } = model;
   for (const { title, prompt, options } of passages) {
     heading(title);
-    const promptIds = llama.tokenizer.encode(prompt, { bos: true });
+    const promptIds = encodePrompt(llama.tokenizer, prompt);
     const output = createTextOutput();
     output.write(prompt);
     const stream = llama.generate(promptIds, { ...options, signal: interrupts.signal });

@@ -1,5 +1,6 @@
 // `polyllama generate`: continues a text.
 
+import { encodePrompt } from "@polyllama/core";
 import { type Command, Option } from "commander";
 import type { Piece, Tokenizer } from "polyllama";
 import { UsageError } from "../exit.ts";
@@ -40,7 +41,7 @@ async function generate(words: readonly string[], options: Options, interrupts: 
   const prompt = await readPrompt(words, options, interrupts.signal);
   await using model = await loadModel(options, interrupts.signal);
   const { llama, backend } = model;
-  const promptIds = llama.tokenizer.encode(prompt, { bos: true });
+  const promptIds = encodePrompt(llama.tokenizer, prompt);
 
   using progress = createProgress();
   const output = createTextOutput();
