@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import { lifecycleCases } from "./cases.ts";
 import { compile, logits, step } from "./subject.ts";
 
+/** What the lifecycle suite is run on. */
 export interface LifecycleOptions<Own extends Backend> {
   /** What of the backend is alive, counted on its device: buffers, handles, bytes; the same after everything was disposed as before. */
   readonly live?: (backend: Own) => unknown;

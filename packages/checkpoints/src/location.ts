@@ -7,8 +7,11 @@ import type { ByteSource } from "./byte-source.ts";
 /** A file that is open, such as a FileHandle of `node:fs/promises`. It stays the caller's to close. */
 export interface OpenFile {
   readonly fd: number;
+  /** Length in bytes, and what tells whether the file changed. */
   stat(options: { readonly bigint: true }): Promise<OpenFileStats>;
+  /** Reads bytes at a position into a buffer, possibly fewer than were asked for. */
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+  /** Closes the file. */
   close(): Promise<void>;
 }
 

@@ -5,6 +5,7 @@ import { type OptionSchema, option } from "./option-types.ts";
 
 const lastRows = option.object<Exclude<Wanted, string>>({ value: option.string, rows: option.oneOf(["last"]) });
 
+/** What each option of `Backend.compile` takes. */
 export const compileOptionTypes: OptionSchema<CompileOptions> = {
   wanted: option.list(
     option.either(option.string, lastRows),
@@ -14,6 +15,8 @@ export const compileOptionTypes: OptionSchema<CompileOptions> = {
   signal: option.signal,
 };
 
+/** What each option of `Program.createCache` takes. */
 export const cacheOptionTypes: OptionSchema<CacheOptions> = { format: option.oneOf(["f32", "f16", "bf16"]) };
 
+/** What each option of `Program.run` takes. */
 export const runOptionTypes: OptionSchema<RunOptions> = { signal: option.signal };

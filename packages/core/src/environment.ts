@@ -1,6 +1,7 @@
 // The environment variables that libraries of polyllama read: these and no others, each because users of the ecosystem expect
 // it. docs/hub.md says what each does. Where there is no environment, as in a page, none is set.
 
+/** Names of the variables that are read. */
 export type EnvironmentVariable =
   // Folders
   | "XDG_CACHE_HOME" // caches, instead of ~/.cache

@@ -3,6 +3,7 @@
 import type { Program } from "./backend.ts";
 import { PolyllamaError } from "./errors.ts";
 
+/** The programs of a backend that are not disposed yet. */
 export class ProgramSet<Own extends Program> {
   readonly #programs = new Set<Own>();
   readonly #loads = new Set<Promise<unknown>>();

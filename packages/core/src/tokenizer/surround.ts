@@ -10,6 +10,7 @@ import { chatTemplateOf } from "./json/chat-template.ts";
 import { readSurroundings, type TokenizerSurroundings, tokensBehind } from "./surroundings.ts";
 import { kind, type Vocabulary } from "./vocabulary.ts";
 
+/** What is known beside the files that stand around a tokenizer. */
 export interface SurroundOptions {
   /** Rows of the embedding table; default: not known. */
   readonly rows?: number;

@@ -8,6 +8,7 @@ import { type ChatTemplateName as CodeFormatName, PolyllamaError, type Tokenizer
 import { longestTemplate } from "./jinja/render.ts";
 import { type ChatTemplate, chatTemplateNames, isCodeFormat, jinjaOf } from "./named.ts";
 
+/** A chat format that a conversation is written in, and who says so. */
 export interface ChatFormat {
   /** A name, or "jinja". */
   readonly name: string;

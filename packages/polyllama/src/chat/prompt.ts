@@ -24,6 +24,7 @@ export interface ChatMessage extends CodeChatMessage {
   readonly tool_call_id?: string;
 }
 
+/** Options of `Llama.renderChat`. */
 export interface RenderChatOptions {
   /** The chat format. Default: the checkpoint's own. */
   readonly template?: ChatTemplate;

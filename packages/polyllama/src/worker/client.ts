@@ -27,6 +27,7 @@ export interface WorkerLoadOptions extends PlainLoadOptions, CallOptions {}
 export interface WorkerGenerateOptions extends PlainGenerateOptions, CallOptions {}
 /** Options of `WorkerLlama.chat`. */
 export interface WorkerChatOptions extends PlainChatOptions, CallOptions {}
+/** Options of `WorkerLlama.renderChat`. */
 export interface WorkerRenderChatOptions extends PlainRenderChatOptions, Pick<CallOptions, "signal"> {}
 
 /**
