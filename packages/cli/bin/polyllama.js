@@ -4,6 +4,12 @@
 
 import { existsSync } from "node:fs";
 
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`polyllama needs Node 20.19 or later; this is ${process.versions.node}.`);
+  process.exit(1);
+}
+
 const runner = new URL("../../../scripts/run-source.mjs", import.meta.url);
 if (existsSync(new URL("../src/main.ts", import.meta.url)) && existsSync(runner)) {
   const { runSource } = await import(runner.href);

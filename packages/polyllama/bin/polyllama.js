@@ -8,6 +8,12 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`polyllama needs Node 20.19 or later; this is ${process.versions.node}.`);
+  process.exit(1);
+}
+
 const main = installed(import.meta.url) ?? installed(pathToFileURL(join(process.cwd(), "package.json")).href);
 if (main !== undefined) await import(pathToFileURL(main).href);
 else runWithNpm();

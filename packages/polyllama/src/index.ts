@@ -1,5 +1,7 @@
 // polyllama: run Llama 2 models from TypeScript. Choose a backend by importing it, and load a checkpoint as it is.
 
+import "./node-version.ts";
+
 // The model
 export type { ChatFormat } from "./chat/format.ts";
 export { type ChatTemplate, type ChatTemplateName, chatTemplateNames } from "./chat/named.ts";

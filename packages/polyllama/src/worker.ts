@@ -8,5 +8,6 @@ export {
   type WorkerLoadOptions,
   type WorkerRenderChatOptions,
 } from "./worker/client.ts";
+export type { AnyWorker } from "./worker/port.ts";
 export type { ModelInfo } from "./worker/protocol.ts";
 export { serveLlama } from "./worker/serve.ts";

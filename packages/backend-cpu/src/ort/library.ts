@@ -25,6 +25,12 @@ const files: Readonly<Record<string, string>> = {
   "darwin-arm64": "darwin/arm64/libonnxruntime.1.dylib",
 };
 
+/** Works for projects and for `-g`, and adds no dependency that `npm ci` would run the script of. */
+const remedy =
+  "Install again what you installed, with ONNXRUNTIME_NODE_INSTALL=skip in the environment: remove node_modules, then " +
+  "`ONNXRUNTIME_NODE_INSTALL=skip npm install`, or `ONNXRUNTIME_NODE_INSTALL=skip npm install -g @polyllama/cli`; " +
+  "the option --ignore-scripts does the same. On Windows set the variable before: `set ONNXRUNTIME_NODE_INSTALL=skip`.";
+
 /** Looks for the library without loading it. `resolve` finds a package's files; by default as an import from here would. */
 export function onnxRuntimeStatus(
   resolve: (specifier: string) => string = createRequire(import.meta.url).resolve,
@@ -47,8 +53,8 @@ export function onnxRuntimeStatus(
       found: false,
       code: "ERR_BACKEND",
       reason:
-        "onnxruntime-node is not installed (it is an optional dependency and its install script fails without a " +
-        `network). Install it with: npm install onnxruntime-node@${expectedVersion} --ignore-scripts`,
+        "onnxruntime-node is not installed: it is an optional dependency, and npm leaves it out where its install script " +
+        `cannot fetch GPU files, which are never used here. ${remedy}`,
     };
   }
   const path = join(dirname(manifest), "bin", "napi-v6", file);
@@ -58,8 +64,8 @@ export function onnxRuntimeStatus(
       found: false,
       code: "ERR_BACKEND",
       reason:
-        `onnxruntime-node ${String(version)} at ${dirname(manifest)} lacks ${file}. Install the tested version with: ` +
-        `npm install onnxruntime-node@${expectedVersion} --ignore-scripts`,
+        `onnxruntime-node ${String(version)} at ${dirname(manifest)} lacks ${file}. ` +
+        `Tested is ${expectedVersion}. ${remedy}`,
     };
   }
   return { found: true, version: String(version), path };

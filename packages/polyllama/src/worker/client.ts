@@ -3,6 +3,7 @@
 import type { WebLocation } from "@polyllama/checkpoints";
 import { type Piece, PolyllamaError, type Progress } from "@polyllama/core";
 import type { ChatMessage, ChatPrompt } from "../chat/prompt.ts";
+import { type AnyWorker, type Port, portOf } from "./port.ts";
 import {
   type Answer,
   type AnswerMessage,
@@ -13,6 +14,7 @@ import {
   type PlainRenderChatOptions,
   putTogether,
   type Request,
+  takeApart,
 } from "./protocol.ts";
 
 interface CallOptions {
@@ -36,10 +38,10 @@ export interface WorkerRenderChatOptions extends PlainRenderChatOptions, Pick<Ca
  */
 export class WorkerLlama implements AsyncDisposable {
   readonly info: ModelInfo;
-  private readonly connection: Connection;
+  readonly #connection: Connection;
 
   private constructor(connection: Connection, info: ModelInfo) {
-    this.connection = connection;
+    this.#connection = connection;
     this.info = info;
   }
 
@@ -50,12 +52,12 @@ export class WorkerLlama implements AsyncDisposable {
    * @throws as `Llama.load`; {@link PolyllamaError} `ERR_BACKEND` when the worker itself fails.
    */
   static async load(
-    worker: Worker,
+    worker: AnyWorker,
     location: string | WebLocation,
     options: WorkerLoadOptions = {},
   ): Promise<WorkerLlama> {
     const { onProgress, signal, ...plain } = options;
-    const connection = new Connection(worker);
+    const connection = new Connection(portOf(worker));
     try {
       const request = {
         do: "load",
@@ -81,20 +83,20 @@ export class WorkerLlama implements AsyncDisposable {
     options: WorkerGenerateOptions = {},
   ): AsyncGenerator<Piece, void, undefined> {
     const { onProgress, signal, ...plain } = options;
-    return this.stream({ do: "generate", prompt, options: plain }, { onProgress, signal });
+    return this.#stream({ do: "generate", prompt, options: plain }, { onProgress, signal });
   }
 
   /** Answers a conversation as a stream. */
   chat(messages: readonly ChatMessage[], options: WorkerChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
     const { onProgress, signal, ...plain } = options;
-    return this.stream({ do: "chat", messages, options: plain }, { onProgress, signal });
+    return this.#stream({ do: "chat", messages, options: plain }, { onProgress, signal });
   }
 
   /** A conversation as the model would read it, as `Llama.renderChat` gives it. */
   async renderChat(messages: readonly ChatMessage[], options: WorkerRenderChatOptions = {}): Promise<ChatPrompt> {
     const { signal, ...plain } = options;
     const request = { do: "render", messages, options: plain } as const;
-    for await (const answer of this.connection.ask(request, signal === undefined ? {} : { signal })) {
+    for await (const answer of this.#connection.ask(request, signal === undefined ? {} : { signal })) {
       if (answer.is === "done" && answer.prompt) return answer.prompt;
     }
     throw new PolyllamaError("ERR_BACKEND", "The worker did not say what it rendered.");
@@ -102,9 +104,12 @@ export class WorkerLlama implements AsyncDisposable {
 
   /** Ends what still runs, and frees model and backend; the worker can load again. */
   async dispose(): Promise<void> {
-    if (this.connection.closed) return;
-    for await (const _ of this.connection.ask({ do: "dispose" }, {}));
-    this.connection.close();
+    if (this.#connection.closed) return;
+    try {
+      for await (const _ of this.#connection.ask({ do: "dispose" }, {}));
+    } finally {
+      this.#connection.close();
+    }
   }
 
   /** As {@link WorkerLlama.dispose}, for `await using`. */
@@ -112,57 +117,69 @@ export class WorkerLlama implements AsyncDisposable {
     return this.dispose();
   }
 
-  private async *stream(
+  async *#stream(
     request: Request,
     { onProgress, signal }: { onProgress: CallOptions["onProgress"]; signal: CallOptions["signal"] },
   ): AsyncGenerator<Piece, void, undefined> {
     const options = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
-    for await (const answer of this.connection.ask(request, options)) {
+    for await (const answer of this.#connection.ask(request, options)) {
       if (answer.is === "piece") yield answer.piece;
     }
   }
 }
 
+/** Numbers of calls, different for all models, since several may have been loaded in one worker. */
+let calls = 0;
+
 /** Calls by number, each with the answers that have come for it. */
 class Connection {
-  closed = false;
-  private readonly worker: Worker;
-  private readonly listeners = new Map<number, (answer: Answer) => void>();
-  private calls = 0;
+  readonly #port: Port;
+  readonly #listeners = new Map<number, (answer: Answer) => void>();
+  readonly #stopListening: () => void;
+  #closed = false;
+  /** Why the worker answers no more. */
+  #failure: PolyllamaError | undefined;
 
-  constructor(worker: Worker) {
-    this.worker = worker;
-    worker.addEventListener("message", this.receive);
-    worker.addEventListener("error", this.fail);
-    worker.addEventListener("messageerror", this.fail);
+  constructor(port: Port) {
+    this.#port = port;
+    this.#stopListening = port.listen(
+      (data) => {
+        const message = data as AnswerMessage; // the worker's file sends nothing else
+        this.#listeners.get(message.call)?.(message);
+      },
+      (reason) => this.#fail(reason),
+    );
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   close(): void {
-    this.closed = true;
-    this.worker.removeEventListener("message", this.receive);
-    this.worker.removeEventListener("error", this.fail);
-    this.worker.removeEventListener("messageerror", this.fail);
+    this.#closed = true;
+    this.#stopListening();
   }
 
   /** Pieces and the last answer, as they come. Ended early, it aborts the call. */
   async *ask(request: Request, { onProgress, signal }: CallOptions): AsyncGenerator<Answer, void, undefined> {
     signal?.throwIfAborted();
-    if (this.closed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
-    const call = this.calls++;
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#closed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+    const call = calls++;
     const queue: Answer[] = [];
     let wake = (): void => {};
-    this.listeners.set(call, (answer) => {
+    this.#listeners.set(call, (answer) => {
       queue.push(answer);
       wake();
     });
     const abort = (): void => {
-      this.worker.postMessage({ do: "abort", call });
+      this.#port.post({ do: "abort", call });
       wake();
     };
     signal?.addEventListener("abort", abort, { once: true });
     let ended = false;
     try {
-      this.worker.postMessage({ ...request, call });
+      this.#port.post({ ...request, call });
       for (;;) {
         signal?.throwIfAborted();
         const answer = queue.shift();
@@ -180,35 +197,25 @@ class Connection {
       }
     } finally {
       signal?.removeEventListener("abort", abort);
-      this.listeners.delete(call);
-      if (!ended) this.worker.postMessage({ do: "abort", call });
+      this.#listeners.delete(call);
+      if (!ended) this.#port.post({ do: "abort", call });
     }
   }
 
-  private readonly receive = ({ data }: MessageEvent<AnswerMessage>): void => this.listeners.get(data.call)?.(data);
-
-  private readonly fail = (event: Event): void => {
-    const message = `The worker failed: ${reasonOf(event)}`;
-    const error = { name: "PolyllamaError", message, fields: { code: "ERR_BACKEND" } };
-    for (const listener of this.listeners.values()) listener({ is: "error", error });
-  };
+  /** Ends all calls, and those to come. */
+  #fail(reason: string): void {
+    const message = `The worker failed: ${reason}. Look at the console for where; start another worker.`;
+    this.#failure ??= new PolyllamaError("ERR_BACKEND", message);
+    const error = takeApart(this.#failure);
+    for (const listener of this.#listeners.values()) listener({ is: "error", error });
+  }
 }
 
-/** A file that is not there gives an event without a word of why. */
-function reasonOf(event: Event): string {
-  if (event.type === "messageerror") return "a message could not be read. Start another worker.";
-  const text = "message" in event ? String(event.message) : "";
-  if (text !== "") return `${text}. Look at the console for where; start another worker.`;
-  return (
-    "its file was not found, or is not one of JavaScript. Bundlers see to it where the page has " +
-    '`new Worker(new URL("./worker.js", import.meta.url), { type: "module" })`, written out like this; ' +
-    "esbuild needs the worker's file as an entry point of its own."
-  );
-}
-
-/** URLs cannot be sent, and relative ones mean another file in a worker. */
+/** URLs cannot be sent; in a page, relative ones would mean another file in a worker. */
 function sendable<Location>(location: Location | string | URL): Exclude<Location, URL> | string {
   if (location instanceof URL) return location.href;
-  if (typeof location === "string") return new URL(location, globalThis.location?.href).href;
-  return location as Exclude<Location, URL>; // it is none
+  if (typeof location !== "string") return location as Exclude<Location, URL>; // it is none
+  // Elsewhere a string is a path, and a worker has the same working folder.
+  const page = /^(https?|blob):/.test(globalThis.location?.protocol ?? "") ? globalThis.location.href : undefined;
+  return page === undefined ? location : new URL(location, page).href;
 }

@@ -1,14 +1,9 @@
 // The worker's side.
 
-import type { Backend, Piece } from "@polyllama/core";
+import { type Backend, type Piece, PolyllamaError } from "@polyllama/core";
 import { Llama } from "../llama.ts";
+import { parentPort } from "./port.ts";
 import { type Answer, type ModelInfo, type RequestMessage, takeApart } from "./protocol.ts";
-
-/** What messages come from and go to: the worker's global scope. */
-interface Scope {
-  postMessage(message: unknown): void;
-  addEventListener(type: "message", listener: (event: MessageEvent<RequestMessage>) => void): void;
-}
 
 /**
  * Answers a `WorkerLlama`. To be called once, when the worker starts.
@@ -17,18 +12,23 @@ interface Scope {
  * @example serveLlama(() => webgpu());
  */
 export function serveLlama(createBackend: () => Backend | Promise<Backend>): void {
-  const scope = globalThis as unknown as Scope; // in a worker, it is one
+  const port = parentPort();
   const running = new Map<number, AbortController>();
+  let turn: Promise<unknown> = Promise.resolve();
   let loaded: { readonly llama: Llama; readonly backend: Backend } | undefined;
 
-  scope.addEventListener("message", ({ data }) => {
-    if (data.do === "abort") running.get(data.call)?.abort();
-    else void answer(data);
-  });
+  port.listen(
+    (data) => {
+      const message = data as RequestMessage; // the client sends nothing else
+      if (message.do === "abort") running.get(message.call)?.abort();
+      else void answer(message);
+    },
+    () => undefined, // what cannot be read has no number to answer to
+  );
 
   async function answer(message: RequestMessage): Promise<void> {
     const { call } = message;
-    const tell = (given: Answer): void => scope.postMessage({ ...given, call });
+    const tell = (given: Answer): void => port.post({ ...given, call });
     const controller = new AbortController();
     running.set(call, controller);
     try {
@@ -49,18 +49,19 @@ export function serveLlama(createBackend: () => Backend | Promise<Backend>): voi
     const onProgress = (progress: Extract<Answer, { is: "progress" }>["progress"]): void =>
       tell({ is: "progress", progress });
     switch (message.do) {
-      case "load": {
-        await dispose();
-        const backend = await createBackend();
-        try {
-          const llama = await Llama.load(message.location, { ...message.options, backend, onProgress, signal });
-          loaded = { llama, backend };
-          return { model: describe(llama) };
-        } catch (error) {
-          await backend[Symbol.asyncDispose]();
-          throw error;
-        }
-      }
+      case "load":
+        return inTurn(async () => {
+          await dispose();
+          const backend = await createBackend();
+          try {
+            const llama = await Llama.load(message.location, { ...message.options, backend, onProgress, signal });
+            loaded = { llama, backend };
+            return { model: describe(llama) };
+          } catch (error) {
+            await backend[Symbol.asyncDispose]();
+            throw error;
+          }
+        });
       case "generate":
         await stream(model().generate(message.prompt, { ...message.options, onProgress, signal }), tell);
         break;
@@ -71,13 +72,20 @@ export function serveLlama(createBackend: () => Backend | Promise<Backend>): voi
         return { prompt: await model().renderChat(message.messages, { ...message.options, signal }) };
       case "dispose":
         for (const controller of running.values()) controller.abort();
-        await dispose();
+        await inTurn(dispose);
     }
     return {};
   }
 
+  /** One load or disposal after another, so that a model that is replaced is freed. */
+  function inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
+    const result = turn.then(action);
+    turn = result.catch(() => undefined);
+    return result;
+  }
+
   function model(): Llama {
-    if (loaded === undefined) throw new Error("no model is loaded"); // the client has one only after loading
+    if (loaded === undefined) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
     return loaded.llama;
   }
 
