@@ -1,4 +1,0 @@
-import { lifecycle } from "@polyllama/conformance/vitest";
-import { reference } from "../src/index.ts";
-
-lifecycle(() => reference());
