@@ -37,7 +37,7 @@ import { openSynthetic, syntheticScheme } from "../synthetic.ts";
 import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
 import { blobSource } from "./blob.ts";
 import { keptSource } from "./kept.ts";
-import { type Sending, urlSource } from "./url.ts";
+import { type Sending, urlSource, WithoutRanges } from "./url.ts";
 import { wholeSource } from "./whole.ts";
 
 /** A file, or the files of a folder. */
@@ -239,7 +239,7 @@ function viewOf(bytes: Uint8Array | ArrayBuffer): Uint8Array {
 }
 
 function isWeights(name: string): boolean {
-  return /\.(gguf|safetensors|bin|pth)$/.test(name) && !name.startsWith("tok");
+  return /\.(gguf|safetensors|bin|pth)$/i.test(name) && !name.startsWith("tok");
 }
 
 /** Small files are taken whole from servers without range requests; such a server's error stays one for weights. */
@@ -249,7 +249,7 @@ async function wholeFile(
   isWeights: boolean,
   sending: Sending,
 ): Promise<ByteSource | undefined> {
-  if (isWeights || !(error instanceof CheckpointError) || !error.message.includes("range request")) throw error;
+  if (isWeights || !(error instanceof WithoutRanges)) throw error;
   return wholeSource(url.href, sending);
 }
 
@@ -297,7 +297,7 @@ async function openFolder(name: string, open: Opener, options: Reading): Promise
   const entries = Object.entries(map).map(([tensor, file]) => [tensor, String(file)] as const);
   const sources = new Map<string, ByteSource>();
   for (const file of [...new Set(entries.map(([, name]) => name))].sort()) {
-    if (/[\\/:\0]/.test(file))
+    if (/^\.{0,2}$|[\\/:?#\p{Cc}]/u.test(file))
       throw new CheckpointError(
         { file: indexName },
         `${JSON.stringify(file)} is no file's name`,

@@ -28,7 +28,7 @@ export async function urlSource(url: string, sending: Sending = {}): Promise<Byt
   if (probe.status === 404 || probe.headers.get("Content-Type")?.startsWith("text/html")) return undefined;
   if (probe.status === 416) return emptySource(url);
   if (probe.status === 200) {
-    throw new CheckpointError(
+    throw new WithoutRanges(
       { file: url },
       "the server answers a range request with the whole file",
       "Serve it with range requests, or read it whole with the option `inMemory: true`; in a page `keep: true` downloads it once into the browser's own storage.",
@@ -218,6 +218,9 @@ function emptySource(url: string): ByteSource {
     async close() {},
   };
 }
+
+/** A server that sends whole files alone. */
+export class WithoutRanges extends CheckpointError {}
 
 /** No answer: worth another try. */
 class Unreachable extends CheckpointError {}
