@@ -39,7 +39,7 @@ export async function openModel(
 }
 
 export async function loadModel(options: ModelOptions, signal: AbortSignal): Promise<LoadedModel> {
-  const { model = poet, context, quantize, tokenizer, ignoreTensors } = options;
+  const { model = poet, context, quantize, tokenizer, ignoreTensors, fitVocabulary } = options;
   const hub = hubOf(model, options);
   const backend = await createBackend(options);
   using progress = createProgress();
@@ -50,6 +50,7 @@ export async function loadModel(options: ModelOptions, signal: AbortSignal): Pro
       ...(quantize !== undefined && { quantize }),
       ...(tokenizer !== undefined && { tokenizer }),
       ...(ignoreTensors !== undefined && { ignoreTensors }),
+      ...(fitVocabulary && { fitVocabulary }),
       ...hub,
       onProgress: progress.update,
       signal,

@@ -15,6 +15,7 @@ export interface ModelOptions extends BackendOptions, HubFlags {
   readonly quantize?: QuantizedFormat;
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
+  readonly fitVocabulary?: boolean;
 }
 
 export interface TextOptions {
@@ -67,6 +68,7 @@ export function addModelOptions(command: Command): Command {
     .option("-m, --model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
+    .option("--fit-vocabulary", "leave out rows without a token and tokens without a row")
     .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
     .addOption(formatOption("--quantize <format>", "quantize float weights while loading", quantizedFormats));
   return addHubOptions(addBackendOptions(command));
