@@ -90,6 +90,7 @@ const opening: Options = {
   inMemory: bool!,
   sha256: str!,
   ignoreTensors: none!,
+  fitVocabulary: bool!,
   hub: ["object"],
 };
 const writing: Options = {

@@ -84,6 +84,7 @@ export interface WebOpenOptions {
   readonly ignoreTensors?: readonly string[];
   /** Leave out rows without a token and tokens without a row, whatever their number; default false. */
   readonly fitVocabulary?: boolean;
+  /** Files opened so far, or bytes fetched. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
