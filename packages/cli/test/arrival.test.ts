@@ -1,4 +1,4 @@
-// Every option of `generate` and `chat`, from the commands' own lists, arrives at the library under its own name and with its value.
+// Every option of `generate`, from the command's own list, arrives at the library under its own name and with its value.
 
 import { cpu } from "@polyllama/backend-cpu";
 import { cuda } from "@polyllama/backend-cuda";
@@ -19,7 +19,7 @@ afterEach(() => {
 
 interface Arrival {
   readonly args: readonly string[];
-  readonly at: "generate" | "load" | "cpu" | "cuda";
+  readonly at: "generate" | "load" | "hub" | "cpu" | "cuda";
   readonly value: object;
 }
 const text = (flag: string, value: string, expected: object): readonly [string, Arrival] => [
@@ -31,6 +31,7 @@ const at = (where: Arrival["at"], flag: string, args: readonly string[], value: 
   { args: [flag, ...args], at: where, value },
 ];
 
+const hub = ["--model", "hf:owner/name"];
 const arrivals: ReadonlyMap<string, Arrival> = new Map([
   text("--max-tokens", "7", { maxTokens: 7 }),
   text("--temperature", "0.11", { temperature: 0.11 }),
@@ -49,6 +50,12 @@ const arrivals: ReadonlyMap<string, Arrival> = new Map([
   at("load", "--tokenizer", ["t.model"], { tokenizer: "t.model" }),
   at("load", "--context", ["22"], { contextLength: 22 }),
   at("load", "--quantize", ["Q8_0"], { quantize: "q8_0" }),
+  at("load", "--fit-vocabulary", [], { fitVocabulary: true }),
+  at("load", "--ignore-tensors", ["a.*,b"], { ignoreTensors: ["a.*", "b"] }),
+  ["--token", { args: [...hub, "--token", "t"], at: "hub", value: { token: "t" } }],
+  ["--hub-cache", { args: [...hub, "--hub-cache", "/h"], at: "hub", value: { cacheFolder: "/h" } }],
+  ["--endpoint", { args: [...hub, "--endpoint", "https://e"], at: "hub", value: { endpoint: "https://e" } }],
+  ["--offline", { args: [...hub, "--offline"], at: "hub", value: { offline: true } }],
   at("cpu", "--threads", ["3"], { threads: 3 }),
   at("cpu", "--activations", ["f32"], { activations: "f32" }),
   at("cpu", "--cache-folder", ["/c"], { cacheFolder: "/c" }),
@@ -56,10 +63,7 @@ const arrivals: ReadonlyMap<string, Arrival> = new Map([
   ["--device", { args: ["--backend", "cuda", "--device", "2"], at: "cuda", value: { device: 2 } }],
 ]);
 /** What other tests see arrive, since it is no value of the library's options. */
-const elsewhere = [
-  ...["--help", "--prompt", "--file", "--json", "--model", "--backend", "--ignore-tensors"],
-  ...["--token", "--hub-cache", "--endpoint", "--offline"],
-];
+const elsewhere = ["--help", "--prompt", "--file", "--json", "--model", "--backend"];
 
 using interrupts = createInterrupts();
 const [generateCommand] = commandsOf(createProgram(interrupts)).filter(({ name }) => name === "generate");
@@ -103,6 +107,7 @@ test.each([...arrivals])("%s", async (_, { args, at: where, value }) => {
   const seen = {
     generate: generated[0],
     load: load.mock.calls[0]?.[1],
+    hub: load.mock.calls[0]?.[1].hub,
     cpu: vi.mocked(cpu).mock.calls[0]?.[0],
     cuda: vi.mocked(cuda).mock.calls[0]?.[0],
   };
