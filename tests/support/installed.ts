@@ -67,7 +67,7 @@ function installOwn(source: string, target: string): void {
     source,
   );
   for (const file of readdirSync(join(source, "src"), { recursive: true, encoding: "utf8" })) {
-    if (!file.endsWith(".ts")) continue;
+    if (!/\.[jt]s$/.test(file)) continue;
     const fileName = join(source, "src", file);
     // A file alone does not say that its package is one of ES modules.
     const compilerOptions = { ...options, module: ts.ModuleKind.ESNext, declaration: false, sourceMap: false };
