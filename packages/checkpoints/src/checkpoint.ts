@@ -26,6 +26,7 @@ import { readInterleaved } from "./permute.ts";
 /** The layouts that are read. */
 import { checkVocabulary, fitVocabulary } from "./vocabulary.ts";
 
+/** What a checkpoint was opened from. */
 export type CheckpointKind = "gguf" | "safetensors" | "pytorch" | "meta" | "llama2.c" | "synthetic";
 
 /** A tensor as its file has it. */
