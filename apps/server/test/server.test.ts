@@ -74,7 +74,7 @@ test("stop texts and stop tokens end a text", async () => {
   const whole = textOf(await ask({}));
   const stop = [whole.slice(4, 6), "zzz"];
   const stopped = await ask({ stop });
-  expect(stopped.at(-1)).toEqual({ data: { finish: "stop" } });
+  expect(stopped.at(-1)).toMatchObject({ data: { finish: "stop" } });
   expect(textOf(stopped)).toBe(whole.slice(0, whole.indexOf(stop[0]!)));
   const everything = Array.from({ length: 6144 }, (_, id) => id);
   expect(await ask({ stopTokens: everything })).toEqual([{ data: { finish: "stop" } }]);

@@ -204,7 +204,7 @@ class Connection {
 
   /** Ends all calls, and those to come. */
   #fail(reason: string): void {
-    const message = `The worker failed: ${reason}. Look at the console for where; start another worker.`;
+    const message = `The worker failed: ${reason}`;
     this.#failure ??= new PolyllamaError("ERR_BACKEND", message);
     const error = takeApart(this.#failure);
     for (const listener of this.#listeners.values()) listener({ is: "error", error });

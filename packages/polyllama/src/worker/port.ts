@@ -52,9 +52,7 @@ function webPort(worker: WebWorker): Port {
       const receive = (event: object): void => {
         if ("data" in event) onMessage(event.data);
       };
-      const fail = (event: object): void => {
-        onFailure("message" in event ? String(event.message) : "a message could not be read");
-      };
+      const fail = (event: Event): void => onFailure(reasonOf(event));
       worker.addEventListener("message", receive);
       for (const type of ["error", "messageerror"]) worker.addEventListener(type, fail);
       return () => {
@@ -65,12 +63,25 @@ function webPort(worker: WebWorker): Port {
   };
 }
 
+/** A file that is not there gives an event without a word of why. */
+function reasonOf(event: Event): string {
+  if (event.type === "messageerror") return "a message could not be read. Start another worker.";
+  const text = "message" in event ? String(event.message) : "";
+  if (text !== "") return `${text}. Look at the console for where; start another worker.`;
+  return (
+    "its file was not found, or is not one of JavaScript. Bundlers see to it where the page has " +
+    '`new Worker(new URL("./worker.js", import.meta.url), { type: "module" })`, written out like this; ' +
+    "esbuild needs the worker's file as an entry point of its own."
+  );
+}
+
 function nodePort(worker: NodeWorker): Port {
   return {
     post: (message) => worker.postMessage(message),
     listen(onMessage, onFailure) {
-      const fail = (error: unknown): void => onFailure(error instanceof Error ? error.message : String(error));
-      const exit = (code: unknown): void => onFailure(`it ended with code ${String(code)}`);
+      const fail = (error: unknown): void =>
+        onFailure(`${error instanceof Error ? error.message : String(error)}. Start another worker.`);
+      const exit = (code: unknown): void => onFailure(`it ended with code ${String(code)}. Start another worker.`);
       worker.on("message", onMessage);
       for (const type of ["error", "messageerror"]) worker.on(type, fail);
       worker.on("exit", exit);
