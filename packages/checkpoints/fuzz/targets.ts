@@ -10,7 +10,6 @@ import {
   configFromHuggingFace,
   configFromMeta,
   parseJson,
-  type Tokenizer,
   tokenizerFromJson,
   tokenizerFromLlama2c,
   tokenizerFromSentencePiece,
@@ -37,7 +36,11 @@ import { metaShards, pickleOf, torchFile } from "../test/torch-writer.ts";
 import { ggufFields, integerFields, pickleFields, protobufFields, zipFields } from "./fields.ts";
 import { mutated, mutatedJson, type Sample } from "./mutate.ts";
 import { flatten, type Meter, type Pieces, sourceOf } from "./pieces.ts";
+import { withPipelines } from "./pipelines.ts";
 import type { Random } from "./random.ts";
+import { textFilesTarget } from "./text-files.ts";
+import { use } from "./use.ts";
+import { withDirectory } from "./zip-directory.ts";
 
 export interface Target {
   readonly name: string;
@@ -131,11 +134,14 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
     binary(
       "pth",
       torchFiles.map((bytes) => ({ bytes, fields: zipFields(bytes) })),
-      async (source) => {
-        const { tensors } = await readTorchFile(source);
-        for (const { offset, bytes } of tensors) await source.read(offset, bytes);
-      },
+      readTorch,
     ),
+    {
+      name: "pth, directory",
+      sound: [[torchFiles[0]!]],
+      make: (random) => withDirectory(random.pick([torchFiles[0]!, torchFiles[2]!]), random),
+      run: (input, meter) => readTorch(sourceOf("m.pth", input, meter)),
+    },
     binary(
       "pth, sliced",
       torchFiles.slice(0, 1).map((bytes) => ({ bytes, fields: zipFields(bytes) })),
@@ -186,6 +192,16 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
       make: (random) => [new TextEncoder().encode(mutatedJson(oftenSmall(tokenizers, random), random))],
       run: async (input) => use(tokenizerFromJson(parse(input), "tokenizer.json")),
     },
+    {
+      name: "tokenizer.json, pipelines",
+      sound: tokenizers.map((text) => [new TextEncoder().encode(text)]),
+      make: (random) => {
+        const changed = withPipelines(oftenSmall(tokenizers, random), random);
+        return [new TextEncoder().encode(random.chance(0.3) ? mutatedJson(changed, random) : changed)];
+      },
+      run: async (input) => use(tokenizerFromJson(parse(input), "tokenizer.json")),
+    },
+    textFilesTarget,
     ...(tokenizerBins.length === 0
       ? []
       : [
@@ -242,13 +258,9 @@ async function touch(checkpoint: Checkpoint, withTokenizer = false): Promise<voi
   if (withTokenizer && checkpoint.tokenizer !== undefined) use(checkpoint.tokenizer);
 }
 
-function use(tokenizer: Tokenizer): void {
-  const ids = tokenizer.encode(" Hello  rabbit\n你好🦙</s> <0x41>", { bos: true });
-  tokenizer.decode(ids);
-  tokenizer.decode(
-    Array.from({ length: Math.min(tokenizer.vocabSize, 300) }, (_, id) => id),
-    { special: true },
-  );
+async function readTorch(source: ByteSource): Promise<void> {
+  const { tensors } = await readTorchFile(source);
+  for (const { offset, bytes } of tensors) await source.read(offset, bytes);
 }
 
 function huggingFaceParts(config: unknown) {

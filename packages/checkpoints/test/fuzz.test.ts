@@ -5,7 +5,7 @@ import { PolyllamaError } from "@polyllama/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { check } from "../fuzz/check.ts";
-import type { Meter } from "../fuzz/pieces.ts";
+import { flatten, type Meter } from "../fuzz/pieces.ts";
 import { randomOf } from "../fuzz/random.ts";
 import { fuzzTargets, type Target } from "../fuzz/targets.ts";
 import { memorySource, openSynthetic, readGgufHeader, readLlama2cHeader, readSafetensorsHeader } from "../src/index.ts";
@@ -45,6 +45,53 @@ test.each([
   });
 });
 const kept: unknown[] = [];
+
+// What parsers got wrong before there were limits, by the inputs of each target.
+test.each<[string, (bytes: Uint8Array) => unknown, string]>([
+  ["tokenizer.json, pipelines", naiveNormalizer, "asked for a buffer"],
+  ["pth, directory", naiveDirectory, "threw RangeError"],
+  ["files around a tokenizer", naiveEos, "threw TypeError"],
+])("a faulty parser is found by %s", async (name, parser, detail) => {
+  const target = (await fuzzTargets()).find((one) => one.name === name)!;
+  const faulty: Target = { ...target, run: async (input) => void kept.push(parser(flatten(input))) };
+  const details: string[] = [];
+  for (let number = 0; number < inputs && !details.some((one) => one.startsWith(detail)); number++) {
+    const verdict = await check(faulty, target.make(randomOf(`test ${name} ${number}`)));
+    if (verdict.outcome === "finding") details.push(verdict.detail);
+  }
+  kept.length = 0;
+  expect(details).toContainEqual(expect.stringContaining(detail));
+});
+
+/** Makes room for all that a replacement may write, as often as it is told to. */
+function naiveNormalizer(bytes: Uint8Array): string {
+  let text = "aaaa bbbb";
+  const steps = new TextDecoder().decode(bytes).matchAll(/"String":"([^"]+)"\},"content":"([^"]{1,64})"/g);
+  for (const [, pattern = "", content = ""] of steps) {
+    if (text.length > 2 ** 18) break; // the test's own end
+    new Uint16Array(text.length * content.length);
+    text = text.replaceAll(pattern, content);
+  }
+  return text;
+}
+
+/** Goes where the directory says. */
+function naiveDirectory(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const directory = view.getUint32(bytes.length - 6, true);
+  return view.getUint32(view.getUint32(directory + 42, true), true);
+}
+
+/** Knows a token's name in one form. */
+function naiveEos(bytes: Uint8Array): unknown {
+  try {
+    const files = JSON.parse(new TextDecoder().decode(bytes));
+    return JSON.parse(files["tokenizer_config.json"]).eos_token.content.length;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
 
 async function refusedOrRead(attempt: () => Promise<unknown>): Promise<void> {
   try {

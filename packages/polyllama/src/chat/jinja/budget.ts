@@ -30,7 +30,8 @@ export function unsupported(what: string): never {
 const longestText: number = 2 ** 22;
 /** Calls of macros within calls; Python's own limit is near this. */
 const deepest = 200;
-const mostSteps = 4_000_000;
+/** Some twenty times what a conversation of a thousand messages takes, and little memory where each step keeps something. */
+const mostSteps = 1_000_000;
 
 let steps = 0;
 let depth = 0;
@@ -49,6 +50,13 @@ export function spend(count: number): void {
 export function room(length: number): void {
   if (length > longestText) throw new TemplateError("limit", `it makes a text of more than ${longestText} characters`);
   spend(1 + length / 16);
+}
+
+/** Counts a text that is walked through character by character, before it is. */
+export function walked(text: string): string {
+  room(text.length);
+  spend(text.length / 4);
+  return text;
 }
 
 export function made(text: string): string {

@@ -85,7 +85,7 @@ function arithmetic(operator: string, left: Value, right: Value): Value {
       }
       if (Array.isArray(many) || many instanceof Tuple) {
         const items = Array.isArray(many) ? many : many.items;
-        spend(items.length * times);
+        spend((1 + items.length) * times); // copies of an empty list are counted, too
         const repeated = Array.from({ length: times }, () => items).flat(1) as Value[]; // lists are one level down
         return Array.isArray(many) ? repeated : new Tuple(repeated);
       }

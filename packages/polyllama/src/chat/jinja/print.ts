@@ -1,6 +1,6 @@
 // Values as text: `str` and `repr` of Python, and `json.dumps` as transformers' `tojson` calls it.
 
-import { fail, joinTexts, made, spend, unsupported } from "./budget.ts";
+import { fail, joinTexts, made, spend, unsupported, walked } from "./budget.ts";
 import { changed } from "./marks.ts";
 import {
   type Dict,
@@ -27,7 +27,7 @@ export function represent(value: Value): string {
   if (value === null) return "None";
   if (typeof value === "boolean") return value ? "True" : "False";
   if (typeof value === "number") return String(value);
-  if (typeof value === "string") return quoted(value);
+  if (typeof value === "string") return quoted(walked(value));
   if (value instanceof Float) return floatText(value.number);
   if (Array.isArray(value)) return `[${list(value)}]`;
   if (value instanceof Tuple) return value.items.length === 1 ? `(${list(value.items)},)` : `(${list(value.items)})`;
@@ -51,6 +51,7 @@ const pairs = (dict: Dict): string =>
   );
 
 function quoted(text: string): string {
+  if (/^[\w .,:;-]*$/.test(text)) return `'${text}'`;
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
   const escaped = (character: string): string => {
@@ -96,7 +97,7 @@ export function toJson(value: Value, options: JsonOptions, depth = 0): string {
   spend(1);
   if (value === null) return "null";
   if (typeof value === "boolean" || typeof value === "number") return String(value);
-  if (typeof value === "string") return jsonText(value, options.ascii);
+  if (typeof value === "string") return jsonText(walked(value), options.ascii);
   if (value instanceof Float) return jsonNumber(value.number);
   const { indent, itemSeparator } = options;
   const brackets = (open: string, parts: readonly string[], close: string): string => {

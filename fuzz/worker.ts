@@ -2,10 +2,10 @@
 // and takes the parser next that has had the least time.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { check } from "./check.ts";
-import { flatten } from "./pieces.ts";
-import { randomOf } from "./random.ts";
-import { fuzzTargets } from "./targets.ts";
+import { check } from "../packages/checkpoints/fuzz/check.ts";
+import { flatten } from "../packages/checkpoints/fuzz/pieces.ts";
+import { randomOf } from "../packages/checkpoints/fuzz/random.ts";
+import { allTargets } from "./targets.ts";
 
 /** What a thread is started with. */
 export interface WorkerTask {
@@ -46,7 +46,7 @@ export type WorkerReport =
 const task = workerData as WorkerTask; // given by run.ts
 const port = parentPort!;
 const state = new Float64Array(task.state);
-const targets = await fuzzTargets();
+const targets = await allTargets();
 const report = (message: WorkerReport): void => port.postMessage(message);
 
 async function one(index: number, number: number) {

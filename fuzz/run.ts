@@ -7,11 +7,12 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { readArguments } from "../../../scripts/arguments.mjs";
-import { check, FACTOR, MOST_TIME, SPARE_BUFFER_BYTES, SPARE_BYTES } from "./check.ts";
-import { flatten } from "./pieces.ts";
-import { randomOf } from "./random.ts";
-import { fuzzTargets, type Target } from "./targets.ts";
+import { check, FACTOR, MOST_TIME, SPARE_BUFFER_BYTES, SPARE_BYTES } from "../packages/checkpoints/fuzz/check.ts";
+import { flatten } from "../packages/checkpoints/fuzz/pieces.ts";
+import { randomOf } from "../packages/checkpoints/fuzz/random.ts";
+import type { Target } from "../packages/checkpoints/fuzz/targets.ts";
+import { readArguments } from "../scripts/arguments.mjs";
+import { allTargets } from "./targets.ts";
 import type { WorkerReport, WorkerTask } from "./worker.ts";
 
 const options = readArguments(
@@ -35,7 +36,7 @@ interface Row {
   grown: number;
 }
 
-const targets = await fuzzTargets();
+const targets = await allTargets();
 if (options.replay !== undefined) await replay(options.replay);
 else await fuzz();
 
