@@ -82,6 +82,20 @@ describe("tokens behind a tokenizer.model", () => {
     expect(none.notices[0]).toMatch(/tokenizer_config\.json: pad_token is "\[PAD\]".*it is left out\.$/);
   });
 
+  test.each([
+    ["tokenizer_config.json", ""],
+    ["tokenizer_config.json", { content: "" }],
+    ["special_tokens_map.json", ""],
+  ])("an empty name in %s, %j, leaves the vocabulary's own token", async (file, name) => {
+    const empty = { bos_token: name, eos_token: name, unk_token: name, additional_special_tokens: [name] };
+    for (const rows of [next, next + 2]) {
+      await using opened = await openCheckpoint(await folder(rows, { [file]: empty }), { fitVocabulary: true });
+      expect(opened.tokenizer).toMatchObject({ vocabSize: next, bos: 1, eos: 2 });
+      expect(encode(opened, "ab")).toEqual([1, id("▁ab")]);
+      expect(endIds(opened)).toEqual([2]);
+    }
+  });
+
   test("ids that are skipped have a token without a text", async () => {
     await using opened = await open(next + 3, { "added_tokens.json": { "<x>": next + 2 } });
     expect(opened.tokenizer!.decode([id("▁a"), next, next + 1, next + 2])).toBe("a<x>");

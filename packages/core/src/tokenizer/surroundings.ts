@@ -4,7 +4,7 @@
 //
 // As in transformers, `added_tokens_decoder` silences the two older files; special tokens that nobody gave an id follow the
 // last token in the order below. What contradicts the vocabulary is refused by name, where transformers would let one token
-// hide another.
+// hide another. An empty name, as early conversions of LLaMA have it, says nothing: the vocabulary's own token stands.
 // Source: transformers 4.57, tokenization_utils_base.py (_from_pretrained), tokenization_utils.py (__init__, _add_tokens),
 // models/llama/tokenization_llama.py.
 
@@ -54,7 +54,7 @@ export function readSurroundings(files: TokenizerSurroundings, source: string): 
   const places = [older, config].filter((place) => place !== undefined);
   const specials = new Map<string, string>();
   for (const attribute of attributes) {
-    const place = places.find((one) => one.get(attribute) !== undefined);
+    const place = places.find((one) => says(one, attribute));
     if (place !== undefined) note(specials, tokenName(place, attribute), `${place.path}: ${attribute}`);
   }
   for (const place of places) {
@@ -75,19 +75,20 @@ export function readSurroundings(files: TokenizerSurroundings, source: string): 
       : olderTokens(files.addedTokens, specials, source),
     addedIn: isNew ? "tokenizer_config.json" : "added_tokens.json",
     special(attribute) {
-      const place = places.find((one) => one.get(attribute) !== undefined);
+      const place = places.find((one) => says(one, attribute));
       if (place !== undefined) return tokenName(place, attribute);
-      const { tokenizerConfig } = files;
-      const isNull = typeof tokenizerConfig === "object" && tokenizerConfig !== null && attribute in tokenizerConfig;
-      return isNull ? null : undefined;
+      return config?.keys().includes(attribute) && config.get(attribute) === undefined ? null : undefined;
     },
     specials,
   };
 }
 
 function note(specials: Map<string, string>, name: string, from: string): void {
-  if (!specials.has(name)) specials.set(name, from);
+  if (name !== "" && !specials.has(name)) specials.set(name, from);
 }
+
+const says = (place: JsonObject, attribute: SpecialAttribute): boolean =>
+  place.get(attribute) !== undefined && tokenName(place, attribute) !== "";
 
 /** A token's name: text, or an object with `content`. */
 function tokenName(place: JsonObject, key: string): string {
