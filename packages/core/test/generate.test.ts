@@ -179,6 +179,11 @@ describe("generate", () => {
     const spelled = [a, ...Array.from("<|end|>", (letter) => byte(letter.charCodeAt(0))), b];
     expect(await said(spelled, { stop: "<|end|>" })).toEqual(["a", "stop", 8]);
   });
+  test("the name of a stop token completes a stop sequence that began before it", async () => {
+    const sequences = ["ab<|stop|>", "<|stop|>"];
+    expect(await said([a, b, stop], { stop: sequences })).toEqual(["", "stop", 3]);
+    expect(await said([b, b, stop], { stop: sequences })).toEqual(["bb", "stop", 3]);
+  });
   test("stop tokens, by id or name, end the text also where end tokens are ignored", async () => {
     for (const token of [b, "b"]) expect(await said([a, b, a], { stopTokens: [token] })).toEqual(["a", "stop", 2]);
     expect(await said([a, end, b], { stopTokens: ["<|end|>"], ignoreEos: true })).toEqual(["a", "stop", 2]);
