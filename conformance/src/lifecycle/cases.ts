@@ -325,6 +325,22 @@ export const lifecycleCases: readonly LifecycleCase[] = [
     },
   },
   {
+    name: "a generation that is aborted before its first token leaves its cache as it was",
+    samples: true,
+    async run(backend) {
+      await using program = await compile(backend);
+      using cache = program.createCache(64);
+      await logits(program, step(2, cache));
+      const controller = new AbortController();
+      const { signal } = controller;
+      const generation = program.sample!({ cache, tokens: tokens(3), sampling, count: 40 }, { signal }); // a case that samples
+      const first = generation.next().catch((error: unknown) => error);
+      controller.abort(reason);
+      must((await first) === reason, "it throws the signal's reason");
+      must(cache.length === 2, `the cache holds what it held, not ${cache.length} positions`);
+    },
+  },
+  {
     name: "an aborted generation throws the signal's reason, and gives its cache back",
     samples: true,
     async run(backend) {

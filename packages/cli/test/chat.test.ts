@@ -94,6 +94,19 @@ describe("chat --json answers one turn", () => {
     expect(second).toEqual(first);
   });
 
+  test("of a conversation that is too long for the context, the prompt that was read is told", async () => {
+    const oldest = [
+      { role: "user", content: "word ".repeat(300) },
+      { role: "assistant", content: "Yes." },
+    ];
+    const kept = [{ role: "user", content: "Hello" }];
+    const shifted = await json(JSON.stringify([...oldest, ...kept]));
+    const alone = await json(JSON.stringify(kept));
+    expect([shifted.dropped, alone.dropped]).toEqual([2, 0]);
+    expect(shifted.promptIds).toEqual(alone.promptIds);
+    expect(shifted.timings.promptTokens).toBe(shifted.promptIds.length);
+  });
+
   test("what is a message is decided by what the input is", () => {
     expect(parseMessages("[1, 2]")).toBeUndefined();
     expect(parseMessages("[INST] no list")).toBeUndefined();
