@@ -235,6 +235,13 @@ describe("ends, template and sampling", () => {
     ["chat_template.jinja", { "tokenizer_config.json": { ...config, chat_template: "B" }, "chat_template.jinja": "A" }],
     ["chat_template.jinja", { "chat_template.jinja": "A", "chat_template.json": { chat_template: "B" } }],
     ["chat_template.json: chat_template", { "chat_template.json": { chat_template: "A" } }],
+    [
+      "tokenizer_config.json: chat_template",
+      {
+        "tokenizer_config.json": { ...config, chat_template: "A" },
+        "chat_template.json": { chat_template: "B" },
+      },
+    ],
   ])("the template of %s", async (from, files) => {
     await using opened = await open(next, files);
     expect(opened.text.chatTemplate).toEqual({ jinja: "A", from });

@@ -40,6 +40,14 @@ test("what a checkpoint says about text is told with who says so", async () => {
   expect(lines).toContain("recommended: temperature 0.6, topP 0.9 (not applied unless given)");
 });
 
+test.each([
+  [true, false, "BOS: 1, in front of every text", "EOS: 2"],
+  [false, true, "BOS: 1, not put in front of texts", "EOS: 2, behind every text"],
+])("with addBos %s and addEos %s", async (addBos, addEos, bos, eos) => {
+  const lines = describeText(await facts({ addBos, addEos })).map((row) => row.join(": "));
+  expect(lines.filter((line) => /^(BOS|EOS)/.test(line))).toEqual([bos, eos]);
+});
+
 test("a checkpoint that says little is told so", async () => {
   const lines = describeText(await facts({ ends: [] })).map((row) => row.join(": "));
   expect(lines).toContain("ends at: no token");
