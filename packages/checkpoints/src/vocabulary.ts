@@ -65,12 +65,14 @@ export function fitVocabulary(parts: FileCheckpointParts): FileCheckpointParts {
   if (tokens < rows || !parts.fitVocabulary) return parts;
   const notice = `The tokenizer has ${tokens} tokens for an embedding table of ${rows} rows; the ${tokens - rows} behind them are left out.`;
   const { text } = parts;
+  const short = shortened(tokenizer, rows, parts.name);
+  const { addBos, addEos } = short;
   return {
     ...parts,
     config: { ...config, vocabSize: rows },
-    tokenizer: shortened(tokenizer, rows, parts.name),
+    tokenizer: short,
     metadata: new Map([...parts.metadata].map(([key, value]) => [key, shortenedList(key, value, tokens, rows)])),
-    ...(text && { text: { ...text, ends: text.ends.filter(({ id }) => id < rows) } }),
+    ...(text && { text: { ...text, addBos, addEos, ends: text.ends.filter(({ id }) => id < rows) } }),
     notices: [...notices, notice],
   };
 }
@@ -84,16 +86,18 @@ function cut(place: TensorPlace, tokens: number): TensorPlace {
 /** The tokenizer without its last tokens; text that needs one of them is refused. */
 function shortened(tokenizer: Tokenizer, rows: number, name: string): Tokenizer {
   const within = (id: number | undefined): number | undefined => (id !== undefined && id < rows ? id : undefined);
+  const addBos = tokenizer.addBos && within(tokenizer.bos) !== undefined;
+  const addEos = tokenizer.addEos && within(tokenizer.eos) !== undefined;
   return {
     ...tokenizer,
     vocabSize: rows,
     bos: within(tokenizer.bos),
     eos: within(tokenizer.eos),
-    addBos: tokenizer.addBos && within(tokenizer.bos) !== undefined,
-    addEos: tokenizer.addEos && within(tokenizer.eos) !== undefined,
+    addBos,
+    addEos,
     id: (piece) => within(tokenizer.id(piece)),
-    encode(text, options) {
-      const ids = tokenizer.encode(text, options);
+    encode(text, options = {}) {
+      const ids = tokenizer.encode(text, { bos: addBos, eos: addEos, ...options });
       const beyond = ids.find((id) => id >= rows);
       if (beyond === undefined) return ids;
       throw new PolyllamaError(

@@ -153,6 +153,24 @@ describe("a table that is not as long as the vocabulary", () => {
     expect(() => opened.tokenizer!.encode("a<y>")).toThrow(/token \d+, "<y>", for which the model has no row/);
   });
 
+  test("an end token without a row is neither put behind texts nor waited for", async () => {
+    const files = {
+      "added_tokens.json": JSON.stringify({ "<end>": tokens }),
+      "tokenizer_config.json": JSON.stringify({
+        tokenizer_class: "LlamaTokenizer",
+        eos_token: "<end>",
+        add_eos_token: true,
+      }),
+    };
+    await using whole = await open(tokens + 1, {}, tokens + 1, files);
+    expect(whole.tokenizer!.encode("a").at(-1)).toBe(tokens);
+    await using opened = await open(tokens, { fitVocabulary: true }, tokens, files);
+    expect(opened.tokenizer).toMatchObject({ eos: undefined, addEos: false, addBos: true });
+    expect(opened.text).toMatchObject({ addEos: false, addBos: true });
+    expect(opened.text.ends.map(({ id }) => id)).not.toContain(tokens);
+    expect(opened.tokenizer!.encode("a")).toEqual(whole.tokenizer!.encode("a").slice(0, -1));
+  });
+
   test("a table of as many rows as tokens counts more than the configuration", async () => {
     const extra = { "added_tokens.json": JSON.stringify({ "<x>": tokens }) };
     await using opened = await open(tokens + 1, {}, tokens, extra);

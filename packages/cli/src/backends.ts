@@ -4,6 +4,7 @@
 import type { Backend } from "polyllama";
 import { UsageError } from "./exit.ts";
 import { note } from "./terminal.ts";
+import { inOwnWords } from "./words.ts";
 
 export const backendNames = ["cpu", "webgpu", "cuda", "reference"] as const;
 export type BackendName = (typeof backendNames)[number];
@@ -60,7 +61,7 @@ export async function createBackend(options: BackendOptions): Promise<Backend> {
         ...(threads !== undefined && { threads }),
         ...(activations !== undefined && { activations }),
         ...(folder !== undefined && { cacheFolder: folder }),
-        onNote: note,
+        onNote: (text) => note(inOwnWords(new Error(text))),
       });
     }
   }

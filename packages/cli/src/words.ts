@@ -66,6 +66,7 @@ export function chatWords(message: string): string {
 function withFlags(message: string): string {
   return chatWords(message)
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ cacheFolder: false \}\)/g, "--no-cache")
+    .replace(/\bcacheFolder: false\b/g, "--no-cache")
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
     .replace(/(?:the option )?`(\w+): (?:"path"|"[^"]*")`/g, (_, name: string) => `${flagOf(name)} FILE`)
     .replace(/`(\w+): true`/g, (_, name: string) => flagOf(name))
