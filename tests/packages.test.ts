@@ -119,7 +119,8 @@ describe("the packed packages in an empty project, offline", () => {
       const { status, output } = run(process.execPath, ["main.js"], folder);
       expect(status).not.toBe(0);
       expect(output).toContain("remove node_modules, then `ONNXRUNTIME_NODE_INSTALL=skip npm install`");
-      rmSync(join(folder, "node_modules"), { recursive: true });
+      for (const name of ["node_modules", "package-lock.json"])
+        rmSync(join(folder, name), { recursive: true, force: true });
       must(run("npm", offline, folder, { ONNXRUNTIME_NODE_INSTALL: "skip" }));
     }
     compilesAndWrites(folder);
