@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { run as runHere } from "../src/index.ts";
+import { runHere } from "./captured.ts";
 import { run } from "./program.ts";
 
 let folder: string;
@@ -36,10 +36,7 @@ test("where there is no folder at all, the error names --cache-folder and --no-c
   vi.stubEnv("TMPDIR", join(file, "tmp"));
   for (const where of [["--cache-folder", join(file, "cache")], ["--no-cache"]]) {
     // Within this process, as the loader of TypeScript wants a temporary folder too.
-    const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
-    const code = await runHere([...generate, ...where]);
-    const stderr = write.mock.calls.join("");
-    write.mockRestore();
+    const { code, stderr } = await runHere(...generate, ...where);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^error: .*tmp cannot be written to \(ENOTDIR\).*--cache-folder.*--no-cache.*TMPDIR/m);
     expect(stderr).not.toMatch(/cpu\(|cacheFolder/);

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
 import { openCheckpoint, targetFormats } from "polyllama";
-import { beforeEach, describe, expect, test, vi } from "vitest";
-import { run as runHere } from "../src/index.ts";
+import { beforeEach, describe, expect, test } from "vitest";
 import { formatOption } from "../src/values.ts";
+import { runHere } from "./captured.ts";
 import { killConversions } from "./kill.ts";
 import { start } from "./program.ts";
 
@@ -18,37 +18,25 @@ beforeEach(async () => {
   return () => rm(scratch, { recursive: true, force: true });
 });
 
-async function here(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const written = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    vi.spyOn(process[name], "write").mockImplementation((chunk) => {
-      written[name] += String(chunk);
-      return true;
-    });
-  }
-  const code = await runHere(args).finally(() => vi.restoreAllMocks());
-  return { code, ...written };
-}
-
 const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=64&format=f16";
 
 describe("convert", () => {
   test("poet to GGUF and back is the same model, and verify says so", async () => {
     const [gguf, folder] = [join(scratch, "poet.gguf"), join(scratch, "poet")];
-    expect(await here("convert", poet, gguf)).toMatchObject({ code: 0, stdout: `${gguf}\n` });
-    expect((await here("convert", gguf, folder)).code).toBe(0);
-    const verified = await here("verify", poet, folder);
+    expect(await runHere("convert", poet, gguf)).toMatchObject({ code: 0, stdout: `${gguf}\n` });
+    expect((await runHere("convert", gguf, folder)).code).toBe(0);
+    const verified = await runHere("verify", poet, folder);
     expect([verified.code, verified.stdout]).toEqual([
       0,
       "the same model | 56 tensors: 56 with equal bits, 56 with equal values\n",
     ]);
-    expect((await here("verify", poet, gguf)).code).toBe(0);
+    expect((await runHere("verify", poet, gguf)).code).toBe(0);
   });
 
   test("the options are honoured: format, rules, size of shards", async () => {
     const folder = join(scratch, "shards");
     const args = ["--format", "f32", "--tensors", "model.embed_tokens=bf16", "--shard-size", "0.1MB", "--threads", "1"];
-    const { code, stderr } = await here("convert", tiny, folder, ...args);
+    const { code, stderr } = await runHere("convert", tiny, folder, ...args);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^21 tensors, .* in \d files \| .*\/s \| peak memory/);
     for (const name of await readdir(folder)) {
@@ -62,10 +50,10 @@ describe("convert", () => {
   test("nothing is replaced without --overwrite", async () => {
     const path = join(scratch, "m.gguf");
     await writeFile(path, "mine");
-    const refused = await here("convert", tiny, path);
+    const refused = await runHere("convert", tiny, path);
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/m\.gguf exists already.*--overwrite/)]);
     expect(await readFile(path, "utf8")).toBe("mine");
-    expect((await here("convert", tiny, path, "--overwrite")).code).toBe(0);
+    expect((await runHere("convert", tiny, path, "--overwrite")).code).toBe(0);
   });
 
   test("Ctrl-C ends it and leaves nothing", async () => {
@@ -83,16 +71,16 @@ describe("convert", () => {
 describe("quantize", () => {
   test("says which rows took another format; verify measures what was lost", async () => {
     const path = join(scratch, "m.gguf");
-    const { code, stderr } = await here("quantize", poet, path, "--format", "q4_k_m", "--tensors", "blk.0.*=q8_0");
+    const { code, stderr } = await runHere("quantize", poet, path, "--format", "q4_k_m", "--tensors", "blk.0.*=q8_0");
     expect(code).toBe(0);
     expect(stderr).toMatch(/tensors, such as blk\.1\.attn_q\.weight: q5_0 instead of q4_k/);
-    const different = await here("verify", poet, path);
+    const different = await runHere("verify", poet, path);
     expect(different.code).toBe(1);
     expect(different.stdout).toMatch(
       /layers\.1\.attention\.wq\.weight +f16 \/ q5_0 +max 0\.\d+ +rms 0\.0\d+ +differs\n/,
     );
-    expect((await here("verify", poet, path, "--tolerance", "0.1")).code).toBe(0);
-    const json = await here("verify", poet, path, "--json");
+    expect((await runHere("verify", poet, path, "--tolerance", "0.1")).code).toBe(0);
+    const json = await runHere("verify", poet, path, "--json");
     const { agrees, tensors } = JSON.parse(json.stdout);
     expect(agrees).toBe(false);
     expect(tensors).toHaveLength(56);
@@ -129,7 +117,7 @@ test.each([
   [["verify", tiny, tiny, "--token", "t"], /--token belongs to models on the hub/],
   [["verify", tiny, tiny, "--tolerance", "-1"], /tolerance must be a number at least 0/],
 ])("wrong usage: %j", async (args, message) => {
-  const { code, stderr } = await here(...args);
+  const { code, stderr } = await runHere(...args);
   expect(stderr).toMatch(message);
   expect(code).toBe(2);
 });

@@ -7,12 +7,14 @@ import { cuda } from "@polyllama/backend-cuda";
 import { reference } from "@polyllama/backend-reference";
 import { conformanceCases } from "@polyllama/conformance";
 import { type Backend, PolyllamaError } from "@polyllama/core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithEmulation, emulated } from "../../backend-cuda/test/support.ts";
 import { type GpuCheckContext, type GpuCheckOptions, notRunCode, runGpuCheck } from "../src/commands/gpu-check.ts";
+import { Exit } from "../src/exit.ts";
 import { type BenchTask, cudaTasks, modelTask, runTask } from "../src/gpu/bench.ts";
 import { runTorch, sanitize, type TorchResult, torchMissing } from "../src/gpu/process.ts";
 import { breadthFirst } from "../src/gpu/suite.ts";
+import { captured } from "./captured.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -68,16 +70,9 @@ function named(): Backend {
 /** Runs a check; what it printed, how it ended, and its report. */
 async function check(name: string, options: Partial<GpuCheckOptions>, changed: Partial<GpuCheckContext> = {}) {
   const output = join(folder, name);
-  let stdout = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((chunk) => {
-    stdout += String(chunk);
-    return true;
-  });
-  vi.spyOn(process.stderr, "write").mockReturnValue(true);
-  const code = await runGpuCheck({ ...all, output, ...options }, { ...context, ...changed })
-    .then(() => 0)
-    .catch((error) => (error.name === "Exit" ? error.code : error))
-    .finally(() => vi.restoreAllMocks());
+  const chosen = { ...all, output, ...options };
+  const { error, stdout } = await captured(() => runGpuCheck(chosen, { ...context, ...changed }));
+  const code = error === undefined ? 0 : error instanceof Exit ? error.code : error;
   const report = JSON.parse(await readFile(`${output}.json`, "utf8"));
   return { code, stdout, report, markdown: await readFile(`${output}.md`, "utf8") };
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { run as runHere } from "../src/index.ts";
+import { runHere } from "./captured.ts";
 import { run } from "./program.ts";
 
 let folder: string;
@@ -42,10 +42,7 @@ test("doctor fails when the chosen backend does not work, and says why and what 
   await writeFile(file, "");
   vi.stubEnv("TMPDIR", join(file, "tmp")); // no place for packed weights
   // Within this process, as the loader of TypeScript wants a temporary folder too.
-  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
-  const code = await runHere(["doctor", "--cache-folder", join(file, "cache")]);
-  const stdout = write.mock.calls.join("");
-  write.mockRestore();
+  const { code, stdout } = await runHere("doctor", "--cache-folder", join(file, "cache"));
   vi.unstubAllEnvs();
   expect(code).toBe(1);
   expect(stdout).toMatch(/cpu: does not work\n.*cannot be written/);

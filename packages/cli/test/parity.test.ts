@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reference } from "@polyllama/backend-reference";
 import type { Backend, WeightSource } from "@polyllama/core";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ParityOptions, runParity } from "../src/commands/parity.ts";
-import { run as runHere } from "../src/index.ts";
+import { captured, runHere } from "./captured.ts";
 import { run } from "./program.ts";
 
 let folder: string;
@@ -13,27 +13,6 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "polyllama-cli-"));
 });
 afterAll(() => rm(folder, { recursive: true }));
-
-/** Runs something of this process and returns what it printed and threw. */
-async function captured(action: () => Promise<unknown>) {
-  const written = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    vi.spyOn(process[name], "write").mockImplementation((chunk) => {
-      written[name] += String(chunk);
-      return true;
-    });
-  }
-  let result: unknown;
-  let error: unknown;
-  try {
-    result = await action();
-  } catch (thrown) {
-    error = thrown;
-  } finally {
-    vi.restoreAllMocks();
-  }
-  return { result, error, ...written };
-}
 
 const signal = new AbortController().signal;
 const few: ParityOptions = { backends: ["cpu", "reference"], tokens: 2, seed: 1 };
@@ -137,8 +116,8 @@ test.each([
   ],
   [["--backends", "webgpu,cuda", "--threads", "2"], /--threads belongs to cpu, and --backends is webgpu,cuda/],
 ])("wrong usage %j", async (args, message) => {
-  const { result, stdout, stderr } = await captured(() => runHere(["parity", ...args]));
+  const { code, stdout, stderr } = await runHere("parity", ...args);
   expect(stderr).toMatch(message);
   expect(stdout).toBe("");
-  expect(result).toBe(2);
+  expect(code).toBe(2);
 });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type HubServer, serveHub } from "../../checkpoints/test/hub-server.ts";
-import { run as runHere } from "../src/index.ts";
+import { runHere } from "./captured.ts";
 import { run, start } from "./program.ts";
 
 let scratch: string;
@@ -34,18 +34,6 @@ beforeEach(async () => {
   };
 });
 
-async function here(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const written = { stdout: "", stderr: "" };
-  for (const name of ["stdout", "stderr"] as const) {
-    vi.spyOn(process[name], "write").mockImplementation((chunk) => {
-      written[name] += String(chunk);
-      return true;
-    });
-  }
-  const code = await runHere(args).finally(() => vi.restoreAllMocks());
-  return { code, ...written };
-}
-
 describe("pull", () => {
   test("prints the path alone on standard output, and why this checkpoint on standard error", async () => {
     const { code, stdout, stderr } = await run(["pull", "owner/poet"]);
@@ -58,7 +46,7 @@ describe("pull", () => {
   });
 
   test("--list shows what there is, and fetches nothing", async () => {
-    const { code, stdout } = await here("pull", "owner/poet", "--list");
+    const { code, stdout } = await runHere("pull", "owner/poet", "--list");
     expect(stdout).toMatch(/^owner\/poet, commit 01234567\n/);
     expect(stdout).toMatch(/:model\.safetensors +safetensors +6\.8 MiB +526 MiB +yes/);
     expect(stdout).toMatch(/:poet\.Q2_K\.gguf +Q2_K +97\.7 KiB/);
@@ -74,7 +62,7 @@ describe("pull", () => {
     const { code, stdout, stderr } = await finished;
     expect([code, stdout]).toEqual([130, ""]);
     expect(stderr).toMatch(/the same command continues there/);
-    const again = await here(...args);
+    const again = await runHere(...args);
     expect(again.code).toBe(0);
     expect(again.stderr).toMatch(/Continuing after/);
     expect(hub.asked.at(-1)?.range).toBe("bytes=50000-");
@@ -82,7 +70,7 @@ describe("pull", () => {
 
   test("takes the token from --token, else HF_TOKEN, else the token file, and the cache from HF_HUB_CACHE", async () => {
     const sent = async (...args: string[]) => {
-      const { code } = await here("pull", "owner/poet:Q2_K", ...args);
+      const { code } = await runHere("pull", "owner/poet:Q2_K", ...args);
       expect(code).toBe(0);
       return hub.asked.at(-1)?.authorization ?? hub.asked.at(-2)?.authorization;
     };
@@ -92,20 +80,20 @@ describe("pull", () => {
     expect(await sent("--hub-cache", join(scratch, "b"))).toBe("Bearer hf_variable");
     expect(await sent("--hub-cache", join(scratch, "c"), "--token", "hf_option")).toBe("Bearer hf_option");
     vi.stubEnv("HF_HUB_CACHE", join(scratch, "d"));
-    const { stdout } = await here("pull", "owner/poet:Q2_K");
+    const { stdout } = await runHere("pull", "owner/poet:Q2_K");
     expect(stdout.startsWith(join(scratch, "d"))).toBe(true);
   });
 
   test("failures end with 1, wrong usage with 2", async () => {
-    expect(await here("pull", "owner/other")).toMatchObject({
+    expect(await runHere("pull", "owner/other")).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/error: There is no owner\/other/),
     });
-    expect(await here("pull", "nonsense")).toMatchObject({
+    expect(await runHere("pull", "nonsense")).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/is no address on the hub/),
     });
-    expect(await here("pull", "a/b@c", "--revision", "d")).toMatchObject({
+    expect(await runHere("pull", "a/b@c", "--revision", "d")).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/give the revision once/),
     });
@@ -114,19 +102,19 @@ describe("pull", () => {
 
 describe("an hf: address as a model", () => {
   test("inspect, generate and parity take it", async () => {
-    const inspected = await here("inspect", "hf:owner/poet", "--json");
+    const inspected = await runHere("inspect", "hf:owner/poet", "--json");
     expect(JSON.parse(inspected.stdout)).toMatchObject({ kind: "safetensors", config: { dim: 192 } });
     const offline = ["--model", "hf:owner/poet", "--offline"];
     const asked = hub.asked.length;
-    const generated = await here("generate", "-p", "x", "-n", "2", "--backend", "reference", "--json", ...offline);
+    const generated = await runHere("generate", "-p", "x", "-n", "2", "--backend", "reference", "--json", ...offline);
     expect(JSON.parse(generated.stdout).ids.length).toBe(2);
     expect(hub.asked.length).toBe(asked);
-    const compared = await here("parity", "--tokens", "2", "--backends", "cpu", ...offline);
+    const compared = await runHere("parity", "--tokens", "2", "--backends", "cpu", ...offline);
     expect(compared.stdout).toMatch(/cpu agrees with reference/);
   });
 
   test("options of the hub are refused for other models", async () => {
-    const { code, stderr } = await here("inspect", poet, "--token", "hf_x");
+    const { code, stderr } = await runHere("inspect", poet, "--token", "hf_x");
     expect([code, stderr]).toEqual([2, "error: --token belongs to models on the hub (hf:owner/name)\n"]);
   });
 });

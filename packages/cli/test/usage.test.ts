@@ -1,5 +1,5 @@
-import { describe, expect, test, vi } from "vitest";
-import { run as runHere } from "../src/index.ts";
+import { describe, expect, test } from "vitest";
+import { runHere } from "./captured.ts";
 import { run } from "./program.ts";
 
 describe("wrong usage ends with 2 and says what is wrong", () => {
@@ -48,16 +48,9 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["inspect", "synthetic://llama-2-8b"], /llama-2-8b/],
     [["bench", "--backend", "reference", "--prompt-tokens", "250"], /do not fit the context of 256/],
   ])("%j", async (args, message) => {
-    const written = { stdout: "", stderr: "" };
-    for (const name of ["stdout", "stderr"] as const) {
-      vi.spyOn(process[name], "write").mockImplementation((chunk) => {
-        written[name] += String(chunk);
-        return true;
-      });
-    }
-    const code = await runHere(args).finally(() => vi.restoreAllMocks());
-    expect(written.stderr).toMatch(message);
-    expect(written.stdout).toBe("");
+    const { code, stdout, stderr } = await runHere(...args);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe("");
     expect(code).toBe(2);
   });
 });

@@ -49,7 +49,9 @@ export async function openPackedWeights(
     } catch (error) {
       if (!(error instanceof FolderFailure)) throw error;
       problem = `The packed weights (${layout.bytes} bytes) cannot be kept in the cache: ${error.message}`;
-      settings.onNote(`${problem}. They are packed into ${tmpdir()} for this time alone; cacheFolder names another folder, and cacheFolder: false does without.`);
+      settings.onNote(
+        `${problem}. They are packed into ${tmpdir()} for this time alone; cacheFolder names another folder, and cacheFolder: false does without.`,
+      );
       problem += ", and";
     }
   }
