@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
 import { readSystem, vulkanEnvironment } from "./scripts/system.mjs";
+import { full } from "./tests/support/full.ts";
 import { testServer } from "./tests/support/test-server.ts";
 
 // Sources run without a build: the packages' own export condition leads to their TypeScript files.
@@ -23,7 +24,7 @@ const node: TestProjectInlineConfiguration = {
       "apps/*/test/**/*.test.ts",
       "tests/**/*.test.ts",
     ],
-    exclude: ["**/*.browser.test.ts", "**/node_modules/**"],
+    exclude: ["**/*.browser.test.ts", "**/node_modules/**", ...(full ? [] : ["**/*.full.test.ts"])],
     pool: "forks",
     execArgv: ["--conditions=@polyllama/source"],
   },

@@ -1,5 +1,6 @@
-// `npm test`: formatting and lint, types, unused code, documentation of what is exported, then all suites. Ends with one line that sums them. Arguments go to
-// vitest, and then only the suites are run: `npm test -- packages/core`.
+// `npm test`: formatting and lint, types, unused code, documentation of what is exported, then all suites. Ends with one line
+// that sums them. Arguments go to vitest, and then only the suites are run: `npm test -- packages/core`. `npm test -- --full`
+// adds the tests that take long.
 import "./setup.mjs";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -8,7 +9,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const filters = process.argv.slice(2);
+const given = process.argv.slice(2);
+const filters = given.filter((argument) => argument !== "--full");
+if (filters.length < given.length) process.env.POLYLLAMA_TEST_FULL = "1"; // read by vitest.config.ts and tests/support/full.ts
+
 const bin = (name) => join(root, "node_modules", ".bin", process.platform === "win32" ? `${name}.cmd` : name);
 const run = (name, ...rest) =>
   spawnSync(bin(name), rest, { cwd: root, stdio: "inherit", shell: process.platform === "win32" }).status === 0;
