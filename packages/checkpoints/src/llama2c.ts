@@ -80,12 +80,14 @@ function sizes(view: DataView, start: number, file: string, tiedEmbeddings: bool
 /**
  * Opens a llama2.c file. The checkpoint closes the source; when this throws, the source stays open.
  *
+ * @param fitVocabulary Leave out rows without a token, or tokens without a row, whatever their number.
  * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`
  */
 export async function openLlama2c(
   source: ByteSource,
   header: Llama2cHeader,
   found: Pick<FoundTokenizer, "tokenizer" | "vocabulary"> | undefined,
+  fitVocabulary = false,
 ): Promise<Checkpoint> {
   const { config, version, headerBytes, groupSize } = header;
   const file = source.name;
@@ -156,6 +158,7 @@ export async function openLlama2c(
     metadata,
     places,
     files,
+    fitVocabulary,
   });
 }
 

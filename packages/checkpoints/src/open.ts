@@ -167,12 +167,12 @@ async function openSyntheticWith(url: string, { tokenizer: path, signal }: PathO
   if (path === undefined) return checkpoint;
   const { name, config } = checkpoint;
   const { tokenizer } = await readTokenizer(path, config.vocabSize, signal);
-  checkVocabulary({ name, config, tokenizer });
+  checkVocabulary({ name, config, tokenizer }, `write vocab=${tokenizer.vocabSize} into the address`);
   return withCompanions({ ...checkpoint, tokenizer, text: textSetupOf(tokenizer) }, url, path);
 }
 
 async function openOne(path: string, open: Opener, options: PathOptions): Promise<Checkpoint> {
-  const { tokenizer, signal } = options;
+  const { tokenizer, signal, fitVocabulary } = options;
   const source = await open(path);
   const kind = recognize(await source.read(0, Math.min(64, source.size), signal), source);
   if (kind === "gguf") {
@@ -180,11 +180,12 @@ async function openOne(path: string, open: Opener, options: PathOptions): Promis
       tokenizer === undefined
         ? undefined
         : async (size: number) => (await readTokenizer(tokenizer, size, signal)).tokenizer;
-    return openGguf(await splitParts(path, source, open), given, signal, options.ignoreTensors, options.fitVocabulary);
+    return openGguf(await splitParts(path, source, open), given, signal, options.ignoreTensors, fitVocabulary);
   }
   if (kind === "llama2.c") {
     const header = await readLlama2cHeader(source, signal);
-    return openLlama2c(source, header, await llama2cTokenizer(path, header.config.vocabSize, tokenizer, signal));
+    const found = await llama2cTokenizer(path, header.config.vocabSize, tokenizer, signal);
+    return openLlama2c(source, header, found, fitVocabulary);
   }
   if (kind === "pytorch" && (await isMeta(source, path, signal))) {
     const siblings = shardName.test(basename(path)) ? await readdir(dirname(path)) : [];

@@ -8,26 +8,26 @@ import type { FileCheckpointParts, TensorPlace } from "./checkpoint.ts";
 
 type Sizes = Pick<FileCheckpointParts, "name" | "config" | "tokenizer">;
 
-/** @throws {CheckpointError} naming both numbers, and what is known by them. */
-export function checkVocabulary({ name, config, tokenizer }: Sizes): void {
+/** @param wayOut Where it is not the option. @throws {CheckpointError} naming both numbers, and what is known by them. */
+export function checkVocabulary({ name, config, tokenizer }: Sizes, wayOut?: string): void {
   const tokens = tokenizer?.vocabSize;
   const rows = config.vocabSize;
   if (tokens === undefined || tokens === rows) return;
   throw new CheckpointError(
     { file: name },
     `the tokenizer has ${tokens} tokens, but the embedding table ${rows} rows`,
-    remedy(tokens, rows),
+    remedy(tokens, rows, wayOut),
   );
 }
 
-function remedy(tokens: number, rows: number): string {
+function remedy(tokens: number, rows: number, wayOut?: string): string {
   const [owner, other] = [vocabularyOwners.get(rows), vocabularyOwners.get(tokens)];
   const weights = owner === undefined ? "" : `Weights of ${rows} rows are those of ${owner}. `;
   const tokenizer = other === undefined ? "" : `A tokenizer of ${tokens} tokens is that of ${other}. `;
   const wanted = owner === undefined ? "that belongs to these weights" : `of ${owner}`;
   const added = "with its added_tokens.json or tokenizer_config.json where it has one";
   const rest = tokens < rows ? "to leave out the rows that have no token" : "to leave out the tokens that have no row";
-  return `${weights}${tokenizer}Give the tokenizer ${wanted}, with the option \`tokenizer\`, ${added}; or set fitVocabulary: true ${rest}.`;
+  return `${weights}${tokenizer}Give the tokenizer ${wanted}, with the option \`tokenizer\`, ${added}; or ${wayOut ?? `set \`fitVocabulary: true\` ${rest}`}.`;
 }
 
 /** Most rows that a table is padded by, and the number that rows are rounded to at least. */

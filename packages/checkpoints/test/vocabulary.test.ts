@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { RowRange, Tokenizer, WeightName } from "@polyllama/core";
-import { presets, sentencePieceFromGguf } from "@polyllama/core";
+import { llamaGraph, presets, sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
 import {
@@ -36,7 +36,7 @@ describe("a tokenizer that does not fit the table", () => {
         "Weights of 55296 rows are those of Chinese-LLaMA-2 and Chinese-Alpaca-2. " +
         "A tokenizer of 49953 tokens is that of Chinese-LLaMA. " +
         "Give the tokenizer of Chinese-LLaMA-2 and Chinese-Alpaca-2, with the option `tokenizer`, with its added_tokens.json " +
-        "or tokenizer_config.json where it has one; or set fitVocabulary: true to leave out the rows that have no token.",
+        "or tokenizer_config.json where it has one; or set `fitVocabulary: true` to leave out the rows that have no token.",
     );
     expect(() => check(49_954, 49_953)).toThrow(/Give the tokenizer of Chinese-Alpaca,/);
     expect(() => check(32_000, 55_296)).toThrow(/Give the tokenizer of Llama 1 and 2,/);
@@ -142,7 +142,7 @@ describe("a table that is not as long as the vocabulary", () => {
     ] as const) {
       const error = await failure(open(rows, {}, rows, files));
       expect(error).toMatchObject({ code: "ERR_CHECKPOINT" });
-      expect(error.message).toMatch(/set fitVocabulary: true/);
+      expect(error.message).toMatch(/set `fitVocabulary: true`/);
       await using opened = await open(rows, { fitVocabulary: true }, rows, files);
       expect(opened.config.vocabSize).toBe(fitted);
       expect(opened.tokenizer?.vocabSize).toBe(fitted);
@@ -177,4 +177,31 @@ describe("a table that is not as long as the vocabulary", () => {
     expect(opened.config.vocabSize).toBe(tokens + 1);
     expect(opened.notices).toEqual([expect.stringContaining("the table counts")]);
   });
+});
+
+test("the option helps for llama2.c files too; synthetic ones name the size in their address", async () => {
+  const pieces = sentencePieceFromGguf(tinyMetadata([{ piece: "a", score: 0 }]));
+  const tokens = tokenizerFromSentencePiece(pieces, "m").vocabSize;
+  const config = { ...small, vocabSize: tokens + 1, tiedEmbeddings: true };
+  const sizes = [config.dim, config.hiddenDim, config.layers, config.heads, config.kvHeads, tokens + 1, 32];
+  const values = llamaGraph(config).weights.reduce(
+    (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
+    32 * config.headDim,
+  );
+  const bytes = Buffer.concat([Buffer.from(new Int32Array(sizes).buffer), Buffer.alloc(4 * values)]);
+  const folder = await folderWith({ "m.bin": bytes, "tokenizer.model": pieces });
+  const tokenizer = join(folder, "tokenizer.model");
+  const llama2c = join(folder, "m.bin");
+  expect((await failure(openCheckpoint(llama2c, { tokenizer }))).message).toMatch(/set `fitVocabulary: true`/);
+  for (const model of [llama2c, new Blob([bytes])]) {
+    const given = typeof model === "string" ? tokenizer : new Blob([pieces]);
+    await using opened = await openCheckpoint(model, { tokenizer: given, fitVocabulary: true });
+    expect(opened.config.vocabSize).toBe(tokens);
+  }
+  const address = `synthetic://llama-2-7b?dim=64&heads=4&hidden=96&layers=1`;
+  const { message } = await failure(openCheckpoint(`${address}&vocab=300`, { tokenizer }));
+  expect(message).not.toContain("fitVocabulary");
+  expect(message).toContain(`write vocab=${tokens} into the address`);
+  await using opened = await openCheckpoint(`${address}&vocab=${tokens}`, { tokenizer });
+  expect(opened.tokenizer?.vocabSize).toBe(tokens);
 });

@@ -19,15 +19,16 @@ export interface LoadedModel extends AsyncDisposable {
 /** Opens a checkpoint alone, and fetches it first where it lies on the hub. */
 export async function openModel(
   location: string,
-  options: Pick<ModelOptions, "tokenizer" | "ignoreTensors"> & HubFlags,
+  options: Pick<ModelOptions, "tokenizer" | "ignoreTensors" | "fitVocabulary"> & HubFlags,
   signal: AbortSignal,
 ): Promise<Checkpoint> {
-  const { tokenizer, ignoreTensors } = options;
+  const { tokenizer, ignoreTensors, fitVocabulary } = options;
   const hub = hubOf(location, options);
   using progress = createProgress();
   const opening = openCheckpoint(location, {
     ...(tokenizer !== undefined && { tokenizer }),
     ...(ignoreTensors !== undefined && { ignoreTensors }),
+    ...(fitVocabulary && { fitVocabulary }),
     ...hub,
     onProgress: progress.update,
     signal,

@@ -61,6 +61,11 @@ export function ignoreTensors(): Option {
   return new Option("--ignore-tensors <names>", names).argParser((value: string) => value.split(","));
 }
 
+/** What opens a model whose tokenizer and table differ in size. */
+export function fitVocabulary(): Option {
+  return new Option("--fit-vocabulary", "leave out rows without a token and tokens without a row");
+}
+
 /** `--model` and what goes with it. */
 export function addModelOptions(command: Command): Command {
   command
@@ -68,7 +73,7 @@ export function addModelOptions(command: Command): Command {
     .option("-m, --model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
-    .option("--fit-vocabulary", "leave out rows without a token and tokens without a row")
+    .addOption(fitVocabulary())
     .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
     .addOption(formatOption("--quantize <format>", "quantize float weights while loading", quantizedFormats));
   return addHubOptions(addBackendOptions(command));

@@ -27,6 +27,10 @@ export async function run(args: readonly string[]): Promise<number> {
   using interrupts = createInterrupts();
   const program = createProgram(interrupts);
   let failure: unknown;
+  let running: string | undefined;
+  program.hook("preAction", (_, command) => {
+    running = command.name();
+  });
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
@@ -34,7 +38,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   await written();
   failure = interrupts.lost ?? failure;
-  return failure === undefined ? 0 : report(failure, program.opts()["verbose"] === true);
+  return failure === undefined ? 0 : report(failure, program.opts()["verbose"] === true, running);
 }
 
 /** Waits until what was written is taken or lost, of which the stream tells later. */
@@ -85,12 +89,12 @@ function addExitCodes(program: Command): void {
 }
 
 /** Says what went wrong, unless that was said already. */
-function report(error: unknown, verbose: boolean): number {
+function report(error: unknown, verbose: boolean, command: string | undefined): number {
   if (error instanceof Exit) return error.code;
   // Commander has printed its message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const known = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(printable(`error: ${inOwnWords(known)}\n`));
+  process.stderr.write(printable(`error: ${inOwnWords(known, command)}\n`));
   if (verbose) process.stderr.write(printable(`${known.stack ?? ""}\n${describeCause(known)}`));
   return known instanceof UsageError || (known instanceof PolyllamaError && known.code === "ERR_OPTION") ? 2 : 1;
 }

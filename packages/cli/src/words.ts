@@ -16,6 +16,11 @@ const flags: Readonly<Record<string, string>> = {
   maxPieceLength: "--max-piece-length",
 };
 
+/** Flags that a command has instead, by its name. */
+const ownFlags: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "extend-vocab": { tokenizer: "--base-tokenizer" }, // where --tokenizer is the larger one
+};
+
 /** Options whose names are no words of the language, so that they mean the option wherever they stand. */
 const names = [
   ...["contextLength", "maxTokens", "topK", "topP", "minP", "repetitionPenalty", "presencePenalty", "frequencyPenalty"],
@@ -24,13 +29,13 @@ const names = [
 ];
 
 /** The flag of an option of the library. */
-export function flagOf(option: string): string {
+export function flagOf(option: string, command = ""): string {
   const own = option.replace(/\[\d+\]$/, "");
-  return flags[own] ?? `--${own.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return ownFlags[command]?.[own] ?? flags[own] ?? `--${own.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-/** What an error says, in the words of the command line. */
-export function inOwnWords(error: Error): string {
+/** What an error says, in the words of the command line. @param command Name of the one that runs. */
+export function inOwnWords(error: Error, command?: string): string {
   if (error instanceof ContextOverflowError) {
     const { needed, available } = error;
     return `${needed} positions are needed but the context holds ${available}. Shorten the text, or give a larger --context where the model has one.`;
@@ -50,7 +55,7 @@ export function inOwnWords(error: Error): string {
       message.replace(new RegExp(`(?<![\\w-])${literally(error.option)}(?![\\w-])`), flagOf(error.option)),
     );
   }
-  return withFlags(error.message);
+  return withFlags(error.message, command);
 }
 
 /** What the library says about chat formats, with the command line's ways out. */
@@ -63,12 +68,13 @@ export function chatWords(message: string): string {
     );
 }
 
-function withFlags(message: string): string {
+function withFlags(message: string, command?: string): string {
   return chatWords(message)
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ cacheFolder: false \}\)/g, "--no-cache")
     .replace(/\bcacheFolder: false\b/g, "--no-cache")
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
     .replace(/(?:the option )?`(\w+): (?:"path"|"[^"]*")`/g, (_, name: string) => `${flagOf(name)} FILE`)
+    .replace(/the option `tokenizer`/g, flagOf("tokenizer", command))
     .replace(/`(\w+): true`/g, (_, name: string) => flagOf(name))
     .replace(/`(\w+): (\d+)`/g, (_, name: string, value: string) => `${flagOf(name)} ${value}`)
     .replace(new RegExp(`(?<![\\w/."'-])(?:${names.join("|")})(?![\\w/"'-]|\\.\\w)`, "g"), flagOf);

@@ -266,7 +266,7 @@ async function openOne(path: string, name: string, open: Opener, options: Readin
       const header = await readLlama2cHeader(source, signal);
       const { vocabSize } = header.config;
       const found = given ? await given(vocabSize) : await llama2cTokenizer(open, vocabSize, signal);
-      return openLlama2c(source, header, found && { tokenizer: found });
+      return openLlama2c(source, header, found && { tokenizer: found }, options.fitVocabulary);
     }
     case "safetensors":
       return openSafetensors(new Map([[path, source]]), await huggingFaceParts(source.name, open, options), signal);

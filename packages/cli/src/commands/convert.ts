@@ -16,7 +16,7 @@ import { bytes, plural, seconds } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { ignoreTensors, locations } from "../options.ts";
+import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { note, print, printJson } from "../terminal.ts";
 import { formatOption, integer } from "../values.ts";
@@ -30,6 +30,7 @@ interface Options extends HubFlags {
   readonly threads?: number;
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
+  readonly fitVocabulary?: boolean;
   readonly json?: boolean;
 }
 
@@ -90,6 +91,7 @@ function addWriteOptions(command: Command): Command {
     .option("-t, --threads <n>", "threads that convert (default: all)", integer(1))
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
+    .addOption(fitVocabulary())
     .option("--json", "print one object: files, tensors, bytes, seconds, peak memory");
   return addHubOptions(command);
 }

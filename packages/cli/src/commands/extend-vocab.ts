@@ -5,13 +5,14 @@ import { extendVocabulary, writeGguf, writeSafetensors } from "polyllama";
 import { bytes, count, seconds } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { ignoreTensors } from "../options.ts";
+import { fitVocabulary, ignoreTensors } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { note } from "../terminal.ts";
 
 interface Options {
   readonly tokenizer: string;
   readonly ignoreTensors?: readonly string[];
+  readonly fitVocabulary?: boolean;
   readonly baseTokenizer?: string;
   readonly output: string;
   readonly rows: string;
@@ -32,6 +33,7 @@ export function addExtendVocab(program: Command, { signal }: Interrupts): void {
     .requiredOption("-o, --output <path>", "where to write")
     .option("--base-tokenizer <file>", "the model's own tokenizer, where it comes without one")
     .addOption(ignoreTensors())
+    .addOption(fitVocabulary())
     .option(
       "--rows <how>",
       "rows of new pieces: `sub-tokens`, the mean of the rows of what they were written with; `mean` of all rows; or a safetensors file",
@@ -47,6 +49,7 @@ async function run(model: string, options: Options, signal: AbortSignal): Promis
   const flags = {
     ...(baseTokenizer !== undefined && { tokenizer: baseTokenizer }),
     ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }),
+    ...(options.fitVocabulary && { fitVocabulary: true }),
   };
   await using base = await openModel(model, flags, signal);
   const extended = await extendVocabulary(base, tokenizer, {

@@ -9,7 +9,7 @@ import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
 import { type MemoryRow, memoryRows } from "../memory.ts";
-import { ignoreTensors, locations } from "../options.ts";
+import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
 import { heading, print, printJson } from "../terminal.ts";
 import { describeText, textFacts } from "../text-setup.ts";
 import { type Probing, probe } from "../webgpu/probe.ts";
@@ -17,6 +17,7 @@ import { type Probing, probe } from "../webgpu/probe.ts";
 interface Options extends HubFlags {
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
+  readonly fitVocabulary?: boolean;
   readonly tensors?: boolean;
   readonly json?: boolean;
 }
@@ -33,6 +34,7 @@ export function addInspect(program: Command, interrupts: Interrupts): void {
     .argument("<location>", locations)
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
+    .addOption(fitVocabulary())
     .option("--tensors", "list every tensor instead of one line for all layers")
     .option("--json", "print one object: config, parameters, tokenizer, notices, tensors, memory");
   addHubOptions(command).action((location: string, options: Options, own: Command) =>

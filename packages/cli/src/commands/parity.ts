@@ -23,7 +23,7 @@ import { plural, seconds, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { ignoreTensors, locations } from "../options.ts";
+import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, note, print, printJson } from "../terminal.ts";
 import { integer } from "../values.ts";
@@ -34,6 +34,7 @@ export interface ParityOptions extends HubFlags {
   readonly model?: string;
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
+  readonly fitVocabulary?: boolean;
   readonly backends: readonly BackendName[];
   /** int8 for cpu, f16 for cuda, f32 for both. */
   readonly activations?: "int8" | "f16" | "f32";
@@ -77,6 +78,7 @@ export function addParity(program: Command, { signal }: Interrupts): void {
     .option("-m, --model <location>", `${locations} (default: the poet)`)
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
+    .addOption(fitVocabulary())
     .addOption(
       new Option("--backends <names>", "backends to compare")
         .default(["cpu", "reference"], "cpu,reference")

@@ -7,13 +7,15 @@ import { plural, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { ignoreTensors, locations } from "../options.ts";
+import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { heading, print, printJson } from "../terminal.ts";
 import { number } from "../values.ts";
 
 interface Options extends HubFlags {
+  readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
+  readonly fitVocabulary?: boolean;
   readonly tolerance: number;
   readonly tensors?: boolean;
   readonly json?: boolean;
@@ -29,6 +31,7 @@ export function addVerify(program: Command, interrupts: Interrupts): void {
     )
     .argument("<a>", locations)
     .argument("<b>", "the other one, likewise")
+    .option("--tokenizer <path>", "tokenizer, or folder with one, in place of both models' own")
     .option(
       "--tolerance <x>",
       "largest error of a tensor: root mean square of the differences over that of A's values",
@@ -36,6 +39,7 @@ export function addVerify(program: Command, interrupts: Interrupts): void {
       0,
     )
     .addOption(ignoreTensors())
+    .addOption(fitVocabulary())
     .option("--tensors", "list every tensor, not only those that differ")
     .option("--json", "print one object");
   addHubOptions(command).action((a: string, b: string, options: Options) => verify(a, b, options, interrupts));
@@ -44,7 +48,12 @@ export function addVerify(program: Command, interrupts: Interrupts): void {
 async function verify(first: string, second: string, options: Options, { signal }: Interrupts): Promise<void> {
   const { tolerance, tensors: all = false, json = false } = options;
   // Options for the hub that neither location has a use for are refused with the first one.
-  const own = { ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }) };
+  const { tokenizer, ignoreTensors, fitVocabulary } = options;
+  const own = {
+    ...(tokenizer !== undefined && { tokenizer }),
+    ...(ignoreTensors && { ignoreTensors }),
+    ...(fitVocabulary && { fitVocabulary }),
+  };
   const forHub = (location: string): boolean => location.startsWith("hf:");
   await using a = await openModel(first, forHub(first) || !forHub(second) ? options : own, signal);
   await using b = await openModel(second, forHub(second) ? options : own, signal);
