@@ -73,6 +73,17 @@ describe("UTF-8", () => {
     expect(parts).toEqual(["", "", "", "🦙", "", "\uFFFDA"]);
     expect(utf8CodePoint([0xed, 0xa0, 0x80], 0, 3)).toBe(-1); // a surrogate
   });
+
+  test("a stream gives bytes up as soon as no others can make a character of them", () => {
+    const given = (bytes: readonly number[]): string => {
+      const stream = utf8Stream();
+      return bytes.map((byte) => stream.push(byte)).join("");
+    };
+    const hopeless = [[0xc0], [0xc1], [0xf5], [0xf7], [0xe0, 0x9f], [0xed, 0xa0], [0xf0, 0x8f], [0xf4, 0x90]];
+    for (const bytes of hopeless) expect(given(bytes)).toBe("\uFFFD".repeat(bytes.length));
+    const open = [[0xc2], [0xe0, 0xa0], [0xed, 0x9f], [0xf0, 0x90], [0xf4, 0x8f], [0xf4, 0x8f, 0xbf]];
+    for (const bytes of open) expect(given(bytes)).toBe("");
+  });
 });
 
 describe("decoding", () => {

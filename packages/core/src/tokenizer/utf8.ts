@@ -96,20 +96,26 @@ export function utf8Stream(): Utf8Stream {
     count = 0;
     return text;
   };
+  /** Whether no further bytes make a legal character of those that are there. */
+  const hopeless = (): boolean => {
+    const ways = 64 ** (length - count);
+    const [lowest, highest] = [code * ways, (code + 1) * ways - 1];
+    return highest < least[length]! || lowest > 0x10ffff || (lowest >= 0xd800 && highest < 0xe000);
+  };
   const push = (byte: number): string => {
     if (count === 0) {
       if (byte < 0x80) return String.fromCharCode(byte);
       length = utf8Length(byte);
       code = byte & (0x7f >> length);
       count = 1;
-      return length === 0 ? flush() : "";
+      return length === 0 || hopeless() ? flush() : "";
     }
     // A byte that does not continue a character shows that those before it belong to none.
     if ((byte & 0xc0) !== 0x80) return flush() + push(byte);
     code = (code << 6) | (byte & 0x3f);
     count++;
+    if (hopeless()) return flush();
     if (count < length) return "";
-    if (!isLegal(code, length)) return flush();
     count = 0;
     return code > 0xffff ? String.fromCodePoint(code) : String.fromCharCode(code);
   };
