@@ -11,6 +11,8 @@ import { type Expectations, judge, unmatched } from "./expectations.ts";
 
 export type { LifecycleOptions } from "./lifecycle/vitest.ts";
 export { lifecycle } from "./lifecycle/vitest.ts";
+export type { LlamaSuiteOptions } from "./llama/vitest.ts";
+export { llama } from "./llama/vitest.ts";
 
 /** Which cases become tests, and what is expected of them. */
 export interface ConformanceOptions {

@@ -3,19 +3,8 @@
 // it needs nothing but turns of the microtask queue, and the other one does.
 
 import type { Backend, Program, SampleRun } from "@polyllama/core";
-import {
-  compile,
-  lastLogits,
-  logits,
-  model,
-  must,
-  mustEqual,
-  mustThrow,
-  sampling,
-  settle,
-  step,
-  tokens,
-} from "./subject.ts";
+import { must, mustEqual, mustThrow } from "../must.ts";
+import { compile, lastLogits, logits, model, sampling, settle, step, tokens } from "./subject.ts";
 
 export interface LifecycleCase {
   readonly name: string;

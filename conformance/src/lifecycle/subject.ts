@@ -4,12 +4,10 @@ import {
   type Backend,
   createSampler,
   type DrawOptions,
-  type ErrorCode,
   type Graph,
   type KvCache,
   type LlamaConfig,
   llamaGraph,
-  PolyllamaError,
   type Program,
   type Step,
   type WeightSource,
@@ -71,28 +69,4 @@ export async function logits(program: Program, given: Step, signal?: AbortSignal
 /** Turns of the microtask queue, enough for whatever waits for nothing else. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 100; i++) await undefined;
-}
-
-export function must(condition: boolean, rule: string): asserts condition {
-  if (!condition) throw new Error(rule);
-}
-
-export function mustEqual(a: unknown, b: unknown, rule: string): void {
-  const [left, right] = [JSON.stringify(a), JSON.stringify(b)];
-  if (left !== right) throw new Error(`${rule}: ${left.slice(0, 200)} and ${right.slice(0, 200)}`);
-}
-
-/** The code that an action is refused with. */
-export async function mustThrow(
-  code: ErrorCode | readonly ErrorCode[],
-  action: () => unknown,
-  rule: string,
-): Promise<void> {
-  try {
-    await action();
-  } catch (error) {
-    if (error instanceof PolyllamaError && [code].flat().includes(error.code)) return;
-    throw new Error(`${rule}: ${String(error)}`, { cause: error });
-  }
-  throw new Error(`${rule}: nothing was thrown`);
 }

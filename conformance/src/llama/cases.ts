@@ -1,0 +1,9 @@
+// All cases of the Llama suite, which run alone, as vitest tests, or in any other way:
+//
+//   await using subject = createLlamaSubject(backend);
+//   for (const { name, run } of llamaCases) await run(subject);
+
+import type { LlamaCase } from "./cases/case.ts";
+import { generationCases } from "./cases/generation.ts";
+
+export const llamaCases: readonly LlamaCase[] = [...generationCases];

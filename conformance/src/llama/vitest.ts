@@ -1,0 +1,35 @@
+// The Llama suite as vitest tests, for the backend's own test file:
+//
+//   import { llama } from "@polyllama/conformance/vitest";
+//   llama(() => myBackend());
+
+import type { Backend } from "@polyllama/core";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { llamaCases } from "./cases.ts";
+import { createLlamaSubject, type LlamaSubject } from "./subject.ts";
+
+/** How the Llama suite is run. */
+export interface LlamaSuiteOptions {
+  /** Milliseconds that a case may take before it counts as hanging; default 120,000. */
+  readonly timeout?: number;
+}
+
+/** Emits one test per case of generation, chat and sequences. The backend is created once and disposed at the end. */
+export function llama(
+  createBackend: () => Backend | Promise<Backend>,
+  { timeout = 120_000 }: LlamaSuiteOptions = {},
+): void {
+  describe("Llama", () => {
+    let backend: Backend;
+    let subject: LlamaSubject;
+    beforeAll(async () => {
+      backend = await createBackend();
+      subject = createLlamaSubject(backend);
+    });
+    afterAll(async () => {
+      await subject[Symbol.asyncDispose]();
+      await backend[Symbol.asyncDispose]();
+    });
+    for (const { name, run } of llamaCases) test(name, { timeout }, () => run(subject));
+  });
+}
