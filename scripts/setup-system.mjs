@@ -1,7 +1,6 @@
 // `npm run setup:system`: what some tests need beside npm packages. A software Vulkan driver (Mesa's lavapipe, 25 or later:
-// Dawn finds no adapter in older ones), a headless Chromium, Python's jinja2, other JavaScript runtimes and bundlers, in a folder of the user's own
-// cache. The system
-// itself, its apt configuration included, stays as it is, and nothing here needs root: Debian's packages are resolved against
+// Dawn finds no adapter in older ones), a headless Chromium, Python's jinja2 and Deno, with `--full` the other runtimes and the
+// bundlers of `npm test -- --full` too, in a folder of the user's own cache. The system itself, its apt configuration included, stays as it is, and nothing here needs root: Debian's packages are resolved against
 // private sources, downloaded and unpacked, with those libraries that the system lacks or has too old. Where there is no
 // Debian, `--chromium PATH` and `--vulkan-icd PATH` name what was installed by hand.
 //
@@ -23,8 +22,8 @@ import { readSystem, systemFile, systemFolder } from "./system.mjs";
 
 /** Of each runtime the npm package that holds its program for this machine, with the version. */
 const libc = process.platform === "linux" ? "-glibc" : "";
-const runtimes = {
-  deno: { name: `@deno/${process.platform}-${process.arch}${libc}`, program: "deno", version: "2.9.6" },
+const deno = { name: `@deno/${process.platform}-${process.arch}${libc}`, program: "deno", version: "2.9.6" };
+const others = {
   bun: {
     name: `@oven/bun-${process.platform}-${process.arch === "arm64" ? "aarch64" : process.arch}`,
     program: "bin/bun",
@@ -43,9 +42,13 @@ const given = readArguments(
     chromium: { type: "string", about: "a Chromium that is installed already" },
     "vulkan-icd": { type: "string", about: "the ICD file of a Vulkan driver that is installed already" },
     jinja2: { type: "string", about: "the folder of a jinja2 that is installed already" },
+    full: { type: "boolean", default: false, about: "what npm run test:full needs, too" },
     force: { type: "boolean", default: false, about: "fetch everything anew" },
   },
 );
+
+const runtimes = given.full ? { deno, ...others } : { deno };
+const bundlersVersion = Object.entries(bundlers.dependencies).flat().join(" ");
 
 const distributions = {
   bookworm: { vulkanFrom: "bookworm-backports" }, // its own Mesa is 22
@@ -268,8 +271,7 @@ if (known) {
   }
 }
 for (const [key, { version }] of Object.entries(runtimes)) provide(key, () => installRuntime(key), version);
-const bundlersVersion = Object.entries(bundlers.dependencies).flat().join(" ");
-provide("bundlers", installBundlers, bundlersVersion);
+if (given.full) provide("bundlers", installBundlers, bundlersVersion);
 save();
 
 for (const [key, value] of Object.entries(found))

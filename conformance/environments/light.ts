@@ -1,6 +1,15 @@
-// Which cases are small enough for float64 in plain JavaScript wherever time is short: single operations, without matrices of more
-// than four million elements and without texts of thousands of tokens.
+// Which cases are left out where time is short, by what their addresses say.
 
+/** The sizes of 13B, 70B and real vocabularies, which take a software adapter seconds each. */
+export function isLarge(address: string): boolean {
+  const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
+  return Number(k) * Number(m) > 2 ** 24 || /^model:(vocabulary:|layer:model=llama-2-(13b|70b))/.test(address);
+}
+
+/**
+ * Small enough for float64 in plain JavaScript: single operations, without matrices of more than four million elements and
+ * without texts of thousands of tokens.
+ */
 export function isLight(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
   return address.startsWith("op:") && Number(k) * Number(m) <= 2 ** 22 && !address.includes("scenario=long");

@@ -1,5 +1,5 @@
 // The runtimes that are supported, where their programs are, and how they run the story. What is not there comes with
-// `npm run setup:system`.
+// `npm run setup:system -- --full`.
 
 import { execFile } from "node:child_process";
 import { copyFileSync, writeFileSync } from "node:fs";

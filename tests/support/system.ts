@@ -3,8 +3,11 @@
 
 import { describe, test } from "vitest";
 import { readSystem, type System } from "../../scripts/system.mjs";
+import { full } from "./full.ts";
 
 export const system: System = readSystem();
+
+const command = `npm run setup:system${full ? " -- --full" : ""}`;
 
 /** `describe` for suites that need one of those things, or several. */
 export function describeWithSystem(
@@ -15,10 +18,10 @@ export function describeWithSystem(
   const missing = [needed].flat().filter((part) => system[part] === undefined);
   if (missing.length === 0) describe(name, define);
   else if (process.env["CI"]) describe(name, () => test("what it needs is installed", () => refuse(missing)));
-  else describe.skip(`${name} (NOT RUN: ${missing.join(" and ")} missing; npm run setup:system)`, define);
+  else describe.skip(`${name} (NOT RUN: ${missing.join(" and ")} missing; ${command})`, define);
 }
 
 function refuse(missing: readonly string[]): never {
   const list = missing.join(" and ");
-  throw new Error(`${list} missing; in CI the suites that need it must run. \`npm run setup:system\` installs it.`);
+  throw new Error(`${list} missing; in CI the suites that need it must run. \`${command}\` installs it.`);
 }

@@ -1,9 +1,11 @@
-// The suite on the Vulkan driver that is there. It runs whole with the kernels that suit the adapter, which in tests is a software
-// one. The linears of GPUs run on what uses them: every format, with subgroups and without. `npm run conformance:webgpu` runs all
-// cases with both.
+// The suite on the Vulkan driver that is there, with the kernels that suit the adapter, which in tests is a software one; the sizes of
+// large models only in `npm test -- --full`. The linears of GPUs run on what uses them: every format, with subgroups and without.
+// `npm run conformance:webgpu` runs all cases with both.
 
 import { conformance } from "@polyllama/conformance/vitest";
 import { describe } from "vitest";
+import { isLarge } from "../../../conformance/environments/light.ts";
+import { full } from "../../../tests/support/full.ts";
 import { webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 
@@ -25,7 +27,9 @@ function usesSubgroups(address: string): boolean {
 const timeout = 300_000;
 
 describeWithAdapter("webgpu", () => {
-  describe("kernels of the adapter", () => conformance(() => webgpu(), { timeout }));
+  describe("kernels of the adapter", () => {
+    conformance(() => webgpu(), { filter: (address) => full || !isLarge(address), timeout });
+  });
   describe("kernels for GPUs", () => {
     conformance(() => webgpu({ kernels: "hardware" }), { filter: usesLinears, timeout });
   });
