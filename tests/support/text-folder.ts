@@ -1,8 +1,8 @@
 // Small checkpoints in Hugging Face's layout as fine-tuning leaves them: the tokenizer.model of a base model, and beside it files that
 // add tokens, change BOS and ends, bring a chat template, or none; tables longer than the vocabulary.
 
-import { copyFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { openCheckpoint, writeSafetensors } from "@polyllama/checkpoints";
 import { poet } from "@polyllama/model-poet";
 
@@ -58,5 +58,8 @@ export async function writeTextFolder(folder: string, parts: TextFolderParts = {
     ...(parts.generationConfig && { "generation_config.json": JSON.stringify(parts.generationConfig) }),
     ...parts.files,
   };
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content);
+  }
 }

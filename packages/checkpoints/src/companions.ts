@@ -3,7 +3,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Checkpoint } from "./checkpoint.ts";
-import { readTokenizer, tokenizerPath } from "./tokenizer-files.ts";
+import { templateFolder } from "./text-files.ts";
+import { readTokenizer, templateNames, tokenizerPath } from "./tokenizer-files.ts";
 
 const carried = [
   "tokenizer.model",
@@ -13,6 +14,7 @@ const carried = [
   "added_tokens.json",
   "generation_config.json",
   "chat_template.jinja",
+  "chat_template.json",
 ];
 
 /**
@@ -40,7 +42,9 @@ export async function withCompanions(
 async function findCompanions(location: string, isMeta: boolean): Promise<Iterable<readonly [string, string]>> {
   const folder = (await stat(location)).isDirectory() ? location : dirname(location);
   const there = new Set(await readdir(folder));
-  const found = carried.filter((name) => there.has(name)).map((name) => [name, join(folder, name)] as const);
+  const templates = isMeta ? [] : (await templateNames(folder)).map((name) => `${templateFolder}/${name}.jinja`);
+  const names = [...carried.filter((name) => there.has(name)), ...templates];
+  const found = names.map((name) => [name, join(folder, name)] as const);
   const shared = join(folder, "..", "tokenizer.model"); // Meta's download puts one beside the folders of all sizes
   if (!isMeta || there.has("tokenizer.model") || (await stat(shared).catch(() => undefined)) === undefined)
     return found;

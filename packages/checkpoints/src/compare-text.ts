@@ -30,9 +30,22 @@ export function compareText(a: Checkpoint, b: Checkpoint): readonly TextDifferen
     return { field, values: [value, fieldsOf(b.text, second)[i]![1]] as const }; // the same fields in the same order
   });
   return [
-    ...fields.filter(({ values: [one, other] }) => shown(one) !== shown(other)),
+    ...[...fields, ...templateFields(a.text, b.text)].filter(({ values: [one, other] }) => shown(one) !== shown(other)),
     ...tokenDifference(first, second),
     ...idsDifference(first, second),
+  ];
+}
+
+/** The chat templates that either one has. */
+function templateFields(a: TextSetup, b: TextSetup): readonly TextDifference[] {
+  const named = [a, b].map(({ namedTemplates }) => new Map(namedTemplates.map(({ name, jinja }) => [name, jinja])));
+  const names = [...new Set(named.flatMap((templates) => [...templates.keys()]))].sort();
+  return [
+    { field: "chatTemplate", values: [a.chatTemplate?.jinja, b.chatTemplate?.jinja] },
+    ...names.map((name) => ({
+      field: `chatTemplate ${JSON.stringify(name)}`,
+      values: [named[0]?.get(name), named[1]?.get(name)] as const,
+    })),
   ];
 }
 
@@ -50,7 +63,6 @@ function fieldsOf(text: TextSetup, tokenizer: Tokenizer): readonly (readonly [st
     ["addBos", text.addBos],
     ["addEos", text.addEos],
     ["ends", ends],
-    ["chatTemplate", text.chatTemplate?.jinja],
     ...Object.entries({ temperature, topK, topP, minP, repetitionPenalty }).map(
       ([name, value]) => [`sampling.${name}`, value === undefined ? undefined : Math.fround(value)] as const,
     ),

@@ -32,7 +32,7 @@ import { recognize } from "./recognize.ts";
 import { asObject, type FoundTokenizer, type HuggingFaceParts, MOST_VALUES, openSafetensors } from "./safetensors.ts";
 import { openSynthetic, syntheticScheme } from "./synthetic.ts";
 import { huggingFaceTokenizer, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
-import { besideFiles, llama2cTokenizer, readTokenizer } from "./tokenizer-files.ts";
+import { besideFiles, llama2cTokenizer, readTokenizer, templateNames } from "./tokenizer-files.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 import { openWebBy, type WebLocation, type WebOpenOptions, webOpenOptionTypes } from "./web/open.ts";
 
@@ -400,7 +400,7 @@ async function huggingFaceParts(name: string, folder: string, options: PathOptio
     );
   }
   const read = besideFiles(folder, signal);
-  const text = await readTextFiles(read, join(folder, "/"));
+  const text = await readTextFiles(read, join(folder, "/"), () => templateNames(folder));
   return {
     name,
     config,

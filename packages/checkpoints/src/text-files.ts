@@ -4,6 +4,8 @@
 import {
   CheckpointError,
   type HuggingFaceText,
+  type NamedChatTemplate,
+  type OwnChatTemplate,
   parseJson,
   readSentencePiece,
   surroundVocabulary,
@@ -32,33 +34,75 @@ export const textFileNames: readonly string[] = [
   "chat_template.json",
 ];
 
+/** Folder of templates besides chat_template.jinja, each in a file named after it. */
+export const templateFolder = "additional_chat_templates";
+
+/** Names of the templates in that folder. */
+export type TemplateNames = () => Promise<readonly string[]>;
+
+/** What a file in that folder is called, or undefined where its name is no template's. */
+export function templateName(file: string): string | undefined {
+  return /^([^/\\]+)\.jinja$/.exec(file)?.[1];
+}
+
 /** What the files say; the JSON ones as parsed. */
 export interface TextFiles extends TokenizerSurroundings, Omit<HuggingFaceText, "config"> {}
 
 /** Most bytes of a chat template; the longest public ones have some 20 KB. */
 const mostTemplate = 2 ** 20;
+const mostTemplates = 64;
 
 /**
  * @param where What names in errors begin with: a folder with its last slash, or nothing.
+ * @param templates What templates there are in the folder for them.
  * @throws {CheckpointError} for a file that is not JSON.
  */
-export async function readTextFiles(read: FileReader, where: string): Promise<TextFiles> {
+export async function readTextFiles(
+  read: FileReader,
+  where: string,
+  templates: TemplateNames = async () => [],
+): Promise<TextFiles> {
   const found: Record<string, unknown> = {};
   for (const [key, name] of Object.entries(jsonFiles)) {
     const bytes = await read(name);
     if (bytes !== undefined) found[key] = parse(bytes, where + name);
   }
-  const jinja = await read("chat_template.jinja");
-  if (jinja !== undefined) {
-    checkTemplate(jinja, `${where}chat_template.jinja`);
-    return { ...found, chatTemplate: { jinja: decode(jinja), from: "chat_template.jinja" } };
-  }
+  const named = await readTemplates(read, where, await templates());
+  if (named.length > 0) found["namedTemplates"] = named;
+  const chatTemplate =
+    (await readTemplate(read, where, "chat_template.jinja")) ?? named.find(({ name }) => name === "default");
+  if (chatTemplate !== undefined) return { ...found, chatTemplate };
   const hasOwn = asTemplate((found["tokenizerConfig"] as { chat_template?: unknown } | undefined)?.chat_template);
   const json = hasOwn ? undefined : await read("chat_template.json");
   if (json === undefined) return found;
   const template = (parse(json, `${where}chat_template.json`) as { chat_template?: unknown } | null)?.chat_template;
   if (typeof template !== "string") return found;
   return { ...found, chatTemplate: { jinja: template, from: "chat_template.json: chat_template" } };
+}
+
+/** The templates of a folder for them. */
+async function readTemplates(
+  read: FileReader,
+  where: string,
+  names: readonly string[],
+): Promise<readonly NamedChatTemplate[]> {
+  if (names.length > mostTemplates) {
+    const problem = `${names.length} chat templates are more than ${mostTemplates}`;
+    throw new CheckpointError({ file: where + templateFolder }, problem, "Take some of the files away.");
+  }
+  const found: NamedChatTemplate[] = [];
+  for (const name of names) {
+    const template = await readTemplate(read, where, `${templateFolder}/${name}.jinja`);
+    if (template !== undefined) found.push({ name, ...template });
+  }
+  return found;
+}
+
+async function readTemplate(read: FileReader, where: string, file: string): Promise<OwnChatTemplate | undefined> {
+  const jinja = await read(file);
+  if (jinja === undefined) return undefined;
+  checkTemplate(jinja, where + file);
+  return { jinja: decode(jinja), from: file };
 }
 
 function asTemplate(value: unknown): boolean {

@@ -13,7 +13,14 @@ import {
 import { readGgufHeader } from "./gguf/header.ts";
 import { openGenuine, readWhole } from "./node-file.ts";
 import type { FoundTokenizer } from "./safetensors.ts";
-import { type FileReader, ggufVocabulary, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
+import {
+  type FileReader,
+  ggufVocabulary,
+  readTextFiles,
+  sentencePieceTokenizer,
+  templateFolder,
+  templateName,
+} from "./text-files.ts";
 
 /**
  * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would have.
@@ -75,6 +82,12 @@ export async function tokenizerPath(path: string, vocabSize: number, signal?: Ab
 /** Reads files of a folder. */
 export function besideFiles(folder: string, signal?: AbortSignal): FileReader {
   return (name) => readWhole(join(folder, name), signal);
+}
+
+/** Names of the chat templates beside the one without a name. */
+export async function templateNames(folder: string): Promise<readonly string[]> {
+  const files = await readdir(join(folder, templateFolder)).catch(() => []);
+  return files.flatMap((file) => templateName(file) ?? []).sort();
 }
 
 /** The file that the option names, else `tok{V}.bin` or `tokenizer.bin` beside the weights. */

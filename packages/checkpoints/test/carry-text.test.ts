@@ -1,6 +1,6 @@
 // What a checkpoint means to text goes whole from layout to layout: a folder to GGUF and back, as fine-tuning leaves it.
 
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { basePieces, type TextFolderParts, writeTextFolder } from "../../../tests/support/text-folder.ts";
@@ -24,6 +24,39 @@ const situations: readonly (readonly [string, TextFolderParts, Partial<Checkpoin
   ["EOS behind texts", { tokenizerConfig: { add_eos_token: true } }, { addEos: true }, []],
   ["a chat template", { tokenizerConfig: { chat_template: template } }, {}, []],
   ["a chat template in a file", { files: { "chat_template.jinja": template } }, {}, []],
+  [
+    "templates by name",
+    {
+      tokenizerConfig: {
+        chat_template: [
+          { name: "default", template },
+          { name: "tool_use", template: `{{ tools }}${template}` },
+          { name: "my rag", template: `{{ documents }}${template}` },
+        ],
+      },
+    },
+    {
+      chatTemplate: { jinja: template, from: "tokenizer_config.json: chat_template" },
+      namedTemplates: [
+        { name: "my rag", jinja: `{{ documents }}${template}`, from: 'tokenizer_config.json: chat_template "my rag"' },
+        { name: "tool_use", jinja: `{{ tools }}${template}`, from: 'tokenizer_config.json: chat_template "tool_use"' },
+      ],
+    },
+    [],
+  ],
+  [
+    "templates in files, and none without a name",
+    { files: { "additional_chat_templates/tool_use.jinja": template, "additional_chat_templates/rag.jinja": "a" } },
+    {
+      chatTemplate: undefined,
+      namedTemplates: [
+        { name: "rag", jinja: "a", from: "additional_chat_templates/rag.jinja" },
+        { name: "tool_use", jinja: template, from: "additional_chat_templates/tool_use.jinja" },
+      ],
+    },
+    [],
+  ],
+  ["chat_template.json", { files: { "chat_template.json": JSON.stringify({ chat_template: template }) } }, {}, []],
   ["an added control token", { added: control("[PAD]") }, {}, []],
   ["added names that are text", { added: { content: ["<|user|>", "<|bot|>"], special: false } }, {}, []],
   ["added_tokens.json", { files: { "added_tokens.json": `{"<|x|>": ${first}}` }, paddingRows: 1 }, {}, []],
@@ -116,4 +149,41 @@ test("what is made for transformers names every added token, its kind and the en
   });
   expect(await read("generation_config.json")).toEqual({ bos_token_id: 1, eos_token_id: [2, first] });
   expect(await read("config.json")).toMatchObject({ eos_token_id: [2, first] });
+});
+
+test("names of templates are GGUF's, and a file of llama.cpp's with them is read", async () => {
+  const folder = await folderWith();
+  const named = [{ name: "tool_use", template: "t" }];
+  await writeTextFolder(join(folder, "source"), { tokenizerConfig: { chat_template: named } });
+  await using source = await openCheckpoint(join(folder, "source"));
+  await writeGguf(join(folder, "m.gguf"), source);
+  await using gguf = await openCheckpoint(join(folder, "m.gguf"));
+  expect(gguf.metadata.get("tokenizer.chat_templates")).toEqual(["tool_use"]);
+  expect(gguf.metadata.get("tokenizer.chat_template.tool_use")).toBe("t");
+  expect(gguf.metadata.has("tokenizer.chat_template")).toBe(false);
+  expect(gguf.text.namedTemplates).toEqual([
+    { name: "tool_use", jinja: "t", from: "tokenizer.chat_template.tool_use" },
+  ]);
+  const changed = { ...gguf.text, namedTemplates: [{ name: "tool_use", jinja: "other", from: "" }] };
+  const { text } = await compareCheckpoints(gguf, { ...gguf, text: changed });
+  expect(text).toEqual([{ field: 'chatTemplate "tool_use"', values: ["t", "other"] }]);
+  const without = await compareCheckpoints({ ...gguf, text: { ...gguf.text, namedTemplates: [] } }, gguf);
+  expect(without.text).toEqual([{ field: 'chatTemplate "tool_use"', values: [undefined, "t"] }]);
+});
+
+test("a folder of templates is replaced with its checkpoint, and one with anything else is not", async () => {
+  const folder = await folderWith();
+  const [source, target] = [join(folder, "source"), join(folder, "target")];
+  await writeTextFolder(source, { files: { "additional_chat_templates/tool_use.jinja": template } });
+  await using checkpoint = await openCheckpoint(source);
+  await writeSafetensors(target, checkpoint);
+  await writeSafetensors(target, checkpoint, { overwrite: true });
+  expect(await readFile(join(target, "additional_chat_templates", "tool_use.jinja"), "utf8")).toBe(template);
+  await writeFile(join(target, "additional_chat_templates", "notes.txt"), "mine");
+  const refused = writeSafetensors(target, checkpoint, { overwrite: true });
+  await expect(refused).rejects.toThrow(/the folder holds "additional_chat_templates\/notes\.txt"/);
+  await mkdir(join(folder, "single"));
+  await writeSafetensors(join(folder, "single", "m.safetensors"), checkpoint);
+  await using single = await openCheckpoint(join(folder, "single", "m.safetensors"));
+  expect(single.text.namedTemplates).toEqual(checkpoint.text.namedTemplates);
 });

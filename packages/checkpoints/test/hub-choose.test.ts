@@ -88,6 +88,16 @@ describe("choosing", () => {
     expect(reason.includes("m.Q4_K_M.gguf, m.Q8_0.gguf would not fit")).toBe(memory === 5);
   });
 
+  test("a folder's templates are fetched with it, and those of other folders are not", () => {
+    const paths = ["a/additional_chat_templates/rag.jinja", "a/additional_chat_templates/x.txt", "a/config.json"];
+    const others = ["additional_chat_templates/tool_use.jinja", "b/additional_chat_templates/rag.jinja"];
+    const list = [...paths, ...others, "a/model.safetensors"].map((path) => ({ path, size: 1 }));
+    const [checkpoint] = findCheckpoints(list);
+    expect(checkpoint?.files.map(({ path }) => path).sort()).toEqual([paths[0], paths[2], "a/model.safetensors"]);
+    const root = findCheckpoints(list.map(({ path, size }) => ({ path: path.replace(/^a\//, ""), size })));
+    expect(root[0]?.files.map(({ path }) => path)).toContain("additional_chat_templates/rag.jinja");
+  });
+
   test("safetensors come first where they fit, as a folder with configuration and tokenizer", () => {
     const { checkpoint } = choose([...safetensors, ...ggufs], undefined, 64);
     expect(checkpoint).toMatchObject({ kind: "safetensors", location: "", name: "model.safetensors.index.json" });

@@ -247,6 +247,41 @@ describe("ends, template and sampling", () => {
     expect(opened.text.chatTemplate).toEqual({ jinja: "A", from });
   });
 
+  test("of templates of one name the file's counts; the others are all there", async () => {
+    const list = [
+      { name: "default", template: "A" },
+      { name: "tool_use", template: "B" },
+      { name: "rag", template: "C" },
+    ];
+    await using opened = await open(next, {
+      "tokenizer_config.json": { ...config, chat_template: list },
+      "additional_chat_templates/tool_use.jinja": "T",
+      "additional_chat_templates/default.jinja": "D",
+      "additional_chat_templates/notes.txt": "no template",
+    });
+    expect(opened.text.chatTemplate).toMatchObject({ jinja: "D", from: "additional_chat_templates/default.jinja" });
+    expect(opened.text.namedTemplates).toEqual([
+      { name: "rag", jinja: "C", from: 'tokenizer_config.json: chat_template "rag"' },
+      { name: "tool_use", jinja: "T", from: "additional_chat_templates/tool_use.jinja" },
+    ]);
+  });
+
+  test.each([
+    [
+      "without a text",
+      { "tokenizer_config.json": { ...config, chat_template: [{ name: "a" }] } },
+      /template is missing/,
+    ],
+    ["too long", { "additional_chat_templates/a.jinja": "x".repeat(2 ** 20 + 1) }, /a\.jinja: a chat template of/],
+    [
+      "too many",
+      Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`additional_chat_templates/${i}.jinja`, ""])),
+      /additional_chat_templates: 65 chat templates are more than 64/,
+    ],
+  ])("named templates that are refused: %s", async (_, files: Files, message) => {
+    expect((await failure(open(next, files))).message).toMatch(message);
+  });
+
   test("sampling is offered", async () => {
     await using opened = await open(next, {
       "generation_config.json": {

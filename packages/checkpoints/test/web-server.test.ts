@@ -2,7 +2,9 @@
 
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
 import { afterEach, describe, expect, test } from "vitest";
+import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
 import { openWeb } from "../src/web/open.ts";
 import { WithoutRanges } from "../src/web/url.ts";
 import { failure, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";
@@ -50,6 +52,28 @@ describe("a server that sends whole files alone", () => {
     await using whole = await openWeb(`${url}M.SAFETENSORS`, { inMemory: true });
     expect(whole.kind).toBe("safetensors");
   });
+});
+
+test("templates that have names are found behind a URL, and in a folder that was chosen", async () => {
+  const pieces = sentencePieceFromGguf(tinyMetadata([{ piece: "a", score: 0 }]));
+  const rows = tokenizerFromSentencePiece(pieces, "m").vocabSize;
+  const model = { ...small, vocabSize: rows };
+  const files = {
+    "config.json": JSON.stringify(huggingFaceConfig(model)),
+    "model.safetensors": safetensors(huggingFaceTensors(model)),
+    "tokenizer.model": pieces,
+    "chat_template.jinja": "D",
+    "additional_chat_templates/tool_use.jinja": "T",
+  };
+  const chosen = Object.entries(files).map(([path, content]) => {
+    const file = new File([new Uint8Array(Buffer.from(content))], path.slice(path.lastIndexOf("/") + 1));
+    return Object.defineProperty(file, "webkitRelativePath", { value: `model/${path}` });
+  });
+  for (const location of [await serve(files, /./), chosen]) {
+    await using checkpoint = await openWeb(location);
+    expect(checkpoint.text.chatTemplate?.jinja).toBe("D");
+    expect(checkpoint.text.namedTemplates.map(({ name, jinja }) => [name, jinja])).toEqual([["tool_use", "T"]]);
+  }
 });
 
 describe("an index names files of its own folder alone", () => {

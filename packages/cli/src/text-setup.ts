@@ -19,6 +19,7 @@ export interface TextFacts {
   readonly addEos: boolean;
   readonly ends: readonly (TokenFact & { readonly from: readonly string[] })[];
   readonly chatTemplate: { readonly jinja: string; readonly from: string } | null;
+  readonly namedTemplates: Checkpoint["text"]["namedTemplates"];
   /** Control tokens and names that are found in text, other than BOS, EOS and the unknown token. */
   readonly addedTokens: readonly (TokenFact & { readonly kind: TokenKind })[];
   /** What the checkpoint's makers recommend; applied where it is asked for. */
@@ -38,6 +39,7 @@ export function textFacts({ tokenizer, text }: Checkpoint): TextFacts | undefine
     addEos: text.addEos,
     ends: text.ends.map(({ id, from }) => ({ ...fact(id), from })),
     chatTemplate: text.chatTemplate ?? null,
+    namedTemplates: text.namedTemplates,
     addedTokens: added.filter(({ id, kind }) => {
       return (kind === "control" || kind === "user-defined") && id !== tokenizer.bos && id !== tokenizer.eos;
     }),
@@ -51,7 +53,7 @@ const most = { lines: 3, characters: 100, tokens: 8 };
 /** Rows of a table. */
 export function describeText(facts: TextFacts | undefined): string[][] {
   if (facts === undefined) return [["tokenizer", "none; give one with --tokenizer"]];
-  const { tokens, bos, eos, addBos, addEos, ends, chatTemplate, addedTokens, sampling } = facts;
+  const { tokens, bos, eos, addBos, addEos, ends, chatTemplate, namedTemplates, addedTokens, sampling } = facts;
   const recommended = Object.entries(sampling).map(([name, value]) => `${name} ${value}`);
   return [
     ["tokenizer", plural(tokens, "token")],
@@ -60,6 +62,9 @@ export function describeText(facts: TextFacts | undefined): string[][] {
     ...ends.map((end, i) => [i === 0 ? "ends at" : "", `${named(end)} (${end.from.join("; ")})`]),
     ...(ends.length === 0 ? [["ends at", "no token"]] : []),
     ...describeTemplate(chatTemplate),
+    ...namedTemplates.map(({ name, jinja, from }) => {
+      return [`  ${name}`, `${plural(jinja.length, "character")}, ${from} (--template ${name})`];
+    }),
     ...addedTokens
       .slice(0, most.tokens)
       .map((token, i) => [i === 0 ? "added tokens" : "", `${named(token)} ${token.kind}`]),

@@ -4,8 +4,14 @@ import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { openCheckpoint } from "polyllama";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { writeTextFolder } from "../../../tests/support/text-folder.ts";
+import { runHere } from "./captured.ts";
 import { run } from "./program.ts";
+
+// Its answers take a process of their own, and are not what is tested here.
+vi.mock("../src/webgpu/probe.ts", () => ({ probe: async () => ({ reason: "not asked" }) }));
 
 const chat = ["chat", "--backend", "reference", "--seed", "1", "-n", "2", "--json"];
 
@@ -36,7 +42,21 @@ test("a template from a file", async () => {
 test("a name that there is not", async () => {
   const { code, stderr } = await run([...chat, "--template", "llama"], "Hello");
   expect(code).toBe(2);
-  expect(stderr).toMatch(/no chat format "llama"\. Formats: llama-2, .*chatml.*\.jinja file/);
+  expect(stderr).toMatch(
+    /no --template "llama"\. Formats by name: llama-2, .*chatml.*; of .* itself: default; or the path of a \.jinja file/,
+  );
+});
+
+test("a template of the checkpoint's own by name, shown by inspect", async () => {
+  const path = join(folder, "named");
+  await writeTextFolder(path, { files: { "additional_chat_templates/tool_use.jinja": "{{ messages[0].content }}!" } });
+  const found = await runHere("inspect", path);
+  expect(found.stdout).toMatch(
+    / tool_use +26 characters, additional_chat_templates\/tool_use\.jinja \(--template tool_use\)/,
+  );
+  const ids = await promptIds("--model", path, "--template", "tool_use");
+  await using opened = await openCheckpoint(path);
+  expect(ids).toEqual(opened.tokenizer!.encode("Hello!", { bos: false }));
 });
 
 test("a file that is not there", async () => {

@@ -3,7 +3,9 @@
 // files around it, GGUF's metadata); here it is one record, and each statement knows where it was found.
 
 import { collectEnds, type EndToken } from "./end-tokens.ts";
-import type { Notice } from "./tokenizer/assemble.ts";
+import { type Notice, shown } from "./tokenizer/assemble.ts";
+import { chatTemplatesOf, defaultTemplate } from "./tokenizer/json/chat-template.ts";
+import { jsonObject } from "./tokenizer/json/fields.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /** A conversation's format in Jinja, as the checkpoint's makers wrote it. */
@@ -11,6 +13,11 @@ export interface OwnChatTemplate {
   readonly jinja: string;
   /** Where it stands, such as `tokenizer_config.json: chat_template`. */
   readonly from: string;
+}
+
+/** One of several that a checkpoint came with, such as `tool_use`. */
+export interface NamedChatTemplate extends OwnChatTemplate {
+  readonly name: string;
 }
 
 /** Sampling that the makers of a checkpoint recommend: shown and offered, never applied unasked. */
@@ -32,6 +39,8 @@ export interface TextSetup {
   readonly ends: readonly EndToken[];
   /** The checkpoint's own chat template, if it came with one. */
   readonly chatTemplate: OwnChatTemplate | undefined;
+  /** Those that it came with besides, in the order of their names. */
+  readonly namedTemplates: readonly NamedChatTemplate[];
   readonly sampling: OfferedSampling;
 }
 
@@ -45,6 +54,7 @@ export function textSetupOf(tokenizer: Tokenizer | undefined): TextSetup {
     addEos: tokenizer?.addEos ?? false,
     ends: ends.all(),
     chatTemplate: jinja === undefined ? undefined : { jinja, from: "tokenizer: chat template" },
+    namedTemplates: [],
     sampling: {},
   };
 }
@@ -68,14 +78,45 @@ export function textSetupFromGguf(
   for (const key of ggufEnds) ends.add(metadata.get(`tokenizer.ggml.${key}`), `tokenizer.ggml.${key}`);
   const several = metadata.get("tokenizer.ggml.eog_token_ids"); // where one key for each is not enough
   for (const id of Array.isArray(several) ? several : []) ends.add(id, "tokenizer.ggml.eog_token_ids");
-  const jinja = metadata.get("tokenizer.chat_template");
+  const { default: unnamed, named } = ggufTemplates(metadata, notice);
   return {
     addBos: tokenizer?.addBos ?? false,
     addEos: tokenizer?.addEos ?? false,
     ends: ends.all(),
-    chatTemplate: typeof jinja === "string" ? { jinja, from: "tokenizer.chat_template" } : undefined,
+    chatTemplate: unnamed,
+    namedTemplates: named,
     sampling: offeredSampling((name) => metadata.get(`general.sampling.${ggufSampling[name]}`)),
   };
+}
+
+const templateKey = "tokenizer.chat_template";
+
+/** The key `tokenizer.chat_template`, and `tokenizer.chat_template.NAME`, whose names `tokenizer.chat_templates` lists. */
+function ggufTemplates(
+  metadata: ReadonlyMap<string, unknown>,
+  notice: Notice,
+): { readonly default: OwnChatTemplate | undefined; readonly named: readonly NamedChatTemplate[] } {
+  const found = new Map<string, OwnChatTemplate>();
+  for (const [key, jinja] of metadata) {
+    if (key !== templateKey && !key.startsWith(`${templateKey}.`)) continue;
+    const name = key.slice(templateKey.length + 1) || defaultTemplate;
+    if (typeof jinja !== "string") notice(`${key} is ${shown(jinja)} and not text; it is left out`);
+    else if (key === templateKey || !found.has(name)) found.set(name, { jinja, from: key });
+  }
+  const listed = metadata.get(`${templateKey}s`);
+  for (const name of Array.isArray(listed) ? listed : []) {
+    if (!metadata.has(`${templateKey}.${name}`) && !found.has(String(name)))
+      notice(`${templateKey}s lists ${shown(name)}, which is not there`);
+  }
+  return { default: found.get(defaultTemplate), named: namedOnly(found) };
+}
+
+/** All but the one without a name, in the order of their names. */
+function namedOnly(templates: ReadonlyMap<string, OwnChatTemplate>): readonly NamedChatTemplate[] {
+  return [...templates]
+    .filter(([name]) => name !== defaultTemplate)
+    .map(([name, template]) => ({ name, ...template }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** What the small files beside Hugging Face's weights say, parsed. */
@@ -86,11 +127,15 @@ export interface HuggingFaceText {
   readonly specialTokensMap?: unknown;
   /** The template that a file of its own holds; it comes before the one in tokenizer_config.json. */
   readonly chatTemplate?: OwnChatTemplate;
+  /** Templates in files named after them; they come before those of the same name in tokenizer_config.json. */
+  readonly namedTemplates?: readonly NamedChatTemplate[];
 }
 
 /**
  * What a checkpoint in Hugging Face's layout says. As in transformers the ends of `generation_config.json` take the place of
  * those in `config.json`; the tokenizer's EOS ends a text in any case, as in servers that are built on transformers.
+ *
+ * As there templates in files come before those in tokenizer_config.json; of these the others stay, too.
  *
  * @param tokenizer The one of the files, or what took its place.
  * @throws {PolyllamaError} `ERR_TOKENIZER` for a tokenizer_config.json of the wrong form.
@@ -116,19 +161,29 @@ export function textSetupFromHuggingFace(
       : [declared, "generation_config.json: eos_token_id"];
   for (const one of Array.isArray(id) ? id : [id]) ends.add(one, place);
   const inConfig = tokenizer === undefined ? undefined : tokenizer.chatTemplate;
+  const { tokenizerConfig: config } = files;
+  const named = new Map(
+    [...chatTemplatesOf(config === undefined ? undefined : jsonObject(config, configName, configName))].map(
+      ([name, jinja]) => [name, { jinja, from: `${configName}: chat_template ${JSON.stringify(name)}` }],
+    ),
+  );
+  for (const { name, ...template } of files.namedTemplates ?? []) named.set(name, template);
   return {
     addBos: tokenizer?.addBos ?? false,
     addEos: tokenizer?.addEos ?? false,
     ends: ends.all(),
     chatTemplate:
       files.chatTemplate ??
-      (inConfig === undefined ? undefined : { jinja: inConfig, from: "tokenizer_config.json: chat_template" }),
+      (inConfig === undefined ? undefined : { jinja: inConfig, from: `${configName}: chat_template` }),
+    namedTemplates: namedOnly(named),
     sampling:
       generation("do_sample") === false
         ? { temperature: 0 }
         : offeredSampling((name) => generation(huggingFaceSampling[name])),
   };
 }
+
+const configName = "tokenizer_config.json";
 
 function fieldsOf(value: unknown): (name: string) => unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return () => undefined;

@@ -10,7 +10,6 @@ import {
   option,
   type Progress,
 } from "@polyllama/core";
-import { chatTemplateNames } from "./chat/named.ts";
 import type { RenderChatOptions } from "./chat/prompt.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -91,7 +90,7 @@ const jinja: OptionType = {
 };
 
 export const renderChatOptionTypes: OptionSchema<RenderChatOptions> = {
-  template: option.either(option.oneOf(chatTemplateNames), jinja),
+  template: option.either({ ...option.nonEmptyString, expected: "the name of a chat format" }, jinja),
   allowMarkers: option.boolean,
   tools: option.list(option.anyObject, "a list of objects"),
   documents: option.list(option.anyObject, "a list of objects"),

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { chooseFormat } from "../src/chat/format.ts";
 import { renderTemplate } from "../src/chat/jinja/render.ts";
-import { chatTemplateNames } from "../src/chat/named.ts";
+import { type ChatTemplate, chatTemplateNames } from "../src/chat/named.ts";
 import { type ChatMessage, type ChatPrompt, prepareChat, type RenderChatOptions } from "../src/chat/prompt.ts";
 import type { Checkpoint } from "../src/index.ts";
 import { conversation } from "./conversations.ts";
@@ -73,6 +73,44 @@ test("the option comes first, then the checkpoint's own template; without either
   expect(refused).toThrow(PolyllamaError);
   expect(refused).toThrow(expect.objectContaining({ code: "ERR_CHAT" }));
   expect(refused).toThrow(new RegExp(`\`template\`: ${chatTemplateNames.join(", ")}`));
+});
+
+test("a checkpoint's own templates are chosen by name, and tool_use where there are tools", async () => {
+  const own = (name: string) => ({ name, jinja: `${name}: {{ messages[0].content }}`, from: `file ${name}` });
+  const named = ["chatml", "my own", "tool_use"].map(own);
+  const unnamed = { jinja: "unnamed: {{ messages[0].content }}", from: "file" };
+  const having = (chatTemplate: Checkpoint["text"]["chatTemplate"], namedTemplates = named): Checkpoint => {
+    return { ...base, tokenizer, text: { ...base.text, chatTemplate, namedTemplates } };
+  };
+  const choose = (template?: ChatTemplate, hasTools?: boolean, from = having(unnamed)) =>
+    chooseFormat(from, tokenizer, template, hasTools);
+  expect(choose("my own")).toEqual({ ...own("my own"), code: undefined, own: true });
+  expect(choose()).toMatchObject({ jinja: unnamed.jinja, from: "file" });
+  expect(choose("default", true)).toMatchObject({ jinja: unnamed.jinja, from: "file", own: true });
+  expect(choose(undefined, true)).toMatchObject({ name: "tool_use", own: true });
+  expect(choose({ jinja: "x" }, true)).toMatchObject({ jinja: "x" });
+  expect(choose(undefined, true, having(unnamed, []))).toMatchObject({ jinja: unnamed.jinja });
+  // A known name means the same everywhere.
+  expect(choose("chatml")).toMatchObject({
+    own: false,
+    notice: expect.stringMatching(/named chatml of its own, in file/),
+  });
+  expect(choose("zephyr").notice).toBeUndefined();
+  const { text } = await prompt({}, [user("hi")], { template: { jinja: own("my own").jinja } });
+  const prepared = prepareChat(having(unnamed), tokenizer, [user("hi")], { template: "my own" });
+  expect(typeof prepared === "function" && (await prepared()).text).toBe(text);
+  const withTools = prepareChat(having(unnamed), tokenizer, [user("hi")], { tools: [] });
+  expect(typeof withTools === "function" && (await withTools()).text).toBe("tool_use: hi");
+
+  const refusal = expect.objectContaining({ code: "ERR_OPTION", option: "template" });
+  expect(() => choose("rag")).toThrow(refusal);
+  expect(() => choose("rag")).toThrow(
+    /no template "rag"\. .*zephyr.*; of .* itself: default, chatml, my own, tool_use; or/,
+  );
+  expect(() => choose("default", false, having(undefined, []))).toThrow(/no template "default"/);
+  expect(() => choose(undefined, false, having(undefined))).toThrow(
+    /has several chat templates and none that is used by itself: chatml, my own, tool_use\. Give one of them/,
+  );
 });
 
 describeWithShared("Llama 2's vocabulary", () => {

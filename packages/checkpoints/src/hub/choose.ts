@@ -3,7 +3,7 @@
 // the list of files with their sizes; nothing has to be fetched first.
 
 import { PolyllamaError } from "@polyllama/core";
-import { textFileNames } from "../text-files.ts";
+import { templateFolder, templateName, textFileNames } from "../text-files.ts";
 
 export interface RepositoryFile {
   /** Within the repository, with `/` between folders. */
@@ -51,15 +51,23 @@ export function findCheckpoints(files: readonly RepositoryFile[]): readonly HubC
   }
   return [...folders].flatMap(([folder, own]) => {
     const above = folder === "" ? [] : (folders.get(folderOf(folder)) ?? []);
-    return [...huggingFace(folder, own), ...ggufs(own), ...meta(own, above)];
+    const templates = folders.get(folder === "" ? templateFolder : `${folder}/${templateFolder}`) ?? [];
+    return [...huggingFace(folder, own, templates), ...ggufs(own), ...meta(own, above)];
   });
 }
 
 /** Safetensors beside a config.json; files of PyTorch only where there are none. */
-function huggingFace(folder: string, files: readonly RepositoryFile[]): readonly HubCheckpoint[] {
+function huggingFace(
+  folder: string,
+  files: readonly RepositoryFile[],
+  templates: readonly RepositoryFile[],
+): readonly HubCheckpoint[] {
   const named = (name: string) => files.find(({ path }) => baseOf(path) === name);
   if (named("config.json") === undefined) return [];
-  const beside = files.filter(({ path }) => companions.includes(baseOf(path)));
+  const beside = [
+    ...files.filter(({ path }) => companions.includes(baseOf(path))),
+    ...templates.filter(({ path }) => templateName(baseOf(path)) !== undefined),
+  ];
   for (const [kind, stem, ending] of [
     ["safetensors", "model", "safetensors"],
     ["pytorch", "pytorch_model", "bin"],

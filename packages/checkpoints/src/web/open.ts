@@ -34,7 +34,13 @@ import { recognize } from "../recognize.ts";
 import { asObject, openSafetensors } from "../safetensors.ts";
 import { refuseStandIn } from "../stand-in.ts";
 import { openSynthetic, syntheticScheme } from "../synthetic.ts";
-import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
+import {
+  huggingFaceTokenizer,
+  readTextFiles,
+  type TemplateNames,
+  templateFolder,
+  templateName,
+} from "../text-files.ts";
 import { blobSource } from "./blob.ts";
 import { keptSource } from "./kept.ts";
 import { type Sending, urlSource, WithoutRanges } from "./url.ts";
@@ -156,8 +162,9 @@ export async function openWebBy(
     throw new PolyllamaError("ERR_OPTION", "In a page a synthetic checkpoint takes no tokenizer.");
   }
   const sources: ByteSource[] = [];
-  const reading: Reading = { ...options, ...(doFetch && { fetch: doFetch }) };
-  const { files, path, name } = await resolve(location, reading);
+  const sending: Reading = { ...options, ...(doFetch && { fetch: doFetch }) };
+  const { files, path, name, templates } = await resolve(location, sending);
+  const reading: Reading = { ...sending, templates: async () => templates };
   const open: Opener = async (name) => {
     const source = await files(name);
     if (source !== undefined) {
@@ -181,16 +188,30 @@ function isAddress(location: unknown): location is string | URL {
 interface Reading extends WebOpenOptions {
   /** Sends the requests. */
   readonly fetch?: typeof fetch;
+  readonly templates?: TemplateNames;
+}
+
+interface Found {
+  readonly files: Opener;
+  /** Name of the file that was given; undefined for a folder. */
+  readonly path: string | undefined;
+  /** What to call it. */
+  readonly name: string;
+  /** Names of chat templates that there are or may be. */
+  readonly templates: readonly string[];
 }
 
 /** The source of a name beside the checkpoint, or undefined; the caller closes it. */
 type Opener = (name: string) => Promise<ByteSource | undefined>;
 
-/** How files are found by name, the name of the one that was given, unless that is a folder, and what to call it. */
+/** Names of chat templates that are looked for where a folder cannot be listed: those that llama.cpp and transformers know of. */
+const usualTemplates = ["rag", "tool_use"];
+
+/** How files are found by name. */
 async function resolve(
   location: string | WebLocation,
   { keep = false, inMemory = false, sha256, onProgress, signal, fetch }: Reading,
-): Promise<{ readonly files: Opener; readonly path: string | undefined; readonly name: string }> {
+): Promise<Found> {
   if (typeof location === "string" || location instanceof URL) {
     const url = new URL(location, globalThis.location?.href);
     const last = url.pathname.slice(url.pathname.lastIndexOf("/") + 1);
@@ -206,7 +227,7 @@ async function resolve(
       const checks = { ...(sha256 && { sha256 }), ...(onProgress && { onProgress }), ...(signal && { signal }) };
       return keptSource(file.href, checks);
     };
-    return { files, path: last === "" ? undefined : last, name: url.href };
+    return { files, path: last === "" ? undefined : last, name: url.href, templates: usualTemplates };
   }
   if (isBytes(location) || location instanceof Blob || isByteSource(location)) {
     const source = isBytes(location)
@@ -218,13 +239,14 @@ async function resolve(
       files: async (wanted) => (wanted === source.name ? source : undefined),
       path: source.name,
       name: source.name,
+      templates: [],
     };
   }
   if ("getFile" in location) return resolve(await location.getFile(), {});
   if (isOpenFile(location)) {
     throw new PolyllamaError("ERR_UNSUPPORTED", "A file by its number is read in Node only; give a File or Blob.");
   }
-  const byName = new Map(location.map((file) => [file.name, file]));
+  const byName = new Map(location.map((file) => [nameWithin(file), file]));
   // Of several files the one with weights, unless these are several, too, or the folder's own.
   const weights = location.length === 1 ? location : location.filter((file) => isWeights(file.name));
   const only = weights.length === 1 && !byName.has("model.safetensors") ? weights[0]!.name : undefined;
@@ -232,7 +254,17 @@ async function resolve(
     files: async (wanted) => (byName.has(wanted) ? blobSource(byName.get(wanted)!) : undefined),
     path: only,
     name: only ?? "the files",
+    templates: [...byName.keys()].flatMap((file) => {
+      return file.startsWith(inTemplates) ? (templateName(file.slice(inTemplates.length)) ?? []) : [];
+    }),
   };
+}
+
+const inTemplates = `${templateFolder}/`;
+
+/** What a file of a chosen folder is called: chat templates lie in a folder of their own. */
+function nameWithin({ name, webkitRelativePath = "" }: File): string {
+  return webkitRelativePath.endsWith(`/${inTemplates}${name}`) ? inTemplates + name : name;
 }
 
 function viewOf(bytes: Uint8Array | ArrayBuffer): Uint8Array {
@@ -314,7 +346,7 @@ async function huggingFaceParts(name: string, open: Opener, options: Reading) {
   const { tokenizer, signal, ignoreTensors, fitVocabulary } = options;
   const config = (await readJson(open, "config.json", signal)) ?? missing("config.json");
   const read = (file: string) => readWhole(open, file, signal);
-  const text = await readTextFiles(read, "");
+  const text = await readTextFiles(read, "", options.templates);
   return {
     name,
     config,

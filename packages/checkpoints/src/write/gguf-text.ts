@@ -82,6 +82,13 @@ function putSetup(keys: Map<string, unknown>, text: TextSetup, tokenizer: Tokeni
   put("tokenizer.ggml.add_bos_token", text.addBos);
   put("tokenizer.ggml.add_eos_token", text.addEos);
   put("tokenizer.chat_template", text.chatTemplate?.jinja);
+  const { namedTemplates } = text;
+  for (const { name, jinja } of namedTemplates) put(`tokenizer.chat_template.${name}`, jinja);
+  if (namedTemplates.length > 0)
+    put(
+      "tokenizer.chat_templates",
+      namedTemplates.map(({ name }) => name),
+    );
   for (const [name, key] of samplingKeys) put(`general.sampling.${key}`, text.sampling[name]);
 }
 

@@ -4,7 +4,7 @@
 // Source: github.com/huggingface/transformers, tokenization_llama.py, tokenization_utils.py (added_tokens_decoder).
 
 import { readFile } from "node:fs/promises";
-import { sentencePieceFromGguf, type Tokenizer } from "@polyllama/core";
+import { sentencePieceFromGguf, type TextSetup, type Tokenizer } from "@polyllama/core";
 import { type TextContent, wholeJson } from "./gguf-text.ts";
 import { piecesOfJson } from "./pieces.ts";
 
@@ -114,8 +114,15 @@ function tokenizerConfig(
     ...(!isJson && { legacy: prefix === "every", added_tokens_decoder: Object.fromEntries(added) }),
     ...(prefix === "none" && { add_prefix_space: false }),
     clean_up_tokenization_spaces: false,
-    ...(text.chatTemplate !== undefined && { chat_template: text.chatTemplate.jinja }),
+    ...chatTemplate(text),
   };
+}
+
+/** Several are a list in which the one without a name is called "default". */
+function chatTemplate({ chatTemplate: own, namedTemplates }: TextSetup): object {
+  if (namedTemplates.length === 0) return own === undefined ? {} : { chat_template: own.jinja };
+  const all = [...(own === undefined ? [] : [{ name: "default", ...own }]), ...namedTemplates];
+  return { chat_template: all.map(({ name, jinja }) => ({ name, template: jinja })) };
 }
 
 function json(value: object): string {

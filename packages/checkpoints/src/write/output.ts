@@ -17,6 +17,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError, PolyllamaError } from "@polyllama/core";
+import { templateFolder } from "../text-files.ts";
 
 export interface OutputOptions {
   /** Bytes that will be written. */
@@ -51,6 +52,7 @@ export async function outputFiles(folder: string, names: readonly string[], opti
   try {
     await readdir(folder); // fails as writing into it would
     for (const path of targets) {
+      if (dirname(path) !== join(folder, ".")) await mkdir(dirname(path), { recursive: true });
       await removeLeftovers(path, options);
       await refuseSource(path, options);
       const found = await lstat(path).catch(() => undefined);
@@ -79,7 +81,7 @@ export async function outputFiles(folder: string, names: readonly string[], opti
 
 /** Files that checkpoints in Hugging Face's layout consist of; a folder with others in it is never replaced. */
 const replaceable =
-  /^(?:.*\.safetensors|.*\.safetensors\.index\.json|config\.json|generation_config\.json|tokenizer\.model|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|chat_template\.jinja)$/;
+  /^(?:.*\.safetensors|.*\.safetensors\.index\.json|config\.json|generation_config\.json|tokenizer\.model|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|chat_template\.jinja|chat_template\.json|additional_chat_templates(?:\/[^/]*\.jinja)?)$/;
 
 /**
  * A folder that appears as a whole.
@@ -99,7 +101,7 @@ export async function outputFolder(location: string, options: OutputOptions): Pr
     if (found !== undefined && !found.isDirectory()) {
       throw new CheckpointError({ file: path }, "this is a file", "Give the name of a folder, or one ending in .gguf.");
     }
-    const names = found === undefined ? [] : await readdir(path);
+    const names = found === undefined ? [] : await contents(path);
     const foreign = names.find((name) => !replaceable.test(name));
     if (names.length > 0 && !options.overwrite) throw exists(path);
     if (foreign !== undefined) {
@@ -131,6 +133,13 @@ export async function outputFolder(location: string, options: OutputOptions): Pr
       release();
     },
   };
+}
+
+/** Names of files in a folder, and of those in its folder of chat templates. */
+async function contents(path: string): Promise<readonly string[]> {
+  const names = await readdir(path);
+  const templates = names.includes(templateFolder) ? await readdir(join(path, templateFolder)) : [];
+  return [...names, ...templates.map((name) => `${templateFolder}/${name}`)];
 }
 
 /** Bytes that go to a place of a file. */
@@ -169,6 +178,7 @@ export async function writeTensors(
 
 /** Writes a small file as a whole and makes it durable. */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
   await writeFile(path, content, { flag: "wx", flush: true });
 }
 

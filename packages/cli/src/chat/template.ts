@@ -1,19 +1,16 @@
-// The chat format on the command line: `--template` takes a name, or the path of a template in Jinja.
+// The chat format on the command line: `--template` takes a name, or the path of a template in Jinja. Which names there are is known when
+// the checkpoint is, since it may bring some of its own.
 
 import { readFile } from "node:fs/promises";
-import { type ChatTemplate, type ChatTemplateName, chatTemplateNames, type Llama, PolyllamaError } from "polyllama";
+import { type ChatTemplate, type Llama, PolyllamaError } from "polyllama";
 import { UsageError } from "../exit.ts";
 import { note } from "../terminal.ts";
 import { decodeText } from "../text-input.ts";
 import { chatWords, inOwnWords } from "../words.ts";
 
-/** @throws {UsageError} for what is neither a name nor a file */
+/** @throws {UsageError} for a file that cannot be read */
 export async function readTemplate(given: string | undefined): Promise<ChatTemplate | undefined> {
-  if (given === undefined || isName(given)) return given;
-  const names = chatTemplateNames.join(", ");
-  if (!given.endsWith(".jinja")) {
-    throw new UsageError(`there is no chat format "${given}". Formats: ${names}, or the path of a .jinja file`);
-  }
+  if (given === undefined || !given.endsWith(".jinja")) return given;
   let bytes: Uint8Array;
   try {
     bytes = await readFile(given);
@@ -23,11 +20,7 @@ export async function readTemplate(given: string | undefined): Promise<ChatTempl
   return { jinja: decodeText(bytes, given) };
 }
 
-function isName(given: string): given is ChatTemplateName {
-  return chatTemplateNames.some((name) => name === given);
-}
-
-/** Says where the format is a guess. @throws {UsageError} where there is none */
+/** Says where the format is a guess. @throws {UsageError} where there is none; {@link OptionError} for a name that there is not */
 export function announceFormat(llama: Llama, template: ChatTemplate | undefined): void {
   try {
     const { notice } = llama.chatFormat(template);

@@ -30,7 +30,7 @@ export function addChat(program: Command, interrupts: Interrupts): void {
     .option("--system <text>", "what the model is told before the conversation")
     .option(
       "--template <name>",
-      `the chat format that the model was trained on (default: the checkpoint's own): ${chatTemplateNames.join(", ")}, or the path of a .jinja file`,
+      `the chat format that the model was trained on (default: the checkpoint's own): ${chatTemplateNames.join(", ")}, a name of the checkpoint's own templates (inspect lists them), or the path of a .jinja file`,
     )
     .option("--context-shift", "let the oldest turns leave when the context is full (default)", true)
     .option("--no-context-shift", "refuse messages when the context is full")

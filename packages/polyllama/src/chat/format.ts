@@ -4,17 +4,30 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Checkpoint } from "@polyllama/checkpoints";
-import { type ChatTemplateName as CodeFormatName, PolyllamaError, type Tokenizer } from "@polyllama/core";
+import {
+  type ChatTemplateName as CodeFormatName,
+  type NamedChatTemplate,
+  OptionError,
+  PolyllamaError,
+  type Tokenizer,
+} from "@polyllama/core";
 import { longestTemplate } from "./jinja/render.ts";
-import { type ChatTemplate, chatTemplateNames, isCodeFormat, jinjaOf } from "./named.ts";
+import {
+  type ChatTemplate,
+  type ChatTemplateName,
+  chatTemplateNames,
+  isCodeFormat,
+  isKnownFormat,
+  jinjaOf,
+} from "./named.ts";
 
 /** A chat format that a conversation is written in, and who says so. */
 export interface ChatFormat {
-  /** A name, or "jinja". */
+  /** A name, of those known or of the checkpoint's own, or "jinja". */
   readonly name: string;
   /** Who says so: the option, or where in the checkpoint it stands. */
   readonly from: string;
-  /** For people, where the format is a guess. */
+  /** For people, where the format is a guess, or a name means two. */
   readonly notice?: string;
 }
 
@@ -26,20 +39,30 @@ export interface ChosenFormat extends ChatFormat {
   readonly own: boolean;
 }
 
-/** @throws {PolyllamaError} `ERR_CHAT` where no format is given and the checkpoint has none */
+/**
+ * @param hasTools Whether the conversation comes with tools, for which a checkpoint may have a template of its own: as in
+ * transformers and llama.cpp the one named `tool_use`.
+ * @throws {PolyllamaError} `ERR_CHAT` where no format is given and the checkpoint has none; {@link OptionError} for a name that there is not.
+ */
 export function chooseFormat(
   { name: checkpoint, text }: Checkpoint,
   tokenizer: Tokenizer,
   template: ChatTemplate | undefined,
+  hasTools = false,
 ): ChosenFormat {
-  if (typeof template === "string") {
-    const code = isCodeFormat(template) ? template : undefined;
-    return { name: template, from: "the option template", code, jinja: jinjaOf(template) ?? "", own: false };
+  const { namedTemplates } = text;
+  if (typeof template === "string" && isKnownFormat(template)) return knownFormat(template, checkpoint, namedTemplates);
+  const name =
+    template ?? (hasTools && namedTemplates.some((own) => own.name === toolTemplate) ? toolTemplate : undefined);
+  if (typeof name === "string" && !(name === "default" && text.chatTemplate !== undefined)) {
+    const own = namedTemplates.find((each) => each.name === name);
+    if (own === undefined) throw unknownFormat(name, checkpoint, text);
+    return { name, from: own.from, code: knownTemplate(own.jinja), jinja: own.jinja, own: true };
   }
-  const given = template ?? text.chatTemplate;
+  const given = typeof template === "object" ? template : text.chatTemplate;
   if (given !== undefined) {
     const code = knownTemplate(given.jinja);
-    const from = template === undefined ? (text.chatTemplate?.from ?? "") : "the option template";
+    const from = typeof template === "object" ? "the option template" : (text.chatTemplate?.from ?? "");
     return { name: code ?? "jinja", from, code, jinja: given.jinja, own: true };
   }
   if (isPlainLlama2(tokenizer)) {
@@ -53,9 +76,50 @@ export function chooseFormat(
       own: false,
     };
   }
+  const others = ownNames(text);
+  const has =
+    others.length === 0
+      ? "has no chat template, so that its chat format is not known"
+      : `has several chat templates and none that is used by itself: ${others.join(", ")}`;
+  const give = others.length === 0 ? "the one it was trained on" : "one of them, or another,";
   throw new PolyllamaError(
     "ERR_CHAT",
-    `${checkpoint} has no chat template, so that its chat format is not known. Give the one it was trained on as \`template\`: ${chatTemplateNames.join(", ")}, or { jinja } with a template.`,
+    `${checkpoint} ${has}. Give ${give} as \`template\`: ${chatTemplateNames.join(", ")}, or { jinja } with a template.`,
+  );
+}
+
+/** What transformers and llama.cpp take for conversations with tools. */
+const toolTemplate = "tool_use";
+
+/** A known name means the same for every checkpoint; one that has another template of that name is told of. */
+function knownFormat(
+  name: ChatTemplateName,
+  checkpoint: string,
+  namedTemplates: readonly NamedChatTemplate[],
+): ChosenFormat {
+  const hidden = namedTemplates.find((own) => own.name === name);
+  const notice = `${checkpoint} has a chat template named ${name} of its own, in ${hidden?.from}; the name means the known format. For its own give its text as \`template\`.`;
+  return {
+    name,
+    from: "the option template",
+    code: isCodeFormat(name) ? name : undefined,
+    jinja: jinjaOf(name) ?? "",
+    own: false,
+    ...(hidden !== undefined && { notice }),
+  };
+}
+
+function ownNames({ chatTemplate, namedTemplates }: Checkpoint["text"]): readonly string[] {
+  return [...(chatTemplate === undefined ? [] : ["default"]), ...namedTemplates.map(({ name }) => name)];
+}
+
+function unknownFormat(given: string, checkpoint: string, text: Checkpoint["text"]): OptionError {
+  const names = ownNames(text);
+  const own = names.length === 0 ? "" : `; of ${checkpoint} itself: ${names.join(", ")}`;
+  const shown = JSON.stringify(given.length > 60 ? `${given.slice(0, 60)}…` : given);
+  return new OptionError(
+    `There is no template ${shown}. Formats by name: ${chatTemplateNames.join(", ")}${own}; or { jinja } with a template.`,
+    { option: "template", expected: "the name of a chat format", value: given },
   );
 }
 

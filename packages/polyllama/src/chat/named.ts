@@ -25,8 +25,11 @@ const jinja = {
 /** A chat format by name: `llama-2`, `chinese-alpaca-2`, `chinese-alpaca`, `chatml`, `alpaca`, `vicuna`, `zephyr`, `openchat`, `llama-3`. */
 export type ChatTemplateName = CodeFormatName | keyof typeof jinja;
 
-/** A chat format: by name, or a template in Jinja as checkpoints have them. */
-export type ChatTemplate = ChatTemplateName | { readonly jinja: string };
+/**
+ * A chat format: by name, or a template in Jinja as checkpoints have them. Names are the known ones, then those of the
+ * checkpoint's own templates; `default` is its own one without a name.
+ */
+export type ChatTemplate = ChatTemplateName | (string & {}) | { readonly jinja: string };
 
 /** The names of chat formats. */
 export const chatTemplateNames: readonly ChatTemplateName[] = [
@@ -39,6 +42,10 @@ export function jinjaOf(name: ChatTemplateName): string | undefined {
   return name in jinja ? jinja[name as keyof typeof jinja] : undefined;
 }
 
-export function isCodeFormat(name: ChatTemplateName): name is CodeFormatName {
+export function isKnownFormat(name: string): name is ChatTemplateName {
+  return chatTemplateNames.some((known) => known === name);
+}
+
+export function isCodeFormat(name: string): name is CodeFormatName {
   return codeFormatNames.some((known) => known === name);
 }

@@ -26,7 +26,7 @@ export interface ChatMessage extends CodeChatMessage {
 
 /** Options of `Llama.renderChat`. */
 export interface RenderChatOptions {
-  /** The chat format. Default: the checkpoint's own. */
+  /** The chat format. Default: the checkpoint's own, with `tools` the one named `tool_use` where it has that. */
   readonly template?: ChatTemplate;
   /**
    * Take what spells a control token within messages, such as `</s>`, as that token, and in Llama 2's format accept `[INST]` and
@@ -61,7 +61,7 @@ export function prepareChat(
   messages: readonly ChatMessage[],
   options: RenderChatOptions,
 ): PreparedPrompt {
-  const format = chooseFormat(checkpoint, tokenizer, options.template);
+  const format = chooseFormat(checkpoint, tokenizer, options.template, options.tools !== undefined);
   if (format.code === undefined) {
     checkRoles(messages);
     return () => renderTemplate(checkpoint, tokenizer, format, messages, options);
