@@ -1,23 +1,13 @@
 // `npm run setup:system`: what some tests need beside npm packages. A software Vulkan driver (Mesa's lavapipe, 25 or later:
-// Dawn finds no adapter in older ones), a headless Chromium, Python's jinja2 and Deno, with `--full` the other runtimes and the
-// bundlers of `npm test -- --full` too, in a folder of the user's own cache. The system itself, its apt configuration included, stays as it is, and nothing here needs root: Debian's packages are resolved against
-// private sources, downloaded and unpacked, with those libraries that the system lacks or has too old. Where there is no
-// Debian, `--chromium PATH` and `--vulkan-icd PATH` name what was installed by hand.
+// Dawn finds no adapter in older ones), a headless Chromium, Python's jinja2 and Deno; with `--full` the other runtimes and the
+// bundlers of `npm test -- --full` too. All of it stands in a folder of the user's own cache; the system stays as it is. Where
+// there is no Debian, `--chromium PATH`, `--vulkan-icd PATH` and `--jinja2 PATH` name what was installed by hand.
 //
 // What was found is written to one file, by which `system.mjs` finds it. When that is complete, nothing is done.
-import { spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readArguments } from "./arguments.mjs";
+import { checkLibraries, codename, distributions, prepareApt, run, say, triplets, unpack } from "./debian.mjs";
 import { readSystem, systemFile, systemFolder } from "./system.mjs";
 
 /** Of each runtime the npm package that holds its program for this machine, with the version. */
@@ -33,7 +23,6 @@ const others = {
   node24: { name: `node-${process.platform}-${process.arch}`, program: "bin/node", version: "24.22.3" },
 };
 const bundlers = JSON.parse(readFileSync(new URL("../tests/bundlers/package.json", import.meta.url), "utf8"));
-const MINUTE = 60_000;
 
 const given = readArguments(
   "npm run setup:system",
@@ -49,105 +38,6 @@ const given = readArguments(
 
 const runtimes = given.full ? { deno, ...others } : { deno };
 const bundlersVersion = Object.entries(bundlers.dependencies).flat().join(" ");
-
-const distributions = {
-  bookworm: { vulkanFrom: "bookworm-backports" }, // its own Mesa is 22
-  trixie: { vulkanFrom: "trixie" }, // not tried
-};
-const triplets = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" };
-
-const say = (text) => console.log(`setup:system: ${text}`);
-
-/** Runs a program to its end. @throws with what it printed, also when it took too long */
-function run(command, rest, { minutes = 5, env = {}, cwd } = {}) {
-  const { status, signal, stdout, stderr, error } = spawnSync(command, rest, {
-    cwd,
-    env: { ...process.env, LC_ALL: "C", ...env },
-    encoding: "utf8",
-    timeout: minutes * MINUTE,
-    killSignal: "SIGKILL",
-    maxBuffer: 2 ** 28,
-    stdio: ["ignore", "pipe", "pipe"],
-    shell: process.platform === "win32" && command === "npm",
-  });
-  if (status === 0) return stdout;
-  const reason = error?.code === "ETIMEDOUT" ? `took more than ${minutes} minutes` : `ended with ${status ?? signal}`;
-  throw new Error(
-    `${command} ${rest.join(" ")}: ${error?.code === "ENOENT" ? "there is no such program" : reason}\n${stdout ?? ""}${stderr ?? ""}`,
-  );
-}
-
-/** The release's code name, as `bookworm`. */
-function codename() {
-  const text = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
-  const field = (name) => new RegExp(`^${name}="?([^"\n]*)`, "m").exec(text)?.[1];
-  return { id: field("ID"), release: field("VERSION_CODENAME"), name: field("PRETTY_NAME") ?? process.platform };
-}
-
-/** Options that keep apt within a folder of ours, and lists that are up to date. */
-function prepareApt(release) {
-  const folder = join(systemFolder, "apt");
-  for (const part of ["lists/partial", "archives/partial", "parts"]) mkdirSync(join(folder, part), { recursive: true });
-  const line = (path, suite) =>
-    `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/${path} ${suite} main`;
-  const suites = [release, `${release}-updates`, distributions[release].vulkanFrom];
-  const lines = [...new Set(suites)].map((suite) => line("debian", suite));
-  writeFileSync(
-    join(folder, "sources.list"),
-    [...lines, line("debian-security", `${release}-security`), ""].join("\n"),
-  );
-  const settings = {
-    "Dir::Etc::SourceList": join(folder, "sources.list"),
-    "Dir::Etc::SourceParts": join(folder, "parts"),
-    "Dir::Etc::Preferences": "/dev/null",
-    "Dir::Etc::PreferencesParts": join(folder, "parts"),
-    "Dir::State::Lists": join(folder, "lists"),
-    "Dir::Cache": folder,
-    "Dir::Cache::archives": join(folder, "archives"),
-    "Debug::NoLocking": "true",
-    "APT::Sandbox::User": "",
-    "Acquire::Retries": "3",
-    "Acquire::http::Timeout": "30",
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
-  say("reading Debian's package lists ...");
-  run("apt-get", [...options, "--error-on=any", "update"]);
-  return { options, archives: join(folder, "archives") };
-}
-
-/** Unpacks packages, and those that they need and the system lacks, into a new folder of that name. */
-function unpack({ options, archives }, name, packages, from = []) {
-  // Reinstalling is how apt is made to list a package that the system has as well.
-  const simulated = run("apt-get", [
-    ...options,
-    ...["-s", "-y", "--no-install-recommends", "--reinstall", ...from, "install", ...packages],
-  ]);
-  const wanted = [...simulated.matchAll(/^Inst (\S+) (?:\[\S+\] )?\((\S+) .*\[(\w+)\]\)/gm)].map(
-    ([, packageName, version, architecture]) => `${packageName.split(":")[0]}:${architecture}=${version}`,
-  );
-  say(`${name}: downloading ${wanted.length} packages ...`);
-  run("apt-get", [...options, "download", ...wanted.map((id) => id.replace(":all=", "="))], {
-    minutes: 10,
-    cwd: archives,
-  });
-  const target = join(systemFolder, name);
-  rmSync(target, { recursive: true, force: true });
-  mkdirSync(target);
-  for (const file of readdirSync(archives).filter((entry) => entry.endsWith(".deb"))) {
-    run("dpkg-deb", ["-x", join(archives, file), target]);
-    rmSync(join(archives, file));
-  }
-  const version = wanted.find((id) => id.startsWith(`${packages[0]}:`)).split("=")[1];
-  return { target, version };
-}
-
-/** @throws when a library that the program or library needs is nowhere */
-function checkLibraries(file, libraryPath) {
-  const missing = run("ldd", [file], { env: { LD_LIBRARY_PATH: libraryPath } })
-    .split("\n")
-    .filter((line) => line.includes("not found"));
-  if (missing.length > 0) throw new Error(`${file} lacks libraries:\n${missing.join("\n")}`);
-}
 
 function installVulkan(apt, release) {
   const from = ["-t", distributions[release].vulkanFrom];
