@@ -7,7 +7,7 @@ import { createBackend } from "./backends.ts";
 import { UsageError } from "./exit.ts";
 import { type HubFlags, hubOf } from "./hub.ts";
 import type { ModelOptions } from "./options.ts";
-import { createProgress } from "./progress.ts";
+import { createProgress, type Telling } from "./progress.ts";
 import { note } from "./terminal.ts";
 
 /** A model together with the backend it runs on; disposing it frees both. */
@@ -19,12 +19,12 @@ export interface LoadedModel extends AsyncDisposable {
 /** Opens a checkpoint alone, and fetches it first where it lies on the hub. */
 export async function openModel(
   location: string,
-  options: Pick<ModelOptions, "tokenizer" | "ignoreTensors" | "fitVocabulary"> & HubFlags,
+  options: Pick<ModelOptions, "tokenizer" | "ignoreTensors" | "fitVocabulary"> & HubFlags & Telling,
   signal: AbortSignal,
 ): Promise<Checkpoint> {
   const { tokenizer, ignoreTensors, fitVocabulary } = options;
   const hub = hubOf(location, options);
-  using progress = createProgress();
+  using progress = createProgress(options);
   const opening = openCheckpoint(location, {
     ...(tokenizer !== undefined && { tokenizer }),
     ...(ignoreTensors !== undefined && { ignoreTensors }),
@@ -39,11 +39,11 @@ export async function openModel(
   return checkpoint;
 }
 
-export async function loadModel(options: ModelOptions, signal: AbortSignal): Promise<LoadedModel> {
+export async function loadModel(options: ModelOptions & Telling, signal: AbortSignal): Promise<LoadedModel> {
   const { model = poet, context, quantize, tokenizer, ignoreTensors, fitVocabulary } = options;
   const hub = hubOf(model, options);
   const backend = await createBackend(options);
-  using progress = createProgress();
+  using progress = createProgress(options);
   try {
     const llama = await Llama.load(model, {
       backend,

@@ -58,7 +58,10 @@ export function createProgram(interrupts: Interrupts): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       "after",
-      "\n`polyllama help COMMAND` has the options of a command, `polyllama help exit-codes` what exit codes mean.",
+      "\nWith --json a command prints one object on standard output, and on standard\n" +
+        "error errors and notices alone. Without it, long work is told on standard error:\n" +
+        "by a bar on a terminal, elsewhere by a line for each part longer than a second.\n\n" +
+        "`polyllama help COMMAND` has the options of a command, `polyllama help exit-codes` what exit codes mean.",
     );
   addGenerate(program, interrupts);
   addChat(program, interrupts);

@@ -1,5 +1,6 @@
 // Progress of long work, on standard error: a bar with speed and time left on a terminal, and elsewhere one line for each
-// phase. Work that is over before one could read about it leaves no trace.
+// phase. Work that is over before one could read about it leaves no trace. With `--json` a program reads, to which every line on
+// standard error that is no error and no notice is noise: nothing is told then.
 
 import { Presets, SingleBar } from "cli-progress";
 import type { Progress } from "polyllama";
@@ -10,10 +11,22 @@ export interface ProgressDisplay extends Disposable {
   readonly update: (progress: Progress) => void;
 }
 
+/** What decides whether progress is told; of the options of a command. */
+export interface Telling {
+  readonly json?: boolean;
+}
+
+/** Says after a second what is waited for, unless that is over by then. */
+export function createHint(text: string, { json = false }: Telling): Disposable {
+  const timer = json ? undefined : setTimeout(() => note(`${text} ...`), patience.other);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
+
 /** Milliseconds after which work counts as long. */
 const patience = { terminal: 250, other: 1000 };
 
-export function createProgress(): ProgressDisplay {
+export function createProgress({ json = false }: Telling = {}): ProgressDisplay {
+  if (json) return { update: () => undefined, [Symbol.dispose]: () => undefined };
   let current: Progress = { phase: "", done: 0, total: 0 };
   let started = 0;
   let timer: NodeJS.Timeout | undefined;

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { UsageError } from "./exit.ts";
 import { unlessAborted } from "./interrupts.ts";
-import { note } from "./terminal.ts";
+import { createHint, type Telling } from "./progress.ts";
 
 const mark = "\ufeff";
 
@@ -88,14 +88,10 @@ export async function readTextFile(path: string): Promise<string> {
   return decodeText(bytes, path);
 }
 
-/** All of standard input; after a second without any it is said what is waited for. */
-export async function readStandardInput(signal: AbortSignal, what: string): Promise<Uint8Array> {
-  const hint = setTimeout(() => note(`reading ${what} from standard input ...`), 1000);
-  try {
-    return await unlessAborted(buffer(process.stdin), signal);
-  } finally {
-    clearTimeout(hint);
-  }
+/** All of standard input; after a second without its end it is said what is waited for. */
+export async function readStandardInput(signal: AbortSignal, what: string, telling: Telling): Promise<Uint8Array> {
+  using _ = createHint(`reading ${what} from standard input`, telling);
+  return await unlessAborted(buffer(process.stdin), signal);
 }
 
 /** Editors and `echo` end a text with a line break that is not meant. */

@@ -3,6 +3,7 @@
 import type { BackendName, BackendOptions } from "./backends.ts";
 import { Exit, UsageError } from "./exit.ts";
 import { loadModel } from "./load.ts";
+import type { Telling } from "./progress.ts";
 
 export interface BackendReport {
   readonly name: BackendName;
@@ -15,7 +16,7 @@ export interface BackendReport {
   readonly reason?: string;
 }
 
-export async function tryBackend(options: BackendOptions, signal: AbortSignal): Promise<BackendReport> {
+export async function tryBackend(options: BackendOptions & Telling, signal: AbortSignal): Promise<BackendReport> {
   const name = options.backend;
   const started = performance.now();
   try {

@@ -54,7 +54,7 @@ test("one that crashes or hangs is an answer too, and an interrupt ends it", asy
 
 test("inspect writes nothing but what it was asked for, whatever drivers there are", async () => {
   const { code, stderr } = await run(["inspect", "--json", "synthetic://llama-2-7b?layers=1"]);
-  expect(stderr.replace("checking webgpu ...\n", "")).toBe("");
+  expect(stderr).toBe("");
   expect(code).toBe(0);
 });
 

@@ -70,5 +70,6 @@ test("help and version are answers, not failures", async () => {
     const { code, stdout, stderr } = await run(args);
     expect(stdout).toMatch(args[0] === "--version" ? /^\d+\.\d+\.\d+\n$/ : /^Usage: polyllama/);
     expect([code, stderr]).toEqual([0, ""]);
+    if (args[0] === "--help") expect(stdout).toMatch(/With --json .* on standard\nerror errors and notices alone\./);
   }
 });

@@ -13,9 +13,12 @@ export async function answerOnce(
   options: TurnOptions,
 ): Promise<void> {
   const { model, interrupts } = context;
-  const text = decodeText(await readStandardInput(interrupts.signal, "the message"), "standard input");
+  const text = decodeText(await readStandardInput(interrupts.signal, "the message", { json: true }), "standard input");
   const conversation = withSystem(parseMessages(text) ?? [{ role: "user", content: withoutLastBreak(text) }], system);
-  const { messages, dropped, result } = await answer(context, conversation, options, { write: () => undefined });
+  const { messages, dropped, result } = await answer(context, conversation, options, {
+    write: () => undefined,
+    json: true,
+  });
   const { llama, backend } = model;
   const { template, allowMarkers = false } = options;
   const format = { allowMarkers, ...(template !== undefined && { template }) };

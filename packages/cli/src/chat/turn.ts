@@ -3,7 +3,7 @@
 import { type ChatMessage, type ChatOptions, fitConversation } from "polyllama";
 import type { Interrupts } from "../interrupts.ts";
 import type { LoadedModel } from "../load.ts";
-import { createProgress } from "../progress.ts";
+import { createProgress, type Telling } from "../progress.ts";
 import { follow, type Streamed } from "../stream.ts";
 
 export interface TurnOptions extends ChatOptions {
@@ -25,18 +25,23 @@ export interface Turn {
   readonly result: Streamed;
 }
 
+export interface TurnListener extends Telling {
+  /** Told before the answer, where messages leave. */
+  readonly onDropped?: (count: number) => void;
+  /** Receives the answer's text. */
+  readonly write: (text: string) => void;
+}
+
 /**
  * Answers a conversation.
  *
- * @param onDropped Told before the answer, where messages leave.
- * @param write Receives the answer's text.
  * @throws {PolyllamaError} where it cannot be answered.
  */
 export async function answer(
   { model: { llama }, interrupts, contextShift }: TurnContext,
   conversation: readonly ChatMessage[],
   options: TurnOptions,
-  { onDropped, write }: { readonly onDropped?: (count: number) => void; readonly write: (text: string) => void },
+  { onDropped, write, ...telling }: TurnListener,
 ): Promise<Turn> {
   const { maxTokens = Infinity, template, allowMarkers = false } = options;
   const room = Math.min(maxTokens, Math.floor(llama.contextLength / 4));
@@ -44,7 +49,7 @@ export async function answer(
     ? await fitConversation(llama, conversation, { room, allowMarkers, ...(template !== undefined && { template }) })
     : { messages: conversation, dropped: 0 };
   if (dropped > 0) onDropped?.(dropped);
-  using progress = createProgress();
+  using progress = createProgress(telling);
   let read = 0;
   let answered = false;
   const result = await interrupts.stoppable((signal) => {

@@ -99,7 +99,7 @@ function addWriteOptions(command: Command): Command {
 async function convert(source: string, dest: string, options: Options, { signal }: Interrupts): Promise<void> {
   const { format, tensors, requantize, shardSize, overwrite, threads } = options;
   await using checkpoint = await openModel(source, options, signal);
-  using progress = createProgress();
+  using progress = createProgress(options);
   const started = performance.now();
   const given: WriteOptions = {
     format,

@@ -32,10 +32,11 @@ export function addDoctor(program: Command, interrupts: Interrupts): void {
 }
 
 async function doctor(options: Options, { signal }: Interrupts, verbose: boolean): Promise<void> {
-  const probing = { signal, verbose };
+  const { json = false } = options;
+  const probing = { signal, verbose, json };
   const backends: BackendReport[] = [];
   for (const name of backendNames) {
-    const given = name === options.backend ? options : { backend: name };
+    const given = name === options.backend ? options : { backend: name, json };
     backends.push(
       name === "webgpu" ? await tryWebGpu(name === options.backend, probing) : await tryBackend(given, signal),
     );
@@ -66,7 +67,7 @@ async function doctor(options: Options, { signal }: Interrupts, verbose: boolean
       columns: stdout.columns,
     },
   };
-  if (options.json) printJson(report);
+  if (json) printJson(report);
   else {
     const { cpu, memory, terminal } = report;
     const facts = [

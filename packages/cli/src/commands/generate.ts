@@ -43,7 +43,7 @@ async function generate(words: readonly string[], options: Options, interrupts: 
   const { llama, backend } = model;
   const promptIds = encodePrompt(llama.tokenizer, prompt);
 
-  using progress = createProgress();
+  using progress = createProgress({ json });
   const output = createTextOutput();
   let started = false;
   let read = 0;
@@ -95,7 +95,8 @@ async function generate(words: readonly string[], options: Options, interrupts: 
   if (result.exit !== undefined) throw result.exit;
 }
 
-async function readPrompt(words: readonly string[], { prompt, file }: Options, signal: AbortSignal): Promise<string> {
+async function readPrompt(words: readonly string[], options: Options, signal: AbortSignal): Promise<string> {
+  const { prompt, file } = options;
   if (words.length > 0) {
     const other = prompt === undefined ? (file === undefined ? undefined : "-f") : "-p";
     if (other === undefined) return withoutMark(words.join(" "));
@@ -107,7 +108,7 @@ async function readPrompt(words: readonly string[], { prompt, file }: Options, s
   if (prompt === undefined && process.stdin.isTTY) {
     throw new UsageError("a prompt is missing; give it as an argument, with -p TEXT, -f FILE or on standard input");
   }
-  return withoutLastBreak(decodeText(await readStandardInput(signal, "the prompt"), "standard input"));
+  return withoutLastBreak(decodeText(await readStandardInput(signal, "the prompt", options), "standard input"));
 }
 
 function describeLogprobs({ id, logprob, top = [] }: Piece, tokenizer: Tokenizer): object {

@@ -49,7 +49,7 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
   const parameters = parameterCount(config);
   const tensors: readonly Tensor[] = stored.map(({ name, shape, format, bytes }) => ({ name, shape, format, bytes }));
   const totals = formatTotals(tensors);
-  const memory = await memoryTable(checkpoint, { signal, verbose });
+  const memory = await memoryTable(checkpoint, { signal, verbose, json });
   const text = textFacts(checkpoint);
 
   if (json) {

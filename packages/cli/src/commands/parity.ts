@@ -128,7 +128,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
     const tokens = chooseTokens(checkpoint, candidates.filter(isBackend), options);
     const { config } = checkpoint;
     if (!options.backends.includes("reference")) note("The reference judges, so it is added.");
-    using progress = createProgress();
+    using progress = createProgress(options);
     const comparison = await compareModel(checkpoint, candidates, {
       tokens,
       seed,

@@ -7,7 +7,7 @@ import { mergeVocabularies, readTokenizer, type Tokenizer, trainVocabulary } fro
 import { UsageError } from "../exit.ts";
 import { count, plural, seconds, table } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
-import { createProgress } from "../progress.ts";
+import { createProgress, type Telling } from "../progress.ts";
 import { heading, note, print, printJson, writeText } from "../terminal.ts";
 import { checkOutput, textLines, writeWhole } from "../text-files.ts";
 import { decodeText, readStandardInput } from "../text-input.ts";
@@ -47,13 +47,15 @@ function addEncode(parent: Command, signal: AbortSignal): void {
     .option("--special", "read names of control tokens, such as </s>, as those tokens")
     .option("--pieces", "print the pieces instead, one a line")
     .option("--json", 'print {"ids": [...]}')
-    .action(async ({ tokenizer: path, json, pieces, bos = false, eos = false, special = false }: EncodeFlags) => {
-      const tokenizer = await load(path, signal);
-      const ids = tokenizer.encode(await standardInput(signal), { bos, eos, special });
-      if (json) print(JSON.stringify({ ids, ...(pieces && { pieces: ids.map((id) => tokenizer.piece(id)) }) }));
-      else if (pieces) for (const id of ids) print(`${id} ${JSON.stringify(tokenizer.piece(id))}`);
-      else print(ids.join(" "));
-    });
+    .action(
+      async ({ tokenizer: path, json = false, pieces, bos = false, eos = false, special = false }: EncodeFlags) => {
+        const tokenizer = await load(path, signal);
+        const ids = tokenizer.encode(await standardInput(signal, { json }), { bos, eos, special });
+        if (json) print(JSON.stringify({ ids, ...(pieces && { pieces: ids.map((id) => tokenizer.piece(id)) }) }));
+        else if (pieces) for (const id of ids) print(`${id} ${JSON.stringify(tokenizer.piece(id))}`);
+        else print(ids.join(" "));
+      },
+    );
 }
 
 interface DecodeFlags {
@@ -74,9 +76,9 @@ function addDecode(parent: Command, signal: AbortSignal): void {
     .requiredOption("--tokenizer <file>", tokenizerHelp)
     .option("--special", "show control tokens by name")
     .option("--json", 'print {"text": "..."}')
-    .action(async (given: string[], { tokenizer: path, special = false, json }: DecodeFlags) => {
+    .action(async (given: string[], { tokenizer: path, special = false, json = false }: DecodeFlags) => {
       const tokenizer = await load(path, signal);
-      const ids = parseIds(given.length > 0 ? given.join(" ") : await standardInput(signal));
+      const ids = parseIds(given.length > 0 ? given.join(" ") : await standardInput(signal, { json }));
       const decoded = tokenizer.decode(ids, { special });
       if (json) print(JSON.stringify({ text: decoded }));
       else writeText(decoded);
@@ -224,7 +226,7 @@ async function stats(files: readonly string[], flags: StatsFlags, signal: AbortS
   const tokenizers: Tokenizer[] = [];
   for (const path of flags.tokenizer) tokenizers.push(await load(path, signal));
   const results: FileStats[] = [];
-  using progress = createProgress();
+  using progress = createProgress(flags);
   for (const file of files) {
     const tokens = tokenizers.map(() => 0);
     let lines = 0;
@@ -287,8 +289,8 @@ async function readModel(path: string): Promise<Uint8Array> {
   });
 }
 
-async function standardInput(signal: AbortSignal): Promise<string> {
-  return decodeText(await readStandardInput(signal, "text"), "standard input");
+async function standardInput(signal: AbortSignal, telling: Telling): Promise<string> {
+  return decodeText(await readStandardInput(signal, "text", telling), "standard input");
 }
 
 function fraction(value: string): number {

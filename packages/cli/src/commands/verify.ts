@@ -53,11 +53,12 @@ async function verify(first: string, second: string, options: Options, { signal 
     ...(tokenizer !== undefined && { tokenizer }),
     ...(ignoreTensors && { ignoreTensors }),
     ...(fitVocabulary && { fitVocabulary }),
+    json,
   };
   const forHub = (location: string): boolean => location.startsWith("hf:");
   await using a = await openModel(first, forHub(first) || !forHub(second) ? options : own, signal);
   await using b = await openModel(second, forHub(second) ? options : own, signal);
-  using progress = createProgress();
+  using progress = createProgress({ json });
   const comparison = await compareCheckpoints(a, b, { tolerance, onProgress: progress.update, signal });
   progress[Symbol.dispose]();
   if (json) printJson({ a: a.name, b: b.name, tolerance, ...finite(comparison) });

@@ -7,7 +7,7 @@ import { tryBackend } from "../try-backend.ts";
 import type { Answers, Reply, Task, TaskName } from "./tasks.ts";
 
 async function carryOut({ name, subject }: Task): Promise<Answers[TaskName]> {
-  if (name === "try") return tryBackend({ backend: "webgpu" }, new AbortController().signal);
+  if (name === "try") return tryBackend({ backend: "webgpu", json: true }, new AbortController().signal);
   if (name === "fits") return adapterFits();
   if (subject === undefined) throw new Error("there is no model to estimate");
   await using backend = await webgpu();

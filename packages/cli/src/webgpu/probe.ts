@@ -3,10 +3,11 @@
 
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { createHint, type Telling } from "../progress.ts";
 import { note } from "../terminal.ts";
 import type { Answers, Reply, Subject, Task, TaskName } from "./tasks.ts";
 
-export interface Probing {
+export interface Probing extends Telling {
   readonly signal: AbortSignal;
   /** Show what the process writes to standard error. */
   readonly verbose: boolean;
@@ -23,10 +24,10 @@ export interface ProbeOptions extends Probing {
 /** The answer, or why there is none. @throws the signal's reason */
 export async function probe<Name extends TaskName>(
   name: Name,
-  { signal, verbose, seconds, subject, program = childProgram() }: ProbeOptions,
+  { signal, verbose, seconds, subject, program = childProgram(), ...telling }: ProbeOptions,
 ): Promise<{ readonly answer: Answers[Name] } | { readonly reason: string }> {
   signal.throwIfAborted();
-  const hint = setTimeout(() => note("checking webgpu ..."), 1000);
+  using _ = createHint("checking webgpu", telling);
   const child = fork(fileURLToPath(program), {
     execArgv: nodeArguments(program),
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -57,7 +58,6 @@ export async function probe<Name extends TaskName>(
     const isLate = performance.now() - started >= seconds * 1000;
     return { reason: isLate ? `webgpu gave no answer within ${seconds} s` : `webgpu could not be asked: ${end}` };
   } finally {
-    clearTimeout(hint);
     clearTimeout(timer);
     signal.removeEventListener("abort", kill);
     kill();
