@@ -108,10 +108,12 @@ function textsFor(tokenizer: Tokenizer): readonly string[] {
   return [...samples, ...addedSamples(tokenizer)];
 }
 
+const mostNames = 1000;
+
 /** Names of added tokens among words. Few vocabularies have many; some have hundreds that are reserved. */
 function addedSamples(tokenizer: Tokenizer): readonly string[] {
   const names: string[] = [];
-  for (let id = 0; id < tokenizer.vocabSize && names.length < 100; id++) {
+  for (let id = 0; id < tokenizer.vocabSize && names.length < mostNames; id++) {
     const kind = tokenizer.kind(id);
     if (kind === "control" || kind === "user-defined") names.push(tokenizer.piece(id));
   }

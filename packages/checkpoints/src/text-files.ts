@@ -178,6 +178,16 @@ export function sentencePieceTokenizer(
   };
 }
 
+/** The key for added tokens of which GGUF's own keys do not say all; read here alone. */
+export const addedTokensKey = "tokenizer.huggingface.added_tokens";
+
+type AddedTokens = NonNullable<Vocabulary["cutting"]>["tokens"];
+
+function addedTokensJson(tokens: AddedTokens): string {
+  const entries = tokens.map(({ id, singleWord, ...flags }) => [id, { ...flags, single_word: singleWord }] as const);
+  return JSON.stringify(Object.fromEntries(entries));
+}
+
 /** The keys of GGUF that say the same. */
 export function ggufVocabulary({
   pieces,
@@ -205,7 +215,10 @@ export function ggufVocabulary({
   }
   if (bos !== undefined) entries.set("tokenizer.ggml.bos_token_id", bos);
   if (eos !== undefined) entries.set("tokenizer.ggml.eos_token_id", eos);
-  if (cutting !== undefined && cutting.prefix !== "every") entries.set("tokenizer.huggingface.prefix", cutting.prefix);
+  const flagged = cutting?.tokens.filter(({ lstrip, rstrip, singleWord }) => lstrip || rstrip || singleWord) ?? [];
+  if (flagged.length > 0) entries.set(addedTokensKey, addedTokensJson(flagged));
+  if (cutting !== undefined && (cutting.prefix !== "every" || flagged.length > 0))
+    entries.set("tokenizer.huggingface.prefix", cutting.prefix);
   const unknown = kinds.indexOf(2);
   if (unknown >= 0) entries.set("tokenizer.ggml.unknown_token_id", unknown);
   return entries;

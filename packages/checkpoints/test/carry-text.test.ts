@@ -12,7 +12,7 @@ import {
   writeGguf,
   writeSafetensors,
 } from "../src/index.ts";
-import { folderWith } from "./support.ts";
+import { folderWith, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";
 
 const template = "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + eos_token + '\n' }}{% endfor %}";
 const control = (...content: string[]) => ({ content, special: true });
@@ -79,6 +79,21 @@ const situations: readonly (readonly [string, TextFolderParts, Partial<Checkpoin
   ],
   ["no sampling", { generationConfig: { do_sample: false, temperature: 0.6 } }, { sampling: { temperature: 0 } }, []],
   [
+    "added tokens with flags",
+    {
+      paddingRows: 3,
+      tokenizerConfig: {
+        added_tokens_decoder: {
+          [first]: { content: "<|l|>", lstrip: true, special: true },
+          [second]: { content: "<|r|>", rstrip: true, special: false },
+          [third]: { content: "word", single_word: true, special: false },
+        },
+      },
+    },
+    {},
+    [/no place for lstrip, rstrip and single_word .* of "<\|l\|>", "<\|r\|>", "word"; they are/, /cuts some texts/],
+  ],
+  [
     "no space after added tokens",
     { added: control("<|a|>"), tokenizerConfig: { legacy: false } },
     {},
@@ -107,6 +122,73 @@ describe.each(situations)("%s", (_, parts, says, notes) => {
       expect({ text, config, agrees }).toEqual({ text: [], config: [], agrees: true });
     }
   });
+});
+
+test("a flag that is lost is a difference to verify, also of one among hundreds of added tokens", async () => {
+  const folder = await folderWith();
+  const names = Array.from({ length: 200 }, (_, i) => `<|${i}|>`);
+  await writeTextFolder(join(folder, "source"), { added: { content: names, special: false } });
+  await using source = await openCheckpoint(join(folder, "source"));
+  const config = source.metadata.get("tokenizer_config.json") as { added_tokens_decoder: Record<string, object> };
+  const decoder = { ...config.added_tokens_decoder };
+  decoder[basePieces + 150] = { ...decoder[basePieces + 150], lstrip: true };
+  const changed = join(folder, "changed");
+  await writeTextFolder(changed, {
+    paddingRows: 200,
+    tokenizerConfig: { added_tokens_decoder: decoder },
+  });
+  await using other = await openCheckpoint(changed);
+  const { text } = await compareCheckpoints(source, other);
+  expect(text).toEqual([expect.objectContaining({ field: expect.stringMatching(/^ids of "Say<\|150\|>it/) })]);
+});
+
+test("tokens that files add beside a tokenizer.json go to GGUF and back, with their flags", async () => {
+  const pieces = ["<unk>", "<s>", "</s>", "▁", "a", "b", "▁a"];
+  const model = {
+    type: "BPE",
+    vocab: Object.fromEntries(pieces.map((piece, id) => [piece, id])),
+    merges: ["▁ a"],
+    unk_token: "<unk>",
+  };
+  const special = ["<unk>", "<s>", "</s>"].map((content, id) => ({ id, content, special: true, normalized: false }));
+  const own = { id: 4, content: "a", special: false, normalized: false, single_word: true };
+  const json = {
+    model,
+    added_tokens: [...special, own],
+    normalizer: { type: "Replace", pattern: { String: " " }, content: "▁" },
+  };
+  const config = { ...small, vocabSize: 10 };
+  const folder = await folderWith({
+    "source/model.safetensors": safetensors(huggingFaceTensors(config)),
+    "source/config.json": JSON.stringify(huggingFaceConfig(config)),
+    "source/tokenizer.json": JSON.stringify(json),
+    "source/tokenizer_config.json": JSON.stringify({
+      tokenizer_class: "LlamaTokenizer",
+      added_tokens_decoder: {
+        7: { content: "<x>", rstrip: true, special: true },
+        8: { content: "<y>", special: false },
+        9: { content: "<z>", special: false, normalized: false, lstrip: true },
+      },
+    }),
+  });
+  await using source = await openCheckpoint(join(folder, "source"));
+  expect(source.tokenizer?.vocabSize).toBe(10);
+  const notes: string[] = [];
+  await writeGguf(join(folder, "m.gguf"), source, { onNote: (note) => notes.push(note) });
+  expect(notes[0]).toMatch(/here of "<x>", "<z>", "a"; they are kept/);
+  await using gguf = await openCheckpoint(join(folder, "m.gguf"));
+  await writeSafetensors(join(folder, "back"), gguf);
+  await using back = await openCheckpoint(join(folder, "back"));
+  await writeGguf(join(folder, "again.gguf"), back);
+  await using again = await openCheckpoint(join(folder, "again.gguf"));
+  for (const other of [gguf, back, again]) {
+    expect(other.notices).toEqual([]);
+    expect((await compareCheckpoints(source, other)).text).toEqual([]);
+    for (const text of ["a <x> a<y> <z>b", "ab a <x>  b", " <y>▁<z> a"]) {
+      const ids = source.tokenizer!.encode(text, { special: true });
+      expect(other.tokenizer!.encode(text, { special: true })).toEqual(ids);
+    }
+  }
 });
 
 test("a quantized file says the same", async () => {

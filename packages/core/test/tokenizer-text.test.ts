@@ -200,6 +200,12 @@ describe("GGUF metadata", () => {
       ["tokenizer.ggml.bos_token_id", "<s>", /bos_token_id is "<s>", not an id/],
       ["tokenizer.ggml.add_bos_token", 1, /add_bos_token is 1, not a boolean/],
       ["tokenizer.chat_template", 7, /chat_template/],
+      ["tokenizer.huggingface.added_tokens", 7, /added_tokens is not a JSON object/],
+      [
+        "tokenizer.huggingface.added_tokens",
+        '{"1":{"content":"<s>","lstrip":"no"}}',
+        /added_tokens\.1\.lstrip is "no"/,
+      ],
     ];
     for (const [key, value, message] of attempts) {
       expect(() => tinyTokenizer(undefined, [[key, value]]), key).toThrow(message);

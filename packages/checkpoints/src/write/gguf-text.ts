@@ -4,9 +4,11 @@
 // Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp and common/common.cpp (names of keys).
 
 import { readFile } from "node:fs/promises";
-import { type TextSetup, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "@polyllama/core";
+import { parseJson, type TextSetup, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "@polyllama/core";
 import type { Checkpoint } from "../checkpoint.ts";
 import { differingText } from "../compare-text.ts";
+import { asObject } from "../safetensors.ts";
+import { addedTokensKey } from "../text-files.ts";
 import { completedPieces, type PieceKeys, piecesOfJson } from "./pieces.ts";
 
 /** What it is made of; every checkpoint is it. */
@@ -31,6 +33,16 @@ export async function ggufText(
     const json = path === undefined ? undefined : await readFile(path, "utf8");
     putPieces(keys, completedPieces(piecesOfJson(tokenizer, json), tokenizer, config.vocabSize));
     if (json !== undefined) keys.set(wholeJson, json);
+    const beside = json === undefined ? undefined : addedBeside(json, content);
+    if (beside !== undefined) keys.set(addedTokensKey, JSON.stringify(beside));
+  }
+  const flagged = flaggedTokens(keys, tokenizer);
+  if (flagged.length > 0) {
+    const names = flagged.slice(0, 3).map((name) => JSON.stringify(name));
+    note(
+      `llama.cpp has no place for lstrip, rstrip and single_word of added tokens, here of ${names.join(", ")}` +
+        `${flagged.length > 3 ? ` and ${flagged.length - 3} more` : ""}; they are kept for polyllama alone`,
+    );
   }
   putSetup(keys, text, tokenizer);
   for (const id of putEnds(keys, text, tokenizer)) {
@@ -45,6 +57,42 @@ export async function ggufText(
   )
     note("llama.cpp breaks off at a character without a piece, since the vocabulary has not a piece for every byte");
   return keys;
+}
+
+type Flags = Readonly<Record<string, unknown>>;
+
+/** Added tokens that a tokenizer.json does not have itself, but the files beside it: as `added_tokens_decoder` has them. */
+function addedBeside(json: string, { tokenizer, metadata }: TextContent): Flags | undefined {
+  const own = asObject(parseJson(json, "tokenizer.json"))?.["added_tokens"];
+  const known = new Set((Array.isArray(own) ? own : []).map((token) => asObject(token)?.["id"]));
+  const decoder = asObject(asObject(metadata.get("tokenizer_config.json"))?.["added_tokens_decoder"]) ?? {};
+  const found: [string, unknown][] = [];
+  for (let id = 0; tokenizer !== undefined && id < tokenizer.vocabSize; id++) {
+    const kind = tokenizer.kind(id);
+    if (known.has(id) || (kind !== "control" && kind !== "user-defined")) continue;
+    const flags = { lstrip: false, normalized: false, rstrip: false, single_word: false };
+    const special = kind === "control";
+    found.push([String(id), { ...flags, ...asObject(decoder[id]), content: tokenizer.piece(id), special }]);
+  }
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+/** Names of added tokens with flags for which GGUF's own keys have no place. */
+function flaggedTokens(keys: ReadonlyMap<string, unknown>, tokenizer: Tokenizer): readonly string[] {
+  const parsed = (key: string): unknown => {
+    const text = keys.get(key);
+    return typeof text === "string" ? parseJson(text, key) : undefined;
+  };
+  const own = asObject(parsed(wholeJson))?.["added_tokens"];
+  const tokens = [
+    ...Object.entries(asObject(parsed(addedTokensKey)) ?? {}).map(([id, token]) => [Number(id), token]),
+    ...(Array.isArray(own) ? own : []).map((token) => [asObject(token)?.["id"], token]),
+  ] as const;
+  return tokens.flatMap(([id, token]) => {
+    const flags = asObject(token);
+    const has = ["lstrip", "rstrip", "single_word"].some((flag) => flags?.[flag] === true);
+    return has && typeof id === "number" && id < tokenizer.vocabSize ? [tokenizer.piece(id)] : [];
+  });
 }
 
 function storedPieces(metadata: ReadonlyMap<string, unknown>): PieceKeys {

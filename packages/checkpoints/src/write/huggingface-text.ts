@@ -4,7 +4,9 @@
 // Source: github.com/huggingface/transformers, tokenization_llama.py, tokenization_utils.py (added_tokens_decoder).
 
 import { readFile } from "node:fs/promises";
-import { sentencePieceFromGguf, type TextSetup, type Tokenizer } from "@polyllama/core";
+import { parseJson, sentencePieceFromGguf, type TextSetup, type Tokenizer } from "@polyllama/core";
+import { asObject } from "../safetensors.ts";
+import { addedTokensKey } from "../text-files.ts";
 import { type TextContent, wholeJson } from "./gguf-text.ts";
 import { piecesOfJson } from "./pieces.ts";
 
@@ -99,10 +101,13 @@ function tokenizerConfig(
   const unknown = ids.find((id) => tokenizer.kind(id) === "unknown") ?? tokenizer.id("<unk>");
   const name = (key: string, id: number | undefined) => (id === undefined ? {} : { [key]: tokenizer.piece(id) });
   const named = ids.filter((id) => isAdded(tokenizer, id) || id === unknown);
-  const added = named.map((id) => {
+  const stored = metadata.get(addedTokensKey);
+  const declared = asObject(typeof stored === "string" ? parseJson(stored, addedTokensKey) : undefined) ?? {};
+  const added = named.flatMap((id) => {
     const special = tokenizer.kind(id) !== "user-defined";
-    const flags = { lstrip: false, normalized: false, rstrip: false, single_word: false, special };
-    return [id, { content: tokenizer.piece(id), ...flags }] as const;
+    const flags = { lstrip: false, normalized: false, rstrip: false, single_word: false };
+    if (isJson && declared[id] === undefined) return []; // the tokenizer.json has it
+    return [[id, { ...flags, ...asObject(declared[id]), content: tokenizer.piece(id), special }] as const];
   });
   return {
     tokenizer_class: isJson ? "PreTrainedTokenizerFast" : "LlamaTokenizer",
@@ -111,7 +116,8 @@ function tokenizerConfig(
     ...name("unk_token", unknown),
     add_bos_token: text.addBos,
     add_eos_token: text.addEos,
-    ...(!isJson && { legacy: prefix === "every", added_tokens_decoder: Object.fromEntries(added) }),
+    ...(!isJson && { legacy: prefix === "every" }),
+    ...(added.length > 0 && { added_tokens_decoder: Object.fromEntries(added) }),
     ...(prefix === "none" && { add_prefix_space: false }),
     clean_up_tokenization_spaces: false,
     ...chatTemplate(text),

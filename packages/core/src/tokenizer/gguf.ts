@@ -8,6 +8,7 @@ import { parseJson } from "../json-text.ts";
 import { type Notice, refuse, shown } from "./assemble.ts";
 import { readCharsmap } from "./charsmap.ts";
 import { type Cutting, plainToken } from "./cutting.ts";
+import { addedTokensOf, withFlags } from "./gguf-added.ts";
 import { ggufFields } from "./gguf-fields.ts";
 import { readGgufPieces } from "./gguf-pieces.ts";
 import { scoreTokenizer } from "./score-bpe.ts";
@@ -41,6 +42,7 @@ export function tokenizerFromGguf(
     notice("tokenizer.ggml.add_bos_token is true, but there is no BOS token; none is put");
   }
   const addEos = fields.flag("add_eos_token", false);
+  const declared = addedTokensOf(metadata, source);
   const json = metadata.get("tokenizer.huggingface.json");
   if (json !== undefined) return fromJson(json);
   const unknown = fields.token("unknown_token_id", 0, stored.length);
@@ -49,7 +51,7 @@ export function tokenizerFromGguf(
   const byName = pieces.flatMap((piece, id) => {
     const type = kinds[id];
     if (unreachable.has(id) || (type !== kind.control && type !== kind.unknown && type !== kind.userDefined)) return [];
-    return [plainToken(id, piece, type !== kind.userDefined)];
+    return [withFlags(plainToken(id, piece, type !== kind.userDefined), declared)];
   });
 
   return scoreTokenizer({
@@ -77,7 +79,7 @@ export function tokenizerFromGguf(
   /** As llama.cpp does it; a vocabulary that came from Hugging Face's layout may say that it was cut otherwise there. */
   function prefixed(): Pick<Cutting, "order" | "prefix"> {
     const prefix = metadata.get("tokenizer.huggingface.prefix");
-    if (prefix === "first" || prefix === "none") return { order: "leftmost", prefix };
+    if (prefix === "every" || prefix === "first" || prefix === "none") return { order: "leftmost", prefix };
     return { order: "longest", prefix: "every" };
   }
   function fromJson(text: unknown): Tokenizer {
@@ -89,6 +91,9 @@ export function tokenizerFromGguf(
       add_bos_token: addBos,
       add_eos_token: addEos,
       ...(chatTemplate !== undefined && { chat_template: chatTemplate }),
+      ...(declared !== undefined && {
+        added_tokens_decoder: Object.fromEntries(declared.keys().map((id) => [id, declared.get(id)])),
+      }),
     });
   }
   function charsmap() {
