@@ -1,5 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { Llama } from "polyllama";
+import { describe, expect, test, vi } from "vitest";
 import { parseMessages } from "../src/chat/once.ts";
+import { runWith } from "./captured.ts";
 import { run, start } from "./program.ts";
 
 const chat = ["chat", "--backend", "reference", "--seed", "1"];
@@ -115,6 +117,27 @@ describe("chat --json answers one turn", () => {
     expect(() => parseMessages('[{"role": "user", "content": 3}]')).toThrow(/Message 0 of the list is not one/);
     expect(() => parseMessages('[{"role": "user", "content": "a", "nam": "b"}]')).toThrow(/unknown field "nam"/);
   });
+});
+
+test("Ctrl-C while a conversation is made to fit stops that answer at once, and the conversation goes on", async () => {
+  const { renderChat } = Llama.prototype;
+  let count = 0;
+  const spy = vi.spyOn(Llama.prototype, "renderChat").mockImplementation(function (this: Llama, messages, options) {
+    if (count++ > 0) return renderChat.call(this, messages, options);
+    const signal = options?.signal;
+    if (signal === undefined) return renderChat.call(this, messages, options);
+    process.emit("SIGINT"); // while a template renders that would take long
+    return Promise.reject(signal.reason);
+  });
+  const given = ["--ignore-eos", "-n", "2"];
+  const { code, stderr } = await runWith("Hello\nGo on\n", ...chat, ...given);
+  count = 0;
+  const once = await runWith("Hello", ...chat, ...given, "--json");
+  spy.mockRestore();
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/prompt 0 tokens, .*interrupted.*\nprompt \d+ tokens, .*generated 2 tokens/s);
+  expect(once.code).toBe(130);
+  expect(JSON.parse(once.stdout)).toMatchObject({ ids: [], text: "", finish: "interrupted" });
 });
 
 test("Ctrl-C stops the answer first; the conversation goes on, and at the prompt Ctrl-C ends the program", async () => {

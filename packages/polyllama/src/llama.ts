@@ -140,6 +140,7 @@ export class Llama implements AsyncDisposable {
     checkOptions(options, renderChatOptionTypes, "renderChat()");
     this.#checkUsable();
     checkMessages(messages, "renderChat()");
+    options.signal?.throwIfAborted();
     return ready(prepareChat(this.checkpoint, this.tokenizer, messages, options));
   }
 

@@ -67,6 +67,17 @@ describe("fitConversation", () => {
     await expect(fitConversation(llama, long(400))).rejects.toThrow(ContextOverflowError);
   });
 
+  test("an abort ends it at once, with the signal's reason, also while a template renders", async () => {
+    const reason = new Error("enough");
+    await expect(fitConversation(llama, turns(1), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const controller = new AbortController();
+    const loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+    const template = { jinja: loops };
+    const fitting = fitConversation(llama, turns(1), { template, signal: controller.signal });
+    controller.abort(reason);
+    await expect(fitting).rejects.toBe(reason);
+  });
+
   test("refuses what is no option or no conversation", async () => {
     await expect(fitConversation(llama, turns(1), { room: -1 })).rejects.toMatchObject({ code: "ERR_OPTION" });
     await expect(fitConversation(llama, turns(1), { rooms: 1 } as object)).rejects.toMatchObject({

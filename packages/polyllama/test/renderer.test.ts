@@ -1,7 +1,9 @@
 // Templates in their worker: what loops, grows, recurses or is too long is stopped with a typed error, and the next rendering works.
 
 import { expect, test } from "vitest";
+import { ChatTemplateError } from "../src/chat/error.ts";
 import { renderJinja } from "../src/chat/renderer.ts";
+import { serveRendering, type ThreadRequest } from "../src/chat/thread/serve.ts";
 
 const render = (template: string, variables: Readonly<Record<string, unknown>> = {}): Promise<string> =>
   renderJinja({ template, variables, now: 0 });
@@ -50,7 +52,7 @@ test.each([
   ["a megabyte of spaces", `${" ".repeat(2 ** 20)}{% if true %}`],
   ["white space that is looked through again and again", `${"{% if true %} ".repeat(9000)}${" ".repeat(2 ** 17)}`],
 ])("%s: stopped or refused", async (_, template) => {
-  await expect(render(template)).rejects.toMatchObject({ code: "ERR_CHAT", name: "PolyllamaError" });
+  await expect(render(template)).rejects.toMatchObject({ code: "ERR_CHAT", name: "ChatTemplateError" });
   expect(await render("{{ x }}", { x: "still here" })).toBe("still here");
 });
 
@@ -73,6 +75,46 @@ test("what a template raises, gets wrong, or asks of Python", async () => {
     /cannot be rendered exactly: the filter wordwrap/,
   );
   await expect(render("{% include 'x' %}")).rejects.toThrow(/cannot be read: Unknown statement type: include/);
+});
+
+test("whose fault it is stands in the error, and a bug of the renderer is none of the template's", async () => {
+  const kindOf = async (template: string): Promise<unknown> => {
+    const error: unknown = await render(template).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ChatTemplateError);
+    return error instanceof ChatTemplateError && error.kind;
+  };
+  expect(await kindOf("{{ raise_exception('no') }}")).toBe("raised");
+  expect(await kindOf("{{ nothing.more }}")).toBe("failed");
+  expect(await kindOf("{{ 'a' | wordwrap }}")).toBe("unsupported");
+  expect(await kindOf("{{ 'x' * 9999999999 }}")).toBe("limit");
+  // The renderer sends variables as JSON: that they are none is a fault of its own.
+  const wrong = renderJinja({ template: "a", variables: undefined as never, now: 0 });
+  await expect(wrong).rejects.toMatchObject({
+    code: "ERR_CHAT",
+    kind: "bug",
+    message: expect.stringMatching(/^Rendering .* by a bug of polyllama, not of the template.*SyntaxError: /),
+    cause: { stack: expect.stringContaining("serve.ts") },
+  });
+  expect(await render("b")).toBe("b");
+});
+
+test.each([
+  ["Maximum call stack size exceeded", "limit"],
+  ["Invalid string length", "limit"],
+  ["too much recursion", "limit"],
+  ["Invalid array length", "bug"],
+  ["x is not a function", "bug"],
+])("in the worker, %j is %s", (message, kind) => {
+  const answers: unknown[] = [];
+  let listener = (_: ThreadRequest): void => {};
+  serveRendering({ postMessage: (answer) => answers.push(answer), onRequest: (given) => (listener = given) });
+  const variables = {
+    toString() {
+      throw new RangeError(message);
+    },
+  };
+  listener({ template: "a", variables: variables as never, now: 0 }); // in place of an error within the engine
+  expect(answers).toMatchObject([{ is: "started" }, { is: "failure", kind }]);
 });
 
 test("renderings at once take turns, and each has its own text", async () => {

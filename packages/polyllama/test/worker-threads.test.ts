@@ -3,8 +3,8 @@
 import { Worker } from "node:worker_threads";
 import { reference } from "@polyllama/backend-reference";
 import { poet } from "@polyllama/model-poet";
-import { afterEach, expect, test } from "vitest";
-import { Llama, MemoryError, OptionError } from "../src/index.ts";
+import { afterEach, expect, test, vi } from "vitest";
+import { ChatTemplateError, Llama, MemoryError, OptionError } from "../src/index.ts";
 import { putTogether, takeApart } from "../src/worker/protocol.ts";
 import { WorkerLlama } from "../src/worker.ts";
 
@@ -61,6 +61,67 @@ test("of two loads at once the later one stays", async () => {
 
 test("what is no worker is refused", async () => {
   await expect(WorkerLlama.load({} as Worker, poet)).rejects.toMatchObject({ code: "ERR_OPTION", option: "worker" });
+});
+
+test("options are checked before anything is sent, as Llama checks them", async () => {
+  const worker = { postMessage: vi.fn(), on: () => undefined, off: () => undefined };
+  const refused = async (option: string, options: unknown, location: unknown = poet): Promise<void> => {
+    const loading = WorkerLlama.load(worker, location as string, options as object);
+    await expect(loading).rejects.toBeInstanceOf(OptionError);
+    await expect(loading).rejects.toMatchObject({ option });
+  };
+  await refused("contextLength", { contextLength: 0 });
+  await refused("contxtLength", { contxtLength: 32 });
+  await refused("quantize", { quantize: "q9" });
+  await refused("signal", { signal: 3 });
+  await refused("onProgress", { onProgress: "yes" });
+  await refused("backend", { backend: reference() });
+  await refused("options", null);
+  await refused("checkpoint", {}, 3);
+  await refused("checkpoint", {}, null);
+  expect(worker.postMessage).not.toHaveBeenCalled();
+});
+
+test("what a loaded model is given is checked before it is sent", async () => {
+  const worker = startWorker();
+  await using llama = await WorkerLlama.load(worker, poet);
+  const post = vi.spyOn(worker, "postMessage");
+  const user = [{ role: "user", content: "Hello" }];
+  const wrong: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ["maxTokens", () => llama.generate("a", { maxTokens: () => 1 } as object).next()],
+    ["temperature", () => llama.generate("a", { temperature: -1 }).next()],
+    ["sequence", () => llama.generate("a", { sequence: {} } as object).next()],
+    ["prompt", () => llama.generate([99_999]).next()],
+    ["messages", () => llama.chat("Hello" as never).next()],
+    ["tools", () => llama.chat(user, { tools: [() => 1] } as object).next()],
+    ["template", () => llama.renderChat(user, { template: 3 } as object)],
+    ["messages[0].content", () => llama.renderChat([{ role: "user" } as never])],
+  ];
+  for (const [option, call] of wrong) await expect(call()).rejects.toMatchObject({ code: "ERR_OPTION", option });
+  expect(post).not.toHaveBeenCalled();
+  post.mockRestore();
+});
+
+test("renderChat gives what Llama.renderChat does, in code and in Jinja, and ends as it does", async () => {
+  const messages = [{ role: "user", content: "Hello </s>" }];
+  await using here = await Llama.load(poet, { backend: reference() });
+  await using llama = await WorkerLlama.load(startWorker(), poet);
+  const template = { jinja: "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}{% endfor %}" };
+  for (const options of [{}, { template: "chatml" }, { template }, { template, allowMarkers: true }] as const) {
+    expect(await llama.renderChat(messages, options)).toEqual(await here.renderChat(messages, options));
+  }
+  const raising = { jinja: "{{ raise_exception('Not like this') }}" };
+  const refused = llama.renderChat(messages, { template: raising });
+  await expect(refused).rejects.toBeInstanceOf(ChatTemplateError);
+  await expect(refused).rejects.toMatchObject({ code: "ERR_CHAT", kind: "raised", message: /Not like this/ });
+  const reason = new Error("enough");
+  await expect(llama.renderChat(messages, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  const controller = new AbortController();
+  const loops = { jinja: "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}" };
+  const rendering = llama.renderChat(messages, { template: loops, signal: controller.signal });
+  controller.abort(reason);
+  await expect(rendering).rejects.toBe(reason);
+  expect((await llama.renderChat(messages)).ids).not.toHaveLength(0);
 });
 
 test("errors keep class, code and fields on their way", () => {

@@ -15,14 +15,9 @@ export async function answerOnce(
   const { model, interrupts } = context;
   const text = decodeText(await readStandardInput(interrupts.signal, "the message", { json: true }), "standard input");
   const conversation = withSystem(parseMessages(text) ?? [{ role: "user", content: withoutLastBreak(text) }], system);
-  const { messages, dropped, result } = await answer(context, conversation, options, {
-    write: () => undefined,
-    json: true,
-  });
+  const listener = { write: () => undefined, wantsPromptIds: true, json: true };
+  const { dropped, promptIds, result } = await answer(context, conversation, options, listener);
   const { llama, backend } = model;
-  const { template, allowMarkers = false } = options;
-  const format = { allowMarkers, ...(template !== undefined && { template }) };
-  const { ids: promptIds } = await llama.renderChat(messages, format);
   printJson({
     backend: backend.name,
     device: backend.describe().device,

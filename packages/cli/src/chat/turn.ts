@@ -1,6 +1,6 @@
 // One message of a conversation and its answer, as it comes.
 
-import { type ChatMessage, type ChatOptions, fitConversation } from "polyllama";
+import { type ChatMessage, type ChatOptions, fitConversation, type Piece } from "polyllama";
 import type { Interrupts } from "../interrupts.ts";
 import type { LoadedModel } from "../load.ts";
 import { createProgress, type Telling } from "../progress.ts";
@@ -22,6 +22,8 @@ export interface Turn {
   readonly messages: readonly ChatMessage[];
   /** How many messages left. */
   readonly dropped: number;
+  /** What was read, where it was asked for: the conversation as tokens. */
+  readonly promptIds: readonly number[];
   readonly result: Streamed;
 }
 
@@ -30,6 +32,7 @@ export interface TurnListener extends Telling {
   readonly onDropped?: (count: number) => void;
   /** Receives the answer's text. */
   readonly write: (text: string) => void;
+  readonly wantsPromptIds?: boolean;
 }
 
 /**
@@ -41,19 +44,24 @@ export async function answer(
   { model: { llama }, interrupts, contextShift }: TurnContext,
   conversation: readonly ChatMessage[],
   options: TurnOptions,
-  { onDropped, write, ...telling }: TurnListener,
+  { onDropped, write, wantsPromptIds = false, ...telling }: TurnListener,
 ): Promise<Turn> {
   const { maxTokens = Infinity, template, allowMarkers = false } = options;
   const room = Math.min(maxTokens, Math.floor(llama.contextLength / 4));
-  const { messages, dropped } = contextShift
-    ? await fitConversation(llama, conversation, { room, allowMarkers, ...(template !== undefined && { template }) })
-    : { messages: conversation, dropped: 0 };
-  if (dropped > 0) onDropped?.(dropped);
+  const format = { allowMarkers, ...(template !== undefined && { template }) };
   using progress = createProgress(telling);
+  let [messages, dropped]: readonly [readonly ChatMessage[], number] = [conversation, 0];
+  let promptIds: readonly number[] = [];
   let read = 0;
   let answered = false;
-  const result = await interrupts.stoppable((signal) => {
-    const stream = llama.chat(messages, {
+  // Templates take their time, too, so that making the conversation fit is part of what Ctrl-C stops.
+  async function* stream(signal: AbortSignal): AsyncGenerator<Piece> {
+    if (contextShift) {
+      ({ messages, dropped } = await fitConversation(llama, conversation, { room, ...format, signal }));
+      if (dropped > 0) onDropped?.(dropped);
+    }
+    if (wantsPromptIds) promptIds = (await llama.renderChat(messages, { ...format, signal })).ids;
+    yield* llama.chat(messages, {
       ...options,
       signal,
       onProgress: (reading) => {
@@ -62,15 +70,17 @@ export async function answer(
         progress.update(reading);
       },
     });
-    return follow(
-      stream,
+  }
+  const result = await interrupts.stoppable((signal) =>
+    follow(
+      stream(signal),
       () => read,
       (text) => {
         if (!answered) progress[Symbol.dispose]();
         answered = true;
         write(text);
       },
-    );
-  });
-  return { messages, dropped, result };
+    ),
+  );
+  return { messages, dropped, promptIds, result };
 }

@@ -4,8 +4,9 @@
 
 import { PolyllamaError } from "@polyllama/core";
 import { startRenderThread } from "#chat/start";
-import type { FailureKind } from "./jinja/budget.ts";
+import { ChatTemplateError } from "./error.ts";
 import { longestTemplate, type RenderRequest } from "./jinja/render.ts";
+import type { ThreadAnswer } from "./thread/serve.ts";
 import type { RenderThread } from "./thread/start.ts";
 
 /** Milliseconds: until the worker has started, for a rendering, and until an idle worker stops. */
@@ -17,13 +18,16 @@ let idle: Thread | undefined;
 /**
  * Text of a template, with the marks where they were. Renderings take turns.
  *
- * @throws {PolyllamaError} `ERR_CHAT`: the template refuses the conversation, fails, is stopped, or is not understood; the
- * signal's reason.
+ * @throws {ChatTemplateError} for a template that refuses the conversation, fails, is stopped, or is not understood;
+ * {@link PolyllamaError} `ERR_CHAT` where no worker starts; the signal's reason.
  */
 export async function renderJinja(request: RenderRequest, signal?: AbortSignal): Promise<string> {
   signal?.throwIfAborted();
   if (request.template.length > longestTemplate) {
-    throw failure("limit", `it has ${request.template.length} characters, and at most ${longestTemplate} are read`);
+    throw new ChatTemplateError(
+      "limit",
+      `it has ${request.template.length} characters, and at most ${longestTemplate} are read`,
+    );
   }
   const variables = JSON.stringify(request.variables);
   const rendering = turn.then(() => {
@@ -63,13 +67,13 @@ class Thread {
       answered: (answer) => {
         if (answer.is === "started") started();
         else if (answer.is === "text") this.#settle?.done(answer.text);
-        else this.#settle?.failed(failure(answer.kind, answer.message));
+        else this.#settle?.failed(failureOf(answer));
       },
       failed: (reason) => {
         this.#end();
         // A worker that had started was ended for the memory that it took.
         failed(new PolyllamaError("ERR_CHAT", `The worker that renders chat templates does not start: ${reason}.`));
-        this.#settle?.failed(failure("limit", `it takes too much memory: ${reason}`));
+        this.#settle?.failed(new ChatTemplateError("limit", `it takes too much memory: ${reason}`));
       },
     });
   }
@@ -84,7 +88,7 @@ class Thread {
         this.#settle = { done, failed };
       });
       this.#thread.post(request);
-      return await this.#within(time.render, failure("limit", "it takes too long"), answer);
+      return await this.#within(time.render, new ChatTemplateError("limit", "it takes too long"), answer);
     } finally {
       this.#settle = undefined;
       this.#thread.keepAlive(false);
@@ -120,16 +124,7 @@ function unref(timer: ReturnType<typeof setTimeout>): ReturnType<typeof setTimeo
   return timer;
 }
 
-function failure(kind: FailureKind, message: string): PolyllamaError {
-  const what = {
-    raised: "The chat template refuses this conversation",
-    failed: "The chat template fails",
-    unsupported: "The chat template cannot be rendered exactly",
-    limit: "The chat template was stopped",
-  }[kind];
-  const remedy =
-    kind === "raised"
-      ? ""
-      : " Choose another format with the option `template`, or mend this one: `template: { jinja }`.";
-  return new PolyllamaError("ERR_CHAT", `${what}: ${message.replace(/\.$/, "")}.${remedy}`);
+function failureOf({ kind, message, stack }: Extract<ThreadAnswer, { is: "failure" }>): ChatTemplateError {
+  if (stack === undefined) return new ChatTemplateError(kind, message);
+  return new ChatTemplateError(kind, message, { cause: Object.assign(new Error(message), { stack }) });
 }

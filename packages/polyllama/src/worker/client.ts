@@ -1,27 +1,28 @@
-// The page's side: a model that lives in a worker, with the methods of `Llama` that stream text.
+// The page's side: a model that lives in a worker, with the methods of `Llama` that stream text. What they are given is checked here as
+// `Llama` checks it, before anything is sent: what cannot be sent would end as an error of the browser's.
 
-import type { WebLocation } from "@polyllama/checkpoints";
-import { type Piece, PolyllamaError, type Progress } from "@polyllama/core";
-import type { ChatMessage, ChatPrompt } from "../chat/prompt.ts";
-import { type AnyWorker, type Port, portOf } from "./port.ts";
+import { checkpointLocation, type WebLocation } from "@polyllama/checkpoints";
 import {
-  type Answer,
-  type AnswerMessage,
-  type ModelInfo,
-  type PlainChatOptions,
-  type PlainGenerateOptions,
-  type PlainLoadOptions,
-  type PlainRenderChatOptions,
-  putTogether,
-  type Request,
-  takeApart,
+  checkGenerateOptions,
+  checkOptions,
+  checkValue,
+  type OptionType,
+  type Piece,
+  PolyllamaError,
+} from "@polyllama/core";
+import { checkMessages, checkPrompt } from "../arguments.ts";
+import type { ChatMessage, ChatPrompt } from "../chat/prompt.ts";
+import { chatOptionTypes, llamaGenerateOptionTypes, loadOptionTypes, renderChatOptionTypes } from "../options.ts";
+import { type CallOptions, Connection } from "./connection.ts";
+import { type AnyWorker, portOf } from "./port.ts";
+import type {
+  ModelInfo,
+  PlainChatOptions,
+  PlainGenerateOptions,
+  PlainLoadOptions,
+  PlainRenderChatOptions,
+  Request,
 } from "./protocol.ts";
-
-interface CallOptions {
-  /** As in `Llama.load` and `Llama.generate`. */
-  readonly onProgress?: (progress: Progress) => void;
-  readonly signal?: AbortSignal;
-}
 
 /** Options of `WorkerLlama.load`: those of `Llama.load` that can be sent to a worker. */
 export interface WorkerLoadOptions extends PlainLoadOptions, CallOptions {}
@@ -31,6 +32,22 @@ export interface WorkerGenerateOptions extends PlainGenerateOptions, CallOptions
 export interface WorkerChatOptions extends PlainChatOptions, CallOptions {}
 /** Options of `WorkerLlama.renderChat`. */
 export interface WorkerRenderChatOptions extends PlainRenderChatOptions, Pick<CallOptions, "signal"> {}
+
+const where = "WorkerLlama.load";
+
+/** An option that the worker's side has alone. */
+const elsewhere = (remedy: string): OptionType => ({
+  expected: "left out",
+  accepts: () => false,
+  remedy: () => remedy,
+});
+const backend = elsewhere("The worker's own file chooses the backend: serveLlama(() => webgpu()).");
+const sequence = elsewhere("Sequences stay in the worker, which keeps one between calls.");
+const types = {
+  load: { ...loadOptionTypes, backend },
+  generate: { ...llamaGenerateOptionTypes, sequence },
+  chat: { ...chatOptionTypes, sequence },
+};
 
 /**
  * A model in a worker. Errors are those of `Llama`, with class and code; `generate` and `chat` throw all of them while
@@ -56,6 +73,8 @@ export class WorkerLlama implements AsyncDisposable {
     location: string | WebLocation,
     options: WorkerLoadOptions = {},
   ): Promise<WorkerLlama> {
+    checkValue(location, { ...checkpointLocation, required: true }, "checkpoint", where);
+    checkOptions(options, types.load, where);
     const { onProgress, signal, ...plain } = options;
     const connection = new Connection(portOf(worker));
     try {
@@ -78,22 +97,31 @@ export class WorkerLlama implements AsyncDisposable {
   }
 
   /** Continues a text, or tokens, as a stream; breaking out of the loop ends the work. */
-  generate(
+  async *generate(
     prompt: string | readonly number[],
     options: WorkerGenerateOptions = {},
   ): AsyncGenerator<Piece, void, undefined> {
+    checkGenerateOptions(options, types.generate, "generate()");
+    checkPrompt(prompt, this.info.config.vocabSize, "generate()");
     const { onProgress, signal, ...plain } = options;
-    return this.#stream({ do: "generate", prompt, options: plain }, { onProgress, signal });
+    yield* this.#stream({ do: "generate", prompt, options: plain }, { onProgress, signal });
   }
 
   /** Answers a conversation as a stream. */
-  chat(messages: readonly ChatMessage[], options: WorkerChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
+  async *chat(
+    messages: readonly ChatMessage[],
+    options: WorkerChatOptions = {},
+  ): AsyncGenerator<Piece, void, undefined> {
+    checkGenerateOptions(options, types.chat, "chat()");
+    checkMessages(messages, "chat()");
     const { onProgress, signal, ...plain } = options;
-    return this.#stream({ do: "chat", messages, options: plain }, { onProgress, signal });
+    yield* this.#stream({ do: "chat", messages, options: plain }, { onProgress, signal });
   }
 
   /** A conversation as the model would read it, as `Llama.renderChat` gives it. */
   async renderChat(messages: readonly ChatMessage[], options: WorkerRenderChatOptions = {}): Promise<ChatPrompt> {
+    checkOptions(options, renderChatOptionTypes, "renderChat()");
+    checkMessages(messages, "renderChat()");
     const { signal, ...plain } = options;
     const request = { do: "render", messages, options: plain } as const;
     for await (const answer of this.#connection.ask(request, signal === undefined ? {} : { signal })) {
@@ -125,89 +153,6 @@ export class WorkerLlama implements AsyncDisposable {
     for await (const answer of this.#connection.ask(request, options)) {
       if (answer.is === "piece") yield answer.piece;
     }
-  }
-}
-
-/** Numbers of calls, different for all models, since several may have been loaded in one worker. */
-let calls = 0;
-
-/** Calls by number, each with the answers that have come for it. */
-class Connection {
-  readonly #port: Port;
-  readonly #listeners = new Map<number, (answer: Answer) => void>();
-  readonly #stopListening: () => void;
-  #closed = false;
-  /** Why the worker answers no more. */
-  #failure: PolyllamaError | undefined;
-
-  constructor(port: Port) {
-    this.#port = port;
-    this.#stopListening = port.listen(
-      (data) => {
-        const message = data as AnswerMessage; // the worker's file sends nothing else
-        this.#listeners.get(message.call)?.(message);
-      },
-      (reason) => this.#fail(reason),
-    );
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#stopListening();
-  }
-
-  /** Pieces and the last answer, as they come. Ended early, it aborts the call. */
-  async *ask(request: Request, { onProgress, signal }: CallOptions): AsyncGenerator<Answer, void, undefined> {
-    signal?.throwIfAborted();
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
-    const call = calls++;
-    const queue: Answer[] = [];
-    let wake = (): void => {};
-    this.#listeners.set(call, (answer) => {
-      queue.push(answer);
-      wake();
-    });
-    const abort = (): void => {
-      this.#port.post({ do: "abort", call });
-      wake();
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    let ended = false;
-    try {
-      this.#port.post({ ...request, call });
-      for (;;) {
-        signal?.throwIfAborted();
-        const answer = queue.shift();
-        if (answer === undefined) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-          continue;
-        }
-        ended = answer.is === "done" || answer.is === "error";
-        if (answer.is === "error") throw putTogether(answer.error);
-        if (answer.is === "progress") onProgress?.(answer.progress);
-        else yield answer;
-        if (ended) return;
-      }
-    } finally {
-      signal?.removeEventListener("abort", abort);
-      this.#listeners.delete(call);
-      if (!ended) this.#port.post({ do: "abort", call });
-    }
-  }
-
-  /** Ends all calls, and those to come. */
-  #fail(reason: string): void {
-    const message = `The worker failed: ${reason}`;
-    this.#failure ??= new PolyllamaError("ERR_BACKEND", message);
-    const error = takeApart(this.#failure);
-    for (const listener of this.#listeners.values()) listener({ is: "error", error });
   }
 }
 

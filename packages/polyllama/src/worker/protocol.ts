@@ -13,6 +13,7 @@ import {
   PolyllamaError,
   type Progress,
 } from "@polyllama/core";
+import { ChatTemplateError } from "../chat/error.ts";
 import type { ChatMessage, ChatPrompt, RenderChatOptions } from "../chat/prompt.ts";
 import type { ChatOptions, LlamaGenerateOptions, LoadOptions } from "../options.ts";
 
@@ -62,7 +63,7 @@ interface PlainError {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
-const classes = { PolyllamaError, CheckpointError, ContextOverflowError, MemoryError, OptionError };
+const classes = { PolyllamaError, ChatTemplateError, CheckpointError, ContextOverflowError, MemoryError, OptionError };
 
 export function takeApart(error: unknown): PlainError {
   if (!(error instanceof Error)) return { name: "Error", message: String(error) };

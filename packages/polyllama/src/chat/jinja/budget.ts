@@ -7,7 +7,8 @@ export type FailureKind =
   | "raised" // the template called raise_exception
   | "failed" // Python would raise an error, too
   | "unsupported" // this engine does not know what Python does here
-  | "limit"; // more steps, text or depth than a chat template needs
+  | "limit" // more steps, text or depth than a chat template needs
+  | "bug"; // this engine is wrong, and no template's fault
 
 export class TemplateError extends Error {
   readonly kind: FailureKind;

@@ -12,7 +12,7 @@ export interface ThreadRequest extends Omit<RenderRequest, "variables"> {
 export type ThreadAnswer =
   | { readonly is: "started" }
   | { readonly is: "text"; readonly text: string }
-  | { readonly is: "failure"; readonly kind: FailureKind; readonly message: string };
+  | { readonly is: "failure"; readonly kind: FailureKind; readonly message: string; readonly stack?: string };
 
 export interface ThreadScope {
   postMessage(answer: ThreadAnswer): void;
@@ -29,7 +29,12 @@ function render(request: ThreadRequest): ThreadAnswer {
     return { is: "text", text: renderTemplate({ ...request, variables: JSON.parse(request.variables) }) };
   } catch (error) {
     if (error instanceof TemplateError) return { is: "failure", kind: error.kind, message: error.message };
-    // Such as a full stack while values are made.
-    return { is: "failure", kind: "limit", message: error instanceof Error ? error.message : String(error) };
+    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+    if (exhausted.test(message)) return { is: "failure", kind: "limit", message };
+    // What the template does wrong is found by the engine, so that any other error is the engine's own.
+    return { is: "failure", kind: "bug", message: `${name}: ${message}`, ...(stack !== undefined && { stack }) };
   }
 }
+
+/** Errors of JavaScript engines where a template takes too much: a full stack, a text that is too long, no memory. */
+const exhausted = /call stack|too much recursion|string length|out of memory|allocation/i;
