@@ -3,7 +3,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Checkpoint } from "./checkpoint.ts";
-import { templateFolder } from "./text-files.ts";
+import { templateFolder } from "./template-files.ts";
 import { readTokenizer, templateNames, tokenizerPath } from "./tokenizer-files.ts";
 
 const carried = [

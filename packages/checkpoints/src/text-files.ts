@@ -2,10 +2,7 @@
 // disk, behind URLs, among files that a user chose. Each is optional.
 
 import {
-  CheckpointError,
   type HuggingFaceText,
-  type NamedChatTemplate,
-  type OwnChatTemplate,
   parseJson,
   readSentencePiece,
   surroundVocabulary,
@@ -15,9 +12,7 @@ import {
   type Vocabulary,
 } from "@polyllama/core";
 import type { FoundTokenizer } from "./safetensors.ts";
-
-/** The bytes of a file beside the weights, or undefined where there is no such file. */
-export type FileReader = (name: string) => Promise<Uint8Array | undefined>;
+import { type FileReader, readTemplate, readTemplates, type TemplateNames } from "./template-files.ts";
 
 /** Names of JSON files, by what they are called here. */
 const jsonFiles = {
@@ -34,23 +29,8 @@ export const textFileNames: readonly string[] = [
   "chat_template.json",
 ];
 
-/** Folder of templates besides chat_template.jinja, each in a file named after it. */
-export const templateFolder = "additional_chat_templates";
-
-/** Names of the templates in that folder. */
-export type TemplateNames = () => Promise<readonly string[]>;
-
-/** What a file in that folder is called, or undefined where its name is no template's. */
-export function templateName(file: string): string | undefined {
-  return /^([^/\\]+)\.jinja$/.exec(file)?.[1];
-}
-
 /** What the files say; the JSON ones as parsed. */
 export interface TextFiles extends TokenizerSurroundings, Omit<HuggingFaceText, "config"> {}
-
-/** Most bytes of a chat template; the longest public ones have some 20 KB. */
-const mostTemplate = 2 ** 20;
-const mostTemplates = 64;
 
 /**
  * @param where What names in errors begin with: a folder with its last slash, or nothing.
@@ -80,42 +60,8 @@ export async function readTextFiles(
   return { ...found, chatTemplate: { jinja: template, from: "chat_template.json: chat_template" } };
 }
 
-/** The templates of a folder for them. */
-async function readTemplates(
-  read: FileReader,
-  where: string,
-  names: readonly string[],
-): Promise<readonly NamedChatTemplate[]> {
-  if (names.length > mostTemplates) {
-    const problem = `${names.length} chat templates are more than ${mostTemplates}`;
-    throw new CheckpointError({ file: where + templateFolder }, problem, "Take some of the files away.");
-  }
-  const found: NamedChatTemplate[] = [];
-  for (const name of names) {
-    const template = await readTemplate(read, where, `${templateFolder}/${name}.jinja`);
-    if (template !== undefined) found.push({ name, ...template });
-  }
-  return found;
-}
-
-async function readTemplate(read: FileReader, where: string, file: string): Promise<OwnChatTemplate | undefined> {
-  const jinja = await read(file);
-  if (jinja === undefined) return undefined;
-  checkTemplate(jinja, where + file);
-  return { jinja: decode(jinja), from: file };
-}
-
 function asTemplate(value: unknown): boolean {
   return value !== undefined && value !== null;
-}
-
-function checkTemplate(bytes: Uint8Array, file: string): void {
-  if (bytes.length <= mostTemplate) return;
-  throw new CheckpointError(
-    { file },
-    `a chat template of ${bytes.length} bytes is longer than ${mostTemplate}`,
-    "Take the file away, or shorten it.",
-  );
 }
 
 /**

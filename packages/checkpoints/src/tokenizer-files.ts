@@ -13,14 +13,8 @@ import {
 import { readGgufHeader } from "./gguf/header.ts";
 import { openGenuine, readWhole } from "./node-file.ts";
 import type { FoundTokenizer } from "./safetensors.ts";
-import {
-  type FileReader,
-  ggufVocabulary,
-  readTextFiles,
-  sentencePieceTokenizer,
-  templateFolder,
-  templateName,
-} from "./text-files.ts";
+import { type FileReader, templateFolder, templateName } from "./template-files.ts";
+import { ggufVocabulary, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
 
 /**
  * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would have.

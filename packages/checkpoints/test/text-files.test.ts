@@ -1,7 +1,7 @@
 // What stands around a tokenizer in Hugging Face's layout, and what follows from it for text. Ids of Llama 2's vocabulary are those
 // of transformers 4.57.6's LlamaTokenizer on the same files.
 
-import { copyFile } from "node:fs/promises";
+import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { sentencePieceFromGguf } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
@@ -103,6 +103,54 @@ describe("tokens behind a tokenizer.model", () => {
   });
 
   test.each([
+    ["added_tokens.json", { "added_tokens.json": { "<x>": next, "": next + 1 } }],
+    [
+      "tokenizer_config.json",
+      {
+        "tokenizer_config.json": { added_tokens_decoder: { [next]: { content: "<x>" }, [next + 1]: { content: "" } } },
+      },
+    ],
+  ])("a last token without a name in %s is called [EMPTY_id]", async (file, files) => {
+    await using opened = await open(next + 2, files);
+    const { tokenizer, notices } = opened;
+    expect(tokenizer?.vocabSize).toBe(next + 2);
+    expect([tokenizer!.piece(next + 1), tokenizer!.isControl(next + 1)]).toEqual([`[EMPTY_${next + 1}]`, true]);
+    expect(encode(opened, "a<x>b")).toEqual([1, id("▁a"), next, id("▁b")]);
+    expect(tokenizer!.decode([next, next + 1])).toBe("<x>");
+    expect(notices).toEqual([
+      `${file} leaves 1 id behind the vocabulary without a name; there the tokens are called [EMPTY_id].`,
+    ]);
+  });
+
+  test("an empty name for a piece says nothing, with a notice", async () => {
+    const files = { "tokenizer_config.json": { added_tokens_decoder: { [id("▁a")]: { content: "", special: true } } } };
+    await using opened = await open(next, files);
+    expect(encode(opened, "a")).toEqual([1, id("▁a")]);
+    expect(opened.tokenizer!.kind(id("▁a"))).toBe("normal");
+    expect(opened.notices).toEqual([
+      `tokenizer_config.json gives token ${id("▁a")} an empty name; it stays "▁a", as the vocabulary has it.`,
+    ]);
+  });
+
+  test("a BOS or EOS without a row is the vocabulary's own, as in llama.cpp, with a notice", async () => {
+    const files = {
+      "tokenizer_config.json": { ...config, bos_token: "<bos>", eos_token: "<eos>", add_eos_token: true },
+    };
+    await using none = await open(next, files);
+    expect(none.tokenizer).toMatchObject({ vocabSize: next, bos: 1, eos: 2 });
+    expect(encode(none, "ab")).toEqual([1, id("▁ab"), 2]);
+    expect(none.notices).toEqual([
+      expect.stringMatching(/bos_token is "<bos>", which is not in the vocabulary.* left out\.$/),
+      expect.stringMatching(/eos_token is "<eos>", which is not in the vocabulary.* left out\.$/),
+      'BOS is the vocabulary\'s own in its place, token 1, "<s>".',
+      'EOS is the vocabulary\'s own in its place, token 2, "</s>".',
+    ]);
+    await using whole = await open(next + 2, files);
+    expect(whole.tokenizer).toMatchObject({ bos: next, eos: next + 1 });
+    expect(whole.notices).toEqual([]);
+  });
+
+  test.each([
     [
       "an id of another piece",
       { "added_tokens.json": { "[PAD]": id("▁a") } },
@@ -115,11 +163,6 @@ describe("tokens behind a tokenizer.model", () => {
       "a key that is no id",
       { "tokenizer_config.json": { added_tokens_decoder: { x: {} } } },
       /"x" where an id is expected/,
-    ],
-    [
-      "a BOS that there is not",
-      { "tokenizer_config.json": { bos_token: "<bos>" } },
-      /bos_token is "<bos>", which is not/,
     ],
     [
       "text that is no flag",
@@ -163,6 +206,29 @@ describe("BOS and EOS", () => {
     const path = await folder(4, { "tokenizer.json": json, "tokenizer_config.json": { ...config, ...change } });
     const { tokenizer } = await readTokenizer(join(path, "tokenizer.json"), 4);
     expect(tokenizer.encode("a")).toEqual(addBos ? [1, 3] : [3]);
+  });
+
+  test("a tokenizer.json with a BOS that has no row, and with an empty name", async () => {
+    const usual = ["<unk>", "<s>", "</s>"].map((content, id) => ({ id, content, special: true, normalized: false }));
+    const json = {
+      model: { type: "BPE", vocab: { "<unk>": 0, "<s>": 1, "</s>": 2, a: 3 }, merges: [], unk_token: "<unk>" },
+      added_tokens: [...usual, { id: 3, content: "", special: true }, { id: 4, content: "", special: false }],
+    };
+    const path = await folder(5, {
+      "tokenizer.json": json,
+      "tokenizer_config.json": { ...config, bos_token: "<bos>" },
+    });
+    await rm(join(path, "tokenizer.model"));
+    await using opened = await openCheckpoint(path);
+    expect(opened.tokenizer).toMatchObject({ vocabSize: 5, bos: 1, eos: 2 });
+    expect(encode(opened, "a")).toEqual([1, 3]);
+    expect([3, 4].map((one) => opened.tokenizer!.piece(one))).toEqual(["a", "[EMPTY_4]"]);
+    expect(opened.notices).toEqual([
+      'tokenizer.json gives token 3 an empty name; it stays "a", as the vocabulary has it.',
+      "tokenizer.json leaves 1 id behind the vocabulary without a name; there the tokens are called [EMPTY_id].",
+      expect.stringMatching(/bos_token is "<bos>".*left out\.$/),
+      'BOS is the vocabulary\'s own in its place, token 1, "<s>".',
+    ]);
   });
 
   test("tokens are added to a tokenizer.json too", async () => {

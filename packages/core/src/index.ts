@@ -108,7 +108,8 @@ export type { SurroundOptions } from "./tokenizer/surround.ts";
 export { surroundVocabulary } from "./tokenizer/surround.ts";
 export type { TokenizerSurroundings } from "./tokenizer/surroundings.ts";
 export type { EndToken } from "./end-tokens.ts";
-export type { NamedChatTemplate, OfferedSampling, OwnChatTemplate, TextSetup } from "./text-setup.ts";
+export type { NamedChatTemplate, OwnChatTemplate } from "./chat-templates.ts";
+export type { OfferedSampling, TextSetup } from "./text-setup.ts";
 export type { Notice } from "./tokenizer/assemble.ts";
 export { type HuggingFaceText, textSetupFromGguf, textSetupFromHuggingFace, textSetupOf } from "./text-setup.ts";
 

@@ -2,23 +2,12 @@
 // conversation is written, what sampling its makers recommend. It stands in many places (a tokenizer's file, the small JSON
 // files around it, GGUF's metadata); here it is one record, and each statement knows where it was found.
 
+import { ggufTemplates, type NamedChatTemplate, namedOnly, type OwnChatTemplate } from "./chat-templates.ts";
 import { collectEnds, type EndToken } from "./end-tokens.ts";
-import { type Notice, shown } from "./tokenizer/assemble.ts";
-import { chatTemplatesOf, defaultTemplate } from "./tokenizer/json/chat-template.ts";
+import type { Notice } from "./tokenizer/assemble.ts";
+import { chatTemplatesOf } from "./tokenizer/json/chat-template.ts";
 import { jsonObject } from "./tokenizer/json/fields.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
-
-/** A conversation's format in Jinja, as the checkpoint's makers wrote it. */
-export interface OwnChatTemplate {
-  readonly jinja: string;
-  /** Where it stands, such as `tokenizer_config.json: chat_template`. */
-  readonly from: string;
-}
-
-/** One of several that a checkpoint came with, such as `tool_use`. */
-export interface NamedChatTemplate extends OwnChatTemplate {
-  readonly name: string;
-}
 
 /** Sampling that the makers of a checkpoint recommend: shown and offered, never applied unasked. */
 export interface OfferedSampling {
@@ -87,36 +76,6 @@ export function textSetupFromGguf(
     namedTemplates: named,
     sampling: offeredSampling((name) => metadata.get(`general.sampling.${ggufSampling[name]}`)),
   };
-}
-
-const templateKey = "tokenizer.chat_template";
-
-/** The key `tokenizer.chat_template`, and `tokenizer.chat_template.NAME`, whose names `tokenizer.chat_templates` lists. */
-function ggufTemplates(
-  metadata: ReadonlyMap<string, unknown>,
-  notice: Notice,
-): { readonly default: OwnChatTemplate | undefined; readonly named: readonly NamedChatTemplate[] } {
-  const found = new Map<string, OwnChatTemplate>();
-  for (const [key, jinja] of metadata) {
-    if (key !== templateKey && !key.startsWith(`${templateKey}.`)) continue;
-    const name = key.slice(templateKey.length + 1) || defaultTemplate;
-    if (typeof jinja !== "string") notice(`${key} is ${shown(jinja)} and not text; it is left out`);
-    else if (key === templateKey || !found.has(name)) found.set(name, { jinja, from: key });
-  }
-  const listed = metadata.get(`${templateKey}s`);
-  for (const name of Array.isArray(listed) ? listed : []) {
-    if (!metadata.has(`${templateKey}.${name}`) && !found.has(String(name)))
-      notice(`${templateKey}s lists ${shown(name)}, which is not there`);
-  }
-  return { default: found.get(defaultTemplate), named: namedOnly(found) };
-}
-
-/** All but the one without a name, in the order of their names. */
-function namedOnly(templates: ReadonlyMap<string, OwnChatTemplate>): readonly NamedChatTemplate[] {
-  return [...templates]
-    .filter(([name]) => name !== defaultTemplate)
-    .map(([name, template]) => ({ name, ...template }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** What the small files beside Hugging Face's weights say, parsed. */

@@ -150,12 +150,13 @@ describe("BOS, EOS and the chat template", () => {
     expect(bare).toMatchObject({ bos: undefined, eos: undefined });
   });
 
-  test("contradictions are refused", () => {
+  test("contradictions are refused; a name that there is not leaves the usual token, with notices", () => {
     const json = pipeline("legacy");
     expect(() => tokenizerFromJson(json, "x", { bos_token: "</s>" })).toThrow(/bos_token is token 2/);
-    expect(() => tokenizerFromJson(json, "x", { eos_token: "<eot>" })).toThrow(
-      /"<eot>", which is not in the vocabulary/,
-    );
+    const notices: string[] = [];
+    const beside = { notice: (remark: string) => notices.push(remark) };
+    expect(tokenizerFromJson(json, "x", { eos_token: "<eot>" }, beside).eos).toBe(2);
+    expect(notices[0]).toMatch(/eos_token is "<eot>", which is not in the vocabulary/);
   });
 });
 

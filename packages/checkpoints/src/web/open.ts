@@ -34,13 +34,8 @@ import { recognize } from "../recognize.ts";
 import { asObject, openSafetensors } from "../safetensors.ts";
 import { refuseStandIn } from "../stand-in.ts";
 import { openSynthetic, syntheticScheme } from "../synthetic.ts";
-import {
-  huggingFaceTokenizer,
-  readTextFiles,
-  type TemplateNames,
-  templateFolder,
-  templateName,
-} from "../text-files.ts";
+import { type TemplateNames, templateFolder, templateName } from "../template-files.ts";
+import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
 import { blobSource } from "./blob.ts";
 import { keptSource } from "./kept.ts";
 import { type Sending, urlSource, WithoutRanges } from "./url.ts";

@@ -3,10 +3,11 @@
 // `legacy` whether every stretch between cut-out tokens begins with a space, or only the first.
 // Source: transformers 4.57, models/llama/tokenization_llama.py, tokenization_utils.py (tokenize).
 
-import { type Notice, refuse, shown } from "./assemble.ts";
+import type { Notice } from "./assemble.ts";
 import { plainToken } from "./cutting.ts";
 import type { AddedToken } from "./json/added-tokens.ts";
 import { chatTemplateOf } from "./json/chat-template.ts";
+import { ownInstead } from "./nameless.ts";
 import { readSurroundings, type TokenizerSurroundings, tokensBehind } from "./surroundings.ts";
 import { kind, type Vocabulary } from "./vocabulary.ts";
 
@@ -54,7 +55,7 @@ export function surroundVocabulary(
     if (name === null) return undefined;
     if (name === undefined) return own;
     const id = pieces.indexOf(name);
-    return id >= 0 ? id : refuse(source, `${attribute} is ${shown(name)}, which is not in the vocabulary`);
+    return id >= 0 ? id : ownInstead(attribute, own, pieces, notice);
   };
   const bos = named("bos_token", vocabulary.bos);
   const eos = named("eos_token", vocabulary.eos);

@@ -12,6 +12,7 @@ import { type Notice, refuse, shown } from "./assemble.ts";
 import { plainToken } from "./cutting.ts";
 import { type AddedToken, checkTokenCount, readAddedTokenFlags } from "./json/added-tokens.ts";
 import { type JsonObject, jsonObject } from "./json/fields.ts";
+import { emptyToken, noticeEmpty, noticeUnnamed } from "./nameless.ts";
 
 /** Parsed files; undefined where there is none. */
 export interface TokenizerSurroundings {
@@ -35,6 +36,8 @@ export interface Surroundings {
   readonly config: JsonObject | undefined;
   /** Added tokens with their ids, in the order of these; some may be part of the vocabulary. */
   readonly added: readonly AddedToken[];
+  /** Ids of tokens with an empty name. */
+  readonly nameless: readonly number[];
   /** Name of the file that added tokens stand in. */
   readonly addedIn: string;
   /** Name of a special token; null where the files say that there is none, undefined where they say nothing. */
@@ -68,11 +71,13 @@ export function readSurroundings(files: TokenizerSurroundings, source: string): 
       }
     }
   }
+  const added = isNew
+    ? decoderTokens(config.object("added_tokens_decoder"))
+    : olderTokens(files.addedTokens, specials, source);
   return {
     config,
-    added: isNew
-      ? decoderTokens(config.object("added_tokens_decoder"))
-      : olderTokens(files.addedTokens, specials, source),
+    added: added.filter(({ content }) => content !== ""),
+    nameless: added.filter(({ content }) => content === "").map(({ id }) => id),
     addedIn: isNew ? "tokenizer_config.json" : "added_tokens.json",
     special(attribute) {
       const place = places.find((one) => says(one, attribute));
@@ -129,7 +134,7 @@ const mostUnnamed = 4096;
  */
 export function tokensBehind(
   pieces: readonly string[],
-  { added, addedIn, specials }: Surroundings,
+  { added, addedIn, nameless, specials }: Surroundings,
   source: string,
   rows: number | undefined,
   notice: Notice,
@@ -142,6 +147,11 @@ export function tokensBehind(
     ids.set(token.content, token.id);
     behind.push(token);
   };
+  const fillTo = (id: number, says: string): void => {
+    unnamed += Math.max(0, id - pieces.length - behind.length);
+    if (unnamed > mostUnnamed) refuse(source, `${says}, but the vocabulary ends at ${pieces.length - 1}. ${wayOut}`);
+    while (pieces.length + behind.length < id) put(emptyToken(pieces.length + behind.length));
+  };
   for (const token of added) {
     const { id, content } = token;
     const says = `${addedIn} says that token ${id} is ${shown(content)}`;
@@ -151,15 +161,14 @@ export function tokensBehind(
     const other = ids.get(content);
     if (known === undefined && other !== undefined) refuse(source, `${says}, but that is token ${other}. ${wayOut}`);
     if (known !== undefined) continue;
-    unnamed += id - pieces.length - behind.length;
-    if (unnamed > mostUnnamed) refuse(source, `${says}, but the vocabulary ends at ${pieces.length - 1}. ${wayOut}`);
-    while (pieces.length + behind.length < id) {
-      const free = pieces.length + behind.length;
-      put(plainToken(free, `[EMPTY_${free}]`, true));
-    }
+    fillTo(id, says);
     put(token);
   }
-  if (unnamed > 0) notice(`${addedIn} leaves ${unnamed} ids behind the vocabulary without a name`);
+  for (const id of nameless) {
+    if (id < pieces.length) noticeEmpty(notice, addedIn, id, pieces[id]);
+    else fillTo(id + 1, `${addedIn} has a token ${id} without a name`);
+  }
+  noticeUnnamed(notice, addedIn, unnamed);
   for (const [name, from] of specials) {
     if (ids.has(name)) continue;
     const id = pieces.length + behind.length;

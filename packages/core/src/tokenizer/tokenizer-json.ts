@@ -14,6 +14,7 @@ import { readNormalizer } from "./json/normalizers.ts";
 import { readPreTokenizer } from "./json/pre-tokenizers.ts";
 import { readTemplate } from "./json/template.ts";
 import { changedWithPlaces, placesWithin } from "./literal.ts";
+import { ownInstead, withNames } from "./nameless.ts";
 import type { SurroundOptions } from "./surround.ts";
 import { readSurroundings, type TokenizerSurroundings, tokensBehind } from "./surroundings.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -42,9 +43,10 @@ export function tokenizerFromJson(
   const preTokenize = readPreTokenizer(optionalObject(file, "pre_tokenizer"));
   const template = readTemplate(optionalObject(file, "post_processor"));
   const steps = readDecoder(optionalObject(file, "decoder"));
-  const own = readAddedTokens(file);
+  const { notice = () => {} } = beside;
+  const own = withNames(readAddedTokens(file), model.vocabulary, notice);
   const within = joinVocabulary(model.vocabulary, own, source);
-  const behind = tokensBehind(within, around, source, beside.rows, beside.notice ?? (() => {}));
+  const behind = tokensBehind(within, around, source, beside.rows, notice);
   const pieces = [...within, ...behind.map(({ content }) => content)];
   const known = new Set(own.map(({ id }) => id));
   const declared = around.added.filter(({ id }) => id < within.length && !known.has(id));
@@ -62,24 +64,25 @@ export function tokenizerFromJson(
     source,
   );
 
-  const named = (
+  const frame = (
     key: "bos_token" | "eos_token",
     inTemplate: number | undefined,
     convention: string,
   ): number | undefined => {
     const name = around.special(key);
-    const id = typeof name === "string" ? pieces.indexOf(name) : undefined;
-    if (id !== undefined && id < 0) refuse(source, `${key} is ${shown(name)}, which is not in the vocabulary`);
+    const found = typeof name === "string" ? pieces.indexOf(name) : undefined;
+    const id = found === -1 ? undefined : found;
     if (id !== undefined && inTemplate !== undefined && id !== inTemplate) {
       refuse(source, `${key} is token ${id}, but the post_processor puts token ${inTemplate} in its place`);
     }
     if (inTemplate !== undefined && !(inTemplate in pieces))
       refuse(source, `post_processor puts token ${inTemplate}, which does not exist`);
     const usual = added.find((token) => token.special && token.content === convention)?.id;
-    return id ?? inTemplate ?? (name === null ? undefined : usual);
+    const instead = inTemplate ?? (name === null ? undefined : usual);
+    return found === -1 ? ownInstead(key, instead, pieces, notice) : (id ?? instead);
   };
-  const bos = named("bos_token", template.before, "<s>");
-  const eos = named("eos_token", template.after, "</s>");
+  const bos = frame("bos_token", template.before, "<s>");
+  const eos = frame("eos_token", template.after, "</s>");
   // LlamaTokenizer, which is also what a Llama without this field has, goes by its own flags, and by BOS without them.
   const className = config?.get("tokenizer_class");
   const isLlama =
