@@ -4,8 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { runHere } from "./captured.ts";
-import { run } from "./program.ts";
+import { run, runHere } from "./captured.ts";
 
 let folder: string;
 let file: string;
@@ -35,7 +34,6 @@ test("a home folder that cannot be written costs one note", async () => {
 test("where there is no folder at all, the error names --cache-folder and --no-cache, and nothing of the library", async () => {
   vi.stubEnv("TMPDIR", join(file, "tmp"));
   for (const where of [["--cache-folder", join(file, "cache")], ["--no-cache"]]) {
-    // Within this process, as the loader of TypeScript wants a temporary folder too.
     const { code, stderr } = await runHere(...generate, ...where);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^error: .*tmp cannot be written to \(ENOTDIR\).*--cache-folder.*--no-cache.*TMPDIR/m);

@@ -3,7 +3,7 @@
 
 import { Readable } from "node:stream";
 import { vi } from "vitest";
-import { run } from "../src/index.ts";
+import { run as runProgram } from "../src/index.ts";
 
 export interface Printed {
   readonly stdout: string;
@@ -14,11 +14,16 @@ export interface Finished extends Printed {
   readonly code: number;
 }
 
-/** Calls `action`; what it returned, or threw, and what it printed. Standard input is `input`. */
-export async function captured<T>(
-  action: () => Promise<T>,
-  input = "",
-): Promise<Printed & { result?: T; error?: unknown }> {
+let turn: Promise<unknown> = Promise.resolve();
+
+/** Calls `action`; what it returned, or threw, and what it printed. Standard input is `input`. Calls at once take turns. */
+export function captured<T>(action: () => Promise<T>, input = ""): Promise<Printed & { result?: T; error?: unknown }> {
+  const result = turn.then(() => capture(action, input));
+  turn = result.catch(() => undefined);
+  return result;
+}
+
+async function capture<T>(action: () => Promise<T>, input: string): Promise<Printed & { result?: T; error?: unknown }> {
   const printed = { stdout: "", stderr: "" };
   const spies = (["stdout", "stderr"] as const).map((name) =>
     vi.spyOn(process[name], "write").mockImplementation((chunk, encoding, callback) => {
@@ -42,14 +47,14 @@ function inputOf(text: string): typeof process.stdin {
   return Readable.from(bytes) as typeof process.stdin; // a stream of bytes, as a pipe is
 }
 
-/** Runs the program with these arguments, without a process of its own. */
-export function runHere(...args: string[]): Promise<Finished> {
-  return runWith("", ...args);
-}
-
-/** The same with this text on standard input. */
-export async function runWith(input: string, ...args: string[]): Promise<Finished> {
-  const { result, error, ...printed } = await captured(() => run(args), input);
+/** Runs the program to its end, without a process of its own. Standard input is `input`. */
+export async function run(args: readonly string[], input = ""): Promise<Finished> {
+  const { result, error, ...printed } = await captured(() => runProgram(args), input);
   if (result === undefined) throw error;
   return { code: result, ...printed };
+}
+
+/** The same, without input. */
+export function runHere(...args: string[]): Promise<Finished> {
+  return run(args);
 }

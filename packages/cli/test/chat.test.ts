@@ -1,8 +1,8 @@
 import { Llama } from "polyllama";
 import { describe, expect, test, vi } from "vitest";
 import { parseMessages } from "../src/chat/once.ts";
-import { runWith } from "./captured.ts";
-import { run, start } from "./program.ts";
+import { run } from "./captured.ts";
+import { start } from "./program.ts";
 
 const chat = ["chat", "--backend", "reference", "--seed", "1"];
 
@@ -130,9 +130,9 @@ test("Ctrl-C while a conversation is made to fit stops that answer at once, and 
     return Promise.reject(signal.reason);
   });
   const given = ["--ignore-eos", "-n", "2"];
-  const { code, stderr } = await runWith("Hello\nGo on\n", ...chat, ...given);
+  const { code, stderr } = await run([...chat, ...given], "Hello\nGo on\n");
   count = 0;
-  const once = await runWith("Hello", ...chat, ...given, "--json");
+  const once = await run([...chat, ...given, "--json"], "Hello");
   spy.mockRestore();
   expect(code).toBe(0);
   expect(stderr).toMatch(/prompt 0 tokens, .*interrupted.*\nprompt \d+ tokens, .*generated 2 tokens/s);

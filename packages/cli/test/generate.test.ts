@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Llama } from "polyllama";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { runHere } from "./captured.ts";
-import { run, start } from "./program.ts";
+import { run, runHere } from "./captured.ts";
+import { start } from "./program.ts";
 
 interface Generated {
   readonly backend: string;

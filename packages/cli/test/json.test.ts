@@ -10,7 +10,7 @@ import { commandsOf } from "../src/examples.ts";
 import { createInterrupts } from "../src/interrupts.ts";
 import { createProgram } from "../src/program.ts";
 import type { Telling } from "../src/progress.ts";
-import { runWith } from "./captured.ts";
+import { run } from "./captured.ts";
 
 const told = vi.hoisted(() => ({ lines: [] as string[] }));
 vi.mock("../src/progress.ts", async (original) => {
@@ -76,7 +76,7 @@ test("every command with --json is run here", () => {
 test.each(Object.keys(runs))("%s --json", async (name) => {
   told.lines.length = 0;
   const input = name === "tokenizer decode" ? "1 2" : "Once";
-  const { code, stdout, stderr } = await runWith(input, ...name.split(" "), "--json", ...runs[name]!());
+  const { code, stdout, stderr } = await run([...name.split(" "), "--json", ...runs[name]!()], input);
   expect(told.lines).toEqual([]);
   expect([code, stderr]).toEqual([0, ""]);
   expect(JSON.parse(stdout)).toBeTypeOf("object");

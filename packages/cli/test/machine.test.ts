@@ -2,8 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { runHere } from "./captured.ts";
-import { run } from "./program.ts";
+import { run, runHere } from "./captured.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -41,7 +40,6 @@ test("doctor fails when the chosen backend does not work, and says why and what 
   const file = join(folder, "file");
   await writeFile(file, "");
   vi.stubEnv("TMPDIR", join(file, "tmp")); // no place for packed weights
-  // Within this process, as the loader of TypeScript wants a temporary folder too.
   const { code, stdout } = await runHere("doctor", "--cache-folder", join(file, "cache"));
   vi.unstubAllEnvs();
   expect(code).toBe(1);

@@ -5,8 +5,7 @@ import { reference } from "@polyllama/backend-reference";
 import type { Backend, WeightSource } from "@polyllama/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ParityOptions, runParity } from "../src/commands/parity.ts";
-import { captured, runHere } from "./captured.ts";
-import { run } from "./program.ts";
+import { captured, run, runHere } from "./captured.ts";
 
 let folder: string;
 beforeAll(async () => {

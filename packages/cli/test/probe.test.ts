@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { advice } from "../src/commands/doctor.ts";
 import { type ProbeOptions, probe } from "../src/webgpu/probe.ts";
-import { run } from "./program.ts";
+import { run } from "./captured.ts";
 
 let folder: string;
 beforeAll(async () => {

@@ -6,8 +6,11 @@ import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type HubServer, serveHub } from "../../checkpoints/test/hub-server.ts";
-import { runHere } from "./captured.ts";
-import { run, start } from "./program.ts";
+import { run, runHere } from "./captured.ts";
+import { start } from "./program.ts";
+
+// Its answers take a process of their own, and are not what is tested here.
+vi.mock("../src/webgpu/probe.ts", () => ({ probe: async () => ({ reason: "not asked" }) }));
 
 let scratch: string;
 let hub: HubServer;

@@ -7,8 +7,7 @@ import { poet } from "@polyllama/model-poet";
 import { openCheckpoint } from "polyllama";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { writeTextFolder } from "../../../tests/support/text-folder.ts";
-import { runHere } from "./captured.ts";
-import { run } from "./program.ts";
+import { run, runHere } from "./captured.ts";
 
 // Its answers take a process of their own, and are not what is tested here.
 vi.mock("../src/webgpu/probe.ts", () => ({ probe: async () => ({ reason: "not asked" }) }));
