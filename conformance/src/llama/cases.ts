@@ -4,6 +4,8 @@
 //   for (const { name, run } of llamaCases) await run(subject);
 
 import type { LlamaCase } from "./cases/case.ts";
+import { endingCases } from "./cases/endings.ts";
 import { generationCases } from "./cases/generation.ts";
+import { samplingCases } from "./cases/sampling.ts";
 
-export const llamaCases: readonly LlamaCase[] = [...generationCases];
+export const llamaCases: readonly LlamaCase[] = [...generationCases, ...samplingCases, ...endingCases];

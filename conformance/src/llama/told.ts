@@ -4,15 +4,18 @@ import { token } from "./vocabulary.ts";
 
 const byte = (value: number): number => token.firstByte + value;
 
-/** A text begins behind its start token, which is the byte of its place. Numbers are ids, strings pieces. */
+/** A text begins behind its start token, a byte. Numbers are ids, strings pieces. */
 export type ToldText = "letters" | "bytes" | "spelled" | "spaced";
 
 const texts: Readonly<Record<ToldText, readonly (number | string)[]>> = {
   letters: ["ab", "cd", "ef", token.eos, "gh", token.end, "ij", token.stop, "kl", token.shown, "mn", "op"],
   bytes: ["x", byte(0xc3), byte(0xa9), "y", byte(0xe6), token.unknown, "z"],
   spelled: ["▁q", "<|", "end", "|>", "r", "▁s"],
-  spaced: ["▁▁t", "u", "▁v"],
+  spaced: [token.bos, "▁▁t", "u", "▁v"],
 };
+
+/** "spaced" follows the last character of Llama 2's chat format. */
+const starts: Readonly<Record<ToldText, number>> = { letters: 0, bytes: 1, spelled: 2, spaced: 0x5d };
 
 const names = Object.keys(texts) as ToldText[]; // its own keys
 const pieces: readonly string[] = names.flatMap((name) => texts[name].filter((entry) => typeof entry === "string"));
@@ -21,7 +24,7 @@ const idOf = (entry: number | string): number =>
 
 /** The prompt that a text follows. */
 export function promptOf(name: ToldText): readonly number[] {
-  return [token.bos, byte(names.indexOf(name))];
+  return [token.bos, byte(starts[name])];
 }
 
 /** The tokens of a text. */
