@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Backend } from "@polyllama/core";
 import { afterAll } from "vitest";
-import { conformance } from "../src/vitest.ts";
+import { conformance, llama } from "../src/vitest.ts";
 
 const page = readFileSync(new URL("../../docs/add-a-backend.md", import.meta.url), "utf8");
 const [, code] = /```ts file=toy\.ts\n([\s\S]*?)```/.exec(page) ?? [];
@@ -16,3 +16,4 @@ const { toy }: { toy(): Backend } = await import(`${folder}toy.ts`);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 conformance(() => toy(), { expectations: { "op:attention:*;cache=*": "caches are in f32" } });
+llama(() => toy());

@@ -4,8 +4,18 @@
 //   for (const { name, run } of llamaCases) await run(subject);
 
 import type { LlamaCase } from "./cases/case.ts";
+import { chatCases } from "./cases/chat.ts";
 import { endingCases } from "./cases/endings.ts";
 import { generationCases } from "./cases/generation.ts";
+import { interruptionCases } from "./cases/interruption.ts";
 import { samplingCases } from "./cases/sampling.ts";
+import { sequenceCases } from "./cases/sequences.ts";
 
-export const llamaCases: readonly LlamaCase[] = [...generationCases, ...samplingCases, ...endingCases];
+export const llamaCases: readonly LlamaCase[] = [
+  ...generationCases,
+  ...samplingCases,
+  ...endingCases,
+  ...chatCases,
+  ...sequenceCases,
+  ...interruptionCases,
+];

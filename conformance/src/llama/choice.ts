@@ -16,9 +16,8 @@ export function choose(
 ): number {
   const { temperature = 0.8, topK = 0, topP = 0.95, minP = 0, seed } = options;
   const logits = adjusted(given, tokens, tokens.slice(promptLength), options); // [V]
-  const ranked = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b); // equal logits by id
-  const most = logits[ranked[0]!]!; // there are tokens
-  if (temperature === 0) return ranked[0]!;
+  const most = logits.reduce((a, b) => Math.max(a, b));
+  if (temperature === 0) return logits.indexOf(most);
 
   const scale = Math.fround(Math.LOG2E / temperature);
   const weight = (id: number): number => {
@@ -30,14 +29,15 @@ export function choose(
     const between = powers[j]! - Math.floor(((powers[j]! - powers[j + 1]!) * rest) / 256);
     return Math.floor(between / 2 ** octaves);
   };
-  let kept = (topK > 0 ? ranked.slice(0, topK) : ranked).map((id) => ({ id, weight: weight(id) }));
+  let kept = Array.from(logits, (logit, id) => ({ id, logit, weight: weight(id) }));
+  if (topK > 0 || topP < 1) kept.sort((a, b) => b.logit - a.logit || a.id - b.id); // equal logits by id
+  if (topK > 0) kept = kept.slice(0, topK);
   if (topP < 1) {
-    const enough = exactly(topP);
-    const total = BigInt(sum(kept));
-    let reached = 0n;
+    const enough = topP * sum(kept); // a float64, whose rounding counts where weights are equal
+    let reached = 0;
     let count = 0;
-    do reached += BigInt(kept[count++]!.weight);
-    while (count < kept.length && reached * enough.divisor < total * enough.dividend);
+    do reached += kept[count++]!.weight;
+    while (count < kept.length && reached < enough);
     kept = kept.slice(0, count);
   }
   kept = kept.filter((token) => token.weight >= minP * one && token.weight > 0).sort((a, b) => a.id - b.id);
@@ -62,21 +62,19 @@ function adjusted(
   options: SamplingOptions,
 ): Float32Array {
   const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0, logitBias = {} } = options;
-  const biases = new Map(logitBias instanceof Map ? logitBias : Object.entries(logitBias));
-  return Float32Array.from(given).map((logit, id) => {
-    let value = logit;
-    if (all.includes(id)) value = Math.fround(value > 0 ? value / repetitionPenalty : value * repetitionPenalty);
+  const logits = Float32Array.from(given); // rounds what is put into it
+  for (const id of new Set(all)) {
+    const logit = logits[id]!;
+    logits[id] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
+  }
+  for (const id of new Set(generated)) {
     const times = generated.filter((other) => other === id).length;
-    if (times > 0) value = Math.fround(value - (presencePenalty + frequencyPenalty * times));
-    return value + Number(biases.get(id) ?? biases.get(String(id)) ?? 0);
-  });
-}
-
-/** A number as a fraction without loss. */
-function exactly(value: number): { readonly dividend: bigint; readonly divisor: bigint } {
-  let [dividend, divisor] = [value, 1n];
-  while (!Number.isInteger(dividend)) [dividend, divisor] = [dividend * 2, divisor * 2n];
-  return { dividend: BigInt(dividend), divisor };
+    logits[id] = logits[id]! - (presencePenalty + frequencyPenalty * times);
+  }
+  for (const [id, bias] of logitBias instanceof Map ? logitBias : Object.entries(logitBias)) {
+    logits[Number(id)] = logits[Number(id)]! + Number(bias);
+  }
+  return logits;
 }
 
 /** 64 bits of Philox4x32-10 (Salmon et al., SC 2011) for a counter and a key. */

@@ -95,8 +95,8 @@ export const endingCases: readonly LlamaCase[] = [
       const model = await subject.model("small", 16);
       const stream = random("endings", seed);
       const prompt = [token.bos, 263, 264, 270];
-      for (let round = 0; round < 24; round++) {
-        const base = { temperature: 1.1, topP: 1, seed: round, maxTokens: 20 };
+      for (let round = 0; round < 10; round++) {
+        const base = { temperature: 1.1, topP: 1, seed: round, maxTokens: 14 };
         const { pieces } = await judge(model, prompt, { ...base, ignoreEos: true });
         const text = pieces.map((piece) => piece.text).join("");
         const part = (): string => {

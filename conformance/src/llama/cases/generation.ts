@@ -21,7 +21,7 @@ export const generationCases: readonly LlamaCase[] = [
       const model = await subject.model("small", 16);
       for (const [i, prompt] of prompts.entries()) {
         for (const temperature of [0, 0.8, 1.5]) {
-          await judge(model, prompt, { temperature, seed: seed + i, maxTokens: 24, ignoreEos: true });
+          await judge(model, prompt, { temperature, seed: seed + i, maxTokens: 10, ignoreEos: true });
         }
       }
     },

@@ -25,21 +25,34 @@ const draws: readonly SamplingOptions[] = [
   { temperature: 1, topK: 100_000, topP: 1 - 2 ** -53 },
 ];
 
-/** What needs the tokens before, or more than options of a draw. */
+/** What needs the tokens before, or more than options of a draw; the first ones also on large vocabularies. */
 const adjustments: readonly SamplingOptions[] = [
+  { topK: 9, minP: 0.1, repetitionPenalty: 1.2, presencePenalty: 0.4, frequencyPenalty: 0.3, logitBias: { 262: 2 } },
+  { temperature: 1, topP: 0.8, presencePenalty: -1, frequencyPenalty: 1.5 },
   { temperature: 0, repetitionPenalty: 1.5 },
   { temperature: 1, topP: 1, repetitionPenalty: 0.6 },
   { temperature: 0, presencePenalty: 2.5 },
   { temperature: 0, frequencyPenalty: 0.7 },
-  { temperature: 1, topP: 0.8, presencePenalty: -1, frequencyPenalty: 1.5 },
   { temperature: 0, logitBias: { 10: 50, 263: 49.5 }, frequencyPenalty: 0.2 },
   { temperature: 1, topP: 1, logitBias: new Map([[263, -Infinity]]) },
-  { topK: 9, minP: 0.1, repetitionPenalty: 1.2, presencePenalty: 0.4, frequencyPenalty: 0.3, logitBias: { 262: 2 } },
 ];
 
-const seeds = [7, 2 ** 40 + 77];
-const lengths: Readonly<Record<"small" | "large" | "flat", number>> = { small: 12, large: 5, flat: 5 };
-const models = Object.keys(lengths) as (keyof typeof lengths)[]; // its own keys
+/** Seeds, and how many tokens follow with each. */
+const runs: Readonly<Record<"small" | "large" | "flat", readonly (readonly [number, number])[]>> = {
+  small: [
+    [7, 8],
+    [2 ** 40 + 77, 4],
+  ],
+  large: [
+    [7, 3],
+    [2 ** 40 + 77, 1],
+  ],
+  flat: [
+    [7, 2],
+    [2 ** 40 + 77, 1],
+  ],
+};
+const models = Object.keys(runs) as (keyof typeof runs)[]; // its own keys
 
 const title: Partial<Record<ModelName, string>> = {
   small: "280 tokens",
@@ -52,16 +65,16 @@ const shown = (options: SamplingOptions): string =>
     value instanceof Map ? Object.fromEntries(value) : value === -Infinity ? "-Infinity" : value,
   );
 
-function samplingCase(name: keyof typeof lengths, options: SamplingOptions, byDevice: boolean): LlamaCase {
+function samplingCase(name: keyof typeof runs, options: SamplingOptions, byDevice: boolean): LlamaCase {
   return {
     name: `of ${title[name]}, ${shown(options)} chooses what its definition does`,
     async run(subject) {
       const model = await subject.model(name, 16);
       const prompt = [token.bos, 263, 264, 263];
       using sequence = model.llama.createSequence(1);
-      for (const seed of seeds) {
+      for (const [seed, maxTokens] of runs[name]) {
         const before = model.work.sampled;
-        const settings = { ...options, seed, maxTokens: lengths[name], ignoreEos: true };
+        const settings = { ...options, seed, maxTokens, ignoreEos: true };
         const { pieces } = await judge(model, prompt, settings);
         const sampled = model.work.sampled - before;
         mustEqual(sampled, byDevice && sequence.samples ? pieces.length : 0, "tokens that the device chose");
@@ -72,7 +85,9 @@ function samplingCase(name: keyof typeof lengths, options: SamplingOptions, byDe
 
 export const samplingCases: readonly LlamaCase[] = [
   ...models.flatMap((name) => draws.map((options) => samplingCase(name, options, true))),
-  ...models.flatMap((name) => adjustments.map((options) => samplingCase(name, options, false))),
+  ...models.flatMap((name) =>
+    adjustments.slice(0, name === "small" ? undefined : 2).map((options) => samplingCase(name, options, false)),
+  ),
   {
     name: "each penalty and bias changes what is chosen",
     async run(subject) {

@@ -5,7 +5,8 @@
 //   kept      = top-k by logit, then the top-p nucleus, then min-p; equal logits rank by lower id
 //   draw      = floor(sum * random / 2^64), random = 64 bits of Philox for (seed, position)
 //   token     = the first kept id, in order of ids, whose running sum exceeds the draw
-// Temperature comes before top-p, as in Meta's code.
+// Temperature comes before top-p, as in Meta's code. A nucleus is large enough when its weight is at least p times that of all, the
+// product rounded to float64.
 
 import { OptionError, PolyllamaError } from "../errors.ts";
 import { type OptionSchema, option } from "../option-types.ts";
