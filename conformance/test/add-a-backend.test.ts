@@ -16,4 +16,4 @@ const { toy }: { toy(): Backend } = await import(`${folder}toy.ts`);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 conformance(() => toy(), { expectations: { "op:attention:*;cache=*": "caches are in f32" } });
-llama(() => toy());
+llama(() => toy(), { filter: (name) => !/32,000|chunks of 512/.test(name) }); // which take loops in JavaScript long

@@ -10,6 +10,8 @@ import { createLlamaSubject, type LlamaSubject } from "./subject.ts";
 
 /** How the Llama suite is run. */
 export interface LlamaSuiteOptions {
+  /** Which cases become tests, by name; default: all. */
+  readonly filter?: (name: string) => boolean;
   /** Milliseconds that a case may take before it counts as hanging; default 120,000. */
   readonly timeout?: number;
 }
@@ -17,7 +19,7 @@ export interface LlamaSuiteOptions {
 /** Emits one test per case of generation, chat and sequences. The backend is created once and disposed at the end. */
 export function llama(
   createBackend: () => Backend | Promise<Backend>,
-  { timeout = 120_000 }: LlamaSuiteOptions = {},
+  { filter = () => true, timeout = 120_000 }: LlamaSuiteOptions = {},
 ): void {
   describe("Llama", () => {
     let backend: Backend;
@@ -30,6 +32,6 @@ export function llama(
       await subject[Symbol.asyncDispose]();
       await backend[Symbol.asyncDispose]();
     });
-    for (const { name, run } of llamaCases) test(name, { timeout }, () => run(subject));
+    for (const { name, run } of llamaCases) if (filter(name)) test(name, { timeout }, () => run(subject));
   });
 }
