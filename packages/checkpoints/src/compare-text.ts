@@ -10,6 +10,8 @@ export interface TextDifference {
   readonly field: string;
   /** What the first and the second one say; undefined where one says nothing. */
   readonly values: readonly [unknown, unknown];
+  /** Of chat templates, where that was tried: whether conversations come out alike, so that nothing but their text differs. */
+  readonly rendersAlike?: boolean;
 }
 
 /** Texts that tell vocabularies and their preparation of text apart: scripts, spaces, digits, symbols, code. */

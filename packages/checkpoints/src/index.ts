@@ -11,7 +11,7 @@ export { openSynthetic, type SyntheticFormat } from "./synthetic.ts";
 export type { HubCheckpoint } from "./hub/choose.ts";
 export { type HubListing, type HubOptions, listHub, type Pulled, type PullOptions, pull } from "./hub/pull.ts";
 // Writing
-export { type Comparison, compareCheckpoints, type TensorComparison } from "./compare.ts";
+export { type CompareOptions, type Comparison, compareCheckpoints, type TensorComparison } from "./compare.ts";
 export type { TextDifference } from "./compare-text.ts";
 export { writeGguf } from "./gguf/write.ts";
 export type { FormatOptions, PlannedTensor, RecipeName, TargetFormat, TensorRule } from "./write/formats.ts";

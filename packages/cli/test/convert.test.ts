@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
-import { openCheckpoint, targetFormats } from "polyllama";
+import { openCheckpoint, targetFormats, writeGguf } from "polyllama";
 import { beforeEach, describe, expect, test } from "vitest";
 import { amount } from "../../../tests/support/full.ts";
 import { formatOption } from "../src/values.ts";
@@ -67,6 +67,28 @@ describe("convert", () => {
     expect((await finished).code).toBe(130);
     expect(await readdir(scratch)).toEqual([]);
   });
+});
+
+test("verify tells templates that differ in text alone from those that render otherwise", async () => {
+  await using source = await openCheckpoint(tiny);
+  const plain = "{% for m in messages %}{{ m.content }}{% endfor %}";
+  const paths = [];
+  for (const [name, jinja] of Object.entries({ plain, alike: `{# #}${plain}`, other: `${plain}!` })) {
+    const path = join(scratch, `${name}.gguf`);
+    await writeGguf(path, { ...source, text: { ...source.text, chatTemplate: { jinja, from: "" } } });
+    paths.push(path);
+  }
+  const [first = "", alike = "", other = ""] = paths;
+  const { code, stdout } = await runHere("verify", first, alike);
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/chatTemplate: the templates differ in text, not in what/)]);
+  expect(JSON.parse((await runHere("verify", first, alike, "--json")).stdout).text).toEqual([
+    { field: "chatTemplate", values: [plain, `{# #}${plain}`], rendersAlike: true },
+  ]);
+  const different = await runHere("verify", first, other);
+  expect([different.code, different.stdout]).toEqual([
+    1,
+    expect.stringContaining(`chatTemplate: ${JSON.stringify(plain)}`),
+  ]);
 });
 
 describe("quantize", () => {

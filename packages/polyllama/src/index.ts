@@ -31,7 +31,6 @@ export type {
   Written,
 } from "@polyllama/checkpoints";
 export {
-  compareCheckpoints,
   extendVocabulary,
   listHub,
   openCheckpoint,
@@ -43,6 +42,8 @@ export {
   writeGguf,
   writeSafetensors,
 } from "@polyllama/checkpoints";
+
+export { compareCheckpoints } from "./compare.ts";
 
 // What they are made of
 export type {

@@ -77,7 +77,7 @@ function finite(comparison: Comparison): object {
   const number = (value: number): number | null => (Number.isFinite(value) ? value : null);
   return {
     ...comparison,
-    text: comparison.text.map(({ field, values }) => ({ field, values: values.map((value) => value ?? null) })),
+    text: comparison.text.map(({ values, ...rest }) => ({ ...rest, values: values.map((value) => value ?? null) })),
     tensors: comparison.tensors.map(({ name, formats, shapes, ...rest }) => ({
       name,
       formats: formats.map((format) => format ?? null),
@@ -109,7 +109,10 @@ function printComparison({ tensors, config, text, agrees }: Comparison, all: boo
     print(`  ${field}: ${values.map((value) => JSON.stringify(value)).join(" / ")}`);
   }
   if (text.length > 0) heading("Text");
-  for (const { field, values } of text) print(`  ${field}: ${values.map(short).join(" / ")}`);
+  for (const { field, values, rendersAlike } of text) {
+    if (rendersAlike === true) print(`  ${field}: the templates differ in text, not in what they render`);
+    else print(`  ${field}: ${values.map(short).join(" / ")}`);
+  }
   const equal = tensors.filter(({ equalBits }) => equalBits).length;
   const within = tensors.filter(({ agrees: same }) => same).length;
   const within0 = tolerance === 0 ? "with equal values" : `within ${tolerance}`;
