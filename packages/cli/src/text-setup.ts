@@ -2,7 +2,7 @@
 // says so, the chat template, added tokens, the sampling that its makers recommend.
 
 import type { TokenKind } from "@polyllama/core";
-import type { Checkpoint } from "polyllama";
+import { type ChatFormat, type Checkpoint, chatFormatOf, PolyllamaError } from "polyllama";
 import { plural } from "./format.ts";
 
 interface TokenFact {
@@ -20,6 +20,8 @@ export interface TextFacts {
   readonly ends: readonly (TokenFact & { readonly from: readonly string[] })[];
   readonly chatTemplate: { readonly jinja: string; readonly from: string } | null;
   readonly namedTemplates: Checkpoint["text"]["namedTemplates"];
+  /** What `chat` writes conversations in by itself; null where it asks for `--template`. */
+  readonly chatFormat: ChatFormat | null;
   /** Control tokens and names that are found in text, other than BOS, EOS and the unknown token. */
   readonly addedTokens: readonly (TokenFact & { readonly kind: TokenKind })[];
   /** What the checkpoint's makers recommend; applied where it is asked for. */
@@ -27,7 +29,8 @@ export interface TextFacts {
 }
 
 /** Undefined for a checkpoint without a tokenizer. */
-export function textFacts({ tokenizer, text }: Checkpoint): TextFacts | undefined {
+export function textFacts(checkpoint: Checkpoint): TextFacts | undefined {
+  const { tokenizer, text } = checkpoint;
   if (tokenizer === undefined) return undefined;
   const fact = (id: number): TokenFact => ({ id, piece: tokenizer.piece(id) });
   const added = Array.from({ length: tokenizer.vocabSize }, (_, id) => ({ ...fact(id), kind: tokenizer.kind(id) }));
@@ -40,11 +43,21 @@ export function textFacts({ tokenizer, text }: Checkpoint): TextFacts | undefine
     ends: text.ends.map(({ id, from }) => ({ ...fact(id), from })),
     chatTemplate: text.chatTemplate ?? null,
     namedTemplates: text.namedTemplates,
+    chatFormat: formatOf(checkpoint),
     addedTokens: added.filter(({ id, kind }) => {
       return (kind === "control" || kind === "user-defined") && id !== tokenizer.bos && id !== tokenizer.eos;
     }),
     sampling: text.sampling,
   };
+}
+
+function formatOf(checkpoint: Checkpoint): ChatFormat | null {
+  try {
+    return chatFormatOf(checkpoint);
+  } catch (error) {
+    if (error instanceof PolyllamaError && error.code === "ERR_CHAT") return null;
+    throw error;
+  }
 }
 
 /** Lines of a chat template, and added tokens, that are shown. */
@@ -53,7 +66,8 @@ const most = { lines: 3, characters: 100, tokens: 8 };
 /** Rows of a table. */
 export function describeText(facts: TextFacts | undefined): string[][] {
   if (facts === undefined) return [["tokenizer", "none; give one with --tokenizer"]];
-  const { tokens, bos, eos, addBos, addEos, ends, chatTemplate, namedTemplates, addedTokens, sampling } = facts;
+  const { tokens, bos, eos, addBos, addEos, ends, chatTemplate, chatFormat, namedTemplates, addedTokens, sampling } =
+    facts;
   const recommended = Object.entries(sampling).map(([name, value]) => `${name} ${value}`);
   return [
     ["tokenizer", plural(tokens, "token")],
@@ -65,6 +79,7 @@ export function describeText(facts: TextFacts | undefined): string[][] {
     ...namedTemplates.map(({ name, jinja, from }) => {
       return [`  ${name}`, `${plural(jinja.length, "character")}, ${from} (--template ${name})`];
     }),
+    ["chat format", describeFormat(chatFormat)],
     ...addedTokens
       .slice(0, most.tokens)
       .map((token, i) => [i === 0 ? "added tokens" : "", `${named(token)} ${token.kind}`]),
@@ -77,6 +92,11 @@ export function describeText(facts: TextFacts | undefined): string[][] {
 
 function named({ id, piece }: TokenFact): string {
   return `${id} ${JSON.stringify(piece)}`;
+}
+
+function describeFormat(format: ChatFormat | null): string {
+  if (format === null) return "not known; chat asks for --template";
+  return format.name === "jinja" ? "of the template's own" : `${format.name} (${format.from})`;
 }
 
 function describeTemplate(template: TextFacts["chatTemplate"]): string[][] {

@@ -45,7 +45,11 @@ describe("inspect --json", () => {
     const result = await inspect(poet);
     expect(result.kind).toBe("safetensors");
     expect(result.config).toMatchObject({ dim: 192, layers: 6, heads: 6, kvHeads: 2, tiedEmbeddings: true });
-    expect(result.tokenizer).toMatchObject({ tokens: 6144, bos: 1, eos: 2 });
+    expect(result.tokenizer).toMatchObject({
+      ...{ tokens: 6144, bos: 1, eos: 2, addBos: true, addEos: false },
+      ends: [{ id: 2, piece: "</s>", from: expect.arrayContaining([expect.any(String)]) }],
+      chatFormat: { name: "llama-2", from: "chat_template.jinja" },
+    });
     expect(result.tensors.map(({ name }) => name)).toContain("model.layers.5.self_attn.q_proj.weight");
     expect(sum(result.formats.map(({ bytes }) => bytes))).toBe(sum(result.tensors.map(({ bytes }) => bytes)));
     expect([...new Set(result.memory.map(({ context }) => context))]).toEqual([256]);
@@ -59,4 +63,11 @@ test("inspect prints one line for all layers, or with --tensors one for each ten
   expect(short.stdout.split("\n").length).toBeLessThan(60);
   const long = await run(["inspect", "--tensors", "synthetic://llama-2-7b"]);
   expect(long.stdout).toMatch(/layers\.31\.attention\.wq\.weight +\[4096, 4096\] +q4_0 +9\.0 MiB/);
+});
+
+test("inspect says of text what counts: BOS, ends, and which chat format was recognised", async () => {
+  const { stdout } = await run(["inspect", poet]);
+  expect(stdout).toMatch(/^ {2}BOS +1, in front of every text$/m);
+  expect(stdout).toMatch(/^ {2}ends at +2 "<\/s>" \(.+\)$/m);
+  expect(stdout).toMatch(/^ {2}chat format +llama-2 \(chat_template\.jinja\)$/m);
 });

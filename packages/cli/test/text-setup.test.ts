@@ -1,6 +1,7 @@
+import { poet } from "@polyllama/model-poet";
 import { openCheckpoint } from "polyllama";
 import { expect, test } from "vitest";
-import { describeText, textFacts } from "../src/text-setup.ts";
+import { describeText, type TextFacts, textFacts } from "../src/text-setup.ts";
 
 const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=64";
 
@@ -53,4 +54,18 @@ test("a checkpoint that says little is told so", async () => {
   expect(lines).toContain("ends at: no token");
   expect(lines).toContain("chat template: none");
   expect(describeText(undefined)).toEqual([["tokenizer", "none; give one with --tokenizer"]]);
+});
+
+test("the known format that was recognised is named, another is the template's own, and none is asked for", async () => {
+  const poetFacts = textFacts(await openCheckpoint(poet))!;
+  expect(poetFacts.chatFormat).toEqual({ name: "llama-2", from: "chat_template.jinja" });
+  const lineOf = (found: TextFacts): readonly string[][] =>
+    describeText(found).filter(([name]) => name === "chat format");
+  expect(lineOf(poetFacts)).toEqual([["chat format", "llama-2 (chat_template.jinja)"]]);
+  const own = await facts({ chatTemplate: { jinja: "{{ messages }}", from: "tokenizer_config.json" } });
+  expect(own.chatFormat).toEqual({ name: "jinja", from: "tokenizer_config.json" });
+  expect(lineOf(own)).toEqual([["chat format", "of the template's own"]]);
+  const none = await facts({ chatTemplate: undefined });
+  expect(none.chatFormat).toBeNull();
+  expect(lineOf(none)).toEqual([["chat format", "not known; chat asks for --template"]]);
 });

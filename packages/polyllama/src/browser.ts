@@ -29,7 +29,7 @@ export {
 } from "@polyllama/core";
 // The model
 export { ChatTemplateError } from "./chat/error.ts";
-export type { ChatFormat } from "./chat/format.ts";
+export { type ChatFormat, chatFormatOf } from "./chat/format.ts";
 export { type ChatTemplate, type ChatTemplateName, chatTemplateNames } from "./chat/named.ts";
 export type { ChatMessage, ChatPrompt, RenderChatOptions } from "./chat/prompt.ts";
 export { AbortError, type Completion } from "./completion.ts";

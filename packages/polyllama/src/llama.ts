@@ -18,7 +18,7 @@ import {
   type Wanted,
 } from "@polyllama/core";
 import { checkIds, checkMessages, checkPrompt, checkWanted } from "./arguments.ts";
-import { type ChatFormat, chooseFormat } from "./chat/format.ts";
+import { type ChatFormat, chatFormatOf } from "./chat/format.ts";
 import type { ChatTemplate } from "./chat/named.ts";
 import {
   type ChatMessage,
@@ -150,8 +150,7 @@ export class Llama implements AsyncDisposable {
    * @throws {PolyllamaError} `ERR_CHAT` where no template is given and the checkpoint has none.
    */
   chatFormat(template?: ChatTemplate): ChatFormat {
-    const { name, from, notice } = chooseFormat(this.checkpoint, this.tokenizer, template);
-    return { name, from, ...(notice !== undefined && { notice }) };
+    return chatFormatOf(this.checkpoint, template);
   }
 
   /**

@@ -40,6 +40,25 @@ export interface ChosenFormat extends ChatFormat {
 }
 
 /**
+ * The format that conversations with a checkpoint are written in, and who says so, without loading it: `llama-2` where its template is
+ * known to be Llama 2's, or its vocabulary is; `jinja` for a template that is rendered.
+ *
+ * @throws {PolyllamaError} `ERR_CHAT` where no template is given and the checkpoint has none, `ERR_TOKENIZER` where it came without
+ * a tokenizer; {@link OptionError} for a name that there is not.
+ */
+export function chatFormatOf(checkpoint: Checkpoint, template?: ChatTemplate): ChatFormat {
+  const { tokenizer } = checkpoint;
+  if (tokenizer === undefined) {
+    throw new PolyllamaError(
+      "ERR_TOKENIZER",
+      `${checkpoint.name} has no tokenizer; open it with the option \`tokenizer: "path"\`.`,
+    );
+  }
+  const { name, from, notice } = chooseFormat(checkpoint, tokenizer, template);
+  return { name, from, ...(notice !== undefined && { notice }) };
+}
+
+/**
  * @param hasTools Whether the conversation comes with tools, for which a checkpoint may have a template of its own: as in
  * transformers and llama.cpp the one named `tool_use`.
  * @throws {PolyllamaError} `ERR_CHAT` where no format is given and the checkpoint has none; {@link OptionError} for a name that there is not.
