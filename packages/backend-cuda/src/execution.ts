@@ -78,17 +78,18 @@ export class Execution implements Disposable {
       this.#owned.push(made);
       return made;
     };
+    const rows = `a run of ${capacity} rows`;
     try {
-      this.#memory = own(gpu.allocate(4 * width * capacity));
-      this.#partials = own(gpu.allocate(4 * plan.partialWidth * parts * capacity));
+      this.#memory = own(gpu.allocate(4 * width * capacity, `${rows}: values`));
+      this.#partials = own(gpu.allocate(4 * plan.partialWidth * parts * capacity, `${rows}: partial sums`));
       const stepBytes = this.#layout(capacity).bytes;
-      this.#step = own(gpu.allocate(stepBytes));
+      this.#step = own(gpu.allocate(stepBytes, rows));
       let inputs = 0;
       for (const { storage } of plan.inputs.values()) inputs += 4 * storage.stride * capacity;
-      this.#in = own(gpu.allocateHost(stepBytes + inputs));
+      this.#in = own(gpu.allocateHost(stepBytes + inputs, `${rows}: inputs`));
       let outputs = 0;
       for (const { storage } of plan.outputs.values()) outputs += 4 * storage.stride * capacity;
-      this.#out = own(gpu.allocateHost(outputs));
+      this.#out = own(gpu.allocateHost(outputs, `${rows}: outputs`));
       const event = gpu.createEvent();
       this.#event = event;
       own({ [Symbol.dispose]: () => gpu.driver.destroyEvent(event) });

@@ -46,7 +46,7 @@ export function planExponents(
 /** @throws {PolyllamaError} `ERR_MEMORY` */
 export async function findExponents(gpu: Gpu, graph: Graph, weights: LoadedWeights): Promise<RowExponents> {
   const { starts, bytes } = planExponents(graph, weights.layout);
-  const found = new RowExponents(gpu.allocate(bytes), starts);
+  const found = new RowExponents(gpu.allocate(bytes, "exponents of weights"), starts);
   try {
     for (const matrix of starts.keys()) {
       const { format, rows, columns, pitch } = matrix;

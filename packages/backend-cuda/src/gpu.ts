@@ -2,7 +2,7 @@
 // Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays failed: the driver
 // reports it once more at every call, and here the first report is kept.
 
-import { type OptionSchema, option, PolyllamaError, TurnQueue } from "@polyllama/core";
+import { MemoryError, type OptionSchema, option, PolyllamaError, TurnQueue } from "@polyllama/core";
 import {
   checkVersion,
   type Driver,
@@ -107,16 +107,29 @@ export class Gpu {
     contexts.set(this.driver, this);
   }
 
-  /** @throws {PolyllamaError} `ERR_MEMORY` */
-  allocate(bytes: number): DeviceMemory {
+  /** @param what What it is for, for the error. @throws {MemoryError} */
+  allocate(bytes: number, what: string): DeviceMemory {
     const size = Math.max(16, bytes);
-    const address = this.#call(() => this.driver.allocate(size));
+    const address = this.#reserve(what, size, () => this.driver.allocate(size));
     return new DeviceMemory(address, size, () => this.driver.free(address));
   }
 
-  allocateHost(bytes: number): PinnedMemory {
-    const memory = this.#call(() => this.driver.allocateHost(Math.max(16, bytes)));
+  /** The same of the host's memory, where the card reaches it. @throws {MemoryError} */
+  allocateHost(bytes: number, what: string): PinnedMemory {
+    const size = Math.max(16, bytes);
+    const memory = this.#reserve(`${what}, in the host's memory`, size, () => this.driver.allocateHost(size));
     return new PinnedMemory(memory, () => this.driver.freeHost(memory));
+  }
+
+  /** The driver does not know what memory is for. */
+  #reserve<T>(what: string, bytes: number, action: () => T): T {
+    try {
+      return this.#call(action);
+    } catch (error) {
+      if (!(error instanceof PolyllamaError) || error.code !== "ERR_MEMORY") throw error;
+      const [call = ""] = error.message.split(": the card"); // what the driver answered
+      throw new MemoryError(what, bytes, call);
+    }
   }
 
   copyToDevice(to: Handle, from: Handle, bytes: number): void {

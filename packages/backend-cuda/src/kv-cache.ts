@@ -25,13 +25,13 @@ export class CudaKvCache extends SequenceCache {
   readonly owner: CacheOwner;
   readonly memory: DeviceMemory;
 
-  /** @throws {PolyllamaError} `ERR_MEMORY`, `ERR_OPTION` */
+  /** @throws {MemoryError}; {@link PolyllamaError} `ERR_OPTION` */
   constructor(owner: CacheOwner, capacity: number, format: CacheFormat) {
     super(capacity);
     this.owner = owner;
     this.format = format;
     this.bytes = cacheBytes(owner.attentions, capacity, format);
-    this.memory = owner.gpu.allocate(this.bytes);
+    this.memory = owner.gpu.allocate(this.bytes, `a cache of ${capacity} positions in ${format}`);
     owner.caches.add(this);
   }
 

@@ -26,8 +26,8 @@ export async function copyBandwidth(options: CopyOptions = {}): Promise<number> 
   try {
     return await gpu.turns.run(undefined, async () => {
       const bytes = given ?? Math.min(2 ** 29, Math.floor(gpu.driver.memoryInfo().free / 4));
-      using from = gpu.allocate(bytes);
-      using to = gpu.allocate(bytes);
+      using from = gpu.allocate(bytes, "what is copied");
+      using to = gpu.allocate(bytes, "the copy");
       const copyAll = async (): Promise<number> => {
         const started = performance.now();
         for (let i = 0; i < copies; i++) gpu.copyOnDevice(to.address, from.address, bytes);
@@ -66,7 +66,7 @@ export async function tensorPeak(options: Partial<GpuOptions> = {}): Promise<num
     }
     return await gpu.turns.run(undefined, async () => {
       const blocks = 2 * gpu.driver.deviceAttribute(gpu.device, deviceAttribute.multiprocessors);
-      using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks);
+      using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks, "products");
       const grid = [blocks, 1, 1] as const;
       const launch = { image: "tensor_peak", kernel: "tensor_peak", grid, threads: 32 * warpsPerBlock };
       /** Seconds. */

@@ -361,11 +361,11 @@ class SampledSteps implements AsyncDisposable {
   constructor(gpu: Gpu, plan: Plan, cache: CudaKvCache, sampling: Pick<Sampler, "logits" | "draw">) {
     this.#cache = cache;
     try {
-      const chosen = gpu.allocate(16);
+      const chosen = gpu.allocate(16, "the sampler");
       this.#memory.push(chosen);
-      const table = gpu.allocate(exp2Table.byteLength);
+      const table = gpu.allocate(exp2Table.byteLength, "the sampler");
       this.#memory.push(table);
-      using staging = gpu.allocateHost(exp2Table.byteLength);
+      using staging = gpu.allocateHost(exp2Table.byteLength, "the sampler");
       new Uint32Array(staging.buffer).set(exp2Table);
       gpu.copyToDevice(table.address, staging.address, exp2Table.byteLength);
       gpu.driver.synchronize(gpu.stream);

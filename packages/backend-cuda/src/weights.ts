@@ -201,6 +201,12 @@ export class LoadedWeights implements Disposable {
   }
 }
 
+/** The weights that a matrix holds, for errors. */
+function namesOf({ places }: WeightLayout, matrix: Matrix): string {
+  const names = [...places].filter(([, place]) => place.matrix === matrix).map(([name]) => name);
+  return names.join(", ");
+}
+
 /**
  * Reads all weights of a graph onto the card.
  *
@@ -217,8 +223,8 @@ export async function loadWeights(
   const matrices = new Map<Matrix, DeviceMemory>();
   const vectors = new Map<WeightName, DeviceMemory>();
   try {
-    for (const matrix of layout.matrices) matrices.set(matrix, gpu.allocate(matrix.bytes));
-    for (const [name, width] of layout.vectors) vectors.set(name, gpu.allocate(4 * width));
+    for (const matrix of layout.matrices) matrices.set(matrix, gpu.allocate(matrix.bytes, namesOf(layout, matrix)));
+    for (const [name, width] of layout.vectors) vectors.set(name, gpu.allocate(4 * width, name));
     const pieces = infos.flatMap(piecesOf);
     using uploader = new Uploader(gpu);
     const total = infos.reduce((sum, info) => sum + storedBytes(info), 0);
@@ -340,9 +346,9 @@ class Uploader implements Disposable {
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
-    this.#note = gpu.allocate(16);
+    this.#note = gpu.allocate(16, "checks of weights");
     try {
-      this.#seen = gpu.allocateHost(16);
+      this.#seen = gpu.allocateHost(16, "checks of weights");
     } catch (error) {
       this.#note[Symbol.dispose]();
       throw error;
@@ -396,7 +402,11 @@ class Uploader implements Disposable {
     if (slot === undefined || slot.device.size < bytes.length) {
       this.#release(slot);
       const size = Math.max(bytes.length, 1 << 16);
-      slot = { host: gpu.allocateHost(size), device: gpu.allocate(size), event: gpu.createEvent() };
+      slot = {
+        host: gpu.allocateHost(size, "staging"),
+        device: gpu.allocate(size, "staging"),
+        event: gpu.createEvent(),
+      };
       this.#slots[index] = slot;
     }
     new Uint8Array(slot.host.buffer, 0, bytes.length).set(bytes);

@@ -1,6 +1,6 @@
 // The driver from this side: what is said when something is missing or fails, what is loaded on which card, and which calls are made.
 
-import { buildGraph, type Graph, type LlamaConfig, llamaGraph, type WeightSource } from "@polyllama/core";
+import { buildGraph, type Graph, type LlamaConfig, llamaGraph, MemoryError, type WeightSource } from "@polyllama/core";
 import { expect, test } from "vitest";
 import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
@@ -89,17 +89,30 @@ await describeWithEmulation("the driver", (emulation) => {
     control.card({ memory: 4096 });
     const backend = cuda(emulated(emulation));
     const failure = await errorOf(() => backend.compile(graph, sourceFor(graph)));
-    expect(failure).toMatchObject({ code: "ERR_MEMORY" });
+    expect(failure).toBeInstanceOf(MemoryError);
+    expect(failure).toMatchObject({
+      code: "ERR_MEMORY",
+      what: expect.stringMatching(/\w/),
+      needed: expect.any(Number),
+    });
     await backend[Symbol.asyncDispose]();
     expect(control.live()).toBe(0);
 
     control.reset();
     await withProgram(emulation, graph, sourceFor(graph), async (program) => {
-      expect(await errorOf(() => program.createCache(2 ** 30))).toMatchObject({ code: "ERR_MEMORY" });
+      const refused = await errorOf(() => program.createCache(2 ** 30));
+      expect(refused).toBeInstanceOf(MemoryError);
+      expect(refused).toMatchObject({
+        what: expect.stringMatching(/^a cache of 1073741824 positions/),
+        available: undefined,
+      });
+      expect((refused as MemoryError).needed % 2 ** 30).toBe(0); // bytes of each position, times positions
       using cache = program.createCache(8);
       control.fail("cuMemAlloc", 0, 2);
       const step = { inputs: { tokens: Int32Array.of(1) }, batch: [{ rows: 1, cache }] };
-      expect(await errorOf(() => program.run(step, ["logits"]))).toMatchObject({ code: "ERR_MEMORY" });
+      const failed = await errorOf(() => program.run(step, ["logits"]));
+      expect(failed).toBeInstanceOf(MemoryError);
+      expect(failed).toMatchObject({ code: "ERR_MEMORY", what: expect.stringMatching(/^a run of \d+ rows/) });
       expect(cache.length).toBe(0);
       expect((await program.run(step, ["logits"]))[0]!.shape).toEqual([1, 40]);
     });

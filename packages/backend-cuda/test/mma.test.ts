@@ -82,8 +82,8 @@ await describeWithEmulation("matrix instructions", () => {
     );
     const gpu = new Gpu({ device: 0, library, images });
     for (const bf16 of [false, true]) {
-      using host = gpu.allocateHost(1280);
-      using device = gpu.allocate(1280);
+      using host = gpu.allocateHost(1280, "tiles");
+      using device = gpu.allocate(1280, "tiles");
       const given = new Uint16Array(host.buffer, 0, 384);
       for (let i = 0; i < 256; i++) given[i] = bits(at(a, 16, how === 2, i), bf16);
       for (let i = 0; i < 128; i++) given[256 + i] = bits(at(b, 8, how !== 2, i), bf16);

@@ -3,7 +3,7 @@
 // through a promise. Here each becomes a rejection of the call that met it, so that nothing computes on after a failed
 // allocation and nothing waits forever for a device that is gone.
 
-import { PolyllamaError } from "@polyllama/core";
+import { MemoryError, PolyllamaError } from "@polyllama/core";
 import { type KernelName, type ShaderValues, shaderSource } from "./shader.ts";
 
 /** How a kernel's storage buffers from binding 2 on are used: "r" read, "w" written. */
@@ -94,7 +94,7 @@ export class Gpu {
    * Does something on the device and waits until its errors are known.
    *
    * @param what For the error's message: "linear q4_0 [4096, 11008], 3 rows".
-   * @throws {PolyllamaError} `ERR_MEMORY`, `ERR_BACKEND`, `ERR_DEVICE_LOST`
+   * @throws {MemoryError} with the bytes of the buffers that it makes; {@link PolyllamaError} `ERR_BACKEND`, `ERR_DEVICE_LOST`
    */
   async guard<T>(what: string, action: () => T): Promise<T> {
     const { check, result } = this.guarded(what, action);
@@ -107,6 +107,7 @@ export class Gpu {
     this.assertAlive();
     const filters = ["validation", "internal", "out-of-memory"] as const;
     for (const filter of filters) this.device.pushErrorScope(filter);
+    const before = this.live.bytes;
     let result: T;
     let scopes: Promise<GPUError | null>[] = [];
     try {
@@ -114,14 +115,9 @@ export class Gpu {
     } finally {
       scopes = filters.map(() => this.device.popErrorScope());
     }
+    const wanted = this.live.bytes - before;
     const check = this.wait(Promise.all(scopes)).then(([memory, internal, validation]) => {
-      if (memory) {
-        throw new PolyllamaError(
-          "ERR_MEMORY",
-          `${what}: the device has no memory left (${memory.message}). Use a smaller context, a cache in f16, a smaller ` +
-            "model or a stronger quantization.",
-        );
-      }
+      if (memory) throw new MemoryError(what, wanted, memory.message);
       const other = validation ?? internal;
       if (other) throw new PolyllamaError("ERR_BACKEND", `${what}: ${other.message}`);
     });

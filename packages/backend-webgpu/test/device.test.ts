@@ -214,6 +214,10 @@ describeWithAdapter("the device", () => {
       message: expect.stringMatching(
         /^output\.weight, 65536 bytes of \d+ for all weights: the device has no memory left/,
       ),
+      name: "MemoryError",
+      what: expect.stringContaining("output.weight"),
+      needed: 65536,
+      available: undefined,
     });
     expect(backend.live).toEqual({ buffers: 0, bytes: 0 });
     device.destroy();

@@ -74,21 +74,34 @@ export class ContextOverflowError extends PolyllamaError {
 /** A device has, or may use, less memory than was asked for. Thrown before anything is loaded where that can be known. */
 export class MemoryError extends PolyllamaError {
   override readonly name = "MemoryError";
-  /** Bytes needed, and bytes that there are. */
+  /** What it was for: "The model with a context of 4096 positions", "output.weight". */
+  readonly what: string;
+  /** Bytes needed. */
   readonly needed: number;
-  readonly available: number;
-  /** Positions of a cache that would fit; 0 where not even the weights do. */
+  /** Bytes that there are; undefined where the device does not tell. */
+  readonly available: number | undefined;
+  /** Positions of a cache that would fit; 0 where not even the weights do, or nobody knows. */
   readonly fittingContext: number;
 
-  constructor(what: string, needed: number, available: number, fittingContext: number) {
+  constructor(what: string, needed: number, available: number, fittingContext: number);
+  /** @param refusal What the device said when it was asked for the bytes. */
+  constructor(what: string, needed: number, refusal: string);
+  constructor(what: string, needed: number, found: number | string, fittingContext = 0) {
     const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
     const remedy =
-      fittingContext > 0
-        ? `A context of ${fittingContext} positions would fit.`
-        : "Use a smaller model or a stronger quantization.";
-    super("ERR_MEMORY", `${what} needs ${mib(needed)} where there are ${mib(available)}. ${remedy}`);
+      typeof found === "string"
+        ? "Use a smaller context, a cache in f16, a stronger quantization or a smaller model, or close what else uses the device."
+        : fittingContext > 0
+          ? `A context of ${fittingContext} positions would fit.`
+          : "Use a smaller model or a stronger quantization.";
+    const problem =
+      typeof found === "string"
+        ? `${what}: the device has no memory left for ${needed} bytes more (${found})`
+        : `${what} needs ${mib(needed)} where there are ${mib(found)}`;
+    super("ERR_MEMORY", `${problem}. ${remedy}`);
+    this.what = what;
     this.needed = needed;
-    this.available = available;
+    this.available = typeof found === "number" ? found : undefined;
     this.fittingContext = fittingContext;
   }
 }
