@@ -59,7 +59,8 @@ export function worstShare(value: Tensor, { exact, perRow }: Tolerance): number 
   const width = exact.shape[1];
   let worst = 0;
   for (let i = 0; i < exact.data.length; i++) {
-    const share = Math.abs(value.data[i]! - exact.data[i]!) / perRow[Math.floor(i / width)]!;
+    const difference = Math.abs(value.data[i]! - exact.data[i]!);
+    const share = difference === 0 ? 0 : difference / perRow[Math.floor(i / width)]!; // what is exact may allow nothing
     if (!(share <= worst)) worst = share; // NaN counts as worst
   }
   return worst;

@@ -5,9 +5,10 @@ import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import { type Backend, llamaGraph } from "@polyllama/core";
 import { expect, test } from "vitest";
+import { estimateTolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { cpu } from "../src/index.ts";
-import { argmax, farthest } from "./support.ts";
+import { argmax } from "./support.ts";
 
 async function greedy(backend: Backend, checkpoint: Checkpoint, first: number, count: number): Promise<number[]> {
   await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
@@ -19,20 +20,6 @@ async function greedy(backend: Backend, checkpoint: Checkpoint, first: number, c
     ids.push(argmax(logits!.data));
   }
   return ids;
-}
-
-/** Logits of all rows, and how far perturbed reference runs are from them, times four. */
-async function logits(backend: Backend, checkpoint: Checkpoint, tokens: Int32Array) {
-  const run = async (other: Backend) => {
-    await using program = await other.compile(llamaGraph(checkpoint.config), checkpoint);
-    return (await program.run({ inputs: { tokens } }, ["logits"]))[0]!.data;
-  };
-  const exact = await run(reference());
-  let most = 0;
-  for (let seed = 1; seed <= 4; seed++) {
-    most = Math.max(most, farthest(exact, await run(reference({ perturb: { rounding: backend.roundings, seed } }))));
-  }
-  return { exact, actual: await run(backend), tolerance: 4 * most };
 }
 
 describeWithShared("real models", () => {
@@ -51,8 +38,12 @@ describeWithShared("real models", () => {
       await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
       await using backend = exactly();
       const tokens = Int32Array.from({ length: 24 }, (_, i) => (i * 7919 + 1) % checkpoint.config.vocabSize);
-      const { exact, actual, tolerance } = await logits(backend, checkpoint, tokens);
-      expect(farthest(exact, actual)).toBeLessThanOrEqual(tolerance);
+      const graph = llamaGraph(checkpoint.config);
+      await using program = await backend.compile(graph, checkpoint);
+      const step = { inputs: { tokens } };
+      const [logits] = await program.run(step, ["logits"]);
+      const tolerance = await estimateTolerance(graph, checkpoint, step, "logits", backend.roundings, { runs: 4 });
+      expect(worstShare(logits!, tolerance)).toBeLessThanOrEqual(1);
     });
   }
   test("TinyStories-656K: greedy text equals the reference's", async () => {
