@@ -57,7 +57,7 @@ const installed = readSystem().chromium;
 const config: ViteUserConfig = defineConfig({
   test: {
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
     projects: [node, ...(installed === undefined ? [] : [chromium(installed.executable)])],

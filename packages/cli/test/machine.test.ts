@@ -56,7 +56,7 @@ test("bench prints medians of its runs", async () => {
   const result = JSON.parse(stdout);
   expect(result.runs).toHaveLength(2);
   const mean = (result.runs[0].decode + result.runs[1].decode) / 2;
-  expect(result.decodeTokensPerSecond).toBeCloseTo(mean, 6);
+  expect(result.decodeTokensPerSecond).toBeCloseTo(mean, 12);
   expect(result.peakBytes).toBeGreaterThan(50e6);
 });
 
