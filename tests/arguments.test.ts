@@ -28,7 +28,7 @@ test("all of them do", () => {
 
 const run = (file: string, ...args: string[]) => {
   const given = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), root + file, ...args];
-  return spawnSync(process.execPath, given, { encoding: "utf8", timeout: 50_000, killSignal: "SIGKILL" });
+  return spawnSync(process.execPath, given, { encoding: "utf8", timeout: 110_000, killSignal: "SIGKILL" });
 };
 
 test.each(programs)("$name: --help", ({ name, file }) => {

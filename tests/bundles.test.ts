@@ -70,7 +70,7 @@ test("a bundle for Node whose quantizing threads have no file names the file and
       conditions: ["@polyllama/source"],
       outfile,
     });
-    const { stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: "utf8", timeout: 60_000 });
+    const { stdout, stderr } = spawnSync(process.execPath, [outfile], { encoding: "utf8", timeout: 110_000 });
     expect(stdout + stderr).toMatch(
       /^ERR_BACKEND A quantizing thread failed: .*worker\.js.* leave @polyllama\/checkpoints out of it/,
     );

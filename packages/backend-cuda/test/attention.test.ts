@@ -107,7 +107,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
     [{ heads: 2, kvHeads: 2, headDim: 128 }, "f16", "forward"],
     [{ heads: 10, kvHeads: 1, headDim: 72 }, "f16", "backward"],
     [{ heads: 4, kvHeads: 2, headDim: 8 }, "f16", "random"],
-  ])("%o, a cache in %s, threads %s", { timeout: 60_000 }, async (heads, format, order) => {
+  ])("%o, a cache in %s, threads %s", { timeout: 120_000 }, async (heads, format, order) => {
     emulation.control.reset();
     emulation.control.order(order);
     await using backend = withCaches(cuda(emulated(emulation)), format);
@@ -116,7 +116,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
     expect(`${status} ${detail}`).toBe("passed ");
   });
 
-  test("a sequence's rows are the same to the bit, alone or among others", { timeout: 60_000 }, async () => {
+  test("a sequence's rows are the same to the bit, alone or among others", { timeout: 120_000 }, async () => {
     emulation.control.reset();
     const heads = { heads: 4, kvHeads: 2, headDim: 16 };
     const sequences = [
@@ -203,7 +203,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
       to: "    fetch(vs",
     },
     { name: "keys behind the cache's end", file: "attention_mma.cu", from: "begin + n < length && ", to: "" },
-  ])("a planted fault is found: $name", { timeout: 60_000 }, async ({ file, from, to }) => {
+  ])("a planted fault is found: $name", { timeout: 120_000 }, async ({ file, from, to }) => {
     const folder = mkdtempSync(join(tmpdir(), "polyllama-kernels-"));
     cpSync(kernelFolder, folder, { recursive: true });
     const text = readFileSync(join(folder, file), "utf8");

@@ -328,7 +328,7 @@ describe("several at once", () => {
     const program = `import { pull } from ${JSON.stringify(source)};
       console.log(JSON.stringify(await pull("owner/poet", ${JSON.stringify({ endpoint: hub.endpoint, cacheFolder })})));`;
     const loader = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), "--input-type=module"];
-    return spawn(process.execPath, [...loader, "-e", program], { stdio: "ignore", timeout: 20_000 });
+    return spawn(process.execPath, [...loader, "-e", program], { stdio: "ignore", timeout: 110_000 });
   };
 
   test("one fetches, the others wait and find it there", async () => {

@@ -9,7 +9,7 @@ import { sourceArguments, start } from "./program.ts";
 function runOnFullDevice(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
   const child = spawn(process.execPath, [...sourceArguments, ...args], {
     stdio: ["ignore", openSync("/dev/full", "w"), "pipe"],
-    timeout: 50_000,
+    timeout: 110_000,
     killSignal: "SIGKILL",
   });
   let stderr = "";

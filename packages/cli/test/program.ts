@@ -4,7 +4,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const main: string = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const limit = 50_000;
+const limit = 110_000;
 
 /** What makes Node run the program, before its own arguments. */
 export const sourceArguments: readonly string[] = [

@@ -41,7 +41,7 @@ const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 export function startOnTerminal(args: readonly string[], columns = 80): Terminal {
   const command = [process.execPath, ...sourceArguments, ...args].map(quoted).join(" ");
   const child = spawn("script", ["-qfec", `stty cols ${columns} rows 40; exec ${command}`, "/dev/null"], {
-    timeout: 50_000,
+    timeout: 110_000,
     killSignal: "SIGKILL",
     env: { ...process.env, TERM: "xterm", NO_COLOR: "1" },
   });

@@ -164,7 +164,7 @@ print(json.dumps(spm.SentencePieceProcessor(model_file="ours.model").encode(line
         cwd: folder,
         encoding: "utf8",
         maxBuffer: 2 ** 28,
-        timeout: 50_000,
+        timeout: 110_000,
       });
       expect(status, stderr).toBe(0);
       const theirs = readFileSync(join(folder, "theirs.model"));

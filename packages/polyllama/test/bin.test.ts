@@ -18,7 +18,7 @@ beforeAll(() => {
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 function run(file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd = scratch) {
-  const options = { cwd, env: { ...process.env, ...env }, encoding: "utf8", timeout: 30_000 } as const;
+  const options = { cwd, env: { ...process.env, ...env }, encoding: "utf8", timeout: 110_000 } as const;
   const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], options);
   return { status, stdout, stderr };
 }

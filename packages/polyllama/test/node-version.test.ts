@@ -13,7 +13,7 @@ test.each(["../src/node-version.ts", "../bin/polyllama.js", "../../cli/bin/polyl
   const program = `${pretend} await import(${JSON.stringify(path)});`;
   const ended = run(process.execPath, ["--import", "tsx", "--input-type=module", "-e", program], {
     cwd: fileURLToPath(new URL("../../..", import.meta.url)),
-    timeout: 60_000,
+    timeout: 110_000,
   });
   await expect(ended).rejects.toMatchObject({
     code: 1,
