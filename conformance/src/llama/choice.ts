@@ -72,7 +72,7 @@ function adjusted(
     logits[id] = logits[id]! - (presencePenalty + frequencyPenalty * times);
   }
   for (const [id, bias] of logitBias instanceof Map ? logitBias : Object.entries(logitBias)) {
-    logits[Number(id)] = logits[Number(id)]! + Number(bias);
+    logits[Number(id)] = bias === -Infinity ? bias : logits[Number(id)]! + Number(bias);
   }
   return logits;
 }

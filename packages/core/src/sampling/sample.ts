@@ -94,7 +94,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
       if (id >= logits.length) {
         throw new PolyllamaError("ERR_OPTION", `logitBias: token ${id} is beyond the vocabulary of ${logits.length}.`);
       }
-      logits[id]! += bias;
+      logits[id] = bias === -Infinity ? bias : logits[id]! + bias; // forbidden, whatever penalties made of it
     }
   }
 
