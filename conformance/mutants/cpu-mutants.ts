@@ -1,9 +1,9 @@
 // Faults planted in what the CPU backend packs, emits, binds and caches. ONNX Runtime's own rounding stands beside the
 // fault here, as it would in life.
 
-import type { Mutant } from "./mutant.ts";
+import type { CaseMutant } from "./mutant.ts";
 
-type Fault = Omit<Mutant, "package">;
+type Fault = Omit<CaseMutant, "package">;
 
 const packing: readonly Fault[] = [
   {
@@ -332,7 +332,7 @@ const models: readonly Fault[] = [
   },
 ];
 
-export const cpuMutants: readonly Mutant[] = [
+export const cpuMutants: readonly CaseMutant[] = [
   ...packing,
   ...linear,
   ...rowWise,

@@ -1,15 +1,14 @@
-// A planted fault is a piece of a backend's source and what stands there instead. It is applied to a copy of the package's
-// sources, never to the package itself. Every fault leaves shapes and finiteness alone, so that only numbers can betray it.
+// A planted fault is a piece of a package's source and what stands there instead. It is applied to a copy of the sources, never
+// to the package itself.
 
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-export type MutatedPackage = "backend-reference" | "backend-cpu";
-
 export interface Mutant {
   readonly id: string;
-  readonly package: MutatedPackage;
+  /** Folder of the package. */
+  readonly package: string;
   /** Within the package's `src`. */
   readonly file: string;
   /** Occurs exactly once in the file. */
@@ -17,6 +16,14 @@ export interface Mutant {
   readonly replace: string;
   /** What is wrong, as one would report it. */
   readonly what: string;
+}
+
+/** Backends whose faults are judged by operation cases and models. */
+export type MutatedPackage = "backend-reference" | "backend-cpu";
+
+/** A fault that leaves shapes and finiteness alone, so that only numbers can betray it. */
+export interface CaseMutant extends Mutant {
+  readonly package: MutatedPackage;
 }
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
@@ -29,7 +36,7 @@ export function copiesFolder(): string {
   return join(repository, "conformance", ".cache", `mutants-${process.pid}`);
 }
 
-function sources(name: MutatedPackage): string {
+function sources(name: string): string {
   return join(repository, "packages", name, "src");
 }
 
@@ -47,7 +54,7 @@ export async function patched(mutant: Mutant): Promise<string> {
 }
 
 /** Copies a package's sources with a fault in them. @returns the URL of the copy's index. */
-export async function plant(mutant: Mutant, folder: string): Promise<string> {
+export async function plant(mutant: CaseMutant, folder: string): Promise<string> {
   const text = await patched(mutant);
   await mkdir(folder, { recursive: true });
   await cp(sources(mutant.package), folder, { recursive: true });

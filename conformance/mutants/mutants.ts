@@ -1,12 +1,31 @@
-// All planted faults.
+// All faults planted by hand. Those of the reference's and the CPU backend's numbers are judged by cases, the others by tests.
 
+import { checkpointsMutants } from "./checkpoints-mutants.ts";
+import { cliMutants } from "./cli-mutants.ts";
+import { coreMutants } from "./core-mutants.ts";
 import { cpuMutants } from "./cpu-mutants.ts";
-import type { Mutant } from "./mutant.ts";
+import { cpuPathMutants } from "./cpu-path-mutants.ts";
+import { cudaMutants } from "./cuda-mutants.ts";
+import type { CaseMutant, Mutant } from "./mutant.ts";
+import { polyllamaMutants } from "./polyllama-mutants.ts";
 import { referenceMutants } from "./reference-mutants.ts";
+import { webgpuMutants } from "./webgpu-mutants.ts";
 
-export const mutants: readonly Mutant[] = [...referenceMutants, ...cpuMutants].map(named);
+export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...cpuMutants];
 
-/** The same id in both packages would make `--only` ambiguous. */
+export const testMutants: readonly Mutant[] = [
+  ...coreMutants,
+  ...polyllamaMutants,
+  ...checkpointsMutants,
+  ...cliMutants,
+  ...webgpuMutants,
+  ...cudaMutants,
+  ...cpuPathMutants,
+];
+
+export const mutants: readonly Mutant[] = [...caseMutants, ...testMutants].map(named);
+
+/** The same id in two packages would make `--only` ambiguous. */
 function named(mutant: Mutant, at: number, all: readonly Mutant[]): Mutant {
   if (all.findIndex(({ id }) => id === mutant.id) !== at) throw new Error(`Two mutants are called ${mutant.id}.`);
   return mutant;

@@ -1,9 +1,9 @@
 // Faults planted in the reference's operations. As it computes in float64, what is found here is the fault and nothing
 // else; it is judged like a backend that rounds to f32.
 
-import type { Mutant } from "./mutant.ts";
+import type { CaseMutant } from "./mutant.ts";
 
-type Fault = Omit<Mutant, "package">;
+type Fault = Omit<CaseMutant, "package">;
 
 const linear: readonly Fault[] = [
   {
@@ -316,6 +316,6 @@ const others: readonly Fault[] = [
   },
 ];
 
-export const referenceMutants: readonly Mutant[] = [...linear, ...norm, ...rotation, ...attention, ...others].map(
+export const referenceMutants: readonly CaseMutant[] = [...linear, ...norm, ...rotation, ...attention, ...others].map(
   (fault) => ({ ...fault, package: "backend-reference" }),
 );

@@ -193,6 +193,27 @@ describe("Hugging Face's declarations", () => {
     );
   });
 
+  test("llama3: as Llama 3.1 declares it, from the original length", () => {
+    const config = huggingFace({
+      max_position_embeddings: 131072,
+      rope_scaling: {
+        factor: 8.0,
+        low_freq_factor: 1.0,
+        high_freq_factor: 4.0,
+        original_max_position_embeddings: 8192,
+        rope_type: "llama3",
+      },
+    });
+    expect(config.ropeScaling).toEqual({
+      type: "llama3",
+      factor: 8,
+      originalContextLength: 8192,
+      lowFrequencyFactor: 1,
+      highFrequencyFactor: 4,
+    });
+    expect(longestContext(config)).toBe(131072);
+  });
+
   test.each<[object, RegExp]>([
     [{ rope_scaling: { type: "longrope", factor: 4 } }, /rope_scaling\.type is longrope; computed here are/],
     [{ rope_scaling: { factor: 4 } }, /rope_scaling\.rope_type is undefined/],

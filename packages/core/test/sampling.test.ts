@@ -62,6 +62,18 @@ describe("sampling", () => {
     expect([...picks({ temperature: 1, minP: 0.3 }).keys()].sort()).toEqual([1, 2, 3]);
     expect([...picks({ temperature: 1, minP: 0.4 }).keys()].sort()).toEqual([1, 3]);
   });
+  test("what reaches a threshold exactly is kept, and nothing more", () => {
+    expect([...picks({ temperature: 1, minP: 1 }).keys()].sort()).toEqual([1, 3]);
+    const equal = new Float32Array(4);
+    const drawn = Array.from({ length: 100 }, (_, position) =>
+      createSampler({ seed: 5, temperature: 1, topP: 0.5 }).sample(equal, new Array<number>(position).fill(0), 0),
+    );
+    expect(new Set(drawn)).toEqual(new Set([0, 1]));
+  });
+  test("a repetition penalty makes negative logits smaller", () => {
+    const sampler = createSampler({ temperature: 0, repetitionPenalty: 2 });
+    expect(sampler.sample(Float32Array.of(-1, -1.5), [0], 1)).toBe(1);
+  });
   test("penalties and bias", () => {
     const pick = (options: object, tokens: readonly number[], promptLength: number) =>
       createSampler({ temperature: 0, ...options }).sample(logits, tokens, promptLength);

@@ -1,0 +1,92 @@
+// Faults in reading, quantizing, telling apart and fetching checkpoints.
+
+import type { Mutant } from "./mutant.ts";
+
+const faults: readonly Omit<Mutant, "package">[] = [
+  {
+    id: "fingerprint-first-file",
+    file: "fingerprint.ts",
+    find: "for (const { source, headerBytes } of files) {",
+    replace: "for (const { source, headerBytes } of files.slice(0, 1)) {",
+    what: "a checkpoint's fingerprint knows its first file alone",
+  },
+  {
+    id: "quantize-last-piece",
+    file: "quantize/quantized.ts",
+    find: "written += blocks.length;",
+    replace: "written = Math.min(written + blocks.length, output.length - blocks.length);",
+    what: "quantizing while loading misplaces the last piece of a large read",
+  },
+  {
+    id: "fingerprint-no-version",
+    file: "fingerprint.ts",
+    find: "[source.size, source.version ?? (await digestOfAll(source))]",
+    replace: "[source.size]",
+    what: "a file replaced by another of the same size and samples is not noticed",
+  },
+  {
+    id: "quantized-fingerprint",
+    file: "quantize/quantized.ts",
+    find: "{format}#",
+    replace: "{QUANTIZER}#",
+    what: "weights quantized to two formats have one fingerprint",
+  },
+  {
+    id: "column-slices-start",
+    file: "slices.ts",
+    find: "source.read(offset + range.first * width, range.count * width, signal)",
+    replace: "source.read(offset, range.count * width, signal)",
+    what: "rows in the middle of a matrix in slices of columns are read from its beginning",
+  },
+  {
+    id: "parts-in-any-order",
+    file: "gguf/read.ts",
+    find: "count === sources.length && number === part && total === tensors",
+    replace: "count === sources.length && total === tensors",
+    what: "parts of a split file are taken in a wrong order",
+  },
+  {
+    id: "resume-of-whole",
+    file: "hub/download.ts",
+    find: "await restart(); // the whole file comes",
+    replace: "void restart; // the whole file comes",
+    what: "a server that sends the whole file again has it appended to what was there",
+  },
+  {
+    id: "resume-elsewhere",
+    file: "hub/download.ts",
+    find: "if (Number(first) !== present) throw",
+    replace: "if (first === undefined) throw",
+    what: "a range that begins elsewhere than asked for is written where it was asked for",
+  },
+  {
+    id: "padding-any",
+    file: "vocabulary.ts",
+    find: "Math.min(mostPadding, tokens / 4)",
+    replace: "Math.min(mostPadding, tokens)",
+    what: "rows of missing tokens are taken for padding",
+  },
+  {
+    id: "rows-one-too-many",
+    file: "checkpoint.ts",
+    find: "first + count <= all)",
+    replace: "first + count <= all + 1)",
+    what: "a row behind a matrix can be read",
+  },
+  {
+    id: "q4_0-tie",
+    file: "quantize/q4_0.ts",
+    find: "if (largest < magnitude) {",
+    replace: "if (largest <= magnitude) {",
+    what: "of two values of one magnitude Q4_0 takes the sign of the last",
+  },
+  {
+    id: "tokenizer-of-both",
+    file: "tokenizer-files.ts",
+    find: "!== vocabSize && (await sizeOf(second)) === vocabSize ? second : first",
+    replace: "!== vocabSize && (await sizeOf(second)) === vocabSize ? first : second",
+    what: "of two tokenizers in a folder the one that does not fit is taken",
+  },
+];
+
+export const checkpointsMutants: readonly Mutant[] = faults.map((fault) => ({ ...fault, package: "checkpoints" }));

@@ -1,0 +1,113 @@
+// Runs test files of a copy of the repository, one after another and as often as asked: one vitest that lives long, since starting
+// it costs more than most test files. Orders come as messages of the parent process, which also ends this one when it hangs.
+
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { TestCase, TestModule } from "vitest/node";
+import { createVitest } from "vitest/node";
+
+export interface JudgeStart {
+  /** Root of the copy. */
+  readonly root: string;
+  /** Folder for notes about which functions were called. */
+  readonly notes: string;
+}
+
+export interface JudgeOrder {
+  /** Files that were changed since the last order, from the copy's root. */
+  readonly changed: readonly string[];
+  /** A test file, from the copy's root. */
+  readonly test: string;
+  /** Whether to note which functions are called. */
+  readonly record: boolean;
+}
+
+export interface Verdict {
+  readonly passed: number;
+  readonly skipped: number;
+  readonly seconds: number;
+  readonly failed?: { readonly title: string; readonly message: string };
+  /** Names of functions called, by source file. */
+  readonly called?: Readonly<Record<string, readonly string[]>>;
+}
+
+const { root, notes }: JudgeStart = JSON.parse(process.argv[2]!);
+
+// The node project alone, with the setup file that takes notes.
+const configFile = join(root, "vitest.mutants.config.ts");
+writeFileSync(
+  configFile,
+  `import config from "./vitest.config.ts";
+const [node] = config.test.projects;
+const test = { ...node.test, setupFiles: ["conformance/mutants/record.ts"] };
+export default { ...config, test: { ...config.test, projects: [{ ...node, test }] } };
+`,
+);
+const vitest = await createVitest(
+  "test",
+  { root, config: configFile, watch: false, reporters: [{}], maxWorkers: 1 },
+  { server: { watch: null } },
+);
+const project = vitest.getProjectByName("node");
+await vitest.standalone();
+
+process.on("message", (order: JudgeOrder) => {
+  void answer(order).then(
+    (verdict) => process.send?.(verdict),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
+  );
+});
+process.send?.("ready");
+
+async function answer({ changed, test, record }: JudgeOrder): Promise<Verdict> {
+  for (const file of changed) vitest.invalidateFile(join(root, file));
+  rmSync(notes, { recursive: true, force: true });
+  project.provide("mutants", { root, notes, record });
+  const start = performance.now();
+  const path = join(root, test);
+  const result = await vitest.runTestSpecifications([project.createSpecification(path)]);
+  const { unhandledErrors } = result;
+  const testModules = result.testModules.filter(({ moduleId }) => moduleId === path); // it has those of earlier runs too
+  const seconds = (performance.now() - start) / 1000;
+  const tests = testModules.flatMap((module) => [...module.children.allTests()]);
+  const count = (state: string): number => tests.filter((entry) => entry.result().state === state).length;
+  const failed = failure(testModules, tests, unhandledErrors);
+  return {
+    passed: count("passed"),
+    skipped: count("skipped"),
+    seconds,
+    ...(failed !== undefined && { failed }),
+    ...(record && { called: readCalled() }),
+  };
+}
+
+function readCalled(): Readonly<Record<string, readonly string[]>> {
+  const path = join(notes, "called.json");
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {};
+}
+
+function failure(
+  modules: readonly TestModule[],
+  tests: readonly TestCase[],
+  unhandled: readonly unknown[],
+): Verdict["failed"] {
+  const failed = tests.find((entry) => entry.result().state === "failed");
+  if (failed !== undefined) return { title: failed.fullName, message: firstLine(failed.result().errors?.[0]) };
+  const suite = modules
+    .flatMap((module) => [...module.children.allSuites()])
+    .find((entry) => entry.errors().length > 0);
+  if (suite !== undefined) return { title: suite.fullName, message: firstLine(suite.errors()[0]) };
+  const module = modules.find((entry) => entry.errors().length > 0);
+  if (module !== undefined) return { title: "(before its first test)", message: firstLine(module.errors()[0]) };
+  if (unhandled.length > 0) return { title: "(outside of tests)", message: firstLine(unhandled[0]) };
+  return undefined;
+}
+
+function firstLine(error: unknown): string {
+  const message =
+    typeof error === "object" && error !== null && "message" in error ? String(error.message) : String(error);
+  return message.split("\n")[0]!.slice(0, 160);
+}

@@ -1,0 +1,108 @@
+// Faults in the library: sequences and their prefixes, forks, conversations that are shortened, end tokens, chat.
+
+import type { Mutant } from "./mutant.ts";
+
+const faults: readonly Omit<Mutant, "package">[] = [
+  {
+    id: "device-continues-old-prompt",
+    file: "sequence.ts",
+    find: "this.#rewind(Math.min(commonPrefix(this.#held, tokens), tokens.length - 1));",
+    replace:
+      'const same = where === "sample()" ? this.#held.length : commonPrefix(this.#held, tokens);\n    this.#rewind(Math.min(same, tokens.length - 1));',
+    what: "where the device samples, another prompt continues the old one",
+  },
+  {
+    id: "device-repeats-chunk",
+    file: "sequence.ts",
+    find: "const rows = tokens.slice(this.#held.length, this.#held.length + chunk);\n        await program.run(",
+    replace: "const rows = tokens.slice(0, chunk);\n        await program.run(",
+    what: "where the device samples, every full chunk of a prompt repeats the first",
+  },
+  {
+    id: "sample-keeps-too-much",
+    file: "sequence.ts",
+    find: "this.#held = all.slice(0, this.#cache.length);",
+    replace: "this.#held = [...all];",
+    what: "a sequence holds tokens whose keys and values were not computed",
+  },
+  {
+    id: "fork-shares-tokens",
+    file: "sequence.ts",
+    find: "const held = [...this.#held];",
+    replace: "const held = this.#held;",
+    what: "a fork and its origin share one list of tokens",
+  },
+  {
+    id: "prefix-one-long",
+    file: "sequence.ts",
+    find: "while (length < a.length && length < b.length && a[length] === b[length]) length++;\n  return length;",
+    replace:
+      "while (length < a.length && length < b.length && a[length] === b[length]) length++;\n  return Math.min(a.length, length > 8 ? length + 1 : length);",
+    what: "behind a long common prefix one token of the old text is kept",
+  },
+  {
+    id: "shift-loses-system",
+    file: "conversation.ts",
+    find: "kept = [...system, ...messages.slice(start)];",
+    replace: "kept = [...messages.slice(start)];",
+    what: "a conversation that is shortened loses its system message",
+  },
+  {
+    id: "shift-leaves-no-room",
+    file: "conversation.ts",
+    find: "contextLength - Math.max(room, Math.floor(contextLength / 2))",
+    replace: "contextLength - Math.min(room, Math.floor(contextLength / 2))",
+    what: "a conversation that is shortened leaves less than half of the context free",
+  },
+  {
+    id: "ends-overrule-option",
+    file: "llama.ts",
+    find: "{ ends, ...options }",
+    replace: "{ ...options, ends }",
+    what: "the option `ends` is overruled by the checkpoint",
+  },
+  {
+    id: "texts-share-sequence",
+    file: "llama.ts",
+    find: "if (sequence === this.#idle) this.#idle = undefined;",
+    replace: "",
+    what: "two texts at the same time are generated in one sequence",
+  },
+  {
+    id: "format-space-shown",
+    file: "stream.ts",
+    find: '!started && piece.text.startsWith(" ")',
+    replace: "false",
+    what: "a chat answer begins with the space of its format",
+  },
+  {
+    id: "format-space-twice",
+    file: "stream.ts",
+    find: 'started ||= piece.text !== "";',
+    replace: 'started ||= text !== "";',
+    what: "two pieces of an answer that begin with spaces both lose one",
+  },
+  {
+    id: "dynamic-scaling-declared",
+    file: "load.ts",
+    find: "const config = configForContext(checkpoint.config, contextLength);",
+    replace: "const config = configForContext(checkpoint.config, checkpoint.config.contextLength);",
+    what: "dynamic scaling takes its base for the declared context",
+  },
+  {
+    id: "template-twice-bos",
+    file: "chat/prompt.ts",
+    find: " || ids[0] === bos) return",
+    replace: "  ) return",
+    what: "a template that writes BOS itself gets another in front",
+  },
+  {
+    id: "abort-loses-id",
+    file: "completion.ts",
+    find: "throw new AbortError(error, { text, ids,",
+    replace: "throw new AbortError(error, { text, ids: ids.slice(0, -1),",
+    what: "an aborted completion lacks its last token",
+  },
+];
+
+export const polyllamaMutants: readonly Mutant[] = faults.map((fault) => ({ ...fault, package: "polyllama" }));

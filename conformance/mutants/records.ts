@@ -1,0 +1,53 @@
+// Which functions each test file calls, how long it takes, and whether it passes without a fault. Kept from run to run in a folder
+// that git ignores: a test file whose text has changed is recorded anew; one that finds a fault has to pass on the sources as they
+// are now.
+
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Verdict } from "./judge.ts";
+import { git, repository } from "./tree.ts";
+
+export interface TestRecord extends Verdict {
+  /** Hashes of the test file and of all sources. */
+  readonly text: string;
+  readonly tree: string;
+}
+
+const folder = join(repository, "node_modules", ".cache", "polyllama-mutants");
+
+const hash = (data: string | Buffer): string => createHash("sha256").update(data).digest("hex").slice(0, 16);
+
+const pathOf = (test: string): string => join(folder, `${test.replaceAll("/", "__")}.json`);
+
+const textHash = (test: string): string => hash(readFileSync(join(repository, test)));
+
+/** A hash of the packages as git has them, and of what is changed since. */
+export function treeHash(): string {
+  return hash(git("ls-files", "--stage", "--", "packages") + git("diff", "--", "packages"));
+}
+
+/** The record of a test file as it is now, if there is one. */
+export function readRecord(test: string): TestRecord | undefined {
+  try {
+    const record: TestRecord = JSON.parse(readFileSync(pathOf(test), "utf8"));
+    return record.text === textHash(test) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function keepRecord(test: string, verdict: Verdict, tree: string): TestRecord {
+  const record = { ...verdict, text: textHash(test), tree };
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(pathOf(test), JSON.stringify(record));
+  return record;
+}
+
+/** Whether the test file calls a function of a file, or, without one, anything in it; "loads" where it only loads the file. */
+export function calls({ called }: TestRecord, file: string, name: string | undefined): boolean | "loads" {
+  const names = called?.[file];
+  if (names === undefined) return false;
+  if (name === undefined) return names.length > 0 ? true : "loads";
+  return names.includes(name);
+}

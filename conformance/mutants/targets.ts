@@ -1,0 +1,47 @@
+// What can be mutated, and which folders of tests would judge a change of it, nearest first.
+
+export interface Target {
+  /** Folder of the package. */
+  readonly package: string;
+  readonly tests: readonly string[];
+}
+
+const packageTests = (...names: readonly string[]): readonly string[] => names.map((name) => `packages/${name}/test/`);
+
+export const targets: Readonly<Record<string, Target>> = {
+  core: {
+    package: "core",
+    tests: packageTests(
+      "core",
+      "polyllama",
+      "checkpoints",
+      "cli",
+      "backend-reference",
+      "backend-cpu",
+      "backend-webgpu",
+    ),
+  },
+  polyllama: {
+    package: "polyllama",
+    tests: [...packageTests("polyllama"), "apps/server/test/", ...packageTests("cli")],
+  },
+  checkpoints: { package: "checkpoints", tests: packageTests("checkpoints", "polyllama", "cli") },
+  cli: { package: "cli", tests: packageTests("cli") },
+  webgpu: { package: "backend-webgpu", tests: packageTests("backend-webgpu") },
+  cuda: { package: "backend-cuda", tests: packageTests("backend-cuda") },
+  cpu: { package: "backend-cpu", tests: [...packageTests("backend-cpu"), "conformance/test/"] },
+  reference: { package: "backend-reference", tests: [...packageTests("backend-reference"), "conformance/test/"] },
+};
+
+/** Tests that compare sources with what was made of them, or that are about this: they see any change, right or wrong. */
+const blind = new Set([
+  "packages/backend-webgpu/test/kernels.test.ts",
+  "packages/backend-cuda/test/images.test.ts",
+  "conformance/test/mutants.test.ts",
+]);
+
+/** The test files among `files` that judge a target, in the order of its folders. */
+export function judgesOf(target: Target, files: readonly string[]): readonly string[] {
+  const judges = files.filter((file) => /(?<!\.browser)\.test\.ts$/.test(file) && !blind.has(file));
+  return target.tests.flatMap((folder) => judges.filter((file) => file.startsWith(folder)));
+}
