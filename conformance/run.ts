@@ -1,6 +1,6 @@
 // `npm run conformance -- --backend cpu`: runs the suite on a backend, keeps its results as JSON and writes CONFORMANCE.md anew
-// from the results of all backends. `--filter` and `--list` for single cases; then nothing is kept. `--summary` writes CONFORMANCE.md
-// alone, from the results that are there.
+// from the results of all backends. `--filter` and `--list` for single cases; then nothing is kept, or with `--keep` put among what was
+// recorded. `--summary` writes CONFORMANCE.md alone, from the results that are there.
 
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -9,9 +9,11 @@ import {
   type BackendResults,
   type CaseResult,
   type ConformanceCase,
+  casesNotRun,
   conformanceCases,
   type Expectations,
   judge,
+  loweredLimits,
   type SkippedBackend,
   summarize,
 } from "@polyllama/conformance";
@@ -29,6 +31,7 @@ const options = readArguments(
   "Runs the conformance suite on a backend and writes CONFORMANCE.md.",
   {
     backend: { type: "string", default: "cpu", about: "backend and environment" },
+    keep: { type: "boolean", default: false, about: "with --filter: put the results among those recorded" },
     filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
     list: { type: "boolean", default: false, about: "print the addresses of cases and run none" },
     summary: { type: "boolean", default: false, about: "write CONFORMANCE.md from recorded results" },
@@ -61,7 +64,10 @@ const cudaWith = (activations: "f16" | "f32"): Subject => ({
 const dawn = (title: string, options: Omit<RemoteBackend, "name">): Subject => ({
   title: `webgpu, Node with Dawn${title}`,
   expectations: "webgpu",
-  open: async () => local(await createBackend({ name: "webgpu", ...options })),
+  open: async () => {
+    const backend: RemoteBackend = { name: "webgpu", ...options };
+    return local(await createBackend(backend), () => createBackend({ ...backend, loweredLimits }));
+  },
 });
 const subjects: Readonly<Record<string, Subject>> = {
   cpu: cpuWith("f32"),
@@ -142,13 +148,14 @@ async function run(
     const { verdict, reason } = judge(result, expectations);
     results.push({ ...result, worst: Number(result.worst.toPrecision(4)) });
     if (verdict === "passed" && options.filter === undefined) continue;
-    if (verdict !== "passed" && verdict !== "expected failure") bad++;
+    if (!["passed", "expected failure", "absent"].includes(verdict)) bad++;
     console.log(
       `${process.stderr.isTTY ? "\r\x1b[K" : ""}${verdict}: ${result.address}, worst ${result.worst.toPrecision(3)}${reason && `, ${reason}`}`,
     );
   }
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  if (options.filter === undefined) {
+  if (options.filter === undefined || options.keep) {
+    const before = options.filter === undefined ? undefined : (await allResults()).get(name);
     const { device, details } = environment.info;
     const { library: _, ...versions } = details;
     const kept: BackendResults = {
@@ -160,7 +167,8 @@ async function run(
       expectations,
       results,
     };
-    await writeFile(`${resultsFolder}${name}.json`, `${JSON.stringify(kept, undefined, 1)}\n`);
+    const merged = before === undefined ? kept : merge(before, kept);
+    await writeFile(`${resultsFolder}${name}.json`, `${JSON.stringify(merged, undefined, 1)}\n`);
     await writeSummary();
   }
   const unsupported = results.filter(({ status }) => status === "unsupported").length;
@@ -168,6 +176,19 @@ async function run(
     `${title}: ${results.length - bad} of ${results.length} cases as they should be, ${bad} not, ${unsupported} unsupported`,
   );
   return bad === 0 ? 0 : 1;
+}
+
+/** A record with some results anew, in the order of the cases; those of cases that are gone go. */
+function merge(before: BackendResults, { results, date, expectations }: BackendResults): BackendResults {
+  const all = new Map([...before.results, ...results].map((result) => [result.address, result]));
+  const known = new Set(before.results.map(({ address }) => address));
+  const cases = results.filter(({ address }) => !known.has(address)).length;
+  return {
+    ...before,
+    expectations,
+    results: conformanceCases().flatMap(({ address }) => all.get(address) ?? []),
+    ...(cases > 0 && { added: [...(before.added ?? []), { date, cases }] }),
+  };
 }
 
 async function writeSummary(): Promise<void> {
@@ -186,12 +207,12 @@ async function allResults(): Promise<ReadonlyMap<string, BackendResults>> {
 }
 
 function notRun(kept: ReadonlyMap<string, BackendResults>): readonly SkippedBackend[] {
-  const addresses = conformanceCases().map(({ address }) => address);
   return Object.entries(subjects).flatMap(([name, { title, absent }]) => {
     const run = kept.get(name);
     if (run === undefined) return [{ backend: title, reason: absent ?? "not run yet" }];
-    const ran = new Set(run.results.map(({ address }) => address));
-    const later = addresses.filter((address) => !ran.has(address)).length;
-    return later === 0 ? [] : [{ backend: title, reason: `${later} cases that came after its run` }];
+    const reason = casesNotRun(run);
+    return reason === undefined
+      ? []
+      : [{ backend: title, reason: absent === undefined ? reason : `${reason}: ${absent}` }];
   });
 }

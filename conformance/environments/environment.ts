@@ -1,7 +1,7 @@
 // Where a backend is held to the suite: in this process, in Deno or in a page of Chromium. Cases run one at a time, by address,
 // so that results arrive as they are made, and one that never ends is known by its name.
 
-import type { CaseResult } from "@polyllama/conformance";
+import type { CaseResult, loweredLimits } from "@polyllama/conformance";
 import type { DeviceInfo } from "@polyllama/core";
 
 export interface Environment extends AsyncDisposable {
@@ -27,4 +27,5 @@ export interface RemoteBackend {
   readonly features?: { readonly subgroups: boolean };
   /** For software adapters or for GPUs; default: what the adapter is. */
   readonly kernels?: "software" | "hardware";
+  readonly loweredLimits?: typeof loweredLimits;
 }

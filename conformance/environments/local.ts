@@ -4,12 +4,20 @@ import { conformanceCases } from "@polyllama/conformance";
 import type { Backend } from "@polyllama/core";
 import type { Environment } from "./environment.ts";
 
-export function local(backend: Backend): Environment {
+/** @param createLowered Opens the same backend under `loweredLimits`; called for the cases that need it. */
+export function local(backend: Backend, createLowered?: () => Promise<Backend>): Environment {
+  let lowered: Promise<Backend> | undefined;
   const cases = new Map(conformanceCases().map((entry) => [entry.address, entry]));
   return {
     info: backend.describe(),
     addresses: [...cases.keys()],
-    run: (address, seed) => cases.get(address)!.run(backend, seed),
-    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
+    async run(address, seed) {
+      if (address.startsWith("path:split:")) lowered ??= createLowered?.();
+      return cases.get(address)!.run(backend, seed, await lowered);
+    },
+    async [Symbol.asyncDispose]() {
+      await backend[Symbol.asyncDispose]();
+      await (await lowered)?.[Symbol.asyncDispose]();
+    },
   };
 }

@@ -59,8 +59,8 @@ export interface Script {
 /** What came of a case on a backend. */
 export interface CaseResult {
   readonly address: string;
-  /** `unsupported`: the backend refused with ERR_UNSUPPORTED. */
-  readonly status: "passed" | "failed" | "unsupported";
+  /** `unsupported`: the backend refused with ERR_UNSUPPORTED. `absent`: it has no such path, which nobody needs. */
+  readonly status: "passed" | "failed" | "unsupported" | "absent";
   /** Largest error as a share of its bound; at most 1 passes. */
   readonly worst: number;
   /** What failed and where, or why it is not supported. */
@@ -83,6 +83,9 @@ export interface Finding {
   readonly problem: string | undefined;
 }
 
+/** Thrown by a check of a path that the backend does not have; the message says what is not there. */
+export class AbsentPath extends Error {}
+
 /** A check's finding as a result. Errors other than ERR_UNSUPPORTED are findings too. */
 export async function guarded(address: string, check: () => Promise<Finding>): Promise<CaseResult> {
   try {
@@ -90,6 +93,7 @@ export async function guarded(address: string, check: () => Promise<Finding>): P
     return { address, status: problem === undefined ? "passed" : "failed", worst, detail: problem ?? "" };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
+    if (error instanceof AbsentPath) return { address, status: "absent", worst: 0, detail };
     const unsupported = error instanceof PolyllamaError && error.code === "ERR_UNSUPPORTED";
     return { address, status: unsupported ? "unsupported" : "failed", worst: Infinity, detail };
   }

@@ -1,5 +1,5 @@
-// All cases, addressable alike: single operations in the order of the graph's, then chains of them, then models. Cheap ones come
-// first within all three.
+// All cases, addressable alike: single operations in the order of the graph's, then chains of them, then models, then the paths of
+// real use. Cheap ones come first within operations, chains and models.
 
 import type { Backend } from "@polyllama/core";
 import { type CaseResult, type OpCase, runCase } from "./case.ts";
@@ -9,13 +9,21 @@ import { attentionCases } from "./ops/attention.ts";
 import { addCases, embeddingCases, rmsNormCases, swigluCases } from "./ops/elementwise.ts";
 import { linearCases } from "./ops/linear.ts";
 import { ropeCases } from "./ops/rope.ts";
+import { pathCases } from "./paths/index.ts";
 import { vocabularyCases } from "./vocabularies.ts";
 
 /** Something that a backend is held to. */
 export interface ConformanceCase {
   readonly address: string;
-  /** Equal seeds give equal weights and inputs. */
-  run(backend: Backend, seed: number): Promise<CaseResult>;
+  /** Takes longer than tests should; `npm run conformance` has it. */
+  readonly slow?: boolean;
+  /**
+   * Equal seeds give equal weights and inputs.
+   *
+   * @param lowered The same backend under `loweredLimits`, for what only large models split otherwise; without it, or where a
+   * backend splits nothing, such cases are absent.
+   */
+  run(backend: Backend, seed: number, lowered?: Backend): Promise<CaseResult>;
 }
 
 /** All cases of single operations, at the shapes of 7B, 13B and 70B among others. */
@@ -37,5 +45,5 @@ export function conformanceCases(): readonly ConformanceCase[] {
     address: testCase.address,
     run: (backend: Backend, seed: number) => runCase(testCase, backend, seed),
   }));
-  return [...ops, ...chainCases(), ...modelCases(), ...vocabularyCases()];
+  return [...ops, ...chainCases(), ...modelCases(), ...vocabularyCases(), ...pathCases()];
 }

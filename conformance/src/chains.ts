@@ -22,7 +22,7 @@ import { type Action, type CaseResult, type Finding, guarded, type Script } from
 import { activations } from "./inputs.ts";
 import { attentionScenarios } from "./ops/attention.ts";
 import { type Random, random } from "./random.ts";
-import { worstShare } from "./tolerance.ts";
+import { noTolerance, perturbedRuns, widen, worstShare } from "./tolerance.ts";
 import { memoryWeights, randomWeight } from "./weights.ts";
 
 export interface ChainCase {
@@ -30,13 +30,13 @@ export interface ChainCase {
   run(backend: Backend, seed: number): Promise<CaseResult>;
 }
 
-interface Chain extends Script {
+/** A graph with runs of it, of which only some values are asked for. */
+export interface Chain extends Script {
   readonly wanted: readonly Wanted[];
 }
 
 const formatNames = Object.keys(formats) as FormatName[]; // the record's own keys
 const eps = 1e-5;
-const perturbedRuns = 16;
 
 export function chainCases(): readonly ChainCase[] {
   const perFormat = formatNames.flatMap((format) =>
@@ -120,21 +120,17 @@ function ropeAttention(
 
 function chainCase(name: string, parameters: Parameters, build: (stream: Random) => Chain): ChainCase {
   const address = formatAddress("chain", name, parameters);
-  return { address, run: (backend, seed) => guarded(address, () => judge(build(random(address, seed)), backend)) };
+  return { address, run: (backend, seed) => guarded(address, () => judgeChain(build(random(address, seed)), backend)) };
 }
 
-async function judge(chain: Chain, backend: Backend): Promise<Finding> {
+/** Holds what a chain gives against the estimated tolerance. */
+export async function judgeChain(chain: Chain, backend: Backend, runs: number = perturbedRuns): Promise<Finding> {
   const actual = await play(chain, backend);
   const exact = await play(chain, reference());
-  const perRow = exact.map(({ shape: [rows] }) => new Float64Array(rows));
-  for (let seed = 0; seed < perturbedRuns; seed++) {
+  const tolerances = exact.map(noTolerance);
+  for (let seed = 0; seed < runs; seed++) {
     const moved = await play(chain, reference({ perturb: { rounding: backend.roundings, seed } }));
-    for (const [i, { data, shape }] of moved.entries()) {
-      data.forEach((value, at) => {
-        const n = Math.floor(at / shape[1]);
-        perRow[i]![n] = Math.max(perRow[i]![n]!, 4 * Math.abs(value - exact[i]!.data[at]!));
-      });
-    }
+    for (const [i, tolerance] of tolerances.entries()) widen(tolerance, moved[i]!);
   }
   let worst = 0;
   let problem: string | undefined;
@@ -143,7 +139,7 @@ async function judge(chain: Chain, backend: Backend): Promise<Finding> {
     if (String(tensor.shape) !== String(expected.shape)) {
       return { worst: Infinity, problem: `output ${i}: shape [${tensor.shape}] instead of [${expected.shape}]` };
     }
-    const share = worstShare(tensor, { exact: expected, perRow: perRow[i]! });
+    const share = worstShare(tensor, tolerances[i]!);
     if (!(share <= worst)) worst = share;
     if (!(share <= 1)) problem ??= `output ${i} is off by ${share.toFixed(2)} times the tolerance`;
   }

@@ -7,7 +7,7 @@ import type { CaseResult } from "./case.ts";
 export type Expectations = Readonly<Record<string, string>>;
 
 /** A result in the light of what was expected. */
-export type Verdict = "passed" | "failed" | "unsupported" | "expected failure" | "unexpected pass";
+export type Verdict = "passed" | "failed" | "unsupported" | "absent" | "expected failure" | "unexpected pass";
 
 /** The verdict on a result where some cases are expected to fail, by address or pattern: one that passes nevertheless is a finding, too. */
 export function judge(

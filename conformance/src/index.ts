@@ -5,6 +5,9 @@ export { addressFilter } from "./address.ts";
 export type { ConformanceCase } from "./cases.ts";
 export { conformanceCases } from "./cases.ts";
 
+// Limits under which small models are split as large ones are
+export { loweredLimits } from "./paths/split.ts";
+
 // Single operations against derived bounds
 export type { CaseResult, OpCase } from "./case.ts";
 export { runCase } from "./case.ts";
@@ -18,7 +21,7 @@ export { modelCases } from "./model-cases.ts";
 export type { Expectations, Verdict } from "./expectations.ts";
 export { judge, unmatched } from "./expectations.ts";
 export type { BackendResults, SkippedBackend } from "./summary.ts";
-export { summarize } from "./summary.ts";
+export { casesNotRun, summarize } from "./summary.ts";
 
 // Whole models against an estimated tolerance
 export type { Tolerance, ToleranceOptions } from "./tolerance.ts";

@@ -32,7 +32,7 @@ import { formatAddress } from "./address.ts";
 import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
 import { activations } from "./inputs.ts";
 import { type Random, random } from "./random.ts";
-import { estimateTolerance, greedyAgreement, type Tolerance, worstShare } from "./tolerance.ts";
+import { equalBits, estimateTolerance, greedyAgreement, toleranceRows, worstShare } from "./tolerance.ts";
 import { type MemoryWeight, memoryWeights, randomWeight, readWeight, readWeightRows } from "./weights.ts";
 
 /** A small model, compared end to end. */
@@ -149,7 +149,7 @@ async function checkPaths(backend: Backend, model: SmallModel, stream: Random): 
   let worst = 0;
   let problem: string | undefined;
   const check = (path: string, first: number, logits: Tensor): void => {
-    const share = worstShare(logits, slice(tolerance, first, logits.shape[0]));
+    const share = worstShare(logits, toleranceRows(tolerance, first, logits.shape[0]));
     if (share > worst || Number.isNaN(share)) worst = share;
     if (!(share <= 1))
       problem ??= `${path}: logits from row ${first} on are off by ${share.toFixed(2)} times the tolerance`;
@@ -366,17 +366,7 @@ async function prepare(backend: Backend, model: SmallModel, stream: Random) {
   return { graph, tokens, tolerance, program };
 }
 
-function slice({ exact, perRow }: Tolerance, first: number, count: number): Tolerance {
-  const width = exact.shape[1];
-  const data = exact.data.subarray(first * width, (first + count) * width);
-  return { exact: { shape: [count, width], data }, perRow: perRow.subarray(first, first + count) };
-}
-
 function scaled(weight: MemoryWeight, factor: number): MemoryWeight {
   const values = new Float32Array(weight.bytes.slice().buffer).map((value) => value * factor); // f32 only
   return { ...weight, bytes: new Uint8Array(values.buffer) };
-}
-
-function equalBits(a: RealArray, b: RealArray): boolean {
-  return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 }

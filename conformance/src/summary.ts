@@ -1,6 +1,7 @@
 // Results as data, and CONFORMANCE.md as a function of them.
 
 import type { CaseResult } from "./case.ts";
+import { conformanceCases } from "./cases.ts";
 import { type Expectations, judge, type Verdict } from "./expectations.ts";
 
 /** One backend on one device. */
@@ -15,6 +16,8 @@ export interface BackendResults {
   readonly seed: number;
   readonly expectations: Expectations;
   readonly results: readonly CaseResult[];
+  /** Cases that were run later than the others. */
+  readonly added?: readonly { readonly date: string; readonly cases: number }[];
 }
 
 /** A backend that was not run, and why. */
@@ -41,14 +44,18 @@ export function summarize(runs: readonly BackendResults[], notRun: readonly Skip
     "",
     "Written by `npm run conformance`. Each cell says how many cases passed and the largest error among them as a share of its",
     "bound (1 is the limit; [docs/tolerances.md](docs/tolerances.md) derives the bounds). A cell with a finding names it below.",
+    "Paths are those of real use: several sequences in a step (mixed), prompts in pieces (chunked), what exceeds a binding or a submission",
+    "(split), layers as they are fused, inner values between generations, tokens chosen on the device (sampled), thousands of positions (long).",
     "",
     ...markdown(header, table),
     "",
     "## What ran where",
     "",
-    ...runs.map(({ backend, device, details, date, seed, results }) => {
+    ...runs.map(({ backend, device, details, date, seed, results, added = [] }) => {
       const listed = Object.entries(details).map(([key, value]) => `${key} ${value}`);
-      return `- **${backend}**: ${device}; ${[...listed, `seed ${seed}`, `${results.length} cases`, date].join(", ")}`;
+      const first = results.length - added.reduce((sum, { cases }) => sum + cases, 0);
+      const later = added.map((part) => `${part.cases} more, ${part.date}`);
+      return `- **${backend}**: ${device}; ${[...listed, `seed ${seed}`, `${first} cases`, date, ...later].join(", ")}`;
     }),
     "",
     "## What was not run",
@@ -59,13 +66,23 @@ export function summarize(runs: readonly BackendResults[], notRun: readonly Skip
   ].join("\n");
 }
 
+/** What of the suite a record does not have, in words. */
+export function casesNotRun({ results }: BackendResults): string | undefined {
+  const ran = new Set(results.map(({ address }) => address));
+  const missing = conformanceCases().filter(({ address }) => !ran.has(address));
+  if (missing.length === 0) return undefined;
+  const names = [...new Set(missing.map(({ address }) => address.split(":", 2).join(":")))];
+  const some = names.length > 8 ? `${names.slice(0, 8).join(", ")} and others` : names.join(", ");
+  return `${missing.length} of ${missing.length + results.length} cases (${some})`;
+}
+
 function findings(runs: readonly BackendResults[]): readonly string[] {
   const lines = runs.flatMap(({ backend, results, expectations }) => {
     const alike = new Map<string, string[]>(); // addresses by what is said of them
     for (const result of results) {
       const { verdict, reason } = judge(result, expectations);
       const text = `${verdict}. ${reason}`;
-      if (verdict !== "passed") alike.set(text, [...(alike.get(text) ?? []), result.address]);
+      if (verdict !== "passed" && verdict !== "absent") alike.set(text, [...(alike.get(text) ?? []), result.address]);
     }
     return [...alike].map(([text, [first, ...others]]) => {
       const more = others.length === 0 ? "" : ` and ${others.length} more`;
@@ -75,7 +92,7 @@ function findings(runs: readonly BackendResults[]): readonly string[] {
   return lines.length === 0 ? [] : ["## Findings", "", ...lines, ""];
 }
 
-/** Operations by format where they have one; chains and models by name. */
+/** Operations by format where they have one; chains, models and paths by name. */
 function rowName(address: string): string {
   const [suite, name, listed = ""] = address.split(":");
   const format = /(?:^|;)format=([^;]+)/.exec(listed)?.[1];
@@ -90,9 +107,10 @@ function cell(results: readonly CaseResult[] | undefined, expectations: Expectat
   const count = (wanted: Verdict): number => verdicts.filter((verdict) => verdict === wanted).length;
   const passed = results.filter(({ status }) => status === "passed");
   const worst = passed.reduce((most, { worst }) => Math.max(most, worst), 0);
-  const others = (["failed", "unexpected pass", "expected failure", "unsupported"] as const)
+  const others = (["failed", "unexpected pass", "expected failure", "unsupported", "absent"] as const)
     .filter((verdict) => count(verdict) > 0)
     .map((verdict) => `, ${count(verdict)} ${verdict}`);
+  if (count("absent") === results.length) return results[0]!.detail;
   return `${passed.length} passed${others.join("")}, worst ${worst.toFixed(3)}`;
 }
 

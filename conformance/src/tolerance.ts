@@ -3,7 +3,15 @@
 // within its derived bound, and four times the largest deviation seen is allowed.
 
 import { type Rounding, reference } from "@polyllama/backend-reference";
-import { type Graph, mostProbable, type Step, type Tensor, type ValueName, type WeightSource } from "@polyllama/core";
+import {
+  type Graph,
+  mostProbable,
+  type RealArray,
+  type Step,
+  type Tensor,
+  type ValueName,
+  type WeightSource,
+} from "@polyllama/core";
 
 /** What a value is, and how far a backend may be from it. */
 export interface Tolerance {
@@ -20,6 +28,23 @@ export interface ToleranceOptions {
   readonly seed?: number;
 }
 
+/** Perturbed runs that a tolerance is estimated from. */
+export const perturbedRuns = 16;
+
+/** A tolerance that allows nothing yet. */
+export function noTolerance(exact: Tensor): Tolerance {
+  return { exact, perRow: new Float64Array(exact.shape[0]) };
+}
+
+/** Lets a tolerance allow, in every row, four times the largest deviation of a perturbed run. */
+export function widen({ exact, perRow }: Tolerance, { data }: Tensor): void {
+  const width = exact.shape[1];
+  for (let i = 0; i < data.length; i++) {
+    const n = Math.floor(i / width);
+    perRow[n] = Math.max(perRow[n]!, 4 * Math.abs(data[i]! - exact.data[i]!));
+  }
+}
+
 /** Exact value and tolerance of one value of a graph, for a backend that rounds as declared. */
 export async function estimateTolerance(
   graph: Graph,
@@ -27,19 +52,14 @@ export async function estimateTolerance(
   step: Step,
   wanted: ValueName,
   rounding: Rounding,
-  { runs = 16, seed = 1 }: ToleranceOptions = {},
+  { runs = perturbedRuns, seed = 1 }: ToleranceOptions = {},
 ): Promise<Tolerance> {
   const exact = await evaluate(graph, weights, step, wanted);
-  const [rows, width] = exact.shape;
-  const perRow = new Float64Array(rows);
+  const tolerance = noTolerance(exact);
   for (let run = 0; run < runs; run++) {
-    const { data } = await evaluate(graph, weights, step, wanted, { rounding, seed: seed * 1000 + run });
-    for (let i = 0; i < data.length; i++) {
-      const n = Math.floor(i / width);
-      perRow[n] = Math.max(perRow[n]!, 4 * Math.abs(data[i]! - exact.data[i]!));
-    }
+    widen(tolerance, await evaluate(graph, weights, step, wanted, { rounding, seed: seed * 1000 + run }));
   }
-  return { exact, perRow };
+  return tolerance;
 }
 
 async function evaluate(
@@ -52,6 +72,13 @@ async function evaluate(
   await using program = await reference(perturb === undefined ? {} : { perturb }).compile(graph, weights);
   const [tensor] = await program.run(step, [wanted]);
   return tensor!;
+}
+
+/** Some rows of a tolerance. */
+export function toleranceRows({ exact, perRow }: Tolerance, first: number, count: number): Tolerance {
+  const width = exact.shape[1];
+  const data = exact.data.subarray(first * width, (first + count) * width);
+  return { exact: { shape: [count, width], data }, perRow: perRow.subarray(first, first + count) };
 }
 
 /** Largest difference between a backend's value and the exact one, as a share of the row's tolerance: at most 1 passes. */
@@ -89,4 +116,9 @@ export function greedyAgreement(
     if (mostProbable(logits.data.subarray(n * width, (n + 1) * width)) !== best && wrong < 0) wrong = n;
   }
   return { decided: decided / count, wrong };
+}
+
+/** Whether two arrays are the same to the last bit. */
+export function equalBits(a: RealArray, b: RealArray): boolean {
+  return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 }

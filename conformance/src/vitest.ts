@@ -21,6 +21,10 @@ export interface ConformanceOptions {
   readonly expectations?: Expectations;
   /** Default 1. */
   readonly seed?: number;
+  /** The same backend under `loweredLimits`, where limits of its device make it split what is large. */
+  readonly lowered?: () => Backend | Promise<Backend>;
+  /** Whether cases that take long are run; default false. */
+  readonly slow?: boolean;
   /** Milliseconds that a case may take; default 120,000. */
   readonly timeout?: number;
 }
@@ -28,7 +32,14 @@ export interface ConformanceOptions {
 /** Emits one test per case, grouped by suite and name. The backend is created once and disposed at the end. */
 export function conformance(
   createBackend: () => Backend | Promise<Backend>,
-  { filter, expectations = {}, seed = 1, timeout = 120_000 }: ConformanceOptions = {},
+  {
+    filter,
+    expectations = {},
+    seed = 1,
+    lowered: createLowered,
+    slow = false,
+    timeout = 120_000,
+  }: ConformanceOptions = {},
 ): void {
   const wanted = typeof filter === "string" ? addressFilter(filter) : (filter ?? (() => true));
   const groups = new Map<string, ConformanceCase[]>();
@@ -37,22 +48,27 @@ export function conformance(
     conformanceCases().map(({ address }) => address),
   );
   if (stale.length > 0) throw new Error(`No case has what is expected to fail: ${stale.join(", ")}.`);
-  for (const entry of conformanceCases().filter(({ address }) => wanted(address))) {
+  for (const entry of conformanceCases().filter((entry) => wanted(entry.address) && (slow || entry.slow !== true))) {
     const group = entry.address.split(":", 2).join(":");
     groups.set(group, [...(groups.get(group) ?? []), entry]);
   }
   describe("conformance", () => {
     let backend: Backend;
+    let lowered: Backend | undefined;
     beforeAll(async () => {
       backend = await createBackend();
+      lowered = await createLowered?.();
     });
-    afterAll(() => backend[Symbol.asyncDispose]());
+    afterAll(async () => {
+      await backend[Symbol.asyncDispose]();
+      await lowered?.[Symbol.asyncDispose]();
+    });
     for (const [group, cases] of groups) {
       describe(group, () => {
         for (const { address, run } of cases) {
           test(address, { timeout }, async (context) => {
-            const { verdict, reason } = judge(await run(backend, seed), expectations);
-            if (verdict === "expected failure") context.skip(reason);
+            const { verdict, reason } = judge(await run(backend, seed, lowered), expectations);
+            if (verdict === "expected failure" || verdict === "absent") context.skip(reason);
             if (verdict !== "passed") throw new Error(`${address}: ${verdict}: ${reason}`);
           });
         }

@@ -186,15 +186,33 @@ export class ReferenceProgram implements Program {
     const lastUse = new Map<ValueName, Node>();
     for (const node of this.graph.nodes) for (const name of operands(node)) lastUse.set(name, node);
 
+    const needed = neededValues(this.graph, wanted);
     for (const node of this.graph.nodes) {
+      const fills = node.op === "attention";
+      if (!fills && !needed.has(node.output)) continue;
       await macrotask(); // so that timers run and an abort is heard
       signal?.throwIfAborted();
+      if (fills && !needed.has(node.output)) {
+        this.fill(node, values, resolved, caches);
+        continue;
+      }
       const evaluated = this.compute(node, values, positions, resolved, caches);
       values.set(node.output, this.perturbed(evaluated));
       if (bounds && wanted.has(node.output)) bounds.of.set(node.output, evaluated.bound(bounds.rounding));
       for (const name of operands(node)) if (lastUse.get(name) === node && !wanted.has(name)) values.delete(name);
     }
     return values;
+  }
+
+  /** Writes keys and values, and gives what every sequence then attends to. */
+  private fill(node: AttentionNode, values: Values, resolved: ResolvedStep, caches: readonly ReferenceCache[]) {
+    const [k, v] = [asMatrix(values.get(node.k)!), asMatrix(values.get(node.v)!)];
+    const index = this.attentions.indexOf(node);
+    return resolved.sequences.map((sequence, i) => {
+      const part = (x: Matrix) => x.data.subarray(sequence.first * x.width, (sequence.first + sequence.rows) * x.width);
+      const start = sequence.cache === undefined ? 0 : sequence.start;
+      return { place: { ...sequence, start }, past: caches[i]!.write(index, start, part(k), part(v)) };
+    });
   }
 
   private perturbed({ exact, bound }: Evaluated): Matrix {
@@ -240,14 +258,8 @@ export class ReferenceProgram implements Program {
         };
       }
       case "attention": {
-        const [q, k, v] = [value(node.q), value(node.k), value(node.v)];
-        const index = this.attentions.indexOf(node);
-        const pasts = resolved.sequences.map((sequence, i) => {
-          const part = (x: Matrix) =>
-            x.data.subarray(sequence.first * x.width, (sequence.first + sequence.rows) * x.width);
-          const start = sequence.cache === undefined ? 0 : sequence.start;
-          return { place: { ...sequence, start }, past: caches[i]!.write(index, start, part(k), part(v)) };
-        });
+        const q = value(node.q);
+        const pasts = this.fill(node, values, resolved, caches);
         const compute = (rounding?: Rounding): Matrix => {
           const y = matrix(q.rows, q.width);
           for (const { place, past } of pasts) attention(q, past, node, place, y, rounding);
@@ -265,6 +277,16 @@ export class ReferenceProgram implements Program {
       }
     }
   }
+}
+
+/** Values that the wanted ones are computed from, and those that fill caches. */
+function neededValues({ nodes }: Graph, wanted: ReadonlySet<ValueName>): ReadonlySet<ValueName> {
+  const needed = new Set(wanted);
+  for (const node of [...nodes].reverse()) {
+    if (needed.has(node.output)) for (const name of operands(node)) needed.add(name);
+    else if (node.op === "attention") needed.add(node.k).add(node.v);
+  }
+  return needed;
 }
 
 /** All rows, or the given ones. */

@@ -2,7 +2,7 @@
 // which is imported at run time, and only where there is no `navigator.gpu`, so that bundles for browsers never see it.
 
 import { PolyllamaError } from "@polyllama/core";
-import { type Features, Gpu, type KernelFamily } from "./gpu.ts";
+import { type Features, Gpu, type KernelFamily, type LoweredLimits } from "./gpu.ts";
 
 export interface DeviceOptions {
   readonly gpu?: GPU;
@@ -13,6 +13,7 @@ export interface DeviceOptions {
   readonly features?: Partial<Features>;
   readonly kernels?: KernelFamily;
   readonly memory?: number;
+  readonly loweredLimits?: LoweredLimits;
 }
 
 export interface OpenedDevice {
@@ -104,9 +105,9 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
 }
 
 function make(device: GPUDevice, owned: boolean, info: GPUAdapterInfo, options: DeviceOptions): Gpu {
-  const { features = {}, kernels = familyOf(info), memory = Number.POSITIVE_INFINITY } = options;
+  const { features = {}, kernels = familyOf(info), memory = Number.POSITIVE_INFINITY, loweredLimits = {} } = options;
   const granted = { subgroups: features.subgroups !== false && device.features.has("subgroups") };
-  return new Gpu(device, owned, kernels, granted, memory);
+  return new Gpu(device, owned, kernels, granted, memory, loweredLimits);
 }
 
 function familyOf(info: GPUAdapterInfo): KernelFamily {

@@ -25,7 +25,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import { type DeviceOptions, describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
-import type { Gpu, KernelFamily } from "./gpu.ts";
+import type { Gpu, KernelFamily, LoweredLimits } from "./gpu.ts";
 import { estimateMemory } from "./memory.ts";
 import { WebGpuProgram } from "./program.ts";
 import { allocateWeights, planWeights, uploadWeights } from "./weights.ts";
@@ -51,6 +51,8 @@ export interface WebGpuOptions {
   readonly memory?: number;
   /** Kernels made for software adapters or for GPUs; default: what the adapter is. */
   readonly kernels?: KernelFamily;
+  /** Limits below the device's, for tests: small models are then split as large ones are. */
+  readonly loweredLimits?: LoweredLimits;
 }
 
 const optionTypes: OptionSchema<WebGpuOptions> = {
@@ -62,6 +64,11 @@ const optionTypes: OptionSchema<WebGpuOptions> = {
   limits: option.oneOf(["default", "adapter"]),
   memory: option.number({ least: 1 }),
   kernels: option.oneOf(["software", "hardware"]),
+  loweredLimits: option.object<LoweredLimits>({
+    maxStorageBufferBindingSize: option.integer({ least: 1024 }),
+    maxBufferSize: option.integer({ least: 1024 }),
+    submissionWork: option.integer({ least: 1 }),
+  }),
 };
 
 /**

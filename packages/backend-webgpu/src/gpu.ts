@@ -27,9 +27,32 @@ export interface Features {
   readonly subgroups: boolean;
 }
 
+/**
+ * Limits below the device's own, for tests: what exceeds a binding, a buffer or a submission is split, and under low limits small models
+ * exceed them all.
+ */
+export interface LoweredLimits {
+  /** Bytes that a kernel sees of a buffer, at most. */
+  readonly maxStorageBufferBindingSize?: number;
+  /** Bytes of a buffer for kernels, at most. */
+  readonly maxBufferSize?: number;
+  /** Multiplications in a submission, beyond which the rest of a step goes into another one. */
+  readonly submissionWork?: number;
+}
+
+/** What of a device's limits is followed, and how long submissions may be. */
+export type GpuLimits = Required<LoweredLimits> &
+  Pick<
+    GPUSupportedLimits,
+    "maxComputeWorkgroupStorageSize" | "maxStorageBuffersPerShaderStage" | "minUniformBufferOffsetAlignment"
+  >;
+
+/** Multiplications in a submission, at most, if it can be cut. */
+const submissionWork = { software: 1e10, hardware: 2e11 } as const;
+
 export class Gpu {
   readonly device: GPUDevice;
-  readonly limits: GPUSupportedLimits;
+  readonly limits: GpuLimits;
   readonly family: KernelFamily;
   readonly features: Features;
   /** Bytes that all buffers together may take. */
@@ -43,9 +66,24 @@ export class Gpu {
   #lost: PolyllamaError | undefined;
   #disposed = false;
 
-  constructor(device: GPUDevice, owned: boolean, family: KernelFamily, features: Features, memory: number) {
+  constructor(
+    device: GPUDevice,
+    owned: boolean,
+    family: KernelFamily,
+    features: Features,
+    memory: number,
+    lowered: LoweredLimits,
+  ) {
     this.device = device;
-    this.limits = device.limits;
+    const { limits } = device;
+    this.limits = {
+      maxStorageBufferBindingSize: least(limits.maxStorageBufferBindingSize, lowered.maxStorageBufferBindingSize),
+      maxBufferSize: least(limits.maxBufferSize, lowered.maxBufferSize),
+      submissionWork: least(submissionWork[family], lowered.submissionWork),
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+      minUniformBufferOffsetAlignment: limits.minUniformBufferOffsetAlignment,
+    };
     this.family = family;
     this.features = features;
     this.memory = memory;
@@ -209,3 +247,7 @@ export const usage = {
   uniform: 64,
   storage: 128,
 } as const;
+
+function least(own: number, lowered = own): number {
+  return Math.min(own, lowered);
+}

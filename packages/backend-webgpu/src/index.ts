@@ -2,5 +2,6 @@
 
 export type { WebGpuBackend, WebGpuOptions } from "./backend.ts";
 export { webgpu } from "./backend.ts";
+export type { LoweredLimits } from "./gpu.ts";
 // What a machine has, for `polyllama doctor`
 export { describeAdapter, findAdapter } from "./adapter.ts";

@@ -123,8 +123,6 @@ interface Chunk {
 
 const maxSegments = 64;
 const stepWords = 4 + 4 * maxSegments;
-/** Multiplications in a submission, at most, if it can be cut. */
-const submissionWork = { software: 1e10, hardware: 2e11 } as const;
 /** Tokens under way in `sample`: what lies beyond the last one that is taken was computed in vain. */
 const flyingSteps = { software: 2, hardware: 3 } as const;
 /** Plans that are kept, with their bind groups and parameters: those of a model's two modes, and some of other values. */
@@ -504,7 +502,7 @@ export class WebGpuProgram implements Program {
     const { device } = this.#gpu;
     const selected = chunk.segments.filter(({ ends }) => ends).length;
     const staged = new Map<ValueName, { readonly place: Place; readonly staging: GPUBuffer }>();
-    const limit = submissionWork[this.#gpu.family];
+    const limit = this.#gpu.limits.submissionWork;
     let at = 0;
     while (at < plan.steps.length || at === 0) {
       const from = at;
@@ -765,6 +763,11 @@ export class WebGpuProgram implements Program {
     offset: number,
     resources: readonly GPUBuffer[],
   ): GPUBindGroup {
+    const most = this.#gpu.limits.maxStorageBufferBindingSize;
+    for (const { size, label: name } of resources) {
+      if (size > most)
+        throw new PolyllamaError("ERR_BACKEND", `${label}: "${name}" has ${size} bytes, a binding at most ${most}.`);
+    }
     return this.#gpu.device.createBindGroup({
       label,
       layout,

@@ -2,6 +2,7 @@
 // large models only in `npm test -- --full`. The linears of GPUs run on what uses them: every format, with subgroups and without.
 // `npm run conformance:webgpu` runs all cases with both.
 
+import { loweredLimits } from "@polyllama/conformance";
 import { conformance } from "@polyllama/conformance/vitest";
 import { describe } from "vitest";
 import { isLarge } from "../../../conformance/environments/light.ts";
@@ -12,23 +13,37 @@ import { describeWithAdapter } from "./support.ts";
 // What fusion adds to a kernel does not depend on how a format is read: a few formats, one of each kind, have it.
 const fused = /^chain:(norm-linear|linear-add|gate-up-swiglu):format=(f32|q4_0|q6_k);|^chain:norm-(qkv|logits)/;
 
+// The paths that differ by family of kernels: batches of sequences that decode, and layers as they are fused.
+const paths = /^path:(mixed:format=f32|fused:format=(f32|q4_0);)/;
+
 /** Linears of every format at small sizes, fused with their neighbours, and in models that decode several sequences at once. */
 function usesLinears(address: string): boolean {
   const [, k, m] = /^op:linear:.*\bk=(\d+);m=(\d+)/.exec(address) ?? [];
   if (k !== undefined) return Number(k) <= 1024 && Number(m) <= 130;
-  return fused.test(address) || /^model:(nodes|paths|repetition):model=(grouped|k-quants)/.test(address);
+  return (
+    fused.test(address) ||
+    paths.test(address) ||
+    /^model:(nodes|paths|repetition):model=(grouped|k-quants)/.test(address)
+  );
 }
 
-/** What subgroups make a difference to: single rows, and the norm on the way. */
+/** What subgroups make a difference to: single rows, the norm on the way, and how many sequences a workgroup decodes. */
 function usesSubgroups(address: string): boolean {
-  return /^(op:linear:.*n=1;k=1024;m=33|chain:norm-linear:format=(q4_0|q6_k);n=1$|model:nodes:model=k-)/.test(address);
+  return /^(op:linear:.*n=1;k=1024;m=33|chain:norm-linear:format=(q4_0|q6_k);n=1$|model:nodes:model=k-|path:mixed:format=f32;sequences=5)/.test(
+    address,
+  );
 }
 
 const timeout = 300_000;
 
 describeWithAdapter("webgpu", () => {
   describe("kernels of the adapter", () => {
-    conformance(() => webgpu(), { filter: (address) => full || !isLarge(address), timeout });
+    conformance(() => webgpu(), {
+      filter: (address) => full || !isLarge(address),
+      lowered: () => webgpu({ loweredLimits }),
+      slow: full,
+      timeout,
+    });
   });
   describe("kernels for GPUs", () => {
     conformance(() => webgpu({ kernels: "hardware" }), { filter: usesLinears, timeout });

@@ -1,0 +1,40 @@
+// A case of a path: how real use reaches the kernels, where single operations and short texts do not: several sequences in a
+// step, prompts in chunks, splits, what is fused, long texts.
+
+import type { Backend } from "@polyllama/core";
+import { formatAddress, type Parameters } from "../address.ts";
+import { type Finding, guarded } from "../case.ts";
+import type { ConformanceCase } from "../cases.ts";
+import { Play, type PlayOptions } from "./play.ts";
+import { type PathModel, type Text, type TruthOptions, truthOf } from "./truth.ts";
+
+/** Makes a case of what it does; name and parameters are its address. */
+export function pathCase(
+  name: string,
+  parameters: Parameters,
+  run: (backend: Backend, seed: number, lowered: Backend | undefined) => Promise<Finding>,
+  marks: Pick<ConformanceCase, "slow"> = {},
+): ConformanceCase {
+  const address = formatAddress("path", name, parameters);
+  return {
+    address,
+    ...marks,
+    run: (backend, seed, lowered) => guarded(address, () => run(backend, seed, lowered)),
+  };
+}
+
+/** A path of texts through one program. */
+export interface Walk extends TruthOptions, Partial<PlayOptions> {
+  readonly model: PathModel;
+  steps(play: Play, texts: readonly Text[]): Promise<void>;
+}
+
+/** Plays a walk on a backend. */
+export async function walk(backend: Backend, seed: number, options: Walk): Promise<Finding> {
+  const { model, steps, twins = false, capacity = Math.max(...options.lengths) } = options;
+  const { graph, weights, texts } = await truthOf(model, backend.roundings, seed, options);
+  await using program = await backend.compile(graph, weights);
+  using play = new Play(program, { capacity, twins });
+  await steps(play, texts);
+  return play.finding;
+}

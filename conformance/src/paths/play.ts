@@ -1,0 +1,138 @@
+// Sequences on a backend, step by step. Whatever a step gives is held against the reference's values of the rows, and against
+// the bits of a twin: the same sequence, advanced by the same rows, alone in its step.
+
+import type { KvCache, Program, SequenceStep, Tensor, Wanted } from "@polyllama/core";
+import type { Finding } from "../case.ts";
+import { equalBits, toleranceRows, worstShare } from "../tolerance.ts";
+import type { Text } from "./truth.ts";
+
+/** A text that is being read; the length of its cache says how far. */
+export interface Sequence {
+  readonly text: Text;
+  readonly cache: KvCache;
+  /** Advanced alone. */
+  readonly twin: KvCache | undefined;
+}
+
+/** A sequence's part of a step. */
+export interface Part {
+  readonly sequence: Sequence;
+  readonly rows: number;
+}
+
+/** Whether sequences have twins. */
+export interface PlayOptions {
+  readonly capacity: number;
+  readonly twins?: boolean;
+}
+
+const lastLogits: Wanted = { value: "logits", rows: "last" };
+
+/** Plays sequences on a program; {@link finding} says what came of it. */
+export class Play implements Disposable {
+  readonly #program: Program;
+  readonly #options: PlayOptions;
+  readonly #caches: KvCache[] = [];
+  #worst = 0;
+  #problem: string | undefined;
+
+  constructor(program: Program, options: PlayOptions) {
+    this.#program = program;
+    this.#options = options;
+  }
+
+  get finding(): Finding {
+    return { worst: this.#worst, problem: this.#problem };
+  }
+
+  open(text: Text): Sequence {
+    const cache = (): KvCache => this.#keep(this.#program.createCache(this.#options.capacity));
+    return { text, cache: cache(), twin: this.#options.twins === true ? cache() : undefined };
+  }
+
+  async fork({ text, cache, twin }: Sequence): Promise<Sequence> {
+    return { text, cache: this.#keep(await cache.fork()), twin: twin && this.#keep(await twin.fork()) };
+  }
+
+  rewind({ cache, twin }: Sequence, length: number): void {
+    cache.truncate(length);
+    twin?.truncate(length);
+  }
+
+  /** Advances sequences together. @param name What the step is, for findings. */
+  async step(name: string, parts: readonly Part[], wanted: readonly Wanted[] = [lastLogits]): Promise<void> {
+    const starts = parts.map(({ sequence }) => sequence.cache.length);
+    const tensors = await this.#run(parts, (sequence) => sequence.cache, starts, wanted);
+    let before = 0;
+    for (const [number, part] of parts.entries()) {
+      const { sequence, rows } = part;
+      const where = `${name}: sequence ${number} of ${parts.length}, ${rows} rows from position ${starts[number]} on`;
+      const own = tensors.map((tensor, entry) => {
+        const all = typeof wanted[entry] === "string";
+        return slice(tensor, all ? before : number, all ? rows : 1);
+      });
+      const alone = sequence.twin && (await this.#run([part], ({ twin }) => twin!, [starts[number]!], wanted)); // it has one
+      for (const [entry, tensor] of own.entries()) {
+        const asked = wanted[entry]!;
+        this.#check(`${where}, ${show(asked)}`, sequence.text, starts[number]!, rows, asked, tensor);
+        if (alone !== undefined && !equalBits(tensor.data, alone[entry]!.data)) {
+          this.#note(Infinity, `${where}, ${show(asked)}: other bits than alone`);
+        }
+      }
+      before += rows;
+    }
+  }
+
+  /** Rows of a text from its beginning, without a cache. */
+  async apart(name: string, text: Text, rows: number, wanted: readonly Wanted[]): Promise<void> {
+    const tensors = await this.#program.run({ inputs: { tokens: text.tokens.subarray(0, rows) } }, wanted);
+    for (const [entry, tensor] of tensors.entries()) this.#check(name, text, 0, rows, wanted[entry]!, tensor);
+  }
+
+  #run(
+    parts: readonly Part[],
+    cacheOf: (sequence: Sequence) => KvCache,
+    starts: readonly number[],
+    wanted: readonly Wanted[],
+  ): Promise<readonly Tensor[]> {
+    const tokens = parts.flatMap(({ sequence, rows }, i) => [
+      ...sequence.text.tokens.subarray(starts[i]!, starts[i]! + rows),
+    ]);
+    const batch = parts.map(({ sequence, rows }): SequenceStep => ({ rows, cache: cacheOf(sequence) }));
+    return this.#program.run({ inputs: { tokens: Int32Array.from(tokens) }, batch }, wanted);
+  }
+
+  #check(where: string, text: Text, start: number, rows: number, asked: Wanted, tensor: Tensor): void {
+    const value = typeof asked === "string" ? asked : asked.value;
+    const tolerance = text.values.get(value);
+    if (tolerance === undefined) throw new Error(`the case asks for ${value}, which the reference was not asked for`);
+    const [first, count] = typeof asked === "string" ? [start, rows] : [start + rows - 1, 1];
+    const hidden = Math.max(0, text.first - first); // rows that only filled the reference's cache
+    if (hidden >= count) throw new Error(`the case asks for rows that the reference was not asked for: ${where}`);
+    const known = toleranceRows(tolerance, first + hidden - text.first, count - hidden);
+    const share = worstShare(slice(tensor, hidden, count - hidden), known);
+    this.#note(share, `${where}: off by ${share.toFixed(2)} times the tolerance`);
+  }
+
+  #note(share: number, problem: string): void {
+    if (!(share <= this.#worst)) this.#worst = share;
+    if (!(share <= 1)) this.#problem ??= problem;
+  }
+
+  #keep(cache: KvCache): KvCache {
+    this.#caches.push(cache);
+    return cache;
+  }
+
+  [Symbol.dispose](): void {
+    for (const cache of this.#caches) cache[Symbol.dispose]();
+  }
+}
+
+function slice({ shape: [, width], data }: Tensor, first: number, count: number): Tensor {
+  return { shape: [count, width], data: data.subarray(first * width, (first + count) * width) };
+}
+
+function show(wanted: Wanted): string {
+  return typeof wanted === "string" ? wanted : `last row of ${wanted.value}`;
+}

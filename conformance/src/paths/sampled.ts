@@ -1,0 +1,84 @@
+// Tokens chosen where the logits are, several of them, under every option that leaves the choice there, with vocabularies of real
+// size, flat logits and steep ones. They must be those that core's sampler chooses from the logits of `run`.
+
+import { createSampler, llamaGraph, type Program, type SamplingOptions } from "@polyllama/core";
+import { AbsentPath, type Finding } from "../case.ts";
+import type { ConformanceCase } from "../cases.ts";
+import { random } from "../random.ts";
+import { memoryWeights, randomWeight } from "../weights.ts";
+import { pathCase } from "./path-case.ts";
+import { narrowConfig } from "./truth.ts";
+
+const settings: readonly SamplingOptions[] = [
+  { temperature: 0 },
+  { temperature: 0.8, topP: 0.95 },
+  { temperature: 1, topP: 1 },
+  { temperature: 1.7, topK: 40, topP: 1 },
+  { temperature: 0.5, topK: 17, topP: 0.9, minP: 0.02 },
+  { temperature: 1, topP: 1, minP: 0.3 },
+  { temperature: 1000, topP: 0.5 },
+];
+/** A token, a few, and more than backends read at once; and with how many of the settings. */
+const prompts = [
+  [1, 2],
+  [5, settings.length],
+  [140, 2],
+] as const;
+const count = 4;
+
+export function sampledCases(): readonly ConformanceCase[] {
+  return (
+    [
+      ["flat", 2 ** -10, 32_000],
+      ["steep", 4, 49_953],
+    ] as const
+  ).map(([logits, spread, vocabSize]) =>
+    pathCase("sampled", { logits, vocabSize }, async (backend, seed) => {
+      const stream = random(`sampled ${logits}`, seed);
+      const graph = llamaGraph({ ...narrowConfig, vocabSize, contextLength: 160 });
+      const weights = graph.weights.map(({ name, shape }) => {
+        if (name !== "norm.weight") return randomWeight(name, shape, shape.length === 1 ? "f32" : "f16", stream);
+        const values = new Float32Array(shape[0]!).fill(spread); // decides how far logits are apart
+        return { name, shape, format: "f32" as const, bytes: new Uint8Array(values.buffer) };
+      });
+      await using program = await backend.compile(graph, memoryWeights(weights));
+      if (program.sample === undefined) throw new AbsentPath("tokens are chosen on the host alone");
+      for (const [length, tried] of prompts) {
+        const prompt = Array.from({ length }, () => stream.integer(vocabSize));
+        for (const setting of settings.slice(0, tried)) {
+          const options = { ...setting, seed: stream.integer(2 ** 31) };
+          const [own, expected] = [await chosen(program, prompt, options), await drawn(program, prompt, options)];
+          if (String(own) !== String(expected)) return wrong(`${JSON.stringify(options)}, ${length} tokens before`);
+          function wrong(where: string): Finding {
+            return { worst: Infinity, problem: `${where}: chosen [${own}] where the host draws [${expected}]` };
+          }
+        }
+      }
+      return { worst: 0, problem: undefined };
+    }),
+  );
+}
+
+/** By the device. */
+async function chosen(program: Program, prompt: readonly number[], options: SamplingOptions): Promise<number[]> {
+  using cache = program.createCache(prompt.length + count);
+  const sampling = createSampler(options).draw!; // there are no penalties
+  const tokens: number[] = [];
+  for await (const id of program.sample!({ cache, tokens: Int32Array.from(prompt), sampling, count })) tokens.push(id);
+  return tokens;
+}
+
+/** By core's sampler, from the logits. */
+async function drawn(program: Program, prompt: readonly number[], options: SamplingOptions): Promise<number[]> {
+  using cache = program.createCache(prompt.length + count);
+  const sampler = createSampler(options);
+  const tokens = [...prompt];
+  let rows = prompt;
+  while (tokens.length < prompt.length + count) {
+    const step = { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache }] };
+    const [logits] = await program.run(step, [{ value: "logits", rows: "last" }]);
+    rows = [sampler.sample(logits!.data, tokens, prompt.length)];
+    tokens.push(...rows);
+  }
+  return tokens.slice(prompt.length);
+}

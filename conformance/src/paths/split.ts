@@ -1,0 +1,82 @@
+// What exceeds a binding or a submission: matrices that stand together, gate and up, the table of embeddings, tied or not, and caches cut
+// by heads, each beyond one buffer; steps cut into several submissions. Limits are lowered for it: see {@link loweredLimits}.
+
+import type { Backend, FormatName, LlamaConfig } from "@polyllama/core";
+import { AbsentPath } from "../case.ts";
+import type { ConformanceCase } from "../cases.ts";
+import { pathCase, walk } from "./path-case.ts";
+import { smallConfig } from "./truth.ts";
+
+/**
+ * Limits under which the models of these cases are split everywhere: every large matrix in parts, caches into ranges of some key/value
+ * heads, a submission after every operation that multiplies.
+ */
+export const loweredLimits: {
+  readonly maxStorageBufferBindingSize: number;
+  readonly maxBufferSize: number;
+  readonly submissionWork: number;
+} = { maxStorageBufferBindingSize: 5120, maxBufferSize: 5120, submissionWork: 1 };
+
+const capacity = 48;
+/** Heads of 8 take 1,536 bytes at this capacity: ranges of three and two, each of which four queries read. */
+const grouped: LlamaConfig = { ...smallConfig, layers: 3, heads: 20, kvHeads: 5, headDim: 8, vocabSize: 203 };
+/** Blocks of k-quants are 256 wide. A range has one head, which four queries read. */
+const wide: LlamaConfig = { ...smallConfig, dim: 256, hiddenDim: 256, heads: 16, kvHeads: 4, headDim: 16 };
+
+const models: readonly (readonly [FormatName, LlamaConfig])[] = [
+  ["f32", grouped],
+  ["q4_0", { ...grouped, tiedEmbeddings: true }],
+  ["f16", grouped],
+  ["q5_1", { ...grouped, vocabSize: 260 }],
+  ["q6_k", wide],
+];
+
+export function splitCases(): readonly ConformanceCase[] {
+  return models.map(([format, config]) =>
+    pathCase(
+      "split",
+      { format, heads: config.heads, kvHeads: config.kvHeads, tied: String(config.tiedEmbeddings) },
+      (_, seed, lowered) =>
+        walk(required(lowered), seed, {
+          model: { config, format },
+          lengths: [capacity, capacity],
+          values: ["logits", "layers.1.h"],
+          twins: true,
+          async steps(play, [first, second]) {
+            const [a, b] = [play.open(first!), play.open(second!)];
+            await play.step("prompts", [
+              { sequence: a, rows: 13 },
+              { sequence: b, rows: 20 },
+            ]);
+            await play.step("decode", [
+              { sequence: a, rows: 1 },
+              { sequence: b, rows: 1 },
+            ]);
+            const c = await play.fork(a);
+            play.rewind(b, 4);
+            const wanted = ["logits", { value: "layers.1.h", rows: "last" }] as const;
+            await play.step(
+              "a fork, its parent and a rewound sequence",
+              [
+                { sequence: c, rows: 1 },
+                { sequence: a, rows: 9 },
+                { sequence: b, rows: 3 },
+              ],
+              wanted,
+            );
+            await play.step(
+              "decode all",
+              [b, c, a].map((sequence) => ({ sequence, rows: 1 })),
+              ["logits"],
+            );
+          },
+        }),
+      { slow: !["f32", "q4_0"].includes(format) },
+    ),
+  );
+}
+
+function required(lowered: Backend | undefined): Backend {
+  if (lowered === undefined) throw new AbsentPath("nothing is split by limits that could be lowered");
+  return lowered;
+}

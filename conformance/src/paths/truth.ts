@@ -1,0 +1,135 @@
+// What a path is measured against: texts with the values that the reference computes for them, each in one piece, and how far
+// a backend may be from those. Paths differ in how rows reach the device; what a row must be does not depend on the path.
+
+import { type Rounding, reference } from "@polyllama/backend-reference";
+import {
+  type FormatName,
+  type Graph,
+  type LlamaConfig,
+  llamaGraph,
+  type ValueName,
+  type WeightSource,
+} from "@polyllama/core";
+import { type Random, random } from "../random.ts";
+import { noTolerance, type Tolerance, widen } from "../tolerance.ts";
+import { memoryWeights, randomWeight } from "../weights.ts";
+
+/**
+ * Perturbed runs. A row's tolerance is the largest deviation among all of its columns, so that a few runs make many samples; fewer
+ * than elsewhere allow less, not more.
+ */
+export const pathRuns = 4;
+
+/** A model small enough that the reference computes thousands of its rows in a second. */
+export interface PathModel {
+  readonly config: LlamaConfig;
+  readonly format: FormatName;
+}
+
+/** Two layers of grouped queries, whose vocabulary is no multiple of any tile. */
+export const smallConfig: LlamaConfig = {
+  dim: 64,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 16,
+  hiddenDim: 96,
+  vocabSize: 131,
+  contextLength: 64,
+  normEps: 1e-5,
+  ropeTheta: 10000,
+  ropeScaling: { type: "none" },
+  tiedEmbeddings: false,
+};
+
+/** One layer of narrow heads: for texts of thousands of tokens. */
+export const narrowConfig: LlamaConfig = {
+  ...smallConfig,
+  dim: 32,
+  layers: 1,
+  headDim: 8,
+  hiddenDim: 64,
+};
+
+/** A text and what the reference says of it, from row `first` on. */
+export interface Text {
+  readonly tokens: Int32Array;
+  readonly first: number;
+  readonly values: ReadonlyMap<ValueName, Tolerance>;
+}
+
+export interface Truth {
+  readonly graph: Graph;
+  readonly weights: WeightSource;
+  readonly texts: readonly Text[];
+}
+
+export interface TruthOptions {
+  /** Tokens of each text. */
+  readonly lengths: readonly number[];
+  /** Default: logits. */
+  readonly values?: readonly ValueName[];
+  /** Rows that only fill the reference's caches; its values begin behind them. Default 0. */
+  readonly first?: number;
+}
+
+/** By a backend's roundings: what was computed for cases that differ in their steps alone, and for other variants of the backend. */
+const known = new WeakMap<Rounding, Map<string, Promise<Truth>>>();
+
+/** Draws weights and texts, and computes the texts' values with their tolerances: once for equal models, options and seeds. */
+export function truthOf(model: PathModel, rounding: Rounding, seed: number, options: TruthOptions): Promise<Truth> {
+  const truths = known.get(rounding) ?? new Map<string, Promise<Truth>>();
+  known.set(rounding, truths);
+  const { lengths, values, first } = options; // a model's options may have more
+  const key = JSON.stringify([model, seed, lengths, values, first]);
+  const truth = truths.get(key) ?? computeTruth(model, rounding, random(`path ${model.format}`, seed), options);
+  truth.catch(() => truths.delete(key));
+  truths.set(key, truth);
+  return truth;
+}
+
+async function computeTruth(
+  { config, format }: PathModel,
+  rounding: Rounding,
+  stream: Random,
+  { lengths, values = ["logits"], first = 0 }: TruthOptions,
+): Promise<Truth> {
+  const graph = llamaGraph(config);
+  const weights = memoryWeights(
+    graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, stream)),
+  );
+  const tokens = lengths.map((length) => Int32Array.from({ length }, () => stream.integer(config.vocabSize)));
+  const exact = await compute(graph, weights, tokens, first, values);
+  const texts = tokens.map((own, text) => {
+    const tolerances = values.map((value, i): [ValueName, Tolerance] => [value, noTolerance(exact[text]![i]!)]);
+    return { tokens: own, first, values: new Map(tolerances) };
+  });
+  for (let seed = 0; seed < pathRuns; seed++) {
+    const moved = await compute(graph, weights, tokens, first, values, { rounding, seed });
+    for (const [text, tensors] of moved.entries()) {
+      for (const [i, value] of values.entries()) widen(texts[text]!.values.get(value)!, tensors[i]!);
+    }
+  }
+  return { graph, weights, texts };
+}
+
+/** Of every text the values, from row `first` on. */
+async function compute(
+  graph: Graph,
+  weights: WeightSource,
+  texts: readonly Int32Array[],
+  first: number,
+  values: readonly ValueName[],
+  perturb?: { readonly rounding: Rounding; readonly seed: number },
+) {
+  await using program = await reference(perturb === undefined ? {} : { perturb }).compile(graph, weights);
+  const computed = [];
+  for (const tokens of texts) {
+    using cache = program.createCache(tokens.length);
+    const run = (from: number, to: number, wanted: readonly ValueName[]) =>
+      program.run({ inputs: { tokens: tokens.subarray(from, to) }, batch: [{ rows: to - from, cache }] }, wanted);
+    if (first > 0) await run(0, first, []);
+    computed.push(await run(first, tokens.length, values));
+  }
+  return computed;
+}
