@@ -40,7 +40,7 @@ test.each([
 });
 
 test("templates that render nothing, or not within limits, are not alike", async () => {
-  const endless = `${plain}{% if messages | length > 4 %}{% for i in range(10 ** 9) %}{% endfor %}{% endif %}`;
+  const endless = `${plain}{% if messages | length > 4 %}{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}{% endif %}`;
   expect((await compareCheckpoints(having(endless), having(`${endless}{# #}`))).agrees).toBe(false);
   const { agrees } = await compareCheckpoints(having("{{ raise_exception('a') }}"), having("{% for"));
   expect(agrees).toBe(false);
