@@ -36,6 +36,21 @@ export function memorySource(name: string, bytes: Uint8Array, version?: string):
   };
 }
 
+/** Configurations, indexes, tokenizers and templates are far smaller. */
+export const MOST_WHOLE_BYTES: number = 256 * 2 ** 20;
+
+/** Refuses a small file that is none, before its bytes are held. @throws {CheckpointError} */
+export function checkWhole(name: string, size: number, most: number = MOST_WHOLE_BYTES): void {
+  if (size <= most) return;
+  throw new CheckpointError({ file: name }, `${size} bytes are too many for such a file`, "Check the path.");
+}
+
+/** A small file as a whole. @throws {CheckpointError} */
+export async function readAll(source: ByteSource, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  checkWhole(source.name, source.size);
+  return source.read(0, source.size, signal);
+}
+
 /** Refuses a range that a source of this size does not have. @throws {CheckpointError} */
 export function checkRange(name: string, size: number, offset: number, length: number): void {
   if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0) {

@@ -3,7 +3,7 @@
 
 import { open, readlink, stat } from "node:fs/promises";
 import { CheckpointError, PolyllamaError, quoted } from "@polyllama/core";
-import { type ByteSource, checkRange } from "./byte-source.ts";
+import { type ByteSource, checkRange, readAll } from "./byte-source.ts";
 import type { OpenFile, OpenFileStats } from "./location.ts";
 import { refuseStandIn } from "./stand-in.ts";
 
@@ -49,9 +49,6 @@ export async function handleSource(file: OpenFile): Promise<ByteSource> {
   return fileSource(`file ${file.fd}`, file, await file.stat({ bigint: true }), false);
 }
 
-/** Configurations, indexes and tokenizers are far smaller. */
-const MOST_WHOLE_BYTES = 256 * 2 ** 20;
-
 /**
  * A small file as a whole; undefined when there is none.
  *
@@ -64,10 +61,7 @@ export async function readWhole(path: string, signal?: AbortSignal): Promise<Uin
   }
   const source = await openGenuine(path, signal);
   try {
-    if (source.size > MOST_WHOLE_BYTES) {
-      throw new CheckpointError({ file: path }, `${source.size} bytes are too many for such a file`, "Check the path.");
-    }
-    return await source.read(0, source.size, signal);
+    return await readAll(source, signal);
   } finally {
     await source.close();
   }

@@ -1,17 +1,21 @@
 // Checkpoints behind URLs as pages open them: servers that send whole files alone, and what an index may name.
 
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
 import { afterEach, describe, expect, test } from "vitest";
 import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
 import { openWeb } from "../src/web/open.ts";
 import { WithoutRanges } from "../src/web/url.ts";
+import { wholeSource } from "../src/web/whole.ts";
 import { failure, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";
 
 const servers: Server[] = [];
 afterEach(() => {
-  for (const server of servers.splice(0)) server.close();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 /** Serves files, by ranges only where their names match. */
@@ -74,6 +78,71 @@ test("templates that have names are found behind a URL, and in a folder that was
     expect(checkpoint.text.chatTemplate?.jinja).toBe("D");
     expect(checkpoint.text.namedTemplates.map(({ name, jinja }) => [name, jinja])).toEqual([["tool_use", "T"]]);
   }
+});
+
+describe("a small file is bounded as one on a disk is", () => {
+  const most = 256 * 2 ** 20;
+  /** Answers for that name as `answer` does, for others with what they hold. */
+  async function spoiled(name: string, answer: (response: ServerResponse, range: string) => unknown) {
+    const server = createServer((request, response) => {
+      if (request.url === `/${name}`) return answer(response, request.headers.range ?? "");
+      const content = { "/config.json": config, "/model.safetensors": weights }[request.url ?? ""];
+      if (content === undefined) return response.writeHead(404).end();
+      const bytes = Buffer.from(content);
+      const [, first, last] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? "") ?? [];
+      const range = bytes.subarray(Number(first), Number(last) + 1);
+      response.writeHead(206, { "Content-Range": `bytes ${first}-${last}/${bytes.length}` });
+      return response.end(range);
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  }
+  /** Sends what is asked for of a file of spaces that is too long. */
+  const spaces = (response: ServerResponse, asked: string) => {
+    const [, first, last] = /bytes=(\d+)-(\d+)/.exec(asked) ?? [];
+    response.writeHead(206, { "Content-Range": `bytes ${first}-${last}/${most + 1}` });
+    response.end(Buffer.alloc(Number(last) - Number(first) + 1, " "));
+  };
+  const tooMany = (name: string, bytes: number) => ({
+    code: "ERR_CHECKPOINT",
+    file: expect.stringContaining(name),
+    message: expect.stringContaining(`${bytes} bytes are too many for such a file`),
+  });
+
+  test.each(["config.json", "tokenizer_config.json", "tokenizer.model", "chat_template.jinja"])(
+    "%s with ranges, and without",
+    async (name) => {
+      const ranged = await spoiled(name, spaces);
+      expect(await failure(openWeb(ranged))).toMatchObject(tooMany(name, most + 1));
+      const whole = await spoiled(name, (response) => {
+        response.writeHead(200, { "Content-Length": most + 2 });
+        response.write("{");
+      });
+      expect(await failure(openWeb(whole))).toMatchObject(tooMany(name, most + 2));
+    },
+  );
+
+  test("a tokenizer that was asked for, too", async () => {
+    const url = await spoiled("t.json", spaces);
+    expect(await failure(openWeb(url, { tokenizer: `${url}t.json` }))).toMatchObject(tooMany("t.json", most + 1));
+  });
+
+  test("a file of a length that nobody told ends where the bound is passed", async () => {
+    const url = await spoiled("config.json", (response) => {
+      response.writeHead(200);
+      const piece = Buffer.alloc(2 ** 16, " ");
+      const send = (): void => {
+        while (!response.destroyed && response.write(piece));
+        response.once("drain", send);
+      };
+      send();
+    });
+    const bound = 2 ** 20;
+    const error = await failure(wholeSource(`${url}config.json`, {}, { most: bound }));
+    expect(error.message).toMatch(/config\.json: \d+ bytes are too many for such a file/);
+    expect(Number(/(\d+) bytes/.exec(error.message)?.[1])).toBeLessThan(2 * bound);
+  });
 });
 
 describe("an index names files of its own folder alone", () => {

@@ -16,7 +16,7 @@ import {
   tokenizerFromLlama2c,
   tokenizerFromSentencePiece,
 } from "@polyllama/core";
-import { type ByteSource, memorySource } from "../byte-source.ts";
+import { type ByteSource, MOST_WHOLE_BYTES, memorySource, readAll } from "../byte-source.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { readGgufHeader } from "../gguf/header.ts";
 import { openGguf } from "../gguf/read.ts";
@@ -214,7 +214,7 @@ async function resolve(
     const files: Opener = async (wanted) => {
       const file = wanted === last ? url : new URL(wanted, url);
       if (wanted !== last) file.search = url.search;
-      if (inMemory && isWeights(wanted)) return wholeSource(file.href, sending, onProgress);
+      if (inMemory && isWeights(wanted)) return wholeSource(file.href, sending, { onProgress });
       if (!keep || !isWeights(wanted))
         return urlSource(file.href, sending).catch((error: unknown) =>
           wholeFile(file, error, isWeights(wanted), sending),
@@ -278,7 +278,7 @@ async function wholeFile(
   sending: Sending,
 ): Promise<ByteSource | undefined> {
   if (isWeights || !(error instanceof WithoutRanges)) throw error;
-  return wholeSource(url.href, sending);
+  return wholeSource(url.href, sending, { most: MOST_WHOLE_BYTES });
 }
 
 async function openOne(path: string, name: string, open: Opener, options: Reading): Promise<Checkpoint> {
@@ -373,7 +373,7 @@ async function readTokenizer(location: TokenizerLocation, size: number, options:
     const start = await source.read(0, Math.min(16, source.size), signal);
     const text = String.fromCharCode(...start);
     if (text.startsWith("GGUF")) return tokenizerFromGguf((await readGgufHeader(source, signal)).metadata, source.name);
-    const bytes = await source.read(0, source.size, signal);
+    const bytes = await readAll(source, signal);
     if (text.trimStart().startsWith("{")) {
       return tokenizerFromJson(parseJson(new TextDecoder().decode(bytes), source.name), source.name);
     }
@@ -390,7 +390,7 @@ async function readWhole(
   signal?: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const source = await open(name);
-  return source?.read(0, source.size, signal);
+  return source && readAll(source, signal);
 }
 
 async function readJson(open: Opener, name: string, signal?: AbortSignal): Promise<unknown> {
