@@ -21,7 +21,7 @@ export async function findDrawn(
   count: number,
   since: string | undefined,
 ): Promise<boolean> {
-  const judge = await TestJudge.create();
+  using judge = await TestJudge.create();
   const tally = { found: 0, hangs: 0, survives: 0, equivalent: 0, "does not compile": 0 };
   process.stdout.write(`seed ${seed}${since === undefined ? "" : `, lines changed since ${since}`}\n`);
   for (const target of targets) {

@@ -15,7 +15,7 @@ export async function findByHand(
   strict: boolean,
 ): Promise<boolean> {
   const start = performance.now();
-  const judge = await TestJudge.create();
+  using judge = await TestJudge.create();
   let found = 0;
   for (const mutant of selection) {
     const { id, package: folder, file: path, find, what } = mutant;

@@ -30,7 +30,7 @@ export type Outcome =
 const limitOf = (record: TestRecord): number => 120 + 10 * record.seconds;
 const recordLimit = 900;
 
-export class TestJudge {
+export class TestJudge implements Disposable {
   readonly #bench: Bench;
   readonly #tree = treeHash();
   readonly #files = git("ls-files", "--cached", "--others", "--exclude-standard").split("\n");
@@ -43,6 +43,11 @@ export class TestJudge {
 
   static async create(): Promise<TestJudge> {
     return new TestJudge(await Bench.create());
+  }
+
+  /** Ends the process that runs test files. */
+  [Symbol.dispose](): void {
+    this.#bench.end();
   }
 
   async judge(planted: Planted, target: Target): Promise<Outcome> {
