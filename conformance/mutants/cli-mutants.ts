@@ -63,7 +63,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "fit-vocabulary-lost",
     file: "load.ts",
-    find: "...(fitVocabulary && { fitVocabulary }),",
+    find: "\n      ...(fitVocabulary && { fitVocabulary }),",
     replace: "",
     what: "--fit-vocabulary is accepted and ignored",
   },
