@@ -5,7 +5,7 @@ import "./setup.mjs";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -48,6 +48,10 @@ try {
   failed += numFailedTests + broken;
   skipped += numPendingTests;
   if (!ok && failed === 0) failed++;
+  const seconds = ({ startTime, endTime }) => Math.round((endTime - startTime) / 1000);
+  const slowest = testResults.toSorted((a, b) => seconds(b) - seconds(a)).slice(0, 15);
+  console.log("\nseconds by file, two files at a time:");
+  for (const file of slowest) console.log(`${String(seconds(file)).padStart(5)}  ${relative(root, file.name)}`);
 } finally {
   rmSync(folder, { recursive: true });
 }
