@@ -268,19 +268,24 @@ export class DeviceMemory implements Disposable {
 /** Memory of the host that the card copies from and to while the program goes on. */
 export class PinnedMemory implements Disposable {
   readonly address: Handle;
-  readonly buffer: ArrayBuffer;
+  #bytes: ArrayBuffer | undefined;
   readonly #free: () => void;
-  #freed = false;
 
   constructor(memory: HostMemory, free: () => void) {
     this.address = memory.address;
-    this.buffer = memory.bytes;
+    this.#bytes = memory.bytes;
     this.#free = free;
   }
 
+  /** The memory itself: take views of it anew for each use. @throws {PolyllamaError} `ERR_DISPOSED` once it is freed */
+  get buffer(): ArrayBuffer {
+    if (this.#bytes === undefined) throw new PolyllamaError("ERR_DISPOSED", "This memory of the host was freed.");
+    return this.#bytes;
+  }
+
   [Symbol.dispose](): void {
-    if (this.#freed) return;
-    this.#freed = true;
+    if (this.#bytes === undefined) return;
+    this.#bytes = undefined;
     freeQuietly(this.#free);
   }
 }

@@ -146,15 +146,16 @@ export class Gpu {
     const filters = ["validation", "internal", "out-of-memory"] as const;
     for (const filter of filters) this.device.pushErrorScope(filter);
     const before = this.live.bytes;
+    const scopes = () => Promise.all(filters.map(() => this.device.popErrorScope()));
     let result: T;
-    let scopes: Promise<GPUError | null>[] = [];
     try {
       result = action();
-    } finally {
-      scopes = filters.map(() => this.device.popErrorScope());
+    } catch (error) {
+      scopes().catch(() => undefined); // what was thrown says more
+      throw error;
     }
     const wanted = this.live.bytes - before;
-    const check = this.wait(Promise.all(scopes)).then(([memory, internal, validation]) => {
+    const check = this.wait(scopes()).then(([memory, internal, validation]) => {
       if (memory) throw new MemoryError(what, wanted, memory.message);
       const other = validation ?? internal;
       if (other) throw new PolyllamaError("ERR_BACKEND", `${what}: ${other.message}`);

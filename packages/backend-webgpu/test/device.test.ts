@@ -2,7 +2,8 @@
 // waits, and errors say what was being done.
 
 import { buildGraph, createSampler, MemoryError, type Program, type WeightSource } from "@polyllama/core";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { Gpu } from "../src/gpu.ts";
 import { findAdapter, type WebGpuBackend, webgpu } from "../src/index.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
@@ -86,6 +87,26 @@ describeWithAdapter("the device", () => {
     await using fresh = await webgpu();
     await using again = await fresh.compile(graph, source);
     expect(await tokensOf(again, 5)).toHaveLength(5);
+  });
+
+  test("what throws while its errors are watched is what the caller hears, whatever becomes of the watching", async () => {
+    const device = await (await findAdapter({})).requestDevice();
+    const gpu = new Gpu(device, true, "software", { subgroups: false }, 2 ** 30);
+    let popped = 0;
+    // A mock of vitest's would handle the rejections that it records.
+    Object.defineProperty(device, "popErrorScope", { value: () => Promise.reject(new Error(`lost ${++popped}`)) });
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    const guarded = () =>
+      gpu.guarded("a buffer", () => {
+        throw new RangeError("too large");
+      });
+    expect(guarded).toThrow("too large");
+    expect(popped).toBe(3);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("unhandledRejection", unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+    device.destroy();
   });
 
   test("a device of the caller's is not destroyed", async () => {

@@ -177,6 +177,7 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
     "uint64_t f, uint32_t gx, uint32_t gy, uint32_t gz, uint32_t bx, uint32_t by, uint32_t bz, uint32_t shared, uint64_t stream, void *parameters, void *extra",
   );
   const launchPointer = new BigUint64Array(1);
+  let launching: ArrayBuffer | undefined; // owned here, so that it outlives the call
   const beginCapture = action("cuStreamBeginCapture_v2", "uint64_t stream, int mode");
   const endCapture = raw("cuStreamEndCapture", "uint64_t stream, void *graph");
   const instantiate = creator("cuGraphInstantiateWithFlags", "uint64_t graph, uint64_t flags");
@@ -231,7 +232,8 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
     unloadModule: action("cuModuleUnload", "uint64_t module"),
     functionOf: getFunction,
     launch(kernel, [x, y, z], threads, parameters, stream) {
-      launchPointer[0] = koffi.address(parameters);
+      launching = parameters;
+      launchPointer[0] = koffi.address(launching);
       check("cuLaunchKernel", launch(kernel, x, y, z, threads, 1, 1, 0, stream, launchPointer, null));
     },
     beginCapture: (stream) => beginCapture(stream, 1), // this thread's calls
