@@ -91,7 +91,7 @@ describeWithAdapter("the device", () => {
 
   test("what throws while its errors are watched is what the caller hears, whatever becomes of the watching", async () => {
     const device = await (await findAdapter({})).requestDevice();
-    const gpu = new Gpu(device, true, "software", { subgroups: false }, 2 ** 30);
+    const gpu = new Gpu(device, true, "software", { subgroups: false }, 2 ** 30, {});
     let popped = 0;
     // A mock of vitest's would handle the rejections that it records.
     Object.defineProperty(device, "popErrorScope", { value: () => Promise.reject(new Error(`lost ${++popped}`)) });
