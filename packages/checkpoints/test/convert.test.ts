@@ -23,6 +23,7 @@ import {
   failure,
   folderWith,
   huggingFaceConfig,
+  huggingFaceFiles,
   huggingFaceTensors,
   safetensors,
   small,
@@ -124,8 +125,7 @@ describe("safetensors to GGUF and back", () => {
     ];
     for (const scaling of scalings) {
       const folder = await folderWith({
-        "model.safetensors": safetensors(huggingFaceTensors(small)),
-        "config.json": JSON.stringify({ ...huggingFaceConfig(small), rope_scaling: scaling, rope_theta: 50000 }),
+        ...huggingFaceFiles(small, { rope_scaling: scaling, rope_theta: 50000 }),
       });
       await using source = await openCheckpoint(folder);
       await writeGguf(join(folder, "model.gguf"), source);
@@ -139,11 +139,7 @@ describe("safetensors to GGUF and back", () => {
 
   test("dynamic and Llama 3 scaling, which GGUF cannot declare, stay in safetensors", async () => {
     const folder = await folderWith({
-      "model.safetensors": safetensors(huggingFaceTensors(small)),
-      "config.json": JSON.stringify({
-        ...huggingFaceConfig(small),
-        rope_scaling: { rope_type: "dynamic", factor: 2 },
-      }),
+      ...huggingFaceFiles(small, { rope_scaling: { rope_type: "dynamic", factor: 2 } }),
     });
     await using source = await openCheckpoint(folder);
     expect((await failure(writeGguf(join(folder, "m.gguf"), source))).code).toBe("ERR_UNSUPPORTED");
@@ -219,8 +215,7 @@ describe("the tokenizer and what goes with it", () => {
 
   test("config.json, generation_config.json and others are carried along, the type of the weights put right", async () => {
     const folder = await folderWith({
-      "model.safetensors": safetensors(huggingFaceTensors(small)),
-      "config.json": JSON.stringify({ ...huggingFaceConfig(small), torch_dtype: "float32", pretraining_tp: 7 }),
+      ...huggingFaceFiles(small, { torch_dtype: "float32", pretraining_tp: 7 }),
       "generation_config.json": '{"temperature": 0.6}',
     });
     await using source = await openCheckpoint(folder);
@@ -318,8 +313,7 @@ describe("formats", () => {
 
   test("values beyond f16 are refused, not made infinite", async () => {
     const folder = await folderWith({
-      "model.safetensors": safetensors(huggingFaceTensors({ ...small, layers: 4 })),
-      "config.json": JSON.stringify(huggingFaceConfig({ ...small, layers: 4 })),
+      ...huggingFaceFiles({ ...small, layers: 4 }),
     });
     await using source = await openCheckpoint(folder);
     const error = await failure(writeGguf(join(folder, "m.gguf"), source, { format: "f16" }));

@@ -101,3 +101,14 @@ export function huggingFaceTensors(config: LlamaConfig): RawTensor[] {
     return { name: huggingFaceName(name), dtype: "F32", shape, bytes: new Uint8Array(values.buffer) };
   });
 }
+
+/** The files of a small checkpoint in Hugging Face's layout. @param fields More of config.json, or others. */
+export function huggingFaceFiles(
+  config: LlamaConfig = small,
+  fields: Readonly<Record<string, unknown>> = {},
+): { readonly "model.safetensors": Uint8Array; readonly "config.json": string } {
+  return {
+    "model.safetensors": safetensors(huggingFaceTensors(config)),
+    "config.json": JSON.stringify({ ...huggingFaceConfig(config), ...fields }),
+  };
+}

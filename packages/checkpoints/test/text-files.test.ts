@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
 import { type Checkpoint, openCheckpoint, readTokenizer } from "../src/index.ts";
-import { failure, folderWith, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";
+import { failure, folderWith, huggingFaceFiles, small } from "./support.ts";
 
 const pieces = ["▁", "a", "b", "▁a", "▁b", "ab", "▁ab"].map((piece, rank) => ({ piece, score: rank }));
 const metadata = tinyMetadata(pieces);
@@ -29,8 +29,7 @@ async function folder(rows: number, files: Files): Promise<string> {
     ] as const;
   });
   return folderWith({
-    "model.safetensors": safetensors(huggingFaceTensors(config)),
-    "config.json": JSON.stringify({ ...huggingFaceConfig(config), eos_token_id: 2 }),
+    ...huggingFaceFiles(config, { eos_token_id: 2 }),
     "tokenizer.model": sentencePieceFromGguf(metadata),
     ...Object.fromEntries(more),
   });

@@ -12,15 +12,7 @@ import {
   writeSafetensors,
 } from "../src/index.ts";
 import { checkVocabulary } from "../src/vocabulary.ts";
-import {
-  coordinates,
-  failure,
-  folderWith,
-  huggingFaceConfig,
-  huggingFaceTensors,
-  safetensors,
-  small,
-} from "./support.ts";
+import { coordinates, failure, folderWith, huggingFaceFiles, small } from "./support.ts";
 
 const check = (rows: number, tokens: number): void => {
   const tokenizer = { vocabSize: tokens } as Tokenizer; // nothing else is looked at
@@ -52,8 +44,7 @@ describe("a table that is not as long as the vocabulary", () => {
 
   async function folder(rows: number, declared: number, files: Readonly<Record<string, string>> = {}): Promise<string> {
     return folderWith({
-      "model.safetensors": safetensors(huggingFaceTensors(config(rows))),
-      "config.json": JSON.stringify(huggingFaceConfig(config(declared))),
+      ...huggingFaceFiles(config(rows), { vocab_size: declared }),
       "tokenizer.model": sentencePieceFromGguf(metadata),
       ...files,
     });

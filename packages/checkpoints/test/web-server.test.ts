@@ -8,7 +8,7 @@ import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
 import { openWeb } from "../src/web/open.ts";
 import { WithoutRanges } from "../src/web/url.ts";
 import { wholeSource } from "../src/web/whole.ts";
-import { failure, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";
+import { failure, huggingFaceConfig, huggingFaceFiles, huggingFaceTensors, safetensors, small } from "./support.ts";
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -63,8 +63,7 @@ test("templates that have names are found behind a URL, and in a folder that was
   const rows = tokenizerFromSentencePiece(pieces, "m").vocabSize;
   const model = { ...small, vocabSize: rows };
   const files = {
-    "config.json": JSON.stringify(huggingFaceConfig(model)),
-    "model.safetensors": safetensors(huggingFaceTensors(model)),
+    ...huggingFaceFiles(model),
     "tokenizer.model": pieces,
     "chat_template.jinja": "D",
     "additional_chat_templates/tool_use.jinja": "T",
