@@ -11,6 +11,9 @@ import { interruptionCases } from "./cases/interruption.ts";
 import { samplingCases } from "./cases/sampling.ts";
 import { sequenceCases } from "./cases/sequences.ts";
 
+export type { LlamaCase } from "./cases/case.ts";
+export { createLlamaSubject, type LlamaSubject } from "./subject.ts";
+
 export const llamaCases: readonly LlamaCase[] = [
   ...generationCases,
   ...samplingCases,

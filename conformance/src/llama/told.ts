@@ -27,16 +27,11 @@ export function promptOf(name: ToldText): readonly number[] {
   return [token.bos, byte(starts[name])];
 }
 
-/** The tokens of a text. */
-export function idsOf(name: ToldText): readonly number[] {
-  return texts[name].map(idOf);
-}
-
 export const chains: { readonly pieces: readonly string[]; readonly next: ReadonlyMap<number, number> } = {
   pieces,
   next: new Map(
     names.flatMap((name) => {
-      const ids = [promptOf(name)[1]!, ...idsOf(name)];
+      const ids = [promptOf(name)[1]!, ...texts[name].map(idOf)];
       return ids.slice(1).map((id, i): [number, number] => [ids[i]!, id]);
     }),
   ),

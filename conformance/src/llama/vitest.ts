@@ -5,8 +5,7 @@
 
 import type { Backend } from "@polyllama/core";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { llamaCases } from "./cases.ts";
-import { createLlamaSubject, type LlamaSubject } from "./subject.ts";
+import { createLlamaSubject, type LlamaSubject, llamaCases } from "./cases.ts";
 
 /** How the Llama suite is run. */
 export interface LlamaSuiteOptions {
