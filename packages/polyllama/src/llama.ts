@@ -39,7 +39,8 @@ import {
   type ValuesOptions,
   valuesOptionTypes,
 } from "./options.ts";
-import { Sequence, type SequenceModel } from "./sequence.ts";
+import { Sequence } from "./sequence.ts";
+import type { SequenceModel } from "./sequence-model.ts";
 import { streamPieces, withoutFormatSpace } from "./stream.ts";
 
 /** A model that was loaded: a checkpoint, compiled by a backend. Dispose it when done. */

@@ -23,7 +23,7 @@ import {
 } from "@polyllama/core";
 import { checkFits } from "./memory.ts";
 import { isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
-import type { SequenceModel } from "./sequence.ts";
+import type { SequenceModel } from "./sequence-model.ts";
 
 /** What `Llama.load` takes: where a checkpoint is, or one that is open. */
 export type LoadSource = string | WebLocation | Checkpoint;

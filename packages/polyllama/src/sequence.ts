@@ -2,7 +2,6 @@
 // what is new: asked to become another list of tokens, it rewinds to the common prefix and reads the rest in chunks.
 
 import {
-  ContextOverflowError,
   checkOptions,
   checkValue,
   type DrawOptions,
@@ -10,20 +9,11 @@ import {
   OptionError,
   option,
   PolyllamaError,
-  type Program,
   type RealArray,
   showBriefly,
 } from "@polyllama/core";
-import { checkIds } from "./arguments.ts";
 import { type ContinueOptions, continueOptionTypes } from "./options.ts";
-
-/** How a sequence reaches its model. */
-export interface SequenceModel {
-  readonly program: Program;
-  readonly vocabSize: number;
-  /** Most rows in one run. An abort is heard between runs at the latest. */
-  readonly chunk: number;
-}
+import { checkTokens, commonPrefix, inUse, runOptions, type SequenceModel } from "./sequence-model.ts";
 
 /** Tokens that a model has read, with their keys and values. Dispose it when done. */
 export class Sequence implements Disposable {
@@ -176,7 +166,7 @@ export class Sequence implements Disposable {
   #start(tokens: readonly number[], options: ContinueOptions, where: string): () => void {
     checkOptions(options, continueOptionTypes, where);
     this.#checkAlive();
-    this.#check(tokens, where);
+    checkTokens(tokens, { vocabSize: this.#model.vocabSize, capacity: this.capacity }, where);
     options.signal?.throwIfAborted();
     // The last token is computed in any case, since its logits are not kept.
     this.#rewind(Math.min(commonPrefix(this.#held, tokens), tokens.length - 1));
@@ -204,35 +194,6 @@ export class Sequence implements Disposable {
     if (!this.#disposed) return;
     throw new PolyllamaError("ERR_DISPOSED", "The sequence was disposed; create another one with createSequence().");
   }
-
-  #check(tokens: readonly number[], where: string): void {
-    checkIds(tokens, this.#model.vocabSize, "tokens", where);
-    if (tokens.length === 0) {
-      const message = `${where}: there are no tokens; start with the tokenizer's BOS token.`;
-      throw new OptionError(message, { option: "tokens", expected: "one token or more", value: tokens });
-    }
-    if (tokens.length > this.capacity) {
-      throw new ContextOverflowError(
-        tokens.length,
-        this.capacity,
-        "Shorten the prompt or load the model with a larger contextLength, if it was trained for one.",
-      );
-    }
-  }
 }
 
 showBriefly(Sequence.prototype, "Sequence", ({ tokens, capacity }) => ({ tokens: tokens.length, capacity }));
-
-function inUse(): PolyllamaError {
-  return new PolyllamaError("ERR_BUSY", "The sequence is in use; await that call, or fork the sequence before.");
-}
-
-function runOptions({ signal }: ContinueOptions): { readonly signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
-}
-
-function commonPrefix(a: readonly number[], b: readonly number[]): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a[length] === b[length]) length++;
-  return length;
-}
