@@ -12,6 +12,8 @@ const large = /[kd]=(4096|5120|8192|11008|13824|28672)\b|n=515|scenario=long|mod
 const chains = /norm-qkv|norm-logits|format=(bf16|q4_k|q6_k)|scaling=none;scenario=(ragged|prefill-decode|rewind)/;
 /** Tiles of tensor cores, of every format in every order. */
 const tiles = /op:linear:.*;n=97;/;
+/** Several sequences in a step, prompts in pieces, layers as they are fused, inner values between generations. */
+const paths = /^path:(mixed:format=f32;sequences=5|chunked:sequences=3|fused:format=(f16|q4_0)|inner:order=without)/;
 /** Prompts, small ones of every format, for linears in f32. */
 const prompts = /op:linear:.*;n=(17|33);k=(64|96|172|256);/;
 const everyNth = (index: number, n: number): boolean => index % n === 0;
@@ -20,7 +22,10 @@ await describeWithEmulation("conformance", (emulation) => {
   const cases = conformanceCases().filter(({ address }) => !large.test(address));
   const ops = cases.filter(({ address }) => address.startsWith("op:"));
   const chosen = [
-    { order: "forward", list: [...ops, ...cases.filter(({ address }) => /^model:(nodes|overflow)/.test(address))] },
+    {
+      order: "forward",
+      list: [...ops, ...cases.filter(({ address }) => /^model:(nodes|overflow)/.test(address) || paths.test(address))],
+    },
     {
       order: "backward",
       list: [
