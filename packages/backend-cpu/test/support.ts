@@ -264,17 +264,6 @@ export function expectWithin(actual: RealArray, { value, bound }: Judged): void 
   expect(worst, `element ${at}: ${actual[at]} against ${value[at]} within ${bound[at]}`).toBeLessThanOrEqual(1);
 }
 
-/** Largest absolute difference. */
-export function farthest(a: RealArray, b: RealArray): number {
-  expect(a.length).toBe(b.length);
-  let most = 0;
-  for (let i = 0; i < a.length; i++) {
-    const difference = Math.abs(a[i]! - b[i]!);
-    if (!(difference <= most)) most = difference; // NaN too
-  }
-  return most;
-}
-
 /** A folder that goes when the test ends. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "polyllama-test-"));

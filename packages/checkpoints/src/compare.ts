@@ -44,9 +44,11 @@ export interface Comparison {
   readonly agrees: boolean;
 }
 
+/** How two checkpoints are compared. */
 export interface CompareOptions {
   /** Largest `relativeError` of a tensor. Default 0: the values are equal, in whatever format. */
   readonly tolerance?: number;
+  /** Told of the tensors that have been compared, in values. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -64,7 +66,7 @@ const PIECE = 2 ** 20;
  * Compares two checkpoints. Embeddings that are tied in one and stored twice in the other are no difference as long as the
  * values are equal; constants that one file keeps as f32 are compared as f32.
  *
- * @throws {CheckpointError} when one cannot be read; {@link PolyllamaError} `ERR_OPTION`; the signal's reason.
+ * @throws {CheckpointError} when one cannot be read; PolyllamaError `ERR_OPTION`; the signal's reason.
  */
 export async function compareCheckpoints(
   a: Checkpoint,
