@@ -9,6 +9,7 @@ import { vulkanEnvironment } from "../scripts/system.mjs";
 
 readArguments("npm run conformance:webgpu", "The suite on WebGPU in every environment, one after another.", {
   filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
+  keep: { type: "boolean", default: false, about: "with --filter: put the results among those recorded" },
   seed: { type: "string", about: "seed of the cases" },
 });
 const backends = [

@@ -15,11 +15,13 @@ const steps = {
   "cpu-int8": ["npm run conformance -- --backend cpu-int8", 30],
   webgpu: ["npm run conformance:webgpu", 240],
   "llama-cpp": ["npm run conformance:llama-cpp", 60],
-  mutants: ["npm run conformance:mutants -- --clean-runs 20", 60],
-  faults: ["npm run conformance:mutants", 60],
+  clean: ["npm run conformance:mutants -- --clean-runs 20", 60],
   fuzz: ["npm run fuzz -- --minutes 10", 15],
   kills: ["npm run kill:convert", 30],
 };
+for (const target of ["reference", "cpu", "core", "polyllama", "checkpoints", "cli", "webgpu", "cuda"]) {
+  steps[`faults-${target}`] = [`npm run conformance:mutants -- --target ${target}`, 120];
+}
 
 const { only, list } = readArguments(
   "npm run test:full",

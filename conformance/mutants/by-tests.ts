@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import ts from "typescript";
 import { Bench } from "./bench.ts";
 import { enclosingFunction } from "./enclosing.ts";
-import { calls, keepRecord, readRecord, type TestRecord, treeHash } from "./records.ts";
+import { calls, keepRecord, readRecord, type TestRecord } from "./records.ts";
 import { judgesOf, type Target } from "./targets.ts";
 import { git } from "./tree.ts";
 
@@ -32,7 +32,6 @@ const recordLimit = 900;
 
 export class TestJudge implements Disposable {
   readonly #bench: Bench;
-  readonly #tree = treeHash();
   readonly #files = git("ls-files", "--cached", "--others", "--exclude-standard").split("\n");
   /** Test files that fail without a fault. */
   readonly unsound: Set<string> = new Set();
@@ -54,10 +53,18 @@ export class TestJudge implements Disposable {
     const message = syntaxError(planted);
     if (message !== undefined) return { kind: "does not compile", message };
     const name = enclosingFunction(planted.file, planted.original, planted.offset);
+    const calling = await this.#ask(planted, target, (record) => relevant(planted.file, record, name));
+    if (calling.kind !== "survives" || calling.judges > 0) return calling;
+    return await this.#ask(planted, target, (record) => calls(record, planted.file, undefined) !== false);
+  }
+
+  /** Asks the test files whose record says so, until one finds the fault. */
+  async #ask(planted: Planted, target: Target, asked: (record: TestRecord) => boolean): Promise<Outcome> {
+    const name = enclosingFunction(planted.file, planted.original, planted.offset);
     let judges = 0;
     for (const test of this.#ordered(planted, target, name)) {
       const record = readRecord(test) ?? (await this.#record(test));
-      if (record === undefined || !relevant(planted.file, record, name)) continue;
+      if (record === undefined || !asked(record)) continue;
       judges++;
       const outcome = await this.#try(planted, test, record);
       if (outcome !== undefined) return outcome;
@@ -69,8 +76,8 @@ export class TestJudge implements Disposable {
     const restore = await this.#bench.plant(file, text);
     const verdict = await this.#bench.run(test, false, limitOf(record)).finally(restore);
     if (verdict !== undefined && verdict.failed === undefined) return undefined;
-    // What finds a fault has to pass without it.
-    if (record.tree !== this.#tree && (await this.#record(test)) === undefined) return undefined;
+    // What finds a fault has to pass without it, right after: a test that fails now and then finds nothing.
+    if ((await this.#record(test)) === undefined) return undefined;
     return verdict?.failed === undefined ? { kind: "hangs", test } : { kind: "found", test, ...verdict.failed };
   }
 
@@ -78,7 +85,7 @@ export class TestJudge implements Disposable {
   async #record(test: string): Promise<TestRecord | undefined> {
     if (this.unsound.has(test)) return undefined;
     const verdict = await this.#bench.run(test, true, recordLimit);
-    if (verdict !== undefined && verdict.failed === undefined) return keepRecord(test, verdict, this.#tree);
+    if (verdict !== undefined && verdict.failed === undefined) return keepRecord(test, verdict);
     this.unsound.add(test);
     return undefined;
   }

@@ -1,17 +1,15 @@
-// Which functions each test file calls, how long it takes, and whether it passes without a fault. Kept from run to run in a folder
-// that git ignores: a test file whose text has changed is recorded anew; one that finds a fault has to pass on the sources as they
-// are now.
+// Which functions each test file calls, and how long it takes. Kept from run to run in a folder that git ignores: a test file whose
+// text has changed is recorded anew.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Verdict } from "./judge.ts";
-import { git, repository } from "./tree.ts";
+import { repository } from "./tree.ts";
 
 export interface TestRecord extends Verdict {
-  /** Hashes of the test file and of all sources. */
+  /** Hash of the test file. */
   readonly text: string;
-  readonly tree: string;
 }
 
 const folder = join(repository, "node_modules", ".cache", "polyllama-mutants");
@@ -21,11 +19,6 @@ const hash = (data: string | Buffer): string => createHash("sha256").update(data
 const pathOf = (test: string): string => join(folder, `${test.replaceAll("/", "__")}.json`);
 
 const textHash = (test: string): string => hash(readFileSync(join(repository, test)));
-
-/** A hash of the packages as git has them, and of what is changed since. */
-export function treeHash(): string {
-  return hash(git("ls-files", "--stage", "--", "packages") + git("diff", "--", "packages"));
-}
 
 /** The record of a test file as it is now, if there is one. */
 export function readRecord(test: string): TestRecord | undefined {
@@ -37,8 +30,8 @@ export function readRecord(test: string): TestRecord | undefined {
   }
 }
 
-export function keepRecord(test: string, verdict: Verdict, tree: string): TestRecord {
-  const record = { ...verdict, text: textHash(test), tree };
+export function keepRecord(test: string, verdict: Verdict): TestRecord {
+  const record = { ...verdict, text: textHash(test) };
   mkdirSync(folder, { recursive: true });
   writeFileSync(pathOf(test), JSON.stringify(record));
   return record;
