@@ -37,7 +37,7 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 if (list) {
-  for (const [name, [command]] of Object.entries(steps)) console.log(`${name.padEnd(12)}${command}`);
+  for (const [name, [command]] of Object.entries(steps)) console.log(`${name.padEnd(20)}${command}`);
   process.exit(0);
 }
 
