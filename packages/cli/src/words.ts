@@ -68,8 +68,22 @@ export function chatWords(message: string): string {
     );
 }
 
+/** What the library says of both, its option and the flag, is said of the flag alone. */
+function flagsAlone(message: string): string {
+  return message
+    .replace(
+      /(?:the option `\w+`|\w+: \[[^\]]*\]) \(on the command line (--[\w-]+(?: '[^']*')?)(?:, ([^)]*))?\)/g,
+      (_, flag: string, rest?: string) => (rest === undefined ? flag : `${flag} (${rest})`),
+    )
+    .replace(/\(\w+[;,](?: or)? (--[\w-]+) on the command line\)/g, "($1)")
+    .replace(
+      /read it whole with the option `inMemory: true`; in a page `keep: true` .*$/,
+      "download the file and give its path.",
+    );
+}
+
 function withFlags(message: string, command?: string): string {
-  return chatWords(message)
+  return chatWords(flagsAlone(message))
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ cacheFolder: false \}\)/g, "--no-cache")
     .replace(/\bcacheFolder: false\b/g, "--no-cache")
     .replace(/\b(?:cpu|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
