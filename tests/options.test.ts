@@ -181,6 +181,7 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
       limits: str!,
       memory: num!,
       kernels: str!,
+      loweredLimits: ["object"],
     },
   ],
   ["reference", reference, { perturb: ["list", "object", "map", "date"] }],
