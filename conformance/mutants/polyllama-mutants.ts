@@ -34,7 +34,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "prefix-one-long",
-    file: "sequence.ts",
+    file: "sequence-model.ts",
     find: "while (length < a.length && length < b.length && a[length] === b[length]) length++;\n  return length;",
     replace:
       "while (length < a.length && length < b.length && a[length] === b[length]) length++;\n  return Math.min(a.length, length > 8 ? length + 1 : length);",
