@@ -1,9 +1,12 @@
 // Which cases are left out where time is short, by what their addresses say.
 
-/** The sizes of 13B, 70B and real vocabularies, which take a software adapter seconds each. */
+const large =
+  /^model:(vocabulary:|layer:model=llama-2-(13b|70b)|(paths|end-to-end):model=k-quants)|^op:attention:.*past=(700|4160);/;
+
+/** The sizes of 13B, 70B and real vocabularies, and long texts beyond the first, which take a software adapter seconds each. */
 export function isLarge(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
-  return Number(k) * Number(m) > 2 ** 24 || /^model:(vocabulary:|layer:model=llama-2-(13b|70b))/.test(address);
+  return Number(k) * Number(m) > 2 ** 24 || large.test(address);
 }
 
 /**

@@ -23,7 +23,7 @@ function usesLinears(address: string): boolean {
   return (
     fused.test(address) ||
     paths.test(address) ||
-    /^model:(nodes|paths|repetition):model=(grouped|k-quants)/.test(address)
+    /^model:(nodes|repetition):model=(grouped|k-quants)|^model:paths:model=(grouped)/.test(address)
   );
 }
 
