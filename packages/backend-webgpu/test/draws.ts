@@ -60,7 +60,6 @@ export function drawOnHost(table: Float32Array, setting: SamplingOptions, count:
 /** Bytes from one binding to the next, and of the largest uniform of a kernel, kernels/step.wgsl. */
 const stride = 256;
 const stepBytes = 16 + 64 * 16;
-const drawsAtOnce = 1000;
 
 /** The same draws by the kernel. */
 export async function drawOnDevice(
@@ -70,6 +69,7 @@ export async function drawOnDevice(
 ): Promise<readonly number[]> {
   const { gpu } = await openDevice({});
   const { device } = gpu;
+  const atOnce = Math.min(1000, count);
   try {
     const memory = await samplerMemory(gpu, V, () => undefined);
     const make = (bytes: number, flags: number): GPUBuffer => device.createBuffer({ size: bytes, usage: flags });
@@ -86,9 +86,9 @@ export async function drawOnDevice(
       device.queue.writeBuffer(parameters, row * stride, block.buffer);
     }
     // Steps overlap: of each only the position is read, where its first segment starts.
-    const steps = make(drawsAtOnce * stride + stepBytes, usage.uniform | usage.copyTarget);
-    const chosen = make(drawsAtOnce * stride, usage.storage | usage.copySource);
-    const staging = make(drawsAtOnce * stride, usage.mapRead | usage.copyTarget);
+    const steps = make(atOnce * stride + stepBytes, usage.uniform | usage.copyTarget);
+    const chosen = make(atOnce * stride, usage.storage | usage.copySource);
+    const staging = make(atOnce * stride, usage.mapRead | usage.copyTarget);
     const tokens: number[] = [];
     while (tokens.length < count) {
       const before = tokens.length;
@@ -96,7 +96,7 @@ export async function drawOnDevice(
       const encoder = device.createCommandEncoder();
       const pass = encoder.beginComputePass();
       pass.setPipeline(memory.pipeline.pipeline);
-      for (let i = 0; i < drawsAtOnce; i++) {
+      for (let i = 0; i < atOnce; i++) {
         words[(i * stride) / 4 + 6] = before + i + 1;
         const storage = [logits, memory.table, memory.keys, memory.weights].map((buffer) => ({ buffer }));
         const bound: readonly GPUBufferBinding[] = [
@@ -115,7 +115,7 @@ export async function drawOnDevice(
       device.queue.submit([encoder.finish()]);
       await gpu.wait(staging.mapAsync(usage.mapRead));
       const read = new Uint32Array(staging.getMappedRange());
-      for (let i = 0; i < drawsAtOnce && tokens.length < count; i++) tokens.push(read[(i * stride) / 4]!);
+      for (let i = 0; i < atOnce && tokens.length < count; i++) tokens.push(read[(i * stride) / 4]!);
       staging.unmap();
     }
     return tokens;
