@@ -58,7 +58,7 @@ function run(
     cwd,
     env: { ...env, ...more },
     encoding: "utf8",
-    timeout: 300_000,
+    timeout: 900_000,
   });
   return { status, output: `${stdout}${stderr}` };
 }
@@ -94,7 +94,7 @@ beforeAll(() => {
   must(run(process.execPath, [join(root, "scripts", "pack.mjs"), tarballs], root));
   // Fills the npm cache by what the tests do; from here on nothing may need the network.
   must(run("npm", ["install", "--cache", npmCache, "--ignore-scripts"], createProject("prepared")));
-}, 600_000);
+}, 1_800_000);
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
