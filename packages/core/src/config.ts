@@ -3,6 +3,7 @@
 
 import { type Reader, reader } from "./config-fields.ts";
 import { PolyllamaError } from "./errors.ts";
+import { plainText } from "./printable.ts";
 import {
   ggufRopeScaling,
   huggingFaceRopeScaling,
@@ -94,11 +95,11 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
 function refuseOtherArchitectures(read: Reader): void {
   const declared = read.fields["architectures"] ?? [];
   const names: readonly unknown[] = Array.isArray(declared) ? declared : [declared];
-  if (names.length > 0 && !names.some((name) => String(name).toLowerCase() === "llamaforcausallm")) {
+  if (names.length > 0 && !names.some((name) => plainText(name).toLowerCase() === "llamaforcausallm")) {
     read.refuse("architectures", declared, "only LlamaForCausalLM is computed here; this is another kind of model");
   }
   const modelType = read.fields["model_type"] ?? "llama";
-  if (String(modelType).toLowerCase() !== "llama")
+  if (plainText(modelType).toLowerCase() !== "llama")
     read.refuse("model_type", modelType, 'only "llama" is computed here');
 }
 

@@ -15,3 +15,9 @@ export function printable(text: string): string {
 export function quoted(name: string, most = 200): string {
   return printable(JSON.stringify(name.length > most ? `${name.slice(0, most)}...` : name));
 }
+
+/** A value of a parsed file as text. Objects have no text of their own: a file may give them any `toString`. */
+export function plainText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(plainText).join();
+  return typeof value === "object" && value !== null ? "{...}" : String(value);
+}

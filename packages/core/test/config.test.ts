@@ -99,3 +99,12 @@ describe("harmless", () => {
     expect(() => readers.huggingFace(stretched)).toThrow(/sliding_window is 4096; .* up to 8192 positions/);
   });
 });
+
+test("objects whose toString is no function are refused as any others", () => {
+  const odd = { toString: 1 };
+  for (const changed of [{ architectures: odd }, { architectures: [odd] }, { model_type: odd }]) {
+    expect(() => configFromHuggingFace(changed, "config.json")).toThrow(
+      expect.objectContaining({ code: "ERR_CONFIG", message: expect.stringContaining(Object.keys(changed)[0]!) }),
+    );
+  }
+});

@@ -322,7 +322,9 @@ async function openFolder(name: string, open: Opener, options: Reading): Promise
       "Give a folder in Hugging Face's layout, or a single file.",
     );
   }
-  const entries = Object.entries(map).map(([tensor, file]) => [tensor, String(file)] as const);
+  const entries = Object.entries(map).map(
+    ([tensor, file]) => [tensor, typeof file === "string" ? file : JSON.stringify(file)] as const,
+  );
   const sources = new Map<string, ByteSource>();
   for (const file of [...new Set(entries.map(([, name]) => name))].sort()) {
     if (/^\.{0,2}$|[\\/:?#\p{Cc}]/u.test(file))

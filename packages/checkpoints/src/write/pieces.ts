@@ -62,7 +62,9 @@ function mergeRanks(json: string): ReadonlyMap<string, number> {
   const merges = asObject(asObject(parseJson(json, "tokenizer.json"))?.["model"])?.["merges"];
   const ranks = new Map<string, number>();
   for (const [rank, merge] of (Array.isArray(merges) ? merges : []).entries()) {
-    const pair: readonly unknown[] = Array.isArray(merge) ? merge : String(merge).split(" ");
+    const pair: readonly unknown[] = Array.isArray(merge)
+      ? merge
+      : (typeof merge === "string" ? merge : JSON.stringify(merge)).split(" ");
     const piece = pair.join("");
     if (!ranks.has(piece)) ranks.set(piece, rank);
   }

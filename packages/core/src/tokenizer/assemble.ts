@@ -4,6 +4,7 @@
 import { PolyllamaError } from "../errors.ts";
 import { type OptionSchema, option } from "../option-types.ts";
 import { checkOptions } from "../options.ts";
+import { plainText } from "../printable.ts";
 import { checkPlaces, type Places } from "./literal.ts";
 import type { DecodeOptions, EncodeOptions, StreamDecoder, Tokenizer, TokenKind } from "./tokenizer.ts";
 import { wellFormed } from "./utf8.ts";
@@ -47,7 +48,7 @@ export function refuse(source: string, problem: string): never {
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}...` : value);
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return value === undefined ? "missing" : String(value);
+  return value === undefined ? "missing" : plainText(value);
 }
 
 export function assemble(parts: TokenizerParts): Tokenizer {

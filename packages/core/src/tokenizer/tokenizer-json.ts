@@ -4,6 +4,7 @@
 //
 // `truncation` and `padding` are left aside: they are settings of a training run, which Hugging Face's own callers reset.
 
+import { plainText } from "../printable.ts";
 import { assemble, refuse, shown } from "./assemble.ts";
 import { type AddedToken, addedTokenFinder, readAddedTokens } from "./json/added-tokens.ts";
 import { chatTemplateOf } from "./json/chat-template.ts";
@@ -86,7 +87,7 @@ export function tokenizerFromJson(
   // LlamaTokenizer, which is also what a Llama without this field has, goes by its own flags, and by BOS without them.
   const className = config?.get("tokenizer_class");
   const isLlama =
-    config !== undefined && (className === undefined || /^(Code)?LlamaTokenizer(Fast)?$/.test(String(className)));
+    config !== undefined && (className === undefined || /^(Code)?LlamaTokenizer(Fast)?$/.test(plainText(className)));
   const usualBos = template.before !== undefined || (isLlama && bos !== undefined);
   const usualEos = template.after !== undefined && !(isLlama && className !== undefined);
 
