@@ -23,6 +23,8 @@ export interface ConformanceOptions {
   readonly seed?: number;
   /** The same backend under `loweredLimits`, where limits of its device make it split what is large. */
   readonly lowered?: () => Backend | Promise<Backend>;
+  /** Whether the backend has every path, so that one that is absent is a failure; default false. */
+  readonly everyPath?: boolean;
   /** Whether cases that take long are run; default false. */
   readonly slow?: boolean;
   /** Milliseconds that a case may take; default 120,000. */
@@ -37,6 +39,7 @@ export function conformance(
     expectations = {},
     seed = 1,
     lowered: createLowered,
+    everyPath = false,
     slow = false,
     timeout = 120_000,
   }: ConformanceOptions = {},
@@ -68,7 +71,7 @@ export function conformance(
         for (const { address, run } of cases) {
           test(address, { timeout }, async (context) => {
             const { verdict, reason } = judge(await run(backend, seed, lowered), expectations);
-            if (verdict === "expected failure" || verdict === "absent") context.skip(reason);
+            if (verdict === "expected failure" || (verdict === "absent" && !everyPath)) context.skip(reason);
             if (verdict !== "passed") throw new Error(`${address}: ${verdict}: ${reason}`);
           });
         }

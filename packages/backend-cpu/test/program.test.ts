@@ -14,26 +14,14 @@ import {
   type Tensor,
 } from "@polyllama/core";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { smallConfig } from "../../../conformance/src/paths/truth.ts";
 import { estimateTolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { EmbeddingTable } from "../src/embedding.ts";
 import { type CpuOptions, cpu } from "../src/index.ts";
 import { Session } from "../src/ort/session.ts";
 import { argmax, randomReals, randomSource, type TestSource } from "./support.ts";
 
-const config: LlamaConfig = {
-  dim: 64,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 16,
-  hiddenDim: 96,
-  vocabSize: 131,
-  contextLength: 4096,
-  normEps: 1e-5,
-  ropeTheta: 10000,
-  ropeScaling: { type: "none" },
-  tiedEmbeddings: false,
-};
+const config: LlamaConfig = { ...smallConfig, contextLength: 4096 };
 
 interface Model {
   readonly graph: Graph;

@@ -41,6 +41,7 @@ describeWithAdapter("webgpu", () => {
     conformance(() => webgpu(), {
       filter: (address) => full || !isLarge(address),
       lowered: () => webgpu({ loweredLimits }),
+      everyPath: true,
       slow: full,
       timeout,
     });

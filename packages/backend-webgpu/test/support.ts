@@ -10,6 +10,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import { describe } from "vitest";
+import { smallConfig } from "../../../conformance/src/paths/truth.ts";
 import { describeWithSystem } from "../../../tests/support/system.ts";
 
 /** `describe` for suites that need an adapter: on Linux the software one, elsewhere what the system has. */
@@ -20,20 +21,7 @@ export function describeWithAdapter(name: string, define: () => void): void {
 
 /** A small model with random weights. */
 export function tinyModel(): { readonly graph: Graph; readonly source: WeightSource; readonly config: LlamaConfig } {
-  const config: LlamaConfig = {
-    dim: 64,
-    layers: 2,
-    heads: 4,
-    kvHeads: 2,
-    headDim: 16,
-    hiddenDim: 96,
-    vocabSize: 256,
-    contextLength: 128,
-    normEps: 1e-5,
-    ropeTheta: 10000,
-    ropeScaling: { type: "none" },
-    tiedEmbeddings: false,
-  };
+  const config: LlamaConfig = { ...smallConfig, vocabSize: 256, contextLength: 128 };
   const graph = llamaGraph(config);
   const weights = new Map<string, WeightInfo>();
   for (const { name, shape } of graph.weights) weights.set(name, { name, shape, format: "f32" });

@@ -2,7 +2,7 @@
 // else than they declare.
 
 import { PolyllamaError } from "./errors.ts";
-import { printable } from "./printable.ts";
+import { plainText, printable } from "./printable.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -44,14 +44,8 @@ export function reader(json: unknown, source: string, prefix = ""): Reader {
   return { fields, size, real, within, refuse };
 }
 
-/** A value as an error shows it: short, and without ever failing itself. */
-function show(value: unknown): string {
-  if (typeof value !== "object" || value === null) return inOneLine(String(value));
-  const text = Array.isArray(value)
-    ? value.map((item) => (typeof item === "object" ? "..." : String(item))).join()
-    : "an object";
-  return inOneLine(text);
-}
+/** A value as an error shows it. */
+const show = (value: unknown): string => inOneLine(plainText(value));
 
 function inOneLine(text: string): string {
   return printable(text.slice(0, 200)).replaceAll("\n", "\\n");

@@ -16,8 +16,8 @@ export function quoted(name: string, most = 200): string {
   return printable(JSON.stringify(name.length > most ? `${name.slice(0, most)}...` : name));
 }
 
-/** A value of a parsed file as text. Objects have no text of their own: a file may give them any `toString`. */
+/** A value of a parsed file as text, without ever failing: a file may give an object any `toString`, and nest lists as deep as it likes. */
 export function plainText(value: unknown): string {
-  if (Array.isArray(value)) return value.map(plainText).join();
-  return typeof value === "object" && value !== null ? "{...}" : String(value);
+  if (Array.isArray(value)) return value.map((item) => (typeof item === "object" ? "..." : String(item))).join();
+  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

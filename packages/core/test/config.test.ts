@@ -100,9 +100,10 @@ describe("harmless", () => {
   });
 });
 
-test("objects whose toString is no function are refused as any others", () => {
+test("objects whose toString is no function, and lists as deep as a file likes, are refused as any others", () => {
   const odd = { toString: 1 };
-  for (const changed of [{ architectures: odd }, { architectures: [odd] }, { model_type: odd }]) {
+  const deep = JSON.parse(`${"[".repeat(1e5)}${"]".repeat(1e5)}`);
+  for (const changed of [{ architectures: odd }, { architectures: [odd] }, { model_type: odd }, { model_type: deep }]) {
     expect(() => configFromHuggingFace(changed, "config.json")).toThrow(
       expect.objectContaining({ code: "ERR_CONFIG", message: expect.stringContaining(Object.keys(changed)[0]!) }),
     );
