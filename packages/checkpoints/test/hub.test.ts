@@ -45,6 +45,8 @@ function optionsFor({ endpoint }: HubServer): PullOptions {
 
 const storage = () => join(cacheFolder, "models--owner--poet");
 const blobs = () => readdir(join(storage(), "blobs"));
+const blobSizes = async () =>
+  Promise.all((await blobs()).map(async (name) => (await lstat(join(storage(), "blobs", name))).size));
 const ranges = () => hub.asked.filter(({ host }) => host === "storage").map(({ range }) => range);
 
 describe("a pull", () => {
@@ -342,15 +344,9 @@ describe("several at once", () => {
   });
 
   test("a process that was killed is not waited for, and what it fetched is continued", async () => {
-    const reached = new Promise<void>((resolve) => {
-      hub.fault = ({ host, range }) => {
-        if (host === "hub" || range !== undefined) return undefined;
-        setTimeout(resolve, 300);
-        return { stallAfter: 120_000 };
-      };
-    });
+    hub.fault = ({ host, range }) => (host === "hub" || range !== undefined ? undefined : { stallAfter: 120_000 });
     const killed = child();
-    await reached;
+    await vi.waitFor(async () => expect(await blobSizes()).toEqual([120_000]), { timeout: 100_000 });
     killed.kill("SIGKILL");
     await once(killed, "close");
     expect((await readdir(join(cacheFolder, ".locks", "models--owner--poet"))).length).toBe(1);
