@@ -2,7 +2,8 @@
 // that sums them. Arguments go to vitest, and then only the suites are run: `npm test -- packages/core`. `npm test -- --full`
 // adds the tests that take long.
 import "./setup.mjs";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -17,6 +18,15 @@ const bin = (name) => join(root, "node_modules", ".bin", process.platform === "w
 const run = (name, ...rest) =>
   spawnSync(bin(name), rest, { cwd: root, stdio: "inherit", shell: process.platform === "win32" }).status === 0;
 
+/** Runs a command and keeps what it writes. */
+async function read(name, ...rest) {
+  const child = spawn(bin(name), rest, { cwd: root, shell: process.platform === "win32" });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+  const [status] = await once(child, "close");
+  return { status, output };
+}
+
 let passed = 0;
 let failed = 0;
 let skipped = 0;
@@ -29,12 +39,17 @@ if (filters.length === 0) {
     ["knip"],
     ["typedoc", "--emit", "none"],
   ];
-  for (const [name, ...rest] of checks) {
-    const ok = run(name, ...rest);
-    console.log(`${ok ? "passed" : "FAILED"}: ${[name, ...rest].join(" ")}`);
-    if (ok) passed++;
-    else failed++;
-  }
+  // Two at a time, as the suites; each writes when it has ended.
+  const next = checks.values();
+  const work = async () => {
+    for (const [name, ...rest] of next) {
+      const { status, output } = await read(name, ...rest);
+      console.log(`${output}${status === 0 ? "passed" : "FAILED"}: ${[name, ...rest].join(" ")}`);
+      if (status === 0) passed++;
+      else failed++;
+    }
+  };
+  await Promise.all([work(), work()]);
 }
 
 const folder = mkdtempSync(join(tmpdir(), "polyllama-test-"));

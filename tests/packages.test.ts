@@ -12,7 +12,6 @@ import { full } from "./support/full.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "polyllama-packages-"));
 const tarballs = join(scratch, "tarballs");
-const npmCache = join(scratch, "npm-cache");
 
 /** Everything that is published. */
 const folders = [...readdirSync(join(root, "packages")).map((name) => `packages/${name}`), "conformance"];
@@ -88,12 +87,12 @@ function nameOf(tarball: string): string {
   return name === "polyllama" ? name : name.replace("polyllama-", "@polyllama/");
 }
 
-const offline = ["install", "--offline", "--cache", npmCache, "--no-audit", "--no-fund"];
+const offline = ["install", "--offline", "--no-audit", "--no-fund"];
 
 beforeAll(() => {
   must(run(process.execPath, [join(root, "scripts", "pack.mjs"), tarballs], root));
   // Fills the npm cache by what the tests do; from here on nothing may need the network.
-  must(run("npm", ["install", "--cache", npmCache, "--ignore-scripts"], createProject("prepared")));
+  must(run("npm", ["install", "--prefer-offline", "--ignore-scripts"], createProject("prepared")));
 }, 1_800_000);
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

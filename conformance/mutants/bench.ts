@@ -15,6 +15,8 @@ export class Bench {
   readonly #folder: string;
   readonly #root: string;
   #judge: ChildProcess | undefined;
+  /** Whether a test has failed in the process that runs. */
+  #failed = false;
   #changed = new Set<string>();
 
   private constructor(folder: string, root: string) {
@@ -53,19 +55,26 @@ export class Bench {
     this.#changed.add(generated);
   }
 
-  /** Runs a test file; undefined when it takes more than `limit` seconds or ends its process. */
-  async run(test: string, record: boolean, limit: number): Promise<Verdict | undefined> {
+  /**
+   * Runs a test file, or only one test of it; undefined when it takes more than `limit` seconds or ends its process. In a process
+   * that has seen a failure it is then tried once more in a fresh one, so that nothing but the test file is to blame.
+   */
+  async run(test: string, record: boolean, limit: number, name?: string): Promise<Verdict | undefined> {
+    const again = this.#judge !== undefined && this.#failed;
+    const verdict = await this.#order({ test, record, name }, limit);
+    return verdict === undefined && again ? await this.#order({ test, record, name }, limit) : verdict;
+  }
+
+  async #order(order: Omit<JudgeOrder, "changed">, limit: number): Promise<Verdict | undefined> {
     const judge = this.#judge ?? (await this.#start());
-    const order: JudgeOrder = { changed: [...this.#changed], test, record };
+    judge.send({ changed: [...this.#changed], ...order } satisfies JudgeOrder);
     this.#changed.clear();
-    judge.send(order);
     const timer = setTimeout(() => this.end(), limit * 1000);
-    const verdict = await answerOf(judge);
+    const verdict = (await answerOf(judge)) as Verdict | undefined; // written by judge.ts
     clearTimeout(timer);
     if (verdict === undefined) this.#judge = undefined;
-    const known = verdict as Verdict | undefined; // written by judge.ts
-    if (known?.failed !== undefined) this.end(); // vitest runs nothing more in a process in which a test has failed
-    return known;
+    else this.#failed ||= verdict.failed !== undefined;
+    return verdict;
   }
 
   async #start(): Promise<ChildProcess> {
@@ -76,6 +85,7 @@ export class Bench {
       detached: true, // a group of its own, so that what it started ends with it
     });
     this.#judge = judge;
+    this.#failed = false;
     this.#changed.clear();
     if ((await answerOf(judge)) !== "ready") throw new Error("vitest did not start in the copy of the repository");
     return judge;

@@ -77,8 +77,17 @@ export class TestJudge implements Disposable {
     const verdict = await this.#bench.run(test, false, limitOf(record)).finally(restore);
     if (verdict !== undefined && verdict.failed === undefined) return undefined;
     // What finds a fault has to pass without it, right after: a test that fails now and then finds nothing.
-    if ((await this.#record(test)) === undefined) return undefined;
+    const passes =
+      (await this.#passes(test, verdict?.failed?.name, record)) || (await this.#record(test)) !== undefined;
+    if (!passes) return undefined;
     return verdict?.failed === undefined ? { kind: "hangs", test } : { kind: "found", test, ...verdict.failed };
+  }
+
+  /** Whether a test passes alone without a fault. */
+  async #passes(test: string, name: string | undefined, record: TestRecord): Promise<boolean> {
+    if (name === undefined) return false;
+    const verdict = await this.#bench.run(test, false, limitOf(record), name);
+    return verdict !== undefined && verdict.failed === undefined && verdict.passed > 0;
   }
 
   /** Runs a test file without a fault; undefined where it fails. */

@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TestCase, TestModule } from "vitest/node";
+import type { TestCase, TestModule, TestSuite } from "vitest/node";
 import { createVitest } from "vitest/node";
 
 export interface JudgeStart {
@@ -20,13 +20,20 @@ export interface JudgeOrder {
   readonly test: string;
   /** Whether to note which functions are called. */
   readonly record: boolean;
+  /** Only the test of this name, which a verdict has given. */
+  readonly name?: string | undefined;
 }
 
 export interface Verdict {
   readonly passed: number;
   readonly skipped: number;
   readonly seconds: number;
-  readonly failed?: { readonly title: string; readonly message: string };
+  readonly failed?: {
+    readonly title: string;
+    readonly message: string;
+    /** What to ask for this test by; none where it is no test that failed. */
+    readonly name?: string;
+  };
   /** Names of functions called, by source file. */
   readonly called?: Readonly<Record<string, readonly string[]>>;
 }
@@ -62,10 +69,12 @@ process.on("message", (order: JudgeOrder) => {
 });
 process.send?.("ready");
 
-async function answer({ changed, test, record }: JudgeOrder): Promise<Verdict> {
+async function answer({ changed, test, record, name }: JudgeOrder): Promise<Verdict> {
   for (const file of changed) vitest.invalidateFile(join(root, file));
   rmSync(notes, { recursive: true, force: true });
   project.provide("mutants", { root, notes, record });
+  if (name === undefined) vitest.resetGlobalTestNamePattern();
+  else vitest.setGlobalTestNamePattern(new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`));
   const start = performance.now();
   const path = join(root, test);
   const result = await vitest.runTestSpecifications([project.createSpecification(path)]);
@@ -95,7 +104,8 @@ function failure(
   unhandled: readonly unknown[],
 ): Verdict["failed"] {
   const failed = tests.find((entry) => entry.result().state === "failed");
-  if (failed !== undefined) return { title: failed.fullName, message: firstLine(failed.result().errors?.[0]) };
+  if (failed !== undefined)
+    return { title: failed.fullName, message: firstLine(failed.result().errors?.[0]), name: nameOf(failed) };
   const suite = modules
     .flatMap((module) => [...module.children.allSuites()])
     .find((entry) => entry.errors().length > 0);
@@ -104,6 +114,11 @@ function failure(
   if (module !== undefined) return { title: "(before its first test)", message: firstLine(module.errors()[0]) };
   if (unhandled.length > 0) return { title: "(outside of tests)", message: firstLine(unhandled[0]) };
   return undefined;
+}
+
+/** The name that vitest holds against a pattern. */
+function nameOf({ name, parent }: TestCase | TestSuite): string {
+  return parent.type === "module" ? name : `${nameOf(parent)} ${name}`;
 }
 
 function firstLine(error: unknown): string {

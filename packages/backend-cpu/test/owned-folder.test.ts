@@ -6,13 +6,15 @@ import { mkdir, readdir, stat, symlink, utimes, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { createOwnedFolder, removeLeftovers } from "../src/cache/owned-folder.ts";
 import { cpu } from "../src/index.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
 import { temporaryFolder } from "./support.ts";
 
 const script = fileURLToPath(new URL("pack-slowly.ts", import.meta.url));
+
+afterEach(() => vi.unstubAllEnvs());
 
 /** Folders of packed weights in the system's temporary folder that a process made. */
 async function privateFolders(pid: number | undefined): Promise<string[]> {
@@ -32,6 +34,7 @@ async function killWhilePacking(cacheFolder: string): Promise<number | undefined
 }
 
 test("a process that is killed while it packs without a cache leaves a folder that the next run removes", async () => {
+  vi.stubEnv("TMPDIR", await temporaryFolder()); // any other process that packs would remove it from the system's
   const pid = await killWhilePacking("");
   const [left = ""] = await privateFolders(pid);
   expect((await stat(join(tmpdir(), left, "weights.bin"))).size).toBeGreaterThan(0);

@@ -31,9 +31,12 @@ export interface Terminal {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals are steered by them
 const steering = /\x1b(?:\[[\d;?]*[A-Za-z]|[78])|\r/g;
-const bars =
-  /reading the prompt [░█]+ \d+ % \| \d+ of \d+ tokens(?: \| [\d.]+ tokens\/s)?(?: \| [\d.]+ (?:min \d+ )?s left)?/g;
-const textOf = (sent: string): string => sent.replace(steering, "").replace(bars, "");
+/** Without bars, which stand between two steps of steering. */
+const textOf = (sent: string): string =>
+  sent
+    .replace(steering, "\v")
+    .replace(/[^\n\v]*[░█][^\n\v]*/g, "")
+    .replaceAll("\v", "");
 
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
