@@ -1,6 +1,7 @@
 // What a backend does to its device and with a lost one: buffers are freed, somebody else's device stays, a loss rejects whoever
 // waits, and errors say what was being done.
 
+import { loweredLimits } from "@polyllama/conformance";
 import { buildGraph, createSampler, MemoryError, type Program, type WeightSource } from "@polyllama/core";
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
@@ -15,6 +16,14 @@ async function tokensOf(program: Program, count: number): Promise<number[]> {
   const run = { cache, tokens: Int32Array.of(1, 2, 3), sampling, count };
   for await (const id of program.sample!(run)) tokens.push(id);
   return tokens;
+}
+
+/** `GPUBufferUsage.STORAGE`, which Node has no name for. */
+const storage = 0x80;
+
+function sizeOf(resource: GPUBindingResource): number {
+  if (!("buffer" in resource)) throw new Error("a binding of something else than a buffer");
+  return resource.size ?? resource.buffer.size - (resource.offset ?? 0);
 }
 
 describeWithAdapter("the device", () => {
@@ -122,6 +131,38 @@ describeWithAdapter("the device", () => {
     expect(await tokensOf(other, 4)).toEqual(tokens);
     await other[Symbol.asyncDispose]();
     device.destroy();
+  });
+
+  test("lowered limits cut every buffer and binding of weights and caches, and steps into submissions", async () => {
+    const { graph, source } = tinyModel();
+    const largest = loweredLimits.maxBufferSize;
+    const measured = async (submissionWork?: number) => {
+      const device = await (await findAdapter({})).requestDevice();
+      await using backend = await webgpu({
+        device,
+        ...(submissionWork !== undefined && { loweredLimits: { ...loweredLimits, submissionWork } }),
+      });
+      const buffers = vi.spyOn(device, "createBuffer");
+      await using program = await backend.compile(graph, source);
+      using cache = program.createCache(64);
+      const sizes = buffers.mock.calls.flatMap(([{ size, usage }]) => ((usage & storage) === 0 ? [] : [size]));
+      const bindings = vi.spyOn(device, "createBindGroup");
+      const submissions = vi.spyOn(device.queue, "submit");
+      await program.run({ inputs: { tokens: Int32Array.of(1, 2) }, batch: [{ rows: 2, cache }] }, ["logits"]);
+      const bound = bindings.mock.calls.flatMap(([{ entries }]) =>
+        [...entries].map(({ resource }) => sizeOf(resource)),
+      );
+      return { sizes, bound, submissions: submissions.mock.calls.length };
+    };
+    const whole = await measured();
+    expect(Math.max(...whole.sizes)).toBeGreaterThan(largest);
+    expect(whole.submissions).toBe(1);
+    const cut = await measured(1);
+    expect(Math.max(...cut.sizes)).toBeLessThanOrEqual(largest);
+    expect(Math.max(...cut.bound)).toBeLessThanOrEqual(largest);
+    const matrices = graph.nodes.filter(({ op }) => op === "linear").length;
+    expect(cut.submissions).toBeGreaterThan(matrices);
+    expect((await measured(1e9)).submissions).toBe(1);
   });
 
   test("a cache beyond the device's memory is an error that says so, and nothing stays behind", async () => {

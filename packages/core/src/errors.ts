@@ -87,7 +87,8 @@ export class MemoryError extends PolyllamaError {
   /** @param refusal What the device said when it was asked for the bytes. */
   constructor(what: string, needed: number, refusal: string);
   constructor(what: string, needed: number, found: number | string, fittingContext = 0) {
-    const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+    const amount = (bytes: number): string =>
+      bytes < 2 ** 20 ? `${bytes} bytes` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
     const remedy =
       typeof found === "string"
         ? "Use a smaller context, a cache in f16, a stronger quantization or a smaller model, or close what else uses the device."
@@ -97,7 +98,7 @@ export class MemoryError extends PolyllamaError {
     const problem =
       typeof found === "string"
         ? `${what}: the device has no memory left for ${needed} bytes more (${found})`
-        : `${what} needs ${mib(needed)} where there are ${mib(found)}`;
+        : `${what} needs ${amount(needed)} where there are ${amount(found)}`;
     super("ERR_MEMORY", `${problem}. ${remedy}`);
     this.what = what;
     this.needed = needed;
