@@ -17,3 +17,13 @@ export function isLight(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
   return address.startsWith("op:") && Number(k) * Number(m) <= 2 ** 22 && !address.includes("scenario=long");
 }
+
+/**
+ * A sample of the light ones that has every operation, format and kind of input, for environments in which what computes is what
+ * computes elsewhere.
+ */
+export function isSample(address: string): boolean {
+  const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
+  const short = Number(k) * Number(m) <= 2 ** 12 || /;n=(1|5);k=512;/.test(address);
+  return isLight(address) && short && !/;d=4096|past=4095/.test(address);
+}

@@ -3,19 +3,19 @@
 import { expect, test } from "vitest";
 import { describeWithSystem, system } from "../../tests/support/system.ts";
 import { deno } from "../environments/deno.ts";
-import { isLight } from "../environments/light.ts";
+import { isSample } from "../environments/light.ts";
 import { conformanceCases } from "../src/index.ts";
 
 describeWithSystem("deno", "the reference in Deno", () => {
-  test("all light cases pass, the same as in Node", { timeout: 180_000 }, async () => {
+  test("a sample of light cases passes, the same as in Node", { timeout: 180_000 }, async () => {
     await using environment = await deno(system.deno!.executable, { name: "reference" });
     const { addresses, info } = environment;
     expect(info.backend).toBe("reference");
     expect(addresses).toEqual(conformanceCases().map(({ address }) => address));
-    const light = addresses.filter(isLight);
-    expect(light.length).toBeGreaterThan(500);
+    const sample = addresses.filter(isSample);
+    expect(sample.length).toBeGreaterThan(500);
     const failed: string[] = [];
-    for (const address of light) {
+    for (const address of sample) {
       const { status, detail } = await environment.run(address, 1);
       if (status !== "passed") failed.push(`${address}: ${status} ${detail}`);
     }

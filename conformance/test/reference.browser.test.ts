@@ -1,7 +1,8 @@
-// The suite in a page, on the reference: the cases, the bounds and the reference itself need nothing of Node.
+// The suite in a page, on the reference: the cases, the bounds and the reference itself need nothing of Node. The engine is that of
+// Node, so that a sample does.
 
 import { reference } from "@polyllama/backend-reference";
-import { isLight } from "../environments/light.ts";
+import { isSample } from "../environments/light.ts";
 import { conformance } from "../src/vitest.ts";
 
-conformance(() => reference(), { filter: isLight });
+conformance(() => reference(), { filter: isSample });

@@ -15,9 +15,12 @@ function isSmall(address: string): boolean {
   return isLight(address) && Number(k) * Number(m) <= 2 ** 18;
 }
 
-/** The kernels for GPUs: single rows and tiles in every format, fused with their neighbours, and several sequences at once. */
+/**
+ * The kernels for GPUs: single rows and tiles in a format of each kind, fused with their neighbours, and several sequences at once.
+ * SwiftShader takes seconds to compile those of one format.
+ */
 const usesLinears =
-  /^(op:linear:.*;n=(1|17);k=1024;|op:linear:.*;n=97;|chain:(norm-linear|linear-add|gate-up-swiglu):format=q4_0;|chain:norm-qkv|model:nodes:model=k-|model:paths:model=grouped)/;
+  /^(op:linear:format=(f32|f16|q4_0|q6_k);(n=(1|17);k=1024;|n=97;)|chain:(norm-linear|linear-add|gate-up-swiglu):format=q4_0;|chain:norm-qkv|model:nodes:model=k-|model:paths:model=grouped)/;
 
 describe("kernels of the adapter", () => {
   conformance(() => webgpu(), { filter: (address) => smallModels.test(address) || isSmall(address) });
