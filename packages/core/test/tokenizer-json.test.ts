@@ -150,13 +150,22 @@ describe("BOS, EOS and the chat template", () => {
     expect(bare).toMatchObject({ bos: undefined, eos: undefined });
   });
 
-  test("contradictions are refused; a name that there is not leaves the usual token, with notices", () => {
+  test("of two tokens for one purpose Llama's class takes its own; others name the way out; a name that there is not leaves the usual one", () => {
     const json = pipeline("legacy");
-    expect(() => tokenizerFromJson(json, "x", { bos_token: "</s>" })).toThrow(/bos_token is token 2/);
     const notices: string[] = [];
     const beside = { notice: (remark: string) => notices.push(remark) };
+    const swapped = tokenizerFromJson(json, "x", { bos_token: "</s>" }, beside);
+    expect(swapped.bos).toBe(2);
+    expect(swapped.encode("a")[0]).toBe(2);
+    expect(notices).toEqual([
+      expect.stringMatching(/^bos_token is token 2, but the post_processor puts token 1 .* it is token 2$/),
+    ]);
+    const other = { bos_token: "</s>", tokenizer_class: "PreTrainedTokenizerFast" };
+    expect(() => tokenizerFromJson(json, "x", other)).toThrow(
+      /bos_token is token 2.*; name the same token in both files/,
+    );
     expect(tokenizerFromJson(json, "x", { eos_token: "<eot>" }, beside).eos).toBe(2);
-    expect(notices[0]).toMatch(/eos_token is "<eot>", which is not in the vocabulary/);
+    expect(notices[1]).toMatch(/eos_token is "<eot>", which is not in the vocabulary/);
   });
 });
 

@@ -65,6 +65,11 @@ export function tokenizerFromJson(
     source,
   );
 
+  // LlamaTokenizer, which is also what a Llama without this field has, goes by its own flags, and by BOS without them.
+  const className = config?.get("tokenizer_class");
+  const isLlama =
+    config !== undefined && (className === undefined || /^(Code)?LlamaTokenizer(Fast)?$/.test(plainText(className)));
+
   const frame = (
     key: "bos_token" | "eos_token",
     inTemplate: number | undefined,
@@ -74,7 +79,10 @@ export function tokenizerFromJson(
     const found = typeof name === "string" ? pieces.indexOf(name) : undefined;
     const id = found === -1 ? undefined : found;
     if (id !== undefined && inTemplate !== undefined && id !== inTemplate) {
-      refuse(source, `${key} is token ${id}, but the post_processor puts token ${inTemplate} in its place`);
+      const contradiction = `${key} is token ${id}, but the post_processor puts token ${inTemplate} in its place`;
+      // LlamaTokenizer makes itself a post-processor of its own tokens; others have two tokens for one purpose.
+      if (!isLlama) refuse(source, `${contradiction}; name the same token in both files`);
+      notice(`${contradiction}; as for any LlamaTokenizer, it is token ${id}`);
     }
     if (inTemplate !== undefined && !(inTemplate in pieces))
       refuse(source, `post_processor puts token ${inTemplate}, which does not exist`);
@@ -84,10 +92,6 @@ export function tokenizerFromJson(
   };
   const bos = frame("bos_token", template.before, "<s>");
   const eos = frame("eos_token", template.after, "</s>");
-  // LlamaTokenizer, which is also what a Llama without this field has, goes by its own flags, and by BOS without them.
-  const className = config?.get("tokenizer_class");
-  const isLlama =
-    config !== undefined && (className === undefined || /^(Code)?LlamaTokenizer(Fast)?$/.test(plainText(className)));
   const usualBos = template.before !== undefined || (isLlama && bos !== undefined);
   const usualEos = template.after !== undefined && !(isLlama && className !== undefined);
 
