@@ -14,18 +14,27 @@ const equivalents: readonly Equivalent[] = JSON.parse(
   readFileSync(new URL("equivalents.json", import.meta.url), "utf8"),
 );
 
-/** Draws up to `count` faults of each target and prints what finds them. @returns whether enough are found. */
+export interface DrawOptions {
+  readonly seed: string;
+  /** Of each target, at most. */
+  readonly count: number;
+  /** Only in lines changed since this revision. */
+  readonly since?: string | undefined;
+  /** Of what is drawn only what lies here, each as FILE:LINE. */
+  readonly places?: readonly string[] | undefined;
+}
+
+/** Draws faults of each target and prints what finds them. @returns whether enough are found. */
 export async function findDrawn(
   targets: readonly Target[],
-  seed: string,
-  count: number,
-  since: string | undefined,
+  { seed, count, since, places }: DrawOptions,
 ): Promise<boolean> {
   using judge = await TestJudge.create();
   const tally = { found: 0, hangs: 0, survives: 0, equivalent: 0, "does not compile": 0 };
   process.stdout.write(`seed ${seed}${since === undefined ? "" : `, lines changed since ${since}`}\n`);
   for (const target of targets) {
     for (const drawn of draw(target.package, seed, count, since)) {
+      if (places?.includes(`${drawn.file}:${drawn.line}`) === false) continue;
       const known = equivalents.find((entry) => isSame(entry, drawn));
       if (known !== undefined) {
         tally.equivalent++;

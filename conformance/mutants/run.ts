@@ -21,6 +21,7 @@ const options = readArguments(
     "ops-only": { type: "boolean", about: "operation cases alone, without whole models" },
     count: { type: "string", about: "instead of those by hand: so many drawn ones of each package" },
     since: { type: "string", about: "drawn ones, only in lines changed since this revision" },
+    at: { type: "string", multiple: true, about: "of the drawn ones only those at this place, as printed: FILE:LINE" },
     own: { type: "boolean", about: "ask the tests of the changed package alone" },
     seed: {
       type: "string",
@@ -49,10 +50,10 @@ async function run(): Promise<boolean> {
     const first = options.seed === undefined ? randomInt(1, 2 ** 31 - runs) : count(options.seed, "--seed");
     return await cleanRuns(runs, first, jobs);
   }
-  if (options.count !== undefined || options.since !== undefined) {
+  if (options.count !== undefined || options.since !== undefined || options.at !== undefined) {
     const drawn = options.count === undefined ? Infinity : count(options.count, "--count");
     const seed = options.seed ?? git("rev-parse", "HEAD").trim();
-    return await findDrawn(chosenTargets, seed, drawn, options.since);
+    return await findDrawn(chosenTargets, { seed, count: drawn, since: options.since, places: options.at });
   }
   const ids = new Set(chosen().map(({ id }) => id));
   const byCases = caseMutants.filter(({ id }) => ids.has(id));
