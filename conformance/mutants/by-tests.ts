@@ -27,7 +27,7 @@ export type Outcome =
   | { readonly kind: "survives"; readonly judges: number };
 
 /** Seconds that a test file may take: generous, as other work may be under way. */
-const limitOf = (record: TestRecord): number => 120 + 10 * record.seconds;
+const limitOf = (record: TestRecord): number => 60 + 6 * record.seconds;
 const recordLimit = 900;
 
 export class TestJudge implements Disposable {
