@@ -264,7 +264,9 @@ describe("formats", () => {
 
   test("rows that are no whole blocks take the next better format, and the result says so", async () => {
     const path = join(await folderWith(), "m.gguf");
-    await using source = await openCheckpoint("synthetic://llama-2-7b?dim=32&heads=2&hidden=40&layers=1&vocab=320&format=f16");
+    await using source = await openCheckpoint(
+      "synthetic://llama-2-7b?dim=32&heads=2&hidden=40&layers=1&vocab=320&format=f16",
+    );
     const { tensors } = await writeGguf(path, source, { format: "q6_k" });
     const of = (name: string) => tensors.find((tensor) => tensor.source.name === name);
     expect(of("layers.0.feed_forward.w2.weight")).toMatchObject({ format: "f16", insteadOf: "q6_k" });
