@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Backend } from "@polyllama/core";
 import { afterAll } from "vitest";
 import { full } from "../../tests/support/full.ts";
-import { isLarge, isSample } from "../environments/light.ts";
+import { isLarge, isSample } from "../environments/selections.ts";
 import { conformance, llama } from "../src/vitest.ts";
 
 const page = readFileSync(new URL("../../docs/add-a-backend.md", import.meta.url), "utf8");

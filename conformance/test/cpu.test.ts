@@ -2,7 +2,7 @@
 
 import { cpu } from "@polyllama/backend-cpu";
 import { full } from "../../tests/support/full.ts";
-import { isLarge } from "../environments/light.ts";
+import { isLarge } from "../environments/selections.ts";
 import expectations from "../expectations/cpu.json" with { type: "json" };
 import { conformance } from "../src/vitest.ts";
 

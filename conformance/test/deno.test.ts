@@ -3,11 +3,11 @@
 import { expect, test } from "vitest";
 import { describeWithSystem, system } from "../../tests/support/system.ts";
 import { deno } from "../environments/deno.ts";
-import { isSample } from "../environments/light.ts";
+import { isSample } from "../environments/selections.ts";
 import { conformanceCases } from "../src/index.ts";
 
 describeWithSystem("deno", "the reference in Deno", () => {
-  test("a sample of light cases passes, the same as in Node", { timeout: 180_000 }, async () => {
+  test("a sample of operations passes, the same as in Node", { timeout: 180_000 }, async () => {
     await using environment = await deno(system.deno!.executable, { name: "reference" });
     const { addresses, info } = environment;
     expect(info.backend).toBe("reference");

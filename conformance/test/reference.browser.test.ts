@@ -2,7 +2,7 @@
 // Node, so that a sample does.
 
 import { reference } from "@polyllama/backend-reference";
-import { isSample } from "../environments/light.ts";
+import { isSample } from "../environments/selections.ts";
 import { conformance } from "../src/vitest.ts";
 
 conformance(() => reference(), { filter: isSample });

@@ -98,10 +98,10 @@ describe("the same logits however the prompt is cut", () => {
   }
   test("prompts longer than the rows that are computed at once", async () => {
     const model = await load({ layers: 1, dim: 16, heads: 2, kvHeads: 1, headDim: 8, hiddenDim: 16 });
-    const ids = tokens(1100);
+    const ids = tokens(560);
     const tolerance = await expected(model, { inputs: { tokens: ids } });
-    for (const chunk of [300, 1100]) {
-      const logits = await feed(model, model.program.createCache(1100), ids, chunk);
+    for (const chunk of [300, 560]) {
+      const logits = await feed(model, model.program.createCache(560), ids, chunk);
       expect(worstShare(logits, tolerance), `chunks of ${chunk}`).toBeLessThanOrEqual(1);
     }
   });
@@ -109,7 +109,7 @@ describe("the same logits however the prompt is cut", () => {
 
 describe("values", () => {
   test("any value can be asked for, also ones that are fused away", async () => {
-    const model = await load();
+    const model = await load({ layers: 1 });
     const ids = tokens(9);
     const step = { inputs: { tokens: ids } };
     for (const value of [...model.graph.widths.keys()]) {

@@ -13,7 +13,7 @@ const chains = /norm-qkv|norm-logits|format=(bf16|q4_k|q6_k)|scaling=none;scenar
 /** Tiles of tensor cores, of every format in every order. */
 const tiles = /op:linear:.*;n=97;/;
 /** Several sequences in a step, prompts in pieces, layers as they are fused, inner values between generations. */
-const paths = /^path:(mixed:format=f32;sequences=5|chunked:sequences=3|fused:format=(f16|q4_0)|inner:order=without)/;
+const paths = /^path:(mixed:format=f32;sequences=5|chunked:sequences=3|fused:format=q4_0|inner:order=without)/;
 /** Prompts, small ones of every format, for linears in f32. */
 const prompts = /op:linear:.*;n=(17|33);k=(64|96|172|256);/;
 const everyNth = (index: number, n: number): boolean => index % n === 0;

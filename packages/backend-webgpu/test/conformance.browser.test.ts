@@ -4,16 +4,10 @@
 import { webgpu } from "@polyllama/backend-webgpu";
 import { conformance } from "@polyllama/conformance/vitest";
 import { describe } from "vitest";
-import { isLight } from "../../../conformance/environments/light.ts";
+import { isSample } from "../../../conformance/environments/selections.ts";
 
 // Models in k-quants take SwiftShader half a minute each, beside whose operations they show nothing new.
-const smallModels = /^model:(nodes|(end-to-end|paths|repetition|overflow):model=(?!k-))/;
-
-/** Single operations without matrices of more than a quarter of a million elements. */
-function isSmall(address: string): boolean {
-  const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
-  return isLight(address) && Number(k) * Number(m) <= 2 ** 18;
-}
+const smallModels = /^model:(nodes:model=(?!k-)|(end-to-end|paths|repetition|overflow):model=(grouped|small-heads))/;
 
 /**
  * The kernels for GPUs: single rows and tiles in a format of each kind, fused with their neighbours, and several sequences at once.
@@ -23,7 +17,7 @@ const usesLinears =
   /^(op:linear:format=(f32|f16|q4_0|q6_k);(n=(1|17);k=1024;|n=97;)|chain:(norm-linear|linear-add|gate-up-swiglu):format=q4_0;|chain:norm-qkv|model:nodes:model=k-|model:paths:model=grouped)/;
 
 describe("kernels of the adapter", () => {
-  conformance(() => webgpu(), { filter: (address) => smallModels.test(address) || isSmall(address) });
+  conformance(() => webgpu(), { filter: (address) => smallModels.test(address) || isSample(address) });
 });
 
 describe("kernels for GPUs", () => {

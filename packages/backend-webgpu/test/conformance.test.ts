@@ -5,7 +5,7 @@
 import { loweredLimits } from "@polyllama/conformance";
 import { conformance } from "@polyllama/conformance/vitest";
 import { describe } from "vitest";
-import { isLarge } from "../../../conformance/environments/light.ts";
+import { isLarge } from "../../../conformance/environments/selections.ts";
 import { full } from "../../../tests/support/full.ts";
 import { webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";

@@ -146,7 +146,7 @@ test.each([
 });
 
 test("killed at random moments it leaves nothing that loads wrongly, and the next run cleans up", async () => {
-  const times = amount(4, 10);
+  const times = amount(2, 10);
   const { problems, killed } = await killConversions({
     source: "synthetic://llama-2-7b?dim=256&heads=4&hidden=512&layers=4&vocab=4000&format=f16",
     format: "q4_k",
