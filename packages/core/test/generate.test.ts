@@ -62,7 +62,8 @@ function mayComeEarlier(text: string, at: number, texts: readonly string[]): boo
 
 /** What `generate` must give. */
 function defined(seed: number, capacity: number, prompt: readonly number[], options: GenerateOptions) {
-  const sampler = createSampler({ temperature: 1, topP: 1, seed });
+  const { presencePenalty = 0 } = options;
+  const sampler = createSampler({ temperature: 1, topP: 1, seed, presencePenalty });
   const texts = (options.stop as readonly string[]).filter((text) => text !== "");
   const stops = options.stopTokens!.map((token) => (typeof token === "number" ? token : tokenizer.id(token)!));
   const tokens = [...prompt];
@@ -112,6 +113,7 @@ const optional = fc.record({
   ends: fc.option(fc.uniqueArray(fc.constantFrom(2, end)), { nil: undefined }),
   ignoreEos: fc.boolean(),
   maxTokens: fc.integer({ min: 1, max: 40 }),
+  presencePenalty: fc.constantFrom(0, 2), // of what was generated, the prompt left out
 });
 
 describe("generate", () => {

@@ -203,6 +203,11 @@ describe("GGUF metadata", () => {
       ["tokenizer.huggingface.added_tokens", 7, /added_tokens is not a JSON object/],
       [
         "tokenizer.huggingface.added_tokens",
+        `{${Array.from({ length: 2 ** 16 + 1 }, (_, id) => `"${id}":{}`)}}`,
+        /has 65537 added tokens; at most 65536 are read/,
+      ],
+      [
+        "tokenizer.huggingface.added_tokens",
         '{"1":{"content":"<s>","lstrip":"no"}}',
         /added_tokens\.1\.lstrip is "no"/,
       ],
