@@ -56,13 +56,13 @@ export class Bench {
   }
 
   /**
-   * Runs a test file, or only one test of it; undefined when it takes more than `limit` seconds or ends its process. In a process
+   * Runs a test file, or only its tests of some names; undefined when it takes more than `limit` seconds or ends its process. In a process
    * that has seen a failure it is then tried once more in a fresh one, so that nothing but the test file is to blame.
    */
-  async run(test: string, record: boolean, limit: number, name?: string): Promise<Verdict | undefined> {
+  async run(test: string, record: boolean, limit: number, names?: RegExp): Promise<Verdict | undefined> {
     const again = this.#judge !== undefined && this.#failed;
-    const verdict = await this.#order({ test, record, name }, limit);
-    return verdict === undefined && again ? await this.#order({ test, record, name }, limit) : verdict;
+    const verdict = await this.#order({ test, record, names: names?.source }, limit);
+    return verdict === undefined && again ? await this.#order({ test, record, names: names?.source }, limit) : verdict;
   }
 
   async #order(order: Omit<JudgeOrder, "changed">, limit: number): Promise<Verdict | undefined> {

@@ -28,6 +28,7 @@ export type Outcome =
 
 /** Seconds that a test file may take: generous, as other work may be under way. */
 const limitOf = (record: TestRecord): number => 60 + 6 * record.seconds;
+const earlyLimit = 300;
 const recordLimit = 900;
 
 export class TestJudge implements Disposable {
@@ -53,6 +54,8 @@ export class TestJudge implements Disposable {
     const message = syntaxError(planted);
     if (message !== undefined) return { kind: "does not compile", message };
     const name = enclosingFunction(planted.file, planted.original, planted.offset);
+    const early = target.first && (await this.#try(planted, target.first.test, earlyLimit, target.first.names));
+    if (early !== undefined) return early;
     const calling = await this.#ask(planted, target, (record) => relevant(planted.file, record, name));
     if (calling.kind !== "survives" || calling.judges > 0) return calling;
     return await this.#ask(planted, target, (record) => calls(record, planted.file, undefined) !== false);
@@ -66,27 +69,27 @@ export class TestJudge implements Disposable {
       const record = readRecord(test) ?? (await this.#record(test));
       if (record === undefined || !asked(record)) continue;
       judges++;
-      const outcome = await this.#try(planted, test, record);
+      const outcome = await this.#try(planted, test, limitOf(record));
       if (outcome !== undefined) return outcome;
     }
     return { kind: "survives", judges };
   }
 
-  async #try({ file, text }: Planted, test: string, record: TestRecord): Promise<Outcome | undefined> {
+  async #try({ file, text }: Planted, test: string, limit: number, names?: RegExp): Promise<Outcome | undefined> {
     const restore = await this.#bench.plant(file, text);
-    const verdict = await this.#bench.run(test, false, limitOf(record)).finally(restore);
+    const verdict = await this.#bench.run(test, false, limit, names).finally(restore);
     if (verdict !== undefined && verdict.failed === undefined) return undefined;
     // What finds a fault has to pass without it, right after: a test that fails now and then finds nothing.
-    const passes =
-      (await this.#passes(test, verdict?.failed?.name, record)) || (await this.#record(test)) !== undefined;
+    const passes = (await this.#passes(test, verdict?.failed?.name, limit)) || (await this.#record(test)) !== undefined;
     if (!passes) return undefined;
     return verdict?.failed === undefined ? { kind: "hangs", test } : { kind: "found", test, ...verdict.failed };
   }
 
   /** Whether a test passes alone without a fault. */
-  async #passes(test: string, name: string | undefined, record: TestRecord): Promise<boolean> {
+  async #passes(test: string, name: string | undefined, limit: number): Promise<boolean> {
     if (name === undefined) return false;
-    const verdict = await this.#bench.run(test, false, limitOf(record), name);
+    const alone = new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
+    const verdict = await this.#bench.run(test, false, limit, alone);
     return verdict !== undefined && verdict.failed === undefined && verdict.passed > 0;
   }
 

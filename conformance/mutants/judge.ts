@@ -20,8 +20,8 @@ export interface JudgeOrder {
   readonly test: string;
   /** Whether to note which functions are called. */
   readonly record: boolean;
-  /** Only the test of this name, which a verdict has given. */
-  readonly name?: string | undefined;
+  /** Only the tests whose names match: the source of a regular expression. */
+  readonly names?: string | undefined;
 }
 
 export interface Verdict {
@@ -69,12 +69,12 @@ process.on("message", (order: JudgeOrder) => {
 });
 process.send?.("ready");
 
-async function answer({ changed, test, record, name }: JudgeOrder): Promise<Verdict> {
+async function answer({ changed, test, record, names }: JudgeOrder): Promise<Verdict> {
   for (const file of changed) vitest.invalidateFile(join(root, file));
   rmSync(notes, { recursive: true, force: true });
   project.provide("mutants", { root, notes, record });
-  if (name === undefined) vitest.resetGlobalTestNamePattern();
-  else vitest.setGlobalTestNamePattern(new RegExp(`^${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`));
+  if (names === undefined) vitest.resetGlobalTestNamePattern();
+  else vitest.setGlobalTestNamePattern(new RegExp(names));
   const start = performance.now();
   const path = join(root, test);
   const result = await vitest.runTestSpecifications([project.createSpecification(path)]);

@@ -4,6 +4,8 @@ export interface Target {
   /** Folder of the package. */
   readonly package: string;
   readonly tests: readonly string[];
+  /** Tests that are asked before all others, since they reach most of the package in little time: a file, and its tests by name. */
+  readonly first?: { readonly test: string; readonly names: RegExp };
 }
 
 const packageTests = (...names: readonly string[]): readonly string[] => names.map((name) => `packages/${name}/test/`);
@@ -27,9 +29,21 @@ export const targets: Readonly<Record<string, Target>> = {
   },
   checkpoints: { package: "checkpoints", tests: packageTests("checkpoints", "polyllama", "cli") },
   cli: { package: "cli", tests: packageTests("cli") },
-  webgpu: { package: "backend-webgpu", tests: packageTests("backend-webgpu") },
-  cuda: { package: "backend-cuda", tests: packageTests("backend-cuda") },
-  cpu: { package: "backend-cpu", tests: [...packageTests("backend-cpu"), "conformance/test/"] },
+  webgpu: {
+    package: "backend-webgpu",
+    tests: packageTests("backend-webgpu"),
+    first: { test: "packages/backend-webgpu/test/conformance.test.ts", names: /path:/ },
+  },
+  cuda: {
+    package: "backend-cuda",
+    tests: packageTests("backend-cuda"),
+    first: { test: "packages/backend-cuda/test/conformance.test.ts", names: /path:/ },
+  },
+  cpu: {
+    package: "backend-cpu",
+    tests: [...packageTests("backend-cpu"), "conformance/test/"],
+    first: { test: "conformance/test/cpu.test.ts", names: /path:/ },
+  },
   reference: { package: "backend-reference", tests: [...packageTests("backend-reference"), "conformance/test/"] },
 };
 
