@@ -121,6 +121,15 @@ describe("wrong arguments", () => {
       "number",
       /complete\(\): .*Did you mean "maxTokens"\?/,
     ],
+    ...[{ jinja: 5 }, {}, { jinja: "x", more: "y" }, ""].map(
+      (template): [string, () => unknown, string, string, RegExp] => [
+        `template: ${JSON.stringify(template)}`,
+        () => js().completeChat([{ role: "user", content: "a" }], { template }),
+        "template",
+        typeof template,
+        /template must be the name of a chat format or \{ jinja: a template \}, not/,
+      ],
+    ),
     ["options: 3", () => js().generate("a", 3), "options", "number", /options must be an object, not 3/],
     ["options: Map", () => js().generate("a", new Map()), "options", "Map", /not a Map/],
     [

@@ -114,6 +114,7 @@ export const differences: readonly string[] = [
   ],
   ...[
     "{{ 'x{}y{}'.format(1, 'a') }}",
+    "{{ '%s %(a)s' | format(1, a=2) }}",
     "{{ 'x{1}y{0}{a}{{}}'.format(1, 'a', a=2) }}",
     "{{ '١٢'.isdigit() }} {{ '١٢' | int }} {{ '²'.isdecimal() }}",
     "{{ ' 12_0 ' | int }} {{ '12.9' | int }} {{ 'x' | int(7) }} {{ '1e2' | float }}",

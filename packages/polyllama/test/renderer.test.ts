@@ -46,10 +46,6 @@ test.each([
     "a macro that calls itself twice",
     "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
   ],
-  [
-    "many statements in a loop",
-    `{% for i in range(1000) %}${"{% macro m() %}{% endmacro %}".repeat(2000)}{% endfor %}`,
-  ],
   ["brackets without end", `{{ ${"(".repeat(50_000)}1${")".repeat(50_000)} }}`],
   ["lists without end", `{{ ${"[".repeat(100_000)}`],
   ["200 MB of braces", "{".repeat(2e8)],
