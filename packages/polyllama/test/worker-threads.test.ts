@@ -9,10 +9,10 @@ import { putTogether, takeApart } from "../src/worker/protocol.ts";
 import { WorkerLlama } from "../src/worker.ts";
 
 const workers: Worker[] = [];
-function startWorker(): Worker {
-  const entry = new URL("./worker-entry.ts", import.meta.url).href;
+function startWorker(name = "./worker-entry.ts", workerData?: unknown): Worker {
+  const entry = new URL(name, import.meta.url).href;
   const start = `import("tsx/esm/api").then(({ register }) => (register(), import(${JSON.stringify(entry)})));`;
-  const worker = new Worker(start, { eval: true }); // sources run without a build
+  const worker = new Worker(start, { eval: true, workerData }); // sources run without a build
   workers.push(worker);
   return worker;
 }
@@ -50,13 +50,16 @@ test("when the thread ends, calls under way and later ones are rejected", async 
   await expect(llama.dispose()).rejects.toMatchObject(failed);
 });
 
-test("of two loads at once the later one stays", async () => {
-  const worker = startWorker();
+test("of two loads at once the later one stays, and every backend is disposed with its model", async () => {
+  const counts = new Int32Array(new SharedArrayBuffer(8));
+  const worker = startWorker("./worker-entry-counting.ts", counts);
   const loads = [WorkerLlama.load(worker, poet), WorkerLlama.load(worker, poet, { contextLength: 32 })];
   const [first, second] = await Promise.all(loads);
   expect([first!.info.contextLength, second!.info.contextLength]).toEqual([256, 32]);
   for await (const _ of second!.generate("a", greedy));
+  expect([...counts]).toEqual([2, 1]);
   await second!.dispose();
+  expect([...counts]).toEqual([2, 2]);
 });
 
 test("what is no worker is refused", async () => {
