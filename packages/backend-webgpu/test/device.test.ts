@@ -118,6 +118,60 @@ describeWithAdapter("the device", () => {
     device.destroy();
   });
 
+  test("values that cannot be read while a later chunk is prepared are the run's error alone", async () => {
+    const { graph, source } = tinyModel();
+    const device = await (await findAdapter({})).requestDevice();
+    await using backend = await webgpu({ device });
+    await using program = await backend.compile(graph, source);
+    const create = device.createBuffer.bind(device);
+    let refused = 0;
+    device.createBuffer = (descriptor) => {
+      const buffer = create(descriptor);
+      const mapAsync = () => Promise.reject(new Error(`no room to read ${++refused}`));
+      if (descriptor.label === "staging") Object.defineProperty(buffer, "mapAsync", { value: mapAsync });
+      return buffer;
+    };
+    const pop = device.popErrorScope.bind(device);
+    device.popErrorScope = async () => {
+      const popped = pop();
+      await new Promise((resolve) => setImmediate(resolve)); // what is prepared takes longer than to refuse
+      return popped;
+    };
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    const inputs = { tokens: Int32Array.of(1, 2, 3) };
+    const run = program.run({ inputs, batch: [{ rows: 2 }, { rows: 1 }] }, [...graph.widths.keys()].slice(-2));
+    await expect(run).rejects.toThrow("no room to read 1");
+    process.off("unhandledRejection", unhandled);
+    expect(refused).toBe(4);
+    expect(unhandled).not.toHaveBeenCalled();
+    device.destroy();
+  });
+
+  test("the first prompt and the first token use what was prepared for them", async () => {
+    const { graph, source } = tinyModel();
+    const device = await (await findAdapter({})).requestDevice();
+    await using backend = await webgpu({ device });
+    const asked = [{ value: "logits", rows: "last" }] as const;
+    await using program = await backend.compile(graph, source, { wanted: asked });
+    using cache = program.createCache(64);
+    const bindings = vi.spyOn(device, "createBindGroup");
+    const made = async (tokens: readonly number[]): Promise<readonly (string | undefined)[]> => {
+      bindings.mockClear();
+      await program.run(
+        { inputs: { tokens: Int32Array.from(tokens) }, batch: [{ rows: tokens.length, cache }] },
+        asked,
+      );
+      return bindings.mock.calls.map(([{ label }]) => label);
+    };
+    // A cache is bound to a plan when both first meet; all else was bound before.
+    for (const tokens of [[1, 2, 3], [4]]) {
+      expect((await made(tokens)).filter((label) => !label?.startsWith("attention "))).toEqual([]);
+    }
+    expect(await made([5])).toEqual([]);
+    device.destroy();
+  });
+
   test("a device of the caller's is not destroyed", async () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();

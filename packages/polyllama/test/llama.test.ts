@@ -13,7 +13,7 @@ import {
   type Tokenizer,
 } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { estimateTolerance, type Tolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { Llama } from "../src/index.ts";
 
@@ -52,6 +52,24 @@ test("a context that does not fit is refused before weights are read, with the o
   await expect(Llama.load({ ...whole, read }, { backend })).rejects.toMatchObject(refused);
   await using llama = await Llama.load(whole, { backend, contextLength: 100 });
   expect(llama.contextLength).toBe(100);
+});
+
+test("a backend prepares the logits of last rows, which are all that a text reads", async () => {
+  const own = reference();
+  const asked = vi.fn();
+  const compile: Backend["compile"] = async (graph, weights, options) => {
+    const program = await own.compile(graph, weights, options);
+    asked(options?.wanted);
+    const run = program.run.bind(program);
+    program.run = (step, wanted, given) => {
+      asked(wanted);
+      return run(step, wanted, given);
+    };
+    return program;
+  };
+  await using llama = await Llama.load(poet, { backend: { ...own, compile } });
+  await llama.complete("a", { maxTokens: 2, ignoreEos: true });
+  expect(asked.mock.calls).toEqual(new Array(3).fill([[{ value: "logits", rows: "last" }]]));
 });
 
 describe("stretched contexts", () => {
