@@ -58,6 +58,47 @@ describe("a server that sends whole files alone", () => {
   });
 });
 
+describe("what is not there", () => {
+  /** Answers a request for each of these names in its way, for others with a page. */
+  async function serveBy(answers: Readonly<Record<string, (response: ServerResponse, ranged: boolean) => unknown>>) {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      const ranged = request.headers.range !== undefined;
+      const name = (request.url ?? "").slice(1);
+      asked.push(`${name}${ranged ? " by range" : ""}`);
+      const page = () => response.writeHead(200, { "Content-Type": "text/html; charset=utf-8" }).end("<!doctype html>");
+      (answers[name] ?? page)(response, ranged);
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, asked };
+  }
+
+  test("may be answered with a page", async () => {
+    const { url } = await serveBy({});
+    for (const inMemory of [false, true]) {
+      const error = await failure(openWeb(`${url}m.gguf`, { inMemory }));
+      expect(error).toMatchObject({
+        code: "ERR_CHECKPOINT",
+        message: expect.stringMatching(/m\.gguf: there is no such/),
+      });
+    }
+    expect(await wholeSource(`${url}tokenizer.json`, {})).toBeUndefined();
+  });
+
+  test("is not asked for whole because a refusal happens to speak of a range request", async () => {
+    const { url, asked } = await serveBy({
+      "config.json": (response, ranged) => {
+        if (ranged) response.writeHead(403, "No range request here").end();
+        else response.end(config);
+      },
+    });
+    const refused = { code: "ERR_CHECKPOINT", message: expect.stringMatching(/403 No range request here/) };
+    expect(await failure(openWeb(`${url}config.json`))).toMatchObject(refused);
+    expect(asked).toEqual(["config.json by range"]);
+  });
+});
+
 test("templates that have names are found behind a URL, and in a folder that was chosen", async () => {
   const pieces = sentencePieceFromGguf(tinyMetadata([{ piece: "a", score: 0 }]));
   const rows = tokenizerFromSentencePiece(pieces, "m").vocabSize;
