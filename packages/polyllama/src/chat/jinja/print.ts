@@ -71,16 +71,15 @@ function floatText(number: number): string {
   const power = Number(exponent);
   if (Object.is(number, -0)) return "-0.0";
   if (power < -4 || power >= 16) return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
-  const text = Number.isInteger(number) ? BigInt(number).toString() : plainDigits(digits, power);
-  return text.includes(".") ? text : `${text}.0`;
+  return Number.isInteger(number) ? `${BigInt(number)}.0` : plainDigits(digits, power);
 }
 
+/** Of a number that is no integer, and so has digits behind the point. */
 function plainDigits(mantissa: string, power: number): string {
   const sign = mantissa.startsWith("-") ? "-" : "";
   const digits = mantissa.replace(/[-.]/g, "");
   if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${digits}`;
-  const whole = digits.slice(0, power + 1).padEnd(power + 1, "0");
-  return sign + (digits.length > power + 1 ? `${whole}.${digits.slice(power + 1)}` : whole);
+  return `${sign}${digits.slice(0, power + 1)}.${digits.slice(power + 1)}`;
 }
 
 export interface JsonOptions {
