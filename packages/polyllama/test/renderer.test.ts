@@ -74,6 +74,9 @@ test("what a template raises, gets wrong, or asks of Python", async () => {
   await expect(render("{{ x | wordwrap }}", { x: "a" })).rejects.toThrow(
     /cannot be rendered exactly: the filter wordwrap/,
   );
+  await expect(render("{% for x in [3] if 1 < x in [3] %}{{ x }}{% endfor %}")).rejects.toThrow(
+    /a chain of comparisons/,
+  );
   await expect(render("{% include 'x' %}")).rejects.toThrow(/cannot be read: Unknown statement type: include/);
 });
 
