@@ -49,6 +49,7 @@ export const differences: readonly string[] = [
   ],
   ...[
     "{{ 'b' > 'a' }} {{ [1, 2] < [1, 3] }}",
+    "{% set a = {'n': 3, 'l': [2]} %}{{ 6 is divisibleby a.n }} {{ 7 is divisibleby a.l[0] }}",
     "{{ 1 > 2 }} {{ 2 < 1 }} {{ 1 >= 2 }} {{ 2 >= 1 }} {{ 2 >= 2 }} {{ 1 <= 2 }} {{ 2 <= 1 }} {{ 2 <= 2 }}",
     "{{ 1 < 'a' }}",
     "{{ none < 1 }}",
