@@ -49,7 +49,12 @@ const programs = {
   "benchmarks/capacity.ts": "benchmarks/capacity.js",
   "benchmarks/big.ts": "benchmarks/big.js",
   "benchmarks/engines/protocol.ts": "benchmarks/engines/protocol.js",
-  "apps/server/src/main.ts": "apps/server.js",
+  ...Object.fromEntries(
+    readdirSync(join(root, "apps/server/src")).map((file) => [
+      `apps/server/src/${file}`,
+      `apps/server/${file.replace(/\.ts$/, ".js")}`,
+    ]),
+  ),
 };
 /** Files of packages that bring more than is run here. */
 const chosenFiles = {
@@ -233,7 +238,7 @@ Copy the folder where you like; nothing is installed, and nothing is fetched.
 function stageLaunchers(stage, version, glibc) {
   const files = {
     polyllama: launcher('exec "$here/bin/node" "$here/node_modules/@polyllama/cli/dist/main.js" "$@"'),
-    serve: launcher('exec "$here/bin/node" "$here/apps/server.js" "$@"'),
+    serve: launcher('exec "$here/bin/node" "$here/apps/server/main.js" "$@"'),
     bench: launcher(
       [
         "name=$1",
@@ -393,7 +398,8 @@ function check(archive) {
       attempt("bench", ["cuda"], /70B q4_0 \| decode at 4000 \| not run: no card/, 3);
     }
     attempt("bench", ["nothing"], /^$/, 2);
-    attempt("serve", ["--backend", "nothing"], /^$/, 1);
+    attempt("serve", ["--help"], /^usage: /);
+    attempt("serve", ["--backend", "nothing"], /^$/, 2);
     for (const file of card ? [] : ["gpu-check.json", "gpu-check.md", "bench-cuda.json"]) {
       if (!existsSync(join(home, file))) throw new Error(`${file} was not written`);
     }
