@@ -1,12 +1,18 @@
-// `npm run pack`: builds the packages and packs those that are published into a folder, `packed` unless another is named, from
-// which npm installs them as it would from its registry.
+// `npm run pack`: builds the packages and packs those that are published into a folder, from which npm installs them as it
+// would from its registry.
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readArguments } from "./arguments.mjs";
 
+const { output } = readArguments(
+  "npm run pack",
+  "Builds the packages and packs those that are published, for npm to install from a folder.",
+  { output: { type: "string", default: "packed", about: "folder for the packages" } },
+);
 const cwd = fileURLToPath(new URL("..", import.meta.url));
-const folder = resolve(process.argv[2] ?? `${cwd}packed`);
+const folder = resolve(cwd, output);
 mkdirSync(folder, { recursive: true });
 for (const command of [
   ["npx", "turbo", "run", "build", "--output-logs=errors-only"],

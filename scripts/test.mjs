@@ -11,6 +11,10 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const given = process.argv.slice(2);
+if (given.includes("--help") || given.includes("-h")) {
+  console.log("usage: npm test -- [--full] [arguments of vitest run, such as packages/core or -t NAME]");
+  process.exit(0);
+}
 const filters = given.filter((argument) => argument !== "--full");
 if (filters.length < given.length) process.env.POLYLLAMA_TEST_FULL = "1"; // read by vitest.config.ts and tests/support/full.ts
 

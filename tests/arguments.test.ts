@@ -20,15 +20,20 @@ const programs = Object.entries(scripts).flatMap(([name, command]) => {
 test("all of them do", () => {
   const names = programs.map(({ name }) => name);
   expect(names).toEqual(
-    expect.arrayContaining(["conformance", "fuzz", "bundle", "kill:convert", "browser:1b", "setup:system"]),
+    expect.arrayContaining(["conformance", "fuzz", "bundle", "pack", "kill:convert", "browser:1b", "setup:system"]),
   );
   expect(names.filter((name) => name.startsWith("bench:")).length).toBeGreaterThanOrEqual(6);
   for (const { name, source } of programs) expect(source).toMatch(new RegExp(`readArguments\\(\\s*"npm run ${name}"`));
 });
 
 const run = (file: string, ...args: string[]) => {
-  const given = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), root + file, ...args];
-  return spawnSync(process.execPath, given, { encoding: "utf8", timeout: 110_000, killSignal: "SIGKILL" });
+  const source = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx")];
+  const given = file.endsWith(".ts") ? source : [];
+  return spawnSync(process.execPath, [...given, root + file, ...args], {
+    encoding: "utf8",
+    timeout: 110_000,
+    killSignal: "SIGKILL",
+  });
 };
 
 test.each(programs)("$name: --help", ({ name, file }) => {
@@ -43,4 +48,10 @@ test("an unknown option is named in one line", () => {
   const wrong = run("fuzz/run.ts", "--nonsense");
   expect(wrong.stderr).toBe("error: Unknown option '--nonsense'; `npm run fuzz -- --help` lists the options\n");
   expect([wrong.status, wrong.stdout]).toEqual([2, ""]);
+});
+
+test("npm test -- --help runs nothing", () => {
+  const help = run("scripts/test.mjs", "--help");
+  expect([help.status, help.stderr]).toEqual([0, ""]);
+  expect(help.stdout).toMatch(/^usage: npm test -- \[--full\] .*\n$/);
 });

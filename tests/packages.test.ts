@@ -91,7 +91,7 @@ function nameOf(tarball: string): string {
 const offline = ["install", "--offline", "--no-audit", "--no-fund"];
 
 beforeAll(() => {
-  must(run(process.execPath, [join(root, "scripts", "pack.mjs"), tarballs], root));
+  must(run(process.execPath, [join(root, "scripts", "pack.mjs"), "--output", tarballs], root));
   // Fills the npm cache by what the tests do; from here on nothing may need the network.
   must(run("npm", ["install", "--prefer-offline", "--ignore-scripts"], createProject("prepared")));
 }, 1_800_000);
