@@ -28,6 +28,16 @@ for await (const { text } of llama.generate("春夜\\n李白\\n", { maxTokens: 3
 await llama.dispose();
 `;
 
+/** Compiled beside it, for the declarations of the backend for WebGPU, which name types of TypeScript's DOM. */
+const webgpuProgram = `import { type LoweredLimits, type WebGpuBackend, type WebGpuOptions, webgpu } from "@polyllama/backend-webgpu";
+
+const limits: LoweredLimits = { maxBufferSize: 2 ** 28 };
+export const open = (device: GPUDevice): Promise<WebGpuBackend> => {
+  const options: WebGpuOptions = { device, loweredLimits: limits };
+  return webgpu(options);
+};
+`;
+
 const tsconfig = {
   compilerOptions: {
     module: "NodeNext",
@@ -38,7 +48,7 @@ const tsconfig = {
     exactOptionalPropertyTypes: true,
     skipLibCheck: false,
   },
-  include: ["main.ts"],
+  include: ["main.ts", "webgpu.ts"],
 };
 
 interface Result {
@@ -79,6 +89,7 @@ function createProject(name: string): string {
   writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module", dependencies }));
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(tsconfig));
   writeFileSync(join(folder, "main.ts"), program);
+  writeFileSync(join(folder, "webgpu.ts"), webgpuProgram);
   return folder;
 }
 
@@ -147,7 +158,7 @@ describe("the packed packages in an empty project, offline", () => {
 test("a copy of the page compiles and builds on them", () => {
   const folder = createProject("page");
   must(run("npm", [...offline, "--ignore-scripts"], folder));
-  rmSync(join(folder, "main.ts"));
+  for (const name of ["main.ts", "webgpu.ts"]) rmSync(join(folder, name));
   for (const name of ["index.html", "src", "vite.config.ts", "tsconfig.json"]) {
     cpSync(join(root, "apps/browser", name), join(folder, name), { recursive: true });
   }

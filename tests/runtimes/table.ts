@@ -11,11 +11,11 @@ const folder = mkdtempSync(join(tmpdir(), "polyllama-runtimes-"));
 try {
   makeProject(folder);
   console.log(`${process.platform} ${process.arch}, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log("| runtime | version | reference | cpu | files | threads |\n|---|---|---|---|---|---|");
+  console.log("| runtime | version | reference | cpu | files | threads | worker |\n|---|---|---|---|---|---|---|");
   let first: Story | undefined;
   for (const runtime of runtimes) {
     if (runtime.executable === undefined) {
-      console.log(`| ${runtime.name} | not installed | | | | |`);
+      console.log(`| ${runtime.name} | not installed | | | | | |`);
       continue;
     }
     const story = await runStory(runtime, folder).catch((error: unknown) => {
@@ -25,7 +25,7 @@ try {
     first ??= story;
     const same = (part: keyof Story): string =>
       story === undefined ? "fails" : isDeepStrictEqual(story[part], first?.[part]) ? "yes" : "differs";
-    const cells = [same("reference"), same("cpu"), same("safetensors"), same("threads")];
+    const cells = [same("reference"), same("cpu"), same("safetensors"), same("threads"), same("worker")];
     if (cells.some((cell) => cell !== "yes")) process.exitCode = 1;
     console.log(`| ${[runtime.name, runtime.version, ...cells].join(" | ")} |`);
   }

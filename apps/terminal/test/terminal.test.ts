@@ -1,6 +1,9 @@
 // The program as it is started by hand, on the cpu backend.
 
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
@@ -19,8 +22,20 @@ test("answers each line of its input, and ends with it", () => {
   expect(stdout).toMatch(/^> .*\S.*/);
 });
 
-test("a model that is not there is told in a line", () => {
-  const { status, stderr } = run("", "nowhere.gguf");
+test("a model is looked for where npm was called, and what is wrong with it is told in a line", () => {
+  const folder = mkdtempSync(join(tmpdir(), "polyllama-terminal-"));
+  writeFileSync(join(folder, "damaged.gguf"), "not a model");
+  const start = [
+    fileURLToPath(new URL("../../../scripts/run-source.mjs", import.meta.url)),
+    "apps/terminal/src/main.ts",
+  ];
+  const { status, stderr } = spawnSync(process.execPath, [...start, "damaged.gguf"], {
+    encoding: "utf8",
+    timeout: 100_000, // SIGTERM, which run-source.mjs hands on
+    env: { ...process.env, INIT_CWD: folder },
+  });
+  rmSync(folder, { recursive: true });
   expect(status).toBe(1);
-  expect(stderr).toMatch(/^[^\n]*nowhere\.gguf[^\n]*\n$/);
+  expect(stderr).toMatch(/^[^\n]*damaged\.gguf[^\n]*\n$/);
+  expect(stderr).not.toContain("no such file");
 });

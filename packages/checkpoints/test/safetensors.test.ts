@@ -326,6 +326,11 @@ describe("bad files", () => {
     expect((await failure(openCheckpoint(alone))).message).toMatch(/config\.json: this file is missing/);
     const damaged = await folderWith({ "model.safetensors": safetensors(tensors), "config.json": "{" });
     expect((await failure(openCheckpoint(damaged))).message).toMatch(/config\.json: this is not JSON/);
+    const config = configJson(small).replace("{", `{"x":${"[".repeat(2e5)}${"]".repeat(2e5)},`);
+    const nested = await folderWith({ "model.safetensors": safetensors(tensors), "config.json": config });
+    const error = await failure(openCheckpoint(nested));
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error.message).toMatch(/config\.json: .*nested more than 128 deep/);
   });
 
   test("truncated at every byte of the header, and within the data", async () => {

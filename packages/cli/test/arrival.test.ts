@@ -14,6 +14,18 @@ test("no command and no option is left out here", () => {
   for (const name of here.keys()) expect(defined.has(name)).toBe(true);
 });
 
+test("short names arrive as the long ones do", async () => {
+  const short = await seen("generate -p One -m m.gguf -c 22 -t 3 -n 7 -s 18".split(" "));
+  expect(short).toMatchObject({
+    "encode.text": "One",
+    "load.location": "m.gguf",
+    "load.contextLength": 22,
+    "cpu.threads": 3,
+    "generate.maxTokens": 7,
+    "generate.seed": 18,
+  });
+});
+
 const runs = new Map<string, Promise<Seen>>();
 
 /** What the command does without the option; many options share a run. */

@@ -125,6 +125,12 @@ describe("generate", () => {
     }
   });
 
+  test("words beside the command are joined by a space", async () => {
+    const args = [...reference, "-n", "1", "--seed", "1"];
+    const [joined, quoted] = await Promise.all([json(...args, "Once", "upon"), json(...args, "-p", "Once upon")]);
+    expect(joined.promptIds).toEqual(quoted.promptIds);
+  });
+
   test("ends quietly when its reader has seen enough", async () => {
     const { child, finished, until } = start(["generate", ...reference, "-p", "Once", "--ignore-eos"]);
     await until("stdout", /Once./);
