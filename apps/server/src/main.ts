@@ -23,11 +23,17 @@ const server = serve({ fetch: createApp(llama, options).fetch, hostname, port },
   console.log(`${llama.checkpoint.name} on ${backend.name}: POST http://${hostname}:${address.port}/generate`),
 );
 server.on("error", (error) => fail(`${error.message}; choose another port with --port`));
+/** Milliseconds that clients have, when the program ends, to take what was written for them. */
+const patience = 2000;
 process.once("SIGINT", async () => {
   const closed = new Promise((resolve) => server.close(resolve));
   await llama.dispose(); // ends what is being answered
   await backend[Symbol.asyncDispose]();
+  const cut = setTimeout(() => {
+    if ("closeAllConnections" in server) server.closeAllConnections(); // of clients that do not read, or do not finish asking
+  }, patience);
   await closed;
+  clearTimeout(cut);
 });
 
 function fail(message: string): never {

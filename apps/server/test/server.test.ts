@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -180,3 +181,28 @@ test("another address is answered in JSON", async () => {
   expect(response.status).toBe(404);
   expect(await response.json()).toMatchObject({ code: "ERR_ROUTE" });
 });
+
+// The last one, as it ends the program; on Windows a signal does not ask it to.
+test.skipIf(process.platform === "win32")(
+  "clients that stop reading or asking keep neither others waiting nor the program from ending",
+  async () => {
+    const { hostname, port } = new URL(url);
+    const body = JSON.stringify({ prompt: "Once", maxTokens: 120, ignoreEos: true, logprobs: 100 });
+    const head = `POST /generate HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\n`;
+    const ask = async (text: string): Promise<Socket> => {
+      const socket = connect(Number(port), hostname).pause();
+      socket.on("error", () => undefined); // it is cut off
+      await once(socket, "connect");
+      socket.write(text);
+      return socket;
+    };
+    const whole = `${head}content-length: ${body.length}\r\n\r\n${body}`;
+    const sockets = await Promise.all([whole, whole, whole, whole, head].map(ask));
+    await Promise.all(sockets.slice(0, 4).map((socket) => once(socket, "readable")));
+    const others = await events(await post(JSON.stringify({ prompt: "Once", maxTokens: 2 })));
+    expect(others.at(-1)?.data).toHaveProperty("finish");
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([0, null]);
+    for (const socket of sockets) socket.destroy();
+  },
+);

@@ -157,6 +157,11 @@ class CudaBackend implements Backend {
     };
   }
 
+  /** What the card has left, whoever uses the rest. @throws {PolyllamaError} `ERR_UNSUPPORTED` where there is no driver or no card. */
+  get availableMemory(): number {
+    return this.#device().freeMemory;
+  }
+
   estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, capacity: number): MemoryEstimate {
     const attentions = graph.nodes.filter((node) => node.op === "attention");
     let widest = 0;

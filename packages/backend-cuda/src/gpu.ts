@@ -107,6 +107,11 @@ export class Gpu {
     contexts.set(this.driver, this);
   }
 
+  /** Bytes of the card's memory that nobody uses. */
+  get freeMemory(): number {
+    return this.#call(() => this.driver.memoryInfo().free);
+  }
+
   /** @param what What it is for, for the error. @throws {MemoryError} */
   allocate(bytes: number, what: string): DeviceMemory {
     const size = Math.max(16, bytes);

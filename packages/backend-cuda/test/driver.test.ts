@@ -1,7 +1,10 @@
 // The driver from this side: what is said when something is missing or fails, what is loaded on which card, and which calls are made.
 
+import { openCheckpoint } from "@polyllama/checkpoints";
 import { buildGraph, type Graph, type LlamaConfig, llamaGraph, MemoryError, type WeightSource } from "@polyllama/core";
+import { poet } from "@polyllama/model-poet";
 import { expect, test } from "vitest";
+import { Llama } from "../../polyllama/src/index.ts";
 import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
 
@@ -117,6 +120,24 @@ await describeWithEmulation("the driver", (emulation) => {
       expect((await program.run(step, ["logits"]))[0]!.shape).toEqual([1, 40]);
     });
     expect(control.live()).toBe(0);
+  });
+
+  test("a model that does not fit is refused before anything is read, with the context that would", async () => {
+    control.reset();
+    await using whole = await openCheckpoint(poet);
+    await using backend = cuda(emulated(emulation));
+    const { weights, cache, scratch } = backend.estimateMemory(llamaGraph(whole.config), whole.weights, 100);
+    control.card({ memory: weights + cache + scratch });
+    expect(backend.availableMemory).toBe(weights + cache + scratch);
+    control.log();
+    const read = async (): Promise<never> => expect.unreachable("weights were read");
+    const refused = await errorOf(() => Llama.load({ ...whole, read }, { backend }));
+    expect(refused).toBeInstanceOf(MemoryError);
+    expect(refused).toMatchObject({ available: weights + cache + scratch, fittingContext: 100 });
+    expect(control.log().filter((call) => call.startsWith("cuMemAlloc"))).toEqual([]);
+    await using llama = await Llama.load(whole, { backend, contextLength: 100 });
+    expect(backend.availableMemory).toBeLessThan(cache + scratch + 1);
+    expect((await llama.complete("a", { maxTokens: 2, ignoreEos: true })).finish).toBe("length");
   });
 
   test("a card that is lost in a run is an error of that run and of all later ones", async () => {
