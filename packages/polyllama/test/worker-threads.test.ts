@@ -9,9 +9,8 @@ import { putTogether, takeApart } from "../src/worker/protocol.ts";
 import { WorkerLlama } from "../src/worker.ts";
 
 const workers: Worker[] = [];
-function startWorker(name = "./worker-entry.ts", workerData?: unknown): Worker {
-  const entry = new URL(name, import.meta.url).href;
-  const start = `import("tsx/esm/api").then(({ register }) => (register(), import(${JSON.stringify(entry)})));`;
+function startWorker(entry = new URL("./worker-entry.ts", import.meta.url), workerData?: unknown): Worker {
+  const start = `import("tsx/esm/api").then(({ register }) => (register(), import(${JSON.stringify(entry.href)})));`;
   const worker = new Worker(start, { eval: true, workerData }); // sources run without a build
   workers.push(worker);
   return worker;
@@ -52,7 +51,7 @@ test("when the thread ends, calls under way and later ones are rejected", async 
 
 test("of two loads at once the later one stays, and every backend is disposed with its model", async () => {
   const counts = new Int32Array(new SharedArrayBuffer(8));
-  const worker = startWorker("./worker-entry-counting.ts", counts);
+  const worker = startWorker(new URL("./worker-entry-counting.ts", import.meta.url), counts);
   const loads = [WorkerLlama.load(worker, poet), WorkerLlama.load(worker, poet, { contextLength: 32 })];
   const [first, second] = await Promise.all(loads);
   expect([first!.info.contextLength, second!.info.contextLength]).toEqual([256, 32]);
