@@ -50,7 +50,7 @@ export function spend(count: number): void {
 /** Counts a text of that length before it is made, and refuses one that is longer than any prompt. */
 export function room(length: number): void {
   if (length > longestText) throw new TemplateError("limit", `it makes a text of more than ${longestText} characters`);
-  spend(1 + length / 16);
+  spend(1 + length / 8); // so that all texts together stay within some megabytes
 }
 
 /** Counts a text that is walked through character by character, before it is. */
