@@ -31,8 +31,8 @@ export function unsupported(what: string): never {
 const longestText: number = 2 ** 22;
 /** Calls of macros within calls; Python's own limit is near this. */
 const deepest = 200;
-/** Some twenty times what a conversation of a thousand messages takes, and little memory where each step keeps something. */
-const mostSteps = 1_000_000;
+/** Three times what a thousand messages of 400 characters take in most templates, and little memory where each step keeps something. */
+const mostSteps = 500_000;
 
 let steps = 0;
 let depth = 0;
@@ -50,7 +50,7 @@ export function spend(count: number): void {
 /** Counts a text of that length before it is made, and refuses one that is longer than any prompt. */
 export function room(length: number): void {
   if (length > longestText) throw new TemplateError("limit", `it makes a text of more than ${longestText} characters`);
-  spend(1 + length / 8); // so that all texts together stay within some megabytes
+  spend(1 + length / 16);
 }
 
 /** Counts a text that is walked through character by character, before it is. */
