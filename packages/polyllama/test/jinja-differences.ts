@@ -90,6 +90,8 @@ export const differences: readonly string[] = [
     jinja`[{{ '\u3000\x1c\x85 a \ufeff' | trim }}]`,
     jinja`[{{ ' a\u200b '.strip() }}]`,
     "{{ 'xxaxx'.strip('x') }} {{ 'abc'.rstrip('cb') }}",
+    "[{{ ' 😀a😀 '.strip(' 😀') }}] [{{ '😀 '.lstrip('😀') }}] [{{ '😀😀'.rstrip('😀') }}] {{ 'abab'.count('ab') }}",
+    "{{ 'a,b,,c'.rsplit(',', 2) }} {{ 'a b  c'.rsplit(none, 1) }} {{ '😀x'.capitalize() }}",
   ],
   ...[
     "{{ \"they're bill's\" | title }} {{ \"they're bill's\".title() }}",

@@ -28,7 +28,7 @@ export function unsupported(what: string): never {
 }
 
 /** UTF-16 units of the longest text that a template may make. */
-const longestText: number = 2 ** 22;
+const longestText: number = 2 ** 21;
 /** Calls of macros within calls; Python's own limit is near this. */
 const deepest = 200;
 /** Three times what a thousand messages of 400 characters take in most templates, and little memory where each step keeps something. */

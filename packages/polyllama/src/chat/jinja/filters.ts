@@ -8,7 +8,7 @@ import { type Filter, getter, listFilters, rest } from "./list-filters.ts";
 import { changed, unmarked } from "./marks.ts";
 import { number, toJson, toText } from "./print.ts";
 import { spaceCharacters } from "./space.ts";
-import { capitalize, countCharacters, replace, splitLines, strip } from "./strings.ts";
+import { capitalize, countCharacters, firstCharacter, replace, splitLines, strip } from "./strings.ts";
 import {
   type Arguments,
   Float,
@@ -49,6 +49,7 @@ function asciiDigit(digit: string): string {
 
 /** Python's `float(text)`, or undefined where it raises an error. */
 function readFloat(text: string): number | undefined {
+  spend(text.length);
   const plain = strip(unmarked(text), undefined, true, true);
   const named = /^([+-]?)(?:(inf|infinity)|nan)$/i.exec(plain);
   if (named !== null) return named[2] === undefined ? Number.NaN : named[1] === "-" ? -Infinity : Infinity;
@@ -116,14 +117,14 @@ const recased =
     made(changed(toText(value), change));
 
 const wordStart = new RegExp(`([-({[<${spaceCharacters}]+)`);
-const title = (plain: string): string =>
-  plain
-    .split(wordStart)
-    .map((word) => {
-      const [first = "", ...rest] = word;
-      return first.toUpperCase() + rest.join("").toLowerCase();
-    })
-    .join("");
+function title(plain: string): string {
+  spend(plain.length);
+  const titled = (word: string): string => {
+    const first = firstCharacter(word);
+    return first.toUpperCase() + word.slice(first.length).toLowerCase();
+  };
+  return plain.split(wordStart).map(titled).join("");
+}
 
 const filters: Readonly<Record<string, Filter>> = {
   ...listFilters,

@@ -1,6 +1,6 @@
 // `%` and `format` of Python's texts, with the conversions that templates use; others are refused by name.
 
-import { fail, made, unsupported } from "./budget.ts";
+import { fail, made, spend, unsupported } from "./budget.ts";
 import { unmarked } from "./marks.ts";
 import { represent, toText } from "./print.ts";
 import { type Arguments, dictKey, Float, numeric, Tuple, typeName, type Value } from "./values.ts";
@@ -9,6 +9,7 @@ const conversion = /%(?:\(([^)]*)\))?([-+ #0]*)(\d+|\*)?(?:\.(\d+|\*))?([a-zA-Z%
 
 /** `format % value` */
 export function percentFormat(format: string, value: Value): string {
+  spend(format.length);
   const given = value instanceof Tuple ? value.items : [value];
   let used = 0;
   const result = format.replace(
@@ -32,6 +33,7 @@ function converted(value: Value, type: string, precision: string | undefined): s
   if (type === "s" || type === "r") {
     const text = type === "s" ? toText(value) : represent(value);
     if (precision === undefined) return text;
+    spend(text.length);
     return Array.from(unmarked(text)).slice(0, Number(precision)).join("");
   }
   if (!"dif".includes(type)) return unsupported(`the format %${type}`);
@@ -52,6 +54,7 @@ export function fixed(number: number, decimals: number): string {
 
 /** `"...".format(...)`, with plain fields only. */
 export function formatMethod(given: string, { positional, named }: Arguments): Value {
+  spend(given.length);
   let next = 0;
   const result = given.replace(/\{\{|\}\}|\{([^{}]*)\}|[{}]/g, (whole, field?: string) => {
     if (whole === "{{" || whole === "}}") return whole[0]!;

@@ -38,27 +38,36 @@ function unitsOf(plain: string, start: Value, end: Value): [number, number] {
 export function strip(given: string, characters: string | undefined, left: boolean, right: boolean): string {
   const plain = unmarked(given);
   const set = characters === undefined ? undefined : new Set(unmarked(characters));
-  const all = Array.from(plain);
-  const goes = (character: string | undefined): boolean =>
-    character !== undefined && (set === undefined ? isSpace(character) : set.has(character));
-  let first = 0;
-  let last = all.length;
-  while (left && first < last && goes(all[first])) first++;
-  while (right && last > first && goes(all[last - 1])) last--;
-  const start = all.slice(0, first).join("").length;
-  return part(given, start, plain.length - all.slice(last).join("").length);
+  const goes = (character: string): boolean => (set === undefined ? isSpace(character) : set.has(character));
+  let start = 0;
+  let end = plain.length;
+  for (let at = start; left && at < end; start = at) {
+    const first = firstCharacter(plain.slice(at, at + 2));
+    if (!goes(first)) break;
+    at += first.length;
+  }
+  for (let at = end; right && at > start; end = at) {
+    const pair = plain.slice(Math.max(start, at - 2), at);
+    const last = pair.codePointAt(0)! > 0xffff ? pair : pair.slice(-1); // of at least one unit
+    if (!goes(last)) break;
+    at -= last.length;
+  }
+  return part(given, start, end);
 }
+
+/** Counts a place that is found in a text, before it is kept with the part of the text before it. */
+const found = (): void => spend(4);
 
 export function splitLines(given: string, keepEnds: boolean): string[] {
   const plain = unmarked(given);
   const lines: string[] = [];
   let start = 0;
   for (const { 0: end, index } of plain.matchAll(lineEnd)) {
+    found();
     lines.push(part(given, start, index + (keepEnds ? end.length : 0)));
     start = index + end.length;
   }
   if (start < plain.length) lines.push(part(given, start, plain.length));
-  spend(lines.length);
   return lines;
 }
 
@@ -67,18 +76,20 @@ export function replace(given: string, from: string, to: string, most: number): 
   const old = unmarked(from);
   const places: number[] = [];
   if (old === "") {
+    spend(plain.length);
     let at = 0;
     for (const character of [...plain, ""]) {
       if (places.length === most) break;
+      found();
       places.push(at);
       at += character.length;
     }
   } else {
     for (let at = plain.indexOf(old); at >= 0 && places.length !== most; at = plain.indexOf(old, at + old.length)) {
+      found();
       places.push(at);
     }
   }
-  spend(places.length);
   const parts: string[] = [];
   let done = 0;
   for (const place of places) {
@@ -96,8 +107,9 @@ function split(given: string, separator: Value, most: number, fromRight: boolean
     const start = plain.length - stripped(plain, true, false).length;
     const end = stripped(plain, false, true).length;
     if (start >= plain.length) return [];
-    for (const { 0: found, index } of plain.matchAll(spaceRun)) {
-      if (index >= start && index < end) bounds.push([index, index + found.length]);
+    for (const { 0: run, index } of plain.matchAll(spaceRun)) {
+      found();
+      if (index >= start && index < end) bounds.push([index, index + run.length]);
     }
     const used =
       most < 0 ? bounds : fromRight ? bounds.slice(Math.max(0, bounds.length - most)) : bounds.slice(0, most);
@@ -109,11 +121,14 @@ function split(given: string, separator: Value, most: number, fromRight: boolean
   if (mark === "") fail("empty separator");
   if (fromRight) {
     for (let at = plain.lastIndexOf(mark); at >= 0 && bounds.length !== most; ) {
-      bounds.unshift([at, at + mark.length]);
+      found();
+      bounds.push([at, at + mark.length]);
       at = at < mark.length ? -1 : plain.lastIndexOf(mark, at - mark.length);
     }
+    bounds.reverse();
   } else {
     for (let at = plain.indexOf(mark); at >= 0 && bounds.length !== most; at = plain.indexOf(mark, at + mark.length)) {
+      found();
       bounds.push([at, at + mark.length]);
     }
   }
@@ -123,7 +138,6 @@ function split(given: string, separator: Value, most: number, fromRight: boolean
 const stripped = (plain: string, left: boolean, right: boolean): string => strip(plain, undefined, left, right);
 
 function cut(given: string, bounds: readonly (readonly [number, number])[], start: number, end: number): Value[] {
-  spend(bounds.length);
   const result: Value[] = [];
   let from = start;
   for (const [first, last] of bounds) {
@@ -164,11 +178,16 @@ function titleLetter(letter: string): string {
 }
 
 export function capitalize(plain: string): string {
-  const [first = "", ...rest] = plain;
-  return titleLetter(first) + rest.join("").toLowerCase();
+  const first = firstCharacter(plain);
+  return titleLetter(first) + plain.slice(first.length).toLowerCase();
+}
+
+export function firstCharacter(text: string): string {
+  return text === "" ? "" : String.fromCodePoint(text.codePointAt(0)!);
 }
 
 function title(plain: string): string {
+  spend(plain.length);
   let result = "";
   let inWord = false;
   for (const character of plain) {
@@ -213,8 +232,10 @@ const finding =
   };
 const asked =
   (question: (plain: string) => boolean): Method =>
-  (given) =>
-    question(unmarked(given));
+  (given) => {
+    spend(given.length);
+    return question(unmarked(given));
+  };
 const recased =
   (change: (plain: string) => string): Method =>
   (given) =>
@@ -258,7 +279,10 @@ const methods: Readonly<Record<string, Method>> = {
     const [first, last] = unitsOf(plain, start, end);
     const within = plain.slice(first, last);
     const what = unmarked(text(wanted, "what is counted"));
-    return what === "" ? (first > last ? 0 : countCharacters(within) + 1) : within.split(what).length - 1;
+    if (what === "") return first > last ? 0 : countCharacters(within) + 1;
+    let count = 0;
+    for (let at = within.indexOf(what); at >= 0; at = within.indexOf(what, at + what.length)) count++;
+    return count;
   },
   endswith: affixed(true),
   find: finding(false, false),
