@@ -136,7 +136,8 @@ async function fuzz(): Promise<void> {
       eval: true,
       execArgv: ["--conditions=@polyllama/source"],
       workerData: task,
-      resourceLimits: { maxOldGenerationSizeMb: 1024 },
+      // As the thread that renders chat templates: the less garbage waits, the closer is what is seen to what is needed.
+      resourceLimits: { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 24 },
     });
     return new Promise((resolve, reject) => {
       let settled = false;

@@ -91,6 +91,9 @@ export const differences: readonly string[] = [
     jinja`[{{ ' a\u200b '.strip() }}]`,
     "{{ 'xxaxx'.strip('x') }} {{ 'abc'.rstrip('cb') }}",
     "[{{ ' 😀a😀 '.strip(' 😀') }}] [{{ '😀 '.lstrip('😀') }}] [{{ '😀😀'.rstrip('😀') }}] {{ 'abab'.count('ab') }}",
+    "{% set s = 'a😀bé' %}{{ s[-1] }}{{ s[-3] }}{{ s[4] is defined }}{{ s[-5] is defined }} {{ s[1:] }} {{ s[:-2] }} {{ s[-3:3] }} {{ s[3:1] }}.",
+    "{% set s = 'a😀bé' %}{{ s[::2] }} {{ s[-2::-1] }} {{ s[9:] }}. {{ s[-9:2] }} {{ s.find('b', 1) }} {{ s.find('b', -1) }} {{ s.count('b', 2, 9) }}",
+    jinja`{{ ["it's", 'a"b', "'"", '😀é­　\ 	'] }} {{ '１a'.isalnum() }} {{ ''.isalpha() }} {{ 'a😀'.isalpha() }}`,
     "{{ 'a,b,,c'.rsplit(',', 2) }} {{ 'a b  c'.rsplit(none, 1) }} {{ '😀x'.capitalize() }}",
   ],
   ...[

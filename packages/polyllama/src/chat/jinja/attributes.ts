@@ -3,13 +3,12 @@
 // Source: github.com/pallets/jinja, src/jinja2/sandbox.py.
 
 import { bind } from "./bind.ts";
-import { fail, unsupported } from "./budget.ts";
-import { characters, unmarked } from "./marks.ts";
-import { stringMethod } from "./strings.ts";
+import { fail, spend, unsupported } from "./budget.ts";
+import { part, unmarked } from "./marks.ts";
+import { countCharacters, firstCharacter, stringMethod, unitOf } from "./strings.ts";
 import {
   Callable,
   dictKey,
-  entries,
   Float,
   Generator,
   isEqual,
@@ -57,7 +56,7 @@ export function item(object: Value, key: Value): Value {
     if (found !== undefined) return found;
   } else if (typeof key === "number" || typeof key === "boolean") {
     const index = Number(key);
-    if (typeof object === "string") return characters(object).at(index) ?? missing(object, String(key));
+    if (typeof object === "string") return character(object, index) ?? missing(object, String(key));
     if (Array.isArray(object)) return object.at(index) ?? missing(object, String(key));
     if (object instanceof Tuple) return object.items.at(index) ?? missing(object, String(key));
     if (object instanceof Range) {
@@ -211,20 +210,45 @@ export function slice(object: Value, bounds: readonly (Value | undefined)[]): Va
   ) {
     return missing(object, "slice");
   }
-  const all = entries(object) ?? iterate(object);
+  if (typeof object === "string" && (step ?? 1) === 1) return partOfText(object, start, stop);
+  const all = iterate(object);
   const chosen = sliced(all, start, stop, step ?? 1);
   if (typeof object === "string") return chosen.join("");
   if (object instanceof Range) return unsupported("a slice of a range");
   return Array.isArray(object) ? chosen : new Tuple(chosen);
 }
 
-function sliced(all: readonly Value[], start: number | undefined, stop: number | undefined, step: number): Value[] {
-  const { length } = all;
+type Bound = number | undefined;
+
+/** A character of a text with the marks around it; a negative number counts from the end. */
+function character(text: string, index: number): string | undefined {
+  const plain = walkedThrough(text);
+  const at = unitOf(plain, index < 0 ? countCharacters(plain) + index : index);
+  const found = firstCharacter(plain.slice(at, at + 2));
+  return found === "" ? undefined : part(text, at, at + found.length);
+}
+
+function partOfText(text: string, start: Bound, stop: Bound): string {
+  const plain = walkedThrough(text);
+  const [first, last] = ends(countCharacters(plain), start, stop, 1);
+  return part(text, unitOf(plain, first), unitOf(plain, last));
+}
+
+function walkedThrough(text: string): string {
+  spend(text.length / 16);
+  return unmarked(text);
+}
+
+/** Where a slice begins, and where it ends before. */
+function ends(length: number, start: Bound, stop: Bound, step: number): readonly [number, number] {
   const [least, most] = step > 0 ? [0, length] : [-1, length - 1];
-  const place = (given: number | undefined, fallback: number): number =>
+  const place = (given: Bound, fallback: number): number =>
     given === undefined ? fallback : Math.min(Math.max(given < 0 ? length + given : given, least), most);
-  const first = place(start, step > 0 ? least : most);
-  const last = place(stop, step > 0 ? most : least);
+  return step > 0 ? [place(start, least), place(stop, most)] : [place(start, most), place(stop, least)];
+}
+
+function sliced(all: readonly Value[], start: Bound, stop: Bound, step: number): Value[] {
+  const [first, last] = ends(all.length, start, stop, step);
   const result: Value[] = [];
   for (let at = first; step > 0 ? at < last : at > last; at += step) result.push(all[at]!);
   return result;

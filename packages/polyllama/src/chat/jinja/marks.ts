@@ -2,6 +2,8 @@
 // is known of each character that comes out whether it is the template's or a message's. Templates are to behave as if there
 // were no marks: whatever looks into a text looks into it without them, and cuts the text with them at the places found.
 
+import { spend } from "./budget.ts";
+
 let mark: string | undefined;
 
 /** The character that is a mark during the rendering that follows. */
@@ -36,8 +38,9 @@ export function part(text: string, start: number, end: number): string {
   return text.slice(start === 0 ? 0 : places[start - 1]! + 1, places[last]);
 }
 
-/** The characters of a text, each with the marks around it. */
+/** The characters of a text, each with the marks around it, as a list that is counted. */
 export function characters(text: string): string[] {
+  spend(2 * text.length);
   const plain = unmarked(text);
   if (plain === text) return Array.from(text);
   const result: string[] = [];

@@ -55,13 +55,14 @@ function quoted(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
   const escaped = (character: string): string => {
-    if (character === quote || named[character] !== undefined) return named[character] ?? `\\${character}`;
-    if (character === " " || !/[\p{C}\p{Z}]/u.test(character)) return character;
+    if (character === " ") return character;
+    if (character === "'" || character === '"') return character === quote ? `\\${character}` : character;
+    if (named[character] !== undefined) return named[character];
     const code = character.codePointAt(0)!;
     const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
     return `\\${letter}${code.toString(16).padStart(digits as number, "0")}`; // the pair's second is a number
   };
-  return quote + changed(text, (plain) => Array.from(plain, escaped).join("")) + quote;
+  return quote + changed(text, (plain) => plain.replace(/['"\\\p{C}\p{Z}]/gu, escaped)) + quote;
 }
 
 /** The shortest digits that give the number again, written as Python writes them. */

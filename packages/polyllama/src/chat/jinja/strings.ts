@@ -23,15 +23,24 @@ export const countCharacters = (plain: string): number => {
   return count;
 };
 
+/** The UTF-16 place of the character of that number, or the text's end. */
+export function unitOf(plain: string, place: number): number {
+  let unit = 0;
+  for (const character of plain) {
+    if (place-- === 0) break;
+    unit += character.length;
+  }
+  return unit;
+}
+
 /** The UTF-16 place of a character's place, both ends as Python's slices take them. */
 function unitsOf(plain: string, start: Value, end: Value): [number, number] {
   if (start === null && end === null) return [0, plain.length];
-  const all = Array.from(plain);
-  const clamp = (place: number): number => Math.min(Math.max(place < 0 ? all.length + place : place, 0), all.length);
-  const units = (place: number): number => all.slice(0, place).join("").length;
+  const length = countCharacters(plain);
+  const clamp = (place: number): number => Math.min(Math.max(place < 0 ? length + place : place, 0), length);
   return [
-    units(start === null ? 0 : clamp(whole(start, "start"))),
-    units(end === null ? all.length : clamp(whole(end, "end"))),
+    start === null ? 0 : unitOf(plain, clamp(whole(start, "start"))),
+    end === null ? plain.length : unitOf(plain, clamp(whole(end, "end"))),
   ];
 }
 
@@ -197,8 +206,15 @@ function title(plain: string): string {
   return result;
 }
 
-const every = (plain: string, pattern: RegExp): boolean =>
-  plain !== "" && Array.from(plain).every((c) => pattern.test(c));
+function every(plain: string, holds: (character: string) => boolean): boolean {
+  for (const character of plain) if (!holds(character)) return false;
+  return plain !== "";
+}
+
+const of =
+  (pattern: RegExp) =>
+  (plain: string): boolean =>
+    every(plain, (character) => pattern.test(character));
 const hasCase = (plain: string): boolean => /\p{Cased}/u.test(plain);
 export const isUpper = (plain: string): boolean => hasCase(plain) && plain.toUpperCase() === plain;
 export const isLower = (plain: string): boolean => hasCase(plain) && plain.toLowerCase() === plain;
@@ -288,12 +304,12 @@ const methods: Readonly<Record<string, Method>> = {
   find: finding(false, false),
   format: formatMethod,
   index: finding(false, true),
-  isalnum: asked((plain) => every(plain, /[\p{L}\p{N}]/u)),
-  isalpha: asked((plain) => every(plain, /\p{L}/u)),
-  isdecimal: asked((plain) => every(plain, /\p{Nd}/u)),
-  isdigit: asked((plain) => every(plain, /[\p{Nd}\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]/u)),
+  isalnum: asked(of(/[\p{L}\p{N}]/u)),
+  isalpha: asked(of(/\p{L}/u)),
+  isdecimal: asked(of(/\p{Nd}/u)),
+  isdigit: asked(of(/[\p{Nd}\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]/u)),
   islower: asked(isLower),
-  isspace: asked((plain) => plain !== "" && Array.from(plain).every(isSpace)),
+  isspace: asked((plain) => every(plain, isSpace)),
   isupper: asked(isUpper),
   join(given, args) {
     const [items] = bind("join", ["iterable"], args, [undefined]);

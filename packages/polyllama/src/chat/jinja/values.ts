@@ -170,10 +170,7 @@ export function isTrue(value: Value): boolean {
 /** The entries of what can be gone through, or undefined. A generator is used up by it. */
 export function entries(value: Value): readonly Value[] | undefined {
   if (Array.isArray(value)) return value;
-  if (typeof value === "string") {
-    spend(value.length);
-    return characters(value);
-  }
+  if (typeof value === "string") return characters(value);
   if (value instanceof Tuple || value instanceof View) return value.items;
   if (value instanceof Map) return [...value.keys()];
   if (value instanceof Generator) return value.take();

@@ -19,7 +19,7 @@ export interface RenderThread {
 }
 
 /** MiB that templates may take; Node ends a worker that takes more. */
-const limits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 };
+const limits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 24 };
 
 export function startRenderThread(listener: ThreadListener): RenderThread {
   const worker = startWorker();
