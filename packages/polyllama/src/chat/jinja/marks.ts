@@ -16,26 +16,37 @@ export function unmarked(text: string): string {
   return mark !== undefined && text.includes(mark) ? text.replaceAll(mark, "") : text;
 }
 
-/** Of the text that was cut last: where its characters without marks are; a text is often cut many times. */
-let known: { readonly text: string; readonly places: Int32Array } | undefined;
+/** How many characters without marks lie between the places that are kept: a list of all would be longer than the text. */
+const stride = 64;
 
-function placesOf(text: string): Int32Array {
-  if (known?.text === text) return known.places;
-  const places = new Int32Array(text.length + 1);
-  let count = 0;
-  for (let at = 0; at < text.length; at++) if (text[at] !== mark) places[count++] = at;
-  places[count] = text.length;
-  known = { text, places: places.subarray(0, count + 1) };
-  return known.places;
+/** Of the text that was cut last, as a text is often cut many times: its units that are no marks, and where every 64th of them is. */
+let known: { readonly text: string; readonly length: number; readonly places: Int32Array } | undefined;
+
+function placesOf(text: string): NonNullable<typeof known> {
+  if (known?.text === text) return known;
+  const places = new Int32Array(Math.ceil(text.length / stride));
+  let length = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] !== mark && length++ % stride === 0) places[(length - 1) / stride] = at;
+  }
+  known = { text, length, places };
+  return known;
 }
 
 /** The part of a text between two places of the same text without marks; marks at its ends belong to it. */
 export function part(text: string, start: number, end: number): string {
   if (mark === undefined || !text.includes(mark)) return text.slice(start, end);
-  const places = placesOf(text);
-  const last = Math.min(end, places.length - 1);
+  const { length, places } = placesOf(text);
+  const last = Math.min(end, length);
   if (start >= last) return "";
-  return text.slice(start === 0 ? 0 : places[start - 1]! + 1, places[last]);
+  const placeOf = (unit: number): number => {
+    let at = places[Math.floor(unit / stride)]!;
+    for (let left = unit % stride; left > 0; left--)
+      do at++;
+      while (text[at] === mark);
+    return at;
+  };
+  return text.slice(start === 0 ? 0 : placeOf(start - 1) + 1, last === length ? text.length : placeOf(last));
 }
 
 /** The characters of a text, each with the marks around it, as a list that is counted. */
@@ -57,7 +68,7 @@ export function changed(text: string, change: (plain: string) => string): string
   const plain = unmarked(text);
   const result = change(plain);
   if (plain === text || mark === undefined) return result;
-  const moved = plain.length === result.length ? undefined : movedPlaces(plain, change);
+  const moved = plain.length === result.length ? (place: number): number => place : movedPlaces(plain, change);
   const parts: string[] = [];
   let place = 0; // in the text without marks
   let done = 0; // of the result
@@ -66,7 +77,7 @@ export function changed(text: string, change: (plain: string) => string): string
       place += unit.length;
       continue;
     }
-    const end = moved?.[place] ?? place;
+    const end = moved(place);
     parts.push(result.slice(done, end), mark);
     done = end;
   }
@@ -74,18 +85,22 @@ export function changed(text: string, change: (plain: string) => string): string
   return parts.join("");
 }
 
-/** By place of a text: how long what it changes into is. Most characters change into as many; the beginning is only changed where one may not. */
-function movedPlaces(plain: string, change: (plain: string) => string): Int32Array {
-  const moved = new Int32Array(plain.length + 1);
+/**
+ * How long what a text changes into is up to a place, asked from left to right. Most characters change into as many wherever they are;
+ * the beginning is only changed where one does not.
+ */
+function movedPlaces(plain: string, change: (plain: string) => string): (place: number) => number {
   let at = 0;
   let length = 0;
-  for (const character of plain) {
-    at += character.length;
-    const simple =
-      change(character).length === character.length && change(`a${character}`).length === 1 + character.length;
-    length = simple ? length + character.length : change(plain.slice(0, at)).length;
-    moved[at] = length;
-    if (character.length === 2) moved[at - 1] = length;
-  }
-  return moved;
+  return (place) => {
+    while (at < place) {
+      const character = String.fromCodePoint(plain.codePointAt(at)!);
+      at += character.length;
+      const alone = change(character).length;
+      const within = change(`a${character}`).length - 1;
+      if (alone !== within) spend(at / 1024);
+      length = alone === within ? length + alone : change(plain.slice(0, at)).length;
+    }
+    return length;
+  };
 }
