@@ -56,7 +56,7 @@ const installed = readSystem().chromium;
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    maxWorkers: 2,
+    maxWorkers: 3, // on two cores, as many tests wait for something
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,

@@ -49,7 +49,6 @@ export interface ProgramParts {
   readonly accuracyLevel: 1 | 4;
   /** Called when the program is disposed. */
   readonly onDispose: (program: CpuProgram) => void;
-  readonly profile?: string;
 }
 
 /** A session for one set of values. */
@@ -85,7 +84,6 @@ export class CpuProgram implements Program {
   readonly #owner;
   #variants: readonly VariantSlot[] = [];
   #uses = 0;
-  #profiled: Session | undefined;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #turns = new TurnQueue();
   #disposed: Promise<void> | undefined;
@@ -106,11 +104,6 @@ export class CpuProgram implements Program {
     const values = new Set(wanted.map((value) => resolveWanted(this.graph, value).value));
     const { release } = await this.#variant(values, this.#owner.attentions.length > 0, signal);
     release();
-  }
-
-  /** Ends the trace that `profile` began. @returns the trace's path. */
-  endProfiling(): string | undefined {
-    return this.#profiled?.endProfiling();
   }
 
   createCache(capacity: number, options: CacheOptions = {}): KvCache {
@@ -417,7 +410,7 @@ export class CpuProgram implements Program {
   }
 
   async #load(values: ReadonlySet<ValueName>, fillsCaches: boolean): Promise<Variant> {
-    const { ort, layout, packed, threads, accuracyLevel, profile } = this.#parts;
+    const { ort, layout, packed, threads, accuracyLevel } = this.#parts;
     const lowering = lower(this.graph, layout, { wanted: values, fillsCaches, accuracyLevel });
     if (lowering.empty) return { lowering, session: undefined };
     const inputs = lowering.inputs.map(({ name }) => name);
@@ -425,9 +418,7 @@ export class CpuProgram implements Program {
     const session = await Session.load(ort, lowering.model, inputs, outputs, {
       threads,
       weightsFolder: packed.folder,
-      ...(profile === undefined ? {} : { profile }),
     });
-    if (profile !== undefined) this.#profiled = session;
     return { lowering, session };
   }
 

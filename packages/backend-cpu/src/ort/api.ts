@@ -39,12 +39,10 @@ export interface Ort {
   setLogSeverity(options: Handle, level: number): void;
   disableMemoryPattern(options: Handle): void;
   disableArena(options: Handle): void;
-  enableProfiling(options: Handle, prefix: string): void;
   setConfig(options: Handle, key: string, value: string): void;
   releaseSessionOptions(options: Handle): void;
   /** Reads the weights too, so it takes seconds; the bytes are kept referenced until then. */
   createSession(model: Uint8Array, options: Handle): Promise<Handle>;
-  endProfiling(session: Handle): string;
   releaseSession(session: Handle): void;
   createRunOptions(): Handle;
   terminate(options: Handle): void;
@@ -166,7 +164,6 @@ function load(): { ort: Ort; library: LibraryHandle } {
       });
     });
 
-  const wide = process.platform === "win32"; // paths are wchar_t there
   const createSessionFromArray = slot(8, "void *", "void *env, void *data, size_t n, void *so, _Out_ void **result");
   const run = slot(
     9,
@@ -196,7 +193,6 @@ function load(): { ort: Ort; library: LibraryHandle } {
     setLogSeverity: action(22, "void *so, int level"),
     disableMemoryPattern: action(17, "void *so"),
     disableArena: action(19, "void *so"),
-    enableProfiling: action(14, wide ? "void *so, str16 prefix" : "void *so, const char *prefix"),
     setConfig: action(130, "void *so, const char *key, const char *value"),
     releaseSessionOptions: release(100),
     async createSession(model, options) {
@@ -205,11 +201,6 @@ function load(): { ort: Ort; library: LibraryHandle } {
       if (model.byteLength === 0 || result[0] === null)
         throw new PolyllamaError("ERR_BACKEND", "No session came back.");
       return result[0];
-    },
-    endProfiling(session) {
-      const name = creator(110, "void *session, void *allocator")(session, ort.allocator);
-      const text: string = decode(name, "char", -1);
-      return text;
     },
     releaseSession: release(95),
     createRunOptions: creator(39, ""),

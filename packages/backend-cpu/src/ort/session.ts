@@ -9,8 +9,6 @@ export interface SessionOptions {
   readonly threads: number;
   /** Folder that the model's external weights are relative to. */
   readonly weightsFolder: string;
-  /** Writes a trace of every operator to a file that starts with this. For measuring. */
-  readonly profile?: string;
 }
 
 export class Session implements AsyncDisposable {
@@ -39,7 +37,7 @@ export class Session implements AsyncDisposable {
     model: Uint8Array,
     inputs: readonly string[],
     outputs: readonly string[],
-    { threads, weightsFolder, profile }: SessionOptions,
+    { threads, weightsFolder }: SessionOptions,
   ): Promise<Session> {
     const options = ort.createSessionOptions();
     try {
@@ -54,7 +52,6 @@ export class Session implements AsyncDisposable {
       // all between runs. Spinning longer, as is the default, is no faster and much slower once the cores are shared.
       ort.setConfig(options, "session.intra_op.spin_duration_us", "50");
       ort.setConfig(options, "session.force_spinning_stop", "1");
-      if (profile !== undefined) ort.enableProfiling(options, profile);
       return new Session(ort, await ort.createSession(model, options), inputs, outputs);
     } finally {
       ort.releaseSessionOptions(options);
@@ -100,11 +97,6 @@ export class Session implements AsyncDisposable {
       this.#ort.releaseRunOptions(runOptions);
     }
     signal?.throwIfAborted();
-  }
-
-  /** Writes the trace. @returns its path. */
-  endProfiling(): string {
-    return this.#ort.endProfiling(this.#handle);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
