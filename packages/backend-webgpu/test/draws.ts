@@ -39,6 +39,8 @@ export const settings: readonly SamplingOptions[] = [
   { temperature: 1, topK: 1, topP: 1 },
   { temperature: 0.5, topK: 17, topP: 0.9, minP: 0.02 },
   { temperature: 2, topP: 1, minP: 0.3 },
+  { temperature: Math.LOG2E, topP: 1, minP: 0.25 }, // weights are powers of two, some just as many as are asked for
+  { temperature: 1, topP: 1, minP: 1 },
   { temperature: 1e-30, topP: 0.999999 },
   { temperature: 1000, topP: 0 },
   { temperature: 1, topP: 1 - 2 ** -53 },
