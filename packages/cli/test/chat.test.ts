@@ -45,17 +45,19 @@ test("a message that cannot be answered is taken back, and the conversation goes
   expect(stdout).toContain("There is no system message");
 });
 
-test("an answer that fills the context ends; then the oldest turns leave, with one notice, and the system message stays", async () => {
+test("an answer that fills the context ends; then the oldest turn leaves for good, with one notice, and the system message stays", async () => {
   const { code, stdout, stderr } = await run(
     ["chat", "--no-cache", "-s", "1", "--ignore-eos", "--system", "Be brief."],
-    "Hello there\nAnd then?\n/system\n",
+    "Hello there\nAnd then?\nAnd then?\n/system\n",
   );
   expect(code).toBe(0);
   expect(stderr).toMatch(
     /the context is full \| seed 1\n(.*\.\.\.\n)*The context is full: the oldest turn left the conversation\.\n/,
   );
-  expect(stderr.match(/left the conversation/g)).toHaveLength(1);
-  expect(stderr.match(/generated \d+ tokens/g)).toHaveLength(2);
+  expect(stderr.match(/The context is full: .*/g)).toEqual(
+    Array(2).fill("The context is full: the oldest turn left the conversation."),
+  );
+  expect(stderr.match(/generated \d+ tokens/g)).toHaveLength(3);
   expect(stdout).toMatch(/\nBe brief\.\n$/);
 });
 
