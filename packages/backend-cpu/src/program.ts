@@ -221,7 +221,7 @@ export class CpuProgram implements Program {
   #chunk(cache: CpuKvCache | undefined): number {
     let heads = 0;
     for (const attention of this.#owner.attentions) heads = Math.max(heads, attention.heads);
-    if (cache === undefined || heads === 0) return chunkRows;
+    if (cache === undefined) return chunkRows;
     return Math.max(16, Math.min(chunkRows, Math.floor(scoreBytes / (heads * cache.capacity * 4))));
   }
 

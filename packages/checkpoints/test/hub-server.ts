@@ -22,6 +22,8 @@ export interface Fault {
   /** Falls silent after so many bytes. */
   readonly stallAfter?: number;
   readonly ignoreRange?: boolean;
+  /** Sends the file from this byte on, whatever was asked for, and says so. */
+  readonly from?: number;
   /** Flips the first byte it sends. */
   readonly corrupt?: boolean;
 }
@@ -119,7 +121,8 @@ function sendJson(response: ServerResponse, value: object, headers: Readonly<Rec
 }
 
 function sendBytes(response: ServerResponse, whole: Uint8Array, { range }: Asked, fault: Fault): void {
-  const first = fault.ignoreRange ? 0 : Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+  const asked = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? 0);
+  const first = fault.ignoreRange ? 0 : (fault.from ?? asked);
   const bytes = Buffer.from(whole.subarray(first));
   if (fault.corrupt) bytes[0]! ^= 1;
   const partial = range !== undefined && !fault.ignoreRange;

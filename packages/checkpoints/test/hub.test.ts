@@ -102,6 +102,17 @@ describe("a pull", () => {
     expect(ranges().length).toBe(2);
   });
 
+  test("takes no other part of the file than it asked for", async () => {
+    hub.fault = ({ host, range }) => {
+      if (host === "hub") return undefined;
+      if (range === undefined) return { breakAfter: 100_000 };
+      return ranges().length === 2 ? { from: 50_000 } : undefined;
+    };
+    const { path } = await pull(repository, options);
+    expect(Buffer.compare(await readFile(path), weights)).toBe(0);
+    expect(ranges()).toEqual([undefined, "bytes=100000-", "bytes=100000-"]);
+  });
+
   test("gives up where a connection breaks at the same place again and again, and keeps what came", async () => {
     hub.fault = ({ host, range }) =>
       host === "storage" ? { breakAfter: range === undefined ? 100_000 : 0 } : undefined;

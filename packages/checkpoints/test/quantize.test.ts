@@ -129,6 +129,31 @@ describe("quantized", () => {
     }
   });
 
+  test("a matrix that is read in several pieces, the last one smaller", async () => {
+    const [rows, columns] = [1100, 4096]; // a piece has 1,024 rows
+    const info: WeightInfo = { name: "a.weight", shape: [rows, columns], format: "f32" };
+    const values = Float32Array.from({ length: rows * columns }, (_, i) => ((i * 40503) % 65537) - 32768);
+    const read: number[] = [];
+    const result = quantized(
+      {
+        name: "memory",
+        weights: new Map([[info.name, info]]),
+        async read(_, { first, count } = { first: 0, count: rows }) {
+          read.push(count);
+          return new Uint8Array(values.buffer, first * columns * 4, count * columns * 4).slice();
+        },
+        fingerprint: async () => "fixed",
+      },
+      "q8_0",
+    );
+    const expected = quantizeRows(values, "q8_0");
+    expect(Buffer.compare(await result.read("a.weight"), expected)).toBe(0);
+    expect(read).toEqual([1024, 76]);
+    const later = await result.read("a.weight", { first: 30, count: 1030 });
+    const rowBytes = expected.length / rows;
+    expect(Buffer.compare(later, expected.subarray(30 * rowBytes, 1060 * rowBytes))).toBe(0);
+  });
+
   test("a NaN is named, not hidden in a block", async () => {
     const info: WeightInfo = { name: "a.weight", shape: [3, 32], format: "f32" };
     const values = new Float32Array(96);

@@ -129,6 +129,7 @@ describe("a table that is not as long as the vocabulary", () => {
     for (const [rows, files, fitted] of [
       [tokens + 1, {}, tokens], // one token is missing rather than padding there
       [4 * padded, {}, tokens],
+      [8 * Math.ceil(tokens / 6), {}, tokens], // a third more is no rounding
       [tokens + 1, extra, tokens + 1],
     ] as const) {
       const error = await failure(open(rows, {}, rows, files));
