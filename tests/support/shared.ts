@@ -3,7 +3,7 @@
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { describe, type TestAPI, test } from "vitest";
+import { describe, test } from "vitest";
 
 const folder: string = fileURLToPath(new URL("../../../shared/data/", import.meta.url));
 export const present: boolean = existsSync(folder);
@@ -13,15 +13,12 @@ export function shared(path: string): string {
   return folder + path;
 }
 
-/** `describe` for suites that need the development data. */
+/** `describe` for suites that need the development data; what it defines may read it at once. */
 export function describeWithShared(name: string, define: () => void): void {
   if (present) describe(name, define);
-  else if (process.env["CI"]) describe(name, () => missing(test));
-  else describe.skip(`${name} (needs the development data)`, define);
-}
-
-function missing(api: TestAPI): void {
-  api("development data is present", () => {
-    throw new Error(`${folder} is missing; in CI the suites that need it must run.`);
-  });
+  else if (process.env["CI"]) {
+    test(`${name}: development data is present`, () => {
+      throw new Error(`${folder} is missing; in CI the suites that need it must run.`);
+    });
+  } else test.skip(`${name} (needs the development data)`, () => undefined);
 }
