@@ -88,6 +88,17 @@ describe("choosing", () => {
     expect(reason.includes("m.Q4_K_M.gguf, m.Q8_0.gguf would not fit")).toBe(memory === 5);
   });
 
+  test.each([
+    ["m.F32.gguf", 1],
+    ["m.F16.gguf", 2],
+    ["m.BF16.gguf", 2],
+    ["m.Q4_0.gguf", 1.6],
+    ["model.safetensors", 2],
+  ])("%s takes %d times its size of memory and half a GiB", (path, factor) => {
+    const [checkpoint] = findCheckpoints(files({ [path]: 3, "config.json": 0 }));
+    expect(checkpoint?.memory).toBe(Math.round(3 * GiB * factor) + GiB / 2);
+  });
+
   test("a folder's templates are fetched with it, and those of other folders are not", () => {
     const paths = ["a/additional_chat_templates/rag.jinja", "a/additional_chat_templates/x.txt", "a/config.json"];
     const others = ["additional_chat_templates/tool_use.jinja", "b/additional_chat_templates/rag.jinja"];

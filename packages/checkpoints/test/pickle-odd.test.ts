@@ -149,7 +149,33 @@ describe.each([2, 4] as const)("read, in protocol %i", (protocol) => {
   });
 });
 
+test("sizes of storages as long integers", async () => {
+  const long = (value: number): string => {
+    const little = Buffer.alloc(5);
+    little.writeUIntLE(value, 0, 5);
+    return `\x8a\x05${little.toString("latin1")}`;
+  };
+  const how: How = (p, tensor, index) => plain({ ...p, integer: (value) => p.bytes(long(value)) }, tensor, index);
+  await using checkpoint = await opened(pickled(tensors, { how }));
+  await expectWhole(checkpoint);
+});
+
 describe("dicts", () => {
+  test("an OrderedDict of pairs", async () => {
+    const p = pickler(2);
+    p.name("collections", "OrderedDict");
+    p.bytes("(](");
+    for (const [index, tensor] of tensors.entries()) {
+      p.bytes(index % 2 === 0 ? "](" : "("); // lists and tuples
+      p.text(tensor.name);
+      plain(p, tensor, index);
+      p.bytes(index % 2 === 0 ? "e" : "t");
+    }
+    p.bytes("etR.");
+    await using checkpoint = await opened(p.finish());
+    await expectWhole(checkpoint);
+  });
+
   test.each<[string, (p: Pickler) => void]>([
     [
       "an OrderedDict of no pairs",
@@ -266,6 +292,14 @@ describe("refused, and nothing is called", () => {
         p.bytes("R");
       },
       /a tensor is conjugated, negated or otherwise marked/,
+    ],
+    [
+      "something else than a storage",
+      (p, tensor, index) => {
+        const text = (value: string) => p.text(value === "storage" ? "module" : value);
+        plain({ ...p, text }, tensor, index);
+      },
+      /this is no storage/,
     ],
     [
       "a parameter of nothing",

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
 import { afterEach, describe, expect, test } from "vitest";
 import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
-import { openWeb } from "../src/web/open.ts";
+import { openWeb, openWebBy } from "../src/web/open.ts";
 import { WithoutRanges } from "../src/web/url.ts";
 import { wholeSource } from "../src/web/whole.ts";
 import { failure, huggingFaceConfig, huggingFaceFiles, huggingFaceTensors, safetensors, small } from "./support.ts";
@@ -118,6 +118,22 @@ test("templates that have names are found behind a URL, and in a folder that was
     expect(checkpoint.text.chatTemplate?.jinja).toBe("D");
     expect(checkpoint.text.namedTemplates.map(({ name, jinja }) => [name, jinja])).toEqual([["tool_use", "T"]]);
   }
+});
+
+test("everything is fetched by the function that was given, a tokenizer elsewhere too", async () => {
+  const pieces = sentencePieceFromGguf(tinyMetadata([{ piece: "a", score: 0 }]));
+  const rows = tokenizerFromSentencePiece(pieces, "m").vocabSize;
+  const paths: string[] = [];
+  const asked: string[] = [];
+  const url = await serve({ ...huggingFaceFiles({ ...small, vocabSize: rows }), "t.model": pieces }, /./, asked);
+  const given: typeof fetch = (input, init) => {
+    paths.push(new URL(String(input)).pathname.slice(1));
+    return fetch(input, init);
+  };
+  await using checkpoint = await openWebBy(given, url, { tokenizer: `${url}t.model` });
+  expect(checkpoint.tokenizer?.vocabSize).toBe(rows);
+  expect(asked).toContain("t.model");
+  expect(paths).toEqual(asked);
 });
 
 describe("a small file is bounded as one on a disk is", () => {

@@ -34,7 +34,6 @@ export interface Ort {
   readonly allocator: Handle;
   createSessionOptions(): Handle;
   setIntraOpThreads(options: Handle, threads: number): void;
-  setInterOpThreads(options: Handle, threads: number): void;
   setOptimizationLevel(options: Handle, level: number): void;
   setLogSeverity(options: Handle, level: number): void;
   disableMemoryPattern(options: Handle): void;
@@ -188,7 +187,6 @@ function load(): { ort: Ort; library: LibraryHandle } {
     allocator: defaultAllocator(),
     createSessionOptions: creator(10, ""),
     setIntraOpThreads: action(24, "void *so, int n"),
-    setInterOpThreads: action(25, "void *so, int n"),
     setOptimizationLevel: action(23, "void *so, int level"),
     setLogSeverity: action(22, "void *so, int level"),
     disableMemoryPattern: action(17, "void *so"),

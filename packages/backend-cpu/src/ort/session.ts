@@ -44,7 +44,6 @@ export class Session implements AsyncDisposable {
       ort.setLogSeverity(options, 3);
       ort.setOptimizationLevel(options, 99);
       ort.setIntraOpThreads(options, threads);
-      ort.setInterOpThreads(options, 1);
       // Sizes change with every prompt, so a planned arena would be planned again and again.
       ort.disableMemoryPattern(options);
       ort.setConfig(options, "session.model_external_initializers_file_folder_path", weightsFolder);

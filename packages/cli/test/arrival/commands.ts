@@ -37,6 +37,7 @@ const writeRows = (write: string): readonly Row[] => [
   row("--tensors a=q8_0", { [`${write}.tensors`]: [{ pattern: "a", format: "q8_0" }] }),
   row("--requantize", { [`${write}.requantize`]: true }),
   row("--shard-size 2kB", { [`${write}.shardBytes`]: 2000 }),
+  row("--shard-size 1", { [`${write}.shardBytes`]: 1 }),
   row("--overwrite", { [`${write}.overwrite`]: true }),
   row("--threads 3", { [`${write}.threads`]: 3 }),
   json(/"files": \[/),
