@@ -207,6 +207,18 @@ describe("BOS and EOS", () => {
     expect(tokenizer.encode("a")).toEqual(addBos ? [1, 3] : [3]);
   });
 
+  test("of a folder with both, tokenizer.json is read where it alone fits", async () => {
+    const json = { model: { type: "BPE", vocab: { "<unk>": 0, a: 1, b: 2, c: 3 }, merges: [], unk_token: "<unk>" } };
+    const path = await folder(next, { "tokenizer.json": json });
+    for (const [size, expected] of [
+      [next, next],
+      [4, 4],
+      [9, next],
+    ] as const) {
+      expect((await readTokenizer(path, size)).tokenizer.vocabSize).toBe(expected);
+    }
+  });
+
   test("a tokenizer.json with a BOS that has no row, and with an empty name", async () => {
     const usual = ["<unk>", "<s>", "</s>"].map((content, id) => ({ id, content, special: true, normalized: false }));
     const json = {
