@@ -1,7 +1,7 @@
 // A copy of the repository in which faults are planted and test files run: the process that runs them is started when it is
 // needed, ended when it takes too long, and everything is removed at the end.
 
-import { type ChildProcess, execFileSync, fork } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -89,6 +89,17 @@ export class Bench {
     this.#changed.clear();
     if ((await answerOf(judge)) !== "ready") throw new Error("vitest did not start in the copy of the repository");
     return judge;
+  }
+
+  /** What the compiler says first of the copy as it is. */
+  async typeError(): Promise<string | undefined> {
+    const compiler = join(this.#root, "node_modules", "typescript", "bin", "tsc");
+    const options = { cwd: this.#root, maxBuffer: 2 ** 26 };
+    return await new Promise((resolve) => {
+      execFile(process.execPath, [compiler, "--noEmit", "-p", "tsconfig.json"], options, (error, stdout) =>
+        resolve(error === null ? undefined : stdout.split("\n")[0]),
+      );
+    });
   }
 
   /** Ends the process that runs test files, with all that it started. */

@@ -34,6 +34,8 @@ const recordLimit = 900;
 export class TestJudge implements Disposable {
   readonly #bench: Bench;
   readonly #files = git("ls-files", "--cached", "--others", "--exclude-standard").split("\n");
+  /** Whether the compiler has nothing to say without a fault, once that is known. */
+  #typed: boolean | undefined;
   /** Test files that fail without a fault. */
   readonly unsound: Set<string> = new Set();
 
@@ -57,8 +59,22 @@ export class TestJudge implements Disposable {
     const early = target.first && (await this.#try(planted, target.first.test, earlyLimit, target.first.names));
     if (early !== undefined) return early;
     const calling = await this.#ask(planted, target, (record) => relevant(planted.file, record, name));
-    if (calling.kind !== "survives" || calling.judges > 0) return calling;
-    return await this.#ask(planted, target, (record) => calls(record, planted.file, undefined) !== false);
+    if (calling.kind !== "survives") return calling;
+    const asked =
+      calling.judges > 0
+        ? calling
+        : await this.#ask(planted, target, (record) => calls(record, planted.file, undefined) !== false);
+    return asked.kind === "survives" ? ((await this.#checkTypes(planted)) ?? asked) : asked;
+  }
+
+  /** The types, which `npm test` checks too: last, as the compiler reads all of the repository. */
+  async #checkTypes({ file, text }: Planted): Promise<Outcome | undefined> {
+    if (!file.endsWith(".ts")) return undefined;
+    this.#typed ??= (await this.#bench.typeError()) === undefined;
+    if (!this.#typed) return undefined;
+    const restore = await this.#bench.plant(file, text);
+    const message = await this.#bench.typeError().finally(restore);
+    return message === undefined ? undefined : { kind: "found", test: "tsc", title: "types", message };
   }
 
   /** Asks the test files whose record says so, until one finds the fault. */

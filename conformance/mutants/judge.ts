@@ -41,7 +41,7 @@ export interface Verdict {
 const { root, notes }: JudgeStart = JSON.parse(process.argv[2]!);
 
 // The node project alone, with the setup file that takes notes.
-const configFile = join(root, "vitest.mutants.config.ts");
+const configFile = join(root, "vitest.mutants.config.mjs");
 writeFileSync(
   configFile,
   `import config from "./vitest.config.ts";
