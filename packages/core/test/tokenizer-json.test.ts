@@ -47,6 +47,26 @@ describe("pipelines equal Hugging Face's tokenizers", () => {
     }
   });
 
+  test("added tokens take along the white space that they say they do", () => {
+    const added = fixture.file["added_tokens"] as readonly Json[];
+    const first = 1 + Math.max(...added.map(({ id }) => Number(id)));
+    const token = (n: number, sides: Json): Json => ({
+      id: first + n,
+      content: `<|${n}|>`,
+      normalized: false,
+      ...sides,
+    });
+    const added_tokens = [...added, token(0, {}), token(1, { lstrip: true }), token(2, { rstrip: true })];
+    const tokenizer = tokenizerFromJson(pipeline("legacy", { added_tokens }), "legacy");
+    const encode = (text: string) => tokenizer.encode(text, { bos: false });
+    expect(encode("a \n <|1|> \t b")).toEqual(encode("a<|1|> \t b"));
+    expect(encode("a \n <|2|> \t b")).toEqual(encode("a \n <|2|>b"));
+    expect([encode(" \n<|1|>"), encode("<|2|>\t ")]).toEqual([[first + 1], [first + 2]]);
+    for (const text of ["a <|0|>", "<|0|> b", "<|1|> b", "a <|2|>"]) {
+      expect(encode(text), text).not.toEqual(encode(text.replace(" ", "")));
+    }
+  });
+
   test("every token says its kind", () => {
     const added = fixture.file["added_tokens"] as readonly Json[];
     const name = { id: 1 + Math.max(...added.map(({ id }) => Number(id))), content: "<|name|>", special: false };

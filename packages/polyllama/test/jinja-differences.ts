@@ -54,6 +54,8 @@ export const differences: readonly string[] = [
     "{{ 1 < 'a' }}",
     "{{ none < 1 }}",
     jinja`{{ '\uffff' < '😀' }}`,
+    jinja`{{ '\uffff' < '\U00010000' }} {{ '\ue000' < '\U0010ffff' }} {{ '\ud7ff' < '\ue000' }}`,
+    "{% for x in ['a', 'b'] if x in 'a' and 'b' not in x %}{{ x }}{% endfor %}",
     "{{ 'x' in nothing }}",
     "{{ 1 in 'a1' }}",
   ],
@@ -94,6 +96,7 @@ export const differences: readonly string[] = [
     "{% set s = 'a😀bé' %}{{ s[-1] }}{{ s[-3] }}{{ s[4] is defined }}{{ s[-5] is defined }} {{ s[1:] }} {{ s[:-2] }} {{ s[-3:3] }} {{ s[3:1] }}.",
     "{% set s = 'a😀bé' %}{{ s[::2] }} {{ s[-2::-1] }} {{ s[9:] }}. {{ s[-9:2] }} {{ s.find('b', 1) }} {{ s.find('b', -1) }} {{ s.count('b', 2, 9) }}",
     jinja`{{ ["it's", 'a"b', "'"", '😀é­　\ 	'] }} {{ '１a'.isalnum() }} {{ ''.isalpha() }} {{ 'a😀'.isalpha() }}`,
+    "{{ 'abab'.removesuffix('ab') }} {{ 'abab'.removeprefix('ab') }} {{ 'ab'.removesuffix('') }} {{ 'ab'.removesuffix('a') }} {{ 'ab'.removeprefix('b') }}",
     "{{ 'a,b,,c'.rsplit(',', 2) }} {{ 'a b  c'.rsplit(none, 1) }} {{ '😀x'.capitalize() }}",
   ],
   ...[

@@ -26,6 +26,7 @@ export const checkingCommands: readonly CommandRows[] = [
     row("--threads 3", { "cpu.threads": 3 }),
     row("--text a", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length < 5) }),
     row("--tokens 3", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length === 3) }),
+    row("--tokens 1", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length === 1) }),
     row("--layers all", { "compareModel.layers": "all" }),
     row("--seed 5", { "compareModel.seed": 5 }),
     json(/"agrees": true/),

@@ -46,9 +46,9 @@ function converted(value: Value, type: string, precision: string | undefined): s
 /** A number with so many decimals; ties go to the even digit, as Python rounds what is stored. */
 export function fixed(number: number, decimals: number): string {
   const scaled = Math.abs(number) * 10 ** decimals;
-  const isTie = scaled % 1 === 0.5 && scaled < 2 ** 52 && Number.isInteger(Math.abs(number) * 2 ** (decimals + 1));
-  const text = number.toFixed(decimals);
-  if (!isTie || Math.floor(scaled) % 2 === 1) return text;
+  // Where the digit is odd, a tie goes up as `toFixed` rounds.
+  const isEvenTie = scaled % 2 === 0.5 && scaled < 2 ** 52 && Number.isInteger(Math.abs(number) * 2 ** (decimals + 1));
+  if (!isEvenTie) return number.toFixed(decimals);
   return `${number < 0 ? "-" : ""}${(Math.floor(scaled) / 10 ** decimals).toFixed(decimals)}`;
 }
 
