@@ -58,7 +58,13 @@ export class TestJudge implements Disposable {
     const name = enclosingFunction(planted.file, planted.original, planted.offset);
     const early = target.first && (await this.#try(planted, target.first.test, earlyLimit, target.first.names));
     if (early !== undefined) return early;
-    const calling = await this.#ask(planted, target, (record) => relevant(planted.file, record, name));
+    const calling = await this.#ask(
+      planted,
+      target,
+      (record, test) =>
+        target.threads?.some((thread) => thread.test === test && planted.file.startsWith(thread.sources)) ||
+        relevant(planted.file, record, name),
+    );
     if (calling.kind !== "survives") return calling;
     const asked =
       calling.judges > 0
@@ -78,12 +84,16 @@ export class TestJudge implements Disposable {
   }
 
   /** Asks the test files whose record says so, until one finds the fault. */
-  async #ask(planted: Planted, target: Target, asked: (record: TestRecord) => boolean): Promise<Outcome> {
+  async #ask(
+    planted: Planted,
+    target: Target,
+    asked: (record: TestRecord, test: string) => boolean | undefined,
+  ): Promise<Outcome> {
     const name = enclosingFunction(planted.file, planted.original, planted.offset);
     let judges = 0;
     for (const test of this.#ordered(planted, target, name)) {
       const record = readRecord(test) ?? (await this.#record(test));
-      if (record === undefined || !asked(record)) continue;
+      if (record === undefined || !asked(record, test)) continue;
       judges++;
       const outcome = await this.#try(planted, test, limitOf(record));
       if (outcome !== undefined) return outcome;

@@ -6,6 +6,8 @@ export interface Target {
   readonly tests: readonly string[];
   /** Tests that are asked before all others, since they reach most of the package in little time: a file, and its tests by name. */
   readonly first?: { readonly test: string; readonly names: RegExp };
+  /** Tests that run sources in worker threads, where calls are not seen. */
+  readonly threads?: readonly { readonly test: string; readonly sources: string }[];
 }
 
 const packageTests = (...names: readonly string[]): readonly string[] => names.map((name) => `packages/${name}/test/`);
@@ -26,8 +28,13 @@ export const targets: Readonly<Record<string, Target>> = {
   polyllama: {
     package: "polyllama",
     tests: [...packageTests("polyllama"), "apps/server/test/", ...packageTests("cli")],
+    threads: [{ test: "packages/polyllama/test/renderer.test.ts", sources: "packages/polyllama/src/chat/jinja/" }],
   },
-  checkpoints: { package: "checkpoints", tests: packageTests("checkpoints", "polyllama", "cli") },
+  checkpoints: {
+    package: "checkpoints",
+    tests: packageTests("checkpoints", "polyllama", "cli"),
+    threads: [{ test: "packages/checkpoints/test/quantize.test.ts", sources: "packages/checkpoints/src/quantize/" }],
+  },
   cli: { package: "cli", tests: packageTests("cli") },
   webgpu: {
     package: "backend-webgpu",
