@@ -3,6 +3,7 @@
 export interface Target {
   /** Folder of the package. */
   readonly package: string;
+  /** Folders, or how the paths of files begin. */
   readonly tests: readonly string[];
   /** Tests that are asked before all others, since they reach most of the package in little time: a file, and its tests by name. */
   readonly first?: { readonly test: string; readonly names: RegExp };
@@ -27,7 +28,12 @@ export const targets: Readonly<Record<string, Target>> = {
   },
   polyllama: {
     package: "polyllama",
-    tests: [...packageTests("polyllama"), "apps/server/test/", ...packageTests("cli")],
+    tests: [
+      ...packageTests("polyllama"),
+      "packages/backend-webgpu/test/llama", // where tokens are chosen on the device
+      "apps/server/test/",
+      ...packageTests("cli"),
+    ],
     threads: [{ test: "packages/polyllama/test/renderer.test.ts", sources: "packages/polyllama/src/chat/jinja/" }],
   },
   checkpoints: {
