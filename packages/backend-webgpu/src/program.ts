@@ -201,7 +201,6 @@ export class WebGpuProgram implements Program {
     this.#assertAlive();
     checkOptions(options, runOptionTypes, "run()");
     options.signal?.throwIfAborted();
-    this.#gpu.assertAlive();
     const resolved = resolveStep(this.graph, step);
     const asked = wanted.map((entry) => resolveWanted(this.graph, entry));
     const caches = acquireCaches(resolved.sequences, (cache) => this.#isOwn(cache));
