@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { readSystem, vulkanEnvironment } from "./scripts/system.mjs";
 import { full } from "./tests/support/full.ts";
 import { testServer } from "./tests/support/test-server.ts";
@@ -52,11 +53,35 @@ function chromium(executablePath: string): TestProjectInlineConfiguration {
   };
 }
 
+/** Files that take longest: they come first, so that no core is left with one of them at the end. */
+const longest = [
+  "packages/backend-webgpu/test/conformance",
+  "conformance/test/cpu.",
+  "packages/backend-cuda/test/conformance",
+  "packages/polyllama/test/llama.",
+  "tests/packages.",
+  "packages/backend-cpu/test/weight-cache.",
+  "packages/checkpoints/test/convert.",
+  "conformance/test/",
+  "packages/backend-cpu/",
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = longest.findIndex((start) => moduleId.startsWith(root + start));
+      return at < 0 ? longest.length : at;
+    };
+    return [...(await super.sort(files))].sort((a, b) => rank(a) - rank(b));
+  }
+}
+
 const installed = readSystem().chromium;
 
 const config: ViteUserConfig = defineConfig({
   test: {
     maxWorkers: 3, // on two cores, as many tests wait for something
+    sequence: { sequencer: LongestFirst },
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
