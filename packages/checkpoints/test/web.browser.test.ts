@@ -155,6 +155,12 @@ describe("kept in the browser's storage", () => {
     expect(await (await fetch("/requests/resumed")).json()).toBe(2);
   });
 
+  test("a download that breaks off again and again is tried three times", async () => {
+    const url = kept(`${gguf}?break=5000&count=broken`);
+    await expect(openCheckpoint(url, { keep: true })).rejects.toThrow(/the download broke off after \d+ of \d+ bytes/);
+    expect(await (await fetch("/requests/broken")).json()).toBe(3);
+  });
+
   test("not enough room is said before anything is downloaded", async () => {
     const url = kept(`${location.origin}/noise/${2 ** 50}.gguf`);
     await expect(openCheckpoint(url, { keep: true })).rejects.toThrow(
