@@ -30,7 +30,8 @@ export const targets: Readonly<Record<string, Target>> = {
     package: "polyllama",
     tests: [
       ...packageTests("polyllama"),
-      "packages/backend-webgpu/test/llama", // where tokens are chosen on the device
+      "conformance/test/llama.", // the suite of models, on backends whose tokens are chosen on the host
+      "packages/backend-webgpu/test/llama", // and on one that chooses them on the device
       "apps/server/test/",
       ...packageTests("cli"),
     ],
