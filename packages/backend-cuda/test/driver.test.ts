@@ -122,6 +122,24 @@ await describeWithEmulation("the driver", (emulation) => {
     expect(control.live()).toBe(0);
   });
 
+  test("a token takes few launches: what follows one product alone is computed with it", async () => {
+    const launches = async (layers: number): Promise<number> => {
+      control.reset();
+      const llama = llamaGraph({ ...config, layers });
+      return await withProgram(emulation, llama, sourceFor(llama), async (program) => {
+        using cache = program.createCache(8);
+        const step = { inputs: { tokens: Int32Array.of(1) }, batch: [{ rows: 1, cache }] };
+        control.log();
+        await program.run(step, ["logits"]);
+        return control.log().filter((call) => call.startsWith("cuLaunchKernel")).length;
+      });
+    };
+    const [two, three] = [await launches(2), await launches(3)];
+    // q, k and v with the norm before; rope and cache; attention in parts; what joins them; its product with the addition; gate, up
+    // and swiglu with the norm; down with the addition
+    expect(three - two).toBe(7);
+  });
+
   test("a model that does not fit is refused before anything is read, with the context that would", async () => {
     control.reset();
     await using whole = await openCheckpoint(poet);
