@@ -73,6 +73,8 @@ export interface Control {
   order(order: "forward" | "backward" | "random"): void;
   /** Lets a call fail, after so many that succeed. */
   fail(call: string, after: number, code: number): void;
+  /** Lets so many questions whether an event is done be answered with no, or until a thread waits for one. */
+  busy(questions: number): void;
   /** Calls since the last time, one a line; starts the log. */
   log(): string[];
   /** What kernels did wrong. */
@@ -176,6 +178,7 @@ function openControl(library: string, kernels: string): Control {
   const card = loaded.func("int emu_card(int driver, int count, int major, int minor, size_t memory)");
   const order = loaded.func("int emu_order(int order)");
   const fail = loaded.func("int emu_fail(const char *name, int after, int code)");
+  const busy = loaded.func("int emu_busy(int questions)");
   const log = loaded.func("const char *emu_log()");
   const reports = loaded.func("const char *emu_reports()");
   const live = loaded.func("int emu_live()");
@@ -185,6 +188,7 @@ function openControl(library: string, kernels: string): Control {
       void card(driver, count, major, minor, memory),
     order: (name) => void order(["forward", "backward", "random"].indexOf(name)),
     fail: (call, after, code) => void fail(call, after, code),
+    busy: (questions) => void busy(questions),
     log: () => String(log()).split("\n").slice(0, -1),
     reports: () => String(reports()),
     live: () => Number(live()),

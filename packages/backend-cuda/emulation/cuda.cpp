@@ -4,9 +4,11 @@
 // of calls through the emu_ functions at the end.
 #include "runtime.h"
 
+#include <atomic>
 #include <dlfcn.h>
 #include <functional>
 #include <map>
+#include <mutex>
 
 namespace {
 
@@ -32,9 +34,14 @@ int liveModules, liveStreams, liveEvents, liveGraphs, liveContexts;
 
 struct Injection { std::string function; int after, code; };
 std::vector<Injection> injections;
+/// One call may wait for an event while others are made.
+std::mutex entering;
+/// How many questions after events are answered with "not ready", until somebody waits.
+std::atomic<int> busy;
 
 /// Every call begins here: it is logged, and fails if it was told to.
 int enter(const char *name, const std::string &detail = "") {
+  const std::lock_guard<std::mutex> lock(entering);
   if (logging) callLog += std::string(name) + (detail.empty() ? "" : " " + detail) + "\n";
   for (auto it = injections.begin(); it != injections.end(); ++it) {
     if (it->function != name || it->after-- > 0) continue;
@@ -195,10 +202,12 @@ API cuEventDestroy_v2(uint64_t event) { enter("cuEventDestroy"); liveEvents--; d
 API cuEventRecord(uint64_t event, uint64_t) { ENTER("cuEventRecord"); ((Event *)event)->asked = false; return 0; }
 API cuEventQuery(uint64_t event) {
   ENTER("cuEventQuery");
+  if (busy > 0) { busy--; return 600; }
   if (queue.empty()) return 0;
   if (!((Event *)event)->asked) { ((Event *)event)->asked = true; return 600; }
   return drain();
 }
+API cuEventSynchronize(uint64_t) { ENTER("cuEventSynchronize"); busy = 0; return 0; }
 API cuModuleLoadData(uint64_t *module, const char *image) {
   const bool elf = memcmp(image, "\x7f" "ELF", 4) == 0;
   const std::string name = nameOf(image);
@@ -298,12 +307,14 @@ API emu_reset(const char *kernels) {
   delete capturing;
   capturing = nullptr;
   sticky = 0;
+  busy = 0;
   emuSetOrder(0);
   return 0;
 }
 API emu_card(int driver, int count, int major, int minor, size_t memory) { card = {driver, count, major, minor, memory}; return 0; }
 API emu_order(int order) { emuSetOrder(order); return 0; }
 API emu_fail(const char *function, int after, int code) { injections.push_back({function, after, code}); return 0; }
+API emu_busy(int questions) { busy = questions; return 0; }
 API emu_live() { return int(allocations.size() + pinned.size()) + liveModules + liveStreams + liveEvents + liveGraphs + liveContexts; }
 extern "C" __attribute__((visibility("default"))) const char *emu_log() {
   lastName = callLog;

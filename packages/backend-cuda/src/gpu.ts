@@ -2,6 +2,7 @@
 // Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays failed: the driver
 // reports it once more at every call, and here the first report is kept.
 
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { MemoryError, type OptionSchema, option, PolyllamaError, TurnQueue } from "@polyllama/core";
 import {
   checkVersion,
@@ -37,6 +38,12 @@ export interface Launch {
   readonly threads: number;
   readonly parameters: readonly Parameter[];
 }
+
+/**
+ * Turns of the event loop, a fraction of a millisecond together, in which the card is asked whether it is done: waking from these is
+ * fastest. What takes longer is waited for by a thread that sleeps, as asking takes all of a core.
+ */
+const shortWait = 64;
 
 /** Whose context is current in this thread. */
 const contexts = new WeakMap<Driver, Gpu>();
@@ -192,7 +199,7 @@ export class Gpu {
   }
 
   /**
-   * Waits until all that was enqueued is done. The card is asked between turns of the event loop, which stays free for others.
+   * Waits until all that was enqueued is done; the event loop stays free for others.
    *
    * @throws {PolyllamaError} `ERR_DEVICE_LOST` when a kernel failed.
    */
@@ -213,7 +220,10 @@ export class Gpu {
 
   /** Waits like {@link finished}, for what an event marks. */
   async reached(event: Handle): Promise<void> {
-    while (!this.#call(() => this.driver.eventDone(event))) await new Promise((resolve) => setImmediate(resolve));
+    for (let asked = 0; !this.#call(() => this.driver.eventDone(event)); asked++) {
+      if (asked < shortWait) await nextTurn();
+      else if (!(await this.driver.awaitEvent(event))) await pause(1);
+    }
   }
 
   #function(image: string, kernel: string): Handle {

@@ -18,6 +18,37 @@ test("memory of the host that was freed is refused, and freed once", () => {
 await describeWithEmulation("a card", (emulation) => {
   const { control, library, images } = emulation;
 
+  test.each([
+    ["a thread", 0],
+    ["a timer, where the driver wants a context for that", 201],
+  ])("what takes long is waited for by %s", async (_, code) => {
+    control.reset();
+    const gpu = new Gpu({ device: 0, library, images });
+    if (code !== 0) control.fail("cuEventSynchronize", 0, code);
+    control.busy(1_000_000);
+    control.log();
+    await gpu.finished();
+    const calls = control.log();
+    expect(calls.filter((call) => call === "cuEventSynchronize")).toHaveLength(code === 0 ? 1 : 2);
+    expect(calls.filter((call) => call === "cuEventQuery").length).toBeLessThan(100);
+    gpu.dispose();
+    expect(control.live()).toBe(0);
+  });
+
+  test("what is done soon is asked for between turns of the event loop", async () => {
+    control.reset();
+    const gpu = new Gpu({ device: 0, library, images });
+    control.busy(3);
+    control.log();
+    await gpu.finished();
+    const calls = control.log();
+    expect(calls.filter((call) => call.startsWith("cuEvent"))).toEqual([
+      "cuEventRecord",
+      ...Array(4).fill("cuEventQuery"),
+    ]);
+    gpu.dispose();
+  });
+
   test("what fails while it is recorded is told, and its graph is given back", () => {
     control.reset();
     const gpu = new Gpu({ device: 0, library, images });

@@ -43,6 +43,8 @@ export interface Driver {
   recordEvent(event: Handle, stream: Handle): void;
   /** Whether all that was recorded is done. */
   eventDone(event: Handle): boolean;
+  /** Lets a thread wait for an event. @returns whether this driver does so on a thread that has no context. */
+  awaitEvent(event: Handle): Promise<boolean>;
   loadModule(image: Uint8Array): Handle;
   unloadModule(module: Handle): void;
   functionOf(module: Handle, name: string): Handle;
@@ -170,6 +172,7 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
   const allocateHost = creator("cuMemAllocHost_v2", "size_t bytes");
   const freeHost = action("cuMemFreeHost", "uint64_t address");
   const eventQuery = raw("cuEventQuery", "uint64_t event");
+  const eventSynchronize = raw("cuEventSynchronize", "uint64_t event");
   const getFunction = creator("cuModuleGetFunction", "uint64_t module, const char *name");
   const loadData = creator("cuModuleLoadData", "void *image");
   const launch = raw(
@@ -219,7 +222,7 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
     createStream: () => createStream(1), // does not wait for the default stream
     destroyStream: action("cuStreamDestroy_v2", "uint64_t stream"),
     synchronize: action("cuStreamSynchronize", "uint64_t stream"),
-    createEvent: () => createEvent(2), // takes no times
+    createEvent: () => createEvent(3), // takes no times, and a thread that waits for it sleeps
     destroyEvent: action("cuEventDestroy_v2", "uint64_t event"),
     recordEvent: action("cuEventRecord", "uint64_t event, uint64_t stream"),
     eventDone(event) {
@@ -228,6 +231,10 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
       check("cuEventQuery", code);
       return true;
     },
+    awaitEvent: (event) =>
+      new Promise((resolve) => {
+        eventSynchronize.async(event, (failure: unknown, code: number) => resolve(!failure && code === 0));
+      }),
     loadModule: (image) => loadData(image),
     unloadModule: action("cuModuleUnload", "uint64_t module"),
     functionOf: getFunction,

@@ -211,7 +211,7 @@ function every(plain: string, holds: (character: string) => boolean): boolean {
   return plain !== "";
 }
 
-const of =
+const allOf =
   (pattern: RegExp) =>
   (plain: string): boolean =>
     every(plain, (character) => pattern.test(character));
@@ -304,10 +304,10 @@ const methods: Readonly<Record<string, Method>> = {
   find: finding(false, false),
   format: formatMethod,
   index: finding(false, true),
-  isalnum: asked(of(/[\p{L}\p{N}]/u)),
-  isalpha: asked(of(/\p{L}/u)),
-  isdecimal: asked(of(/\p{Nd}/u)),
-  isdigit: asked(of(/[\p{Nd}\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]/u)),
+  isalnum: asked(allOf(/[\p{L}\p{N}]/u)),
+  isalpha: asked(allOf(/\p{L}/u)),
+  isdecimal: asked(allOf(/\p{Nd}/u)),
+  isdigit: asked(allOf(/[\p{Nd}\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089]/u)),
   islower: asked(isLower),
   isspace: asked((plain) => every(plain, isSpace)),
   isupper: asked(isUpper),
