@@ -2,6 +2,7 @@
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { tokenizerFromSentencePiece } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { basePieces, type TextFolderParts, writeTextFolder } from "../../../tests/support/text-folder.ts";
 import {
@@ -122,6 +123,19 @@ describe.each(situations)("%s", (_, parts, says, notes) => {
       expect({ text, config, agrees }).toEqual({ text: [], config: [], agrees: true });
     }
   });
+});
+
+test("a tokenizer.model that is written has BOS and EOS of its own, where the model's are added tokens", async () => {
+  const folder = await folderWith();
+  const tokenizerConfig = { bos_token: "<|a|>", eos_token: "<|b|>" };
+  await writeTextFolder(join(folder, "source"), { added: control("<|a|>", "<|b|>"), tokenizerConfig });
+  await using source = await openCheckpoint(join(folder, "source"));
+  expect(source.tokenizer).toMatchObject({ bos: first, eos: second });
+  await writeGguf(join(folder, "m.gguf"), source);
+  await using gguf = await openCheckpoint(join(folder, "m.gguf"));
+  await writeSafetensors(join(folder, "back"), gguf);
+  const model = await readFile(join(folder, "back/tokenizer.model"));
+  expect(tokenizerFromSentencePiece(model, "tokenizer.model")).toMatchObject({ bos: 1, eos: 2, vocabSize: basePieces });
 });
 
 test("a flag that is lost is a difference to verify, also of one among hundreds of added tokens", async () => {

@@ -208,6 +208,11 @@ describe("bad files", () => {
     ["an unknown value type", gguf({ entries: [entry("k", 13)] }), /metadata "k": 13 is not a type of value/],
     ["an unknown element type", gguf({ entries: [entry("k", 9, u32(77), u64(0n))] }), /77 is not a type of value/],
     [
+      "many elements in all",
+      gguf({ entries: ["a", "b"].map((key) => entry(key, 9, u32(0), u64(2n ** 21n + 1n), Buffer.alloc(2 ** 21 + 1))) }),
+      /metadata "b": more than 4194304 array elements are declared/,
+    ],
+    [
       "deep arrays",
       gguf({ entries: [entry("k", 9, ...Array.from({ length: 20 }, () => [u32(9), u64(1n)]).flat())] }),
       /nested too deep/,

@@ -224,6 +224,14 @@ describe("bad files", () => {
     ["an entry that is no object", bytes((h) => ({ ...h, x: 3 })), /"x": its entry is not a JSON object/],
     ["no dtype", bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), dtype: 3 } })), /lacks a proper dtype/],
     ["a negative size", bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), shape: [-1, 4] } })), /lacks a proper/],
+    [
+      "nine sizes",
+      bytes((h) => ({
+        ...h,
+        [first.name]: { ...entryOf(h), shape: [...first.shape, ...Array(9 - first.shape.length).fill(1)] },
+      })),
+      /lacks a proper/,
+    ],
     ["a fraction", bytes((h) => ({ ...h, [first.name]: { ...entryOf(h), shape: [1.5, 4] } })), /lacks a proper/],
     [
       "a shape for other bytes",
