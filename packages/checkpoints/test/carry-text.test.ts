@@ -136,6 +136,12 @@ test("a tokenizer.model that is written has BOS and EOS of its own, where the mo
   await writeSafetensors(join(folder, "back"), gguf);
   const model = await readFile(join(folder, "back/tokenizer.model"));
   expect(tokenizerFromSentencePiece(model, "tokenizer.model")).toMatchObject({ bos: 1, eos: 2, vocabSize: basePieces });
+  // SentencePiece itself goes by the numbers, fields 41 and 42 of its trainer's settings.
+  for (const numbers of [
+    [0xc8, 0x02, 1],
+    [0xd0, 0x02, 2],
+  ])
+    expect(model.includes(Buffer.from(numbers))).toBe(true);
 });
 
 test("a flag that is lost is a difference to verify, also of one among hundreds of added tokens", async () => {
