@@ -135,6 +135,15 @@ describe("kept in the browser's storage", () => {
     expect(await (await fetch("/requests/kept")).json()).toBe(1);
   });
 
+  test("neither does one without a digest", async () => {
+    const url = kept(`${gguf}?count=plain`);
+    for (let load = 0; load < 2; load++) {
+      await using loaded = await openCheckpoint(url, { keep: true });
+      expect(await fingerprints(loaded)).toEqual(expected);
+    }
+    expect(await (await fetch("/requests/plain")).json()).toBe(1);
+  });
+
   test("a wrong digest removes the file", async () => {
     const url = kept(`${gguf}?count=wrong`);
     const options = { keep: true, sha256: "0".repeat(64) };
