@@ -6,6 +6,8 @@ import { buildGraph, createSampler, MemoryError, type Program, type WeightSource
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
 import { findAdapter, type WebGpuBackend, webgpu } from "../src/index.ts";
+import { Profile } from "../src/profile.ts";
+import { WebGpuProgram } from "../src/program.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
 const sampling = createSampler({ seed: 1 }).draw!;
@@ -42,6 +44,29 @@ describeWithAdapter("the device", () => {
       if (cycle === 20) settled = process.memoryUsage().rss;
     }
     expect(process.memoryUsage().rss - settled).toBeLessThan(64 << 20);
+  });
+
+  test("a profile has every dispatch with its time, all of them within that of the run", async ({ skip }) => {
+    const { graph, source } = tinyModel();
+    await using backend = await webgpu();
+    await using program = await backend.compile(graph, source);
+    if (!(program instanceof WebGpuProgram)) throw new Error("not the program of this backend");
+    skip(!program.canProfile, "the adapter has no timestamps");
+    using cache = program.createCache(32);
+    const step = { inputs: { tokens: new Int32Array(16).fill(1) }, batch: [{ rows: 16, cache }] };
+    await program.run(step, ["logits"]);
+    const profile = new Profile(program.gpu);
+    program.profile = profile;
+    const [before, start] = [program.dispatched, performance.now()];
+    await program.run(step, ["logits"]);
+    const most = 1e6 * (performance.now() - start);
+    program.profile = undefined;
+    const kernels = [...(await profile.end()).values()];
+    expect(kernels.reduce((sum, { dispatches }) => sum + dispatches, 0)).toBe(program.dispatched - before);
+    for (const { nanoseconds } of kernels) expect(nanoseconds).toBeGreaterThanOrEqual(0);
+    const sum = kernels.reduce((all, { nanoseconds }) => all + nanoseconds, 0);
+    expect(sum).toBeGreaterThan(0);
+    expect(sum).toBeLessThan(most);
   });
 
   test("asking for ever other values keeps no more buffers than some", async () => {
