@@ -58,7 +58,11 @@ export const targets: Readonly<Record<string, Target>> = {
     tests: [...packageTests("backend-cpu"), "conformance/test/"],
     first: { test: "conformance/test/cpu.test.ts", names: /path:/ },
   },
-  reference: { package: "backend-reference", tests: [...packageTests("backend-reference"), "conformance/test/"] },
+  reference: {
+    package: "backend-reference",
+    tests: [...packageTests("backend-reference"), "conformance/test/"],
+    first: { test: "conformance/test/cpu.test.ts", names: /op:/ },
+  },
 };
 
 /** Tests that compare sources with what was made of them, or that are about this: they see any change, right or wrong. */
