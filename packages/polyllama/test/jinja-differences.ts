@@ -97,6 +97,8 @@ export const differences: readonly string[] = [
     "{% set s = 'a😀bé' %}{{ s[::2] }} {{ s[-2::-1] }} {{ s[9:] }}. {{ s[-9:2] }} {{ s.find('b', 1) }} {{ s.find('b', -1) }} {{ s.count('b', 2, 9) }}",
     jinja`{{ ["it's", 'a"b', "'"", '😀é­　\ 	'] }} {{ '１a'.isalnum() }} {{ ''.isalpha() }} {{ 'a😀'.isalpha() }}`,
     "{{ 'abab'.removesuffix('ab') }} {{ 'abab'.removeprefix('ab') }} {{ 'ab'.removesuffix('') }} {{ 'ab'.removesuffix('a') }} {{ 'ab'.removeprefix('b') }}",
+    "{{ '%.1f %.1f %.0f %.0f %.0f' % (0.25, -0.25, 0.5, 1.5, 2.5) }} {{ range(5) | batch(2, 'x') | list }} {{ range(4) | batch(3) | list }}",
+    jinja`{{ ['\u0600', '\xad', '\U000e0001'] }}`,
     "{{ 'a,b,,c'.rsplit(',', 2) }} {{ 'a b  c'.rsplit(none, 1) }} {{ '😀x'.capitalize() }}",
   ],
   ...[
