@@ -20,8 +20,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "cpu-fork-of-1024",
     file: "kv-cache.ts",
-    find: "row < this.length; row += most",
-    replace: "row < Math.min(this.length, 1024); row += most",
+    find: "row < this.length; row += rowsAtOnce",
+    replace: "row < Math.min(this.length, rowsAtOnce); row += rowsAtOnce",
     what: "a fork copies at most 1,024 positions",
   },
   {

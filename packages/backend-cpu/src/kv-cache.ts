@@ -28,6 +28,8 @@ export function cacheBytes(attentions: readonly AttentionNode[], capacity: numbe
 
 /** Bytes copied between two turns of the event loop. */
 const copyPerTurn = 8 << 20;
+/** Rows of a head, after each of which it is looked how much was copied. */
+const rowsAtOnce = 1024;
 
 export class CpuKvCache extends SequenceCache {
   readonly bytes: number;
@@ -77,11 +79,10 @@ export class CpuKvCache extends SequenceCache {
         const bytes = kvHeads * this.capacity * width * 4;
         const from = new Float32Array(ort.koffi.view(ort.tensorData(this.#tensors[index]![part]), bytes));
         const to = new Float32Array(ort.koffi.view(ort.tensorData(copy.#tensors[index]![part]), bytes));
-        const most = Math.max(1, Math.floor(copyPerTurn / (width * 4)));
         for (let head = 0; head < kvHeads; head++) {
-          for (let row = 0; row < this.length; row += most) {
+          for (let row = 0; row < this.length; row += rowsAtOnce) {
             const start = (head * this.capacity + row) * width;
-            const end = start + Math.min(most, this.length - row) * width;
+            const end = start + Math.min(rowsAtOnce, this.length - row) * width;
             to.set(from.subarray(start, end), start);
             copied += (end - start) * 4;
             if (copied >= copyPerTurn) {
