@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { formats, type OffsetFormatName, offsetFormats } from "../src/index.ts";
+import { f16Table, formats, numberToF16, type OffsetFormatName, offsetFormats } from "../src/index.ts";
 
 interface GgmlVectors {
   readonly n: number;
@@ -50,5 +50,25 @@ test.each(Object.keys(offsetFormats) as OffsetFormatName[])("%s: scale and offse
     const [s, m] = [scale(bytes, start, j), offset(bytes, start, j)];
     const quants = Array.from({ length: 32 }, (_, q) => Math.fround(s * q + m));
     expect(quants).toContain(value);
+  }
+});
+
+test("every f16 comes back from its number, and what lies between goes to the nearer one, ties to even", () => {
+  for (const [half, value] of f16Table.entries()) {
+    if (Number.isNaN(value)) expect(numberToF16(value) & 0x7fff).toBeGreaterThan(0x7c00);
+    else if (numberToF16(value) !== half) expect(`${half}: ${value}`).toBe(numberToF16(value));
+  }
+  for (const sign of [1, -1]) {
+    const bits = sign === 1 ? 0 : 0x8000;
+    for (let half = 0; half < 0x7bff; half++) {
+      const tie = (f16Table[half]! + f16Table[half + 1]!) / 2; // exact in f32
+      const [below, above] = [tie * (1 - 2 ** -23), tie * (1 + 2 ** -23)].map(Math.fround) as [number, number];
+      const got = [below, tie, above].map((value) => numberToF16(sign * value));
+      const expected = [half, half + (half % 2), half + 1].map((each) => bits | each);
+      if (String(got) !== String(expected)) expect([half, ...got]).toEqual([half, ...expected]);
+    }
+    expect([65_519, 65_520, 1e9, Infinity].map((value) => numberToF16(sign * value))).toEqual(
+      [0x7bff, 0x7c00, 0x7c00, 0x7c00].map((each) => bits | each),
+    );
   }
 });

@@ -22,3 +22,28 @@ test("an end token just behind the vocabulary is none, and said", () => {
     );
   }
 });
+
+test("greedy is offered where a model is not to be sampled from; the template without a name is the default", () => {
+  const tokenizer = tinyTokenizer();
+  const none = () => expect.unreachable("a notice");
+  const generation = { do_sample: false, temperature: 0.6, top_p: 0.9 };
+  expect(textSetupFromHuggingFace({ config: {}, generationConfig: generation }, tokenizer, none).sampling).toEqual({
+    temperature: 0,
+  });
+  const sampled = textSetupFromHuggingFace(
+    { config: {}, generationConfig: { ...generation, do_sample: true } },
+    tokenizer,
+    none,
+  );
+  expect(sampled.sampling).toEqual({ temperature: 0.6, topP: 0.9 });
+  const key = "tokenizer.chat_template";
+  const { chatTemplate, namedTemplates } = textSetupFromGguf(
+    new Map([
+      [key, "D"],
+      [`${key}.rag`, "R"],
+    ]),
+    tokenizer,
+    none,
+  );
+  expect([chatTemplate?.jinja, namedTemplates.map(({ name, jinja }) => [name, jinja])]).toEqual(["D", [["rag", "R"]]]);
+});

@@ -225,6 +225,8 @@ export const differences: readonly string[] = [
     "  {%- raw -%}  a {%- endraw -%}  b",
     "{{ '{{' }}{{ '}}' }}{{ '%}' }}",
     "50%}\n #}\n",
+    "{% set x = 1 %}\n  {% if x %}\n  y\n  {% endif %}\n{{ x }}\n  {% set y = 2 %}{{ y }}",
+    "{{ 1 }}  {% set x = 2 %}{{ x }}{# c #}  {% set x = 3 %}\n{{ x }}{# c #}\n  {% set x = 4 %}{{ x }}",
     "\u3000{% if true %}a{% endif %}",
     "{{ {'a': {'b': 1}}['a']['b'] }}",
   ],
