@@ -43,7 +43,7 @@ if (filters.length === 0) {
     ["knip"],
     ["typedoc", "--emit", "none"],
   ];
-  // Two at a time, as the suites; each writes when it has ended.
+  // Two at a time; each writes when it has ended.
   const next = checks.values();
   const work = async () => {
     for (const [name, ...rest] of next) {
@@ -69,7 +69,7 @@ try {
   if (!ok && failed === 0) failed++;
   const seconds = ({ startTime, endTime }) => Math.round((endTime - startTime) / 1000);
   const slowest = testResults.toSorted((a, b) => seconds(b) - seconds(a)).slice(0, 15);
-  console.log("\nseconds by file, two files at a time:");
+  console.log("\nseconds by file, three files at a time:");
   for (const file of slowest) console.log(`${String(seconds(file)).padStart(5)}  ${relative(root, file.name)}`);
 } finally {
   rmSync(folder, { recursive: true });

@@ -60,7 +60,12 @@ export const targets: Readonly<Record<string, Target>> = {
   },
   reference: {
     package: "backend-reference",
-    tests: [...packageTests("backend-reference"), "conformance/test/"],
+    tests: [
+      ...packageTests("backend-reference"),
+      "conformance/test/",
+      "packages/backend-cuda/test/conformance.", // whose bounds are those of tensor cores, too
+      "packages/backend-webgpu/test/conformance.",
+    ],
     first: { test: "conformance/test/cpu.test.ts", names: /op:/ },
   },
 };
