@@ -1,0 +1,89 @@
+// Bounds of operations against computations that round as they are derived for: they must hold where a term of theirs alone covers
+// the error.
+
+import type { AttentionNode } from "@polyllama/core";
+import { expect, test } from "vitest";
+import type { Rounding } from "../src/bounds.ts";
+import { type Matrix, matrix } from "../src/matrix.ts";
+import { attention } from "../src/ops/attention.ts";
+import { swigluBound } from "../src/ops/swiglu.ts";
+
+const f32: Rounding = { unit: 2 ** -24, flushesSubnormals: false, exp: 1 };
+
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 32) * 2 - 1;
+  };
+}
+
+const row = (values: readonly number[]): Matrix => ({ rows: 1, width: values.length, data: Float64Array.from(values) });
+
+/** One head, one row that sees all keys: what comes out, or with `rounding` its bound. */
+function attend(
+  q: readonly number[],
+  k: readonly number[][],
+  v: readonly number[][],
+  rounding?: Rounding,
+): Float64Array {
+  const d = q.length;
+  const node: AttentionNode = {
+    op: "attention",
+    q: "q",
+    k: "k",
+    v: "v",
+    output: "y",
+    heads: 1,
+    kvHeads: 1,
+    headDim: d,
+  };
+  const y = matrix(1, d);
+  const cache = { k: Float64Array.from(k.flat()), v: Float64Array.from(v.flat()) };
+  attention(row(q), cache, node, { first: 0, rows: 1, start: k.length - 1 }, y, rounding);
+  return y.data;
+}
+
+test("scores whose products cancel keep the errors of all products", () => {
+  const next = randomNumbers(7);
+  const d = 64;
+  const numbers = (): number[] => Array.from({ length: d }, () => Math.fround(next()));
+  for (let turn = 0; turn < 300; turn++) {
+    const q = numbers().map((value) => value * 64);
+    const keys = [numbers(), numbers()];
+    const values = [numbers(), numbers()];
+    const scores = keys.map((key) => {
+      let sum = 0;
+      for (let i = 0; i < d; i++) sum = Math.fround(sum + Math.fround(q[i]! * key[i]!));
+      return sum / Math.sqrt(d);
+    });
+    const weights = scores.map((score) => Math.exp(score - Math.max(...scores)));
+    const total = weights[0]! + weights[1]!;
+    const exact = attend(q, keys, values);
+    const bound = attend(q, keys, values, f32);
+    for (let i = 0; i < d; i++) {
+      const rounded = (weights[0]! * values[0]![i]! + weights[1]! * values[1]![i]!) / total;
+      expect(Math.abs(rounded - exact[i]!)).toBeLessThanOrEqual(bound[i]!);
+    }
+  }
+});
+
+test("keys that are too small for a cache in f16 become zero", () => {
+  const q = Array<number>(4).fill(2 ** 20);
+  const zero = Array<number>(4).fill(0);
+  const keys = [zero, Array<number>(4).fill(2 ** -26)];
+  const values = [Array<number>(4).fill(1), Array<number>(4).fill(-1)];
+  const bound = attend(q, keys, values, { ...f32, cache: "f16" });
+  const error = attend(q, keys, values)[0]! - attend(q, [zero, zero], values)[0]!;
+  expect(Math.abs(error)).toBeGreaterThan(2 ** -8);
+  expect(Math.abs(error)).toBeLessThanOrEqual(bound[0]!);
+  expect(bound[0]).toBeGreaterThan(4 * attend(q, keys, values, f32)[0]!);
+});
+
+test("a division is rounded like any other operation, unless more is declared", () => {
+  const [gate, up] = [row([-3, 0.5, 2]), row([1, -2, 4])];
+  const bound = (rounding: Partial<Rounding>) => [...swigluBound(gate, up, { ...f32, ...rounding }).data];
+  expect(bound({})).toEqual(bound({ division: 1 }));
+  const [one, two] = [bound({ division: 1 }), bound({ division: 2.5 })];
+  expect(two.every((value, i) => value > one[i]!)).toBe(true);
+});
