@@ -117,6 +117,25 @@ await describeWithEmulation("attention of prompts", (emulation) => {
     expect(`${status} ${detail}`).toBe("passed ");
   });
 
+  test.each([256, 257, 300, 600])("a token behind %i others, whose keys are read in parts", async (length) => {
+    emulation.control.reset();
+    const heads = { heads: 4, kvHeads: 2, headDim: 8 };
+    const batches = [length, 1, 2].map((rows, i) => ({
+      run: inputsFor(heads, rows, 11 * i),
+      batch: [{ rows, cache: 0 }],
+    }));
+    const parameters = { heads: 4, kvHeads: 2, d: 8, length };
+    const decoding: OpCase = {
+      address: JSON.stringify(parameters),
+      op: "attention",
+      parameters,
+      build: () => ({ graph: graphOf(heads), weights: noWeights, capacity: length + 3, actions: batches }),
+    };
+    await using backend = cuda(emulated(emulation));
+    const { status, detail } = await runCase(decoding, backend, 1);
+    expect(`${status} ${detail}`).toBe("passed ");
+  });
+
   test("a sequence's rows are the same to the bit, alone or among others", { timeout: 120_000 }, async () => {
     emulation.control.reset();
     const heads = { heads: 4, kvHeads: 2, headDim: 16 };
