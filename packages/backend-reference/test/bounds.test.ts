@@ -1,9 +1,10 @@
 // Bounds of operations against computations that round as they are derived for: they must hold where a term of theirs alone covers
 // the error.
 
-import type { AttentionNode } from "@polyllama/core";
+import { type AttentionNode, formats, type OffsetFormatName, offsetFormats } from "@polyllama/core";
 import { expect, test } from "vitest";
 import type { Rounding } from "../src/bounds.ts";
+import { magnitudes } from "../src/magnitudes.ts";
 import { type Matrix, matrix } from "../src/matrix.ts";
 import { attention } from "../src/ops/attention.ts";
 import { swigluBound } from "../src/ops/swiglu.ts";
@@ -86,4 +87,39 @@ test("a division is rounded like any other operation, unless more is declared", 
   expect(bound({})).toEqual(bound({ division: 1 }));
   const [one, two] = [bound({ division: 1 }), bound({ division: 2.5 })];
   expect(two.every((value, i) => value > one[i]!)).toBe(true);
+});
+
+test("attention loses on tensor cores what they lose, at the sizes that they take alone", () => {
+  const bound = (d: number, attends: boolean) => {
+    const numbers = (from: number) => Array.from({ length: d }, (_, i) => Math.sin(from + i));
+    const tensorCores = {
+      fromRows: 1,
+      formats: [],
+      roundedWeights: [],
+      unit: 2 ** -11,
+      least: 2 ** -39,
+      truncation: { unit: 2 ** -23, group: 4, columns: 128 },
+      ...(attends && { attention: { caches: ["f32"] as const, multiple: 8, most: 16 } }),
+    };
+    return attend(numbers(0), [numbers(1), numbers(2)], [numbers(3), numbers(4)], {
+      ...f32,
+      cache: "f32",
+      tensorCores,
+    })[0]!;
+  };
+  for (const d of [8, 16]) expect(bound(d, true)).toBeGreaterThan(2 * bound(d, false));
+  for (const d of [12, 24]) expect(bound(d, true)).toBe(bound(d, false));
+});
+
+test.each(Object.keys(offsetFormats) as OffsetFormatName[])("%s: blocks alike have bounds alike", (format) => {
+  const { blockSize, blockBytes, dequantize } = formats[format];
+  const next = randomNumbers(3);
+  const block = Uint8Array.from({ length: blockBytes }, () => Math.floor((next() + 1) * 56)); // exponents of f16 below 0x78
+  const bytes = Uint8Array.from([...block, ...block]);
+  const values = new Float32Array(2 * blockSize);
+  dequantize(bytes, values);
+  const info = { name: "w", shape: [1, 2 * blockSize], format } as const;
+  const { summed, rounded } = magnitudes({ info, values, bytes }, { ...f32, apartOffsets: [format] });
+  for (const of of [summed, rounded]) expect(of.subarray(blockSize)).toEqual(of.subarray(0, blockSize));
+  expect(summed.every((sum, i) => sum >= rounded[i]! && sum >= Math.abs(values[i]!) * (1 - 2 ** -20))).toBe(true);
 });
