@@ -92,3 +92,46 @@ test("swiglu, linear and add", async () => {
   expect(y[0]).toBeCloseTo((1 / (1 + Math.exp(-1))) * -1 + 1, 14);
   expect(y[1]).toBeCloseTo((-1 / (1 + Math.E)) * -1 - 1, 14);
 });
+
+test("a matrix of more than 64 MiB is read in pieces, each of which counts", async () => {
+  const [rows, columns] = [1030, 2 ** 14];
+  const graph = buildGraph((g) => [g.linear("y", g.activations("x", columns), g.weight("w", [rows, columns]))]);
+  const info = { name: "w", shape: [rows, columns], format: "f32" as const };
+  const pieces: number[] = [];
+  const source: WeightSource = {
+    name: "numbered rows",
+    weights: new Map([["w", info]]),
+    async read(_, { first, count } = { first: 0, count: rows }) {
+      pieces.push(count);
+      const values = new Float32Array(count * columns);
+      for (let row = 0; row < count; row++) values[row * columns] = first + row;
+      return new Uint8Array(values.buffer);
+    },
+    fingerprint: async () => "",
+  };
+  await using backend = reference();
+  await using program = await backend.compile(graph, source);
+  const x = new Float32Array(columns);
+  x[0] = 1;
+  const [y] = await program.run({ inputs: { x } }, ["y"]);
+  expect([...y!.data]).toEqual(Array.from({ length: rows }, (_, row) => row));
+  expect(pieces).toEqual([1024, 6]);
+});
+
+test("a cache says what its keys and values take as float64", async () => {
+  const [heads, kvHeads, headDim] = [4, 2, 8];
+  const graph = buildGraph((g) => {
+    const of = (name: string, count: number) => g.activations(name, count * headDim);
+    return [g.attention("y", of("q", heads), of("k", kvHeads), of("v", kvHeads), { heads, kvHeads, headDim })];
+  });
+  const none: WeightSource = {
+    name: "none",
+    weights: new Map(),
+    read: () => Promise.reject(new Error("there are no weights")),
+    fingerprint: async () => "",
+  };
+  await using backend = reference();
+  await using program = await backend.compile(graph, none);
+  using cache = program.createCache(10);
+  expect(cache.bytes).toBe(2 * 8 * kvHeads * headDim * 10);
+});
