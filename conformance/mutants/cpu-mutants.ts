@@ -318,6 +318,7 @@ const attention: readonly Fault[] = [
 const models: readonly Fault[] = [
   {
     id: "model-last-row",
+    inModels: true,
     file: "program.ts",
     find: "BigInt64Array.of(BigInt(rows - 1))",
     replace: "BigInt64Array.of(BigInt(Math.max(0, rows - 2)))",
@@ -325,6 +326,7 @@ const models: readonly Fault[] = [
   },
   {
     id: "model-fused-halves",
+    inModels: true,
     file: "emit/attention.ts",
     find: "rotary_interleaved: { int: rotation === undefined ? 0 : 1 },",
     replace: "rotary_interleaved: { int: 0 },",

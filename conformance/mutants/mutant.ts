@@ -24,6 +24,8 @@ export type MutatedPackage = "backend-reference" | "backend-cpu";
 /** A fault that leaves shapes and finiteness alone, so that only numbers can betray it. */
 export interface CaseMutant extends Mutant {
   readonly package: MutatedPackage;
+  /** Lies in what models alone ask for, so that no single operation shows it. */
+  readonly inModels?: true;
 }
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
