@@ -36,7 +36,7 @@ export class TestJudge implements Disposable {
   readonly #files = git("ls-files", "--cached", "--others", "--exclude-standard").split("\n");
   /** Whether the compiler has nothing to say without a fault, once that is known. */
   #typed: boolean | undefined;
-  /** Test files that fail without a fault. */
+  /** Test files that fail without a fault, and the compiler where it does. */
   readonly unsound: Set<string> = new Set();
 
   private constructor(bench: Bench) {
@@ -77,7 +77,10 @@ export class TestJudge implements Disposable {
   async #checkTypes({ file, text }: Planted): Promise<Outcome | undefined> {
     if (!file.endsWith(".ts")) return undefined;
     this.#typed ??= (await this.#bench.typeError()) === undefined;
-    if (!this.#typed) return undefined;
+    if (!this.#typed) {
+      this.unsound.add("tsc");
+      return undefined;
+    }
     const restore = await this.#bench.plant(file, text);
     const message = await this.#bench.typeError().finally(restore);
     return message === undefined ? undefined : { kind: "found", test: "tsc", title: "types", message };
