@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
@@ -41,6 +42,7 @@ function chromium(executablePath: string): TestProjectInlineConfiguration {
     plugins: [testServer()],
     test: {
       name: "chromium",
+      provide: { developmentData: existsSync(`${root}../shared/data`) || process.env["CI"] !== undefined },
       include: ["{packages,apps}/*/test/**/*.browser.test.ts", "conformance/test/**/*.browser.test.ts"],
       browser: {
         enabled: true,

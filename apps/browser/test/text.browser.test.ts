@@ -4,6 +4,7 @@ import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { type Backend, Llama } from "polyllama";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { developmentData } from "../../../tests/support/shared-page.ts";
 
 const english = "Once upon a time";
 const models = [
@@ -19,7 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 
-test.each(models)("$name", { timeout: 120_000 }, async ({ url, prompt }) => {
+test.for(models)("$name", { timeout: 120_000 }, async ({ url, prompt }, { skip }) => {
+  skip(url.startsWith("/shared/") && !developmentData, "needs the development data");
   const write = async (chosen: Backend) => {
     await using llama = await Llama.load(new URL(url, location.href), { backend: chosen });
     return await llama.complete(prompt, { temperature: 0, maxTokens: 24, ignoreEos: true });

@@ -3,6 +3,7 @@
 import { reference } from "@polyllama/backend-reference";
 import { CheckpointError, Llama, PolyllamaError } from "polyllama";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { developmentData, needDevelopmentData } from "../../../tests/support/shared-page.ts";
 import { WorkerLlama } from "../src/worker.ts";
 
 const gguf = "/shared/weights/stories260K.gguf";
@@ -18,9 +19,11 @@ afterEach(() => {
   for (const worker of workers.splice(1)) worker.terminate();
 });
 
+needDevelopmentData();
 let llama: WorkerLlama;
 let expected: string;
 beforeAll(async () => {
+  if (!developmentData) return;
   await using backend = reference();
   await using here = await Llama.load(gguf, { backend });
   expected = (await here.complete("Once upon a time", greedy)).text;
