@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type Browser, chromium, type Page } from "playwright";
 import { build, createServer, type ViteDevServer } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { shared } from "../../../tests/support/shared.ts";
+import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { describeWithSystem, system } from "../../../tests/support/system.ts";
 
 const configFile = fileURLToPath(new URL("../vite.sources.config.ts", import.meta.url));
@@ -52,38 +52,40 @@ describeWithSystem("chromium", "the page", () => {
     expect(await text()).toBe(before);
   });
 
-  test("loads a file of the user's own, and writes with it", { timeout: 120_000 }, async () => {
-    await page.locator("textarea").fill("Once upon a time");
-    await page.locator("input[type=file]").setInputFiles(shared("weights/stories260K.gguf"));
-    await page.getByText("stories260K.gguf").waitFor();
-    await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).click();
-    await page.waitForFunction(() => document.querySelector("#text")!.textContent.length > 80, undefined, {
-      timeout: 100_000,
+  describeWithShared("with files of a user", () => {
+    test("loads a file of the user's own, and writes with it", { timeout: 120_000 }, async () => {
+      await page.locator("textarea").fill("Once upon a time");
+      await page.locator("input[type=file]").setInputFiles(shared("weights/stories260K.gguf"));
+      await page.getByText("stories260K.gguf").waitFor();
+      await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).click();
+      await page.waitForFunction(() => document.querySelector("#text")!.textContent.length > 80, undefined, {
+        timeout: 100_000,
+      });
+      expect(await text()).toMatch(/^Once upon a time[, ]/);
     });
-    expect(await text()).toMatch(/^Once upon a time[, ]/);
-  });
 
-  test("a llama2.c file is loaded together with its tokenizer; Ctrl+Enter writes, until the context is full", {
-    timeout: 120_000,
-  }, async () => {
-    const files = ["weights/stories260K.bin", "weights/tok512.bin"].map((name) => shared(name));
-    await page.locator("input[type=file]").setInputFiles(files);
-    await page.getByText("stories260K.bin").waitFor();
-    // Longer than the context less the 200 tokens that are asked for, in characters and in tokens.
-    await page.locator("textarea").fill("Once upon a time there was a dog. ".repeat(38));
-    await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).waitFor();
-    await page.locator("textarea").press("Control+Enter");
-    await page.waitForFunction(() => document.querySelector("#text")!.textContent.length > 38 * 34 + 10, undefined, {
-      timeout: 100_000,
+    test("a llama2.c file is loaded together with its tokenizer; Ctrl+Enter writes, until the context is full", {
+      timeout: 120_000,
+    }, async () => {
+      const files = ["weights/stories260K.bin", "weights/tok512.bin"].map((name) => shared(name));
+      await page.locator("input[type=file]").setInputFiles(files);
+      await page.getByText("stories260K.bin").waitFor();
+      // Longer than the context less the 200 tokens that are asked for, in characters and in tokens.
+      await page.locator("textarea").fill("Once upon a time there was a dog. ".repeat(38));
+      await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).waitFor();
+      await page.locator("textarea").press("Control+Enter");
+      await page.waitForFunction(() => document.querySelector("#text")!.textContent.length > 38 * 34 + 10, undefined, {
+        timeout: 100_000,
+      });
+      expect(await page.locator("#error").textContent()).toBe("");
+      await page.getByRole("button", { name: "Stop" }).click();
     });
-    expect(await page.locator("#error").textContent()).toBe("");
-    await page.getByRole("button", { name: "Stop" }).click();
-  });
 
-  test("a prompt beyond the context is told in words", async () => {
-    await page.locator("textarea").fill("a dog ".repeat(600));
-    await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).click();
-    await page.locator("#error").getByText("512").waitFor();
+    test("a prompt beyond the context is told in words", async () => {
+      await page.locator("textarea").fill("a dog ".repeat(600));
+      await page.getByRole("button", { name: "Write" }).and(page.locator(":enabled")).click();
+      await page.locator("#error").getByText("512").waitFor();
+    });
   });
 
   test("a file that is no checkpoint is told in words, and the facts of the model before are gone", async () => {
