@@ -27,6 +27,7 @@ const modules: Readonly<Record<string, () => Promise<object>>> = {
   "@polyllama/checkpoints": () => import("../packages/checkpoints/src/index.ts"),
   "@polyllama/core": () => import("../packages/core/src/index.ts"),
   "@polyllama/model-poet": () => import("../packages/model-poet/src/index.ts"),
+  "@polyllama/planner": () => import("../packages/planner/src/index.ts"),
 };
 
 const samples = readmes.flatMap((path) => blocks(textOf(path), "ts").map((code, index) => ({ path, index, code })));
