@@ -18,6 +18,9 @@ export type ErrorCode =
   | "ERR_OVERFLOW" // a number left the range of a backend's format; the message names the layer
   | "ERR_DEVICE_LOST" // the device is gone, with all that was on it; load again
   | "ERR_MEMORY" // the device has not the memory that was asked for
+  | "ERR_CACHE_FULL" // a pool has fewer free KV blocks than a step needs
+  | "ERR_DEPENDENCY" // a step builds upon another one that failed
+  | "ERR_PARAMETERS" // parameters were laid out for other graphs, or an update of them was cut short
   | "ERR_BUSY" // the object is in use by another call
   | "ERR_DISPOSED" // the object was already disposed
   | "ERR_ABORTED"; // a completion was aborted; what there was of it is in the error
@@ -68,6 +71,53 @@ export class ContextOverflowError extends PolyllamaError {
     super("ERR_CONTEXT", `${needed} positions are needed but the context holds ${available}. ${remedy}`);
     this.needed = needed;
     this.available = available;
+  }
+}
+
+/** Where a device meets its limits, for programs; the message says it to people. */
+export interface UnsupportedPlace {
+  /** Operation of the graph, or name of a feature. */
+  readonly op?: string;
+  /** Shapes of its operands, by role. */
+  readonly shapes?: Readonly<Record<string, readonly (number | string)[]>>;
+  /** Format of its weights, or of a cache. */
+  readonly format?: string;
+}
+
+/** What a device cannot do, and says what can. */
+export class UnsupportedError extends PolyllamaError {
+  override readonly name = "UnsupportedError";
+  readonly op: string | undefined;
+  readonly shapes: Readonly<Record<string, readonly (number | string)[]>> | undefined;
+  readonly format: string | undefined;
+  readonly remedy: string;
+
+  /** @param problem What it cannot do. @param remedy What to do instead, as a sentence. */
+  constructor(problem: string, remedy: string, place: UnsupportedPlace = {}) {
+    super("ERR_UNSUPPORTED", `${problem}. ${remedy}`);
+    this.op = place.op;
+    this.shapes = place.shapes;
+    this.format = place.format;
+    this.remedy = remedy;
+  }
+}
+
+/** A pool of KV blocks is full. */
+export class CacheFullError extends PolyllamaError {
+  override readonly name = "CacheFullError";
+  /** Blocks needed. */
+  readonly needed: number;
+  /** Blocks that are free. */
+  readonly free: number;
+
+  constructor(needed: number, free: number, blockRows: number) {
+    super(
+      "ERR_CACHE_FULL",
+      `${needed} KV blocks of ${blockRows} positions are needed but ${free} are free. ` +
+        "Dispose or truncate sequences, or make the pool larger.",
+    );
+    this.needed = needed;
+    this.free = free;
   }
 }
 

@@ -136,8 +136,16 @@ export { printable, quoted } from "./printable.ts";
 export { duplicatedKey, parseJson } from "./json-text.ts";
 
 // Errors, and the check of options
-export type { CheckpointPlace, ErrorCode } from "./errors.ts";
-export { CheckpointError, ContextOverflowError, MemoryError, OptionError, PolyllamaError } from "./errors.ts";
+export type { CheckpointPlace, ErrorCode, UnsupportedPlace } from "./errors.ts";
+export {
+  CacheFullError,
+  CheckpointError,
+  ContextOverflowError,
+  MemoryError,
+  OptionError,
+  PolyllamaError,
+  UnsupportedError,
+} from "./errors.ts";
 export type { EnvironmentVariable } from "./environment.ts";
 export { environment, environmentFlag } from "./environment.ts";
 export type { OptionSchema, OptionType } from "./option-types.ts";

@@ -1,9 +1,9 @@
 // What every backend does with a step before it computes: checking it against the graph, finding where every sequence stands, and making
 // room for what is wanted. All of them refuse the same steps with the same words.
 
-import type { KvCache, Step, Tensor, Wanted } from "./backend.ts";
+import type { KvCache, RealArray, Step, Tensor, Wanted } from "./backend.ts";
 import { ContextOverflowError, PolyllamaError } from "./errors.ts";
-import type { Graph, ValueName } from "./graph.ts";
+import type { Graph, GraphInput, ValueName } from "./graph.ts";
 
 /** What every device counts to. */
 const mostPositions = 2 ** 31;
@@ -35,22 +35,7 @@ export function resolveStep(graph: Graph, step: Step): ResolvedStep {
   for (const input of graph.inputs) {
     const data = step.inputs[input.name];
     if (data === undefined) throw new PolyllamaError("ERR_GRAPH", `The input "${input.name}" is missing.`);
-    if (data instanceof Int32Array !== (input.kind === "tokens")) {
-      throw new PolyllamaError(
-        "ERR_GRAPH",
-        `The input "${input.name}" holds ${input.kind}; it cannot be a ${data.constructor.name}.`,
-      );
-    }
-    const width = input.kind === "tokens" ? 1 : input.width;
-    const count = data.length / width;
-    if (!Number.isInteger(count) || count === 0 || (rows ?? count) !== count) {
-      const expected = rows === undefined ? "one or more" : `${rows}`;
-      throw new PolyllamaError(
-        "ERR_GRAPH",
-        `The input "${input.name}" has ${data.length} elements, not ${expected} rows of ${width}.`,
-      );
-    }
-    rows = count;
+    rows = checkRows(input, data, rows);
   }
   if (rows === undefined) throw new PolyllamaError("ERR_GRAPH", "The graph has no inputs.");
   for (const name of Object.keys(step.inputs)) {
@@ -90,22 +75,45 @@ export function resolveStep(graph: Graph, step: Step): ResolvedStep {
     sequences.push({ first, rows: count, start: cache?.length ?? position ?? 0, cache });
     first += count;
   }
-  checkTokens(graph, step);
+  for (const [name, data] of Object.entries(step.inputs)) {
+    if (data instanceof Int32Array) checkTokens(graph, name, data);
+  }
   if (first !== rows) throw new PolyllamaError("ERR_GRAPH", `The sequences have ${first} rows but the inputs ${rows}.`);
   return { rows, sequences };
 }
 
-/** @throws {PolyllamaError} `ERR_GRAPH` for a token that its table does not have. */
-function checkTokens(graph: Graph, step: Step): void {
+/**
+ * Rows of an input from the host.
+ *
+ * @param expected Rows of other inputs of the step.
+ * @throws {PolyllamaError} `ERR_GRAPH` for an array of another kind or length
+ */
+export function checkRows(input: GraphInput, data: Int32Array | RealArray, expected: number | undefined): number {
+  if (data instanceof Int32Array !== (input.kind === "tokens")) {
+    throw new PolyllamaError(
+      "ERR_GRAPH",
+      `The input "${input.name}" holds ${input.kind}; it cannot be a ${data.constructor.name}.`,
+    );
+  }
+  const width = input.kind === "tokens" ? 1 : input.width;
+  const count = data.length / width;
+  if (Number.isInteger(count) && count > 0 && (expected ?? count) === count) return count;
+  throw new PolyllamaError(
+    "ERR_GRAPH",
+    `The input "${input.name}" has ${data.length} elements, not ${expected ?? "one or more"} rows of ${width}.`,
+  );
+}
+
+/** @throws {PolyllamaError} `ERR_GRAPH` for a token that a table which looks the input up does not have. */
+export function checkTokens(graph: Graph, input: ValueName, tokens: Int32Array): void {
   for (const node of graph.nodes) {
-    if (node.op !== "embedding") continue;
+    if (node.op !== "embedding" || node.tokens !== input) continue;
     const rows = graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
-    const tokens = step.inputs[node.tokens]!;
     const row = tokens.findIndex((token) => !(token >= 0 && token < rows));
     if (row >= 0) {
       throw new PolyllamaError(
         "ERR_GRAPH",
-        `"${node.tokens}" has the token ${tokens[row]} in row ${row}; the table "${node.table}" has rows 0 to ${rows - 1}.`,
+        `"${input}" has the token ${tokens[row]} in row ${row}; the table "${node.table}" has rows 0 to ${rows - 1}.`,
       );
     }
   }

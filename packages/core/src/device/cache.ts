@@ -1,0 +1,67 @@
+// Keys and values in blocks. A pool is one allocation of blocks of `blockRows` positions; a sequence holds a list of them. A fork shares
+// its blocks, which are copied when one of the two writes into them (PagedAttention: Kwon et al., SOSP 2023).
+
+import type { CacheFormat } from "../backend.ts";
+import type { Graph } from "../graph.ts";
+import type { AttentionNode } from "../ops/attention.ts";
+
+/** Shapes of keys and values of a graph's attentions, in the graph's order. */
+export type CacheSpec = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];
+
+/** What the attentions of a graph keep. */
+export function cacheSpec(graph: Graph): CacheSpec {
+  const attentions: readonly AttentionNode[] = graph.nodes.filter((node) => node.op === "attention");
+  return attentions.map(({ kvHeads, headDim }) => ({ kvHeads, headDim }));
+}
+
+/** Whether caches of one spec serve graphs of the other. */
+export function sameCacheSpec(a: CacheSpec, b: CacheSpec): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ kvHeads, headDim }, i) => kvHeads === b[i]!.kvHeads && headDim === b[i]!.headDim)
+  );
+}
+
+/**
+ * KV blocks. Its contents belong to one version of one set of parameters and one adapter: whoever changes either starts sequences anew.
+ * `open`, `fork`, `truncate` and dispose take effect in the order in which they are called among submitted steps.
+ */
+export interface CachePool extends Disposable {
+  readonly spec: CacheSpec;
+  readonly format: CacheFormat;
+  /** Positions of a block. */
+  readonly blockRows: number;
+  readonly blocks: number;
+  /** Blocks that no sequence holds or has reserved. */
+  readonly freeBlocks: number;
+  /** Memory of the whole pool. */
+  readonly bytes: number;
+  /**
+   * An empty sequence.
+   *
+   * @param reserve Positions for which blocks are set aside now; default 0, blocks are taken as they are needed.
+   * @throws {CacheFullError}; {@link PolyllamaError} `ERR_DISPOSED`
+   */
+  open(reserve?: number): SequenceCache;
+  /** Free blocks that a step of so many rows would take for a sequence. */
+  blocksNeeded(cache: SequenceCache, rows: number): number;
+  /**
+   * A sequence with what {@link SequenceCache.export} gave, of a pool of the same spec and format.
+   *
+   * @throws {CacheFullError}; {@link PolyllamaError} `ERR_OPTION` for bytes of another spec or format.
+   */
+  import(bytes: Uint8Array): Promise<SequenceCache>;
+}
+
+/** Keys and values of one sequence. */
+export interface SequenceCache extends Disposable {
+  readonly pool: CachePool;
+  /** Positions, those of submitted steps included. A step that fails takes its positions back. */
+  readonly length: number;
+  /** Forgets all positions from `length` on. @throws {OptionError}; {@link PolyllamaError} `ERR_DISPOSED` */
+  truncate(length: number): void;
+  /** A sequence with the same positions, which shares its blocks until one of the two writes into them. */
+  fork(): SequenceCache;
+  /** The content, when all submitted steps have ended: for hosts' memory and disks. @throws {UnsupportedError} */
+  export(): Promise<Uint8Array>;
+}

@@ -1,0 +1,7 @@
+// The contract of devices, for backends and for what drives them.
+
+export * from "./cache.ts";
+export * from "./device.ts";
+export * from "./parameters.ts";
+export * from "./program.ts";
+export * from "./resolve.ts";

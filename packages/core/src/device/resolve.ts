@@ -1,0 +1,154 @@
+// What every device does with a step before it computes: checking it against the graph, and finding where every sequence stands and which
+// rows each output wants. All of them refuse the same steps with the same words.
+
+import { PolyllamaError } from "../errors.ts";
+import type { Graph, GraphInput, ValueName } from "../graph.ts";
+import { checkRows, checkTokens } from "../step.ts";
+import type { SequenceCache } from "./cache.ts";
+import type { DeviceTensor, HostArray, Output, Step } from "./program.ts";
+
+/** A sequence's place in a step. */
+export interface SequencePlace {
+  /** Its first row in the step. */
+  readonly first: number;
+  readonly rows: number;
+  /** Position of its first row. */
+  readonly start: number;
+  readonly cache: SequenceCache | undefined;
+  readonly adapter: string | undefined;
+}
+
+/** A step that was checked. */
+export interface StepPlaces {
+  /** Rows in all, N. */
+  readonly rows: number;
+  readonly sequences: readonly SequencePlace[];
+  /** Rows of the step that each output wants, in order. */
+  readonly outputRows: readonly (readonly number[])[];
+}
+
+/** Whether an input lies on the device. */
+export function isDeviceTensor(input: HostArray | DeviceTensor): input is DeviceTensor {
+  return !ArrayBuffer.isView(input);
+}
+
+/** @throws {PolyllamaError} `ERR_GRAPH` naming what of the step does not fit */
+export function resolveStep(graph: Graph, step: Step): StepPlaces {
+  const rows = inputRows(graph, step);
+  const sequences = placeSequences(step, rows);
+  for (const name of Object.values(step.updates ?? {})) checkValue(graph, name);
+  const outputRows = step.outputs.map((output) => {
+    checkValue(graph, output.value);
+    return rowsOf(output, rows, sequences);
+  });
+  return { rows, sequences, outputRows };
+}
+
+function inputRows(graph: Graph, step: Step): number {
+  let rows: number | undefined;
+  for (const input of graph.inputs) {
+    const data = step.inputs[input.name];
+    if (data === undefined) throw new PolyllamaError("ERR_GRAPH", `The input "${input.name}" is missing.`);
+    const count = isDeviceTensor(data) ? tensorRows(input, data) : arrayRows(graph, input, data, rows);
+    if (rows !== undefined && count !== rows) {
+      throw new PolyllamaError("ERR_GRAPH", `The input "${input.name}" has ${count} rows, not ${rows}.`);
+    }
+    rows = count;
+  }
+  if (rows === undefined) throw new PolyllamaError("ERR_GRAPH", "The graph has no inputs.");
+  for (const name of Object.keys(step.inputs)) {
+    if (!graph.inputs.some((input) => input.name === name)) {
+      throw new PolyllamaError("ERR_GRAPH", `The graph has no input "${name}".`);
+    }
+  }
+  return rows;
+}
+
+function tensorRows(input: GraphInput, { kind, shape }: DeviceTensor): number {
+  const width = input.kind === "tokens" ? 1 : input.width;
+  if (kind === input.kind && shape[1] === width) return shape[0];
+  throw new PolyllamaError(
+    "ERR_GRAPH",
+    `The input "${input.name}" holds ${input.kind} of width ${width}, not ${kind} of width ${shape[1]}.`,
+  );
+}
+
+function arrayRows(graph: Graph, input: GraphInput, data: HostArray, rows: number | undefined): number {
+  const count = checkRows(input, data, rows);
+  if (data instanceof Int32Array) checkTokens(graph, input.name, data);
+  return count;
+}
+
+/** What every device counts to. */
+const mostPositions = 2 ** 31;
+
+function placeSequences(step: Step, total: number): readonly SequencePlace[] {
+  const places: SequencePlace[] = [];
+  const caches = new Set<SequenceCache>();
+  let first = 0;
+  for (const { rows, cache, position, adapter } of step.sequences) {
+    if (!Number.isInteger(rows) || rows < 1) {
+      throw new PolyllamaError("ERR_GRAPH", `A sequence cannot advance by ${rows} rows; the least is 1.`);
+    }
+    const start = cache?.length ?? position ?? 0;
+    if (!(Number.isInteger(start) && start >= 0 && start + rows <= mostPositions)) {
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        `A sequence of ${rows} rows cannot start at position ${start}; positions are whole numbers below 2^31.`,
+      );
+    }
+    if (cache !== undefined) {
+      if (caches.has(cache)) {
+        throw new PolyllamaError("ERR_GRAPH", "Two sequences of one step share a cache; fork it first.");
+      }
+      if (position !== undefined) {
+        throw new PolyllamaError("ERR_GRAPH", "A sequence with a cache continues at its length; leave `position` out.");
+      }
+      caches.add(cache);
+    }
+    places.push({ first, rows, start, cache, adapter });
+    first += rows;
+  }
+  if (first === total) return places;
+  throw new PolyllamaError("ERR_GRAPH", `The sequences have ${first} rows but the inputs ${total}.`);
+}
+
+function rowsOf(output: Output, rows: number, sequences: readonly SequencePlace[]): readonly number[] {
+  if (output.to === "score") {
+    if (output.targets.length === rows) return range(0, rows);
+    throw new PolyllamaError(
+      "ERR_GRAPH",
+      `"${output.value}" is scored for ${output.targets.length} targets where the step has ${rows} rows.`,
+    );
+  }
+  if (output.to !== "token") return output.rows === "all" ? range(0, rows) : lastRows(sequences, []);
+  const drawn = lastRows(sequences, output.rows === "last" ? [] : output.rows.lastPerSequence);
+  if (drawn.length === output.draw.length) return drawn;
+  throw new PolyllamaError(
+    "ERR_GRAPH",
+    `"${output.value}" gives ${drawn.length} rows to draw from, but there are ${output.draw.length} draws.`,
+  );
+}
+
+/** The last so many rows of each sequence; one where nothing is said. */
+function lastRows(sequences: readonly SequencePlace[], counts: readonly number[]): readonly number[] {
+  if (counts.length > 0 && counts.length !== sequences.length) {
+    throw new PolyllamaError(
+      "ERR_GRAPH",
+      `lastPerSequence has ${counts.length} entries where the step has ${sequences.length} sequences.`,
+    );
+  }
+  return sequences.flatMap(({ first, rows }, i) => {
+    const count = counts[i] ?? 1;
+    if (Number.isInteger(count) && count >= 0 && count <= rows) return range(first + rows - count, first + rows);
+    throw new PolyllamaError("ERR_GRAPH", `Of a sequence of ${rows} rows, ${count} cannot be drawn from.`);
+  });
+}
+
+function range(from: number, to: number): readonly number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
+function checkValue(graph: Graph, name: ValueName): void {
+  if (!graph.widths.has(name)) throw new PolyllamaError("ERR_GRAPH", `The graph has no value "${name}".`);
+}

@@ -1,0 +1,65 @@
+// Which KV blocks are in use, and by how many sequences. Bookkeeping of the host alone: what a block holds is the backend's.
+
+import { CacheFullError } from "@polyllama/core";
+
+/** Blocks 0 to `blocks - 1`, counted by those who hold them. */
+export class BlockStore {
+  readonly blocks: number;
+  readonly blockRows: number;
+  readonly #holders: Uint32Array;
+  /** The next one to be taken is the last. */
+  readonly #free: number[];
+  /** Blocks that are promised to sequences which have not taken them yet. */
+  #reserved = 0;
+
+  constructor(blocks: number, blockRows: number) {
+    this.blocks = blocks;
+    this.blockRows = blockRows;
+    this.#holders = new Uint32Array(blocks);
+    this.#free = Array.from({ length: blocks }, (_, i) => blocks - 1 - i);
+  }
+
+  /** Blocks that nobody holds and that are promised to nobody. */
+  get free(): number {
+    return this.#free.length - this.#reserved;
+  }
+
+  /** Blocks that somebody holds. */
+  get held(): number {
+    return this.blocks - this.#free.length;
+  }
+
+  /** Blocks for so many positions. */
+  blocksFor(rows: number): number {
+    return Math.ceil(rows / this.blockRows);
+  }
+
+  /** Changes how many blocks are promised. @throws {CacheFullError} */
+  reserve(change: number): void {
+    if (change > this.free) throw new CacheFullError(change, this.free, this.blockRows);
+    this.#reserved += change;
+  }
+
+  /** A block that nobody holds; the caller has seen that there is one. */
+  take(): number {
+    const block = this.#free.pop();
+    if (block === undefined) throw new CacheFullError(1, 0, this.blockRows);
+    this.#holders[block] = 1;
+    return block;
+  }
+
+  /** One more holder. */
+  share(block: number): void {
+    this.#holders[block]! += 1;
+  }
+
+  isShared(block: number): boolean {
+    return this.#holders[block]! > 1;
+  }
+
+  /** One holder less. */
+  release(block: number): void {
+    this.#holders[block]! -= 1;
+    if (this.#holders[block] === 0) this.#free.push(block);
+  }
+}

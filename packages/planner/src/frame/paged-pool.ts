@@ -1,0 +1,162 @@
+// A pool of KV blocks: the host's bookkeeping over memory that a backend allocates.
+
+import type { CacheFormat } from "@polyllama/core";
+import { checkNumber, PolyllamaError, UnsupportedError } from "@polyllama/core";
+import type { CachePool, CacheSpec } from "@polyllama/core/device";
+import { BlockStore } from "./block-store.ts";
+import { type CacheHome, PagedCache } from "./paged-cache.ts";
+
+/** The memory of a pool, as a backend has it. */
+export interface PoolStorage {
+  /** Memory of the whole pool. */
+  readonly bytes: number;
+  /** The rows of a cache's blocks; absent where the backend cannot. */
+  export?(table: readonly number[], length: number): Promise<Uint8Array>;
+  /** How many positions such bytes hold. @throws {PolyllamaError} `ERR_OPTION` for bytes of another spec or format */
+  lengthOf?(bytes: Uint8Array): number;
+  /** Writes them into blocks. */
+  import?(table: readonly number[], bytes: Uint8Array): Promise<void>;
+  free(): void;
+}
+
+export interface PoolParts<Storage extends PoolStorage> {
+  readonly spec: CacheSpec;
+  readonly format: CacheFormat;
+  readonly blockRows: number;
+  readonly blocks: number;
+  readonly storage: Storage;
+  /** The device that made it. */
+  readonly owner: object;
+  /** Resolves when all steps that were submitted before have ended. */
+  readonly settled: () => Promise<void>;
+  /** Called once, when its memory has been freed. */
+  readonly onFree: (pool: PagedPool<Storage>) => void;
+}
+
+/** KV blocks on a device. */
+export class PagedPool<Storage extends PoolStorage = PoolStorage> implements CachePool {
+  readonly spec: CacheSpec;
+  readonly format: CacheFormat;
+  readonly storage: Storage;
+  readonly owner: object;
+  readonly #store: BlockStore;
+  readonly #caches = new Set<PagedCache>();
+  readonly #home: CacheHome;
+  readonly #parts: PoolParts<Storage>;
+  /** Steps under way that use it. */
+  #users = 0;
+  #state: "alive" | "disposed" | "freed" = "alive";
+
+  constructor(parts: PoolParts<Storage>) {
+    this.spec = parts.spec;
+    this.format = parts.format;
+    this.storage = parts.storage;
+    this.owner = parts.owner;
+    this.#parts = parts;
+    this.#store = new BlockStore(parts.blocks, parts.blockRows);
+    this.#home = {
+      pool: this,
+      store: this.#store,
+      opened: (cache) => void this.#caches.add(cache),
+      closed: (cache) => this.#caches.delete(cache),
+      export: (cache) => this.#export(cache),
+      assertAlive: () => this.#assertAlive(),
+    };
+  }
+
+  get blockRows(): number {
+    return this.#store.blockRows;
+  }
+
+  get blocks(): number {
+    return this.#store.blocks;
+  }
+
+  get freeBlocks(): number {
+    return this.#store.free;
+  }
+
+  /** Blocks that sequences hold. */
+  get heldBlocks(): number {
+    return this.#store.held;
+  }
+
+  get bytes(): number {
+    return this.storage.bytes;
+  }
+
+  open(reserve = 0): PagedCache {
+    this.#assertAlive();
+    checkNumber(reserve, "Positions to reserve", { least: 0, most: 2 ** 31 - 1, integer: true });
+    return new PagedCache(this.#home, reserve);
+  }
+
+  blocksNeeded(cache: PagedCache, rows: number): number {
+    return cache.blocksNeeded(rows);
+  }
+
+  async import(bytes: Uint8Array): Promise<PagedCache> {
+    this.#assertAlive();
+    const { storage } = this;
+    if (storage.import === undefined || storage.lengthOf === undefined) throw noExport("imported");
+    const length = storage.lengthOf(bytes);
+    const cache = this.open();
+    try {
+      cache.fill(length);
+      await this.#parts.settled();
+      await storage.import(cache.table, bytes);
+      return cache;
+    } catch (error) {
+      cache[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** A step that uses it begins or ends: its memory stays until all of them have ended. */
+  use(): Disposable {
+    this.#users++;
+    return {
+      [Symbol.dispose]: () => {
+        this.#users--;
+        this.#freeUnused();
+      },
+    };
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#state !== "alive") return;
+    for (const cache of this.#caches) cache[Symbol.dispose]();
+    this.#state = "disposed";
+    this.#freeUnused();
+  }
+
+  async #export(cache: PagedCache): Promise<Uint8Array> {
+    const { storage } = this;
+    if (storage.export === undefined) throw noExport("exported");
+    await this.#parts.settled();
+    cache.assertAlive();
+    return storage.export(cache.table, cache.length);
+  }
+
+  #freeUnused(): void {
+    if (this.#state !== "disposed" || this.#users > 0) return;
+    this.#state = "freed";
+    this.storage.free();
+    this.#parts.onFree(this);
+  }
+
+  #assertAlive(): void {
+    if (this.#state !== "alive")
+      throw new PolyllamaError("ERR_DISPOSED", "The pool of KV blocks was disposed; make another one.");
+  }
+}
+
+function noExport(what: string): UnsupportedError {
+  return new UnsupportedError(
+    `Caches of this device cannot be ${what}`,
+    "Compute the sequence again from its tokens.",
+    {
+      op: "attention",
+    },
+  );
+}

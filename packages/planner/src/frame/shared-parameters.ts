@@ -1,0 +1,113 @@
+// Parameters that programs share: their memory is freed when they are disposed and the last program has ended.
+
+import { PolyllamaError, UnsupportedError, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
+import type { AdapterOptions, Parameters } from "@polyllama/core/device";
+
+/** What a backend has of weights. */
+export interface ParameterStorage {
+  readonly weights: ReadonlyMap<WeightName, WeightInfo>;
+  readonly bytes: number;
+  /** Present where the backend has adapters; what it returns removes the adapter. */
+  addAdapter?(name: string, source: WeightSource, options: AdapterOptions): Promise<() => void>;
+  /** Present where the backend can give weights back. */
+  export?(): WeightSource;
+  free(): void;
+}
+
+/** Weights on a device. */
+export class SharedParameters<Storage extends ParameterStorage = ParameterStorage> implements Parameters {
+  readonly storage: Storage;
+  readonly owner: object;
+  readonly mutable: boolean;
+  /** Counted by steps that update weights. */
+  version = 0;
+  readonly #adapters = new Set<string>();
+  readonly #onFree: (parameters: SharedParameters<Storage>) => void;
+  #users = 0;
+  #state: "alive" | "disposed" | "freed" = "alive";
+
+  constructor(
+    storage: Storage,
+    owner: object,
+    options: { readonly mutable?: boolean; readonly onFree: (parameters: SharedParameters<Storage>) => void },
+  ) {
+    this.storage = storage;
+    this.owner = owner;
+    this.mutable = options.mutable ?? false;
+    this.#onFree = options.onFree;
+  }
+
+  get weights(): ReadonlyMap<WeightName, WeightInfo> {
+    return this.storage.weights;
+  }
+
+  get bytes(): number {
+    return this.storage.bytes;
+  }
+
+  hasAdapter(name: string): boolean {
+    return this.#adapters.has(name);
+  }
+
+  async addAdapter(name: string, source: WeightSource, options: AdapterOptions = {}): Promise<Disposable> {
+    this.assertAlive();
+    if (this.storage.addAdapter === undefined) {
+      throw new UnsupportedError("This device has no adapters", "Merge the adapter into the weights.", {
+        op: "linear",
+      });
+    }
+    if (this.#adapters.has(name)) {
+      throw new PolyllamaError("ERR_OPTION", `There is an adapter "${name}" already; dispose it first.`);
+    }
+    this.#adapters.add(name);
+    try {
+      const remove = await this.storage.addAdapter(name, source, options);
+      return {
+        [Symbol.dispose]: () => {
+          if (this.#adapters.delete(name)) remove();
+        },
+      };
+    } catch (error) {
+      this.#adapters.delete(name);
+      throw error;
+    }
+  }
+
+  export(): WeightSource {
+    this.assertAlive();
+    if (this.storage.export === undefined) {
+      throw new UnsupportedError("This device does not give weights back", "Keep the checkpoint that they came from.");
+    }
+    return this.storage.export();
+  }
+
+  /** A program begins to use them. @throws {PolyllamaError} `ERR_DISPOSED` */
+  retain(): void {
+    this.assertAlive();
+    this.#users++;
+  }
+
+  release(): void {
+    this.#users--;
+    this.#freeUnused();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#state !== "alive") return;
+    this.#state = "disposed";
+    this.#freeUnused();
+  }
+
+  assertAlive(): void {
+    if (this.#state !== "alive") {
+      throw new PolyllamaError("ERR_DISPOSED", "The parameters were disposed; load them again.");
+    }
+  }
+
+  #freeUnused(): void {
+    if (this.#state !== "disposed" || this.#users > 0) return;
+    this.#state = "freed";
+    this.storage.free();
+    this.#onFree(this);
+  }
+}
