@@ -58,14 +58,14 @@ function chromium(executablePath: string): TestProjectInlineConfiguration {
 /** Files that take longest: they come first, so that no core is left with one of them at the end. */
 const longest = [
   "packages/backend-webgpu/test/conformance",
-  "conformance/test/cpu.",
+  "conformance/test/onnxruntime.",
   "packages/backend-cuda/test/conformance",
   "packages/polyllama/test/llama.",
   "tests/packages.",
-  "packages/backend-cpu/test/weight-cache.",
+  "packages/backend-onnxruntime/test/weight-cache.",
   "packages/checkpoints/test/convert.",
   "conformance/test/",
-  "packages/backend-cpu/",
+  "packages/backend-onnxruntime/",
 ];
 
 class LongestFirst extends BaseSequencer {

@@ -2,7 +2,7 @@
 // estimate, and how long the event loop is ever held up while text is generated.
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { Llama, llamaGraph, openCheckpoint } from "polyllama";
 import { readArguments } from "../scripts/arguments.mjs";
 import { peakMemory, prompt } from "./engines/protocol.ts";
@@ -17,7 +17,7 @@ const options = readArguments(
     "generate-tokens": { type: "string", default: "24", about: "tokens to generate" },
   },
 );
-const backend = cpu({ threads: Number(options.threads) });
+const backend = onnxruntime({ threads: Number(options.threads) });
 await using checkpoint = await openCheckpoint(options.model);
 const { contextLength } = checkpoint.config;
 const estimate = backend.estimateMemory(llamaGraph(checkpoint.config), checkpoint.weights, contextLength);

@@ -1,7 +1,7 @@
 // `npm run bench:capacity`: whether a larger cache slows decoding when it is filled alike. Two sequences of one model,
 // measured in turn.
 
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { Llama } from "polyllama";
 import { readArguments } from "../scripts/arguments.mjs";
 import { prompt } from "./engines/protocol.ts";
@@ -18,7 +18,7 @@ const rounds = Number(options.rounds);
 const fill = 128;
 const tokens = 32;
 await using llama = await Llama.load("synthetic://tinyllama-1.1b?seed=1&format=q4_0&context=4096", {
-  backend: cpu({ threads: Number(options.threads) }),
+  backend: onnxruntime({ threads: Number(options.threads) }),
 });
 const sequences = [256, 4096].map((capacity) => llama.createSequence(capacity));
 const speeds: number[][] = [[], []];

@@ -12,7 +12,7 @@ import { readArguments } from "../scripts/arguments.mjs";
 import { type EngineProcess, startEngine } from "./engines/process.ts";
 import { installEngines, median } from "./support.ts";
 
-const options = readArguments("npm run bench:cpu", "Speed of the cpu backend beside node-llama-cpp.", {
+const options = readArguments("npm run bench:cpu", "Speed of the onnxruntime backend beside node-llama-cpp.", {
   formats: { type: "string", default: "q4_0,q8_0,q4_k", about: "formats, by commas" },
   threads: { type: "string", default: "2", about: "threads" },
   rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },

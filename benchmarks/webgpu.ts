@@ -1,5 +1,5 @@
 // `npm run bench:webgpu`: the webgpu backend beside the WebGPU execution provider of onnxruntime-node, on the same adapter and
-// the same synthetic model with TinyLlama's dimensions in Q4_0. The provider runs the graph that the cpu backend emits
+// the same synthetic model with TinyLlama's dimensions in Q4_0. The provider runs the graph that the onnxruntime backend emits
 // (MatMulNBits, GroupQueryAttention and so on), with a cache of just the positions that are used, since its binding copies
 // caches at every step. Both engines are loaded, each in a process of its own, and measured in turn; the figures are medians. Our
 // tokens are chosen on the device, theirs from logits on the host.
@@ -16,9 +16,9 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { createSampler, formatBytes, llamaGraph } from "@polyllama/core";
-import { openPackedWeights } from "../packages/backend-cpu/src/cache/packed-weights.ts";
-import { lower } from "../packages/backend-cpu/src/lower.ts";
-import { planLayout } from "../packages/backend-cpu/src/pack/layout.ts";
+import { openPackedWeights } from "../packages/backend-onnxruntime/src/cache/packed-weights.ts";
+import { lower } from "../packages/backend-onnxruntime/src/lower.ts";
+import { planLayout } from "../packages/backend-onnxruntime/src/pack/layout.ts";
 import { Profile } from "../packages/backend-webgpu/src/profile.ts";
 import { WebGpuProgram } from "../packages/backend-webgpu/src/program.ts";
 import { readArguments } from "../scripts/arguments.mjs";
@@ -140,8 +140,8 @@ function bytesPerToken(graph: ReturnType<typeof llamaGraph>, weights: Weights, d
 }
 
 async function theirs(): Promise<Engine> {
-  const require = createRequire(new URL("../packages/backend-cpu/package.json", import.meta.url));
-  const name = "onnxruntime-node"; // the cpu backend's dependency
+  const require = createRequire(new URL("../packages/backend-onnxruntime/package.json", import.meta.url));
+  const name = "onnxruntime-node"; // the onnxruntime backend's dependency
   const ort = await import(pathToFileURL(require.resolve(name)).href);
   const { InferenceSession, Tensor } = ort.default ?? ort;
   const checkpoint = await openCheckpoint(options.model);

@@ -1,4 +1,4 @@
-// `npm run conformance -- --backend cpu`: runs the suite on a backend, keeps its results as JSON and writes CONFORMANCE.md anew
+// `npm run conformance -- --backend onnxruntime`: runs the suite on a backend, keeps its results as JSON and writes CONFORMANCE.md anew
 // from the results of all backends. `--filter` and `--list` for single cases; then nothing is kept, or with `--keep` put among what was
 // recorded. `--summary` writes CONFORMANCE.md alone, from the results that are there.
 
@@ -30,7 +30,7 @@ const options = readArguments(
   "npm run conformance",
   "Runs the conformance suite on a backend and writes CONFORMANCE.md.",
   {
-    backend: { type: "string", default: "cpu", about: "backend and environment" },
+    backend: { type: "string", default: "onnxruntime", about: "backend and environment" },
     keep: { type: "boolean", default: false, about: "with --filter: put the results among those recorded" },
     filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
     list: { type: "boolean", default: false, about: "print the addresses of cases and run none" },
@@ -50,10 +50,11 @@ interface Subject {
 }
 
 const { chromium: browser, deno: denoProgram } = readSystem();
-const cpuWith = (activations: "f32" | "int8"): Subject => ({
-  title: `cpu, activations ${activations}`,
-  expectations: activations === "f32" ? "cpu" : "cpu-int8",
-  open: async () => local((await import("@polyllama/backend-cpu")).cpu({ activations, cacheFolder: false })),
+const onnxruntimeWith = (activations: "f32" | "int8"): Subject => ({
+  title: `onnxruntime, activations ${activations}`,
+  expectations: activations === "f32" ? "onnxruntime" : "onnxruntime-int8",
+  open: async () =>
+    local((await import("@polyllama/backend-onnxruntime")).onnxruntime({ activations, cacheFolder: false })),
 });
 const cudaWith = (activations: "f16" | "f32"): Subject => ({
   title: `cuda, activations ${activations}`,
@@ -70,8 +71,8 @@ const dawn = (title: string, options: Omit<RemoteBackend, "name">): Subject => (
   },
 });
 const subjects: Readonly<Record<string, Subject>> = {
-  cpu: cpuWith("f32"),
-  "cpu-int8": cpuWith("int8"),
+  onnxruntime: onnxruntimeWith("f32"),
+  "onnxruntime-int8": onnxruntimeWith("int8"),
   "webgpu-dawn": dawn("", {}),
   "webgpu-dawn-no-subgroups": dawn(", no subgroups", { features: { subgroups: false } }),
   "webgpu-dawn-hardware": dawn(", kernels for GPUs", { kernels: "hardware" }),

@@ -75,7 +75,7 @@ const parts = [
   {
     name: "ONNX Runtime",
     paths: ["node_modules/onnxruntime-node/"],
-    optional: "without it --backend cpu does not run; use reference, webgpu or cuda",
+    optional: "without it --backend onnxruntime does not run; use reference, webgpu or cuda",
   },
 ];
 
@@ -226,7 +226,7 @@ ${start}
 const readme = (version, glibc) => `polyllama ${version} for Linux x64 (glibc ${glibc}), with all that it needs.
 
   ./polyllama doctor             what this machine can run, and why not
-  ./polyllama generate -p TEXT   continue a text; --backend cpu, webgpu, cuda or reference; --model FILE for your own
+  ./polyllama generate -p TEXT   continue a text; --backend onnxruntime, webgpu, cuda or reference; --model FILE for your own
   ./polyllama parity             do the backends agree on this machine?
   ./polyllama gpu-check          check an NVIDIA card: results, memory errors, speed; at most 8 minutes
   ./bench cuda | capacity | big  benchmarks
@@ -383,9 +383,13 @@ function check(archive) {
     const text = ["generate", "-p", "春夜\n李白\n", "-n", "24", "--seed", "1"];
     attempt("polyllama", [...text, "--backend", "reference"], /\p{L}{5}/u);
     if (cpu) attempt("polyllama", text, /\p{L}{5}/u);
-    attempt("polyllama", ["doctor", "--backend", cpu ? "cpu" : "reference"], /reference: .*works/);
+    attempt("polyllama", ["doctor", "--backend", cpu ? "onnxruntime" : "reference"], /reference: .*works/);
     if (cpu)
-      attempt("polyllama", ["parity", "--backends", "cpu,reference", "--tokens", "2"], /cpu agrees with reference/);
+      attempt(
+        "polyllama",
+        ["parity", "--backends", "onnxruntime,reference", "--tokens", "2"],
+        /onnxruntime agrees with reference/,
+      );
     attempt("polyllama", ["inspect", "synthetic://llama-2-70b"], /70/);
     const card = existsSync("/dev/nvidiactl");
     if (!card) {

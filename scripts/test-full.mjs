@@ -11,15 +11,15 @@ import { readArguments } from "./arguments.mjs";
 
 const steps = {
   tests: ["npm test -- --full", 60],
-  cpu: ["npm run conformance -- --backend cpu", 30],
-  "cpu-int8": ["npm run conformance -- --backend cpu-int8", 30],
+  onnxruntime: ["npm run conformance -- --backend onnxruntime", 30],
+  "onnxruntime-int8": ["npm run conformance -- --backend onnxruntime-int8", 30],
   webgpu: ["npm run conformance:webgpu", 240],
   "llama-cpp": ["npm run conformance:llama-cpp", 60],
   clean: ["npm run conformance:mutants -- --clean-runs 20", 60],
   fuzz: ["npm run fuzz -- --minutes 10", 15],
   kills: ["npm run kill:convert", 30],
 };
-for (const target of ["reference", "cpu", "core", "polyllama", "checkpoints", "cli", "webgpu", "cuda"]) {
+for (const target of ["reference", "onnxruntime", "core", "polyllama", "checkpoints", "cli", "webgpu", "cuda"]) {
   steps[`faults-${target}`] = [`npm run conformance:mutants -- --target ${target}`, 120];
 }
 

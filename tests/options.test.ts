@@ -1,8 +1,8 @@
 // Every option of every entry point against values of every wrong kind: each is refused with a typed error that names the option.
 // Which options there are the entry points say themselves, so that none is left out here.
 
-import { cpu } from "@polyllama/backend-cpu";
 import { cuda } from "@polyllama/backend-cuda";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { poet } from "@polyllama/model-poet";
@@ -167,7 +167,11 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
       controlSymbols: none!,
     },
   ],
-  ["cpu", cpu, { threads: num!, activations: str!, cacheFolder: ["string", "boolean"], cacheLimit: num!, onNote: fn! }],
+  [
+    "onnxruntime",
+    onnxruntime,
+    { threads: num!, activations: str!, cacheFolder: ["string", "boolean"], cacheLimit: num!, onNote: fn! },
+  ],
   ["cuda", cuda, { activations: str!, cache: str!, device: num!, library: str!, images: str! }],
   [
     "webgpu",

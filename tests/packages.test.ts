@@ -17,11 +17,11 @@ const tarballs = join(scratch, "tarballs");
 /** Everything that is published. */
 const folders = [...readdirSync(join(root, "packages")).map((name) => `packages/${name}`), "conformance"];
 
-const program = `import { cpu } from "@polyllama/backend-cpu";
+const program = `import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { poet } from "@polyllama/model-poet";
 import { Llama } from "polyllama";
 
-const llama = await Llama.load(poet, { backend: cpu({ threads: 1, cacheFolder: false }), quantize: "q8_0" });
+const llama = await Llama.load(poet, { backend: onnxruntime({ threads: 1, cacheFolder: false }), quantize: "q8_0" });
 for await (const { text } of llama.generate("春夜\\n李白\\n", { maxTokens: 30, seed: 1 })) {
   process.stdout.write(text);
 }
@@ -150,8 +150,8 @@ describe("the packed packages in an empty project, offline", () => {
       const program = join(folder, "node_modules", name, "bin", "polyllama.js");
       expect(must(run(process.execPath, [program, "--version"], folder)).output).toBe(output);
     }
-    const parity = ["--no-install", "polyllama", "parity", "--backends", "cpu,reference", "--tokens", "2"];
-    expect(must(run("npx", parity, folder)).output).toMatch(/^cpu agrees with reference: /m);
+    const parity = ["--no-install", "polyllama", "parity", "--backends", "onnxruntime,reference", "--tokens", "2"];
+    expect(must(run("npx", parity, folder)).output).toMatch(/^onnxruntime agrees with reference: /m);
   }, 120_000);
 });
 

@@ -20,7 +20,7 @@ const blocks = (text: string, language: string): string[] =>
 const modules: Readonly<Record<string, () => Promise<object>>> = {
   polyllama: () => import("../packages/polyllama/src/index.ts"),
   "polyllama/worker": () => import("../packages/polyllama/src/worker.ts"),
-  "@polyllama/backend-cpu": () => import("../packages/backend-cpu/src/index.ts"),
+  "@polyllama/backend-onnxruntime": () => import("../packages/backend-onnxruntime/src/index.ts"),
   "@polyllama/backend-cuda": () => import("../packages/backend-cuda/src/index.ts"),
   "@polyllama/backend-reference": () => import("../packages/backend-reference/src/index.ts"),
   "@polyllama/backend-webgpu": () => import("../packages/backend-webgpu/src/index.ts"),

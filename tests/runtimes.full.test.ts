@@ -27,7 +27,7 @@ test("the program writes what the sources write", async () => {
   await using backend = reference();
   await using llama = await Llama.load(poet, { backend });
   const { ids } = await llama.complete("春夜\n李白\n", { temperature: 0, maxTokens: 8, ignoreEos: true });
-  expect(expected).toMatchObject({ cpu: ids, reference: ids, worker: ids });
+  expect(expected).toMatchObject({ onnxruntime: ids, reference: ids, worker: ids });
   expect(expected.safetensors).toHaveLength(8);
 });
 

@@ -1,6 +1,6 @@
-// polyllama on its cpu backend, as an engine of the benchmarks.
+// polyllama on its onnxruntime backend, as an engine of the benchmarks.
 
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { Llama, type Sequence } from "polyllama";
 import { prompt, serve } from "./protocol.ts";
 
@@ -9,7 +9,7 @@ let sequence: Sequence;
 
 serve({
   async load({ model, threads, contextLength, cacheFolder }) {
-    const backend = cpu({ threads, ...(cacheFolder !== undefined && { cacheFolder }) });
+    const backend = onnxruntime({ threads, ...(cacheFolder !== undefined && { cacheFolder }) });
     llama = await Llama.load(model, { backend, contextLength });
     sequence = llama.createSequence();
   },

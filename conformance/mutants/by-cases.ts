@@ -1,4 +1,4 @@
-// Faults of the reference and of the CPU backend, judged by operation cases and whole models: cases are asked first, from cheap to
+// Faults of the reference and of the onnxruntime backend, judged by operation cases and whole models: cases are asked first, from cheap to
 // dear; what they miss is left to models.
 
 import { rm } from "node:fs/promises";
@@ -74,9 +74,9 @@ export async function findByCases(
 }
 
 function line({ id, package: name, what }: CaseMutant, { passed, broken, found }: Answer): string {
-  const head = `${name === "backend-cpu" ? "cpu      " : "reference"}  ${id}: ${what}`;
-  if (broken !== undefined) return `${head}\n           NOT A FAULT OF NUMBERS: ${broken}`;
-  if (found === undefined) return `${head}\n           NOT FOUND by ${passed} cases`;
+  const head = `${name === "backend-onnxruntime" ? "onnxruntime" : "reference  "}  ${id}: ${what}`;
+  if (broken !== undefined) return `${head}\n             NOT A FAULT OF NUMBERS: ${broken}`;
+  if (found === undefined) return `${head}\n             NOT FOUND by ${passed} cases`;
   return `${head}; found by ${found.address}, error/bound ${share(found.worst)}`;
 }
 
@@ -89,7 +89,7 @@ function share(worst: string): string {
 export async function cleanRuns(runs: number, first: number, jobs: number): Promise<boolean> {
   cleanUpAtExit();
   const items = Array.from({ length: runs }, (_, run) => run).flatMap((run) =>
-    (["backend-cpu", "backend-reference"] as const).map((name) => ({ run, name })),
+    (["backend-onnxruntime", "backend-reference"] as const).map((name) => ({ run, name })),
   );
   process.stdout.write(
     `The clean tree, ${runs} runs with fresh seeds. After the first, cases of more than ${heavy} multiply-adds are left out.\n`,
@@ -114,13 +114,13 @@ export async function cleanRuns(runs: number, first: number, jobs: number): Prom
       const problem = broken ?? (found && `${found.address}: ${found.detail}`);
       if (problem !== undefined) findings++;
       const verdict = problem === undefined ? "no finding" : `FINDING: ${problem}`;
-      const who = name === "backend-cpu" ? "cpu" : "reference judged as f32";
+      const who = name === "backend-onnxruntime" ? "onnxruntime" : "reference judged as f32";
       process.stdout.write(
         `run ${run + 1}, seed ${first + run}, ${who}: ${passed} cases passed, ${skipped} left out, ${verdict}\n`,
       );
     },
   );
   const seconds = Math.round((performance.now() - start) / 1000);
-  process.stdout.write(`${findings} findings in ${runs} runs of cpu and reference (${seconds} s)\n`);
+  process.stdout.write(`${findings} findings in ${runs} runs of onnxruntime and reference (${seconds} s)\n`);
   return findings === 0;
 }

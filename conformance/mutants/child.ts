@@ -35,15 +35,15 @@ export interface Answer {
   };
 }
 
-/** What the cpu backend refuses, and is no finding. */
+/** What the onnxruntime backend refuses, and is no finding. */
 const expectations: Expectations = JSON.parse(
-  readFileSync(new URL("../expectations/cpu.json", import.meta.url), "utf8"),
+  readFileSync(new URL("../expectations/onnxruntime.json", import.meta.url), "utf8"),
 );
 
 async function open({ index, package: name }: Order): Promise<Watched> {
   const backends = await import(index);
-  return name === "backend-cpu"
-    ? watch(backends.cpu({ activations: "f32", threads: 1, cacheFolder: false }))
+  return name === "backend-onnxruntime"
+    ? watch(backends.onnxruntime({ activations: "f32", threads: 1, cacheFolder: false }))
     : watch(backends.reference(), f32Roundings);
 }
 

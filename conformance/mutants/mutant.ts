@@ -19,7 +19,7 @@ export interface Mutant {
 }
 
 /** Backends whose faults are judged by operation cases and models. */
-export type MutatedPackage = "backend-reference" | "backend-cpu";
+export type MutatedPackage = "backend-reference" | "backend-onnxruntime";
 
 /** A fault that leaves shapes and finiteness alone, so that only numbers can betray it. */
 export interface CaseMutant extends Mutant {

@@ -1,17 +1,17 @@
-// All faults planted by hand. Those of the reference's and the CPU backend's numbers are judged by cases, the others by tests.
+// All faults planted by hand. Those of the reference's and the onnxruntime backend's numbers are judged by cases, the others by tests.
 
 import { checkpointsMutants } from "./checkpoints-mutants.ts";
 import { cliMutants } from "./cli-mutants.ts";
 import { coreMutants } from "./core-mutants.ts";
-import { cpuMutants } from "./cpu-mutants.ts";
-import { cpuPathMutants } from "./cpu-path-mutants.ts";
 import { cudaMutants } from "./cuda-mutants.ts";
 import type { CaseMutant, Mutant } from "./mutant.ts";
+import { onnxruntimeMutants } from "./onnxruntime-mutants.ts";
+import { onnxruntimePathMutants } from "./onnxruntime-path-mutants.ts";
 import { polyllamaMutants } from "./polyllama-mutants.ts";
 import { referenceMutants } from "./reference-mutants.ts";
 import { webgpuMutants } from "./webgpu-mutants.ts";
 
-export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...cpuMutants];
+export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...onnxruntimeMutants];
 
 export const testMutants: readonly Mutant[] = [
   ...coreMutants,
@@ -20,7 +20,7 @@ export const testMutants: readonly Mutant[] = [
   ...cliMutants,
   ...webgpuMutants,
   ...cudaMutants,
-  ...cpuPathMutants,
+  ...onnxruntimePathMutants,
 ];
 
 export const mutants: readonly Mutant[] = [...caseMutants, ...testMutants].map(named);

@@ -22,7 +22,7 @@ export const targets: Readonly<Record<string, Target>> = {
       "checkpoints",
       "cli",
       "backend-reference",
-      "backend-cpu",
+      "backend-onnxruntime",
       "backend-webgpu",
     ),
   },
@@ -53,10 +53,10 @@ export const targets: Readonly<Record<string, Target>> = {
     tests: packageTests("backend-cuda"),
     first: { test: "packages/backend-cuda/test/conformance.test.ts", names: /path:/ },
   },
-  cpu: {
-    package: "backend-cpu",
-    tests: [...packageTests("backend-cpu"), "conformance/test/"],
-    first: { test: "conformance/test/cpu.test.ts", names: /path:/ },
+  onnxruntime: {
+    package: "backend-onnxruntime",
+    tests: [...packageTests("backend-onnxruntime"), "conformance/test/"],
+    first: { test: "conformance/test/onnxruntime.test.ts", names: /path:/ },
   },
   reference: {
     package: "backend-reference",
@@ -66,7 +66,7 @@ export const targets: Readonly<Record<string, Target>> = {
       "packages/backend-cuda/test/conformance.", // whose bounds are those of tensor cores, too
       "packages/backend-webgpu/test/conformance.",
     ],
-    first: { test: "conformance/test/cpu.test.ts", names: /op:/ },
+    first: { test: "conformance/test/onnxruntime.test.ts", names: /op:/ },
   },
 };
 

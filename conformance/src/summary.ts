@@ -6,7 +6,7 @@ import { type Expectations, judge, type Verdict } from "./expectations.ts";
 
 /** One backend on one device. */
 export interface BackendResults {
-  /** Name and settings: "cpu, activations f32". */
+  /** Name and settings: "onnxruntime, activations f32". */
   readonly backend: string;
   readonly device: string;
   /** Versions of what ran. */

@@ -4,7 +4,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "@polyllama/checkpoints";
@@ -60,5 +60,7 @@ function keepsOldLogits(create: () => Backend | Promise<Backend>): void {
 
 const title = (backend: string): string => `the poet with a larger vocabulary, on ${backend}`;
 describe(title("reference"), () => keepsOldLogits(reference));
-describe(title("cpu"), () => keepsOldLogits(() => cpu({ activations: "f32", threads: 2, cacheFolder: false })));
+describe(title("onnxruntime"), () =>
+  keepsOldLogits(() => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false })),
+);
 describeWithSystem("vulkan", title("webgpu"), () => keepsOldLogits(webgpu));

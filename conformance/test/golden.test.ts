@@ -1,7 +1,7 @@
 // Real, trained checkpoints against results that others computed: the whole path from file to token.
 
 import { readFileSync } from "node:fs";
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import { type Backend, llamaGraph, mostProbable, type Program } from "@polyllama/core";
@@ -16,7 +16,7 @@ const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
 
 const backends: readonly (() => Backend)[] = [
   reference,
-  () => cpu({ activations: "f32", threads: 2, cacheFolder: false }),
+  () => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false }),
 ];
 
 /** The prompt and its greedy continuation, `count` tokens in all, token by token through a cache. */
@@ -63,16 +63,16 @@ describeWithShared("stories260K", () => {
     );
   }
 
-  test("the cpu's logits with f32 activations are within the derived tolerance", async () => {
+  test("ONNX Runtime's logits with f32 activations are within the derived tolerance", async () => {
     await using checkpoint = await openCheckpoint(shared("weights/stories260K.gguf"));
-    const worst = await cpuShare(checkpoint, inputs);
+    const worst = await onnxruntimeShare(checkpoint, inputs);
     expect(worst).toBeGreaterThan(0);
     expect(worst).toBeLessThanOrEqual(1);
   });
 });
 
-async function cpuShare(checkpoint: Checkpoint, inputs: { readonly tokens: Int32Array }): Promise<number> {
-  const backend = cpu({ activations: "f32", threads: 2, cacheFolder: false });
+async function onnxruntimeShare(checkpoint: Checkpoint, inputs: { readonly tokens: Int32Array }): Promise<number> {
+  const backend = onnxruntime({ activations: "f32", threads: 2, cacheFolder: false });
   const graph = llamaGraph(checkpoint.config);
   const tolerance = await estimateTolerance(graph, checkpoint, { inputs }, "logits", backend.roundings, { runs: 4 });
   await using program = await backend.compile(graph, checkpoint);
@@ -81,7 +81,7 @@ async function cpuShare(checkpoint: Checkpoint, inputs: { readonly tokens: Int32
 }
 
 describeWithShared("TinyStories-656K", () => {
-  test("greedy text is equal on cpu with f32 activations and on the reference", async () => {
+  test("greedy text is equal on onnxruntime with f32 activations and on the reference", async () => {
     await using checkpoint = await openCheckpoint(shared("weights/TinyStories-656K"));
     const prompt = checkpoint.tokenizer!.encode("Once upon a time");
     const texts: string[] = [];
@@ -97,10 +97,10 @@ describeWithShared("TinyStories-656K", () => {
 describe("poet", () => {
   const lines = "春夜\n李白\n";
 
-  test("the cpu's logits with f32 activations are within the derived tolerance", async () => {
+  test("ONNX Runtime's logits with f32 activations are within the derived tolerance", async () => {
     await using checkpoint = await openCheckpoint(poet);
     const tokens = Int32Array.from(checkpoint.tokenizer!.encode(lines));
-    const worst = await cpuShare(checkpoint, { tokens });
+    const worst = await onnxruntimeShare(checkpoint, { tokens });
     expect(worst).toBeGreaterThan(0);
     expect(worst).toBeLessThanOrEqual(1);
   });
@@ -108,7 +108,7 @@ describe("poet", () => {
   test("greedy ids are equal on both backends", async () => {
     await using checkpoint = await openCheckpoint(poet);
     const prompt = checkpoint.tokenizer!.encode(lines);
-    const [exact, fast] = [reference(), cpu({ activations: "f32", threads: 2, cacheFolder: false })];
+    const [exact, fast] = [reference(), onnxruntime({ activations: "f32", threads: 2, cacheFolder: false })];
     await using a = await exact.compile(llamaGraph(checkpoint.config), checkpoint);
     await using b = await fast.compile(llamaGraph(checkpoint.config), checkpoint);
     expect(await greedy(b, prompt, 60)).toEqual(await greedy(a, prompt, 60));

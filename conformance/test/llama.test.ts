@@ -1,9 +1,9 @@
 // `Llama` on the backends that this package may import; the others' tests say so for themselves.
 
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { describe } from "vitest";
 import { llama } from "../src/vitest.ts";
 
 describe("reference", () => llama(() => reference()));
-describe("cpu", () => llama(() => cpu({ cacheFolder: false })));
+describe("onnxruntime", () => llama(() => onnxruntime({ cacheFolder: false })));

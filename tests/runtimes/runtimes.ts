@@ -20,7 +20,7 @@ export interface Runtime {
 
 /** What `story.mjs` printed: tokens, by what made them, and a checksum of what threads quantized. */
 export type Story = Readonly<
-  Record<"cpu" | "reference" | "safetensors" | "worker", readonly number[]> & { threads: number }
+  Record<"onnxruntime" | "reference" | "safetensors" | "worker", readonly number[]> & { threads: number }
 >;
 
 const system = readSystem();
@@ -46,7 +46,12 @@ function installed(key: "node22" | "node24" | "bun" | "deno"): Pick<Runtime, "ex
 /** Makes a project of a user's in the folder: packages as they are published, and the story with its worker. */
 export function makeProject(folder: string): void {
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }');
-  const packages = ["polyllama", "@polyllama/backend-cpu", "@polyllama/backend-reference", "@polyllama/model-poet"];
+  const packages = [
+    "polyllama",
+    "@polyllama/backend-onnxruntime",
+    "@polyllama/backend-reference",
+    "@polyllama/model-poet",
+  ];
   installPackages(folder, packages, { link: true });
   copyFileSync(fileURLToPath(new URL("story.mjs", import.meta.url)), join(folder, "story.mjs"));
   copyFileSync(fileURLToPath(new URL("worker.mjs", import.meta.url)), join(folder, "worker.mjs"));

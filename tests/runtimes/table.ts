@@ -11,7 +11,9 @@ const folder = mkdtempSync(join(tmpdir(), "polyllama-runtimes-"));
 try {
   makeProject(folder);
   console.log(`${process.platform} ${process.arch}, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log("| runtime | version | reference | cpu | files | threads | worker |\n|---|---|---|---|---|---|---|");
+  console.log(
+    "| runtime | version | reference | onnxruntime | files | threads | worker |\n|---|---|---|---|---|---|---|",
+  );
   let first: Story | undefined;
   for (const runtime of runtimes) {
     if (runtime.executable === undefined) {
@@ -25,7 +27,7 @@ try {
     first ??= story;
     const same = (part: keyof Story): string =>
       story === undefined ? "fails" : isDeepStrictEqual(story[part], first?.[part]) ? "yes" : "differs";
-    const cells = [same("reference"), same("cpu"), same("safetensors"), same("threads"), same("worker")];
+    const cells = [same("reference"), same("onnxruntime"), same("safetensors"), same("threads"), same("worker")];
     if (cells.some((cell) => cell !== "yes")) process.exitCode = 1;
     console.log(`| ${[runtime.name, runtime.version, ...cells].join(" | ")} |`);
   }

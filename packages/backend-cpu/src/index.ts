@@ -1,10 +1,27 @@
-// @polyllama/backend-cpu: the graph on the processor, by ONNX Runtime's own library.
+// @polyllama/backend-cpu: the old name of @polyllama/backend-onnxruntime. Programs that import it go on to work and are told once
+// where it went; a backend with CPU kernels of its own will come under this name.
 
-export type { CpuOptions } from "./backend.ts";
-export { cpu } from "./backend.ts";
-export type { PackedWeightsReason } from "./cache/failure.ts";
-export { PackedWeightsError } from "./cache/failure.ts";
-// What a machine has, for `polyllama doctor`
-export { defaultCacheFolder } from "./cache/folder.ts";
-export type { OnnxRuntimeStatus } from "./ort/library.ts";
-export { onnxRuntimeStatus } from "./ort/library.ts";
+import { type OnnxRuntimeOptions, onnxruntime } from "@polyllama/backend-onnxruntime";
+import type { Backend } from "@polyllama/core";
+
+export type { OnnxRuntimeStatus, PackedWeightsReason } from "@polyllama/backend-onnxruntime";
+export { defaultCacheFolder, onnxRuntimeStatus, PackedWeightsError } from "@polyllama/backend-onnxruntime";
+
+/** Options of `cpu()`: those of `onnxruntime()`. */
+export type CpuOptions = OnnxRuntimeOptions;
+
+const notice =
+  "The ONNX Runtime backend moved: import { onnxruntime } from @polyllama/backend-onnxruntime in place of cpu() from " +
+  "@polyllama/backend-cpu, where a CPU backend of its own will come.";
+let noticed = false;
+
+/**
+ * The ONNX Runtime backend under its old name, with a warning of the process at the first call.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION`, as `onnxruntime()` does.
+ */
+export function cpu(options: CpuOptions = {}): Backend {
+  if (!noticed) process.emitWarning(notice);
+  noticed = true;
+  return onnxruntime(options);
+}

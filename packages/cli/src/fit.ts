@@ -74,11 +74,11 @@ export function describeFit({ model, verdict, limit, available, positions, ...ne
 /** The models on every device that backends find here. Backends without a device are left out. */
 export async function deviceFits(cuda: CudaCards, webgpu: boolean, probing: Probing): Promise<readonly DeviceFits[]> {
   const found: DeviceFits[] = [];
-  const ofCpu = async (): Promise<void> => {
-    await using backend = (await import("@polyllama/backend-cpu")).cpu();
+  const ofProcessor = async (): Promise<void> => {
+    await using backend = (await import("@polyllama/backend-onnxruntime")).onnxruntime();
     found.push(await fitsOn(backend, backend.describe().device, { memory: machineMemory() }));
   };
-  await ofCpu().catch(() => undefined); // its own report says what is wrong
+  await ofProcessor().catch(() => undefined); // its own report says what is wrong
   const adapters = webgpu ? await probe("fits", { ...probing, seconds: 60 }) : undefined;
   if (adapters !== undefined && "answer" in adapters) found.push(...adapters.answer);
   for (const { number, device, memory } of cuda.available ? cuda.cards : []) {

@@ -4,7 +4,7 @@
 import { checkGenerateOptions, type GenerateOptions } from "@polyllama/core";
 import { type Command, Option } from "commander";
 import { type QuantizedFormat, quantizedFormats } from "polyllama";
-import { type BackendOptions, backendNames } from "./backends.ts";
+import { type BackendOptions, backendName, backendNames } from "./backends.ts";
 import { addHubOptions, type HubFlags } from "./hub.ts";
 import { collect, collectTokens, formatOption, integer, logitBias, number } from "./values.ts";
 
@@ -39,15 +39,20 @@ export interface TextOptions {
 export function addBackendOptions(command: Command): Command {
   return command
     .optionsGroup("Backend:")
-    .addOption(new Option("--backend <name>", "what computes").choices(backendNames).default("cpu"))
-    .option("-t, --threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
+    .addOption(
+      new Option("--backend <name>", "what computes")
+        .choices(backendNames)
+        .argParser(backendName)
+        .default("onnxruntime"),
+    )
+    .option("-t, --threads <n>", "threads of the onnxruntime backend (default: its choice)", integer(1))
     .addOption(
       new Option(
         "--activations <type>",
-        "activations of matrix products: int8 or f32 on cpu, f16 or f32 on cuda",
+        "activations of matrix products: int8 or f32 on onnxruntime, f16 or f32 on cuda",
       ).choices(["int8", "f16", "f32"]),
     )
-    .option("--cache-folder <path>", "where the cpu backend keeps packed weights")
+    .option("--cache-folder <path>", "where the onnxruntime backend keeps packed weights")
     .option("--no-cache", "pack weights anew, into a temporary folder")
     .option("--device <n>", "number of the cuda backend's card (default: 0)", integer(0));
 }

@@ -84,9 +84,9 @@ function flagsAlone(message: string): string {
 
 function withFlags(message: string, command?: string): string {
   return chatWords(flagsAlone(message))
-    .replace(/\b(?:cpu|cuda|webgpu)\(\{ cacheFolder: false \}\)/g, "--no-cache")
+    .replace(/\b(?:onnxruntime|cuda|webgpu)\(\{ cacheFolder: false \}\)/g, "--no-cache")
     .replace(/\bcacheFolder: false\b/g, "--no-cache")
-    .replace(/\b(?:cpu|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
+    .replace(/\b(?:onnxruntime|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
     .replace(/(?:the option )?`(\w+): (?:"path"|"[^"]*")`/g, (_, name: string) => `${flagOf(name)} FILE`)
     .replace(/the option `tokenizer`/g, flagOf("tokenizer", command))
     .replace(/`(\w+): true`/g, (_, name: string) => flagOf(name))
@@ -94,7 +94,7 @@ function withFlags(message: string, command?: string): string {
     .replace(new RegExp(`(?<![\\w/."'-])(?:${names.join("|")})(?![\\w/"'-]|\\.\\w)`, "g"), flagOf);
 }
 
-/** Its class is the cpu backend's, which need not be loaded to say that it failed. */
+/** Its class is the onnxruntime backend's, which need not be loaded to say that it failed. */
 function isPackedWeightsError(error: Error): error is Error & { readonly problem: string; readonly bytes: number } {
   return error.name === "PackedWeightsError" && "problem" in error && "bytes" in error;
 }

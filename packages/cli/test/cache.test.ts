@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterEach(() => vi.unstubAllEnvs());
 afterAll(() => rm(folder, { recursive: true }));
 
-const generate = ["generate", "-p", "春", "-n", "2", "--temperature", "0", "--backend", "cpu"];
+const generate = ["generate", "-p", "春", "-n", "2", "--temperature", "0", "--backend", "onnxruntime"];
 
 test("a home folder that cannot be written costs one note", async () => {
   const right = await run([...generate, "--cache-folder", join(folder, "cache")]);
@@ -28,7 +28,7 @@ test("a home folder that cannot be written costs one note", async () => {
   expect(stderr.match(/cannot be kept in the cache/g)).toHaveLength(1);
   expect(stderr).toContain(`${file}/.cache/polyllama`);
   expect(stderr).toContain("--cache-folder names another folder, and --no-cache does without.");
-  expect(stderr).not.toMatch(/Warning|cpu\(|cacheFolder/);
+  expect(stderr).not.toMatch(/Warning|onnxruntime\(|cacheFolder/);
 });
 
 test("where there is no folder at all, the error names --cache-folder and --no-cache, and nothing of the library", async () => {
@@ -37,6 +37,6 @@ test("where there is no folder at all, the error names --cache-folder and --no-c
     const { code, stderr } = await runHere(...generate, ...where);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^error: .*tmp cannot be written to \(ENOTDIR\).*--cache-folder.*--no-cache.*TMPDIR/m);
-    expect(stderr).not.toMatch(/cpu\(|cacheFolder/);
+    expect(stderr).not.toMatch(/onnxruntime\(|cacheFolder/);
   }
 });

@@ -35,7 +35,8 @@ describe("inspect --json", () => {
     expect(sum(result.tensors.map(({ shape }) => elements(shape)))).toBe(parameters);
     expect(result.config["contextLength"]).toBe(4096);
     const weightsOf = (format: string) =>
-      result.memory.find((row) => row.backend === "cpu" && row.format === format && row.context === 512)!.weights;
+      result.memory.find((row) => row.backend === "onnxruntime" && row.format === format && row.context === 512)!
+        .weights;
     expect(weightsOf("q4_0")).toBeGreaterThan(parameters / 2);
     expect(weightsOf("q8_0")).toBeGreaterThan(weightsOf("q4_0"));
     expect(weightsOf("f16")).toBeGreaterThan(weightsOf("q8_0"));

@@ -18,7 +18,7 @@ test("doctor proves each backend by a run, and tells where the cache is", async 
   expect(report.ok).toBe(true);
   expect(report.node).toBe(process.version);
   expect(report.backends).toMatchObject([
-    { name: "cpu", works: true },
+    { name: "onnxruntime", works: true },
     { name: "webgpu" },
     { name: "cuda", works: report.cuda.available },
     { name: "reference", works: true },
@@ -26,7 +26,7 @@ test("doctor proves each backend by a run, and tells where the cache is", async 
   if (!report.cuda.available) expect(report.cuda.reason).toMatch(/NVIDIA driver|card/);
   const [first] = report.models;
   expect(first).toMatchObject({
-    backend: "cpu",
+    backend: "onnxruntime",
     models: [{ model: "llama-2-7b", limit: "memory" }, { model: "llama-2-13b" }, { model: "llama-2-70b" }],
   });
   for (const { verdict, weights, cache, scratch, available } of first.models)
@@ -43,7 +43,7 @@ test("doctor fails when the chosen backend does not work, and says why and what 
   const { code, stdout } = await runHere("doctor", "--cache-folder", join(file, "cache"));
   vi.unstubAllEnvs();
   expect(code).toBe(1);
-  expect(stdout).toMatch(/cpu: does not work\n.*cannot be written/);
+  expect(stdout).toMatch(/onnxruntime: does not work\n.*cannot be written/);
   expect(stdout).toMatch(/use --backend (webgpu|cuda|reference)/);
   const other = await run(["doctor", "--backend", "reference"]);
   expect(other.code).toBe(0);

@@ -15,7 +15,7 @@ import type { WeightInfo, WeightSource } from "./weights.ts";
 
 /** What computes: compiles graphs into programs. See the opening comment of this file for the contract. */
 export interface Backend extends AsyncDisposable {
-  /** Short name, as it stands in package names: "cpu". */
+  /** Short name, as it stands in package names: "onnxruntime". */
   readonly name: string;
   /** What conformance may assume of each operation's rounding. */
   readonly roundings: RoundingProfile;

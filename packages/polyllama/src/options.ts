@@ -15,7 +15,7 @@ import type { Sequence } from "./sequence.ts";
 
 /** Options of `Llama.load`. */
 export interface LoadOptions extends OpenOptions {
-  /** What computes: `cpu()` from @polyllama/backend-cpu, `webgpu()` from @polyllama/backend-webgpu, also before it is there. */
+  /** What computes: `onnxruntime()` from @polyllama/backend-onnxruntime, `webgpu()` from @polyllama/backend-webgpu, also before it is there. */
   readonly backend: Backend | PromiseLike<Backend>;
   /**
    * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling reaches:
@@ -52,7 +52,7 @@ export interface ContinueOptions {
 }
 
 const backend: OptionType = {
-  expected: "a backend, such as cpu() from @polyllama/backend-cpu",
+  expected: "a backend, such as onnxruntime() from @polyllama/backend-onnxruntime",
   accepts: (value) => isBackend.accepts(value) || isPromise.accepts(value),
   required: true,
   remedy(value) {

@@ -1,6 +1,6 @@
 // What users put in wrong places: refused at once, as an error that names the option, what it takes and what came.
 
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import type { Backend } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
@@ -40,12 +40,18 @@ describe("wrong arguments", () => {
     ["options null", () => load(poet, null), "options", "null", /options must be an object, not null/],
     [
       "a backend that was not called",
-      () => load(poet, { backend: cpu }),
+      () => load(poet, { backend: onnxruntime }),
       "backend",
       "function",
-      /Call it: `backend: cpu\(\)`/,
+      /Call it: `backend: onnxruntime\(\)`/,
     ],
-    ["a backend's name", () => load(poet, { backend: "cpu" }), "backend", "string", /@polyllama\/backend-cpu/],
+    [
+      "a backend's name",
+      () => load(poet, { backend: "onnxruntime" }),
+      "backend",
+      "string",
+      /@polyllama\/backend-onnxruntime/,
+    ],
     ["a promise of no backend", () => load(poet, { backend: Promise.resolve(3) }), "backend", "number", /not 3/],
     [
       "another name",

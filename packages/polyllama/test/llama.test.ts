@@ -1,4 +1,4 @@
-import { cpu } from "@polyllama/backend-cpu";
+import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import {
@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { estimateTolerance, type Tolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { Llama } from "../src/index.ts";
 
-const createCpu = (): Backend => cpu({ threads: 2, activations: "f32", cacheFolder: false });
+const createOnnxRuntime = (): Backend => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });
 const poem = "春夜\n李白\n";
 const tale = "Once upon a time there was a little girl who lived in a small house near the forest with her mother and";
 
@@ -100,11 +100,11 @@ describe("stretched contexts", () => {
       const [tensor] = await llama.values(ids, ["logits"]);
       return tensor!;
     };
-    const expected = await toleranceOf(changed, ids, createCpu());
+    const expected = await toleranceOf(changed, ids, createOnnxRuntime());
     const unscaled = await logits(checkpoint, reference());
     expect((await logits(scaled, reference())).data).toEqual(unscaled.data);
     expect(worstShare(unscaled, expected)).toBeGreaterThan(1);
-    for (const backend of [reference(), createCpu()]) {
+    for (const backend of [reference(), createOnnxRuntime()]) {
       expect(worstShare(await logits(scaled, backend, 1024), expected)).toBeLessThanOrEqual(1);
     }
   });
@@ -112,7 +112,7 @@ describe("stretched contexts", () => {
 
 describe.each([
   ["reference", reference],
-  ["cpu", createCpu],
+  ["onnxruntime", createOnnxRuntime],
 ])("on %s", (_name, createBackend: () => Backend) => {
   let llama: Llama;
   let tokenizer: Tokenizer;
@@ -319,7 +319,10 @@ test("loading without a backend, with unknown options or too long a context is r
 
 test("aborting in the middle of a long prompt returns soon and leaves the model usable", async () => {
   const location = "synthetic://tinyllama-1.1b?seed=1&format=q4_0&layers=1&context=4096";
-  await using llama = await Llama.load(location, { backend: cpu({ threads: 2, cacheFolder: false }), chunk: 128 });
+  await using llama = await Llama.load(location, {
+    backend: onnxruntime({ threads: 2, cacheFolder: false }),
+    chunk: 128,
+  });
   const prompt = Array.from({ length: 2000 }, (_, i) => 300 + ((i * 7919) % 30000));
   const controller = new AbortController();
   let read = 0;

@@ -126,7 +126,7 @@ async function describeCache({
 
 async function defaultFolder(): Promise<string | undefined> {
   try {
-    return (await import("@polyllama/backend-cpu")).defaultCacheFolder();
+    return (await import("@polyllama/backend-onnxruntime")).defaultCacheFolder();
   } catch {
     return undefined; // the backend itself cannot be loaded, which its report says
   }

@@ -15,9 +15,9 @@ import {
 } from "@polyllama/conformance";
 import { poet } from "@polyllama/model-poet";
 import type { Command } from "commander";
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 import type { Backend, Checkpoint } from "polyllama";
-import { type BackendName, type BackendOptions, backendNames, createBackend } from "../backends.ts";
+import { type BackendName, type BackendOptions, backendName, createBackend } from "../backends.ts";
 import { Exit, UsageError } from "../exit.ts";
 import { plural, seconds, table } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
@@ -36,7 +36,7 @@ export interface ParityOptions extends HubFlags {
   readonly ignoreTensors?: readonly string[];
   readonly fitVocabulary?: boolean;
   readonly backends: readonly BackendName[];
-  /** int8 for cpu, f16 for cuda, f32 for both. */
+  /** int8 for onnxruntime, f16 for cuda, f32 for both. */
   readonly activations?: "int8" | "f16" | "f32";
   readonly threads?: number;
   readonly text?: string;
@@ -81,16 +81,17 @@ export function addParity(program: Command, { signal }: Interrupts): void {
     .addOption(fitVocabulary())
     .addOption(
       new Option("--backends <names>", "backends to compare")
-        .default(["cpu", "reference"], "cpu,reference")
+        .default(["onnxruntime", "reference"], "onnxruntime,reference")
         .argParser(names),
     )
     .addOption(
       new Option(
         "--activations <type>",
-        "activations of matrix products: int8 on cpu, f16 on cuda, f32 on both (default: f32 on cpu, f16 on cuda)",
+        "activations of matrix products: int8 on onnxruntime, f16 on cuda, f32 on both " +
+          "(default: f32 on onnxruntime, f16 on cuda)",
       ).choices(["int8", "f16", "f32"]),
     )
-    .option("-t, --threads <n>", "threads of the cpu backend (default: its choice)", integer(1))
+    .option("-t, --threads <n>", "threads of the onnxruntime backend (default: its choice)", integer(1))
     .addOption(new Option("--text <text>", "the text to read (default: one of its own)").conflicts("tokens"))
     .option(
       "--tokens <n>",
@@ -115,7 +116,9 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   const { signal } = context;
   const names = options.backends.filter((name) => name !== "reference");
   if (names.length === 0) {
-    throw new UsageError("the reference cannot be compared with itself; name another backend, such as --backends cpu");
+    throw new UsageError(
+      "the reference cannot be compared with itself; name another backend, such as --backends onnxruntime",
+    );
   }
   checkOwners(options);
   if (jsonFile !== undefined) await checkFolder("--json-file", jsonFile);
@@ -171,7 +174,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   }
 }
 
-const activationOwners = { int8: ["cpu"], f16: ["cuda"], f32: ["cpu", "cuda"] } as const;
+const activationOwners = { int8: ["onnxruntime"], f16: ["cuda"], f32: ["onnxruntime", "cuda"] } as const;
 
 /** @throws {UsageError} for an option that none of the backends has. */
 function checkOwners({ backends, threads, activations }: ParityOptions): void {
@@ -179,7 +182,7 @@ function checkOwners({ backends, threads, activations }: ParityOptions): void {
     if (backends.some((name) => owners.includes(name))) return;
     throw new UsageError(`--${option} belongs to ${owners.join(" and ")}, and --backends is ${backends.join(",")}`);
   };
-  if (threads !== undefined) check("threads", ["cpu"]);
+  if (threads !== undefined) check("threads", ["onnxruntime"]);
   if (activations !== undefined) check(`activations ${activations}`, activationOwners[activations]);
 }
 
@@ -191,7 +194,7 @@ async function checkFolder(option: string, file: string): Promise<void> {
   });
 }
 
-/** The backend, on cpu with f32 activations unless others are asked for, or why there is none. Packed weights are not kept. */
+/** The backend, or why there is none; onnxruntime with f32 activations unless others are asked for, and no packed weights kept. */
 async function create(
   name: BackendName,
   { activations, threads }: ParityOptions,
@@ -199,13 +202,13 @@ async function create(
 ): Promise<Backend | Unavailable> {
   const owners: readonly BackendName[] = activations === undefined ? [] : activationOwners[activations];
   const asked = activations !== undefined && owners.includes(name) ? { activations } : {};
-  const cpu = name === "cpu" && {
+  const onnxruntime = name === "onnxruntime" && {
     activations: "f32" as const,
     cache: false,
     ...(threads !== undefined && { threads }),
   };
   try {
-    return await context.createBackend({ backend: name, ...cpu, ...asked });
+    return await context.createBackend({ backend: name, ...onnxruntime, ...asked });
   } catch (error) {
     if (error instanceof UsageError) throw error;
     return { name, reason: error instanceof Error ? error.message : String(error) };
@@ -273,9 +276,5 @@ function printTable({ title, header, rows }: Table): void {
 
 function names(list: string): readonly BackendName[] {
   const chosen = list.split(",").map((name) => name.trim());
-  return [...new Set(chosen)].map((name) => {
-    const known = backendNames.find((own) => own === name);
-    if (known !== undefined) return known;
-    throw new InvalidArgumentError(`"${name}" is no backend; there are ${backendNames.join(", ")}.`);
-  });
+  return [...new Set(chosen.map(backendName))];
 }

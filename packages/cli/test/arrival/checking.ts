@@ -12,18 +12,18 @@ const parts = [
 const none = Object.fromEntries(parts.map((name) => [name, null]));
 
 export const checkingCommands: readonly CommandRows[] = [
-  command("parity", { "open.location": poet, "compareModel.candidates": ["cpu"], "compareModel.seed": 1 }, [
+  command("parity", { "open.location": poet, "compareModel.candidates": ["onnxruntime"], "compareModel.seed": 1 }, [
     row("--model m.gguf", { "open.location": "m.gguf" }),
     row("--tokenizer t.model", { "open.tokenizer": "t.model" }),
     ...fileRows,
     row("--backends cuda,webgpu", {
       "backend.name": ["cuda", "webgpu"],
       "compareModel.candidates": ["cuda", "webgpu"],
-      "cpu.activations": null,
-      "cpu.cacheFolder": null,
+      "onnxruntime.activations": null,
+      "onnxruntime.cacheFolder": null,
     }),
-    row("--activations int8", { "cpu.activations": "int8" }),
-    row("--threads 3", { "cpu.threads": 3 }),
+    row("--activations int8", { "onnxruntime.activations": "int8" }),
+    row("--threads 3", { "onnxruntime.threads": 3 }),
     row("--text a", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length < 5) }),
     row("--tokens 3", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length === 3) }),
     row("--tokens 1", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length === 1) }),

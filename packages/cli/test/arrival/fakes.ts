@@ -16,8 +16,8 @@ function backend(name: string, given: object = {}): object {
   };
 }
 
-export const cpuPackage: object = {
-  cpu: (given?: object) => backend("cpu", given),
+export const onnxruntimePackage: object = {
+  onnxruntime: (given?: object) => backend("onnxruntime", given),
   defaultCacheFolder: () => "/default",
 };
 export const cudaPackage: object = {

@@ -57,10 +57,10 @@ export const openRows: readonly Row[] = [
 
 export const backendRows: readonly Row[] = [
   row("--backend reference", { "backend.name": "reference" }),
-  row("--threads 3", { "cpu.threads": 3 }),
-  row("--activations f32", { "cpu.activations": "f32" }),
-  row("--cache-folder /c", { "cpu.cacheFolder": "/c" }),
-  row("--no-cache", { "cpu.cacheFolder": false }),
+  row("--threads 3", { "onnxruntime.threads": 3 }),
+  row("--activations f32", { "onnxruntime.activations": "f32" }),
+  row("--cache-folder /c", { "onnxruntime.cacheFolder": "/c" }),
+  row("--no-cache", { "onnxruntime.cacheFolder": false }),
   row("--device 2", { "cuda.device": 2 }, ["--backend", "cuda"]),
 ];
 

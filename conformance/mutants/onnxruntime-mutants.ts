@@ -1,4 +1,4 @@
-// Faults planted in what the CPU backend packs, emits, binds and caches. ONNX Runtime's own rounding stands beside the
+// Faults planted in what the onnxruntime backend packs, emits, binds and caches. ONNX Runtime's own rounding stands beside the
 // fault here, as it would in life.
 
 import type { CaseMutant } from "./mutant.ts";
@@ -334,11 +334,11 @@ const models: readonly Fault[] = [
   },
 ];
 
-export const cpuMutants: readonly CaseMutant[] = [
+export const onnxruntimeMutants: readonly CaseMutant[] = [
   ...packing,
   ...linear,
   ...rowWise,
   ...rotation,
   ...attention,
   ...models,
-].map((fault) => ({ ...fault, package: "backend-cpu" }));
+].map((fault) => ({ ...fault, package: "backend-onnxruntime" }));

@@ -21,7 +21,7 @@ export class PackedWeightsError extends PolyllamaError {
   constructor(problem: string, { folder, reason, cause }: FolderFailure, bytes: number) {
     super(
       "ERR_BACKEND",
-      `${problem} Free space there, or give cpu({ cacheFolder }) a folder that can be written and has ${bytes} bytes free; with ` +
+      `${problem} Free space there, or give onnxruntime({ cacheFolder }) a folder that can be written and has ${bytes} bytes free; with ` +
         "cacheFolder: false weights are packed into the system's temporary folder each time, which TMPDIR (on Windows TEMP) names.",
       { cause },
     );

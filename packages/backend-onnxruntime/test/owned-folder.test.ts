@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test, vi } from "vitest";
 import { createOwnedFolder, removeLeftovers } from "../src/cache/owned-folder.ts";
-import { cpu } from "../src/index.ts";
+import { onnxruntime } from "../src/index.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
 import { temporaryFolder } from "./support.ts";
 
@@ -39,7 +39,7 @@ test("a process that is killed while it packs without a cache leaves a folder th
   const [left = ""] = await privateFolders(pid);
   expect((await stat(join(tmpdir(), left, "weights.bin"))).size).toBeGreaterThan(0);
   const { graph, source } = cacheModel();
-  await using backend = cpu({ cacheFolder: await temporaryFolder(), threads: 1 });
+  await using backend = onnxruntime({ cacheFolder: await temporaryFolder(), threads: 1 });
   await firstLogits(await backend.compile(graph, source));
   expect(await privateFolders(pid)).toEqual([]);
 });
@@ -49,7 +49,7 @@ test("so does one that packs into the cache", async () => {
   await killWhilePacking(cacheFolder);
   expect(await readdir(cacheFolder)).toEqual([expect.stringMatching(/^tmp-/)]);
   const { graph, source } = cacheModel();
-  await using backend = cpu({ cacheFolder, threads: 1 });
+  await using backend = onnxruntime({ cacheFolder, threads: 1 });
   await firstLogits(await backend.compile(graph, source));
   await backend[Symbol.asyncDispose]();
   expect(await readdir(cacheFolder)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);

@@ -3,7 +3,7 @@
 import { dotError, reference } from "@polyllama/backend-reference";
 import { buildGraph, type FormatName, type Graph, type Step, type Tensor } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
-import { cpu } from "../src/index.ts";
+import { onnxruntime } from "../src/index.ts";
 import {
   emulateInt8Linear,
   everyFormat,
@@ -23,7 +23,7 @@ async function compute(
   step: Step,
   activations: "int8" | "f32" = "f32",
 ): Promise<Tensor> {
-  await using backend = cpu({ activations, cacheFolder: false, threads: 2 });
+  await using backend = onnxruntime({ activations, cacheFolder: false, threads: 2 });
   await using program = await backend.compile(graph, source);
   return (await program.run(step, graph.outputs))[0]!;
 }
@@ -69,7 +69,7 @@ describe("linear", () => {
     });
     const source = randomSource(graph, (name) => name as FormatName); // named after formats
     const x = randomReals(2, 3 * 256, 3);
-    await using backend = cpu({ activations: "f32", cacheFolder: false });
+    await using backend = onnxruntime({ activations: "f32", cacheFolder: false });
     await using program = await backend.compile(graph, source);
     const [a, b] = await program.run({ inputs: { x } }, ["a", "b"]);
     expectWithin(a!.data, judgeLinear(x, source, "q2_k"));
@@ -155,7 +155,7 @@ test("swiglu, from the flat to the linear part of silu", async () => {
   const gate = Float32Array.from({ length: 4 * 97 }, (_, i) => (i - 194) / 4);
   const step = { inputs: { gate, up: randomReals(2, gate.length, 3) } };
   const value = await exact(graph, randomSource(graph), step);
-  const { exp } = cpu().roundings;
+  const { exp } = onnxruntime().roundings;
   // The sigmoid's exponential, its sum and quotient, two products; tiny sigmoids are cut off at an absolute size.
   const bound = value.map(
     (y, i) => Math.abs(y) * u * (exp + 5) + 2 ** -28 * Math.abs(gate[i]! * step.inputs.up[i]!) * u,
@@ -226,7 +226,7 @@ describe("attention", () => {
     };
     // Scores are sums of d products of numbers up to 2; an error e of a score becomes a factor exp(e).
     const score = (u * (dotError(headDim) + 10) * headDim * 4) / Math.sqrt(headDim);
-    const relative = Math.expm1(2 * score) + u * (2 * cpu().roundings.exp + 2 * dotError(rows) + 4);
+    const relative = Math.expm1(2 * score) + u * (2 * onnxruntime().roundings.exp + 2 * dotError(rows) + 4);
     const step = { inputs, batch: [{ rows, position: 3 }] };
     const value = await exact(graph, source, step);
     const judged = { value, bound: value.map(() => 2 * relative) }; // weights sum to 1, values are up to 2

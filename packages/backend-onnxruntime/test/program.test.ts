@@ -17,7 +17,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { smallConfig } from "../../../conformance/src/paths/truth.ts";
 import { estimateTolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { EmbeddingTable } from "../src/embedding.ts";
-import { type CpuOptions, cpu } from "../src/index.ts";
+import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
 import { Session } from "../src/ort/session.ts";
 import { argmax, randomReals, randomSource, type TestSource } from "./support.ts";
 
@@ -31,11 +31,11 @@ interface Model {
 
 async function load(
   { format = "f32", ...changes }: Partial<LlamaConfig> & { format?: FormatName } = {},
-  options: CpuOptions = {},
+  options: OnnxRuntimeOptions = {},
 ): Promise<Model> {
   const graph = llamaGraph({ ...config, ...changes });
   const source = randomSource(graph, () => format, 7);
-  const backend = cpu({ cacheFolder: false, threads: 2, activations: "f32", ...options });
+  const backend = onnxruntime({ cacheFolder: false, threads: 2, activations: "f32", ...options });
   onTestFinished(() => backend[Symbol.asyncDispose]());
   return { graph, source, program: await backend.compile(graph, source) };
 }
@@ -67,8 +67,13 @@ async function generate(program: Program, cache: KvCache, first: number, count: 
 }
 
 /** Exact values and how far the backend may be from them, which declares f32's roundings or, where they are named, others. */
-function expected({ graph, source }: Model, step: Step, value = "logits", { activations = "f32" }: CpuOptions = {}) {
-  return estimateTolerance(graph, source, step, value, cpu({ activations }).roundings, { runs: 8 });
+function expected(
+  { graph, source }: Model,
+  step: Step,
+  value = "logits",
+  { activations = "f32" }: OnnxRuntimeOptions = {},
+) {
+  return estimateTolerance(graph, source, step, value, onnxruntime({ activations }).roundings, { runs: 8 });
 }
 
 describe("the same logits however the prompt is cut", () => {
@@ -180,7 +185,7 @@ describe("values", () => {
       return [g.add("sum", g.linear("twice", once, w), g.swiglu("s", x, once))];
     });
     const source = randomSource(graph);
-    await using backend = cpu({ cacheFolder: false });
+    await using backend = onnxruntime({ cacheFolder: false });
     const program = await backend.compile(graph, source, { wanted: ["twice"] });
     const inputs = { x: Float64Array.from(randomReals(1, 24)) };
     const [twice, sum, x] = await program.run({ inputs }, ["twice", "sum", "x"]);
@@ -399,7 +404,7 @@ describe("disposal", () => {
   });
   test("of a backend disposes its programs", async () => {
     const graph = llamaGraph(config);
-    const backend = cpu({ cacheFolder: false });
+    const backend = onnxruntime({ cacheFolder: false });
     const program = await backend.compile(graph, randomSource(graph));
     await backend[Symbol.asyncDispose]();
     await expect(program.run({ inputs: { tokens: tokens(1) } }, ["logits"])).rejects.toMatchObject({
@@ -411,7 +416,7 @@ describe("disposal", () => {
     const graph = llamaGraph(config);
     const source = randomSource(graph);
     const round = async () => {
-      await using backend = cpu({ cacheFolder: false });
+      await using backend = onnxruntime({ cacheFolder: false });
       await using program = await backend.compile(graph, source);
       for (let i = 0; i < 20; i++) {
         using cache = program.createCache(20000); // 10 MB

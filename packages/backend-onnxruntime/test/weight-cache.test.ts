@@ -24,16 +24,16 @@ import { describe, expect, test } from "vitest";
 import { checkFile, removeEntry } from "../src/cache/entry.ts";
 import { packInto } from "../src/cache/pack.ts";
 import { type CacheSettings, openPackedWeights } from "../src/cache/packed-weights.ts";
-import { type CpuOptions, cpu } from "../src/index.ts";
+import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
 import { packingVersion } from "../src/pack/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
 import { everyFormat, randomSource, type TestSource, temporaryFolder } from "./support.ts";
 
 /** Compiles, computes and disposes. Notes are not expected. */
-async function logitsWith(options: CpuOptions, { graph, source } = cacheModel()): Promise<number[]> {
+async function logitsWith(options: OnnxRuntimeOptions, { graph, source } = cacheModel()): Promise<number[]> {
   const onNote = (note: string) => expect.unreachable(note);
-  await using backend = cpu({ threads: 1, onNote, ...options });
+  await using backend = onnxruntime({ threads: 1, onNote, ...options });
   await using program = await backend.compile(graph, source);
   return await firstLogits(program);
 }
@@ -56,7 +56,7 @@ describe("an entry", () => {
     const cacheFolder = join(await temporaryFolder(), "not", "there", "yet");
     const { graph, source } = cacheModel();
     const progress: Progress[] = [];
-    const backend = cpu({ cacheFolder, threads: 1 });
+    const backend = onnxruntime({ cacheFolder, threads: 1 });
     const program = await backend.compile(graph, source, { onProgress: (step) => progress.push(step) });
     const first = await firstLogits(program);
     const packing = progress.filter(({ phase }) => phase === "packing weights");
@@ -215,7 +215,7 @@ describe("without a folder", () => {
         (name) => name.startsWith("polyllama-packed-") && name.includes(`-${process.pid}-`),
       );
     const { graph, source } = cacheModel();
-    const backend = cpu({ cacheFolder: false, threads: 1 });
+    const backend = onnxruntime({ cacheFolder: false, threads: 1 });
     await backend.compile(graph, source);
     expect(await own()).toHaveLength(1);
     await backend[Symbol.asyncDispose]();
@@ -260,8 +260,8 @@ describe("damage", () => {
     const wide = buildGraph((g) => [g.linear("y", g.activations("x", 1024), g.weight("w", [17_000, 1024]))]);
     const weights = randomSource(wide);
     const cacheFolder = await temporaryFolder();
-    const compute = async (options: CpuOptions): Promise<Float32Array> => {
-      await using backend = cpu({ cacheFolder, threads: 1, activations: "f32", ...options });
+    const compute = async (options: OnnxRuntimeOptions): Promise<Float32Array> => {
+      await using backend = onnxruntime({ cacheFolder, threads: 1, activations: "f32", ...options });
       await using program = await backend.compile(wide, weights);
       const [y] = await program.run({ inputs: { x: new Float32Array(1024).fill(1) } }, wide.outputs);
       return Float32Array.from(y!.data);
@@ -378,7 +378,7 @@ describe("a full disk", () => {
         problem: expect.stringMatching(
           new RegExp(`${folder} is full .* and ${tmpdir()} is full .*${layout.bytes} bytes`),
         ),
-        message: expect.stringMatching(/cpu\(\{ cacheFolder \}\).*cacheFolder: false.*TMPDIR/),
+        message: expect.stringMatching(/onnxruntime\(\{ cacheFolder \}\).*cacheFolder: false.*TMPDIR/),
       });
       expect(await readdir(folder)).toEqual([]);
       expect((await readdir(tmpdir())).filter((name) => name.includes(`-${process.pid}-`))).toEqual([]);
@@ -399,7 +399,7 @@ describe("a cache folder", () => {
     const file = join(await temporaryFolder(), "file");
     await writeFile(file, "");
     const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
-    await using backend = cpu({ threads: 1, cacheFolder: join(file, "folder") });
+    await using backend = onnxruntime({ threads: 1, cacheFolder: join(file, "folder") });
     const { graph, source } = cacheModel();
     await backend.compile(graph, source);
     expect((await warned).message).toContain(join(file, "folder"));
@@ -432,7 +432,7 @@ describe("weights", () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const onProgress = ({ done }: Progress) => done > 0 && controller.abort(reason);
-    const compiling = cpu({ cacheFolder }).compile(graph, source, { signal: controller.signal, onProgress });
+    const compiling = onnxruntime({ cacheFolder }).compile(graph, source, { signal: controller.signal, onProgress });
     await expect(compiling).rejects.toBe(reason);
     expect(await readdir(cacheFolder)).toEqual([]);
   });
@@ -464,7 +464,7 @@ describe("the limit", () => {
   test("spares entries in use, and those that were packed just now", async () => {
     const cacheFolder = await temporaryFolder();
     const { graph, source } = cacheModel();
-    await using backend = cpu({ cacheFolder, cacheLimit: 0, threads: 1 });
+    await using backend = onnxruntime({ cacheFolder, cacheLimit: 0, threads: 1 });
     const program = await backend.compile(graph, source);
     const [inUse] = await entries(cacheFolder);
     await fill(cacheFolder, 0, "other");
@@ -474,7 +474,7 @@ describe("the limit", () => {
   test("does not take an entry from whoever came to use it meanwhile", async () => {
     const cacheFolder = await temporaryFolder();
     const { graph, source } = cacheModel();
-    await using backend = cpu({ cacheFolder, threads: 1 });
+    await using backend = onnxruntime({ cacheFolder, threads: 1 });
     const program = await backend.compile(graph, source);
     const right = await firstLogits(program);
     const [inUse] = await entries(cacheFolder);

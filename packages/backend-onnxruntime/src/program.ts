@@ -32,7 +32,7 @@ import {
 } from "@polyllama/core";
 import type { PackedWeights } from "./cache/packed-weights.ts";
 import { EmbeddingTable, embeddings } from "./embedding.ts";
-import { CpuKvCache } from "./kv-cache.ts";
+import { OnnxRuntimeKvCache } from "./kv-cache.ts";
 import { attentions, type Binding, hostValues, type Lowering, lower } from "./lower.ts";
 import type { Handle, Ort } from "./ort/api.ts";
 import { Session } from "./ort/session.ts";
@@ -48,7 +48,7 @@ export interface ProgramParts {
   readonly threads: number;
   readonly accuracyLevel: 1 | 4;
   /** Called when the program is disposed. */
-  readonly onDispose: (program: CpuProgram) => void;
+  readonly onDispose: (program: OnnxRuntimeProgram) => void;
 }
 
 /** A session for one set of values. */
@@ -75,12 +75,12 @@ export const chunkRows = 256;
 /** Bytes that the scores of one attention may take. */
 export const scoreBytes: number = 64 << 20;
 
-export class CpuProgram implements Program {
+export class OnnxRuntimeProgram implements Program {
   readonly graph: Graph;
   readonly #parts: ProgramParts;
   readonly #tables = new RotationTables();
   readonly #embeddings: ReadonlyMap<ValueName, { readonly tokens: ValueName; readonly table: EmbeddingTable }>;
-  readonly #caches = new Set<CpuKvCache>();
+  readonly #caches = new Set<OnnxRuntimeKvCache>();
   readonly #owner;
   #variants: readonly VariantSlot[] = [];
   #uses = 0;
@@ -117,7 +117,7 @@ export class CpuProgram implements Program {
           "as well. Leave `format` out, or use another backend.",
       );
     }
-    return new CpuKvCache(this.#owner, capacity);
+    return new OnnxRuntimeKvCache(this.#owner, capacity);
   }
 
   async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
@@ -136,8 +136,8 @@ export class CpuProgram implements Program {
     }
   }
 
-  #isOwn(cache: KvCache): cache is CpuKvCache {
-    return cache instanceof CpuKvCache && cache.owner === this.#owner;
+  #isOwn(cache: KvCache): cache is OnnxRuntimeKvCache {
+    return cache instanceof OnnxRuntimeKvCache && cache.owner === this.#owner;
   }
 
   async #runAll(
@@ -194,8 +194,9 @@ export class CpuProgram implements Program {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { attentions: used } = variant.lowering;
-    const own = sequence.cache as CpuKvCache | undefined; // one of these, as acquireCaches saw
-    const temporary = own === undefined && used.length > 0 ? new CpuKvCache(this.#owner, sequence.rows) : undefined;
+    const own = sequence.cache as OnnxRuntimeKvCache | undefined; // one of these, as acquireCaches saw
+    const temporary =
+      own === undefined && used.length > 0 ? new OnnxRuntimeKvCache(this.#owner, sequence.rows) : undefined;
     const cache = own ?? temporary;
     temporary?.acquire("a run");
     try {
@@ -218,7 +219,7 @@ export class CpuProgram implements Program {
   }
 
   /** Rows computed at once: fewer where a long cache makes the scores large. */
-  #chunk(cache: CpuKvCache | undefined): number {
+  #chunk(cache: OnnxRuntimeKvCache | undefined): number {
     let heads = 0;
     for (const attention of this.#owner.attentions) heads = Math.max(heads, attention.heads);
     if (cache === undefined) return chunkRows;
@@ -244,7 +245,7 @@ export class CpuProgram implements Program {
     step: Step,
     inputs: ReadonlyMap<ValueName, Float32Array>,
     chunk: Chunk,
-    cache: CpuKvCache | undefined,
+    cache: OnnxRuntimeKvCache | undefined,
     tables: ReadonlyMap<string, RotationTable>,
     asked: readonly ResolvedWanted[],
     tensors: readonly Tensor[],

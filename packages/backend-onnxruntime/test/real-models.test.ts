@@ -7,7 +7,7 @@ import { type Backend, llamaGraph } from "@polyllama/core";
 import { expect, test } from "vitest";
 import { estimateTolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { cpu } from "../src/index.ts";
+import { onnxruntime } from "../src/index.ts";
 import { argmax } from "./support.ts";
 
 async function greedy(backend: Backend, checkpoint: Checkpoint, first: number, count: number): Promise<number[]> {
@@ -23,7 +23,7 @@ async function greedy(backend: Backend, checkpoint: Checkpoint, first: number, c
 }
 
 describeWithShared("real models", () => {
-  const exactly = () => cpu({ cacheFolder: false, activations: "f32", threads: 2 });
+  const exactly = () => onnxruntime({ cacheFolder: false, activations: "f32", threads: 2 });
 
   for (const file of ["stories260K.gguf", "stories260K.bin"]) {
     test(`${file}: the 256 reference tokens, in f32 activations and by default`, async () => {

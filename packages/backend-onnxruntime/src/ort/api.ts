@@ -107,7 +107,7 @@ function load(): { ort: Ort; library: LibraryHandle } {
   } catch (cause) {
     throw new PolyllamaError(
       "ERR_BACKEND",
-      `The CPU backend cannot load ${path}: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      `The onnxruntime backend cannot load ${path}: ${cause instanceof Error ? cause.message : String(cause)}. ` +
         "Reinstall onnxruntime-node and koffi for this platform, or choose another backend.",
       { cause },
     );

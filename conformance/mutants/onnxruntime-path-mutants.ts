@@ -1,45 +1,45 @@
-// Faults of the CPU backend around its numbers: sessions, chunks, forks, packed weights on a disk.
+// Faults of the onnxruntime backend around its numbers: sessions, chunks, forks, packed weights on a disk.
 
 import type { Mutant } from "./mutant.ts";
 
 const faults: readonly Omit<Mutant, "package">[] = [
   {
-    id: "cpu-variant-without-caches",
+    id: "onnxruntime-variant-without-caches",
     file: "program.ts",
     find: "(slot.fillsCaches || !fillsCaches) && [...values]",
     replace: "[...values]",
     what: "a session made without caches serves runs with one",
   },
   {
-    id: "cpu-second-chunk",
+    id: "onnxruntime-second-chunk",
     file: "program.ts",
     find: "length: length + done, sequence: index",
     replace: "length, sequence: index",
     what: "the second chunk of a prompt overwrites the first",
   },
   {
-    id: "cpu-fork-of-1024",
+    id: "onnxruntime-fork-of-1024",
     file: "kv-cache.ts",
     find: "row < this.length; row += rowsAtOnce",
     replace: "row < Math.min(this.length, rowsAtOnce); row += rowsAtOnce",
     what: "a fork copies at most 1,024 positions",
   },
   {
-    id: "cpu-checksum-first-block",
+    id: "onnxruntime-checksum-first-block",
     file: "cache/checksums.ts",
     find: "const count = Math.ceil(array.length / checksumBlock);",
     replace: "const count = Math.min(1, Math.ceil(array.length / checksumBlock));",
     what: "damage behind the first mebibyte of a packed array is not found",
   },
   {
-    id: "cpu-last-beside-all",
+    id: "onnxruntime-last-beside-all",
     file: "program.ts",
     find: "target.set(data.subarray(data.length - width)",
     replace: "target.set(data.subarray(0, width)",
     what: "the last row of a value that is also asked for whole is its first",
   },
   {
-    id: "cpu-host-rows-of-first",
+    id: "onnxruntime-host-rows-of-first",
     file: "program.ts",
     find: "tokens.subarray(first, first + rows)",
     replace: "tokens.subarray(0, rows)",
@@ -47,4 +47,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
 ];
 
-export const cpuPathMutants: readonly Mutant[] = faults.map((fault) => ({ ...fault, package: "backend-cpu" }));
+export const onnxruntimePathMutants: readonly Mutant[] = faults.map((fault) => ({
+  ...fault,
+  package: "backend-onnxruntime",
+}));

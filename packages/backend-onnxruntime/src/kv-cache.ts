@@ -11,7 +11,7 @@ export interface CacheOwner {
   readonly ort: Ort;
   readonly attentions: readonly AttentionNode[];
   /** Caches alive; the program disposes them with itself. */
-  readonly caches: Set<CpuKvCache>;
+  readonly caches: Set<OnnxRuntimeKvCache>;
 }
 
 /** Bytes that the keys or the values of one attention take per position. */
@@ -31,7 +31,7 @@ const copyPerTurn = 8 << 20;
 /** Rows of a head, after each of which it is looked how much was copied. */
 const rowsAtOnce = 1024;
 
-export class CpuKvCache extends SequenceCache {
+export class OnnxRuntimeKvCache extends SequenceCache {
   readonly bytes: number;
   readonly owner: CacheOwner;
   /** Per attention: keys, values. */
@@ -65,12 +65,12 @@ export class CpuKvCache extends SequenceCache {
     return this.#tensors[attention]!;
   }
 
-  protected override empty(): CpuKvCache {
-    return new CpuKvCache(this.owner, this.capacity);
+  protected override empty(): OnnxRuntimeKvCache {
+    return new OnnxRuntimeKvCache(this.owner, this.capacity);
   }
 
   /** Copies the rows in use, in slices. */
-  protected override async copyTo(copy: CpuKvCache): Promise<void> {
+  protected override async copyTo(copy: OnnxRuntimeKvCache): Promise<void> {
     const { ort, attentions } = this.owner;
     let copied = 0;
     for (const [index, { kvHeads, headDim }] of attentions.entries()) {

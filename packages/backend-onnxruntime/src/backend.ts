@@ -1,4 +1,4 @@
-// The CPU backend: the graph becomes an ONNX model, run by the ONNX Runtime library that the package onnxruntime-node
+// The onnxruntime backend: the graph becomes an ONNX model, run by the ONNX Runtime library that the package onnxruntime-node
 // ships. Weights keep their stored precision; see pack/ for how each format is laid out and lower.ts for the operators.
 
 import { availableParallelism, cpus } from "node:os";
@@ -29,10 +29,10 @@ import { openPackedWeights } from "./cache/packed-weights.ts";
 import { estimateMemory } from "./memory.ts";
 import { loadOrt } from "./ort/api.ts";
 import { planLayout } from "./pack/layout.ts";
-import { CpuProgram } from "./program.ts";
+import { OnnxRuntimeProgram } from "./program.ts";
 
-/** Options of `cpu()`. */
-export interface CpuOptions {
+/** Options of `onnxruntime()`. */
+export interface OnnxRuntimeOptions {
   /** Threads that compute; default: as many as the process may run at once. */
   readonly threads?: number;
   /**
@@ -55,7 +55,7 @@ export interface CpuOptions {
   readonly onNote?: (note: string) => void;
 }
 
-const optionTypes: OptionSchema<CpuOptions> = {
+const optionTypes: OptionSchema<OnnxRuntimeOptions> = {
   threads: option.integer({ least: 1, most: 1024 }),
   activations: option.oneOf(["int8", "f32"]),
   cacheFolder: option.either({ ...option.nonEmptyString, expected: "a path" }, option.oneOf([false])),
@@ -64,25 +64,25 @@ const optionTypes: OptionSchema<CpuOptions> = {
 };
 
 /**
- * The CPU backend.
+ * The onnxruntime backend.
  *
  * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `compile` and `describe` say so, not this.
  */
-export function cpu(options: CpuOptions = {}): Backend {
-  checkOptions(options, optionTypes, "cpu()");
+export function onnxruntime(options: OnnxRuntimeOptions = {}): Backend {
+  checkOptions(options, optionTypes, "onnxruntime()");
   const { threads = availableParallelism(), activations = "int8" } = options;
   const { cacheFolder = defaultCacheFolder() ?? false, cacheLimit = 32 * 2 ** 30 } = options;
   const { onNote = (note: string) => process.emitWarning(note) } = options;
-  return new CpuBackend({ threads, activations, cacheFolder, cacheLimit, onNote });
+  return new OnnxRuntimeBackend({ threads, activations, cacheFolder, cacheLimit, onNote });
 }
 
-class CpuBackend implements Backend {
-  readonly name = "cpu";
+class OnnxRuntimeBackend implements Backend {
+  readonly name = "onnxruntime";
   readonly roundings: RoundingProfile;
-  readonly #options: Required<CpuOptions>;
-  readonly #programs = new ProgramSet<CpuProgram>();
+  readonly #options: Required<OnnxRuntimeOptions>;
+  readonly #programs = new ProgramSet<OnnxRuntimeProgram>();
 
-  constructor(options: Required<CpuOptions>) {
+  constructor(options: Required<OnnxRuntimeOptions>) {
     this.#options = options;
     this.roundings = roundings(options.activations);
   }
@@ -115,13 +115,13 @@ class CpuBackend implements Backend {
     weights: WeightSource,
     { wanted = graph.outputs, onProgress }: CompileOptions,
     signal: AbortSignal,
-  ): Promise<CpuProgram> {
+  ): Promise<OnnxRuntimeProgram> {
     const { threads, activations, cacheFolder: folder, cacheLimit: limit, onNote } = this.#options;
     checkWeights(graph, weights);
     const ort = loadOrt();
     const layout = planLayout(graph, weights.weights, activations);
     const packed = await openPackedWeights(weights, layout, { folder, limit, onNote }, onProgress, signal);
-    const program = new CpuProgram({
+    const program = new OnnxRuntimeProgram({
       ort,
       graph,
       source: weights,
@@ -148,7 +148,7 @@ class CpuBackend implements Backend {
   }
 }
 
-showBriefly(CpuBackend.prototype, "Backend", ({ name }) => ({ name }));
+showBriefly(OnnxRuntimeBackend.prototype, "Backend", ({ name }) => ({ name }));
 
 const quantizedFormats = Object.values(formats)
   .filter(({ blockSize }) => blockSize > 1)

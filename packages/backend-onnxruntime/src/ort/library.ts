@@ -74,6 +74,6 @@ export function onnxRuntimeStatus(
 /** @throws {PolyllamaError} `ERR_BACKEND`, `ERR_UNSUPPORTED` */
 export function requireLibrary(): Extract<OnnxRuntimeStatus, { found: true }> {
   const status = onnxRuntimeStatus();
-  if (!status.found) throw new PolyllamaError(status.code, `The CPU backend cannot start: ${status.reason}`);
+  if (!status.found) throw new PolyllamaError(status.code, `The onnxruntime backend cannot start: ${status.reason}`);
   return status;
 }

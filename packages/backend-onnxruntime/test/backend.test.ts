@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildGraph, llamaGraph, presets } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
-import { cpu, defaultCacheFolder, onnxRuntimeStatus } from "../src/index.ts";
+import { defaultCacheFolder, onnxRuntimeStatus, onnxruntime } from "../src/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { randomSource, temporaryFolder } from "./support.ts";
 
@@ -17,22 +17,22 @@ test.each([
   [{ activations: "f16" }, /activations/],
   [{ cacheFolder: true }, /cacheFolder/],
   [{ cacheLimit: -1 }, /cacheLimit/],
-])("cpu(%j) is refused", (options, message) => {
+])("onnxruntime(%j) is refused", (options, message) => {
   const refused = expect.objectContaining({ code: "ERR_OPTION", message: expect.stringMatching(message) });
-  expect(() => cpu(options as object)).toThrow(refused);
+  expect(() => onnxruntime(options as object)).toThrow(refused);
 });
 
 test("describe() names the processor and what computes", () => {
-  const { backend, device, details } = cpu({ threads: 3 }).describe();
-  expect(backend).toBe("cpu");
+  const { backend, device, details } = onnxruntime({ threads: 3 }).describe();
+  expect(backend).toBe("onnxruntime");
   expect(device).not.toBe("");
   expect(details).toMatchObject({ threads: 3, activations: "int8", onnxruntime: expect.stringMatching(/^1\./) });
 });
 
 test("roundings say what the option does", () => {
-  expect(cpu().roundings.int8Activations?.block).toBe(32);
-  expect(cpu().roundings.int8Activations?.formats).toContain("q2_k");
-  expect(cpu({ activations: "f32" }).roundings.int8Activations).toBeUndefined();
+  expect(onnxruntime().roundings.int8Activations?.block).toBe(32);
+  expect(onnxruntime().roundings.int8Activations?.formats).toContain("q2_k");
+  expect(onnxruntime({ activations: "f32" }).roundings.int8Activations).toBeUndefined();
 });
 
 test("the default cache folder lies under the user's home", () => {
@@ -61,7 +61,7 @@ test("estimates follow the sizes", () => {
       return [name, { name, shape, format: shape.length === 1 ? ("f32" as const) : ("q4_0" as const) }];
     }),
   );
-  const { weights, cache } = cpu().estimateMemory(graph, infos, 4096);
+  const { weights, cache } = onnxruntime().estimateMemory(graph, infos, 4096);
   expect(cache).toBe(2 * 32 * 4096 * 4096 * 4);
   const linears = 6_738_415_616 - 32000 * 4096; // the embedding table is not loaded
   expect(weights / (linears / 8)).toBeGreaterThan(7);
@@ -81,7 +81,10 @@ describe("without onnxruntime-node", () => {
   });
   test("a package without this platform's file is named", () => {
     const status = onnxRuntimeStatus(() => new URL("../package.json", import.meta.url).pathname);
-    expect(status).toMatchObject({ found: false, reason: expect.stringMatching(/backend-cpu lacks .*onnxruntime/) });
+    expect(status).toMatchObject({
+      found: false,
+      reason: expect.stringMatching(/backend-onnxruntime lacks .*onnxruntime/),
+    });
   });
   test("with it, version and path", () => {
     expect(onnxRuntimeStatus()).toMatchObject({ found: true, version: "1.30.0" });
@@ -102,7 +105,7 @@ test("nothing is left in the user's folders, and nothing is reported", async () 
 
 test("a graph without anything to compute needs no session", async () => {
   const graph = buildGraph((g) => [g.activations("x", 3)]);
-  await using backend = cpu({ cacheFolder: false });
+  await using backend = onnxruntime({ cacheFolder: false });
   await using program = await backend.compile(graph, randomSource(graph));
   const [x] = await program.run({ inputs: { x: Float32Array.of(1, 2, 3, 4, 5, 6) } }, [{ value: "x", rows: "last" }]);
   expect(Array.from(x!.data)).toEqual([4, 5, 6]);

@@ -1,0 +1,10 @@
+// @polyllama/backend-onnxruntime: the graph on the processor, by ONNX Runtime's own library.
+
+export type { OnnxRuntimeOptions } from "./backend.ts";
+export { onnxruntime } from "./backend.ts";
+export type { PackedWeightsReason } from "./cache/failure.ts";
+export { PackedWeightsError } from "./cache/failure.ts";
+// What a machine has, for `polyllama doctor`
+export { defaultCacheFolder } from "./cache/folder.ts";
+export type { OnnxRuntimeStatus } from "./ort/library.ts";
+export { onnxRuntimeStatus } from "./ort/library.ts";
