@@ -75,8 +75,8 @@ export class StepRecord {
     for (const record of [...failed].sort((a, b) => b.#number - a.#number)) {
       record.#state = "failed";
       for (const change of [...record.#changes].reverse()) change.undo();
+      record.#release();
     }
-    this.#release();
   }
 
   /** What has settled holds nothing any more, or a chain of steps would keep all of its beginning. */

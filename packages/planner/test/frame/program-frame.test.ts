@@ -1,0 +1,249 @@
+// The frame around steps, with an executor that ends when it is told to.
+
+import { buildGraph, type Graph } from "@polyllama/core";
+import type { OutputValue, Step } from "@polyllama/core/device";
+import {
+  PagedPool,
+  ProgramFrame,
+  SharedParameters,
+  type StepExecutor,
+  StepQueue,
+  StepTensor,
+} from "@polyllama/planner";
+import { describe, expect, test } from "vitest";
+
+const graph: Graph = buildGraph((g) => {
+  const x = g.activations("x", 2);
+  return [g.attention("y", x, x, x, { heads: 1, kvHeads: 1, headDim: 2 })];
+});
+
+interface Begun {
+  readonly step: Step;
+  readonly signal: AbortSignal;
+  readonly end: (values: readonly OutputValue[]) => void;
+  readonly fail: (error: Error) => void;
+  /** Lets the next step begin. */
+  readonly pass: () => void;
+}
+
+function setUp({ passes = true } = {}) {
+  const owner = {};
+  const queue = new StepQueue();
+  const begun: Begun[] = [];
+  const freed: string[] = [];
+  const executor: StepExecutor<{ bytes: number; free(): void }> = {
+    owns: () => true,
+    accept: ({ step, record }) => ({
+      tokens: new StepTensor(
+        [1, 2],
+        "activations",
+        { read: async () => Float32Array.of(1, 2), free: () => freed.push("tensor") },
+        record,
+      ),
+      begin: (signal) =>
+        new Promise((resolve) => {
+          const outputs = new Promise<readonly OutputValue[]>((end, fail) => {
+            const pass = (): void => resolve({ outputs });
+            begun.push({ step, signal, end, fail, pass });
+          });
+          outputs.catch(() => undefined);
+          if (passes) resolve({ outputs });
+        }),
+    }),
+    free: () => void freed.push("program"),
+  };
+  const parameters = new SharedParameters(
+    { weights: new Map(), bytes: 0, free: () => freed.push("parameters") },
+    owner,
+    { onFree: () => undefined },
+  );
+  const program = new ProgramFrame({
+    graph,
+    parameters,
+    owner,
+    queue,
+    executor,
+    onDispose: () => freed.push("told"),
+  });
+  const pool = new PagedPool({
+    spec: [{ kvHeads: 1, headDim: 2 }],
+    format: "f32",
+    blockRows: 4,
+    blocks: 8,
+    storage: { bytes: 1, free: () => freed.push("pool") },
+    owner,
+    settled: () => queue.settled(),
+    onFree: () => undefined,
+  });
+  return { program, pool, begun, freed, parameters };
+}
+
+const rows = (count: number): Step["inputs"] => ({ x: new Float32Array(2 * count) });
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 50; i++) await undefined;
+};
+
+describe("steps of a program", () => {
+  test("begin in the order of submission, and end on their own", async () => {
+    const { program, begun } = setUp({ passes: false });
+    const steps = [1, 2, 3].map((count) =>
+      program.submit({ inputs: rows(count), sequences: [{ rows: count }], outputs: [] }),
+    );
+    await settle();
+    expect(begun).toHaveLength(1);
+    begun[0]!.pass();
+    await settle();
+    expect(begun.map(({ step }) => step.sequences[0]!.rows)).toEqual([1, 2]);
+    begun[0]!.end([]);
+    expect(await steps[0]!.result).toEqual([]);
+  });
+
+  test("advance their caches when they are submitted, and take that back when they fail, with what builds upon them", async () => {
+    const { program, pool, begun } = setUp();
+    const cache = pool.open();
+    const step = (count: number): Step => ({ inputs: rows(count), sequences: [{ rows: count, cache }], outputs: [] });
+    const first = program.submit(step(3));
+    const second = program.submit(step(4));
+    expect([cache.length, pool.freeBlocks]).toEqual([7, 6]);
+    await settle();
+    expect(begun).toHaveLength(2);
+    begun[1]!.end([]); // the later one is done before the earlier one fails
+    await settle();
+    begun[0]!.fail(new Error("broken"));
+    await expect(first.result).rejects.toThrow("broken");
+    await expect(second.result).rejects.toMatchObject({ code: "ERR_DEPENDENCY" });
+    expect([cache.length, pool.freeBlocks]).toEqual([0, 8]);
+  });
+
+  test("a step that builds upon a failed one never begins", async () => {
+    const { program, pool, begun } = setUp({ passes: false });
+    const cache = pool.open();
+    const step: Step = { inputs: rows(1), sequences: [{ rows: 1, cache }], outputs: [] };
+    const first = program.submit(step);
+    const second = program.submit(step);
+    await settle();
+    begun[0]!.fail(new Error("broken"));
+    begun[0]!.pass();
+    await expect(first.result).rejects.toThrow("broken");
+    await expect(second.result).rejects.toMatchObject({ code: "ERR_DEPENDENCY" });
+    expect(begun).toHaveLength(1);
+  });
+
+  test("an abort is heard in the queue and while a step runs", async () => {
+    const { program, pool, begun } = setUp({ passes: false });
+    const cache = pool.open();
+    const controllers = [new AbortController(), new AbortController()];
+    const running = program.submit({ inputs: rows(1), sequences: [{ rows: 1 }], outputs: [] }, controllers[0]!.signal);
+    const waiting = program.submit(
+      { inputs: rows(5), sequences: [{ rows: 5, cache }], outputs: [] },
+      controllers[1]!.signal,
+    );
+    await settle();
+    controllers[1]!.abort(new Error("enough"));
+    await expect(waiting.result).rejects.toThrow("enough");
+    expect([cache.length, pool.freeBlocks]).toEqual([0, 8]);
+    controllers[0]!.abort(new Error("too long"));
+    expect(begun[0]!.signal.aborted).toBe(true);
+    begun[0]!.pass();
+    begun[0]!.end([]);
+    await expect(running.result).rejects.toThrow("too long");
+    expect(() =>
+      program.submit({ inputs: rows(1), sequences: [{ rows: 1 }], outputs: [] }, controllers[0]!.signal),
+    ).toThrow("too long");
+  });
+
+  test("what one step computes is another one's input before it is there", async () => {
+    const { program, begun } = setUp();
+    const first = program.submit({ inputs: rows(1), sequences: [{ rows: 1 }], outputs: [] });
+    const second = program.submit({ inputs: { x: first.tokens! }, sequences: [{ rows: 1 }], outputs: [] });
+    await settle();
+    begun[1]!.end([]); // computed from whatever the first one left
+    begun[0]!.fail(new Error("broken"));
+    await expect(second.result).rejects.toMatchObject({ code: "ERR_DEPENDENCY" });
+    await expect(first.tokens!.read()).rejects.toMatchObject({ code: "ERR_DEPENDENCY" });
+  });
+
+  test("a tensor is freed when it is disposed and no step uses it", async () => {
+    const { program, begun, freed } = setUp();
+    const first = program.submit({ inputs: rows(1), sequences: [{ rows: 1 }], outputs: [] });
+    const second = program.submit({ inputs: { x: first.tokens! }, sequences: [{ rows: 1 }], outputs: [] });
+    first.tokens![Symbol.dispose]();
+    await settle();
+    for (const each of begun) each.end([]);
+    expect(freed).toEqual([]);
+    await second.result;
+    expect(freed).toEqual(["tensor"]);
+    expect(() => program.submit({ inputs: { x: first.tokens! }, sequences: [{ rows: 1 }], outputs: [] })).toThrow(
+      expect.objectContaining({ code: "ERR_DISPOSED" }),
+    );
+  });
+});
+
+describe("disposal", () => {
+  test("of a program ends its steps, waits for them, and frees what it held once", async () => {
+    const { program, pool, begun, freed, parameters } = setUp({ passes: false });
+    const cache = pool.open();
+    const running = program.submit({ inputs: rows(1), sequences: [{ rows: 1, cache }], outputs: [] });
+    const waiting = program.submit({ inputs: rows(1), sequences: [{ rows: 1 }], outputs: [] });
+    parameters[Symbol.dispose]();
+    await settle();
+    const disposals = [program[Symbol.asyncDispose](), program[Symbol.asyncDispose]()];
+    expect(() => program.submit({ inputs: rows(1), sequences: [{ rows: 1 }], outputs: [] })).toThrow(
+      expect.objectContaining({ code: "ERR_DISPOSED" }),
+    );
+    await expect(waiting.result).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+    expect(freed).toEqual([]);
+    begun[0]!.pass();
+    begun[0]!.end([]);
+    await expect(running.result).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+    await Promise.all(disposals);
+    expect(freed).toEqual(["program", "parameters", "told"]);
+    expect(cache.length).toBe(0);
+  });
+
+  test("of a pool waits for the steps that use it", async () => {
+    const { program, pool, begun, freed } = setUp();
+    const cache = pool.open();
+    const { result } = program.submit({ inputs: rows(1), sequences: [{ rows: 1, cache }], outputs: [] });
+    await settle();
+    pool[Symbol.dispose]();
+    expect(freed).toEqual([]);
+    begun[0]!.end([]);
+    await result;
+    expect(freed).toEqual(["pool"]);
+    expect(() => program.submit({ inputs: rows(1), sequences: [{ rows: 1, cache }], outputs: [] })).toThrow(
+      expect.objectContaining({ code: "ERR_DISPOSED" }),
+    );
+  });
+});
+
+describe("what a step declares wrongly", () => {
+  test("is refused at once, and changes nothing", () => {
+    const { program, pool } = setUp();
+    const foreign = setUp().pool.open();
+    const cache = pool.open();
+    const refuse = (step: Partial<Step>, code: string): void =>
+      expect(() => program.submit({ inputs: rows(2), sequences: [{ rows: 2 }], outputs: [], ...step })).toThrow(
+        expect.objectContaining({ code }),
+      );
+    refuse({ sequences: [{ rows: 2, cache: foreign }] }, "ERR_GRAPH");
+    refuse(
+      {
+        sequences: [
+          { rows: 1, cache },
+          { rows: 1, cache },
+        ],
+      },
+      "ERR_GRAPH",
+    );
+    refuse({ sequences: [{ rows: 2, cache, position: 0 }] }, "ERR_GRAPH");
+    refuse({ sequences: [{ rows: 1 }] }, "ERR_GRAPH");
+    refuse({ sequences: [{ rows: 2, adapter: "none" }] }, "ERR_GRAPH");
+    refuse({ outputs: [{ value: "z", rows: "all", to: "host" }] }, "ERR_GRAPH");
+    refuse({ outputs: [{ value: "y", rows: "last", to: "token", draw: [] }] }, "ERR_GRAPH");
+    refuse({ outputs: [{ value: "y", to: "score", targets: Int32Array.of(1) }] }, "ERR_GRAPH");
+    refuse({ updates: { w: "y" } }, "ERR_GRAPH");
+    refuse({ inputs: rows(40), sequences: [{ rows: 40, cache }] }, "ERR_CACHE_FULL");
+    expect([cache.length, pool.freeBlocks]).toEqual([0, 8]);
+  });
+});
