@@ -68,7 +68,7 @@ export function chainCases(): readonly ChainCase[] {
 }
 
 function norm(g: GraphBuilder, x: Value): Value {
-  return g.rmsNorm("norm", x, g.weight("norm", [x.width]), eps);
+  return g.rmsNorm("norm", x, g.weight("norm", [x.width]), { eps });
 }
 
 /** A chain from activations x [N, 256] through linears of one format. */

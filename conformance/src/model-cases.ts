@@ -10,7 +10,6 @@ import {
   buildGraph,
   type FormatName,
   type Graph,
-  type GraphBuilder,
   type LlamaConfig,
   llamaGraph,
   llamaLayerGraph,
@@ -19,13 +18,12 @@ import {
   PolyllamaError,
   type PresetName,
   type Program,
+  parameters,
   presets,
   type RealArray,
   type Tensor,
   type Value,
-  type WeightName,
   type WeightSource,
-  type WeightSpec,
 } from "@polyllama/core";
 import { roundedActivations } from "./activations.ts";
 import { formatAddress } from "./address.ts";
@@ -298,7 +296,7 @@ async function verifyNodes(
 
 /** A graph of one node, whose operands are inputs. Of large linears only some output rows are kept: `columns`. */
 async function isolate(graph: Graph, node: Node, source: WeightSource, stream: Random) {
-  const name = weightOf(node);
+  const [name] = parameters(node);
   const info = name === undefined ? undefined : source.weights.get(name)!; // compiled before
   let columns: readonly number[] | undefined;
   let weight: MemoryWeight | undefined;
@@ -316,33 +314,9 @@ async function isolate(graph: Graph, node: Node, source: WeightSource, stream: R
       graph.inputs.some((given) => given.name === name && given.kind === "tokens")
         ? g.tokens(name)
         : g.activations(name, graph.widths.get(name)!);
-    return [emit(g, node, input, () => g.weight(weight!.name, weight!.shape))]; // asked for by nodes that have one
+    return [g.copy(node, input, () => g.weight(weight!.name, weight!.shape))]; // asked for by nodes that have one
   });
   return { graph: single, weights: memoryWeights(weight === undefined ? [] : [weight]), columns };
-}
-
-function weightOf(node: Node): WeightName | undefined {
-  if (node.op === "embedding") return node.table;
-  return node.op === "rmsNorm" || node.op === "linear" ? node.weight : undefined;
-}
-
-function emit(g: GraphBuilder, node: Node, input: (name: string) => Value, weight: () => WeightSpec): Value {
-  switch (node.op) {
-    case "embedding":
-      return g.embedding(node.output, input(node.tokens), weight());
-    case "rmsNorm":
-      return g.rmsNorm(node.output, input(node.x), weight(), node.eps);
-    case "linear":
-      return g.linear(node.output, input(node.x), weight());
-    case "rope":
-      return g.rope(node.output, input(node.x), node);
-    case "attention":
-      return g.attention(node.output, input(node.q), input(node.k), input(node.v), node);
-    case "swiglu":
-      return g.swiglu(node.output, input(node.gate), input(node.up));
-    case "add":
-      return g.add(node.output, input(node.a), input(node.b));
-  }
 }
 
 function modelWeightList(graph: Graph, format: FormatName, stream: Random): readonly MemoryWeight[] {

@@ -49,7 +49,9 @@ async function check(backend: Backend, model: PresetName, seed: number): Promise
   const rows = buildGraph((g) => [
     g.embedding("embedding", g.tokens("tokens"), g.weight(table.name, [tokens.length, D])),
   ]);
-  const root = buildGraph((g) => [g.rmsNorm("norm", g.activations("embedding", D), g.weight(norm.name, [D]), normEps)]);
+  const root = buildGraph((g) => [
+    g.rmsNorm("norm", g.activations("embedding", D), g.weight(norm.name, [D]), { eps: normEps }),
+  ]);
   const sums = buildGraph((g) => [
     g.linear("logits", g.activations("norm", D), g.weight(output.name, [columns.length, D])),
   ]);

@@ -23,6 +23,7 @@ import {
   type Program,
   type Progress,
   parameterCount,
+  parameters,
   type RealArray,
   type Tensor,
   type ValueName,
@@ -30,7 +31,7 @@ import {
 } from "@polyllama/core";
 import { type Activations, roundedActivations } from "../activations.ts";
 import { compareLogits } from "./end-to-end.ts";
-import { extract, weightOf } from "./extract.ts";
+import { extract } from "./extract.ts";
 import { measure } from "./measure.ts";
 import {
   type Compared,
@@ -335,7 +336,7 @@ async function compareOp(
 ): Promise<void> {
   const alone = extract(graph, [node]);
   const inputs = Object.fromEntries(operands(node).map((name) => [name, values.get(name)!]));
-  const weight = weightOf(node);
+  const [weight] = parameters(node);
   const format = weight === undefined ? undefined : source.weights.get(weight)?.format;
   const facts = {
     ...(layer !== undefined && { layer }),

@@ -48,7 +48,7 @@ export function rmsNormCases(): readonly OpCase[] {
     opCase("rmsNorm", { n, d, eps, format, input }, (seed) => {
       const stream = random(`rmsNorm ${n} ${d} ${eps} ${input}`, seed);
       return {
-        graph: buildGraph((g) => [g.rmsNorm("y", g.activations("x", d), g.weight("w", [d]), eps)]),
+        graph: buildGraph((g) => [g.rmsNorm("y", g.activations("x", d), g.weight("w", [d]), { eps })]),
         weights: memoryWeights([randomWeight("w", [d], format, stream)]),
         actions: [{ run: { x: activations(input, n, d, stream) }, batch: [{ rows: n }] }],
       };

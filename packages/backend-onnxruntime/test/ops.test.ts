@@ -123,7 +123,7 @@ describe("embedding", () => {
 
 describe("rmsNorm", () => {
   test.each([1, 3, 64, 127, 2048])("width %i", async (D) => {
-    const graph = buildGraph((g) => [g.rmsNorm("y", g.activations("x", D), g.weight("w", [D]), 1e-5)]);
+    const graph = buildGraph((g) => [g.rmsNorm("y", g.activations("x", D), g.weight("w", [D]), { eps: 1e-5 })]);
     const source = randomSource(graph);
     const step = { inputs: { x: randomReals(D, 5 * D, 4) } };
     const value = await exact(graph, source, step);
@@ -132,7 +132,7 @@ describe("rmsNorm", () => {
     expectWithin((await compute(graph, source, step)).data, { value, bound });
   });
   test("epsilon counts where rows are nearly zero", async () => {
-    const graph = buildGraph((g) => [g.rmsNorm("y", g.activations("x", 8), g.weight("w", [8]), 1e-2)]);
+    const graph = buildGraph((g) => [g.rmsNorm("y", g.activations("x", 8), g.weight("w", [8]), { eps: 1e-2 })]);
     const source = randomSource(graph);
     const step = { inputs: { x: randomReals(2, 8, 1e-4) } };
     const value = await exact(graph, source, step);

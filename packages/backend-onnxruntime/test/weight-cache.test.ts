@@ -227,7 +227,7 @@ describe("damage", () => {
   // Some arrays of less than a block, and one of several that ends within one.
   const graph = buildGraph((g) => {
     const x = g.activations("x", 256);
-    const norm = g.rmsNorm("norm", x, g.weight("norm.weight", [256]), 1e-5);
+    const norm = g.rmsNorm("norm", x, g.weight("norm.weight", [256]), { eps: 1e-5 });
     const small = g.linear("small", norm, g.weight("small.weight", [256, 256]));
     return [g.linear("large", small, g.weight("large.weight", [2601, 256]))];
   });

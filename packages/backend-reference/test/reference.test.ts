@@ -37,7 +37,7 @@ async function evaluate(
 }
 
 test("rmsNorm keeps epsilon inside the root", async () => {
-  const graph = buildGraph((g) => [g.rmsNorm("y", g.activations("x", 2), g.weight("w", [2]), 7.5)]);
+  const graph = buildGraph((g) => [g.rmsNorm("y", g.activations("x", 2), g.weight("w", [2]), { eps: 7.5 })]);
   const y = await evaluate(graph, source({ w: { shape: [2], values: [1, 2] } }), { x: Float64Array.of(3, 4) });
   expect(y[0]).toBeCloseTo(3 / Math.sqrt(20), 14);
   expect(y[1]).toBeCloseTo(8 / Math.sqrt(20), 14);

@@ -15,26 +15,36 @@ export { llamaGraph, llamaLayerGraph } from "./llama.ts";
 export type { PresetName } from "./presets.ts";
 export { presets, vocabularyOwners } from "./presets.ts";
 
-// The graph and its seven operations
+// The graph and its ops
+export type { Dim, TensorType } from "./type.ts";
+export { widthOf } from "./type.ts";
 export type {
-  Graph,
-  GraphBuilder,
-  GraphInput,
-  Node,
-  OpName,
+  AnyOp,
+  AppliedOp,
+  ByRole,
+  NoAttributes,
+  OpBuilder,
+  OpDef,
+  OpMethod,
+  OpNode,
+  Roles,
   Value,
   ValueName,
   WeightName,
   WeightSpec,
-} from "./graph.ts";
-export { buildGraph, operands } from "./graph.ts";
+} from "./op.ts";
+export { resultName } from "./op.ts";
+export type { Node, NodeOf, OpName, Ops, PerNode, PerOp } from "./ops/index.ts";
+export { byOp, operands, opNames, ops, parameters, results } from "./ops/index.ts";
+export type { Graph, GraphBuilder, GraphInput } from "./graph.ts";
+export { buildGraph } from "./graph.ts";
 export type { EmbeddingNode } from "./ops/embedding.ts";
-export type { RmsNormNode } from "./ops/rms-norm.ts";
+export type { Epsilon, RmsNormNode } from "./ops/rms-norm.ts";
 export type { LinearNode } from "./ops/linear.ts";
-export type { RopeNode } from "./ops/rope.ts";
+export type { RopeNode, Rotation } from "./ops/rope.ts";
 export { ropeFrequencies, ropeMagnitude } from "./ops/rope.ts";
 export { RotationTable } from "./ops/rotation-table.ts";
-export type { AttentionNode } from "./ops/attention.ts";
+export type { AttentionNode, Heads } from "./ops/attention.ts";
 export type { SwigluNode } from "./ops/swiglu.ts";
 export type { AddNode } from "./ops/add.ts";
 

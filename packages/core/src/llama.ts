@@ -16,7 +16,7 @@ export function llamaGraph(config: LlamaConfig): Graph {
     const table = g.weight("tok_embeddings.weight", [V, D]);
     let x = g.embedding("embedding", g.tokens("tokens"), table); // [N, D]
     for (let layer = 0; layer < layers; layer++) x = llamaLayer(g, config, layer, x); // [N, D]
-    const norm = g.rmsNorm("norm", x, g.weight("norm.weight", [D]), normEps); // [N, D]
+    const norm = g.rmsNorm("norm", x, g.weight("norm.weight", [D]), { eps: normEps }); // [N, D]
     const output = tiedEmbeddings ? table : g.weight("output.weight", [V, D]);
     return [g.linear("logits", norm, output)]; // [N, V]
   });
@@ -33,7 +33,7 @@ function llamaLayer(g: GraphBuilder, config: LlamaConfig, layer: number, x: Valu
   const name = (value: string): string => `layers.${layer}.${value}`;
   const weight = (part: string, shape: readonly number[]) => g.weight(name(`${part}.weight`), shape);
 
-  const normed = g.rmsNorm(name("attention_norm"), x, weight("attention_norm", [D]), eps); // [N, D]
+  const normed = g.rmsNorm(name("attention_norm"), x, weight("attention_norm", [D]), { eps }); // [N, D]
   const q = g.linear(name("q"), normed, weight("attention.wq", [H * d, D])); // [N, H d]
   const k = g.linear(name("k"), normed, weight("attention.wk", [G * d, D])); // [N, G d]
   const v = g.linear(name("v"), normed, weight("attention.wv", [G * d, D])); // [N, G d]
@@ -43,7 +43,7 @@ function llamaLayer(g: GraphBuilder, config: LlamaConfig, layer: number, x: Valu
   const wo = g.linear(name("wo"), heads, weight("attention.wo", [D, H * d])); // [N, D]
   const h = g.add(name("h"), x, wo); // [N, D]
 
-  const ffnNormed = g.rmsNorm(name("ffn_norm"), h, weight("ffn_norm", [D]), eps); // [N, D]
+  const ffnNormed = g.rmsNorm(name("ffn_norm"), h, weight("ffn_norm", [D]), { eps }); // [N, D]
   const gate = g.linear(name("gate"), ffnNormed, weight("feed_forward.w1", [F, D])); // [N, F]
   const up = g.linear(name("up"), ffnNormed, weight("feed_forward.w3", [F, D])); // [N, F]
   const swiglu = g.swiglu(name("swiglu"), gate, up); // [N, F]

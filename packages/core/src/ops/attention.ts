@@ -2,16 +2,35 @@
 // Query head h reads key/value head floor(h / (H / G)); G = H is multi-head, G = 1 multi-query attention. The rows' keys and
 // values are appended to their sequence's cache first; each row then sees the cache up to and including itself.
 
-import type { ValueName } from "../graph.ts";
+import { need, type OpDef, type OpNode } from "../op.ts";
+import { rowWidth } from "./rows.ts";
 
-/** q [N, H d], k and v [N, G d] -> [N, H d]: `softmax(q k^T / sqrt(d)) v` per head, over the row's own sequence. */
-export interface AttentionNode {
-  readonly op: "attention";
-  readonly output: ValueName;
-  readonly q: ValueName;
-  readonly k: ValueName;
-  readonly v: ValueName;
+/** How rows are cut into heads. */
+export interface Heads {
+  /** H, a multiple of G. */
   readonly heads: number;
+  /** G */
   readonly kvHeads: number;
+  /** d */
   readonly headDim: number;
 }
+
+/** q [N, H d], k and v [N, G d] -> [N, H d]: `softmax(q k^T / sqrt(d)) v` per head, over the row's own sequence. */
+export const attention: OpDef<Heads, ["q", "k", "v"]> = {
+  inputs: ["q", "k", "v"],
+  parameters: [],
+  results: ["out"],
+  state: { cache: "append" },
+  infer({ q, k, v }, { heads, kvHeads, headDim }) {
+    need(heads % kvHeads === 0, `${heads} query heads cannot share ${kvHeads} key/value heads evenly`);
+    const width = rowWidth("attention", "q", q);
+    need(width === heads * headDim, `attention has q of width ${width}, not ${heads} x ${headDim}`);
+    for (const [role, type] of Object.entries({ k, v })) {
+      const width = rowWidth("attention", role, type);
+      need(width === kvHeads * headDim, `attention has ${role} of width ${width}, not ${kvHeads} x ${headDim}`);
+    }
+    return { out: q };
+  },
+};
+
+export type AttentionNode = OpNode<"attention", typeof attention>;

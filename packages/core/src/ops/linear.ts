@@ -1,12 +1,23 @@
 // The only operation with large weights. A weight is stored as its rows, [M, K]: M outputs, each a dot product over K
 // inputs, in any format of `formats/`; its values are ggml's f32 values of that format.
 
-import type { ValueName, WeightName } from "../graph.ts";
+import { type NoAttributes, need, type OpDef, type OpNode } from "../op.ts";
+import { rowsLike, rowWidth } from "./rows.ts";
 
-/** `output = x weight^T`: x [N, K], weight [M, K] -> [N, M]. There is no bias. */
-export interface LinearNode {
-  readonly op: "linear";
-  readonly output: ValueName;
-  readonly x: ValueName;
-  readonly weight: WeightName;
-}
+/** `out = x weight^T`: x [N, K], weight [M, K] -> [N, M]. There is no bias. */
+export const linear: OpDef<NoAttributes, ["x"], ["weight"]> = {
+  inputs: ["x"],
+  parameters: ["weight"],
+  results: ["out"],
+  infer({ x, weight }) {
+    const width = rowWidth("linear", "x", x);
+    const [outputs, columns] = weight.shape;
+    need(
+      weight.shape.length === 2 && typeof outputs === "number" && columns === width,
+      `linear of width ${width} has weight [${weight.shape}]`,
+    );
+    return { out: rowsLike(x, outputs) };
+  },
+};
+
+export type LinearNode = OpNode<"linear", typeof linear>;

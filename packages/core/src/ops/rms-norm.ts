@@ -1,13 +1,27 @@
 // Root-mean-square normalization (Llama 2, section 2.2; Zhang and Sennrich, arXiv 1910.07467): no mean is subtracted
 // and there is no bias. The epsilon stands inside the root.
 
-import type { ValueName, WeightName } from "../graph.ts";
+import { need, type OpDef, type OpNode } from "../op.ts";
+import { rowWidth } from "./rows.ts";
 
-/** `output = x / sqrt(mean(x^2) + eps) * weight`, row by row: x [N, D], weight [D] -> [N, D]. */
-export interface RmsNormNode {
-  readonly op: "rmsNorm";
-  readonly output: ValueName;
-  readonly x: ValueName;
-  readonly weight: WeightName;
+/** What is added to the mean of squares, larger than 0. */
+export interface Epsilon {
   readonly eps: number;
 }
+
+/** `out = x / sqrt(mean(x^2) + eps) * weight`, row by row: x [N, D], weight [D] -> [N, D]. */
+export const rmsNorm: OpDef<Epsilon, ["x"], ["weight"]> = {
+  inputs: ["x"],
+  parameters: ["weight"],
+  results: ["out"],
+  infer({ x, weight }) {
+    const width = rowWidth("rmsNorm", "x", x);
+    need(
+      weight.shape.length === 1 && weight.shape[0] === width,
+      `rmsNorm of width ${width} has weight [${weight.shape}]`,
+    );
+    return { out: x };
+  },
+};
+
+export type RmsNormNode = OpNode<"rmsNorm", typeof rmsNorm>;

@@ -2,20 +2,31 @@
 // 2i + 1 form a pair that turns by position * theta^(-2i/d). This interleaved pairing is that of Meta's code and of GGUF;
 // checkpoints in Hugging Face's half-split order are reordered when they are read.
 
-import type { ValueName } from "../graph.ts";
+import { need, type OpDef, type OpNode } from "../op.ts";
 import type { RopeScaling } from "../rope-scaling.ts";
+import { rowWidth } from "./rows.ts";
 
-/** Rotates each head of x [N, H d] by its row's position; the shape stays. */
-export interface RopeNode {
-  readonly op: "rope";
-  readonly output: ValueName;
-  readonly x: ValueName;
+/** By how much each pair of a head turns. */
+export interface Rotation {
+  /** d, even. */
   readonly headDim: number;
   readonly theta: number;
   readonly scaling: RopeScaling;
 }
 
-type Rotation = Pick<RopeNode, "headDim" | "theta" | "scaling">;
+/** Rotates each head of x [N, H d] by its row's position; the shape stays. */
+export const rope: OpDef<Rotation, ["x"]> = {
+  inputs: ["x"],
+  parameters: [],
+  results: ["out"],
+  infer({ x }, { headDim }) {
+    const width = rowWidth("rope", "x", x);
+    need(headDim % 2 === 0 && width % headDim === 0, `rope of heads of ${headDim} over width ${width}`);
+    return { out: x };
+  },
+};
+
+export type RopeNode = OpNode<"rope", typeof rope>;
 
 /**
  * Angle per position of pair i, in radians, for i from 0 to headDim / 2 - 1: `theta^(-2i / headDim)`, scaled as declared.
@@ -38,7 +49,7 @@ export function ropeFrequencies({ headDim, theta, scaling }: Rotation): Float64A
 }
 
 /** What sine and cosine are multiplied by, so that q and k both grow by it: 1 except under YaRN (its section 3.4). */
-export function ropeMagnitude({ scaling }: Pick<RopeNode, "scaling">): number {
+export function ropeMagnitude({ scaling }: Pick<Rotation, "scaling">): number {
   return scaling.type === "yarn" ? scaling.magnitude : 1;
 }
 
