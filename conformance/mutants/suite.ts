@@ -5,6 +5,7 @@ import type { Backend, Program, RoundingProfile, Tensor } from "@polyllama/core"
 import { type CaseResult, type OpCase, runCase } from "../src/case.ts";
 import { opCases } from "../src/cases.ts";
 import { chainCases } from "../src/chains.ts";
+import { forwardBackend, forwardProgram } from "../src/forward.ts";
 import { modelCases } from "../src/model-cases.ts";
 
 export type Stage = "op" | "model";
@@ -79,30 +80,26 @@ export function watch(backend: Backend, roundings: RoundingProfile = backend.rou
       throw error;
     }
   };
-  const watchProgram = (program: Program): Program => ({
-    graph: program.graph,
-    createCache: (capacity, options) => program.createCache(capacity, options),
-    async run(step, wanted, options) {
-      const tensors = await attempt(() => program.run(step, wanted, options));
-      wanted.forEach((entry, i) => {
-        const name = typeof entry === "string" ? entry : entry.value;
-        broken ??= defect(tensors[i]!, program.graph.widths.get(name)!, name);
-      });
-      return tensors;
-    },
-    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  const watchProgram = (program: Program): Program =>
+    forwardProgram(program, {
+      async run(step, wanted, options) {
+        const tensors = await attempt(() => program.run(step, wanted, options));
+        wanted.forEach((entry, i) => {
+          const name = typeof entry === "string" ? entry : entry.value;
+          broken ??= defect(tensors[i]!, program.graph.widths.get(name)!, name);
+        });
+        return tensors;
+      },
+    });
+  const watched = forwardBackend(backend, {
+    roundings,
+    compile: async (...given) => watchProgram(await attempt(() => backend.compile(...given))),
   });
   return {
-    name: backend.name,
-    roundings,
+    ...watched,
     get broken() {
       return broken;
     },
-    describe: () => backend.describe(),
-    estimateMemory: (graph, weights, capacity) => backend.estimateMemory(graph, weights, capacity),
-    compile: async (graph, weights, options) =>
-      watchProgram(await attempt(() => backend.compile(graph, weights, options))),
-    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
   };
 }
 

@@ -23,7 +23,7 @@ import { activations } from "./inputs.ts";
 import { attentionScenarios } from "./ops/attention.ts";
 import { type Random, random } from "./random.ts";
 import { noTolerance, perturbedRuns, widen, worstShare } from "./tolerance.ts";
-import { memoryWeights, randomWeight } from "./weights.ts";
+import { memoryWeights, randomWeights } from "./weights.ts";
 
 export interface ChainCase {
   readonly address: string;
@@ -85,11 +85,7 @@ function linearChain(
         g.linear(output, x, g.weight(`w.${output}`, [width, x.width])),
       ),
     );
-    const weights = memoryWeights(
-      graph.weights.map(({ name: weight, shape }) =>
-        randomWeight(weight, shape, shape.length === 1 ? "f32" : format, stream),
-      ),
-    );
+    const weights = memoryWeights(randomWeights(graph, format, stream));
     const action: Action = { run: { x: activations("normal", n, 256, stream) }, batch: [{ rows: n }] };
     return { graph, weights, actions: [action], wanted: wanted ?? graph.outputs };
   });

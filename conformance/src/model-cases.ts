@@ -30,8 +30,9 @@ import { formatAddress } from "./address.ts";
 import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
 import { activations } from "./inputs.ts";
 import { type Random, random } from "./random.ts";
+import { smallConfig } from "./small-config.ts";
 import { equalBits, estimateTolerance, greedyAgreement, toleranceRows, worstShare } from "./tolerance.ts";
-import { type MemoryWeight, memoryWeights, randomWeight, readWeight, readWeightRows } from "./weights.ts";
+import { type MemoryWeight, memoryWeights, randomWeights, readWeight, readWeightRows } from "./weights.ts";
 
 /** A small model, compared end to end. */
 export interface ModelCase {
@@ -51,20 +52,7 @@ interface SmallModel {
   readonly preset?: PresetName;
 }
 
-const base: LlamaConfig = {
-  dim: 64,
-  layers: 3,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 16,
-  hiddenDim: 96,
-  vocabSize: 259,
-  contextLength: 64,
-  normEps: 1e-5,
-  ropeTheta: 10000,
-  ropeScaling: { type: "none" },
-  tiedEmbeddings: false,
-};
+const base: LlamaConfig = { ...smallConfig, layers: 3, vocabSize: 259 };
 
 const smallModels: Readonly<Record<string, SmallModel>> = {
   grouped: { config: base, format: "f32" },
@@ -236,7 +224,7 @@ async function checkRepetition(backend: Backend, model: SmallModel, stream: Rand
  */
 async function checkOverflow(backend: Backend, model: SmallModel, stream: Random): Promise<Finding> {
   const graph = llamaGraph(model.config);
-  const weights = modelWeightList(graph, model.format, stream).map((weight) =>
+  const weights = randomWeights(graph, model.format, stream).map((weight) =>
     weight.name === "tok_embeddings.weight" ? scaled(weight, 2 ** 24) : weight,
   );
   const source = memoryWeights(weights);
@@ -319,12 +307,8 @@ async function isolate(graph: Graph, node: Node, source: WeightSource, stream: R
   return { graph: single, weights: memoryWeights(weight === undefined ? [] : [weight]), columns };
 }
 
-function modelWeightList(graph: Graph, format: FormatName, stream: Random): readonly MemoryWeight[] {
-  return graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, stream));
-}
-
 function modelWeights(graph: Graph, format: FormatName, stream: Random): WeightSource {
-  return memoryWeights(modelWeightList(graph, format, stream));
+  return memoryWeights(randomWeights(graph, format, stream));
 }
 
 function tokensOf({ config }: SmallModel, stream: Random): Int32Array {

@@ -16,7 +16,7 @@ import {
 import { formatAddress } from "./address.ts";
 import { type CaseResult, compare, type Finding, guarded } from "./case.ts";
 import { random } from "./random.ts";
-import { memoryWeights, randomWeight, takeWeightRows } from "./weights.ts";
+import { type MemoryWeight, memoryWeights, randomWeights, takeWeightRows } from "./weights.ts";
 
 interface VocabularyCase {
   readonly address: string;
@@ -35,9 +35,7 @@ async function check(backend: Backend, model: PresetName, seed: number): Promise
   const { vocabSize: V, dim: D, normEps } = config;
   const stream = random(`vocabulary ${model}`, seed);
   const graph = llamaGraph(config);
-  const [table, norm, output] = graph.weights.map(({ name, shape }) =>
-    randomWeight(name, shape, shape.length === 1 ? "f32" : "q4_0", stream),
-  ) as [Weight, Weight, Weight]; // a model without layers has these three
+  const [table, norm, output] = randomWeights(graph, "q4_0", stream) as [MemoryWeight, MemoryWeight, MemoryWeight]; // a model without layers has these three
   const tokens = Int32Array.from([0, V - 1, 31_999, 32_000, stream.integer(V)]);
   const names = ["embedding", "norm", "logits"] as const;
   await using program = await backend.compile(graph, memoryWeights([table, norm, output]), { wanted: names });
@@ -68,7 +66,7 @@ async function check(backend: Backend, model: PresetName, seed: number): Promise
 
   async function hold(
     part: Graph,
-    weight: Weight,
+    weight: MemoryWeight,
     inputs: Readonly<Record<string, Int32Array | Float32Array>>,
     actual: NonNullable<typeof logits>,
     columns?: readonly number[],
@@ -103,8 +101,6 @@ async function check(backend: Backend, model: PresetName, seed: number): Promise
     return undefined;
   }
 }
-
-type Weight = ReturnType<typeof randomWeight>;
 
 function float32(values: ArrayLike<number>): Float32Array {
   return values instanceof Float32Array ? values : Float32Array.from(values);

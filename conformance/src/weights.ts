@@ -6,6 +6,7 @@ import {
   type FormatName,
   formatBytes,
   formats,
+  type Graph,
   numberToBf16,
   numberToF16,
   rowCount,
@@ -74,6 +75,11 @@ export function randomWeight(name: string, shape: readonly number[], format: For
   const bytes = new Uint8Array(formatBytes(format, elements));
   fills[format](bytes, 1 / Math.sqrt(columnCount(info)), random);
   return { ...info, bytes };
+}
+
+/** A weight for each that a graph has, drawn in its order: matrices in a format, vectors in f32. */
+export function randomWeights(graph: Graph, format: FormatName, random: Random): readonly MemoryWeight[] {
+  return graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, random));
 }
 
 type Fill = (bytes: Uint8Array, deviation: number, random: Random) => void;

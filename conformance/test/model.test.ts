@@ -17,6 +17,7 @@ import {
 } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { forwardBackend, forwardProgram } from "../src/forward.ts";
 import { type Compared, compareModel, estimateTolerance, htmlReport, type ModelComparison } from "../src/index.ts";
 
 const f32: RoundingProfile = { unit: 2 ** -24, flushesSubnormals: false, exp: 4, cache: "f32", sources: ["this test"] };
@@ -41,25 +42,22 @@ interface Fault {
 
 function faulty(fault: Fault): Backend {
   const backend = reference();
-  return {
-    ...backend,
+  return forwardBackend(backend, {
     name: "faulty",
     roundings: fault.roundings ?? f32,
     async compile(graph, source, options) {
       const changed = fault.graph?.(graph) ?? graph;
       const program = await backend.compile(changed, fault.weights?.(source) ?? source, options);
-      return {
+      return forwardProgram(program, {
         graph,
-        createCache: (...given) => program.createCache(...given),
         async run(...given) {
           const tensors = await program.run(...given);
           fault.values?.(tensors, given, graph);
           return tensors;
         },
-        [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
-      };
+      });
     },
-  };
+  });
 }
 
 /** The source with the sign of one element of an f16 weight turned. */
@@ -142,14 +140,7 @@ test("rounding activations to int8 is allowed for where it is declared", async (
   expect(verdict).toMatch(/^onnxruntime agrees/);
   expect(backends).toMatchObject([{ activations: "int8" }]);
   // The same results from a backend that declares f32 are far outside.
-  const claim: Backend = {
-    name: "claim",
-    roundings: f32,
-    describe: () => backend.describe(),
-    estimateMemory: (...given) => backend.estimateMemory(...given),
-    compile: (...given) => backend.compile(...given),
-    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
-  };
+  const claim = forwardBackend(backend, { name: "claim", roundings: f32 });
   const claimed = await compareModel(source, [claim], options);
   expect(claimed.verdict).toMatch(
     /^claim differs from reference: first in layers\.0, linear \(q\): error \d+x its bound$/,

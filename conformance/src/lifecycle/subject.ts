@@ -13,22 +13,10 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import { random } from "../random.ts";
-import { memoryWeights, randomWeight } from "../weights.ts";
+import { narrowConfig } from "../small-config.ts";
+import { memoryWeights, randomWeights } from "../weights.ts";
 
-const config: LlamaConfig = {
-  dim: 32,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  hiddenDim: 48,
-  vocabSize: 97,
-  contextLength: 1024,
-  normEps: 1e-5,
-  ropeTheta: 10000,
-  ropeScaling: { type: "none" },
-  tiedEmbeddings: false,
-};
+const config: LlamaConfig = { ...narrowConfig, layers: 2, hiddenDim: 48, vocabSize: 97, contextLength: 1024 };
 
 /** The model's graph and weights, new ones each time. */
 export function model(): { readonly graph: Graph; readonly weights: WeightSource } {
@@ -36,7 +24,7 @@ export function model(): { readonly graph: Graph; readonly weights: WeightSource
   const stream = random("lifecycle", 1);
   return {
     graph,
-    weights: memoryWeights(graph.weights.map(({ name, shape }) => randomWeight(name, shape, "f32", stream))),
+    weights: memoryWeights(randomWeights(graph, "f32", stream)),
   };
 }
 

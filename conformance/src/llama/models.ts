@@ -4,6 +4,7 @@
 import type { Checkpoint } from "@polyllama/checkpoints";
 import { columnCount, type LlamaConfig, llamaGraph, rowCount, type Tokenizer, textSetupOf } from "@polyllama/core";
 import { type Random, random } from "../random.ts";
+import { narrowConfig } from "../small-config.ts";
 import { memoryWeights } from "../weights.ts";
 import { chains } from "./told.ts";
 import { token, tokenizerOf, type VocabularyEntry, vocabularyOf } from "./vocabulary.ts";
@@ -18,19 +19,7 @@ export interface Model {
   readonly ends: readonly number[];
 }
 
-const shape: Omit<LlamaConfig, "vocabSize"> = {
-  dim: 32,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  hiddenDim: 48,
-  contextLength: 1280,
-  normEps: 1e-5,
-  ropeTheta: 10000,
-  ropeScaling: { type: "none" },
-  tiedEmbeddings: false,
-};
+const shape: Omit<LlamaConfig, "vocabSize"> = { ...narrowConfig, layers: 2, hiddenDim: 48, contextLength: 1280 };
 
 /** Value of a weight's element, by name, row and column. */
 type Fill = (name: string, row: number, column: number, columns: number) => number;

@@ -3,6 +3,7 @@
 
 import { type Backend, type KvCache, llamaGraph, type Piece, type Program } from "@polyllama/core";
 import { Llama, type LlamaGenerateOptions } from "polyllama";
+import { forwardBackend, forwardProgram } from "../forward.ts";
 import { type DefinedOptions, type DefinedPiece, defineGeneration, difference, type Logits } from "./definition.ts";
 import { buildModel, type Model, type ModelName } from "./models.ts";
 
@@ -92,28 +93,20 @@ function watched(backend: Backend, work: Work): Backend {
     work.sampled += sampled;
     work.after?.();
   };
-  return {
-    name: backend.name,
-    roundings: backend.roundings,
-    describe: () => backend.describe(),
-    availableMemory: backend.availableMemory,
-    estimateMemory: (...given) => backend.estimateMemory(...given),
+  return forwardBackend(backend, {
     async compile(...given) {
       const program = await backend.compile(...given);
-      return {
-        graph: program.graph,
-        createCache: (...options) => program.createCache(...options),
+      return forwardProgram(program, {
         async run(step, wanted, options) {
           const tensors = await program.run(step, wanted, options);
           count(step.inputs["tokens"]!.length, 0); // the graph's one input
           return tensors;
         },
         sample: program.sample && sampling(program),
-        [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
-      };
+      });
     },
     async [Symbol.asyncDispose]() {},
-  };
+  });
 
   function sampling(program: Program): Program["sample"] {
     return async function* (run, options) {

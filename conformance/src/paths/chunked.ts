@@ -3,9 +3,10 @@
 
 import type { Wanted } from "@polyllama/core";
 import type { ConformanceCase } from "../cases.ts";
+import { narrowConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
 import type { Part } from "./play.ts";
-import { narrowConfig, type PathModel } from "./truth.ts";
+import type { PathModel } from "./truth.ts";
 
 const last: Wanted = { value: "logits", rows: "last" };
 const hidden = "layers.0.h";

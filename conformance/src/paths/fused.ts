@@ -8,9 +8,10 @@ import { judgeChain } from "../chains.ts";
 import { activations } from "../inputs.ts";
 import { attentionScenarios } from "../ops/attention.ts";
 import { type Random, random } from "../random.ts";
-import { memoryWeights, randomWeight } from "../weights.ts";
+import { smallConfig } from "../small-config.ts";
+import { memoryWeights, randomWeights } from "../weights.ts";
 import { pathCase } from "./path-case.ts";
-import { pathRuns, smallConfig } from "./truth.ts";
+import { pathRuns } from "./truth.ts";
 
 const grouped: LlamaConfig = { ...smallConfig, heads: 6, kvHeads: 2 };
 const wide: LlamaConfig = { ...smallConfig, dim: 256, hiddenDim: 256, heads: 4, kvHeads: 4, headDim: 64 };
@@ -44,9 +45,7 @@ function fusedCase(
   const run = (backend: Backend, seed: number): Promise<Finding> => {
     const stream = random(`fused ${format} ${dim} ${scenario}`, seed);
     const graph = llamaLayerGraph(config, 0);
-    const weights = memoryWeights(
-      graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, stream)),
-    );
+    const weights = memoryWeights(randomWeights(graph, format, stream));
     const actions = attentionScenarios[scenario]!((batch) => runOf(config, batch, stream));
     return judgeChain({ graph, weights, capacity: 64, actions, wanted: graph.outputs }, backend, pathRuns);
   };

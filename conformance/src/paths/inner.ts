@@ -3,8 +3,8 @@
 
 import type { ValueName } from "@polyllama/core";
 import type { ConformanceCase } from "../cases.ts";
+import { smallConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
-import { smallConfig } from "./truth.ts";
 
 const asked: readonly (readonly ValueName[])[] = [
   ["layers.0.attention"],

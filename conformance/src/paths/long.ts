@@ -2,8 +2,9 @@
 // fill caches, on the reference too.
 
 import type { ConformanceCase } from "../cases.ts";
+import { narrowConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
-import { narrowConfig, type PathModel } from "./truth.ts";
+import type { PathModel } from "./truth.ts";
 
 const model: PathModel = { config: { ...narrowConfig, ropeTheta: 1e6 }, format: "f32" };
 

@@ -3,9 +3,10 @@
 
 import type { Wanted } from "@polyllama/core";
 import type { ConformanceCase } from "../cases.ts";
+import { smallConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
 import type { Part, Play, Sequence } from "./play.ts";
-import { type PathModel, smallConfig, type Text } from "./truth.ts";
+import type { PathModel, Text } from "./truth.ts";
 
 const models: Readonly<Record<string, PathModel>> = {
   f32: { config: smallConfig, format: "f32" },

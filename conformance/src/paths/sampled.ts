@@ -5,9 +5,9 @@ import { createSampler, llamaGraph, type Program, type SamplingOptions } from "@
 import { AbsentPath, type Finding } from "../case.ts";
 import type { ConformanceCase } from "../cases.ts";
 import { random } from "../random.ts";
+import { narrowConfig } from "../small-config.ts";
 import { memoryWeights, randomWeight } from "../weights.ts";
 import { pathCase } from "./path-case.ts";
-import { narrowConfig } from "./truth.ts";
 
 const settings: readonly SamplingOptions[] = [
   { temperature: 0 },

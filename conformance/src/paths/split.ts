@@ -4,8 +4,8 @@
 import type { Backend, FormatName, LlamaConfig } from "@polyllama/core";
 import { AbsentPath } from "../case.ts";
 import type { ConformanceCase } from "../cases.ts";
+import { smallConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
-import { smallConfig } from "./truth.ts";
 
 /**
  * Limits under which the models of these cases are split everywhere: every large matrix in parts, caches into ranges of some key/value

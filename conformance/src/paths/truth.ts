@@ -12,7 +12,7 @@ import {
 } from "@polyllama/core";
 import { type Random, random } from "../random.ts";
 import { noTolerance, type Tolerance, widen } from "../tolerance.ts";
-import { memoryWeights, randomWeight } from "../weights.ts";
+import { memoryWeights, randomWeights } from "../weights.ts";
 
 /**
  * Perturbed runs. A row's tolerance is the largest deviation among all of its columns, so that a few runs make many samples; fewer
@@ -25,31 +25,6 @@ export interface PathModel {
   readonly config: LlamaConfig;
   readonly format: FormatName;
 }
-
-/** Two layers of grouped queries, whose vocabulary is no multiple of any tile. */
-export const smallConfig: LlamaConfig = {
-  dim: 64,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 16,
-  hiddenDim: 96,
-  vocabSize: 131,
-  contextLength: 64,
-  normEps: 1e-5,
-  ropeTheta: 10000,
-  ropeScaling: { type: "none" },
-  tiedEmbeddings: false,
-};
-
-/** One layer of narrow heads: for texts of thousands of tokens. */
-export const narrowConfig: LlamaConfig = {
-  ...smallConfig,
-  dim: 32,
-  layers: 1,
-  headDim: 8,
-  hiddenDim: 64,
-};
 
 /** A text and what the reference says of it, from row `first` on. */
 export interface Text {
@@ -95,9 +70,7 @@ async function computeTruth(
   { lengths, values = ["logits"], first = 0 }: TruthOptions,
 ): Promise<Truth> {
   const graph = llamaGraph(config);
-  const weights = memoryWeights(
-    graph.weights.map(({ name, shape }) => randomWeight(name, shape, shape.length === 1 ? "f32" : format, stream)),
-  );
+  const weights = memoryWeights(randomWeights(graph, format, stream));
   const tokens = lengths.map((length) => Int32Array.from({ length }, () => stream.integer(config.vocabSize)));
   const exact = await compute(graph, weights, tokens, first, values);
   const texts = tokens.map((own, text) => {

@@ -1,6 +1,5 @@
 // Real weights on the emulated card: the greedy text of stories260K and of the embedded poet, which must be the reference's.
 
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
@@ -8,7 +7,7 @@ import { type Backend, llamaGraph, mostProbable } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import { expect, test } from "vitest";
 import { amount } from "../../../tests/support/full.ts";
-import { shared } from "../../../tests/support/shared.ts";
+import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated } from "./support.ts";
 
@@ -27,13 +26,14 @@ async function greedy(backend: Backend, checkpoint: Checkpoint, prompt: readonly
 }
 
 await describeWithEmulation("real models", (emulation) => {
-  const stories = shared("weights/stories260K.gguf");
-  test.skipIf(!existsSync(stories))("stories260K: the reference's tokens", { timeout: 240_000 }, async () => {
-    const golden = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
-    const ids: number[] = golden.input_ids.slice(0, amount(64, 256));
-    await using checkpoint = await openCheckpoint(stories);
-    await using backend = cuda(emulated(emulation));
-    expect(await greedy(backend, checkpoint, ids.slice(0, 1), ids.length)).toEqual(ids);
+  describeWithShared("trained by others", () => {
+    test("stories260K: the reference's tokens", { timeout: 240_000 }, async () => {
+      const golden = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
+      const ids: number[] = golden.input_ids.slice(0, amount(64, 256));
+      await using checkpoint = await openCheckpoint(shared("weights/stories260K.gguf"));
+      await using backend = cuda(emulated(emulation));
+      expect(await greedy(backend, checkpoint, ids.slice(0, 1), ids.length)).toEqual(ids);
+    });
   });
 
   test("the poet: greedy text behind a prompt equals the reference's", { timeout: 240_000 }, async () => {

@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from "@polyllama/core";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { smallConfig } from "../../../conformance/src/paths/truth.ts";
+import { smallConfig } from "../../../conformance/src/small-config.ts";
 import { estimateTolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { EmbeddingTable } from "../src/embedding.ts";
 import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";

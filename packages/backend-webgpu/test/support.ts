@@ -10,7 +10,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import { describe } from "vitest";
-import { smallConfig } from "../../../conformance/src/paths/truth.ts";
+import { smallConfig } from "../../../conformance/src/small-config.ts";
 import { describeWithSystem } from "../../../tests/support/system.ts";
 
 /** `describe` for suites that need an adapter: on Linux the software one, elsewhere what the system has. */
