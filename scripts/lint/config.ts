@@ -50,6 +50,7 @@ export interface ImportException {
 }
 
 export const importExceptions: readonly ImportException[] = [
+  { rule: "upward-import", path: /backend-cpu\/src\/index\.ts/, reason: "an old name, which gives what it meant" },
   { rule: "file-circle", path: /conformance\/src\/paths\//, reason: "to be removed: is being rewritten" },
   { rule: "file-circle", path: /backend-reference\/src\/ops\/linear/, reason: "to be removed: is being rewritten" },
   { rule: "file-circle", path: /core\/src\/ops\//, reason: "to be removed: is being rewritten" },
@@ -80,7 +81,7 @@ export const sizes: {
   most: 400,
   exceptions: [
     { path: "packages/backend-cuda/emulation/emulation.cpp", reason: "the emulation of a card, for tests alone" },
-    { path: "packages/backend-cpu/src/program.ts", reason: "to be removed: is being rewritten" },
+    { path: "packages/backend-onnxruntime/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/plan.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/weights.ts", reason: "to be removed: is being rewritten" },
