@@ -38,6 +38,7 @@ let skipped = 0;
 if (filters.length === 0) {
   const checks = [
     ["biome", "check", "."],
+    ["tsx", "scripts/lint/main.ts"],
     ["tsc", "--noEmit", "-p", "tsconfig.json"],
     ["tsc", "--noEmit", "-p", "apps/browser/tsconfig.json", "--customConditions", "@polyllama/source"],
     ["knip"],
