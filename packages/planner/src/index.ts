@@ -26,3 +26,40 @@ export { type ParameterStorage, SharedParameters } from "./frame/shared-paramete
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
 export { StepQueue } from "./frame/turns.ts";
+export { assignOffsets, assignSlots, type Slot } from "./plan/buffers.ts";
+export { type Chunk, type ChunkMode, type ChunkSegment, cutChunks, fittingRows } from "./plan/chunks.ts";
+export type { Conversion, Fusion, FusionPreferences } from "./plan/fusion.ts";
+export { placesOf } from "./plan/lifetimes.ts";
+export { makePlan, type PlanPreferences } from "./plan/make-plan.ts";
+export type { NeedPreferences, Request, RowSet } from "./plan/needs.ts";
+export {
+  type AddStep,
+  type AttentionStep,
+  type CacheStep,
+  type ConvertStep,
+  type EmbeddingStep,
+  forStep,
+  type GatherStep,
+  type Lifetime,
+  type LinearStep,
+  type Norm,
+  type NormStep,
+  type PerStep,
+  type Place,
+  type Plan,
+  type PlanAttention,
+  type PlanBuffer,
+  type PlanStep,
+  type RopeStep,
+  type StepKind,
+  type StepOf,
+  type SwigluStep,
+} from "./plan/plan.ts";
+export type { PlacedRotation, Rotation } from "./plan/rotations.ts";
+export {
+  groupWeights,
+  type StoredWeights,
+  type WeightGroup,
+  type WeightPlace,
+  type WeightPreferences,
+} from "./plan/weight-groups.ts";

@@ -1,0 +1,89 @@
+import { buildGraph, llamaGraph, llamaLayerGraph } from "@polyllama/core";
+import { groupWeights, type StoredWeights } from "@polyllama/planner";
+import { describe, expect, test } from "vitest";
+import { alternating, config, infosOf, model, stacked } from "./support.ts";
+
+/** Names of each group's members, the layers' own part alone. */
+function names({ groups }: StoredWeights): readonly string[] {
+  return groups.map(({ members }) => members.map(({ name }) => name.replace(".weight", "")).join(" "));
+}
+
+describe("weights stored together", () => {
+  test("are those of linears over the same value, rows below rows", () => {
+    const stored = groupWeights([model], infosOf([model]), stacked);
+    expect(names(stored).slice(0, 5)).toEqual([
+      "tok_embeddings",
+      "layers.0.attention.wq layers.0.attention.wk layers.0.attention.wv",
+      "layers.0.attention.wo",
+      "layers.0.feed_forward.w1 layers.0.feed_forward.w3",
+      "layers.0.feed_forward.w2",
+    ]);
+    const { group, firstRow } = stored.places.get("layers.0.attention.wv.weight")!;
+    expect(group).toMatchObject({ format: "q8_0", rows: 128, columns: 64, alternating: 0 });
+    expect(firstRow).toBe(96);
+    expect(stored.vectors.map(({ name }) => name).slice(0, 2)).toEqual([
+      "layers.0.attention_norm.weight",
+      "layers.0.ffn_norm.weight",
+    ]);
+  });
+
+  test("alternate where they are gate and up, the gate first, wherever it stands in the graph", () => {
+    const graph = buildGraph((g) => {
+      const x = g.activations("x", 32);
+      const up = g.linear("up", x, g.weight("w3", [8, 32]));
+      return [g.swiglu("y", g.linear("gate", x, g.weight("w1", [8, 32])), up)];
+    });
+    const { groups, places } = groupWeights([graph], infosOf([graph]), alternating);
+    expect(groups).toMatchObject([{ rows: 16, alternating: 8 }]);
+    expect([places.get("w1")!.firstRow, places.get("w3")!.firstRow]).toEqual([0, 8]);
+    expect(groupWeights([graph], infosOf([graph]), stacked).groups).toMatchObject([{ rows: 16, alternating: 0 }]);
+  });
+
+  test("have one format", () => {
+    const infos = infosOf([model], { "layers.0.attention.wv.weight": "f16" });
+    expect(names(groupWeights([model], infos, stacked)).slice(1, 3)).toEqual([
+      "layers.0.attention.wq layers.0.attention.wk",
+      "layers.0.attention.wv",
+    ]);
+  });
+
+  test("are used once each: a tied table is a matrix of its own", () => {
+    const tied = llamaGraph({ ...config, tiedEmbeddings: true });
+    const stored = groupWeights([tied], infosOf([tied]), stacked);
+    expect(names(stored).filter((name) => name.includes("tok_embeddings"))).toEqual(["tok_embeddings"]);
+    const twice = buildGraph((g) => {
+      const [x, shared] = [g.activations("x", 32), g.weight("shared", [32, 32])];
+      const other = g.linear("other", x, g.weight("w", [32, 32]));
+      return [g.linear("y", g.linear("once", x, shared), shared), other];
+    });
+    expect(names(groupWeights([twice], infosOf([twice]), stacked))).toEqual(["w", "shared"]);
+  });
+
+  test("end on whole vectors", () => {
+    const graph = buildGraph((g) => {
+      const x = g.activations("x", 32);
+      return [6, 8, 8].map((rows, i) => g.linear(`y${i}`, x, g.weight(`w${i}`, [rows, 32])));
+    });
+    expect(names(groupWeights([graph], infosOf([graph]), stacked))).toEqual(["w0", "w1 w2"]);
+  });
+
+  test("leave out tables that the host looks up, unless a linear has them too", () => {
+    const [tied, untied] = [true, false].map((tiedEmbeddings) => llamaGraph({ ...config, tiedEmbeddings }));
+    const table = (graph: typeof model): boolean =>
+      groupWeights([graph], infosOf([graph]), { ...stacked, hostEmbeddings: true }).places.has("tok_embeddings.weight");
+    expect([table(tied!), table(untied!)]).toEqual([true, false]);
+  });
+
+  test("are stored for all graphs: together only where each that has one has all, with the same value", () => {
+    const layer = llamaLayerGraph(config, 0);
+    const both = groupWeights([model, layer], infosOf([model, layer]), alternating);
+    expect(names(both)).toEqual(names(groupWeights([model], infosOf([model]), alternating)));
+    const queries = buildGraph((g) => {
+      return [g.linear("q", g.activations("x", 64), g.weight("layers.0.attention.wq.weight", [64, 64]))];
+    });
+    expect(names(groupWeights([model, queries], infosOf([model]), alternating)).slice(1, 3)).toEqual([
+      "layers.0.attention.wq",
+      "layers.0.attention.wk layers.0.attention.wv",
+    ]);
+  });
+});
