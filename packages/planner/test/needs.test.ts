@@ -78,7 +78,7 @@ describe("rows", () => {
   test("are selected where a value is asked for that nothing reads", () => {
     const graph = buildGraph((g) => {
       const x = g.activations("x", 32);
-      return [g.add("y", x, x), g.rmsNorm("z", x, g.weight("w", [32]), 1e-5)];
+      return [g.add("y", x, x), g.rmsNorm("z", x, g.weight("w", [32]), { eps: 1e-5 })];
     });
     const { rows } = findNeeds(graph, request({ selected: ["y"], all: ["z"] }), { places: new Map() }, preferences);
     expect([rows.get("y"), rows.get("z")]).toEqual(["selected", "all"]);

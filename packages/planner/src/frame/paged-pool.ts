@@ -30,7 +30,7 @@ export interface PoolParts<Storage extends PoolStorage> {
   /** Resolves when all steps that were submitted before have ended. */
   readonly settled: () => Promise<void>;
   /** Called once, when its memory has been freed. */
-  readonly onFree: (pool: PagedPool<Storage>) => void;
+  readonly onFree: () => void;
 }
 
 /** KV blocks on a device. */
@@ -142,7 +142,7 @@ export class PagedPool<Storage extends PoolStorage = PoolStorage> implements Cac
     if (this.#state !== "disposed" || this.#users > 0) return;
     this.#state = "freed";
     this.storage.free();
-    this.#parts.onFree(this);
+    this.#parts.onFree();
   }
 
   #assertAlive(): void {

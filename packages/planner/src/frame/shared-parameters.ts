@@ -22,15 +22,11 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
   /** Counted by steps that update weights. */
   version = 0;
   readonly #adapters = new Set<string>();
-  readonly #onFree: (parameters: SharedParameters<Storage>) => void;
+  readonly #onFree: () => void;
   #users = 0;
   #state: "alive" | "disposed" | "freed" = "alive";
 
-  constructor(
-    storage: Storage,
-    owner: object,
-    options: { readonly mutable?: boolean; readonly onFree: (parameters: SharedParameters<Storage>) => void },
-  ) {
+  constructor(storage: Storage, owner: object, options: { readonly mutable?: boolean; readonly onFree: () => void }) {
     this.storage = storage;
     this.owner = owner;
     this.mutable = options.mutable ?? false;
@@ -108,6 +104,6 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     if (this.#state !== "disposed" || this.#users > 0) return;
     this.#state = "freed";
     this.storage.free();
-    this.#onFree(this);
+    this.#onFree();
   }
 }
