@@ -147,7 +147,7 @@ const norm: readonly Fault[] = [
 const rotation: readonly Fault[] = [
   {
     id: "rope-theta",
-    file: "program.ts",
+    file: "ops/rope.ts",
     find: "const frequencies = ropeFrequencies(node);",
     replace: "const frequencies = ropeFrequencies({ ...node, theta: node.theta === 10000 ? 10001 : node.theta });",
     what: "theta is 10001",
@@ -167,21 +167,21 @@ const rotation: readonly Fault[] = [
   },
   {
     id: "rope-scaling",
-    file: "program.ts",
+    file: "ops/rope.ts",
     find: "const frequencies = ropeFrequencies(node);",
     replace: 'const frequencies = ropeFrequencies({ ...node, scaling: { type: "none" } });',
     what: "the factor of linear scaling is ignored",
   },
   {
     id: "rope-magnitude",
-    file: "program.ts",
+    file: "ops/rope.ts",
     find: "const magnitude = ropeMagnitude(node);",
     replace: "const magnitude = ropeMagnitude(node) ** 2;",
     what: "YaRN's magnitude is applied twice",
   },
   {
     id: "rope-exponent",
-    file: "program.ts",
+    file: "ops/rope.ts",
     find: "const frequencies = ropeFrequencies(node);",
     replace:
       "const frequencies = ropeFrequencies(node).map((f, i) => f * node.theta ** ((2 * i) / node.headDim - (2 * i) / (node.headDim + 2)));",
@@ -196,10 +196,10 @@ const rotation: readonly Fault[] = [
   },
   {
     id: "rope-second-chunk",
-    file: "program.ts",
-    find: "const positions = resolved.sequences.flatMap(({ start, rows }) =>\n      Array.from({ length: rows }, (_, i) => start + i),",
+    file: "evaluate.ts",
+    find: "({ start, rows }) => Array.from({ length: rows }, (_, i) => start + i)",
     replace:
-      "const positions = resolved.sequences.flatMap(({ start, rows, cache }) =>\n      Array.from({ length: rows }, (_, i) => start + i + (cache !== undefined && start > 0 && rows > 1 ? 1 : 0)),",
+      "({ start, rows, memory }) => Array.from({ length: rows }, (_, i) => start + i + (memory.length > 0 && rows > 1 ? 1 : 0))",
     what: "positions are off by one in the second chunk of a sequence",
   },
 ];

@@ -28,8 +28,9 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import type { LoadedWeight } from "./ops/linear.ts";
-import { type Perturbation, ReferenceProgram } from "./program.ts";
+import type { LoadedWeight } from "./loaded-weight.ts";
+import type { Perturbation } from "./perturb.ts";
+import { ReferenceProgram } from "./program.ts";
 
 /** Options of `reference()`. */
 export interface ReferenceOptions {

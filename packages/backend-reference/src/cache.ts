@@ -9,7 +9,7 @@ import {
   numberToF16,
   SequenceCache,
 } from "@polyllama/core";
-import type { KeysAndValues } from "./ops/attention.ts";
+import type { KeysAndValues } from "./ops/evaluator.ts";
 
 type Widths = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];
 

@@ -2,7 +2,7 @@
 
 import { formats, offsetFormats } from "@polyllama/core";
 import type { Rounding } from "./bounds.ts";
-import type { LoadedWeight } from "./ops/linear.ts";
+import type { LoadedWeight } from "./loaded-weight.ts";
 
 /** Sizes of what is multiplied with each input in f32, and of what is multiplied with inputs rounded to int8. */
 export function magnitudes(

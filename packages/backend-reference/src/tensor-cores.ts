@@ -2,8 +2,8 @@
 // inputs that are rounded, weights that are rounded, and sums that are cut off instead of rounded.
 
 import type { TensorCoreRounding } from "@polyllama/core";
+import type { LoadedWeight } from "./loaded-weight.ts";
 import { type Matrix, matrix, row } from "./matrix.ts";
-import type { LoadedWeight } from "./ops/linear.ts";
 
 /** x [N, K], weight [M, K] -> [N, M] */
 export function tensorCoreError(x: Matrix, { info, values }: LoadedWeight, rounding: TensorCoreRounding): Matrix {

@@ -40,8 +40,8 @@ function attend(
     headDim: d,
   };
   const y = matrix(1, d);
-  const cache = { k: Float64Array.from(k.flat()), v: Float64Array.from(v.flat()) };
-  attention(row(q), cache, node, { first: 0, rows: 1, start: k.length - 1 }, y, rounding);
+  const past = { k: Float64Array.from(k.flat()), v: Float64Array.from(v.flat()) };
+  attention(row(q), { first: 0, rows: 1, start: k.length - 1, past }, node, y, rounding);
   return y.data;
 }
 

@@ -35,7 +35,7 @@ export type {
 } from "./op.ts";
 export { resultName } from "./op.ts";
 export type { Node, NodeOf, OpName, Ops, PerNode, PerOp } from "./ops/index.ts";
-export { byOp, operands, opNames, ops, parameters, results } from "./ops/index.ts";
+export { appended, byOp, operands, opNames, ops, parameters, results } from "./ops/index.ts";
 export type { Graph, GraphBuilder, GraphInput } from "./graph.ts";
 export { buildGraph } from "./graph.ts";
 export type { EmbeddingNode } from "./ops/embedding.ts";

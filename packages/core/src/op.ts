@@ -38,8 +38,8 @@ export interface OpDef<Attrs extends object, In extends Roles, Par extends Roles
   /** Weights that it reads. */
   readonly parameters: Readonly<Par>;
   readonly results: Readonly<Out>;
-  /** What it changes beside its results: the caches of the step's sequences. */
-  readonly state?: { readonly cache: "append" };
+  /** What it changes beside its results: rows of these inputs are appended to the caches of the step's sequences. */
+  readonly state?: { readonly cache: "append"; readonly inputs: readonly In[number][] };
   /**
    * Types of the results.
    *

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import {
+  appended,
   buildGraph,
   type GraphBuilder,
   type OpDef,
@@ -52,6 +53,7 @@ describe("a graph", () => {
     expect(read["x"]).toEqual([["tokens"], ["table"]]);
     expect(read["normed"]).toEqual([["x"], ["norm"]]);
     expect(read["y"]).toEqual([["q", "k", "k"], []]);
+    expect(every.nodes.map(appended)).toEqual([[], [], [], [], [], ["k", "k"], [], []]);
     expect(every.nodes.at(-1)).toEqual({ op: "add", output: "sum", a: "x", b: "gated" });
     expect(every.nodes[1]).toEqual({ op: "rmsNorm", output: "normed", x: "x", weight: "norm", eps: 1e-5 });
   });

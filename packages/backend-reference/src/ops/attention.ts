@@ -2,12 +2,19 @@
 
 import type { AttentionNode, TensorCoreRounding } from "@polyllama/core";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
-import type { Matrix } from "../matrix.ts";
+import { type Matrix, matrix } from "../matrix.ts";
+import type { Attended, Evaluated, Operands } from "./evaluator.ts";
 
-/** All keys and values that a sequence has so far: [length, G d] each. */
-export interface KeysAndValues {
-  readonly k: Float64Array;
-  readonly v: Float64Array;
+/** Appends to the caches at once; what comes of it is computed when it is asked for. */
+export function evaluateAttention(node: AttentionNode, { value, append }: Operands): Evaluated {
+  const attended = append(node);
+  const compute = (rounding?: Rounding): Matrix => {
+    const q = value(node.q);
+    const y = matrix(q.rows, q.width);
+    for (const sequence of attended) attention(q, sequence, node, y, rounding);
+    return y;
+  };
+  return { exact: () => compute(), bound: compute };
 }
 
 /**
@@ -16,9 +23,8 @@ export interface KeysAndValues {
  */
 export function attention(
   q: Matrix,
-  { k, v }: KeysAndValues,
+  { first, rows, start, past: { k, v } }: Attended,
   { heads, kvHeads, headDim: d }: AttentionNode,
-  { first, rows, start }: { readonly first: number; readonly rows: number; readonly start: number },
   y: Matrix,
   rounding?: Rounding,
 ): void {

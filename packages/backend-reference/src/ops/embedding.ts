@@ -1,10 +1,16 @@
 // Exact: a row of the table is copied.
 
-import { PolyllamaError } from "@polyllama/core";
+import { type EmbeddingNode, PolyllamaError } from "@polyllama/core";
 import { type Matrix, matrix } from "../matrix.ts";
+import type { Evaluated, Operands } from "./evaluator.ts";
+
+export function evaluateEmbedding(node: EmbeddingNode, { tokens, weight, width }: Operands): Evaluated {
+  const y = embedding(tokens(node.tokens), weight(node.table).values, width(node.output));
+  return { exact: () => y, bound: () => matrix(y.rows, y.width) };
+}
 
 /** table [V, D], tokens [N] -> [N, D] */
-export function embedding(tokens: Int32Array, table: Float32Array, dim: number): Matrix {
+function embedding(tokens: Int32Array, table: Float32Array, dim: number): Matrix {
   const vocabSize = table.length / dim;
   const y = matrix(tokens.length, dim); // [N, D]
   tokens.forEach((token, n) => {

@@ -1,22 +1,20 @@
 // y = x weight^T
 
-import type { WeightInfo } from "@polyllama/core";
+import type { LinearNode } from "@polyllama/core";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
+import type { LoadedWeight } from "../loaded-weight.ts";
 import { magnitudes } from "../magnitudes.ts";
 import { type Matrix, map, matrix, row } from "../matrix.ts";
 import { tensorCoreError } from "../tensor-cores.ts";
+import type { Evaluated, Operands } from "./evaluator.ts";
 
-/** A weight as exact numbers. */
-export interface LoadedWeight {
-  readonly info: WeightInfo;
-  /** Exact values of the stored format. */
-  readonly values: Float32Array;
-  /** As stored, for formats with offsets; empty otherwise. */
-  readonly bytes: Uint8Array;
+export function evaluateLinear(node: LinearNode, { value, weight }: Operands): Evaluated {
+  const [x, w] = [value(node.x), weight(node.weight)];
+  return { exact: () => linear(x, w.values), bound: (rounding) => linearBound(x, w, rounding) };
 }
 
 /** x [N, K], weight [M, K] -> [N, M] */
-export function linear(x: Matrix, weight: Float32Array): Matrix {
+function linear(x: Matrix, weight: Float32Array): Matrix {
   const K = x.width;
   const M = weight.length / K;
   const y = matrix(x.rows, M);
@@ -50,7 +48,7 @@ function dot(x: Float64Array, from: number, w: Float32Array): number {
  * largest magnitude of the input's block / 127. These roundings are independent, so that their sum is held to
  * min(6 sqrt(sum e^2), sum e) over the k terms e = |weight| step / 2, as in {@link dotError}.
  */
-export function linearBound(x: Matrix, weight: LoadedWeight, rounding: Rounding): Matrix {
+function linearBound(x: Matrix, weight: LoadedWeight, rounding: Rounding): Matrix {
   const K = x.width;
   const { unit, int8Activations, tensorCores } = rounding;
   const { summed, rounded } = magnitudes(weight, rounding);

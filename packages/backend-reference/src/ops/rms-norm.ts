@@ -1,10 +1,18 @@
 // y = x / sqrt(mean(x^2) + eps) * weight
 
+import type { RmsNormNode } from "@polyllama/core";
 import { dotError, leastStep, operandStep, type Rounding } from "../bounds.ts";
 import { type Matrix, map, matrix, row } from "../matrix.ts";
+import type { Evaluated, Operands } from "./evaluator.ts";
+
+export function evaluateRmsNorm({ x: name, weight: scales, eps }: RmsNormNode, { value, weight }: Operands): Evaluated {
+  const [x, w] = [value(name), weight(scales).values];
+  const y = rmsNorm(x, w, eps);
+  return { exact: () => y, bound: (rounding) => rmsNormBound(y, x, w, eps, rounding) };
+}
 
 /** x [N, D], weight [D] -> [N, D] */
-export function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
+function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
   const y = matrix(x.rows, x.width);
   for (let n = 0; n < x.rows; n++) {
     const from = row(x, n); // [D]
@@ -23,7 +31,7 @@ export function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
  * that underflow leave the mean short by less than the format's least step, beside an epsilon that is far larger. An
  * operand that is flushed leaves what the others would have made of it.
  */
-export function rmsNormBound(y: Matrix, x: Matrix, weight: Float32Array, eps: number, rounding: Rounding): Matrix {
+function rmsNormBound(y: Matrix, x: Matrix, weight: Float32Array, eps: number, rounding: Rounding): Matrix {
   const { unit, division = 1, inverseSqrt = 2 } = rounding;
   const relative = (dotError(y.width) / 2 + (division + 1) / 2 + inverseSqrt + 2) * unit;
   const flushed = operandStep(rounding);

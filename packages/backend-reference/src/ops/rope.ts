@@ -1,10 +1,22 @@
 // Pairs (2i, 2i + 1) of each head turn by position * frequency[i].
 
+import { type RopeNode, ropeFrequencies, ropeMagnitude } from "@polyllama/core";
 import { leastStep, type Rounding } from "../bounds.ts";
 import { type Matrix, matrix } from "../matrix.ts";
+import type { Evaluated, Operands } from "./evaluator.ts";
+
+export function evaluateRope(node: RopeNode, { value, positions }: Operands): Evaluated {
+  const x = value(node.x);
+  const frequencies = ropeFrequencies(node);
+  const magnitude = ropeMagnitude(node);
+  return {
+    exact: () => rope(x, positions, frequencies, magnitude),
+    bound: (rounding) => ropeBound(x, positions, frequencies, magnitude, rounding),
+  };
+}
 
 /** x [N, H d], positions [N], frequencies [d / 2]; sine and cosine are multiplied by the magnitude -> [N, H d] */
-export function rope(x: Matrix, positions: readonly number[], frequencies: Float64Array, magnitude: number): Matrix {
+function rope(x: Matrix, positions: readonly number[], frequencies: Float64Array, magnitude: number): Matrix {
   const y = matrix(x.rows, x.width);
   eachPair(x, positions, frequencies, magnitude, (at, cos, sin) => {
     const [a, b] = [x.data[at]!, x.data[at + 1]!];
@@ -15,7 +27,7 @@ export function rope(x: Matrix, positions: readonly number[], frequencies: Float
 }
 
 /** Each product carries the rounding of a table entry and its own, their sum one more. */
-export function ropeBound(
+function ropeBound(
   x: Matrix,
   positions: readonly number[],
   frequencies: Float64Array,

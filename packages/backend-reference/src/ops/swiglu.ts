@@ -1,10 +1,17 @@
 // y = silu(gate) * up, silu(z) = z / (1 + exp(-z))
 
+import type { SwigluNode } from "@polyllama/core";
 import { leastStep, type Rounding } from "../bounds.ts";
 import { type Matrix, map } from "../matrix.ts";
+import type { Evaluated, Operands } from "./evaluator.ts";
+
+export function evaluateSwiglu(node: SwigluNode, { value }: Operands): Evaluated {
+  const [gate, up] = [value(node.gate), value(node.up)];
+  return { exact: () => swiglu(gate, up), bound: (rounding) => swigluBound(gate, up, rounding) };
+}
 
 /** gate, up [N, F] -> [N, F] */
-export function swiglu(gate: Matrix, up: Matrix): Matrix {
+function swiglu(gate: Matrix, up: Matrix): Matrix {
   return { ...gate, data: gate.data.map((z, i) => (z / (1 + Math.exp(-z))) * up.data[i]!) };
 }
 

@@ -20,7 +20,7 @@ export const attention: OpDef<Heads, ["q", "k", "v"]> = {
   inputs: ["q", "k", "v"],
   parameters: [],
   results: ["out"],
-  state: { cache: "append" },
+  state: { cache: "append", inputs: ["k", "v"] },
   infer({ q, k, v }, { heads, kvHeads, headDim }) {
     need(heads % kvHeads === 0, `${heads} query heads cannot share ${kvHeads} key/value heads evenly`);
     const width = rowWidth("attention", "q", q);

@@ -69,6 +69,11 @@ export function parameters(node: Node): readonly WeightName[] {
   return named(node, ops[node.op].parameters);
 }
 
+/** Names of the values whose rows a node appends to the caches of its step; most nodes keep none. */
+export function appended(node: Node): readonly ValueName[] {
+  return named(node, ops[node.op].state?.inputs ?? []);
+}
+
 /** Names of the values that a node defines, in the order of its op's `results`. */
 export function results(node: Node): readonly ValueName[] {
   return ops[node.op].results.map((role) => resultName(node.output, role));
