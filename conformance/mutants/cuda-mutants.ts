@@ -5,9 +5,9 @@ import type { Mutant } from "./mutant.ts";
 const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "cuda-batch-of-eight",
-    file: "plan.ts",
-    find: "grid: [Math.ceil(width / outputs), Math.ceil(rows / n), 1],\n      threads: 128,\n      parameters,",
-    replace: "grid: [Math.ceil(width / outputs), 1, 1],\n      threads: 128,\n      parameters,",
+    file: "kernels/gemv.ts",
+    find: "grid: [Math.ceil(y.width / outputs), Math.ceil(rows / n), 1],",
+    replace: "grid: [Math.ceil(y.width / outputs), 1, 1],",
     what: "row 9 and up of a decoding batch are not computed",
   },
   {
@@ -54,14 +54,14 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "cuda-seed-high-word",
-    file: "execution.ts",
-    find: "view.setUint32(12, Math.floor(draw.seed / 2 ** 32), true);",
-    replace: "view.setUint32(12, 0, true);",
+    file: "kernels/sample.ts",
+    find: "seed_high: Math.floor(draw.seed / 2 ** 32),",
+    replace: "seed_high: 0,",
     what: "seeds above 2^32 draw as their lower half",
   },
   {
     id: "cuda-min-p",
-    file: "execution.ts",
+    file: "kernels/sample.ts",
     find: "Math.ceil(draw.minP * 2 ** 30)",
     replace: "Math.ceil(draw.minP * 2 ** 29)",
     what: "on the card min-p keeps tokens of half its probability",

@@ -1,6 +1,6 @@
 // `npm run build:kernels`: compiles all kernels with nvcc and ptxas into images/, where the package keeps them. A kernel becomes PTX
 // once; the PTX becomes code for every card, and is kept itself, rewritten to ISA 7.8, for drivers and cards that have no code.
-// Kernels that spill registers are refused. What was compiled before is taken from a cache by the hash of its sources.
+// Kernels that spill registers are refused, and so are structs that differ from what the host writes (kernel-structs.ts). What was compiled before is taken from a cache by the hash of its sources.
 
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { brotliCompressSync, constants } from "node:zlib";
 import { cubinTargets, imageFolder, packImages, ptxTargets } from "../src/driver/images.ts";
 import { cardFlags, type KernelSource, kernelSources, sourceHash } from "./kernel-list.ts";
+import { writeAssertHeaders } from "./kernel-structs.ts";
 
 const run = promisify(execFile);
 const cache = fileURLToPath(new URL("../.cache/kernels/", import.meta.url));
@@ -89,6 +90,7 @@ function write(target: string, list: readonly Hashed[], extension: string): void
   console.log(`${target}: ${bytes.length} bytes, ${packed.length} compressed`);
 }
 
+writeAssertHeaders();
 mkdirSync(cache, { recursive: true });
 mkdirSync(imageFolder, { recursive: true });
 const kernels: readonly Hashed[] = kernelSources()

@@ -26,11 +26,14 @@ import {
 } from "@polyllama/core";
 import { findExponents, planExponents, type RowExponents } from "./exponents.ts";
 import { Gpu, type GpuOptions, gpuOptionTypes } from "./gpu.ts";
+import { tensorCoreHeads } from "./kernels/attention_tiles.ts";
 import { cacheBytes } from "./kv-cache.ts";
 import { type CopyOptions, copyBandwidth, tensorPeak } from "./limits.ts";
-import { checkGraph, fewRows, tensorCoreHeads } from "./plan.ts";
+import { checkGraph, fewRows } from "./plan.ts";
 import { CudaProgram, chunkRows } from "./program.ts";
-import { type LoadedWeights, loadWeights, planWeights } from "./weights.ts";
+import { planWeights } from "./weights/layout.ts";
+import { loadWeights } from "./weights/load.ts";
+import type { LoadedWeights } from "./weights/loaded.ts";
 
 /** Options of `cuda()`. */
 export interface CudaOptions {

@@ -2,19 +2,17 @@
 // step to step (tokens, positions, caches, rotations, inputs) is written into pinned memory at a fixed place and read from there by
 // the first copy, so that the whole step can be captured once as a graph and launched for every token with a single call.
 
-import { type CacheFormat, type DrawOptions, type RealArray, RotationTable, type ValueName } from "@polyllama/core";
+import { type DrawOptions, type RealArray, RotationTable, type ValueName } from "@polyllama/core";
 import type { Handle } from "./driver/api.ts";
-import type { DeviceMemory, ExecutableGraph, Gpu, Launch, PinnedMemory } from "./gpu.ts";
+import type { Gpu } from "./gpu.ts";
+import { type Row, rowBytes, writeRow } from "./kernels/row.ts";
+import { type SampledStep, sampleLaunches, stateBytes, writeState } from "./kernels/sample.ts";
+import type { Launch } from "./launch.ts";
+import type { DeviceMemory, ExecutableGraph, PinnedMemory } from "./memory.ts";
 import type { Addresses, Place, Plan, Storage } from "./plan.ts";
 
 /** A row of a step. */
-export interface StepRow {
-  readonly token: number;
-  /** Address of the sequence's cache, its capacity and format, and the row's place in it. */
-  readonly cache: Handle;
-  readonly capacity: number;
-  readonly format: CacheFormat;
-  readonly position: number;
+export interface StepRow extends Row {
   /** Position for rotations. */
   readonly angle: number;
   /** Where the row's inputs are in the step's. */
@@ -32,20 +30,6 @@ export interface Sampler {
   readonly chosen: Handle;
   readonly table: Handle;
 }
-
-/** The sampler's part of a step. */
-export interface SampledStep {
-  /** How many tokens there are before the one to be chosen. */
-  readonly position: number;
-  /** Whether the row's token is the one chosen last. */
-  readonly take: boolean;
-}
-
-const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
-/** Bytes of a row as kernels have it (common.cuh). */
-const rowBytes = 24;
-/** Bytes of the sampler's state (sample.cu). */
-const stateBytes = 40;
 
 export class Execution implements Disposable {
   readonly plan: Plan;
@@ -130,17 +114,7 @@ export class Execution implements Disposable {
 
   /** Enqueues a step of one row that ends with a token being chosen. */
   enqueueSampled(row: StepRow, step: SampledStep): void {
-    const { draw } = this.#sampler!;
-    const view = new DataView(this.#in.buffer, this.#layout(1).state);
-    view.setFloat64(0, draw.topP, true);
-    view.setUint32(8, draw.seed % 2 ** 32, true);
-    view.setUint32(12, Math.floor(draw.seed / 2 ** 32), true);
-    view.setFloat32(16, Math.LOG2E / draw.temperature, true);
-    view.setUint32(20, step.position, true);
-    view.setUint32(24, Math.min(draw.topK, 2 ** 32 - 1), true);
-    view.setUint32(28, Math.ceil(draw.minP * 2 ** 30), true);
-    view.setUint32(32, draw.temperature === 0 ? 1 : 0, true);
-    view.setUint32(36, step.take ? 1 : 0, true);
+    writeState(new DataView(this.#in.buffer), this.#layout(1).state, this.#sampler!.draw, step);
     this.#submit([row], new Map(), true);
   }
 
@@ -183,14 +157,15 @@ export class Execution implements Disposable {
     if (this.#sampler === undefined) return launches;
     const { logits, chosen, table } = this.#sampler;
     const place = this.plan.outputs.get(logits)!;
-    const state = this.#step.address + BigInt(this.#layout(rows).state);
-    const from = this.#addressOf(place.storage) + BigInt(4 * place.offset);
-    const parameters = [from, table, state, at.step, chosen, place.width];
-    return [
-      { image: "sample", kernel: "take_token", grid: [1, 1, 1], threads: 32, parameters },
-      ...launches,
-      { image: "sample", kernel: "sample", grid: [1, 1, 1], threads: 512, parameters },
-    ];
+    const { take, choose } = sampleLaunches({
+      logits: this.#addressOf(place.storage) + BigInt(4 * place.offset),
+      vocabulary: place.width,
+      table,
+      state: this.#step.address + BigInt(this.#layout(rows).state),
+      step: at.step,
+      chosen,
+    });
+    return [take, ...launches, choose];
   }
 
   #enqueue(launches: readonly Launch[], rows: number, selected: number): void {
@@ -227,12 +202,7 @@ export class Execution implements Disposable {
     const view = new DataView(this.#in.buffer);
     let chosen = 0;
     for (const [n, row] of rows.entries()) {
-      const at = rowBytes * n;
-      view.setBigUint64(at, row.cache, true);
-      view.setUint32(at + 8, row.capacity, true);
-      view.setUint32(at + 12, row.position, true);
-      view.setUint32(at + 16, row.token, true);
-      view.setUint32(at + 20, formatNumber[row.format], true);
+      writeRow(view, rowBytes * n, row);
       if (row.last) view.setUint32(selection + 4 * chosen++, n, true);
     }
     const angles = rows.map(({ angle }) => angle);

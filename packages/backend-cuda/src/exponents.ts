@@ -3,8 +3,11 @@
 
 import type { Graph } from "@polyllama/core";
 import type { Handle } from "./driver/api.ts";
-import type { DeviceMemory, Gpu } from "./gpu.ts";
-import type { LoadedWeights, Matrix, WeightLayout } from "./weights.ts";
+import type { Gpu } from "./gpu.ts";
+import { rowExponents } from "./kernels/gemm_mma.ts";
+import type { DeviceMemory } from "./memory.ts";
+import type { Matrix, WeightLayout } from "./weights/layout.ts";
+import type { LoadedWeights } from "./weights/loaded.ts";
 
 export class RowExponents implements Disposable {
   readonly #memory: DeviceMemory;
@@ -49,14 +52,7 @@ export async function findExponents(gpu: Gpu, graph: Graph, weights: LoadedWeigh
   const found = new RowExponents(gpu.allocate(bytes, "exponents of weights"), starts);
   try {
     for (const matrix of starts.keys()) {
-      const { format, rows, columns, pitch } = matrix;
-      gpu.launch({
-        image: `gemm_mma_${format}`,
-        kernel: "row_exponents",
-        grid: [Math.ceil(rows / 4), 1, 1],
-        threads: 128,
-        parameters: [...weights.planes(matrix), found.of(matrix), rows, columns, pitch],
-      });
+      gpu.launch(rowExponents(matrix.rows, weights.matrix(matrix, 0), found.of(matrix)));
     }
     await gpu.finished();
     return found;

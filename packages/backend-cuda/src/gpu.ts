@@ -4,16 +4,10 @@
 
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { MemoryError, type OptionSchema, option, PolyllamaError, TurnQueue } from "@polyllama/core";
-import {
-  checkVersion,
-  type Driver,
-  deviceAttribute,
-  type Grid,
-  type Handle,
-  type HostMemory,
-  loadDriver,
-} from "./driver/api.ts";
+import { checkVersion, type Driver, deviceAttribute, type Handle, loadDriver } from "./driver/api.ts";
 import { type ImageArchive, imageFolder, imageTarget, readImages } from "./driver/images.ts";
+import type { Launch } from "./launch.ts";
+import { DeviceMemory, ExecutableGraph, PinnedMemory } from "./memory.ts";
 
 export interface GpuOptions {
   readonly device: number;
@@ -26,18 +20,6 @@ export const gpuOptionTypes: OptionSchema<GpuOptions> = {
   library: option.nonEmptyString,
   images: option.nonEmptyString,
 };
-
-/** A kernel's parameter: a device address, a whole number or a real one. */
-export type Parameter = Handle | number | { readonly float: number };
-
-export interface Launch {
-  /** File that the kernel is in, then its name: "gemv_q4_0", "gemv_1". */
-  readonly image: string;
-  readonly kernel: string;
-  readonly grid: Grid;
-  readonly threads: number;
-  readonly parameters: readonly Parameter[];
-}
 
 /**
  * Turns of the event loop, a fraction of a millisecond together, in which the card is asked whether it is done: waking from these is
@@ -158,7 +140,7 @@ export class Gpu {
 
   launch({ image, kernel, grid, threads, parameters }: Launch): void {
     const handle = this.#function(image, kernel);
-    this.#call(() => this.driver.launch(handle, grid, threads, encodeParameters(parameters), this.stream));
+    this.#call(() => this.driver.launch(handle, grid, threads, parameters, this.stream));
   }
 
   /** Records what the action enqueues as a graph, which can be launched again and again. */
@@ -258,91 +240,4 @@ export class Gpu {
     quietly(() => driver.releaseContext(this.device));
     contexts.delete(driver);
   }
-}
-
-/** Memory on the card. */
-export class DeviceMemory implements Disposable {
-  readonly address: Handle;
-  readonly size: number;
-  readonly #free: () => void;
-  #freed = false;
-
-  constructor(address: Handle, size: number, free: () => void) {
-    this.address = address;
-    this.size = size;
-    this.#free = free;
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#freed) return;
-    this.#freed = true;
-    freeQuietly(this.#free);
-  }
-}
-
-/** Memory of the host that the card copies from and to while the program goes on. */
-export class PinnedMemory implements Disposable {
-  readonly address: Handle;
-  #bytes: ArrayBuffer | undefined;
-  readonly #free: () => void;
-
-  constructor(memory: HostMemory, free: () => void) {
-    this.address = memory.address;
-    this.#bytes = memory.bytes;
-    this.#free = free;
-  }
-
-  /** The memory itself: take views of it anew for each use. @throws {PolyllamaError} `ERR_DISPOSED` once it is freed */
-  get buffer(): ArrayBuffer {
-    if (this.#bytes === undefined) throw new PolyllamaError("ERR_DISPOSED", "This memory of the host was freed.");
-    return this.#bytes;
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#bytes === undefined) return;
-    this.#bytes = undefined;
-    freeQuietly(this.#free);
-  }
-}
-
-/** Launches and copies that the card repeats at one call. */
-export class ExecutableGraph implements Disposable {
-  readonly launch: () => void;
-  readonly #destroy: () => void;
-
-  constructor(launch: () => void, destroy: () => void) {
-    this.launch = launch;
-    this.#destroy = destroy;
-  }
-
-  [Symbol.dispose](): void {
-    freeQuietly(this.#destroy);
-  }
-}
-
-/** On a lost card nothing is left to free. */
-function freeQuietly(free: () => void): void {
-  try {
-    free();
-  } catch (error) {
-    if (!(error instanceof PolyllamaError) || error.code !== "ERR_DEVICE_LOST") throw error;
-  }
-}
-
-/** Parameters as the kernel's struct has them: addresses in 8 bytes, numbers in 4, each aligned to its size. */
-function encodeParameters(parameters: readonly Parameter[]): ArrayBuffer {
-  const view = new DataView(new ArrayBuffer(8 * parameters.length));
-  let at = 0;
-  for (const parameter of parameters) {
-    if (typeof parameter === "bigint") {
-      at = Math.ceil(at / 8) * 8;
-      view.setBigUint64(at, parameter, true);
-      at += 8;
-    } else {
-      if (typeof parameter === "number") view.setUint32(at, parameter, true);
-      else view.setFloat32(at, parameter.float, true);
-      at += 4;
-    }
-  }
-  return view.buffer;
 }

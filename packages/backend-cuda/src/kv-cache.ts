@@ -2,7 +2,8 @@
 // f16 or bf16. Attention appends in place; rewinding only lowers the length, and what lies beyond it is never read.
 
 import { type AttentionNode, type CacheFormat, SequenceCache } from "@polyllama/core";
-import type { DeviceMemory, Gpu } from "./gpu.ts";
+import type { Gpu } from "./gpu.ts";
+import type { DeviceMemory } from "./memory.ts";
 
 /** What a cache needs of its program. */
 export interface CacheOwner {

@@ -5,6 +5,7 @@
 import { checkOptions, option, PolyllamaError } from "@polyllama/core";
 import { deviceAttribute } from "./driver/api.ts";
 import { Gpu, type GpuOptions, gpuOptionTypes } from "./gpu.ts";
+import { sumsPerWarp, tensorPeakLaunch, warpsPerBlock } from "./kernels/tensor_peak.ts";
 
 const copies = 16;
 
@@ -44,10 +45,6 @@ export async function copyBandwidth(options: CopyOptions = {}): Promise<number> 
 
 /** Of a product of 16 by 8 by 16: a multiplication and an addition each. */
 const productOperations = 2 * 16 * 8 * 16;
-/** As the kernel has them. */
-const warpsPerBlock = 8;
-const sumsPerWarp = 16;
-
 /**
  * Multiplies matrices of bf16 that stand in registers, by the instructions that reading a prompt uses.
  *
@@ -67,12 +64,10 @@ export async function tensorPeak(options: Partial<GpuOptions> = {}): Promise<num
     return await gpu.turns.run(undefined, async () => {
       const blocks = 2 * gpu.driver.deviceAttribute(gpu.device, deviceAttribute.multiprocessors);
       using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks, "products");
-      const grid = [blocks, 1, 1] as const;
-      const launch = { image: "tensor_peak", kernel: "tensor_peak", grid, threads: 32 * warpsPerBlock };
       /** Seconds. */
       const multiply = async (rounds: number): Promise<number> => {
         const started = performance.now();
-        gpu.launch({ ...launch, parameters: [y.address, rounds] });
+        gpu.launch(tensorPeakLaunch(blocks, rounds, y.address));
         await gpu.finished();
         return (performance.now() - started) / 1000;
       };

@@ -19,26 +19,26 @@ import {
 } from "@polyllama/core";
 import type { Handle } from "./driver/api.ts";
 import type { RowExponents } from "./exponents.ts";
-import type { Launch, Parameter } from "./gpu.ts";
-import type { LoadedWeights, MatrixPlace } from "./weights.ts";
+import { attentionSplit, partialWidth as partialWidthOf } from "./kernels/attention_split.ts";
+import { attentionTiles } from "./kernels/attention_tiles.ts";
+import { elementwise } from "./kernels/elementwise.ts";
+import { embedding } from "./kernels/embedding.ts";
+import { gatherRows } from "./kernels/gather_rows.ts";
+import { gemm } from "./kernels/gemm.ts";
+import { gemmMma } from "./kernels/gemm_mma.ts";
+import { gemv } from "./kernels/gemv.ts";
+import { mostHeadDim } from "./kernels/heads.ts";
+import { type Norm, rmsNorm } from "./kernels/rms_norm.ts";
+import { rope } from "./kernels/rope.ts";
+import { ropeCache } from "./kernels/rope_cache.ts";
+import { roundedStride, roundRows } from "./kernels/round_rows.ts";
+import type { DeviceRows, Launch } from "./launch.ts";
+import type { LoadedWeights } from "./weights/loaded.ts";
 
 export type Mode = "few" | "many";
 
 /** Most rows that a sequence of mode `few` advances by. */
 export const fewRows = 8;
-/** Keys that a block of attention_split sees; the kernel's constant is the same. */
-export const partKeys = 256;
-/** Most query heads that a block of attention_rows and attention_mma takes. */
-const headsPerBlock = 8;
-/** And of attention_split, which also comes for single ones. */
-const splitHeads = 4;
-/** Queries of a block of attention_rows: rows times heads. */
-const queriesPerBlock = 64;
-/** Heads that the attention kernels come for. */
-const headWidths = [64, 128, 256] as const;
-/** Heads that attention on tensor cores is for. */
-export const tensorCoreHeads = { multiple: 8, most: 128 } as const;
-
 /** A matrix of activations; plans share memory among those that are not used at the same time. */
 export interface Storage {
   /** Elements from row to row, a multiple of 4. */
@@ -112,10 +112,10 @@ export function checkGraph(graph: Graph): void {
   for (const node of graph.nodes) {
     if (node.op !== "attention") continue;
     const { output, headDim } = node;
-    if (headDim > headWidths.at(-1)! || headDim % 2 !== 0) {
+    if (headDim > mostHeadDim || headDim % 2 !== 0) {
       throw new PolyllamaError(
         "ERR_UNSUPPORTED",
-        `attention ${output}: heads of ${headDim}; the CUDA backend computes heads of even size up to ${headWidths.at(-1)}. Use the cpu backend.`,
+        `attention ${output}: heads of ${headDim}; the CUDA backend computes heads of even size up to ${mostHeadDim}. Use the cpu backend.`,
       );
     }
   }
@@ -178,20 +178,7 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     const target = fresh(place.width, true);
     gathered.set(name, target);
     emit(`rows of ${name}`, [place, target], (at) => [
-      {
-        image: "gather_rows",
-        kernel: "gather_rows",
-        grid: [Math.ceil(place.width / 128), at.selected, 1],
-        threads: 128,
-        parameters: [
-          address(at, place),
-          address(at, target),
-          at.selection,
-          place.width,
-          place.storage.stride,
-          target.storage.stride,
-        ],
-      },
+      gatherRows(at.selected, at.selection, rowsAt(at, place), rowsAt(at, target)),
     ]);
     return target;
   };
@@ -206,6 +193,8 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
   };
   const rotationAt = (at: Addresses, offset: number | undefined): Handle =>
     offset === undefined ? 0n : at.rotation + BigInt(8 * offset);
+  const normOf = (node: RmsNormNode | undefined): Norm | undefined =>
+    node === undefined ? undefined : { weight: weights.vector(node.weight), eps: node.eps };
   const count = (at: Addresses, isSelected: boolean): number => (isSelected ? at.selected : at.rows);
 
   for (const input of graph.inputs) {
@@ -235,29 +224,15 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     const [norm, product] = [norms.get(name), products.get(name)];
     const x = operand(norm?.x ?? product?.gate ?? name, isSelected);
     const up = product === undefined ? undefined : operand(product.up, isSelected);
-    const columns = Math.ceil(x.width / 32) * 32;
-    // f16 in pairs, then the row's exponent and what fills up a vector.
-    const y: Place = { storage: { stride: columns / 2 + 4, selected: isSelected }, offset: 0, width: x.width };
+    const y: Place = { storage: { stride: roundedStride(x.width), selected: isSelected }, offset: 0, width: x.width };
     rounded.set(key, y);
     emit(`${name} in f16 [${x.width}]`, [x, ...(up === undefined ? [] : [up]), y], (at) => [
-      {
-        image: "round_rows",
-        kernel: "round_rows",
-        grid: [count(at, isSelected), 1, 1],
-        threads: 256,
-        parameters: [
-          address(at, x),
-          norm === undefined ? 0n : weights.vector(norm.weight),
-          up === undefined ? 0n : address(at, up),
-          address(at, y),
-          x.width,
-          columns,
-          x.storage.stride,
-          up?.storage.stride ?? 0,
-          2 * y.storage.stride,
-          { float: norm?.eps ?? 0 },
-        ],
-      },
+      roundRows(
+        count(at, isSelected),
+        rowsAt(at, x),
+        { norm: normOf(norm), up: up === undefined ? undefined : rowsAt(at, up) },
+        rowsAt(at, y),
+      ),
     ]);
     return y;
   };
@@ -295,7 +270,10 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
       const y = define(reader.output);
       done.add(gate!).add(up!).add(reader);
       emit(`swiglu ${reader.output} ${matrix.format} [${matrix.rows}, ${matrix.columns}]`, [x, y], (at) => [
-        gemv(at, { matrix, row: gateRow! }, y.width, x, y, norm, undefined, (upRow! - gateRow!) >>> 0),
+        gemv(count(at, isSelected), rowsAt(at, x), weights.matrix(matrix, gateRow!), rowsAt(at, y), {
+          norm: normOf(norm),
+          up: upRow!,
+        }),
       ]);
       return;
     }
@@ -320,136 +298,21 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
       } else y = define(node.output);
     }
     const used = [x, y, ...(residual === undefined ? [] : [residual])];
-    emit(`linear ${node.output} ${matrix.format} [${y.width}, ${matrix.columns}]`, used, (at) => [
-      mode === "few"
-        ? gemv(at, { matrix, row }, y.width, x, y, norm, residual, undefined)
-        : rounds(node)
-          ? gemmMma(at, { matrix, row }, y.width, x, y, residual)
-          : gemm(at, { matrix, row }, y.width, x, y, residual),
-    ]);
-  };
-
-  const gemv = (
-    at: Addresses,
-    { matrix, row }: MatrixPlace,
-    width: number,
-    x: Place,
-    y: Place,
-    norm: RmsNormNode | undefined,
-    residual: Place | undefined,
-    up: number | undefined,
-  ): Launch => {
-    const rows = count(at, x.storage.selected);
-    const n = rows > 4 ? 8 : rows > 1 ? 4 : 1;
-    const outputs = up === undefined ? (n === 8 ? 8 : 16) : n === 1 ? 8 : 4; // of a block: 4 warps times the kernel's ROWS
-    const parameters: Parameter[] = [
-      ...weights.planes(matrix),
-      address(at, x),
-      address(at, y),
-      norm === undefined ? 0n : weights.vector(norm.weight),
-      residual === undefined ? 0n : address(at, residual),
-      matrix.columns,
-      width,
-      rows,
-      row,
-      matrix.pitch,
-      up ?? 0,
-      x.storage.stride,
-      y.storage.stride,
-      residual?.storage.stride ?? 0,
-      { float: norm?.eps ?? 0 },
-    ];
-    return {
-      image: `gemv_${matrix.format}`,
-      kernel: up === undefined ? `gemv_${n}` : `gemv_swiglu_${n}`,
-      grid: [Math.ceil(width / outputs), Math.ceil(rows / n), 1],
-      threads: 128,
-      parameters,
-    };
-  };
-  const gemm = (
-    at: Addresses,
-    { matrix, row }: MatrixPlace,
-    width: number,
-    x: Place,
-    y: Place,
-    residual: Place | undefined,
-  ): Launch => {
-    const rows = count(at, x.storage.selected);
-    return {
-      image: `gemm_${matrix.format}`,
-      kernel: "gemm",
-      grid: [Math.ceil(width / 64), Math.ceil(rows / 64), 1],
-      threads: 256,
-      parameters: [
-        ...weights.planes(matrix),
-        address(at, x),
-        address(at, y),
-        residual === undefined ? 0n : address(at, residual),
-        matrix.columns,
-        width,
-        rows,
-        row,
-        matrix.pitch,
-        x.storage.stride,
-        y.storage.stride,
-        residual?.storage.stride ?? 0,
-      ],
-    };
-  };
-
-  const gemmMma = (
-    at: Addresses,
-    { matrix, row }: MatrixPlace,
-    width: number,
-    x: Place,
-    y: Place,
-    residual: Place | undefined,
-  ): Launch => {
-    const rows = count(at, x.storage.selected);
-    const [tile, outputs] = rows > 64 ? [128, 128] : [32, 64];
-    return {
-      image: `gemm_mma_${matrix.format}`,
-      kernel: `gemm_mma_${tile}`,
-      grid: [Math.ceil(rows / tile), Math.ceil(width / outputs), 1],
-      threads: 128,
-      parameters: [
-        ...weights.planes(matrix),
-        exponents!.of(matrix),
-        address(at, x),
-        address(at, y),
-        residual === undefined ? 0n : address(at, residual),
-        matrix.columns,
-        width,
-        rows,
-        row,
-        matrix.pitch,
-        2 * x.storage.stride,
-        y.storage.stride,
-        residual?.storage.stride ?? 0,
-      ],
-    };
+    emit(`linear ${node.output} ${matrix.format} [${y.width}, ${matrix.columns}]`, used, (at) => {
+      const [rows, w] = [count(at, isSelected), weights.matrix(matrix, row)];
+      const [from, to] = [rowsAt(at, x), rowsAt(at, y)];
+      const added = residual === undefined ? undefined : rowsAt(at, residual);
+      if (mode === "few") return [gemv(rows, from, w, to, { norm: normOf(norm), residual: added })];
+      if (rounds(node)) return [gemmMma(rows, from, w, exponents!.of(matrix), to, added)];
+      return [gemm(rows, from, w, to, added)];
+    });
   };
 
   const binary = (op: "add" | "swiglu", output: ValueName, a: ValueName, b: ValueName): void => {
     const isSelected = selected.has(output);
     const [left, right, y] = [operand(a, isSelected), operand(b, isSelected), define(output)];
     emit(`${op} ${output} [${y.width}]`, [left, right, y], (at) => [
-      {
-        image: op,
-        kernel: op,
-        grid: [Math.ceil(y.width / 128), count(at, isSelected), 1],
-        threads: 128,
-        parameters: [
-          address(at, left),
-          address(at, right),
-          address(at, y),
-          y.width,
-          left.storage.stride,
-          right.storage.stride,
-          y.storage.stride,
-        ],
-      },
+      elementwise(op, count(at, isSelected), rowsAt(at, left), rowsAt(at, right), rowsAt(at, y)),
     ]);
   };
 
@@ -461,20 +324,7 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
         const { matrix } = weights.layout.places.get(node.table)!;
         const y = define(node.output);
         emit(`embedding ${node.output} ${matrix.format} [${matrix.rows}, ${matrix.columns}]`, [y], (at) => [
-          {
-            image: `embedding_${matrix.format}`,
-            kernel: "embedding",
-            grid: [Math.ceil(matrix.columns / 32 / 128), at.rows, 1],
-            threads: 128,
-            parameters: [
-              ...weights.planes(matrix),
-              at.step,
-              address(at, y),
-              matrix.columns,
-              matrix.pitch,
-              y.storage.stride,
-            ],
-          },
+          embedding(at.rows, at.step, weights.matrix(matrix, 0), rowsAt(at, y)),
         ]);
         break;
       }
@@ -485,21 +335,7 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
         }
         const [x, y] = [operand(node.x, isSelected), define(node.output)];
         emit(`rmsNorm ${node.output} [${y.width}]`, [x, y], (at) => [
-          {
-            image: "rms_norm",
-            kernel: "rms_norm",
-            grid: [count(at, isSelected), 1, 1],
-            threads: 256,
-            parameters: [
-              address(at, x),
-              weights.vector(node.weight),
-              address(at, y),
-              y.width,
-              x.storage.stride,
-              y.storage.stride,
-              { float: node.eps },
-            ],
-          },
+          rmsNorm(count(at, isSelected), rowsAt(at, x), normOf(node)!, rowsAt(at, y)),
         ]);
         break;
       }
@@ -517,22 +353,13 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
         }
         const [x, y, offset] = [operand(node.x, false), define(node.output), rotationOf(node)];
         emit(`rope ${node.output} [${y.width}]`, [x, y], (at) => [
-          {
-            image: "rope",
-            kernel: "rope",
-            grid: [Math.ceil(y.width / 2 / 128), at.rows, 1],
-            threads: 128,
-            parameters: [
-              address(at, x),
-              address(at, y),
-              rotationAt(at, offset),
-              y.width / 2,
-              node.headDim / 2,
-              x.storage.stride,
-              y.storage.stride,
-              rotationStride,
-            ],
-          },
+          rope(
+            at.rows,
+            node.headDim,
+            rowsAt(at, x),
+            { address: rotationAt(at, offset), stride: rotationStride },
+            rowsAt(at, y),
+          ),
         ]);
         break;
       }
@@ -565,77 +392,33 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
     const q = wanted ? operand(qRope?.x ?? node.q, false) : k;
     const rotated = qRope === undefined ? undefined : fresh(q.width, false);
     const [qOffset, kOffset] = [qRope, kRope].map((rope) => (rope === undefined ? undefined : rotationOf(rope)));
-    const own = elementsBefore(graph, node);
+    const shape = { heads, kvHeads, headDim: d, before: elementsBefore(graph, node) };
     emit(`cache of ${node.output}`, [q, k, v, ...(rotated === undefined ? [] : [rotated])], (at) => [
-      {
-        image: "rope_cache",
-        kernel: "rope_cache",
-        grid: [Math.ceil(((rotated === undefined ? 0 : q.width / 2) + kvHeads * d) / 128), at.rows, 1],
-        threads: 128,
-        parameters: [
-          at.step,
-          address(at, q),
-          address(at, k),
-          address(at, v),
-          rotated === undefined ? 0n : address(at, rotated),
-          rotationAt(at, qOffset),
-          rotationAt(at, kOffset),
-          own,
-          q.width / 2,
-          (kvHeads * d) / 2,
-          d / 2,
-          q.storage.stride,
-          k.storage.stride,
-          v.storage.stride,
-          rotated?.storage.stride ?? 0,
-          rotationStride,
-        ],
-      },
+      ropeCache({
+        rows: at.rows,
+        step: at.step,
+        headDim: d,
+        before: shape.before,
+        q: rowsAt(at, q),
+        k: rowsAt(at, k),
+        v: rowsAt(at, v),
+        rotated: rotated === undefined ? undefined : rowsAt(at, rotated),
+        rotations: { q: rotationAt(at, qOffset), k: rotationAt(at, kOffset), stride: rotationStride },
+      }),
     ]);
     if (!wanted) return;
     const queries = rotated ?? q;
     const y = define(node.output);
-    const width = headWidths.find((candidate) => d <= candidate)!; // checkGraph has seen to it
-    const group = heads / kvHeads;
-    const scale = { float: 1 / Math.sqrt(d) };
-    const [from, to] = [queries.storage.stride, y.storage.stride];
     if (mode === "many") {
-      const groups = Math.ceil(group / headsPerBlock); // of a key/value head
-      const blockHeads = Math.ceil(group / groups);
-      const blockRows = Math.floor(queriesPerBlock / blockHeads);
-      const sizes = [own, heads, kvHeads, d, blockHeads, blockRows, from, to];
-      // Two launches, each for the sequences whose cache has its format.
-      const mma = exponents !== undefined && d % tensorCoreHeads.multiple === 0 && d <= tensorCoreHeads.most;
-      emit(`attention ${node.output}`, [queries, y], (at) => {
-        const parameters = [at.step, address(at, queries), address(at, y), at.rows, ...sizes, scale];
-        const grid = [Math.ceil(at.rows / blockRows), kvHeads * groups, 1] as const;
-        const [rows, tensorCores] = [`attention_rows_${width}`, `attention_mma_${width}`];
-        return [
-          { image: "attention_rows", kernel: rows, grid, threads: 256, parameters: [...parameters, mma ? 1 : 3] },
-          ...(mma ? [{ image: "attention_mma", kernel: tensorCores, grid, threads: 128, parameters }] : []),
-        ];
-      });
+      emit(`attention ${node.output}`, [queries, y], (at) =>
+        attentionTiles(at.rows, at.step, shape, rowsAt(at, queries), rowsAt(at, y), exponents !== undefined),
+      );
       return;
     }
-    partialWidth = Math.max(partialWidth, heads * (d + 2));
-    const byFours = d % 4 === 0;
-    const together = byFours && group > 1 ? splitHeads : 1;
-    emit(`attention ${node.output}`, [queries, y], (at) => [
-      {
-        image: "attention_split",
-        kernel: `attention_split_${byFours ? `${width}_${together}` : "any"}`,
-        grid: [at.rows, kvHeads * Math.ceil(group / together), at.parts],
-        threads: 128,
-        parameters: [at.step, address(at, queries), at.partials, own, heads, kvHeads, d, from, at.parts, scale],
-      },
-      {
-        image: "attention_combine",
-        kernel: "attention_combine",
-        grid: [at.rows, heads, 1],
-        threads: 128,
-        parameters: [at.step, at.partials, address(at, y), heads, d, at.parts, partKeys, to],
-      },
-    ]);
+    partialWidth = Math.max(partialWidth, partialWidthOf(shape));
+    emit(`attention ${node.output}`, [queries, y], (at) =>
+      attentionSplit(at.rows, at.step, shape, rowsAt(at, queries), at.partials, at.parts, rowsAt(at, y)),
+    );
   }
 
   const outputs = new Map<ValueName, Place>();
@@ -656,8 +439,8 @@ export function makePlan(graph: Graph, weights: LoadedWeights, options: PlanOpti
   return { mode, steps, outputs, inputs, tokens, rotations, rotationStride, partialWidth, lifetimes };
 }
 
-function address(at: Addresses, { storage, offset }: Place): Handle {
-  return at.storage(storage) + BigInt(4 * offset);
+function rowsAt(at: Addresses, { storage, offset, width }: Place): DeviceRows {
+  return { address: at.storage(storage) + BigInt(4 * offset), width, stride: storage.stride };
 }
 
 /** Elements per position of the attentions before this one, keys and values. */

@@ -33,10 +33,12 @@ import {
 } from "@polyllama/core";
 import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts";
 import type { RowExponents } from "./exponents.ts";
-import type { DeviceMemory, Gpu } from "./gpu.ts";
+import type { Gpu } from "./gpu.ts";
+import { partKeys } from "./kernels/attention_split.ts";
 import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
-import { fewRows, type Mode, makePlan, type Plan, partKeys } from "./plan.ts";
-import type { LoadedWeights } from "./weights.ts";
+import type { DeviceMemory } from "./memory.ts";
+import { fewRows, type Mode, makePlan, type Plan } from "./plan.ts";
+import type { LoadedWeights } from "./weights/loaded.ts";
 
 /** Rows that are computed at once, at most. */
 export const chunkRows = 512;

@@ -2,7 +2,8 @@
 
 import { PolyllamaError } from "@polyllama/core";
 import { expect, test, vi } from "vitest";
-import { Gpu, PinnedMemory } from "../src/gpu.ts";
+import { Gpu } from "../src/gpu.ts";
+import { PinnedMemory } from "../src/memory.ts";
 import { describeWithEmulation } from "./support.ts";
 
 test("memory of the host that was freed is refused, and freed once", () => {

@@ -4,6 +4,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { struct, u32, u64 } from "@polyllama/planner";
 import { afterAll, expect, test } from "vitest";
 import { buildEmulation } from "../emulation/build.ts";
 import { kernelFolder } from "../scripts/kernel-list.ts";
@@ -48,6 +49,8 @@ KERNEL(add, Parameters, 32) {
   for (int i = 0; i < 4; i++) P.y[(group + i / 2 * 8) * 8 + t * 2 + i % 2] = c.v[i];
 }`;
 
+const parametersOf = struct({ a: u64, b: u64, y: u64, how: u32, bf16: u32 });
+
 const folder = mkdtempSync(join(tmpdir(), "polyllama-mma-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -88,7 +91,8 @@ await describeWithEmulation("matrix instructions", () => {
       for (let i = 0; i < 256; i++) given[i] = bits(at(a, 16, how === 2, i), bf16);
       for (let i = 0; i < 128; i++) given[256 + i] = bits(at(b, 8, how !== 2, i), bf16);
       gpu.copyToDevice(device.address, host.address, 768);
-      const parameters = [device.address, device.address + 512n, device.address + 768n, how, bf16 ? 1 : 0];
+      const [aAt, bAt, yAt] = [device.address, device.address + 512n, device.address + 768n];
+      const parameters = parametersOf.encode({ a: aAt, b: bAt, y: yAt, how, bf16: bf16 ? 1 : 0 });
       gpu.launch({ image: "add", kernel: "add", grid: [1, 1, 1], threads: 32, parameters });
       gpu.copyToHost(host.address, device.address + 768n, 512);
       await gpu.finished();

@@ -4,6 +4,7 @@ export {
   cudaAssertions,
   type FieldType,
   f32,
+  f64,
   type Struct,
   type StructValues,
   struct,

@@ -3,12 +3,13 @@
 
 import { PolyllamaError } from "@polyllama/core";
 
-/** Type of a field: unsigned integers of 32 and 64 bits (device addresses), or a 32-bit float. */
-export type FieldType = "u32" | "u64" | "f32";
+/** Type of a field: unsigned integers of 32 and 64 bits (device addresses), or floats of 32 and 64 bits. */
+export type FieldType = "u32" | "u64" | "f32" | "f64";
 
 export const u32 = "u32";
 export const u64 = "u64";
 export const f32 = "f32";
+export const f64 = "f64";
 
 type Fields = Readonly<Record<string, FieldType>>;
 
@@ -28,9 +29,11 @@ export interface Struct<F extends Fields = Fields> {
    * @throws {PolyllamaError} `ERR_GRAPH` for a value that its field cannot hold.
    */
   encode(values: StructValues<F>): ArrayBuffer;
+  /** Writes the same bytes at an offset of a view. @throws {PolyllamaError} as {@link encode} */
+  write(view: DataView, at: number, values: StructValues<F>): void;
 }
 
-const bytesOf: Readonly<Record<FieldType, number>> = { u32: 4, u64: 8, f32: 4 };
+const bytesOf: Readonly<Record<FieldType, number>> = { u32: 4, u64: 8, f32: 4, f64: 8 };
 
 /** Declares a struct. Names of fields must not look like array indices, whose order JavaScript changes. */
 export function struct<const F extends Fields>(fields: F): Struct<F> {
@@ -45,21 +48,26 @@ export function struct<const F extends Fields>(fields: F): Struct<F> {
     alignment = Math.max(alignment, size);
   }
   const size = Math.ceil(end / alignment) * alignment;
+  const write = (view: DataView, at: number, values: StructValues<F>): void => {
+    for (const [name, type] of Object.entries(fields))
+      writeField(view, at + offsets[name]!, name, type, values[name as keyof F]);
+  };
   return {
     fields,
     offsets: offsets as { readonly [Name in keyof F]: number }, // filled for every field above
     size,
+    write,
     encode(values) {
       const view = new DataView(new ArrayBuffer(size));
-      for (const [name, type] of Object.entries(fields))
-        write(view, offsets[name]!, name, type, values[name as keyof F]);
+      write(view, 0, values);
       return view.buffer;
     },
   };
 }
 
-function write(view: DataView, offset: number, name: string, type: FieldType, value: number | bigint): void {
+function writeField(view: DataView, offset: number, name: string, type: FieldType, value: number | bigint): void {
   if (type === "f32" && typeof value === "number") view.setFloat32(offset, value, true);
+  else if (type === "f64" && typeof value === "number") view.setFloat64(offset, value, true);
   else if (type === "u64" && typeof value === "bigint" && value >= 0n && value < 2n ** 64n)
     view.setBigUint64(offset, value, true);
   else if (type === "u32" && typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 32)
@@ -67,11 +75,11 @@ function write(view: DataView, offset: number, name: string, type: FieldType, va
   else throw new PolyllamaError("ERR_GRAPH", `The kernel parameter "${name}" is a ${type}; it cannot be ${value}.`);
 }
 
-/** The WGSL declaration. @throws {PolyllamaError} `ERR_UNSUPPORTED` for u64, which WGSL does not have. */
+/** The WGSL declaration. @throws {PolyllamaError} `ERR_UNSUPPORTED` for types of 64 bits, which WGSL does not have. */
 export function wgslStruct(name: string, { fields }: Struct): string {
   const lines = Object.entries(fields).map(([field, type]) => {
-    if (type !== "u64") return `  ${field}: ${type},`;
-    throw new PolyllamaError("ERR_UNSUPPORTED", `WGSL has no 64-bit integers: field "${field}" of ${name}.`);
+    if (bytesOf[type] === 4) return `  ${field}: ${type},`;
+    throw new PolyllamaError("ERR_UNSUPPORTED", `WGSL has no 64-bit types: field "${field}" of ${name} is ${type}.`);
   });
   return `struct ${name} {\n${lines.join("\n")}\n}\n`;
 }

@@ -1,4 +1,4 @@
-import { cudaAssertions, f32, struct, u32, u64, wgslStruct } from "@polyllama/planner";
+import { cudaAssertions, f32, f64, struct, u32, u64, wgslStruct } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
 
 describe("struct", () => {
@@ -19,6 +19,16 @@ describe("struct", () => {
     expect(view.getBigUint64(24, true)).toBe(2n ** 63n);
     expect(view.getUint32(32, true)).toBe(7);
     expect(new Uint8Array(bytes)[8]).toBe(0x88);
+  });
+
+  test("writes into larger buffers, and floats of 64 bits", () => {
+    const entry = struct({ p: f64, seed: u32 });
+    expect(entry.size).toBe(16);
+    const view = new DataView(new ArrayBuffer(40));
+    entry.write(view, 16, { p: 0.1, seed: 9 });
+    expect(view.getFloat64(16, true)).toBe(0.1);
+    expect(view.getUint32(24, true)).toBe(9);
+    expect(view.getUint32(32, true)).toBe(0);
   });
 
   test.each([

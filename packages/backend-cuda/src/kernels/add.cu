@@ -1,14 +1,7 @@
 // The residual connection where no linear before it can add it: y = a + b.
-#include "common.cuh"
+#include "elementwise.cuh"
 
 KERNEL_FILE("add")
-
-struct Parameters {
-  const float *a;
-  const float *b;
-  float *y;
-  uint32_t width, a_stride, b_stride, y_stride;
-};
 
 KERNEL(add, Parameters, 128) {
   const uint32_t k = blockIdx.x * 128 + threadIdx.x;

@@ -9,6 +9,7 @@ struct Parameters {
   float *y;
   uint32_t heads, d, parts, part_keys, y_stride;
 };
+#include "asserts/attention_combine.cuh"
 
 KERNEL(attention_combine, Parameters, 128) {
   const uint32_t count = P.rows[blockIdx.x].position / P.part_keys + 1;

@@ -6,26 +6,11 @@
 // A block has 64 queries, and one tile of 64 keys and one of values in shared memory: the next keys come by cp.async while weights
 // are made and values multiplied, the next values while the next scores are. Each tile takes a warp 128 matrix instructions at d = 128,
 // and 64 of ldmatrix, 16-byte pieces of a line being exchanged by the line's number so that eight lines lie in different banks.
-#include "attention.cuh"
+#include "attention_tiles.cuh"
 #include "mma.cuh"
 #include "rounding.cuh"
 
 KERNEL_FILE("attention_mma")
-
-struct Parameters {
-  const Row *rows;
-  const float *q;
-  float *y;
-  /// Rows of the step.
-  uint32_t count;
-  /// Elements per position that lie before this attention's keys.
-  uint32_t before;
-  uint32_t heads, kv_heads, d;
-  /// Query heads and rows of a block; together at most 64.
-  uint32_t block_heads, block_rows;
-  uint32_t q_stride, y_stride;
-  float scale;
-};
 
 constexpr int threads = 128;
 constexpr int keys = 64;

@@ -9,26 +9,9 @@
 // prompt of n tokens takes 2 n^2 heads d operations a layer here, 1.1e12 of a 7B at n = 2048 beside 27e12 in the matrix products,
 // but a card has a tenth of the speed for these or less, so that at that length attention takes about as long as all else together.
 // attention_mma.cu does it on tensor cores where the cache is in f16.
-#include "attention.cuh"
+#include "attention_tiles.cuh"
 
 KERNEL_FILE("attention_rows")
-
-struct Parameters {
-  const Row *rows;
-  const float *q;
-  float *y;
-  /// Rows of the step.
-  uint32_t count;
-  /// Elements per position that lie before this attention's keys.
-  uint32_t before;
-  uint32_t heads, kv_heads, d;
-  /// Query heads and rows of a block; together at most 64.
-  uint32_t block_heads, block_rows;
-  uint32_t q_stride, y_stride;
-  float scale;
-  /// Format of caches that are left to attention_mma.cu; 3 is none.
-  uint32_t left_out;
-};
 
 constexpr int threads = 256;
 constexpr int lines = 64; // a line: the query of one row and head

@@ -22,6 +22,7 @@ struct Parameters {
   uint32_t parts;
   float scale;
 };
+#include "asserts/attention_split.cuh"
 
 constexpr int threads = 128;
 constexpr uint32_t part_keys = 256;

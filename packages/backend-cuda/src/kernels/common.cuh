@@ -1,4 +1,5 @@
-// What all kernels share. A kernel takes one struct, which the host fills byte by byte (launch.ts): pointers first, then words.
+// What all kernels share. A kernel takes one struct, which the host declares too (the .ts file beside it) and fills;
+// asserts/ holds what keeps both alike.
 // Each compiles for the card and, under g++, for the emulation (emulation/), which is what the few macros are for.
 #pragma once
 
@@ -42,6 +43,7 @@ struct Row {
   /// Format of the cache: 0 f32, 1 f16, 2 bf16.
   uint32_t format;
 };
+#include "asserts/row.cuh"
 
 constexpr uint32_t allLanes = 0xffffffffu;
 

@@ -10,6 +10,7 @@ struct Parameters {
   float *y;
   uint32_t K, pitch, y_stride;
 };
+#include "asserts/embedding.cuh"
 
 KERNEL(embedding, Parameters, 128) {
   const uint32_t u = blockIdx.x * 128 + threadIdx.x;

@@ -9,6 +9,7 @@ struct Parameters {
   const uint32_t *selected;
   uint32_t width, x_stride, y_stride;
 };
+#include "asserts/gather_rows.cuh"
 
 KERNEL(gather_rows, Parameters, 128) {
   const uint32_t k = blockIdx.x * 128 + threadIdx.x;

@@ -16,6 +16,7 @@ struct Parameters {
   uint32_t first, pitch;
   uint32_t x_stride, y_stride, residual_stride;
 };
+#include "asserts/gemm.cuh"
 
 constexpr int tile = 64;
 constexpr int pad = tile + 4;

@@ -35,6 +35,7 @@ struct Parameters {
   uint32_t x_stride;
   uint32_t y_stride, residual_stride;
 };
+#include "asserts/gemm_mma.cuh"
 
 /// Place of a 16-byte piece of a row, in 16-bit values.
 DEVICE int piece(int row, int i) { return row * 32 + ((i ^ (row >> 1)) & 3) * 8; }
@@ -203,6 +204,7 @@ struct ExponentParameters {
   int *exponents;
   uint32_t rows, K, pitch;
 };
+#include "asserts/gemm_mma_exponents.cuh"
 
 /// Exponents of rows of W, once when it is loaded; a warp per row.
 KERNEL(row_exponents, ExponentParameters, 128) {

@@ -20,6 +20,7 @@ struct Parameters {
   uint32_t x_stride, y_stride, residual_stride;
   float eps;
 };
+#include "asserts/gemv.cuh"
 
 constexpr int warps = 4;
 

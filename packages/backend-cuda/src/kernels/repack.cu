@@ -17,6 +17,7 @@ struct Parameters {
   /// Number of the piece, not 0.
   uint32_t piece;
 };
+#include "asserts/repack.cuh"
 
 KERNEL(repack, Parameters, 256) {
   const uint64_t i = (uint64_t)blockIdx.x * 256 + threadIdx.x;

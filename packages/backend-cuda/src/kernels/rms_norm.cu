@@ -10,6 +10,7 @@ struct Parameters {
   uint32_t width, x_stride, y_stride;
   float eps;
 };
+#include "asserts/rms_norm.cuh"
 
 KERNEL(rms_norm, Parameters, 256) {
   SHARED(float, squares_of, 8);

@@ -10,6 +10,7 @@ struct Parameters {
   const float2 *rotation;
   uint32_t pairs, head_pairs, x_stride, y_stride, rotation_stride;
 };
+#include "asserts/rope.cuh"
 
 KERNEL(rope, Parameters, 128) {
   const uint32_t i = blockIdx.x * 128 + threadIdx.x;

@@ -19,6 +19,7 @@ struct Parameters {
   uint32_t q_pairs, kv_pairs, head_pairs;
   uint32_t q_stride, k_stride, v_stride, rotated_stride, rotation_stride;
 };
+#include "asserts/rope_cache.cuh"
 
 DEVICE float2 turned(const float *x, const float2 *rotation, uint32_t at) {
   const float a = x[0], b = x[1];

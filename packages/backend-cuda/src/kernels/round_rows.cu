@@ -22,6 +22,7 @@ struct Parameters {
   uint32_t y_stride;
   float eps;
 };
+#include "asserts/round_rows.cuh"
 
 constexpr int warps = 8;
 

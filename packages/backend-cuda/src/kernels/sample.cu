@@ -11,7 +11,7 @@ KERNEL_FILE("sample")
 struct State {
   /// Share of the nucleus; 1 keeps all.
   double p;
-  uint32_t seed[2];
+  uint32_t seed_low, seed_high;
   /// log2(e) / temperature.
   float scale;
   uint32_t position;
@@ -34,6 +34,7 @@ struct Parameters {
   uint32_t *chosen;
   uint32_t V;
 };
+#include "asserts/sample.cuh"
 
 constexpr int threads = 512;
 /// Threads whose sums are added at once when the draw is looked up.
@@ -172,7 +173,7 @@ KERNEL(sample, Parameters, threads, 1) {
   }
   __syncthreads();
   if (t != 0) return;
-  const uint64_t target = __umul64hi(total, random_bits(state.position, state.seed[0], state.seed[1]));
+  const uint64_t target = __umul64hi(total, random_bits(state.position, state.seed_low, state.seed_high));
   uint64_t passed = 0;
   uint32_t group = 0, owner = 0;
   while (group < 31 && passed + groups[group] <= target) passed += groups[group++];

@@ -1,14 +1,7 @@
 // y = silu(gate) * up where no linear before it can do it.
-#include "common.cuh"
+#include "elementwise.cuh"
 
 KERNEL_FILE("swiglu")
-
-struct Parameters {
-  const float *a;
-  const float *b;
-  float *y;
-  uint32_t width, a_stride, b_stride, y_stride;
-};
 
 KERNEL(swiglu, Parameters, 128) {
   const uint32_t k = blockIdx.x * 128 + threadIdx.x;

@@ -9,6 +9,7 @@ struct Parameters {
   float *y;
   uint32_t rounds;
 };
+#include "asserts/tensor_peak.cuh"
 
 constexpr int sums = 16;
 

@@ -1,0 +1,63 @@
+// The structs that host and kernels share, as assertions for the CUDA files that declare them: one header per file in
+// src/kernels/asserts/, written by `npm run build:kernels`. A kernel whose struct differs from what launches write does not compile.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cudaAssertions } from "@polyllama/planner";
+import { combineStructs, splitStructs } from "../src/kernels/attention_split.ts";
+import * as attentionTiles from "../src/kernels/attention_tiles.ts";
+import * as elementwise from "../src/kernels/elementwise.ts";
+import * as embedding from "../src/kernels/embedding.ts";
+import * as gatherRows from "../src/kernels/gather_rows.ts";
+import * as gemm from "../src/kernels/gemm.ts";
+import * as gemmMma from "../src/kernels/gemm_mma.ts";
+import * as gemv from "../src/kernels/gemv.ts";
+import * as repack from "../src/kernels/repack.ts";
+import * as rmsNorm from "../src/kernels/rms_norm.ts";
+import * as rope from "../src/kernels/rope.ts";
+import * as ropeCache from "../src/kernels/rope_cache.ts";
+import * as roundRows from "../src/kernels/round_rows.ts";
+import * as row from "../src/kernels/row.ts";
+import * as sample from "../src/kernels/sample.ts";
+import * as tensorPeak from "../src/kernels/tensor_peak.ts";
+import type { KernelStructs } from "../src/launch.ts";
+import { kernelFolder } from "./kernel-list.ts";
+
+/** By the header that asserts them. */
+const structs: Readonly<Record<string, KernelStructs>> = {
+  attention_combine: combineStructs,
+  attention_split: splitStructs,
+  attention_tiles: attentionTiles.structs,
+  elementwise: elementwise.structs,
+  embedding: embedding.structs,
+  gather_rows: gatherRows.structs,
+  gemm: gemm.structs,
+  gemm_mma: gemmMma.structs,
+  gemm_mma_exponents: gemmMma.exponentStructs,
+  gemv: gemv.structs,
+  repack: repack.structs,
+  rms_norm: rmsNorm.structs,
+  rope: rope.structs,
+  rope_cache: ropeCache.structs,
+  round_rows: roundRows.structs,
+  row: row.structs,
+  sample: sample.structs,
+  tensor_peak: tensorPeak.structs,
+};
+
+export const assertFolder: string = join(kernelFolder, "asserts");
+
+/** Text of every header, by file name. */
+export function assertHeaders(): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(structs).map(([name, members]) => {
+      const assertions = Object.entries(members).map(([struct, declared]) => cudaAssertions(struct, declared));
+      return [`${name}.cuh`, `// Written by scripts/kernel-structs.ts.\n${assertions.join("")}`];
+    }),
+  );
+}
+
+export function writeAssertHeaders(): void {
+  mkdirSync(assertFolder, { recursive: true });
+  for (const [name, text] of assertHeaders()) writeFileSync(join(assertFolder, name), text);
+}
