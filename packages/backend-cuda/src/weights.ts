@@ -5,14 +5,12 @@
 // Numbers that are NaN or infinite are found on the card too: looking for them here would take longer than all the rest.
 
 import {
-  assertFinite,
   CheckpointError,
   type CompileOptions,
   checkWeights,
   columnCount,
   type FormatName,
   formatBytes,
-  formats,
   type Graph,
   PolyllamaError,
   rowCount,
@@ -20,6 +18,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { assertFinite, formats } from "@polyllama/formats";
 import type { Handle } from "./driver/api.ts";
 import type { DeviceMemory, Gpu, Launch, Parameter, PinnedMemory } from "./gpu.ts";
 

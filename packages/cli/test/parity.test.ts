@@ -61,7 +61,9 @@ test("with a planted fault: exit code 1, the layer and the operation named", asy
   const createBackend = async () => faulty("layers.1.attention.wo.weight");
   const { error, stdout } = await captured(() => runParity({ ...few, jsonFile: file }, { signal, createBackend }));
   expect(error).toMatchObject({ name: "Exit", code: 1 });
-  expect(stdout).toMatch(/\nonnxruntime differs from reference: first in layers\.1, linear \(wo\): error [\d.]+x its bound\n$/);
+  expect(stdout).toMatch(
+    /\nonnxruntime differs from reference: first in layers\.1, linear \(wo\): error [\d.]+x its bound\n$/,
+  );
   const result = JSON.parse(await readFile(file, "utf8"));
   expect(result.backends[0].first).toMatchObject({ layer: 1, op: "linear", value: "wo" });
 });
