@@ -6,8 +6,8 @@
 import { mkdir, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createQuantizerPool, openCheckpoint, quantizedFormats, quantizeRows, writeGguf } from "@polyllama/checkpoints";
-import { formats } from "@polyllama/core";
+import { createQuantizerPool, openCheckpoint, writeGguf } from "@polyllama/checkpoints";
+import { formats, quantizedFormats, quantizeRows } from "@polyllama/formats";
 import { readArguments } from "../scripts/arguments.mjs";
 import { startEngine } from "./engines/process.ts";
 import { installEngines, median } from "./support.ts";

@@ -19,7 +19,17 @@ const steps = {
   fuzz: ["npm run fuzz -- --minutes 10", 15],
   kills: ["npm run kill:convert", 30],
 };
-for (const target of ["reference", "onnxruntime", "core", "polyllama", "checkpoints", "cli", "webgpu", "cuda"]) {
+for (const target of [
+  "reference",
+  "onnxruntime",
+  "core",
+  "formats",
+  "polyllama",
+  "checkpoints",
+  "cli",
+  "webgpu",
+  "cuda",
+]) {
   steps[`faults-${target}`] = [`npm run conformance:mutants -- --target ${target}`, 120];
 }
 

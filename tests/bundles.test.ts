@@ -18,6 +18,7 @@ const entries = [
   "@polyllama/checkpoints",
   "@polyllama/conformance",
   "@polyllama/core",
+  "@polyllama/formats",
   "@polyllama/model-poet",
 ];
 

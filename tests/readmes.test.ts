@@ -26,6 +26,7 @@ const modules: Readonly<Record<string, () => Promise<object>>> = {
   "@polyllama/backend-webgpu": () => import("../packages/backend-webgpu/src/index.ts"),
   "@polyllama/checkpoints": () => import("../packages/checkpoints/src/index.ts"),
   "@polyllama/core": () => import("../packages/core/src/index.ts"),
+  "@polyllama/formats": () => import("../packages/formats/src/index.ts"),
   "@polyllama/model-poet": () => import("../packages/model-poet/src/index.ts"),
   "@polyllama/planner": () => import("../packages/planner/src/index.ts"),
 };

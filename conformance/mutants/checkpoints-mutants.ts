@@ -74,13 +74,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "a row behind a matrix can be read",
   },
   {
-    id: "q4_0-tie",
-    file: "quantize/q4_0.ts",
-    find: "if (largest < magnitude) {",
-    replace: "if (largest <= magnitude) {",
-    what: "of two values of one magnitude Q4_0 takes the sign of the last",
-  },
-  {
     id: "tokenizer-of-both",
     file: "tokenizer-files.ts",
     find: "!== vocabSize && (await sizeOf(second)) === vocabSize ? second : first",

@@ -4,6 +4,7 @@ import { checkpointsMutants } from "./checkpoints-mutants.ts";
 import { cliMutants } from "./cli-mutants.ts";
 import { coreMutants } from "./core-mutants.ts";
 import { cudaMutants } from "./cuda-mutants.ts";
+import { formatsMutants } from "./formats-mutants.ts";
 import type { CaseMutant, Mutant } from "./mutant.ts";
 import { onnxruntimeMutants } from "./onnxruntime-mutants.ts";
 import { onnxruntimePathMutants } from "./onnxruntime-path-mutants.ts";
@@ -15,6 +16,7 @@ export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...onnxr
 
 export const testMutants: readonly Mutant[] = [
   ...coreMutants,
+  ...formatsMutants,
   ...polyllamaMutants,
   ...checkpointsMutants,
   ...cliMutants,

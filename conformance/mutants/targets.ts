@@ -26,6 +26,11 @@ export const targets: Readonly<Record<string, Target>> = {
       "backend-webgpu",
     ),
   },
+  formats: {
+    package: "formats",
+    tests: packageTests("formats", "checkpoints", "backend-reference", "backend-onnxruntime"),
+    threads: [{ test: "packages/checkpoints/test/quantize.test.ts", sources: "packages/formats/src/quantize/" }],
+  },
   polyllama: {
     package: "polyllama",
     tests: [

@@ -7,7 +7,6 @@ import {
   type Backend,
   buildGraph,
   type FormatName,
-  formats,
   type GraphBuilder,
   type KvCache,
   type Program,
@@ -17,6 +16,7 @@ import {
   type Value,
   type Wanted,
 } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { formatAddress, type Parameters } from "./address.ts";
 import { type Action, type CaseResult, type Finding, guarded, type Script } from "./case.ts";
 import { activations } from "./inputs.ts";

@@ -5,14 +5,12 @@ import {
   columnCount,
   type FormatName,
   formatBytes,
-  formats,
   type Graph,
-  numberToBf16,
-  numberToF16,
   rowCount,
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
+import { formats, numberToBf16, numberToF16 } from "@polyllama/formats";
 import type { Random } from "./random.ts";
 
 export interface MemoryWeight extends WeightInfo {

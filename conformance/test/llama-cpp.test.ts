@@ -8,15 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import {
-  type Checkpoint,
-  openCheckpoint,
-  type QuantizedFormat,
-  quantized,
-  quantizedFormats,
-  writeGguf,
-} from "@polyllama/checkpoints";
-import { formats, llamaGraph, type RoundingProfile, type Tensor } from "@polyllama/core";
+import { type Checkpoint, openCheckpoint, quantized, writeGguf } from "@polyllama/checkpoints";
+import { llamaGraph, type RoundingProfile, type Tensor } from "@polyllama/core";
+import { formats, type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../tests/support/shared.ts";

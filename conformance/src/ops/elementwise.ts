@@ -1,6 +1,7 @@
 // embedding, rmsNorm, swiglu and add: the operations that work row by row without a large weight product.
 
-import { buildGraph, type FormatName, formats } from "@polyllama/core";
+import { buildGraph, type FormatName } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { type OpCase, opCase } from "../case.ts";
 import { activations, type InputKind, inputKinds } from "../inputs.ts";
 import { random } from "../random.ts";

@@ -1,6 +1,7 @@
 // linear: every format, shapes at and beside block and tile edges, and the matrices of the published models.
 
-import { buildGraph, type FormatName, formats, presets } from "@polyllama/core";
+import { buildGraph, type FormatName, presets } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { type OpCase, opCase, type Script } from "../case.ts";
 import { activations, type InputKind, inputKinds } from "../inputs.ts";
 import { random } from "../random.ts";

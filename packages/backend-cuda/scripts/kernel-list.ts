@@ -5,7 +5,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type FormatName, formats } from "@polyllama/core";
+import type { FormatName } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 
 export interface KernelSource {
   /** Of the image: "gemv_q4_0". */

@@ -10,7 +10,6 @@ import {
   compileOptionTypes,
   type DeviceInfo,
   type FormatName,
-  formats,
   type Graph,
   type MemoryEstimate,
   type OptionSchema,
@@ -24,6 +23,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { findExponents, planExponents, type RowExponents } from "./exponents.ts";
 import { Gpu, type GpuOptions, gpuOptionTypes } from "./gpu.ts";
 import { tensorCoreHeads } from "./kernels/attention_tiles.ts";

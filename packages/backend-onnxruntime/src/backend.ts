@@ -9,12 +9,10 @@ import {
   checkWeights,
   compileOptionTypes,
   type DeviceInfo,
-  formats,
   type Graph,
   type MemoryEstimate,
   type OffsetFormatName,
   type OptionSchema,
-  offsetFormats,
   option,
   type Program,
   ProgramSet,
@@ -24,6 +22,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { formats, offsetFormats } from "@polyllama/formats";
 import { defaultCacheFolder } from "./cache/folder.ts";
 import { openPackedWeights } from "./cache/packed-weights.ts";
 import { estimateMemory } from "./memory.ts";

@@ -6,13 +6,13 @@ import {
   columnCount,
   type EmbeddingNode,
   formatBytes,
-  formats,
   type Graph,
   type RowRange,
   rowCount,
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 
 /** Tables up to this many bytes are kept once read. */
 const keptBytes = 4 << 20;

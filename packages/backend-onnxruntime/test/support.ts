@@ -8,20 +8,14 @@ import { dotError } from "@polyllama/backend-reference";
 import {
   columnCount,
   type FormatName,
-  f16At,
   formatBytes,
-  formats,
   type Graph,
-  numberToBf16,
-  numberToF16,
-  offsetFormats,
-  q4kScale,
-  q8kScale,
   type RealArray,
   rowCount,
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
+import { f16At, formats, numberToBf16, numberToF16, offsetFormats, q4kScale, q8kScale } from "@polyllama/formats";
 import { expect, onTestFinished } from "vitest";
 
 export const everyFormat: readonly FormatName[] = Object.keys(formats) as FormatName[]; // the record's own keys

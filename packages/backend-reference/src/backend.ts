@@ -3,7 +3,6 @@
 
 import {
   type AttentionNode,
-  assertFinite,
   type Backend,
   type CompileOptions,
   checkOptions,
@@ -12,11 +11,9 @@ import {
   compileOptionTypes,
   type DeviceInfo,
   formatBytes,
-  formats,
   type Graph,
   type MemoryEstimate,
   type OptionSchema,
-  offsetFormats,
   option,
   type Program,
   ProgramSet,
@@ -28,6 +25,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { assertFinite, formats, offsetFormats } from "@polyllama/formats";
 import type { LoadedWeight } from "./loaded-weight.ts";
 import type { Perturbation } from "./perturb.ts";
 import { ReferenceProgram } from "./program.ts";

@@ -1,14 +1,8 @@
 // Keys and values of one sequence in float64, rounded to the cache's format where it has one; a pair of arrays per attention of the
 // graph, which grow as they fill.
 
-import {
-  type AttentionNode,
-  type CacheFormat,
-  f16Table,
-  numberToBf16,
-  numberToF16,
-  SequenceCache,
-} from "@polyllama/core";
+import { type AttentionNode, type CacheFormat, SequenceCache } from "@polyllama/core";
+import { f16Table, numberToBf16, numberToF16 } from "@polyllama/formats";
 import type { KeysAndValues } from "./ops/evaluator.ts";
 
 type Widths = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];

@@ -1,6 +1,6 @@
 // What a rounding error of `linear` is relative to: the sizes of the weights, or of the parts that a backend keeps apart.
 
-import { formats, offsetFormats } from "@polyllama/core";
+import { formats, offsetFormats } from "@polyllama/formats";
 import type { Rounding } from "./bounds.ts";
 import type { LoadedWeight } from "./loaded-weight.ts";
 

@@ -1,7 +1,8 @@
 // Bounds of operations against computations that round as they are derived for: they must hold where a term of theirs alone covers
 // the error.
 
-import { type AttentionNode, formats, type OffsetFormatName, offsetFormats } from "@polyllama/core";
+import type { AttentionNode, OffsetFormatName } from "@polyllama/core";
+import { formats, offsetFormats } from "@polyllama/formats";
 import { expect, test } from "vitest";
 import type { Rounding } from "../src/bounds.ts";
 import { magnitudes } from "../src/magnitudes.ts";

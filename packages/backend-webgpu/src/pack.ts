@@ -2,7 +2,8 @@
 // that loads are aligned. kernels/planes.wgsl and the format_*.wgsl files say how they are read. A unit is 32 values of
 // a row, whatever the format; rows of unquantized formats are padded to whole units with zeros.
 
-import { type FormatName, formats } from "@polyllama/core";
+import type { FormatName } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 
 /** 16-bit words of a weight's rows; all quantized formats have blocks of whole ones. */
 type Halves = Uint16Array;

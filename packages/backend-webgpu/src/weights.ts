@@ -4,12 +4,10 @@
 // bytes are streamed through a few megabytes of host memory.
 
 import {
-  assertFinite,
   checkWeights,
   columnCount,
   type FormatName,
   formatBytes,
-  formats,
   type Graph,
   type LinearNode,
   type Progress,
@@ -18,6 +16,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { assertFinite, formats } from "@polyllama/formats";
 import { type Gpu, usage } from "./gpu.ts";
 import { packedRows, packedWords, packRows, unitsPerRow } from "./pack.ts";
 

@@ -1,4 +1,5 @@
-import { type FormatName, formatBytes, formats } from "@polyllama/core";
+import { type FormatName, formatBytes } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { expect, test } from "vitest";
 import { packedWords } from "../src/pack.ts";
 

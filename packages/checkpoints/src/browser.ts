@@ -10,14 +10,6 @@ export { openGguf } from "./gguf/read.ts";
 export { type Llama2cHeader, openLlama2c, readLlama2cHeader } from "./llama2c.ts";
 export { checkpointLocation, type OpenFile } from "./location.ts";
 // Quantizing
-export {
-  formatForRows,
-  isWritable,
-  type QuantizedFormat,
-  quantizedFormats,
-  quantizeRows,
-  type WritableFormat,
-} from "./quantize/quantize.ts";
 export { quantized } from "./quantize/quantized.ts";
 export {
   type FoundTokenizer,

@@ -5,7 +5,6 @@ import {
   checkOptions,
   columnCount,
   type FormatName,
-  formats,
   type LlamaConfig,
   type OptionSchema,
   option,
@@ -14,6 +13,7 @@ import {
   type WeightInfo,
   type WeightName,
 } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { breathe } from "./breathe.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { compareText, type TextDifference } from "./compare-text.ts";

@@ -8,12 +8,10 @@
 // rows behind the old ones.
 
 import {
-  assertFinite,
   CheckpointError,
   checkOptions,
   columnCount,
   formatBytes,
-  formats,
   type OptionSchema,
   option,
   PolyllamaError,
@@ -25,11 +23,11 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { assertFinite, formats, isWritable, quantizeRows } from "@polyllama/formats";
 import { type Checkpoint, findWeight, resolveRows } from "./checkpoint.ts";
 import { hexDigest } from "./fingerprint.ts";
 import { storedName } from "./names.ts";
 import { openFile } from "./node-file.ts";
-import { isWritable, quantizeRows } from "./quantize/quantize.ts";
 import { asObject, readSafetensorsHeader } from "./safetensors.ts";
 import { readTokenizer } from "./tokenizer-files.ts";
 

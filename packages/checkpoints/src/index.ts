@@ -21,14 +21,6 @@ export { type WriteContent, type WriteOptions, type Written, writeSafetensors } 
 export { type ExtendOptions, extendVocabulary } from "./extend.ts";
 // Quantizing
 export { createQuantizerPool, type QuantizerPool, type QuantizerPoolOptions } from "./quantize/pool.ts";
-export {
-  formatForRows,
-  isWritable,
-  type QuantizedFormat,
-  quantizedFormats,
-  quantizeRows,
-  type WritableFormat,
-} from "./quantize/quantize.ts";
 export { quantized } from "./quantize/quantized.ts";
 // The parsers, over any source of bytes
 export { type ByteSource, memorySource } from "./byte-source.ts";

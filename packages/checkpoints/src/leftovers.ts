@@ -2,7 +2,8 @@
 // zeros; they are passed over with a notice. Others belong to a model that would be computed wrongly without them, and are
 // refused, unless the caller says by name that they are to be left out.
 
-import { CheckpointError, type FormatName, formats, printable, quoted } from "@polyllama/core";
+import { CheckpointError, type FormatName, printable, quoted } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import type { ByteSource } from "./byte-source.ts";
 
 /** A tensor that has no place in the graph. */

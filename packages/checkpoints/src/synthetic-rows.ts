@@ -1,7 +1,8 @@
 // The noise behind `synthetic.ts`: rows of blocks out of a key and a row number. Scales are reckoned in units of 2^-24, the
 // least binary16 number, and written as the binary16 number with these units.
 
-import { type FormatName, formats, type WeightInfo } from "@polyllama/core";
+import type { FormatName, WeightInfo } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 
 /** How to fill rows of one tensor. */
 export interface Recipe {

@@ -7,7 +7,6 @@ import {
   columnCount,
   type FormatName,
   formatBytes,
-  formats,
   type LlamaConfig,
   llamaGraph,
   PolyllamaError,
@@ -20,6 +19,7 @@ import {
   type WeightInfo,
   type WeightName,
 } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { breathe } from "./breathe.ts";
 import { type Checkpoint, findWeight, resolveRows, type StoredTensor } from "./checkpoint.ts";
 import { fillRow, type Recipe, recipeFor, tensorKey } from "./synthetic-rows.ts";

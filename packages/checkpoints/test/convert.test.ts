@@ -2,7 +2,8 @@
 
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formats, llamaGraph, type TextSetup } from "@polyllama/core";
+import { llamaGraph, type TextSetup } from "@polyllama/core";
+import { formats, quantizeRows } from "@polyllama/formats";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { reference } from "../../backend-reference/src/index.ts";
@@ -12,7 +13,6 @@ import {
   compareCheckpoints,
   openCheckpoint,
   openFile,
-  quantizeRows,
   readGgufHeader,
   type TargetFormat,
   writeGguf,

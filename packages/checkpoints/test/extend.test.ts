@@ -1,6 +1,7 @@
 import { readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formats, mergeVocabularies, rowCount, tokenizerFromSentencePiece, trainVocabulary } from "@polyllama/core";
+import { mergeVocabularies, rowCount, tokenizerFromSentencePiece, trainVocabulary } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { beforeAll, describe, expect, test } from "vitest";
 import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "../src/index.ts";
 import { failure, folderWith, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";

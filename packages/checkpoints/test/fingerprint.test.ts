@@ -5,8 +5,9 @@ import { readdir, readFile, rename, stat, utimes, writeFile } from "node:fs/prom
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { quantizedFormats, quantizeRows } from "@polyllama/formats";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { openCheckpoint, openSynthetic, quantized, quantizedFormats, quantizeRows, writeGguf } from "../src/index.ts";
+import { openCheckpoint, openSynthetic, quantized, writeGguf } from "../src/index.ts";
 import { folderWith, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";
 import { metaShards, torchFile } from "./torch-writer.ts";
 

@@ -1,6 +1,7 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckpointError, formats } from "@polyllama/core";
+import { CheckpointError } from "@polyllama/core";
+import { formats, quantizeRows } from "@polyllama/formats";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import {
@@ -9,7 +10,6 @@ import {
   openCheckpoint,
   openGguf,
   openSynthetic,
-  quantizeRows,
   readGgufHeader,
   writeGguf,
 } from "../src/index.ts";

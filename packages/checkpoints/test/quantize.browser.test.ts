@@ -1,7 +1,7 @@
 // Quantization in a page, where there are no threads of Node.
 
-import { openCheckpoint, quantized, quantizeRows } from "@polyllama/checkpoints";
-import { formats } from "@polyllama/core";
+import { openCheckpoint, quantized } from "@polyllama/checkpoints";
+import { formats, quantizeRows } from "@polyllama/formats";
 import { expect, test } from "vitest";
 
 test("a matrix of several pieces is quantized in place, to the same blocks", async () => {

@@ -1,15 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  CheckpointError,
-  columnCount,
-  formats,
-  type LlamaConfig,
-  llamaGraph,
-  numberToBf16,
-  numberToF16,
-  rowCount,
-} from "@polyllama/core";
+import { CheckpointError, columnCount, type LlamaConfig, llamaGraph, rowCount } from "@polyllama/core";
+import { formats, numberToBf16, numberToF16 } from "@polyllama/formats";
 import { describe, expect, test } from "vitest";
 import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { memorySource, openCheckpoint, readSafetensorsHeader, writeGguf } from "../src/index.ts";

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { columnCount, formats, llamaGraph, parameterCount, presets, rowCount } from "@polyllama/core";
+import { columnCount, llamaGraph, parameterCount, presets, rowCount } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { describe, expect, test } from "vitest";
 import { openCheckpoint, openSynthetic } from "../src/index.ts";
 import { failure } from "./support.ts";

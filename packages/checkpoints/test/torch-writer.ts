@@ -1,7 +1,8 @@
 // Files as torch.save writes them, and a model's weights as Meta's model-parallel runs slice them: what the readers of .pth
 // files are tested with.
 
-import { columnCount, formatBytes, formats, rowCount, type WeightSource } from "@polyllama/core";
+import { columnCount, formatBytes, rowCount, type WeightSource } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
 import type { RawTensor } from "./model.ts";
 

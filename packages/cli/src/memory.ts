@@ -1,6 +1,6 @@
 // What running a model takes on a backend, in several formats and contexts.
 
-import { columnCount, type FormatName, formats, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
+import { blockSizes, columnCount, type FormatName, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
 import { type Backend, type Checkpoint, type LlamaConfig, llamaGraph } from "polyllama";
 import type { BackendName } from "./backends.ts";
 
@@ -35,6 +35,6 @@ export function memoryRows(
 
 /** The tensor in another format; norms, and rows that are no whole number of blocks, stay as they are. */
 function inFormat(info: WeightInfo, format: FormatName): WeightInfo {
-  const fits = info.shape.length === 2 && columnCount(info) % formats[format].blockSize === 0;
+  const fits = info.shape.length === 2 && columnCount(info) % blockSizes[format].blockSize === 0;
   return fits ? { ...info, format } : info;
 }

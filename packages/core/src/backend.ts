@@ -8,7 +8,7 @@
 // It never computes something else instead, and an option that it accepts is honoured.
 
 import type { ContextOverflowError } from "./errors.ts";
-import type { FormatName, OffsetFormatName } from "./formats/index.ts";
+import type { FormatName, OffsetFormatName } from "./formats.ts";
 import type { Graph, ValueName, WeightName } from "./graph.ts";
 import type { DrawOptions } from "./sampling/sample.ts";
 import type { WeightInfo, WeightSource } from "./weights.ts";
@@ -186,7 +186,7 @@ export interface RoundingProfile {
   readonly sigmoidAbsolute?: number;
   /**
    * Formats s q + m whose values are never formed: `linear` sums s (q - c) x and (c s + m) x apart, where c is the middle of
-   * {@link offsetFormats}, so that its error follows the sizes of both parts and not of their sum.
+   * `offsetFormats` of @polyllama/formats, so that its error follows the sizes of both parts and not of their sum.
    */
   readonly apartOffsets?: readonly OffsetFormatName[];
   /** Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127. */

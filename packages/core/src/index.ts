@@ -50,29 +50,9 @@ export type { AddNode } from "./ops/add.ts";
 
 // Weights and the formats they are stored in
 export type { RowRange, WeightInfo, WeightSource } from "./weights.ts";
-export { assertFinite, checkWeights, columnCount, rowCount } from "./weights.ts";
-export type { Format, FormatName, OffsetFormat, OffsetFormatName } from "./formats/index.ts";
-export {
-  f16At,
-  f16Table,
-  formatBytes,
-  formats,
-  iq4nlValues,
-  numberToBf16,
-  numberToF16,
-  offsetFormats,
-  q2kQuant,
-  q3kQuant,
-  q3kScale,
-  q4kMinimum,
-  q4kScale,
-  q5kQuant,
-  q5Quant,
-  q6kQuant,
-  q8kScale,
-  words16,
-  words32,
-} from "./formats/index.ts";
+export { checkWeights, columnCount, rowCount } from "./weights.ts";
+export type { BlockSize, FormatName, OffsetFormatName } from "./formats.ts";
+export { blockSizes, formatBytes } from "./formats.ts";
 
 // The backend contract
 export type {

@@ -1,7 +1,7 @@
 // What a value of the graph is: its element type and its shape. Most dimensions are known when the graph is built; those that only a
 // step knows have names.
 
-import type { FormatName } from "./formats/index.ts";
+import type { FormatName } from "./formats.ts";
 
 /**
  * Elements along a dimension. Known at run time alone are `rows`, all token rows of a step; `targets`, the rows whose logits

@@ -1,9 +1,9 @@
 // Where weights come from. A source lists tensors under the names and row orders of `llama.ts` (Meta's names,
 // interleaved rotary pairs), whatever the file called them, and hands out their bytes in pieces, so that no tensor ever
-// has to stand in memory whole. Bytes stay in the stored format; `formats/` says what they mean.
+// has to stand in memory whole. Bytes stay in the stored format; @polyllama/formats says what they mean.
 
 import { CheckpointError } from "./errors.ts";
-import { type FormatName, formats } from "./formats/index.ts";
+import { blockSizes, type FormatName } from "./formats.ts";
 import type { Graph, WeightName } from "./graph.ts";
 
 /** A weight as a source offers it. */
@@ -50,33 +50,6 @@ export function columnCount({ shape }: Pick<WeightInfo, "shape">): number {
 }
 
 /**
- * Refuses weights that are NaN or infinite: they would turn every logit into NaN far from their cause. For backends, on
- * whatever rows they have read; `firstRow` is the row where `bytes` starts.
- *
- * @throws {CheckpointError} naming the tensor and the row.
- */
-export function assertFinite(
-  source: Pick<WeightSource, "name">,
-  info: WeightInfo,
-  bytes: Uint8Array,
-  firstRow = 0,
-): void {
-  const { blockSize, findNonFinite } = formats[info.format];
-  const block = findNonFinite(bytes);
-  if (block < 0) return;
-  const columns = columnCount(info);
-  const element = block * blockSize;
-  const row = firstRow + Math.floor(element / columns);
-  const column = element % columns;
-  const where = blockSize === 1 ? `column ${column}` : `columns ${column} to ${column + blockSize - 1}`;
-  throw new CheckpointError(
-    { file: source.name, tensor: info.name },
-    `row ${row}, ${where}, holds a NaN or an infinity (format ${info.format})`,
-    "The weights are damaged or overflowed when they were converted; download or convert them again.",
-  );
-}
-
-/**
  * What a source holds of a graph's weights, in the graph's order. For backends: all of them refuse the same sources with
  * the same words.
  *
@@ -99,7 +72,7 @@ export function checkWeights(graph: Graph, source: WeightSource): readonly Weigh
         "The configuration and the weights belong to different models; use the files of one model.",
       );
     }
-    const { blockSize } = formats[info.format];
+    const { blockSize } = blockSizes[info.format];
     if (columnCount(info) % blockSize !== 0) {
       throw new CheckpointError(
         { file: source.name, tensor: name },

@@ -2,8 +2,8 @@
 // "browser". `polyllama/worker` runs the same in a worker.
 
 // Checkpoints
-export type { Checkpoint, QuantizedFormat, TokenizerLocation, WebLocation } from "@polyllama/checkpoints";
-export { openCheckpoint, quantizedFormats, removeKept } from "@polyllama/checkpoints";
+export type { Checkpoint, TokenizerLocation, WebLocation } from "@polyllama/checkpoints";
+export { openCheckpoint, removeKept } from "@polyllama/checkpoints";
 // What they are made of
 export type {
   Backend,
@@ -27,6 +27,8 @@ export {
   parameterCount,
   presets,
 } from "@polyllama/core";
+export type { QuantizedFormat } from "@polyllama/formats";
+export { quantizedFormats } from "@polyllama/formats";
 // The model
 export { ChatTemplateError } from "./chat/error.ts";
 export { type ChatFormat, chatFormatOf } from "./chat/format.ts";

@@ -22,7 +22,6 @@ export type {
   ExtendOptions,
   HubOptions,
   PullOptions,
-  QuantizedFormat,
   TargetFormat,
   TensorRule,
   TokenizerLocation,
@@ -35,13 +34,14 @@ export {
   listHub,
   openCheckpoint,
   pull,
-  quantizedFormats,
   readTokenizer,
   removeKept,
   targetFormats,
   writeGguf,
   writeSafetensors,
 } from "@polyllama/checkpoints";
+export type { QuantizedFormat } from "@polyllama/formats";
+export { quantizedFormats } from "@polyllama/formats";
 
 export { compareCheckpoints } from "./compare.ts";
 

@@ -1,6 +1,6 @@
 // The options of a model's methods: their types, and beside each the description that it is checked against.
 
-import { type OpenOptions, openOptionTypes, type QuantizedFormat, quantizedFormats } from "@polyllama/checkpoints";
+import { type OpenOptions, openOptionTypes } from "@polyllama/checkpoints";
 import {
   type Backend,
   type GenerateOptions,
@@ -10,6 +10,7 @@ import {
   option,
   type Progress,
 } from "@polyllama/core";
+import { type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
 import type { RenderChatOptions } from "./chat/prompt.ts";
 import type { Sequence } from "./sequence.ts";
 

@@ -2,15 +2,8 @@
 // and so on, so that quants are read 16 bytes at a time. Linears that read the same value in the same format are one matrix, rows below
 // rows, so that one launch serves q, k and v. No value changes.
 
-import {
-  columnCount,
-  type FormatName,
-  formats,
-  type Graph,
-  rowCount,
-  type WeightInfo,
-  type WeightName,
-} from "@polyllama/core";
+import { columnCount, type FormatName, type Graph, rowCount, type WeightInfo, type WeightName } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 
 export type Plane = "q" | "h" | "s" | "d";
 

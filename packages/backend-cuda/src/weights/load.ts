@@ -2,13 +2,11 @@
 // at once, by the threads that Node reads files with, while the one before is moved and put in its place (upload.ts).
 
 import {
-  assertFinite,
   CheckpointError,
   type CompileOptions,
   checkWeights,
   columnCount,
   formatBytes,
-  formats,
   type Graph,
   PolyllamaError,
   rowCount,
@@ -16,6 +14,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { assertFinite, formats } from "@polyllama/formats";
 import type { Gpu } from "../gpu.ts";
 import type { DeviceMemory } from "../memory.ts";
 import { type Matrix, planWeights, type WeightLayout } from "./layout.ts";

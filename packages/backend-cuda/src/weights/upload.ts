@@ -2,7 +2,7 @@
 // repacked there. Numbers that are NaN or infinite are found by the card on the way: looking for them here would take longer than all the
 // rest.
 
-import { formats } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import type { Handle } from "../driver/api.ts";
 import type { Gpu } from "../gpu.ts";
 import { repack } from "../kernels/repack.ts";

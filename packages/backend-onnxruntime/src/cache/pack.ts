@@ -3,7 +3,8 @@
 
 import { type FileHandle, open, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { assertFinite, formatBytes, type Progress, type WeightSource } from "@polyllama/core";
+import { formatBytes, type Progress, type WeightSource } from "@polyllama/core";
+import { assertFinite } from "@polyllama/formats";
 import { type Layout, type PackedMatrix, packedFile } from "../pack/layout.ts";
 import { checksummer } from "./checksums.ts";
 import { FolderFailure, inFolder } from "./failure.ts";

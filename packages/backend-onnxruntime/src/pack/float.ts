@@ -1,7 +1,8 @@
 // f32, f16 and bf16 as f32: ONNX Runtime's CPU kernels for half precision would round activations as well. Matrices of
 // 16-bit checkpoints therefore take twice their file's size in memory.
 
-import { type FormatName, formats } from "@polyllama/core";
+import type { FormatName } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { type Packer, reals } from "./packer.ts";
 
 export function floatPacker(format: FormatName): Packer {

@@ -1,6 +1,6 @@
 // Q4_1 as 4 bits in blocks of 32 and a small f32 matrix, as in q4_k.ts: d q + m is d (q - 8) + (8 d + m).
 
-import { f16Table, words16 } from "@polyllama/core";
+import { f16Table, words16 } from "@polyllama/formats";
 import { offsetsPart, type Packer, quantizedParts, reals } from "./packer.ts";
 
 export const q4_1: Packer = {

@@ -4,7 +4,7 @@
 //   W x = MatMulNBits(q, s) x + offsets blockSums(x),  offsets = 8 s - m  [rows, blocks]
 // s and m are exact in f32 (11 and 6 bits); the difference is rounded once.
 
-import { f16At, q4kMinimum, q4kScale } from "@polyllama/core";
+import { f16At, q4kMinimum, q4kScale } from "@polyllama/formats";
 import { offsetsPart, type Packer, quantizedParts, reals } from "./packer.ts";
 
 export const q4_k: Packer = {

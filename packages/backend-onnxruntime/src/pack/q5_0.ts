@@ -1,6 +1,6 @@
 // Q5_0 as 8 bits in blocks of 32: the five-bit value less 16, shifted to the operator's default zero point of 128. Exact.
 
-import { f16At } from "@polyllama/core";
+import { f16At } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";
 
 export const q5_0: Packer = {

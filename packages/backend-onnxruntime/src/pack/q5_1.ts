@@ -1,6 +1,6 @@
 // Q5_1 as 8 bits in blocks of 32 and a small f32 matrix, as in q4_k.ts: d q + m is d (q - 16) + (16 d + m).
 
-import { f16At } from "@polyllama/core";
+import { f16At } from "@polyllama/formats";
 import { offsetsPart, type Packer, quantizedParts, reals } from "./packer.ts";
 import { unpackFiveBits } from "./q5_0.ts";
 

@@ -1,6 +1,6 @@
 // Q5_K as 8 bits in blocks of 32 and a small f32 matrix, as in q4_k.ts: s q - m is s (q - 16) + (16 s - m).
 
-import { f16At, q4kMinimum, q4kScale } from "@polyllama/core";
+import { f16At, q4kMinimum, q4kScale } from "@polyllama/formats";
 import { offsetsPart, type Packer, quantizedParts, reals } from "./packer.ts";
 
 export const q5_k: Packer = {

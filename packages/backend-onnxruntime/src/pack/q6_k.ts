@@ -1,7 +1,7 @@
 // Q6_K as 8 bits in blocks of 16: the six-bit value less 32, shifted to the operator's default zero point of 128, under
 // the scale d sc, which is exact in f32.
 
-import { f16At } from "@polyllama/core";
+import { f16At } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";
 
 export const q6_k: Packer = {

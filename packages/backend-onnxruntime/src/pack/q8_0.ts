@@ -1,6 +1,6 @@
 // Q8_0 as 8 bits in blocks of 32, with signed values shifted to the operator's default zero point of 128. Exact.
 
-import { f16Table, words16 } from "@polyllama/core";
+import { f16Table, words16 } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";
 
 export const q8_0: Packer = {

@@ -1,7 +1,8 @@
 // Bytes of a GGUF header (version 3). Only what the writer needs: metadata of plain JavaScript values, whose types in the
 // file follow from the key where llama.cpp insists on one, and from the value elsewhere.
 
-import { formats, PolyllamaError, type WeightInfo } from "@polyllama/core";
+import { PolyllamaError, type WeightInfo } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import { align, DEFAULT_ALIGNMENT, type ValueType, valueTypes } from "./types.ts";
 
 /** A tensor to be written; the name is the one in the file. */

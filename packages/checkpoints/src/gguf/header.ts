@@ -2,7 +2,8 @@
 // The parser is synchronous over a prefix of the file; where the prefix ends too early it says how much it needs and is
 // run again over more. Counts and lengths are held against the file's size before anything is allocated.
 
-import { CheckpointError, type FormatName, formats, quoted } from "@polyllama/core";
+import { CheckpointError, type FormatName, quoted } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 import type { ByteSource } from "../byte-source.ts";
 import { align, DEFAULT_ALIGNMENT, formatOfGgmlType, ggmlTypeName, leastBytes, readableTypes } from "./types.ts";
 

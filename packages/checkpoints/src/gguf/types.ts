@@ -1,7 +1,8 @@
 // GGUF's own vocabulary (ggml/docs/gguf.md): value types of the metadata and numbers of ggml's tensor types. Types that
 // are not read here are known by name, so that a refusal can say what a file holds.
 
-import { type FormatName, formats } from "@polyllama/core";
+import type { FormatName } from "@polyllama/core";
+import { formats } from "@polyllama/formats";
 
 /** Metadata value types, by their number in the file. */
 export const valueTypes = {

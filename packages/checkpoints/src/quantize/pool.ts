@@ -4,9 +4,9 @@
 // there are, `#quantize/threads` knows: workers in Node, none in browsers, where the same pieces are quantized in place.
 
 import { checkOptions, formatBytes, type OptionSchema, option, PolyllamaError } from "@polyllama/core";
+import { checkBlocks, quantizeRows, type WritableFormat } from "@polyllama/formats";
 import { findThreads, type Thread, type Threads } from "#quantize/threads";
 import { breathe } from "../breathe.ts";
-import { checkBlocks, quantizeRows, type WritableFormat } from "./quantize.ts";
 
 /** Options of `createQuantizerPool`. */
 export interface QuantizerPoolOptions {

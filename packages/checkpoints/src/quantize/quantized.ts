@@ -1,19 +1,11 @@
 // Quantization on load: a source whose matrices are read in blocks, though its file holds floats. Work is done on the rows
 // that are asked for, a few MiB at a time, on several threads where it is much.
 
-import {
-  assertFinite,
-  columnCount,
-  formatBytes,
-  formats,
-  type WeightInfo,
-  type WeightName,
-  type WeightSource,
-} from "@polyllama/core";
+import { columnCount, formatBytes, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
+import { assertFinite, checkQuantizedFormat, formatForRows, formats, type QuantizedFormat } from "@polyllama/formats";
 import { breathe } from "../breathe.ts";
 import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
 import { createQuantizerPool, type QuantizerPoolOptions } from "./pool.ts";
-import { checkQuantizedFormat, formatForRows, type QuantizedFormat } from "./quantize.ts";
 
 /** Raised when the same values would be quantized to other blocks than before. */
 const QUANTIZER = 1;

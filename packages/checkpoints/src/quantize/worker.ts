@@ -1,7 +1,7 @@
 // A quantizing thread of pool.ts.
 
 import { parentPort } from "node:worker_threads";
-import { quantizeRows, type WritableFormat } from "./quantize.ts";
+import { quantizeRows, type WritableFormat } from "@polyllama/formats";
 
 /** What a thread is asked; it answers with the blocks. */
 export interface QuantizeRequest {

@@ -5,7 +5,6 @@ import {
   columnCount,
   type FormatName,
   formatBytes,
-  formats,
   type LlamaConfig,
   type OptionSchema,
   option,
@@ -15,14 +14,15 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import { storedName } from "../names.ts";
 import {
   formatForRows,
+  formats,
   isWritable,
   type QuantizedFormat,
   quantizedFormats,
   type WritableFormat,
-} from "../quantize/quantize.ts";
+} from "@polyllama/formats";
+import { storedName } from "../names.ts";
 
 /** llama.cpp's mixtures that can be made here: most matrices in the format of the name, some with more bits. */
 export type RecipeName = "q4_k_s" | "q4_k_m" | "q5_k_s" | "q5_k_m";

@@ -1,19 +1,10 @@
 // A tensor on its way from one checkpoint into another: rows are read a few MiB at a time, converted on the pool's threads while
 // the next ones are being read, and come out in order.
 
-import {
-  assertFinite,
-  CheckpointError,
-  columnCount,
-  formatBytes,
-  formats,
-  type RowRange,
-  rowCount,
-  type WeightSource,
-} from "@polyllama/core";
+import { CheckpointError, columnCount, formatBytes, type RowRange, rowCount, type WeightSource } from "@polyllama/core";
+import { assertFinite, formats, isWritable } from "@polyllama/formats";
 import { halfSplit } from "../permute.ts";
 import type { QuantizerPool } from "../quantize/pool.ts";
-import { isWritable } from "../quantize/quantize.ts";
 import type { PlannedTensor } from "./formats.ts";
 
 /** Values of a piece: some 4 MiB as f32. */

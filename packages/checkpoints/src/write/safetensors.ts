@@ -7,16 +7,15 @@ import {
   checkValue,
   type FormatName,
   formatBytes,
-  formats,
   type OptionSchema,
   type OptionType,
   option,
   type Progress,
   type WeightSource,
 } from "@polyllama/core";
+import { formats, quantizeRows } from "@polyllama/formats";
 import type { StoredTensor } from "../checkpoint.ts";
 import { createQuantizerPool } from "../quantize/pool.ts";
-import { quantizeRows } from "../quantize/quantize.ts";
 import { type FormatOptions, formatOptionTypes, type PlannedTensor, planTensors } from "./formats.ts";
 import type { TextContent } from "./gguf-text.ts";
 import { huggingFaceFiles } from "./huggingface.ts";

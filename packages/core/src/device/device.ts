@@ -7,7 +7,7 @@
 
 import type { CacheFormat, DeviceInfo, MemoryEstimate, Progress, RoundingProfile } from "../backend.ts";
 import type { UnsupportedError } from "../errors.ts";
-import type { FormatName } from "../formats/index.ts";
+import type { FormatName } from "../formats.ts";
 import type { Graph, Node, WeightName } from "../graph.ts";
 import type { WeightInfo, WeightSource } from "../weights.ts";
 import type { CachePool, CacheSpec } from "./cache.ts";

@@ -1,0 +1,31 @@
+// The check of weights for values that are none.
+
+import { CheckpointError, columnCount, type WeightInfo, type WeightSource } from "@polyllama/core";
+import { formats } from "./formats.ts";
+
+/**
+ * Refuses weights that are NaN or infinite: they would turn every logit into NaN far from their cause. For backends, on
+ * whatever rows they have read; `firstRow` is the row where `bytes` starts.
+ *
+ * @throws {CheckpointError} naming the tensor and the row.
+ */
+export function assertFinite(
+  source: Pick<WeightSource, "name">,
+  info: WeightInfo,
+  bytes: Uint8Array,
+  firstRow = 0,
+): void {
+  const { blockSize, findNonFinite } = formats[info.format];
+  const block = findNonFinite(bytes);
+  if (block < 0) return;
+  const columns = columnCount(info);
+  const element = block * blockSize;
+  const row = firstRow + Math.floor(element / columns);
+  const column = element % columns;
+  const where = blockSize === 1 ? `column ${column}` : `columns ${column} to ${column + blockSize - 1}`;
+  throw new CheckpointError(
+    { file: source.name, tensor: info.name },
+    `row ${row}, ${where}, holds a NaN or an infinity (format ${info.format})`,
+    "The weights are damaged or overflowed when they were converted; download or convert them again.",
+  );
+}
