@@ -24,12 +24,20 @@ export interface SequenceRows {
   /** Position of the first row. */
   readonly start: number;
   readonly memory: SequenceMemory;
+  readonly adapter: string | undefined;
+}
+
+/** Low-rank additions to weights. */
+export interface Adapters {
+  /** Adds what an adapter makes of x [N, K] to y [N, M]. */
+  adapt(adapter: string, name: WeightName, x: Matrix, y: Matrix): void;
 }
 
 /** What is evaluated. */
 export interface Evaluation {
   readonly graph: Graph;
   readonly weights: ReadonlyMap<WeightName, LoadedWeight>;
+  readonly adapters: Adapters;
   readonly inputs: Step["inputs"];
   readonly sequences: readonly SequenceRows[];
   readonly wanted: ReadonlySet<ValueName>;
@@ -88,13 +96,22 @@ function inputValues({ graph, inputs, sequences }: Evaluation): Values {
   return values;
 }
 
-function operandsOf({ graph, weights, sequences }: Evaluation, values: Values): Operands {
+function operandsOf({ graph, weights, adapters, sequences }: Evaluation, values: Values): Operands {
   const value = (name: ValueName): Matrix => asMatrix(values.get(name)!);
   const attentions = graph.nodes.filter((node) => node.op === "attention");
   return {
     value,
     tokens: (name) => values.get(name) as Int32Array, // the graph's types let nothing else be looked up
     weight: (name) => weights.get(name)!,
+    adapt(name, x, y) {
+      for (const { first, rows, adapter } of sequences) {
+        const part = ({ width, data }: Matrix): Matrix => {
+          return { rows, width, data: data.subarray(first * width, (first + rows) * width) };
+        };
+        if (adapter !== undefined) adapters.adapt(adapter, name, part(x), part(y));
+      }
+      return y;
+    },
     width: (name) => graph.widths.get(name)!,
     positions: sequences.flatMap(({ start, rows }) => Array.from({ length: rows }, (_, i) => start + i)),
     append(node) {

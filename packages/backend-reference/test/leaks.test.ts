@@ -3,9 +3,11 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { buildGraph, type WeightSource } from "@polyllama/core";
+import type { Program } from "@polyllama/core/device";
+import type { SharedParameters } from "@polyllama/planner";
 import { expect, test } from "vitest";
-import { reference } from "../src/index.ts";
-import { ReferenceProgram } from "../src/program.ts";
+import { referenceDevice } from "../src/index.ts";
+import type { ReferenceParameters } from "../src/parameters.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void; // what the flag brings
@@ -26,11 +28,12 @@ const source: WeightSource = {
   fingerprint: async () => "",
 };
 
-test("a program that was disposed is forgotten, while others of its backend live", async () => {
-  await using backend = reference();
-  await using other = await backend.compile(graph, source);
+test("a program that was disposed is forgotten, while others of its device live", async () => {
+  await using device = referenceDevice();
+  using parameters = await device.loadParameters([graph], source);
+  await using other = await device.compile(graph, parameters);
   const made = async (dispose: boolean): Promise<WeakRef<object>> => {
-    const program = await backend.compile(graph, source);
+    const program = await device.compile(graph, parameters);
     if (dispose) await program[Symbol.asyncDispose]();
     return new WeakRef(program);
   };
@@ -39,13 +42,18 @@ test("a program that was disposed is forgotten, while others of its backend live
 });
 
 test("whoever keeps a program that was disposed does not keep its weights", async () => {
-  const load = (): readonly [ReferenceProgram, WeakRef<object>] => {
-    const weights = new Map([["w", { info, values: new Float32Array(16), bytes: new Uint8Array(0) }]]);
-    return [new ReferenceProgram(graph, weights, undefined), new WeakRef(weights)];
+  await using device = referenceDevice();
+  const load = async (): Promise<readonly [Program, WeakRef<object>]> => {
+    using parameters = await device.loadParameters([graph], source);
+    const { storage } = parameters as SharedParameters<ReferenceParameters>; // as this device makes them
+    const { values } = storage.loaded.get("w")!; // loaded just now
+    return [await device.compile(graph, parameters), new WeakRef(values)];
   };
-  const [program, weights] = load();
-  expect(await collected(weights)).toBe(false);
+  const [program, values] = await load();
+  expect(await device.memory()).toEqual({ allocated: 64 });
+  expect(await collected(values)).toBe(false);
   await program[Symbol.asyncDispose]();
-  expect(await collected(weights)).toBe(true);
+  expect(await device.memory()).toEqual({ allocated: 0 });
+  expect(await collected(values)).toBe(true);
   expect(program.graph).toBe(graph);
 });

@@ -133,5 +133,6 @@ test("a cache says what its keys and values take as float64", async () => {
   await using backend = reference();
   await using program = await backend.compile(graph, none);
   using cache = program.createCache(10);
-  expect(cache.bytes).toBe(2 * 8 * kvHeads * headDim * 10);
+  // Blocks of 16 positions, each with its token.
+  expect(cache.bytes).toBe(16 * (2 * 8 * kvHeads * headDim + 4));
 });

@@ -120,6 +120,7 @@ export type { DrawOptions, Sampler, SamplingOptions } from "./sampling/sample.ts
 export { createSampler, mostProbable } from "./sampling/sample.ts";
 export { exp2Table } from "./sampling/exp2.ts";
 export type { TokenLogprob } from "./sampling/logprobs.ts";
+export { logprobs } from "./sampling/logprobs.ts";
 
 // Text and JSON of unknown origin
 export { printable, quoted } from "./printable.ts";

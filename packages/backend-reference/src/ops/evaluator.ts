@@ -20,6 +20,8 @@ export interface Operands {
   /** [N] */
   tokens(name: ValueName): Int32Array;
   weight(name: WeightName): LoadedWeight;
+  /** Adds what the adapters of the rows' sequences make of x [N, K] to a linear's y [N, M], and returns y. */
+  adapt(name: WeightName, x: Matrix, y: Matrix): Matrix;
   /** Elements in a row of a value. */
   width(name: ValueName): number;
   /** Position of each row. */

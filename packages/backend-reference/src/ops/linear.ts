@@ -8,13 +8,13 @@ import { type Matrix, map, matrix, row } from "../matrix.ts";
 import { tensorCoreError } from "../tensor-cores.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
 
-export function evaluateLinear(node: LinearNode, { value, weight }: Operands): Evaluated {
+export function evaluateLinear(node: LinearNode, { value, weight, adapt }: Operands): Evaluated {
   const [x, w] = [value(node.x), weight(node.weight)];
-  return { exact: () => linear(x, w.values), bound: (rounding) => linearBound(x, w, rounding) };
+  return { exact: () => adapt(node.weight, x, linear(x, w.values)), bound: (rounding) => linearBound(x, w, rounding) };
 }
 
 /** x [N, K], weight [M, K] -> [N, M] */
-function linear(x: Matrix, weight: Float32Array): Matrix {
+export function linear(x: Matrix, weight: Float32Array): Matrix {
   const K = x.width;
   const M = weight.length / K;
   const y = matrix(x.rows, M);

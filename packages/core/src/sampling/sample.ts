@@ -63,10 +63,16 @@ export interface Sampler {
    * @param logits [V]; not changed.
    * @param tokens The sequence so far; its length is the position that the random number belongs to.
    * @param promptLength How many of `tokens` were given rather than generated.
+   * @param position Position of the random number, where it is not the number of tokens.
    * @throws {PolyllamaError} `ERR_BACKEND` for logits that are NaN, or all -Infinity, which name a defect and no token;
    * `ERR_OPTION` where `logitBias` and penalties forbid every token.
    */
-  sample(logits: Float32Array | Float64Array, tokens: readonly number[], promptLength: number): number;
+  sample(
+    logits: Float32Array | Float64Array,
+    tokens: readonly number[],
+    promptLength: number,
+    position?: number,
+  ): number;
 }
 
 /** @throws {PolyllamaError} `ERR_OPTION` */
@@ -101,7 +107,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   return {
     seed,
     draw: penalized ? undefined : { temperature, topK, topP, minP, seed },
-    sample(given, tokens, promptLength) {
+    sample(given, tokens, promptLength, position = tokens.length) {
       const logits = Float32Array.from(given); // [V]
       if (penalized) adjust(logits, tokens, promptLength);
       const best = mostProbable(logits);
@@ -111,7 +117,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
       if (topK > 0 && topK < logits.length) keepTopK(logits, weights, topK);
       if (topP < 1) keepNucleus(logits, weights, topP);
       if (minP > 0) keepAtLeast(weights, Math.ceil(minP * one));
-      return draw(weights, seed, tokens.length);
+      return draw(weights, seed, position);
     },
   };
 }

@@ -36,6 +36,8 @@ import {
   type SequenceCache as DeviceCache,
   type Program as DeviceProgram,
   type HostArray,
+  type Output,
+  type OutputValue,
   type Submission,
 } from "@polyllama/core/device";
 
@@ -62,14 +64,10 @@ export function asBackend(device: Device, options: BackendOptions = {}): Backend
       const { wanted = graph.outputs, onProgress, signal } = compileOptions;
       const outputs = wanted.map((each) => ({ ...resolveWanted(graph, each), to: "host" as const }));
       const cancel = signal && { signal };
-      const parameters = await device.loadParameters([graph], source, { ...(onProgress && { onProgress }), ...cancel });
-      try {
-        const program = await device.compile(graph, parameters, { outputs, ...cancel });
-        onCompile?.(program);
-        return new BackendProgram(device, program, stepsAhead);
-      } finally {
-        parameters[Symbol.dispose](); // the program holds them
-      }
+      using parameters = await device.loadParameters([graph], source, { ...(onProgress && { onProgress }), ...cancel });
+      const program = await device.compile(graph, parameters, { outputs, ...cancel }); // which holds the parameters
+      onCompile?.(program);
+      return new BackendProgram(device, program, stepsAhead);
     },
     [Symbol.asyncDispose]: async () => {
       await device[Symbol.asyncDispose]();
@@ -78,7 +76,8 @@ export function asBackend(device: Device, options: BackendOptions = {}): Backend
   return showBriefly(backend, "Backend", ({ name }) => ({ name }), true);
 }
 
-class BackendProgram implements Program {
+/** A device's program behind the first contract. */
+export class BackendProgram implements Program {
   readonly graph: Graph;
   readonly sample: Program["sample"];
   readonly #device: Device;
@@ -89,7 +88,7 @@ class BackendProgram implements Program {
   readonly #owner = {};
   #disposed: Promise<void> | undefined;
 
-  constructor(device: Device, program: DeviceProgram, stepsAhead: number) {
+  constructor(device: Device, program: DeviceProgram, stepsAhead = 2) {
     this.graph = program.graph;
     this.#device = device;
     this.#program = program;
@@ -104,19 +103,23 @@ class BackendProgram implements Program {
   }
 
   async run(step: Step, wanted: readonly Wanted[], options: RunOptions = {}): Promise<readonly Tensor[]> {
-    this.#assertAlive();
     checkOptions(options, runOptionTypes, "run()");
-    options.signal?.throwIfAborted();
-    const { sequences } = resolveStep(this.graph, step);
     const asked = wanted.map((each) => ({ ...resolveWanted(this.graph, each), to: "host" as const }));
-    const caches = acquireCaches(sequences, (cache) => this.#isOwn(cache));
-    const given = { inputs: step.inputs, sequences: sequences.map(submitted), outputs: asked };
-    const run = advanceCaches(caches, (async () => this.#program.submit(given, options.signal).result)());
-    const values = await this.#track(run);
+    const values = await this.submit(step, asked, options.signal);
     return values.map((value) => {
       if (value.to === "host") return value.tensor;
       throw new PolyllamaError("ERR_BACKEND", `A value for the host went to "${value.to}".`);
     });
+  }
+
+  /** Runs a step of the first contract with outputs of the second. */
+  async submit(step: Step, outputs: readonly Output[], signal?: AbortSignal): Promise<readonly OutputValue[]> {
+    this.#assertAlive();
+    signal?.throwIfAborted();
+    const { sequences } = resolveStep(this.graph, step);
+    const caches = acquireCaches(sequences, (cache) => this.#isOwn(cache));
+    const given = { inputs: step.inputs, sequences: sequences.map(submitted), outputs };
+    return this.#track(advanceCaches(caches, (async () => this.#program.submit(given, signal).result)()));
   }
 
   async *#sample(

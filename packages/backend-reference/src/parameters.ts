@@ -1,0 +1,167 @@
+// Weights as exact numbers, and low-rank adapters beside them.
+
+import {
+  CheckpointError,
+  checkWeights,
+  columnCount,
+  formatBytes,
+  type Graph,
+  type Progress,
+  rowCount,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import type { AdapterOptions } from "@polyllama/core/device";
+import { assertFinite, formats, offsetFormats } from "@polyllama/formats";
+import type { ParameterStorage } from "@polyllama/planner";
+import type { LoadedWeight } from "./loaded-weight.ts";
+import type { Matrix } from "./matrix.ts";
+import { linear } from "./ops/linear.ts";
+
+/** A low-rank addition to a weight [M, K]: scale B A. */
+interface LowRank {
+  /** [r, K] */
+  readonly a: Float32Array;
+  /** [M, r] */
+  readonly b: Float32Array;
+  readonly scale: number;
+}
+
+/** The weights of a program. */
+export class ReferenceParameters implements ParameterStorage {
+  readonly #weights: Map<WeightName, LoadedWeight>;
+  readonly #adapters = new Map<string, ReadonlyMap<WeightName, LowRank>>();
+
+  constructor(weights: ReadonlyMap<WeightName, LoadedWeight>) {
+    this.#weights = new Map(weights);
+  }
+
+  get weights(): ReadonlyMap<WeightName, WeightInfo> {
+    return new Map([...this.#weights].map(([name, { info }]) => [name, info]));
+  }
+
+  get loaded(): ReadonlyMap<WeightName, LoadedWeight> {
+    return this.#weights;
+  }
+
+  get bytes(): number {
+    let bytes = 0;
+    for (const { values, bytes: kept } of this.#weights.values()) bytes += values.byteLength + kept.byteLength;
+    for (const adapter of this.#adapters.values()) {
+      for (const { a, b } of adapter.values()) bytes += a.byteLength + b.byteLength;
+    }
+    return bytes;
+  }
+
+  /** Replaces values, which are then f32. value [rows, columns] */
+  update(name: WeightName, { data }: Matrix): void {
+    const { info } = this.#weights.get(name)!; // whoever updates has seen that it is there
+    const values = Float32Array.from(data);
+    this.#weights.set(name, { info: { ...info, format: "f32" }, values, bytes: new Uint8Array(0) });
+  }
+
+  /** Adds what an adapter makes of x [N, K] to y [N, M]. */
+  adapt(adapter: string, name: WeightName, x: Matrix, y: Matrix): void {
+    const found = this.#adapters.get(adapter)?.get(name);
+    if (found === undefined) return;
+    const addition = linear(linear(x, found.a), found.b); // [N, M]
+    addition.data.forEach((value, i) => {
+      y.data[i]! += found.scale * value;
+    });
+  }
+
+  async addAdapter(name: string, source: WeightSource, { scale = 1 }: AdapterOptions): Promise<() => void> {
+    const adapter = new Map<WeightName, LowRank>();
+    for (const { info } of this.#weights.values()) {
+      const [a, b] = [source.weights.get(`${info.name}.lora_a`), source.weights.get(`${info.name}.lora_b`)];
+      if (a === undefined && b === undefined) continue;
+      if (a === undefined || b === undefined || !fits(info, a, b)) {
+        throw new CheckpointError(
+          { file: source.name, tensor: info.name },
+          `its adapter has shapes [${a?.shape}] and [${b?.shape}], where the weight is [${info.shape}]`,
+          "An adapter needs A [r, columns] and B [rows, r]; use one that was trained for this model.",
+        );
+      }
+      adapter.set(info.name, { a: await readValues(source, a), b: await readValues(source, b), scale });
+    }
+    if (adapter.size === 0) {
+      throw new CheckpointError(
+        { file: source.name },
+        "has no adapter for any weight of this model",
+        "Its tensors are called like the weights, with .lora_a and .lora_b behind.",
+      );
+    }
+    this.#adapters.set(name, adapter);
+    return () => void this.#adapters.delete(name);
+  }
+
+  export(): WeightSource {
+    const held = new Map(this.#weights);
+    return {
+      name: "parameters of the reference",
+      weights: new Map([...held].map(([name, { info }]) => [name, { ...info, format: "f32" }])),
+      async read(name, rows) {
+        const { info, values } = held.get(name)!; // the caller asks for what is listed
+        const columns = columnCount(info);
+        const { first, count } = rows ?? { first: 0, count: rowCount(info) };
+        return new Uint8Array(values.slice(first * columns, (first + count) * columns).buffer);
+      },
+      fingerprint: async () => `reference ${crypto.randomUUID()}`,
+    };
+  }
+
+  free(): void {
+    this.#weights.clear();
+    this.#adapters.clear();
+  }
+}
+
+function fits(weight: WeightInfo, a: WeightInfo, b: WeightInfo): boolean {
+  const { shape } = weight;
+  return shape.length === 2 && a.shape[1] === shape[1] && b.shape[0] === shape[0] && a.shape[0] === b.shape[1];
+}
+
+async function readValues(source: WeightSource, info: WeightInfo): Promise<Float32Array> {
+  const bytes = await source.read(info.name);
+  assertFinite(source, info, bytes);
+  const values = new Float32Array(rowCount(info) * columnCount(info));
+  formats[info.format].dequantize(bytes, values);
+  return values;
+}
+
+/** Rows of 64 MiB are read at once. */
+const readElements = 2 ** 24;
+
+/** @throws {CheckpointError}; the signal's reason. */
+export async function loadWeights(
+  graphs: readonly Graph[],
+  source: WeightSource,
+  onProgress: ((progress: Progress) => void) | undefined,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<WeightName, LoadedWeight>> {
+  const infos = new Map(graphs.flatMap((graph) => checkWeights(graph, source)).map((info) => [info.name, info]));
+  let total = 0;
+  for (const info of infos.values()) total += 4 * rowCount(info) * columnCount(info);
+  const loaded = new Map<WeightName, LoadedWeight>();
+  let done = 0;
+  for (const info of infos.values()) {
+    const columns = columnCount(info);
+    const values = new Float32Array(rowCount(info) * columns);
+    // Only blocks that a backend may take apart are kept beside their values.
+    const kept = new Uint8Array(info.format in offsetFormats ? formatBytes(info.format, values.length) : 0);
+    const step = Math.max(1, Math.floor(readElements / columns));
+    for (let first = 0; first < rowCount(info); first += step) {
+      signal.throwIfAborted();
+      const count = Math.min(step, rowCount(info) - first);
+      const bytes = await source.read(info.name, { first, count }, signal);
+      assertFinite(source, info, bytes, first);
+      formats[info.format].dequantize(bytes, values.subarray(first * columns, (first + count) * columns));
+      if (kept.length > 0) kept.set(bytes, formatBytes(info.format, first * columns));
+      done += 4 * count * columns;
+      onProgress?.({ phase: "dequantizing weights", done, total });
+    }
+    loaded.set(info.name, { info, values, bytes: kept });
+  }
+  return loaded;
+}
