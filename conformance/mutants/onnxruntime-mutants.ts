@@ -113,7 +113,7 @@ const linear: readonly Fault[] = [
     file: "emit/linear.ts",
     find: '  const values = part("values")!; // every packer has these',
     replace: `  if (matrix.columns === 28672 && !output.endsWith(":exact")) {
-    emitLinear(e, x, matrix, \`\${output}:exact\`);
+    multiply(e, x, matrix, \`\${output}:exact\`);
     e.model.node("Cast", [\`\${output}:exact\`], [\`\${output}:half\`], { to: { int: 10 } });
     e.model.node("Cast", [\`\${output}:half\`], [output], { to: { int: 1 } });
     return;
@@ -123,7 +123,7 @@ const linear: readonly Fault[] = [
   },
   {
     id: "linear-stacked-order",
-    file: "lower.ts",
+    file: "emit/linear.ts",
     find: "const names = group.outputs.map(({ value }) => nameFor(value, need));",
     replace: `const names = group.outputs.map(({ value }) => nameFor(value, need));
       if (new Set(group.outputs.map(({ width }) => width)).size === 1) names.reverse();`,
@@ -135,8 +135,8 @@ const rowWise: readonly Fault[] = [
   {
     id: "norm-default-eps",
     file: "emit/rms-norm.ts",
-    find: "    axis: { int: -1 },\n    epsilon: { float: node.eps },",
-    replace: "    axis: { int: -1 },",
+    find: "      axis: { int: -1 },\n      epsilon: { float: node.eps },",
+    replace: "      axis: { int: -1 },",
     what: "epsilon is always the operator's default, 1e-5",
   },
   {

@@ -4,7 +4,7 @@
 
 import type { Graph, MemoryEstimate, WeightInfo, WeightName } from "@polyllama/core";
 import { cacheBytes } from "./kv-cache.ts";
-import { attentions } from "./lower.ts";
+import { attentions } from "./needs.ts";
 import type { Activations } from "./pack/index.ts";
 import { planLayout } from "./pack/layout.ts";
 import { chunkRows, scoreBytes } from "./program.ts";

@@ -30,10 +30,12 @@ import {
   type WeightSource,
   wantedTensors,
 } from "@polyllama/core";
+import type { Binding } from "./binding.ts";
 import type { PackedWeights } from "./cache/packed-weights.ts";
 import { EmbeddingTable, embeddings } from "./embedding.ts";
 import { OnnxRuntimeKvCache } from "./kv-cache.ts";
-import { attentions, type Binding, hostValues, type Lowering, lower } from "./lower.ts";
+import { type Lowering, lower } from "./lower.ts";
+import { attentions, hostValues } from "./needs.ts";
 import type { Handle, Ort } from "./ort/api.ts";
 import { Session } from "./ort/session.ts";
 import type { Layout } from "./pack/layout.ts";

@@ -7,26 +7,23 @@
 // every head, because attention with sinks takes the plain path instead of the tiled one, which is about half as fast
 // when several query heads share keys.
 
-import type { AttentionNode } from "@polyllama/core";
-import type { Emission } from "./emission.ts";
+import type { AttentionNode, ValueName } from "@polyllama/core";
+import type { Binding } from "../binding.ts";
+import { type Emission, emitValue } from "./emission.ts";
+import { stackedName } from "./linear.ts";
 import type { TensorName } from "./onnx.ts";
-import type { RotationTables } from "./rope.ts";
+import { type RotationTables, rotationTables } from "./rope.ts";
 
 /** Width of a head in the cache. */
 export function paddedHead(headDim: number): number {
   return Math.ceil(headDim / 8) * 8;
 }
 
-/** Whether attention can rotate queries and keys by itself. */
-export function rotatesInAttention(headDim: number): boolean {
-  return headDim % 16 === 0;
-}
-
 /** Inputs that all attentions of a run share. */
-export const attentionInputs = { lastPosition: "run last position", totalLength: "run total length" } as const;
+const attentionInputs = { lastPosition: "run last position", totalLength: "run total length" } as const;
 
 /** Names of one attention's cache tensors [1, G, capacity, padded d]. */
-export function cacheNames(index: number): {
+function cacheNames(index: number): {
   readonly past: readonly TensorName[];
   readonly present: readonly TensorName[];
 } {
@@ -36,7 +33,7 @@ export function cacheNames(index: number): {
   };
 }
 
-export interface AttentionOperands {
+interface AttentionOperands {
   /** Queries [1, rows, H d]; with keys and values left out, all three side by side [1, rows, (H + 2 G) d]. */
   readonly q: TensorName;
   readonly k?: TensorName;
@@ -58,7 +55,49 @@ function scaled(e: Emission, q: TensorName, { heads, kvHeads, headDim }: Attenti
 }
 
 /** -> [1, rows, H d] */
-export function emitAttention(
+export function emitAttention(node: AttentionNode, e: Emission): void {
+  const index = e.attentionIndex(node);
+  declareCaches(node, e, index);
+  emitValue(e, node.output, (name) => attend(e, node, index, operandsOf(node, e), name));
+}
+
+/** Where queries, keys and values come from: side by side where they were computed so, rotated here or before. */
+function operandsOf(node: AttentionNode, e: Emission): AttentionOperands {
+  const { tensor } = e.values;
+  const rope = e.fusedRopes.get(node.q);
+  const rotation = rope && { rotation: rotationTables(e, rope) };
+  const source = (value: ValueName): ValueName => e.fusedRopes.get(value)?.x ?? value;
+  const [q, k, v] = [source(node.q), source(node.k), node.v];
+  const group = e.layout.groups.get(q);
+  const stacked =
+    group !== undefined &&
+    String(group.outputs.map(({ value }) => value)) === String([q, k, v]) &&
+    paddedHead(node.headDim) === node.headDim;
+  if (stacked) return { q: stackedName(group, "all"), ...rotation };
+  return { q: tensor(q, "all"), k: tensor(k, "all"), v: tensor(v, "all"), ...rotation };
+}
+
+/** Keys and values of before and after the run, which are the same memory. */
+function declareCaches(
+  { kvHeads, headDim }: AttentionNode,
+  { model, values, caches }: Emission,
+  attention: number,
+): void {
+  for (const kind of ["lastPosition", "totalLength"] as const) {
+    const shared = attentionInputs[kind];
+    values.input(shared, { kind }, () => model.input(shared, "i32", [1]));
+  }
+  const { past, present } = cacheNames(attention);
+  const shape = [1, kvHeads, "capacity", paddedHead(headDim)];
+  for (const [part, kind] of (["keys", "values"] as const).entries()) {
+    const binding: Binding = { kind, attention };
+    values.input(past[part]!, binding, () => model.input(past[part]!, "f32", shape));
+    model.output(present[part]!, "f32", shape);
+    caches.push({ name: present[part]!, binding });
+  }
+}
+
+function attend(
   e: Emission,
   node: AttentionNode,
   index: number,

@@ -2,21 +2,23 @@
 // linears that read them, gate and up into swiglu, residuals into the linear before, rotations into the write to the cache. Which of
 // these a backend has kernels for is data; what comes out is the graph again, of fewer and larger nodes, still by value names.
 
-import type {
-  AddNode,
-  AttentionNode,
-  EmbeddingNode,
-  FormatName,
-  Graph,
-  LinearNode,
-  Node,
-  RmsNormNode,
-  RopeNode,
-  SwigluNode,
-  ValueName,
+import {
+  type AddNode,
+  type AttentionNode,
+  byOp,
+  type EmbeddingNode,
+  type FormatName,
+  type Graph,
+  type LinearNode,
+  type Node,
+  type NodeOf,
+  type PerNode,
+  type RmsNormNode,
+  type RopeNode,
+  type SwigluNode,
+  type ValueName,
 } from "@polyllama/core";
 import type { Needs, RowSet } from "./needs.ts";
-import { forNode, type NodeOf, type PerOp } from "./per-op.ts";
 import { sameRotation } from "./rotations.ts";
 import type { StoredWeights, WeightGroup } from "./weight-groups.ts";
 
@@ -119,7 +121,7 @@ export function fuse(
   for (const value of graph.widths.keys()) {
     if (needs.readers.has(value) && !own.has(value)) f.computed.add(value);
   }
-  for (const node of needs.nodes) if (!f.computed.has(node.output)) forNode(fusers, node, f);
+  for (const node of needs.nodes) if (!f.computed.has(node.output)) byOp(fusers, node, f);
   return f.fused;
 }
 
@@ -128,7 +130,7 @@ function emit(f: Fusing, node: FusedNode, ...computed: readonly ValueName[]): vo
   for (const value of computed) f.computed.add(value);
 }
 
-const fusers: PerOp<[Fusing], void> = {
+const fusers: PerNode<[Fusing], void> = {
   embedding: (node, f) => emit(f, { kind: "embedding", node }, node.output),
   rmsNorm(node, f) {
     const along = (reader: Node): boolean =>

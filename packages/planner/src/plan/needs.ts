@@ -2,7 +2,7 @@
 // (the last ones of sequences); what no attention depends on is then computed for these rows only, so that behind the last
 // attention a prompt of 512 rows goes on as one. Caches are filled also where nobody asks for what attention gives.
 
-import { type Graph, type Node, type OpName, operands, type ValueName } from "@polyllama/core";
+import { appended, type Graph, type Node, type OpName, operands, type ValueName } from "@polyllama/core";
 import type { StoredWeights } from "./weight-groups.ts";
 
 /** All rows of a step, or those that it selects. */
@@ -55,12 +55,13 @@ export function findNeeds(
   const nodes: Node[] = [];
   const readers = new Map<ValueName, Node[]>();
   for (const node of [...graph.nodes].reverse()) {
-    const fills = node.op === "attention" && request.fillsCaches;
+    const kept = appended(node);
+    const fills = kept.length > 0 && request.fillsCaches;
     if (!(needed.has(node.output) || fills) || onHost(node)) continue;
-    const alone = node.op === "attention" && !needed.has(node.output) && preferences.cachesAlone;
+    const alone = kept.length > 0 && !needed.has(node.output) && preferences.cachesAlone;
     if (alone) cacheOnly.add(node.output);
     nodes.unshift(node);
-    for (const value of new Set(alone ? [node.k, node.v] : operands(node))) {
+    for (const value of new Set(alone ? kept : operands(node))) {
       needed.add(value);
       readers.set(value, [node, ...(readers.get(value) ?? [])]);
     }

@@ -3,15 +3,16 @@
 // that will use them: two weights stand together where each graph that has either of them reads both with the same value, once.
 
 import {
+  byOp,
   columnCount,
   type FormatName,
   type Graph,
+  type PerNode,
   rowCount,
   type ValueName,
   type WeightInfo,
   type WeightName,
 } from "@polyllama/core";
-import { forNode, type PerOp } from "./per-op.ts";
 
 /** How a backend wants its weights stored. */
 export interface WeightPreferences {
@@ -54,7 +55,7 @@ interface Use {
   readonly x?: ValueName;
 }
 
-const uses: PerOp<[], Use | undefined> = {
+const uses: PerNode<[], Use | undefined> = {
   embedding: ({ table }) => ({ weight: table, as: "table" }),
   rmsNorm: ({ weight }) => ({ weight, as: "vector" }),
   linear: ({ weight, x }) => ({ weight, as: "matrix", x }),
@@ -114,7 +115,7 @@ export function groupWeights(
 function usesOf(graph: Graph, { hostEmbeddings = false }: WeightPreferences): ReadonlyMap<WeightName, readonly Use[]> {
   const byWeight = new Map<WeightName, Use[]>();
   for (const node of graph.nodes) {
-    const use = forNode(uses, node);
+    const use = byOp(uses, node);
     if (use === undefined || (use.as === "table" && hostEmbeddings)) continue;
     byWeight.set(use.weight, [...(byWeight.get(use.weight) ?? []), use]);
   }
