@@ -4,11 +4,11 @@ import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { readSystem, vulkanEnvironment } from "./scripts/system.mjs";
-import { full } from "./tests/support/full.ts";
 import { testServer } from "./tests/support/test-server.ts";
 
 // Sources run without a build: the packages' own export condition leads to their TypeScript files.
 const conditions = ["@polyllama/source"];
+const full = process.env["POLYLLAMA_TEST_FULL"] === "1"; // `npm test -- --full`
 const root = fileURLToPath(new URL(".", import.meta.url));
 
 // A Vulkan loader looks for its driver when a process starts, so that test processes must inherit this.

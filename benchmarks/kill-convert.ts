@@ -2,7 +2,8 @@
 // The tests do the same with a small one.
 
 import { tmpdir } from "node:os";
-import { killConversions } from "../packages/cli/test/kill.ts";
+import { fileURLToPath } from "node:url";
+import { killConversions } from "@polyllama/test-support/kill-conversions";
 import { readArguments } from "../scripts/arguments.mjs";
 
 const options = readArguments(
@@ -17,7 +18,9 @@ const options = readArguments(
     folder: { type: "string", default: tmpdir(), about: "folder to work in" },
   },
 );
+const main = fileURLToPath(new URL("../packages/cli/src/main.ts", import.meta.url));
 const { problems, killed } = await killConversions({
+  program: ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), main],
   source: options.model,
   format: options.format,
   times: Number(options.times),

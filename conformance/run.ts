@@ -98,7 +98,7 @@ const subjects: Readonly<Record<string, Subject>> = {
     expectations: "cuda",
     absent: "it would take a day; packages/backend-cuda/test runs small cases",
     open: async () => {
-      const { buildEmulation } = await import("../packages/backend-cuda/emulation/build.ts");
+      const { buildEmulation } = await import("@polyllama/backend-cuda/emulation");
       const { library, images } = await buildEmulation();
       return local((await import("@polyllama/backend-cuda")).cuda({ library, images }));
     },

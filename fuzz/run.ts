@@ -7,10 +7,10 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { check, FACTOR, MOST_TIME, SPARE_BUFFER_BYTES, SPARE_BYTES } from "../packages/checkpoints/fuzz/check.ts";
-import { flatten } from "../packages/checkpoints/fuzz/pieces.ts";
-import { randomOf } from "../packages/checkpoints/fuzz/random.ts";
-import type { Target } from "../packages/checkpoints/fuzz/targets.ts";
+import { check, FACTOR, MOST_TIME, SPARE_BUFFER_BYTES, SPARE_BYTES } from "@polyllama/test-support/fuzz/check";
+import { flatten } from "@polyllama/test-support/fuzz/pieces";
+import { randomOf } from "@polyllama/test-support/fuzz/random";
+import type { Target } from "@polyllama/test-support/fuzz/target";
 import { readArguments } from "../scripts/arguments.mjs";
 import { allTargets } from "./targets.ts";
 import type { WorkerReport, WorkerTask } from "./worker.ts";

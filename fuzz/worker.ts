@@ -2,9 +2,9 @@
 // and takes the parser next that has had the least time.
 
 import { parentPort, workerData } from "node:worker_threads";
-import { check } from "../packages/checkpoints/fuzz/check.ts";
-import { flatten } from "../packages/checkpoints/fuzz/pieces.ts";
-import { randomOf } from "../packages/checkpoints/fuzz/random.ts";
+import { check } from "@polyllama/test-support/fuzz/check";
+import { flatten } from "@polyllama/test-support/fuzz/pieces";
+import { randomOf } from "@polyllama/test-support/fuzz/random";
 import { allTargets } from "./targets.ts";
 
 /** What a thread is started with. */

@@ -16,7 +16,7 @@ if (given.includes("--help") || given.includes("-h")) {
   process.exit(0);
 }
 const filters = given.filter((argument) => argument !== "--full");
-if (filters.length < given.length) process.env.POLYLLAMA_TEST_FULL = "1"; // read by vitest.config.ts and tests/support/full.ts
+if (filters.length < given.length) process.env.POLYLLAMA_TEST_FULL = "1"; // read by vitest.config.ts and packages/test-support/src/full.ts
 
 const bin = (name) => join(root, "node_modules", ".bin", process.platform === "win32" ? `${name}.cmd` : name);
 const run = (name, ...rest) =>

@@ -9,12 +9,12 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { reference } from "@polyllama/backend-reference";
 import { poet, poetUrl } from "@polyllama/model-poet";
+import { describeWithSystem, system } from "@polyllama/test-support/system";
 import { type Browser, chromium } from "playwright";
 import { Llama } from "polyllama";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { installPackages } from "./support/installed.ts";
 import { type RunningServer, startServer } from "./support/server-process.ts";
-import { describeWithSystem, system } from "./support/system.ts";
 
 const packages = ["polyllama", "@polyllama/backend-reference", "@polyllama/backend-webgpu", "@polyllama/model-poet"];
 const prompt = "春夜\n李白\n";

@@ -6,16 +6,18 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { full } from "@polyllama/test-support/full";
 import { publint } from "publint";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { full } from "./support/full.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "polyllama-packages-"));
 const tarballs = join(scratch, "tarballs");
 
 /** Everything that is published. */
-const folders = [...readdirSync(join(root, "packages")).map((name) => `packages/${name}`), "conformance"];
+const folders = [...readdirSync(join(root, "packages")).map((name) => `packages/${name}`), "conformance"].filter(
+  (folder) => JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")).private !== true,
+);
 
 const program = `import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { poet } from "@polyllama/model-poet";

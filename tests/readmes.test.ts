@@ -18,17 +18,17 @@ const blocks = (text: string, language: string): string[] =>
 
 /** What the packages export that samples use. */
 const modules: Readonly<Record<string, () => Promise<object>>> = {
-  polyllama: () => import("../packages/polyllama/src/index.ts"),
-  "polyllama/worker": () => import("../packages/polyllama/src/worker.ts"),
-  "@polyllama/backend-onnxruntime": () => import("../packages/backend-onnxruntime/src/index.ts"),
-  "@polyllama/backend-cuda": () => import("../packages/backend-cuda/src/index.ts"),
-  "@polyllama/backend-reference": () => import("../packages/backend-reference/src/index.ts"),
-  "@polyllama/backend-webgpu": () => import("../packages/backend-webgpu/src/index.ts"),
-  "@polyllama/checkpoints": () => import("../packages/checkpoints/src/index.ts"),
-  "@polyllama/core": () => import("../packages/core/src/index.ts"),
-  "@polyllama/formats": () => import("../packages/formats/src/index.ts"),
-  "@polyllama/model-poet": () => import("../packages/model-poet/src/index.ts"),
-  "@polyllama/planner": () => import("../packages/planner/src/index.ts"),
+  polyllama: () => import("polyllama"),
+  "polyllama/worker": () => import("polyllama/worker"),
+  "@polyllama/backend-onnxruntime": () => import("@polyllama/backend-onnxruntime"),
+  "@polyllama/backend-cuda": () => import("@polyllama/backend-cuda"),
+  "@polyllama/backend-reference": () => import("@polyllama/backend-reference"),
+  "@polyllama/backend-webgpu": () => import("@polyllama/backend-webgpu"),
+  "@polyllama/checkpoints": () => import("@polyllama/checkpoints"),
+  "@polyllama/core": () => import("@polyllama/core"),
+  "@polyllama/formats": () => import("@polyllama/formats"),
+  "@polyllama/model-poet": () => import("@polyllama/model-poet"),
+  "@polyllama/planner": () => import("@polyllama/planner"),
 };
 
 const samples = readmes.flatMap((path) => blocks(textOf(path), "ts").map((code, index) => ({ path, index, code })));

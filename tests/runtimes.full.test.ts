@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reference } from "@polyllama/backend-reference";
 import { poet } from "@polyllama/model-poet";
+import { describeWithSystem } from "@polyllama/test-support/system";
 import { Llama } from "polyllama";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { makeProject, runStory, runtimes, type Story } from "./runtimes/runtimes.ts";
-import { describeWithSystem } from "./support/system.ts";
 
 let folder: string;
 let expected: Story;

@@ -3,8 +3,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Backend } from "@polyllama/core";
+import { full } from "@polyllama/test-support/full";
 import { afterAll } from "vitest";
-import { full } from "../../tests/support/full.ts";
 import { isLarge, isSample } from "../environments/selections.ts";
 import { conformance, llama } from "../src/vitest.ts";
 

@@ -2,9 +2,9 @@
 // zeros, under every option at once.
 
 import { createSampler, type SamplingOptions } from "@polyllama/core";
+import { amount } from "@polyllama/test-support/full";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { amount } from "../../tests/support/full.ts";
 import { choose } from "../src/llama/choice.ts";
 
 const logit = fc.oneof(

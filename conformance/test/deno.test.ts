@@ -1,7 +1,7 @@
 // The suite under Deno: the sources run there as they are, and find what they find in Node.
 
+import { describeWithSystem, system } from "@polyllama/test-support/system";
 import { expect, test } from "vitest";
-import { describeWithSystem, system } from "../../tests/support/system.ts";
 import { deno } from "../environments/deno.ts";
 import { isSample } from "../environments/selections.ts";
 import { conformanceCases } from "../src/index.ts";

@@ -10,8 +10,8 @@ import { webgpu } from "@polyllama/backend-webgpu";
 import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "@polyllama/checkpoints";
 import { type Backend, llamaGraph, mergeVocabularies, type RealArray, trainVocabulary } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
+import { describeWithSystem } from "@polyllama/test-support/system";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { describeWithSystem } from "../../tests/support/system.ts";
 
 let folder: string;
 let grown: string;

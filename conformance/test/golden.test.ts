@@ -6,9 +6,9 @@ import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import { type Backend, llamaGraph, mostProbable, type Program } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
+import { full } from "@polyllama/test-support/full";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { full } from "../../tests/support/full.ts";
-import { describeWithShared, shared } from "../../tests/support/shared.ts";
 import { estimateTolerance, worstShare } from "../src/index.ts";
 
 /** What arithmetic in f32 rounds, by whoever computed it. */

@@ -11,9 +11,9 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { type Checkpoint, openCheckpoint, writeGguf, writeSafetensors } from "@polyllama/checkpoints";
 import { poet } from "@polyllama/model-poet";
+import { present, shared } from "@polyllama/test-support/shared";
+import { basePieces, type TextFolderParts, writeTextFolder } from "@polyllama/test-support/text-folder";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { present, shared } from "../../tests/support/shared.ts";
-import { basePieces, type TextFolderParts, writeTextFolder } from "../../tests/support/text-folder.ts";
 
 const benchmarks = fileURLToPath(new URL("../../benchmarks/", import.meta.url));
 const installed = existsSync(join(benchmarks, "node_modules/node-llama-cpp"));

@@ -12,8 +12,8 @@ import { type Checkpoint, openCheckpoint, quantized, writeGguf } from "@polyllam
 import { llamaGraph, type RoundingProfile, type Tensor } from "@polyllama/core";
 import { formats, type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
 import { poet } from "@polyllama/model-poet";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { afterAll, describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../tests/support/shared.ts";
 import { estimateTolerance, greedyAgreement, worstShare } from "../src/index.ts";
 
 const benchmarks = fileURLToPath(new URL("../../benchmarks/", import.meta.url));

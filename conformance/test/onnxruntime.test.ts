@@ -1,7 +1,7 @@
 // The onnxruntime backend's conformance: what a backend's own test file looks like, but for what is left to `npm test -- --full`.
 
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
-import { full } from "../../tests/support/full.ts";
+import { full } from "@polyllama/test-support/full";
 import { isLarge } from "../environments/selections.ts";
 import expectations from "../expectations/onnxruntime.json" with { type: "json" };
 import { conformance } from "../src/vitest.ts";

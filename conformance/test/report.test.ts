@@ -1,9 +1,9 @@
 // The report as a reader meets it: under the model's name, and on a telephone.
 
 import { presets } from "@polyllama/core";
+import { describeWithSystem, system } from "@polyllama/test-support/system";
 import { chromium } from "playwright";
 import { expect, test } from "vitest";
-import { describeWithSystem, system } from "../../tests/support/system.ts";
 import { type Compared, htmlReport, type ModelComparison } from "../src/index.ts";
 
 const path = "/home/somebody/a-rather-long-folder-name-without-any-spaces-in-it/llama-2-7b-chat.Q4_K_M.gguf";

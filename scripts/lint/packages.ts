@@ -7,6 +7,7 @@ export interface Package {
   /** Relative to the repository, such as `packages/core`. */
   readonly folder: string;
   readonly name: string;
+  readonly published: boolean;
   /** Names that its sources may import, and those for everything else in it. */
   readonly dependencies: readonly string[];
   readonly devDependencies: readonly string[];
@@ -14,6 +15,7 @@ export interface Package {
 
 interface Manifest {
   readonly name: string;
+  readonly private?: boolean;
   readonly workspaces?: readonly string[];
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -35,6 +37,7 @@ export function readPackages(root: string): readonly Package[] {
       return {
         folder,
         name: manifest.name,
+        published: manifest.private !== true,
         dependencies: Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }),
         devDependencies: Object.keys(devDependencies ?? {}),
       };

@@ -24,6 +24,7 @@ function beneath(layers: readonly Layer[], { name, on }: Layer, above: readonly 
 /** Rules by name, most general first. @throws where a package is in no layer or in two */
 export function importRules(root: string, layers: readonly Layer[]): readonly IForbiddenRuleType[] {
   const packages = readPackages(root);
+  const published = packages.filter((each) => each.published);
   const common = commonDependencies(root);
   const inside = `^(${packages.map(({ folder }) => quoted(folder)).join("|")})/`;
   return [
@@ -49,7 +50,7 @@ export function importRules(root: string, layers: readonly Layer[]): readonly IF
     {
       name: "sources-import-sources",
       severity: "error",
-      from: { path: `${inside}src/` },
+      from: { path: `^(${published.map(({ folder }) => quoted(folder)).join("|")})/src/` },
       to: { dependencyTypes: ["local"], dependencyTypesNot: ["aliased-workspace"], pathNot: "^$1/src/" },
     },
     ...packages.flatMap((each) => packageRules(each, packages, layers, common)),

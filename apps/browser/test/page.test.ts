@@ -1,11 +1,11 @@
 // The page, served as `npm start` serves it, driven in a headless Chromium: it writes, stops, and loads a file of the user's own.
 
 import { fileURLToPath } from "node:url";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
+import { describeWithSystem, system } from "@polyllama/test-support/system";
 import { type Browser, chromium, type Page } from "playwright";
 import { build, createServer, type ViteDevServer } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { describeWithSystem, system } from "../../../tests/support/system.ts";
 
 const configFile = fileURLToPath(new URL("../vite.sources.config.ts", import.meta.url));
 

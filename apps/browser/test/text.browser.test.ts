@@ -2,9 +2,9 @@
 
 import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
+import { developmentData } from "@polyllama/test-support/shared-page";
 import { type Backend, Llama } from "polyllama";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { developmentData } from "../../../tests/support/shared-page.ts";
 
 const english = "Once upon a time";
 const models = [

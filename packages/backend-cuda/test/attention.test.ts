@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { conformanceCases, type OpCase, runCase } from "@polyllama/conformance";
 import { type Backend, buildGraph, type CacheFormat, type WeightSource } from "@polyllama/core";
+import { full } from "@polyllama/test-support/full";
+import { uniform } from "@polyllama/test-support/random";
 import { expect, test } from "vitest";
-import { full } from "../../../tests/support/full.ts";
 import { buildEmulation } from "../emulation/build.ts";
 import { kernelFolder } from "../scripts/kernel-list.ts";
 import { cuda } from "../src/index.ts";
@@ -42,11 +43,8 @@ function graphOf(heads: Heads) {
 
 /** Multiples of 1/8 between -7/8 and 7/8, in no order. */
 function values(count: number, seed: number): Float64Array {
-  let state = seed;
-  return Float64Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return ((state >>> 16) % 15) / 8 - 7 / 8;
-  });
+  const next = uniform(seed);
+  return Float64Array.from({ length: count }, () => Math.floor(15 * next()) / 8 - 7 / 8);
 }
 
 function inputsFor({ heads, kvHeads, headDim }: Heads, rows: number, seed: number) {

@@ -3,8 +3,8 @@
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { buildGraph, type Graph, type LlamaConfig, llamaGraph, MemoryError, type WeightSource } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
+import { Llama } from "polyllama";
 import { expect, test } from "vitest";
-import { Llama } from "../../polyllama/src/index.ts";
 import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
 

@@ -5,8 +5,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { conformanceCases } from "@polyllama/conformance";
+import { full } from "@polyllama/test-support/full";
 import { afterAll, expect, test } from "vitest";
-import { full } from "../../../tests/support/full.ts";
 import { buildEmulation } from "../emulation/build.ts";
 import { kernelFolder } from "../scripts/kernel-list.ts";
 import { cuda } from "../src/index.ts";

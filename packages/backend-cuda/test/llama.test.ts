@@ -2,7 +2,7 @@
 // everything in `npm test -- --full`.
 
 import { llama } from "@polyllama/conformance/vitest";
-import { full } from "../../../tests/support/full.ts";
+import { full } from "@polyllama/test-support/full";
 import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated } from "./support.ts";
 

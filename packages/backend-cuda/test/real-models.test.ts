@@ -5,9 +5,9 @@ import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import { type Backend, llamaGraph, mostProbable } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
+import { amount } from "@polyllama/test-support/full";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { expect, test } from "vitest";
-import { amount } from "../../../tests/support/full.ts";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated } from "./support.ts";
 

@@ -1,61 +1,18 @@
 // Tokens chosen on the card are those that core's sampler chooses from the same logits. The graph is a table whose row t holds the
 // logits that follow token t, so that a generation walks through many different rows.
 
-import { buildGraph, createSampler, type SamplingOptions, type WeightSource } from "@polyllama/core";
+import { buildGraph, createSampler, type WeightSource } from "@polyllama/core";
+import { logitTable, samplings, tableModel } from "@polyllama/test-support/logits";
 import { expect, test } from "vitest";
 import { describeWithEmulation, withProgram } from "./support.ts";
 
 const V = 301;
 
-/** Logits of many kinds: flat, steep, tied, with distances that overflow and both zeros. */
-function makeTable(): Float32Array<ArrayBuffer> {
-  let state = 12345;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-  const table = new Float32Array(V * V);
-  for (let row = 0; row < V; row++) {
-    const spread = 10 ** (uniform() * 3 - 1);
-    for (let i = 0; i < V; i++) {
-      let logit = spread * (uniform() + uniform() + uniform() - 1.5);
-      if (row % 4 === 1) logit = Math.round(logit);
-      if (row % 7 === 2 && i % 3 === 0) logit = -3e38;
-      if (row % 11 === 3 && i % 2 === 0) logit = i % 4 === 0 ? 0 : -0;
-      table[row * V + i] = logit;
-    }
-  }
-  return table;
-}
-
-const settings: readonly SamplingOptions[] = [
-  { temperature: 0 },
-  { temperature: 0.8, topP: 0.95 },
-  { temperature: 1, topP: 1 },
-  { temperature: 1.7, topK: 40, topP: 1 },
-  { temperature: 0.5, topK: 17, topP: 0.9, minP: 0.02 },
-  { temperature: 2, topP: 1, minP: 0.3 },
-  { temperature: Math.LOG2E, topP: 1, minP: 0.25 }, // weights are powers of two, some just as many as are asked for
-  { temperature: 1, topP: 1, minP: 1 },
-  { temperature: 1e-30, topP: 0.999999 },
-  { temperature: 1000, topP: 0 },
-  { temperature: 1, topP: 1 - 2 ** -53 },
-];
-
 await describeWithEmulation("sampling on the card", (emulation) => {
-  const table = makeTable();
-  const info = { name: "table", shape: [V, V], format: "f32" } as const;
-  const source: WeightSource = {
-    name: "test",
-    weights: new Map([["table", info]]),
-    async read(_, { first, count } = { first: 0, count: V }) {
-      return new Uint8Array(table.slice(first * V, (first + count) * V).buffer);
-    },
-    fingerprint: async () => "",
-  };
-  const graph = buildGraph((g) => [g.embedding("logits", g.tokens("tokens"), g.weight("table", [V, V]))]);
+  const table = logitTable(V);
+  const { graph, source } = tableModel(table, V);
 
-  test.each(settings)("equals sampling on the host: %o", async (setting) => {
+  test.each(samplings)("equals sampling on the host: %o", async (setting) => {
     emulation.control.reset();
     const count = 9;
     await withProgram(emulation, graph, source, async (program) => {

@@ -1,25 +1,11 @@
-// The emulation for tests: built once, or the reason why it is not there.
+// What several test files share.
 
 import { type Backend, type Graph, PolyllamaError, type Program } from "@polyllama/core";
-import { describe } from "vitest";
-import { buildEmulation, type Emulation, emulationMissing } from "../emulation/build.ts";
-import { type CudaOptions, cuda } from "../src/index.ts";
+import { describeWithEmulation, emulated } from "@polyllama/test-support/emulation";
+import type { Emulation } from "../emulation/build.ts";
+import { cuda } from "../src/index.ts";
 
-const missing = emulationMissing();
-
-/** `describe` for suites on the emulated card; the emulation is built before. */
-export async function describeWithEmulation(name: string, define: (emulation: Emulation) => void): Promise<void> {
-  if (missing !== undefined) describe.skip(`${name} (not run: ${missing})`, () => undefined);
-  else {
-    const emulation = await buildEmulation();
-    describe(name, () => define(emulation));
-  }
-}
-
-/** The options that lead to the emulated card. */
-export function emulated({ library, images }: Emulation): CudaOptions {
-  return { library, images };
-}
+export { describeWithEmulation, emulated };
 
 export async function withProgram<T>(
   emulation: Emulation,

@@ -5,10 +5,11 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildGraph, llamaGraph, presets } from "@polyllama/core";
+import { randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
 import { defaultCacheFolder, onnxRuntimeStatus, onnxruntime } from "../src/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
-import { randomSource, temporaryFolder } from "./support.ts";
+import { temporaryFolder } from "./support.ts";
 
 test.each([
   [{ thread: 2 }, /unknown option "thread"/],

@@ -1,9 +1,9 @@
 // The model of the cache's tests: small, but with several packed arrays.
 
 import { type Graph, llamaGraph, type Program } from "@polyllama/core";
-import { randomSource, type TestSource } from "./support.ts";
+import { type RandomSource, randomSource } from "@polyllama/test-support/weights";
 
-export function cacheModel(seed = 1): { graph: Graph; source: TestSource } {
+export function cacheModel(seed = 1): { graph: Graph; source: RandomSource } {
   const graph = llamaGraph({
     dim: 64,
     layers: 1,

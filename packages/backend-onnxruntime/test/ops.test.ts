@@ -2,24 +2,16 @@
 
 import { dotError, reference } from "@polyllama/backend-reference";
 import { buildGraph, type FormatName, type Graph, type Step, type Tensor } from "@polyllama/core";
+import { everyFormat, type RandomSource, randomReals, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
 import { onnxruntime } from "../src/index.ts";
-import {
-  emulateInt8Linear,
-  everyFormat,
-  expectWithin,
-  judgeLinear,
-  randomReals,
-  randomSource,
-  type TestSource,
-  u,
-} from "./support.ts";
+import { emulateInt8Linear, expectWithin, judgeLinear, u } from "./support.ts";
 
 const quantized: readonly FormatName[] = everyFormat.filter((format) => !["f32", "f16", "bf16"].includes(format));
 
 async function compute(
   graph: Graph,
-  source: TestSource,
+  source: RandomSource,
   step: Step,
   activations: "int8" | "f32" = "f32",
 ): Promise<Tensor> {
@@ -28,7 +20,7 @@ async function compute(
   return (await program.run(step, graph.outputs))[0]!;
 }
 
-async function exact(graph: Graph, source: TestSource, step: Step): Promise<Float64Array> {
+async function exact(graph: Graph, source: RandomSource, step: Step): Promise<Float64Array> {
   await using program = await reference().compile(graph, source);
   return Float64Array.from((await program.run(step, graph.outputs))[0]!.data);
 }

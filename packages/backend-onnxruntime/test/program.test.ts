@@ -1,6 +1,7 @@
 // Whole models: that how a computation is cut into runs does not matter, and that programs, caches and runs behave as the
 // contract says. Tolerances come from reference runs perturbed within the backend's declared roundings.
 
+import { estimateTolerance, worstShare } from "@polyllama/conformance";
 import {
   buildGraph,
   type FormatName,
@@ -13,19 +14,19 @@ import {
   type Step,
   type Tensor,
 } from "@polyllama/core";
+import { tinyConfig } from "@polyllama/test-support/tiny-model";
+import { type RandomSource, randomReals, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { smallConfig } from "../../../conformance/src/small-config.ts";
-import { estimateTolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { EmbeddingTable } from "../src/embedding.ts";
 import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
 import { Session } from "../src/ort/session.ts";
-import { argmax, randomReals, randomSource, type TestSource } from "./support.ts";
+import { argmax } from "./support.ts";
 
-const config: LlamaConfig = { ...smallConfig, contextLength: 4096 };
+const config: LlamaConfig = { ...tinyConfig, contextLength: 4096 };
 
 interface Model {
   readonly graph: Graph;
-  readonly source: TestSource;
+  readonly source: RandomSource;
   readonly program: Program;
 }
 

@@ -3,10 +3,10 @@
 import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
+import { estimateTolerance, worstShare } from "@polyllama/conformance";
 import { type Backend, llamaGraph } from "@polyllama/core";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { expect, test } from "vitest";
-import { estimateTolerance, worstShare } from "../../../conformance/src/tolerance.ts";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { onnxruntime } from "../src/index.ts";
 import { argmax } from "./support.ts";
 

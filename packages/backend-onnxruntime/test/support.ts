@@ -1,114 +1,19 @@
-// Weights made from a seed, in every format, and the bounds that results are held to: derived from the arithmetic that the
-// backend declares, never from what it happens to give.
+// The bounds that results are held to: derived from the arithmetic that the backend declares, never from what it happens to give.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dotError } from "@polyllama/backend-reference";
-import {
-  columnCount,
-  type FormatName,
-  formatBytes,
-  type Graph,
-  type RealArray,
-  rowCount,
-  type WeightInfo,
-  type WeightSource,
-} from "@polyllama/core";
-import { f16At, formats, numberToBf16, numberToF16, offsetFormats, q4kScale, q8kScale } from "@polyllama/formats";
+import { columnCount, type FormatName, type RealArray, rowCount } from "@polyllama/core";
+import { f16At, formats, offsetFormats, q4kScale, q8kScale } from "@polyllama/formats";
+import type { RandomSource } from "@polyllama/test-support/weights";
 import { expect, onTestFinished } from "vitest";
-
-export const everyFormat: readonly FormatName[] = Object.keys(formats) as FormatName[]; // the record's own keys
 
 /** Unit roundoff of f32. */
 export const u: number = 2 ** -24;
 
-/** Numbers from a seed, uniform in [0, 1). */
-function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let word = Math.imul(state ^ (state >>> 15), state | 1);
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Reals in [-scale, scale). */
-export function randomReals(seed: number, count: number, scale = 1): Float32Array {
-  const next = random(seed);
-  return Float32Array.from({ length: count }, () => (2 * next() - 1) * scale);
-}
-
-/** Blocks of a format with random quants and moderate scales. */
-function randomBytes(format: FormatName, elements: number, seed: number): Uint8Array<ArrayBuffer> {
-  const next = random(seed);
-  const bytes = new Uint8Array(formatBytes(format, elements));
-  const half = (at: number, value: number): void => new DataView(bytes.buffer).setUint16(at, value, true);
-  if (format === "f32") {
-    new Float32Array(bytes.buffer).set(randomReals(seed, elements, 0.5));
-    return bytes;
-  }
-  if (format === "f16" || format === "bf16") {
-    const convert = format === "f16" ? numberToF16 : numberToBf16;
-    for (let i = 0; i < elements; i++) half(2 * i, convert(Math.fround(next() - 0.5)));
-    return bytes;
-  }
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Math.floor(next() * 256);
-  const { blockBytes } = formats[format];
-  for (let start = 0; start < bytes.length; start += blockBytes) {
-    if (format === "q8_k") new DataView(bytes.buffer).setFloat32(start, 0.001 + 0.01 * next(), true);
-    else {
-      const scales =
-        { q2_k: [80, 82], q3_k: [108], q6_k: [208] }[format as string] ?? (format in offsetFormats ? [0, 2] : [0]);
-      for (const offset of scales) half(start + offset, numberToF16(Math.fround(0.001 + 0.01 * next())));
-    }
-  }
-  return bytes;
-}
-
-export interface TestSource extends WeightSource {
-  /** Changes the fingerprint, as a changed file would. */
-  version: string;
-  reads: number;
-  readonly bytes: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
-}
-
-/** Random weights for a graph, in the format that `formatOf` says; norms in f32 around 1. */
-export function randomSource(graph: Graph, formatOf: (name: string) => FormatName = () => "f32", seed = 1): TestSource {
-  const weights = new Map<string, WeightInfo>();
-  const bytes = new Map<string, Uint8Array<ArrayBuffer>>();
-  for (const [index, { name, shape }] of graph.weights.entries()) {
-    const elements = shape.reduce((a, b) => a * b, 1);
-    const format = shape.length === 1 ? "f32" : formatOf(name);
-    weights.set(name, { name, shape, format });
-    const content = randomBytes(format, elements, seed * 1000 + index);
-    if (shape.length === 1) {
-      const values = new Float32Array(content.buffer);
-      for (let i = 0; i < elements; i++) values[i] = 1 + values[i]! / 2;
-    }
-    bytes.set(name, content);
-  }
-  const source: TestSource = {
-    name: "random weights",
-    version: `${seed}`,
-    reads: 0,
-    weights,
-    bytes,
-    async read(name, rows) {
-      source.reads++;
-      const info = weights.get(name)!;
-      const rowBytes = formatBytes(info.format, columnCount(info));
-      const { first, count } = rows ?? { first: 0, count: rowCount(info) };
-      return bytes.get(name)!.slice(first * rowBytes, (first + count) * rowBytes);
-    },
-    fingerprint: async () => `test ${seed} ${source.version} ${JSON.stringify([...weights.values()])}`,
-  };
-  return source;
-}
-
 /** A weight's f32 values. */
-function valuesOf(source: TestSource, name: string): Float32Array {
+function valuesOf(source: RandomSource, name: string): Float32Array {
   const { format, shape } = source.weights.get(name)!;
   const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
   formats[format].dequantize(source.bytes.get(name)!, values);
@@ -125,7 +30,7 @@ export interface Judged {
  * linear with f32 activations. Sums of the backend have the magnitudes of its own terms, which for Q4_K's offsets and for
  * halved 8-bit values are larger than |x w|: `magnitudes` gives them.
  */
-export function judgeLinear(x: Float32Array, source: TestSource, name: string): Judged {
+export function judgeLinear(x: Float32Array, source: RandomSource, name: string): Judged {
   const info = source.weights.get(name)!;
   const K = columnCount(info);
   const M = rowCount(info);
@@ -149,7 +54,7 @@ export function judgeLinear(x: Float32Array, source: TestSource, name: string): 
   return { value, bound };
 }
 
-function magnitudes(source: TestSource, name: string, w: Float32Array): Float32Array {
+function magnitudes(source: RandomSource, name: string, w: Float32Array): Float32Array {
   const { format } = source.weights.get(name)!;
   const bytes = source.bytes.get(name)!;
   const plain = offsets(format, bytes, w.length);
@@ -197,7 +102,7 @@ function blockOf(format: FormatName): number {
  * linear with int8 activations, emulated: every block of x becomes integers times absmax / 127. Where a quotient lies so near
  * the middle of two integers that f32 may decide either way, the bound takes in both.
  */
-export function emulateInt8Linear(x: Float32Array, source: TestSource, name: string): Judged {
+export function emulateInt8Linear(x: Float32Array, source: RandomSource, name: string): Judged {
   const info = source.weights.get(name)!;
   const { format } = info;
   const K = columnCount(info);

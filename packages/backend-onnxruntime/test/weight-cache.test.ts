@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildGraph, CheckpointError, type FormatName, type Progress } from "@polyllama/core";
+import { everyFormat, type RandomSource, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
 import { checkFile, removeEntry } from "../src/cache/entry.ts";
 import { packInto } from "../src/cache/pack.ts";
@@ -28,7 +29,7 @@ import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
 import { packingVersion } from "../src/pack/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
-import { everyFormat, randomSource, type TestSource, temporaryFolder } from "./support.ts";
+import { temporaryFolder } from "./support.ts";
 
 /** Compiles, computes and disposes. Notes are not expected. */
 async function logitsWith(options: OnnxRuntimeOptions, { graph, source } = cacheModel()): Promise<number[]> {
@@ -422,7 +423,7 @@ describe("weights", () => {
     const model = cacheModel();
     const infos = new Map(model.source.weights);
     infos.delete("norm.weight");
-    const incomplete = { ...model, source: { ...model.source, weights: infos } as TestSource };
+    const incomplete = { ...model, source: { ...model.source, weights: infos } as RandomSource };
     await expect(logitsWith({ cacheFolder }, incomplete)).rejects.toMatchObject({ tensor: "norm.weight" });
     expect(existsSync(cacheFolder)).toBe(false);
   });

@@ -3,6 +3,7 @@
 
 import type { AttentionNode, OffsetFormatName } from "@polyllama/core";
 import { formats, offsetFormats } from "@polyllama/formats";
+import { signed } from "@polyllama/test-support/random";
 import { expect, test } from "vitest";
 import type { Rounding } from "../src/bounds.ts";
 import { magnitudes } from "../src/magnitudes.ts";
@@ -11,14 +12,6 @@ import { attention } from "../src/ops/attention.ts";
 import { swigluBound } from "../src/ops/swiglu.ts";
 
 const f32: Rounding = { unit: 2 ** -24, flushesSubnormals: false, exp: 1 };
-
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return (state / 2 ** 32) * 2 - 1;
-  };
-}
 
 const row = (values: readonly number[]): Matrix => ({ rows: 1, width: values.length, data: Float64Array.from(values) });
 
@@ -47,7 +40,7 @@ function attend(
 }
 
 test("scores whose products cancel keep the errors of all products", () => {
-  const next = randomNumbers(7);
+  const next = signed(7);
   const d = 64;
   const numbers = (): number[] => Array.from({ length: d }, () => Math.fround(next()));
   for (let turn = 0; turn < 300; turn++) {
@@ -114,7 +107,7 @@ test("attention loses on tensor cores what they lose, at the sizes that they tak
 
 test.each(Object.keys(offsetFormats) as OffsetFormatName[])("%s: blocks alike have bounds alike", (format) => {
   const { blockSize, blockBytes, dequantize } = formats[format];
-  const next = randomNumbers(3);
+  const next = signed(3);
   const block = Uint8Array.from({ length: blockBytes }, () => Math.floor((next() + 1) * 56)); // exponents of f16 below 0x78
   const bytes = Uint8Array.from([...block, ...block]);
   const values = new Float32Array(2 * blockSize);

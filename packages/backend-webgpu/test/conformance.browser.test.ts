@@ -2,9 +2,9 @@
 // covers every kernel, those for GPUs too; `npm run conformance:webgpu` runs all.
 
 import { webgpu } from "@polyllama/backend-webgpu";
+import { isSample } from "@polyllama/conformance/selections";
 import { conformance } from "@polyllama/conformance/vitest";
 import { describe } from "vitest";
-import { isSample } from "../../../conformance/environments/selections.ts";
 
 // Models in k-quants take SwiftShader half a minute each, beside whose operations they show nothing new.
 const smallModels = /^model:(nodes:model=(?!k-)|(end-to-end|paths|repetition|overflow):model=(grouped|small-heads))/;

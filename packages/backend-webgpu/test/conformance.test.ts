@@ -3,10 +3,10 @@
 // `npm run conformance:webgpu` runs all cases with both.
 
 import { loweredLimits } from "@polyllama/conformance";
+import { isLarge } from "@polyllama/conformance/selections";
 import { conformance } from "@polyllama/conformance/vitest";
+import { full } from "@polyllama/test-support/full";
 import { describe } from "vitest";
-import { isLarge } from "../../../conformance/environments/selections.ts";
-import { full } from "../../../tests/support/full.ts";
 import { webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 

@@ -9,43 +9,6 @@ import { sampleParameters, samplerMemory } from "../src/sampler.ts";
 /** Tokens, and rows of the table of logits. */
 export const V = 601;
 
-/** Logits of many kinds: flat, steep, tied, with distances that overflow and both zeros. */
-export function makeTable(): Float32Array<ArrayBuffer> {
-  let state = 12345;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-  const table = new Float32Array(V * V);
-  for (let row = 0; row < V; row++) {
-    const spread = 10 ** (uniform() * 3 - 1);
-    for (let i = 0; i < V; i++) {
-      let logit = spread * (uniform() + uniform() + uniform() - 1.5);
-      if (row % 4 === 1) logit = Math.round(logit);
-      if (row % 7 === 2 && i % 3 === 0) logit = -3e38;
-      if (row % 11 === 3 && i % 2 === 0) logit = i % 4 === 0 ? 0 : -0;
-      table[row * V + i] = logit;
-    }
-  }
-  return table;
-}
-
-export const settings: readonly SamplingOptions[] = [
-  { temperature: 0 },
-  { temperature: 0.8, topP: 0.95 },
-  { temperature: 1, topP: 1 },
-  { temperature: 1, topP: 0.3 },
-  { temperature: 1.7, topK: 40, topP: 1 },
-  { temperature: 1, topK: 1, topP: 1 },
-  { temperature: 0.5, topK: 17, topP: 0.9, minP: 0.02 },
-  { temperature: 2, topP: 1, minP: 0.3 },
-  { temperature: Math.LOG2E, topP: 1, minP: 0.25 }, // weights are powers of two, some just as many as are asked for
-  { temperature: 1, topP: 1, minP: 1 },
-  { temperature: 1e-30, topP: 0.999999 },
-  { temperature: 1000, topP: 0 },
-  { temperature: 1, topP: 1 - 2 ** -53 },
-];
-
 const seed = 2 ** 40 + 77;
 
 /** Draw `i` is from row `i % V`, at position `i + 1`. */

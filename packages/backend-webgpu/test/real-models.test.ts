@@ -5,8 +5,8 @@ import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import { type Backend, createSampler, llamaGraph, mostProbable } from "@polyllama/core";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { type WebGpuBackend, webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 

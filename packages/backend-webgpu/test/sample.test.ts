@@ -1,25 +1,17 @@
 // Tokens chosen on the device are those that core's sampler chooses from the same logits. The graph is a table whose row t holds the
 // logits that follow token t, so that a generation walks through many different rows.
 
-import { buildGraph, createSampler, type WeightSource } from "@polyllama/core";
+import { buildGraph, createSampler } from "@polyllama/core";
+import { amount } from "@polyllama/test-support/full";
+import { logitTable, samplings, tableModel } from "@polyllama/test-support/logits";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { amount } from "../../../tests/support/full.ts";
 import { type WebGpuBackend, webgpu } from "../src/index.ts";
-import { drawOnDevice, drawOnHost, makeTable, settings, V } from "./draws.ts";
+import { drawOnDevice, drawOnHost, V } from "./draws.ts";
 import { describeWithAdapter } from "./support.ts";
 
 describeWithAdapter("sampling on the device", () => {
-  const table = makeTable();
-  const info = { name: "table", shape: [V, V], format: "f32" } as const;
-  const source: WeightSource = {
-    name: "test",
-    weights: new Map([["table", info]]),
-    async read(_, { first, count } = { first: 0, count: V }) {
-      return new Uint8Array(table.slice(first * V, (first + count) * V).buffer);
-    },
-    fingerprint: async () => "",
-  };
-  const graph = buildGraph((g) => [g.embedding("logits", g.tokens("tokens"), g.weight("table", [V, V]))]);
+  const table = logitTable(V);
+  const { graph, source } = tableModel(table, V);
   let backend: WebGpuBackend;
   beforeAll(async () => {
     backend = await webgpu();
@@ -29,11 +21,11 @@ describeWithAdapter("sampling on the device", () => {
   });
 
   const draws = amount(1000, 10_000);
-  test.each(settings)(`${draws} draws equal those on the host: %o`, async (setting) => {
+  test.each(samplings)(`${draws} draws equal those on the host: %o`, async (setting) => {
     expect(await drawOnDevice(table, setting, draws)).toEqual(drawOnHost(table, setting, draws));
   });
 
-  test.each(settings)("a generation equals one on the host: %o", async (setting) => {
+  test.each(samplings)("a generation equals one on the host: %o", async (setting) => {
     const count = 50;
     await using program = await backend.compile(graph, source);
     for (const seed of [1, 2 ** 40 + 77]) {

@@ -1,11 +1,6 @@
 // Where the numbers that steer a parser stand in a sound file: counts, lengths, types, offsets, tags. Mutations aim at them.
 
-export interface Field {
-  readonly offset: number;
-  /** Bytes. A varint's may change, the others' stay. */
-  readonly size: number;
-  readonly kind: "integer" | "varint";
-}
+import type { Field } from "@polyllama/test-support/fuzz/mutate";
 
 /** Counts, lengths, types and dimensions in a GGUF header. Long arrays contribute their first elements. */
 export function ggufFields(bytes: Uint8Array): Field[] {

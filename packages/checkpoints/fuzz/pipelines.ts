@@ -1,7 +1,7 @@
 // Pipelines of tokenizer.json that make much of little: chains that double, prefixes on every word, steps within steps, and what
 // else may be asked of normalizers, pre-tokenizers and decoders.
 
-import type { Random } from "./random.ts";
+import type { Random } from "@polyllama/test-support/fuzz/random";
 
 type Step = Readonly<Record<string, unknown>>;
 

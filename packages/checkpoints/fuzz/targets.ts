@@ -14,6 +14,11 @@ import {
   tokenizerFromLlama2c,
   tokenizerFromSentencePiece,
 } from "@polyllama/core";
+import { mutated, mutatedJson, type Sample } from "@polyllama/test-support/fuzz/mutate";
+import { flatten, type Pieces } from "@polyllama/test-support/fuzz/pieces";
+import type { Random } from "@polyllama/test-support/fuzz/random";
+import type { Target } from "@polyllama/test-support/fuzz/target";
+import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "@polyllama/test-support/hugging-face";
 import {
   type ByteSource,
   type Checkpoint,
@@ -31,26 +36,13 @@ import { stateDictOf } from "../src/meta/state-dict.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import { recognize } from "../src/recognize.ts";
 import { MOST_VALUES } from "../src/safetensors.ts";
-import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "../test/model.ts";
 import { metaShards, pickleOf, torchFile } from "../test/torch-writer.ts";
 import { ggufFields, integerFields, pickleFields, protobufFields, zipFields } from "./fields.ts";
-import { mutated, mutatedJson, type Sample } from "./mutate.ts";
-import { flatten, type Meter, type Pieces, sourceOf } from "./pieces.ts";
 import { withPipelines } from "./pipelines.ts";
-import type { Random } from "./random.ts";
+import { sourceOf } from "./source.ts";
 import { textFilesTarget } from "./text-files.ts";
 import { use } from "./use.ts";
 import { withDirectory } from "./zip-directory.ts";
-
-export interface Target {
-  readonly name: string;
-  /** Files that must be read. */
-  readonly sound: readonly Pieces[];
-  /** A spoiled file. */
-  make(random: Random): Pieces;
-  /** Reads a file as far as users would. */
-  run(input: Pieces, meter: Meter): Promise<void>;
-}
 
 export async function fuzzTargets(): Promise<readonly Target[]> {
   const shared = fileURLToPath(new URL("../../../../shared/data/", import.meta.url));

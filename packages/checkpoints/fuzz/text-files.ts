@@ -2,13 +2,13 @@
 // of files is. An input is one JSON object with each file's text by its name.
 
 import { sentencePieceFromGguf } from "@polyllama/core";
-import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
+import { mutatedJson } from "@polyllama/test-support/fuzz/mutate";
+import { flatten, type Pieces } from "@polyllama/test-support/fuzz/pieces";
+import type { Random } from "@polyllama/test-support/fuzz/random";
+import type { Target } from "@polyllama/test-support/fuzz/target";
+import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "@polyllama/test-support/hugging-face";
+import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { openWeb } from "../src/web/open.ts";
-import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "../test/model.ts";
-import { mutatedJson } from "./mutate.ts";
-import { flatten, type Pieces } from "./pieces.ts";
-import type { Random } from "./random.ts";
-import type { Target } from "./targets.ts";
 import { use } from "./use.ts";
 
 type Files = Readonly<Record<string, string>>;

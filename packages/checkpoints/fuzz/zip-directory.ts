@@ -2,7 +2,7 @@
 // sizes that do not fit, Zip64 fields where none are needed. The archive is taken apart, changed, and put together again, so
 // that all but the change is in order.
 
-import type { Random } from "./random.ts";
+import type { Random } from "@polyllama/test-support/fuzz/random";
 
 /** Integers of a record, by what they stand for: offset within the record and bytes. */
 const centralFields = {

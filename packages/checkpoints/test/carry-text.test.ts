@@ -3,8 +3,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { tokenizerFromSentencePiece } from "@polyllama/core";
+import { basePieces, type TextFolderParts, writeTextFolder } from "@polyllama/test-support/text-folder";
 import { describe, expect, test } from "vitest";
-import { basePieces, type TextFolderParts, writeTextFolder } from "../../../tests/support/text-folder.ts";
 import {
   type Checkpoint,
   compareCheckpoints,

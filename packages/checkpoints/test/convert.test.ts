@@ -2,12 +2,12 @@
 
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { reference } from "@polyllama/backend-reference";
 import { llamaGraph, type TextSetup } from "@polyllama/core";
 import { formats, quantizeRows } from "@polyllama/formats";
+import { poet } from "@polyllama/model-poet";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
-import { reference } from "../../backend-reference/src/index.ts";
-import { poet } from "../../model-poet/src/index.ts";
 import {
   type Checkpoint,
   compareCheckpoints,

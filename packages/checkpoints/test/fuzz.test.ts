@@ -2,12 +2,13 @@
 // `npm run fuzz` does for as long as one likes, always the same inputs.
 
 import { PolyllamaError } from "@polyllama/core";
+import { check } from "@polyllama/test-support/fuzz/check";
+import { flatten, type Meter } from "@polyllama/test-support/fuzz/pieces";
+import { randomOf } from "@polyllama/test-support/fuzz/random";
+import type { Target } from "@polyllama/test-support/fuzz/target";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { check } from "../fuzz/check.ts";
-import { flatten, type Meter } from "../fuzz/pieces.ts";
-import { randomOf } from "../fuzz/random.ts";
-import { fuzzTargets, type Target } from "../fuzz/targets.ts";
+import { fuzzTargets } from "../fuzz/targets.ts";
 import { memorySource, openSynthetic, readGgufHeader, readLlama2cHeader, readSafetensorsHeader } from "../src/index.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import { recognize } from "../src/recognize.ts";

@@ -2,8 +2,8 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "@polyllama/core";
 import { formats, quantizeRows } from "@polyllama/formats";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import {
   type Checkpoint,
   memorySource,

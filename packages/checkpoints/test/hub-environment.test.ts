@@ -2,9 +2,9 @@
 
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type HubServer, serveHub } from "@polyllama/test-support/hub-server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { pull } from "../src/index.ts";
-import { type HubServer, serveHub } from "./hub-server.ts";
 import { failure, folderWith } from "./support.ts";
 
 const variables = [

@@ -3,9 +3,9 @@
 import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { commit, repository, serveHub } from "@polyllama/test-support/hub-server";
 import { expect, test, vi } from "vitest";
 import { pull } from "../src/index.ts";
-import { commit, repository, serveHub } from "./hub-server.ts";
 
 const allowed = vi.hoisted(() => ({ hardLinks: true }));
 

@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Progress } from "@polyllama/core";
+import { commit, type HubServer, repository, serveHub } from "@polyllama/test-support/hub-server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { listHub, openCheckpoint, type PullOptions, pull } from "../src/index.ts";
-import { commit, type HubServer, repository, serveHub } from "./hub-server.ts";
 
 const poetFolder = fileURLToPath(new URL("../../model-poet/files/", import.meta.url));
 

@@ -1,6 +1,6 @@
 import { CheckpointError, type LlamaConfig, llamaGraph } from "@polyllama/core";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { memorySource, openCheckpoint, openLlama2c, readLlama2cHeader } from "../src/index.ts";
 import { failure, folderWith, small } from "./support.ts";
 

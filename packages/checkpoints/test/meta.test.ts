@@ -4,8 +4,8 @@ import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, llamaGraph, type WeightSource } from "@polyllama/core";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { type ByteSource, memorySource, openCheckpoint, openMeta } from "../src/index.ts";
 import { readTorchFile } from "../src/meta/torch-file.ts";
 import {

@@ -5,10 +5,10 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import { serveHub } from "@polyllama/test-support/hub-server";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { openCheckpoint, openSynthetic, pull, writeGguf } from "../src/index.ts";
 import { environmentFetch } from "../src/proxy.ts";
-import { serveHub } from "./hub-server.ts";
 import { failure, folderWith } from "./support.ts";
 
 // For example.test and hosts of it; made for these tests.

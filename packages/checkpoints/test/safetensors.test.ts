@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, columnCount, type LlamaConfig, llamaGraph, rowCount } from "@polyllama/core";
 import { formats, numberToBf16, numberToF16 } from "@polyllama/formats";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { memorySource, openCheckpoint, readSafetensorsHeader, writeGguf } from "../src/index.ts";
 import {
   coordinates,

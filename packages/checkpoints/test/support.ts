@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { PolyllamaError } from "@polyllama/core";
 import { afterEach, expect } from "vitest";
 
-export * from "./model.ts";
+export * from "@polyllama/test-support/hugging-face";
 
 const folders: string[] = [];
 

@@ -3,8 +3,8 @@
 
 import { columnCount, formatBytes, rowCount, type WeightSource } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
+import type { RawTensor } from "@polyllama/test-support/hugging-face";
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
-import type { RawTensor } from "./model.ts";
 
 const storageOf: Readonly<Record<string, string>> = {
   F32: "FloatStorage",

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import type { RowRange, Tokenizer, WeightName } from "@polyllama/core";
 import { llamaGraph, presets, sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
+import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { describe, expect, test } from "vitest";
-import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
 import {
   type Checkpoint,
   compareCheckpoints,

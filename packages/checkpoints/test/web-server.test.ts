@@ -3,8 +3,8 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
+import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { afterEach, describe, expect, test } from "vitest";
-import { tinyMetadata } from "../../core/test/tiny-tokenizer.ts";
 import { openWeb, openWebBy } from "../src/web/open.ts";
 import { WithoutRanges } from "../src/web/url.ts";
 import { wholeSource } from "../src/web/whole.ts";

@@ -1,8 +1,8 @@
 // Checkpoints in a page: behind URLs, from servers that misbehave, as files, and in the browser's own storage.
 
 import { type Checkpoint, openCheckpoint, removeKept } from "@polyllama/checkpoints";
+import { developmentData, needDevelopmentData } from "@polyllama/test-support/shared-page";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { developmentData, needDevelopmentData } from "../../../tests/support/shared-page.ts";
 
 const poet = `${location.origin}/poet/`;
 const gguf = `${location.origin}/shared/weights/stories260K.gguf`;

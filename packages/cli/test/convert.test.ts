@@ -4,13 +4,13 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
+import { amount } from "@polyllama/test-support/full";
+import { killConversions } from "@polyllama/test-support/kill-conversions";
 import { openCheckpoint, targetFormats, writeGguf } from "polyllama";
 import { beforeEach, describe, expect, test } from "vitest";
-import { amount } from "../../../tests/support/full.ts";
 import { formatOption } from "../src/values.ts";
 import { runHere } from "./captured.ts";
-import { killConversions } from "./kill.ts";
-import { start } from "./program.ts";
+import { sourceArguments, start } from "./program.ts";
 
 let scratch: string;
 
@@ -148,6 +148,7 @@ test.each([
 test("killed at random moments it leaves nothing that loads wrongly, and the next run cleans up", async () => {
   const times = amount(2, 10);
   const { problems, killed } = await killConversions({
+    program: sourceArguments,
     source: "synthetic://llama-2-7b?dim=256&heads=4&hidden=512&layers=4&vocab=4000&format=f16",
     format: "q4_k",
     times,

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { Llama } from "polyllama";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { run, runHere } from "./captured.ts";
 import { start } from "./program.ts";
 

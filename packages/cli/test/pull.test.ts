@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
+import { type HubServer, serveHub } from "@polyllama/test-support/hub-server";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { type HubServer, serveHub } from "../../checkpoints/test/hub-server.ts";
 import { run, runHere } from "./captured.ts";
 import { start } from "./program.ts";
 

@@ -4,9 +4,9 @@ import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
+import { writeTextFolder } from "@polyllama/test-support/text-folder";
 import { openCheckpoint } from "polyllama";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { writeTextFolder } from "../../../tests/support/text-folder.ts";
 import { run, runHere } from "./captured.ts";
 
 // Its answers take a process of their own, and are not what is tested here.

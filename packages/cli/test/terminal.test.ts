@@ -3,8 +3,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "@polyllama/test-support/hugging-face";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "../../checkpoints/test/model.ts";
 import { run } from "./captured.ts";
 
 // Its answers take a process of their own, and are not what is tested here.

@@ -2,8 +2,8 @@ import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { poet } from "@polyllama/model-poet";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { run } from "./captured.ts";
 
 const own = join(poet, "tokenizer.model");

@@ -1,8 +1,8 @@
 // The program on a WebGPU device in Node, where Dawn's own threads and its device are alive when it is told to end, or when nobody
 // reads on.
 
+import { describeWithSystem } from "@polyllama/test-support/system";
 import { expect, test } from "vitest";
-import { describeWithSystem } from "../../../tests/support/system.ts";
 import { start } from "./program.ts";
 
 const args = ["generate", "--backend", "webgpu", "-p", "Once", "--ignore-eos"];

@@ -1,6 +1,6 @@
+import { tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import { describe, expect, test } from "vitest";
 import { type ChatMessage, encodeChat, PolyllamaError, renderChat } from "../src/index.ts";
-import { tinyTokenizer } from "./tiny-tokenizer.ts";
 
 const system = (content: string): ChatMessage => ({ role: "system", content });
 const user = (content: string): ChatMessage => ({ role: "user", content });

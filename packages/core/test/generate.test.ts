@@ -1,6 +1,8 @@
 // The generation loop as a whole against a small definition of what it must give, on a fake sequence whose logits are a function
 // of the position: text, ids, finish and log probabilities. The definition knows neither held text nor streams of pieces.
 
+import { uniform } from "@polyllama/test-support/random";
+import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -14,7 +16,6 @@ import {
   tokenizerFromGguf,
 } from "../src/index.ts";
 import { createStopFilter } from "../src/stop.ts";
-import { tinyMetadata } from "./tiny-tokenizer.ts";
 
 const added = ["<|end|>", "<|stop|>", "<|shown|>"] as const;
 const letters = ["a", "b", "ab", "▁"];
@@ -30,10 +31,9 @@ const likely = [2, end, stop, shown, byte(0xc3), byte(0xa9), ...letters.map((_, 
 
 function logitsAt(position: number, seed: number): Float32Array {
   const logits = new Float32Array(tokenizer.vocabSize).fill(-30); // [V]
-  let state = (seed * 7919 + position * 104729) >>> 0;
+  const next = uniform(seed * 7919 + position * 104729);
   for (const id of likely) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    logits[id] = (3 * state) / 2 ** 32 - (id === 2 || id === end || id === stop ? 1.5 : 0);
+    logits[id] = 3 * next() - (id === 2 || id === end || id === stop ? 1.5 : 0);
   }
   return logits;
 }

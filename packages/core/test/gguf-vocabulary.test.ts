@@ -2,10 +2,10 @@
 // llama.cpp's own (node-llama-cpp 3.22.1, the same vocabularies).
 
 import { readFileSync } from "node:fs";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
+import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { encodePrompt, readSentencePiece, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "../src/index.ts";
-import { tinyMetadata } from "./tiny-tokenizer.ts";
 
 const pieces = ["▁", "a", "b", "▁a", "▁b", "ab", "▁ab"].map((piece, rank) => ({ piece, score: rank }));
 

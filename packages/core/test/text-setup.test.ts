@@ -1,8 +1,8 @@
 // End tokens that files name: those that the vocabulary has, and a notice of the others.
 
+import { tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import { expect, test } from "vitest";
 import { textSetupFromGguf, textSetupFromHuggingFace } from "../src/index.ts";
-import { tinyTokenizer } from "./tiny-tokenizer.ts";
 
 test("an end token just behind the vocabulary is none, and said", () => {
   const tokenizer = tinyTokenizer();

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -9,7 +10,6 @@ import {
   tokenizerFromLlama2c,
   tokenizerFromSentencePiece,
 } from "../src/index.ts";
-import { tinyMetadata } from "./tiny-tokenizer.ts";
 
 const file = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { tokenizerFromJson } from "../src/index.ts";
 
 type Json = Record<string, unknown>;

@@ -1,9 +1,9 @@
 // The option `literal`: places that no token's name spans. At every place within a name the name is text, and whatever else stands
 // in the text has the ids that it has without the option.
 
+import { tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import { expect, test } from "vitest";
 import { type Tokenizer, tokenizerFromJson } from "../src/index.ts";
-import { tinyTokenizer } from "./tiny-tokenizer.ts";
 
 /** Bytes, `<s>` and `</s>`, and three added tokens: one control token, one that is normalized, one that is neither. */
 function json(): Tokenizer {

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
+import { type TinyPiece, tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { type Tokenizer, tokenizerFromGguf, tokenizerFromLlama2c, tokenizerFromSentencePiece } from "../src/index.ts";
 import { readSentencePiece } from "../src/tokenizer/sentencepiece.ts";
-import { type TinyPiece, tinyTokenizer } from "./tiny-tokenizer.ts";
 
 const json = (path: string | URL): unknown => JSON.parse(readFileSync(path, "utf8"));
 const fixture = (name: string): URL => new URL(`fixtures/${name}`, import.meta.url);

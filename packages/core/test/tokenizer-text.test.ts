@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
+import { tinyMetadata, tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Tokenizer, tokenizerFromGguf, tokenizerFromSentencePiece } from "../src/index.ts";
 import { utf8CodePoint, utf8Decode, utf8Encode, utf8Stream } from "../src/tokenizer/utf8.ts";
-import { tinyMetadata, tinyTokenizer } from "./tiny-tokenizer.ts";
 
 const fixture = (name: string): Tokenizer =>
   tokenizerFromSentencePiece(readFileSync(new URL(`fixtures/${name}.model`, import.meta.url)), name);

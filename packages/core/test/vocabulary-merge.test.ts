@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { mergeVocabularies, readSentencePiece, tokenizerFromSentencePiece } from "../src/index.ts";
 import { messageWriter } from "../src/tokenizer/protobuf.ts";
 

@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { readSentencePiece, tokenizerFromSentencePiece, trainVocabulary } from "../src/index.ts";
 import { mergePairs } from "../src/tokenizer/train/pairs.ts";
 

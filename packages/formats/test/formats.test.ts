@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { OffsetFormatName } from "@polyllama/core";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { f16Table, formats, numberToF16, offsetFormats } from "../src/index.ts";
 
 interface GgmlVectors {

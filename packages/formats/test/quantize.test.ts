@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { formats, quantizedFormats, quantizeRows } from "../src/index.ts";
 
 describeWithShared("quantizers against libggml", () => {

@@ -2,10 +2,10 @@
 // grow and call themselves in their place. An input is the JSON of a template and its variables.
 
 import { PolyllamaError } from "@polyllama/core";
-import { mutatedJson } from "../../checkpoints/fuzz/mutate.ts";
-import { flatten, type Pieces } from "../../checkpoints/fuzz/pieces.ts";
-import type { Random } from "../../checkpoints/fuzz/random.ts";
-import type { Target } from "../../checkpoints/fuzz/targets.ts";
+import { mutatedJson } from "@polyllama/test-support/fuzz/mutate";
+import { flatten, type Pieces } from "@polyllama/test-support/fuzz/pieces";
+import type { Random } from "@polyllama/test-support/fuzz/random";
+import type { Target } from "@polyllama/test-support/fuzz/target";
 import { TemplateError } from "../src/chat/jinja/budget.ts";
 import { renderTemplate } from "../src/chat/jinja/render.ts";
 import type { ThreadRequest } from "../src/chat/thread/serve.ts";

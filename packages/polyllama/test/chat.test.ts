@@ -3,8 +3,8 @@
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { encodeChat, PolyllamaError, renderChat, type Tokenizer, tokenizerFromGguf } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
+import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { expect, test } from "vitest";
-import { describeWithShared, shared } from "../../../tests/support/shared.ts";
 import { chooseFormat } from "../src/chat/format.ts";
 import { renderTemplate } from "../src/chat/jinja/render.ts";
 import { type ChatTemplate, chatTemplateNames } from "../src/chat/named.ts";

@@ -1,9 +1,9 @@
 // Spoiled chat templates are rendered or refused, within limits, and nothing else: some seconds of what `npm run fuzz` does.
 
+import { check } from "@polyllama/test-support/fuzz/check";
+import { flatten } from "@polyllama/test-support/fuzz/pieces";
+import { randomOf } from "@polyllama/test-support/fuzz/random";
 import { expect, test } from "vitest";
-import { check } from "../../checkpoints/fuzz/check.ts";
-import { flatten } from "../../checkpoints/fuzz/pieces.ts";
-import { randomOf } from "../../checkpoints/fuzz/random.ts";
 import { chatTemplateTarget as target } from "../fuzz/chat-templates.ts";
 
 const inputs = 300;

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reference } from "@polyllama/backend-reference";
 import { poet } from "@polyllama/model-poet";
+import { serveHub } from "@polyllama/test-support/hub-server";
 import { expect, test } from "vitest";
-import { serveHub } from "../../checkpoints/test/hub-server.ts";
 import { Llama } from "../src/index.ts";
 
 test("Llama.load fetches a model from the hub, reports progress, and writes what the same files on disk write", async () => {

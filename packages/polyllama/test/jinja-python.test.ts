@@ -3,9 +3,9 @@
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { amount } from "@polyllama/test-support/full";
+import { describeWithSystem, system } from "@polyllama/test-support/system";
 import { beforeAll, describe, expect, test } from "vitest";
-import { amount } from "../../../tests/support/full.ts";
-import { describeWithSystem, system } from "../../../tests/support/system.ts";
 import { TemplateError } from "../src/chat/jinja/budget.ts";
 import { type RenderRequest, renderTemplate } from "../src/chat/jinja/render.ts";
 import { marked } from "../src/chat/marking.ts";

@@ -1,6 +1,7 @@
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
+import { estimateTolerance, type Tolerance, worstShare } from "@polyllama/conformance";
 import {
   type Backend,
   ContextOverflowError,
@@ -14,7 +15,6 @@ import {
 } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { estimateTolerance, type Tolerance, worstShare } from "../../../conformance/src/tolerance.ts";
 import { Llama } from "../src/index.ts";
 
 const createOnnxRuntime = (): Backend => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });

@@ -1,9 +1,9 @@
 // A model in a worker of a page, and the same model in the page itself.
 
 import { reference } from "@polyllama/backend-reference";
+import { developmentData, needDevelopmentData } from "@polyllama/test-support/shared-page";
 import { CheckpointError, Llama, PolyllamaError } from "polyllama";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { developmentData, needDevelopmentData } from "../../../tests/support/shared-page.ts";
 import { WorkerLlama } from "../src/worker.ts";
 
 const gguf = "/shared/weights/stories260K.gguf";

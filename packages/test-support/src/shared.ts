@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, test } from "vitest";
 
-const folder: string = fileURLToPath(new URL("../../../shared/data/", import.meta.url));
+const folder: string = fileURLToPath(new URL("../../../../shared/data/", import.meta.url));
 export const present: boolean = existsSync(folder);
 
 /** Path of a file of the development data. */

@@ -1,9 +1,6 @@
 // Bytes in pieces: a changed file shares what did not change with its original, so that files of megabytes can be spoiled a
 // thousand times a second.
 
-import { checkRange } from "../src/byte-source.ts";
-import { type ByteSource, memorySource } from "../src/index.ts";
-
 export type Pieces = readonly Uint8Array[];
 
 export function sizeOf(pieces: Pieces): number {
@@ -40,18 +37,4 @@ export function flatten(pieces: Pieces): Uint8Array<ArrayBuffer> {
 /** What readers asked of a source. */
 export interface Meter {
   bytes: number;
-}
-
-/** Pieces as a file, whose reads are counted. */
-export function sourceOf(name: string, pieces: Pieces, meter: Meter): ByteSource {
-  const size = sizeOf(pieces);
-  return {
-    ...memorySource(name, new Uint8Array(0)),
-    size,
-    async read(offset, length) {
-      checkRange(name, size, offset, length);
-      meter.bytes += length;
-      return flatten(part(pieces, offset, length));
-    },
-  };
 }

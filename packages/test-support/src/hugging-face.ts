@@ -1,7 +1,6 @@
 // A small model whose elements say where they belong, as Hugging Face writes one.
 
 import { type LlamaConfig, llamaGraph } from "@polyllama/core";
-import { halfSplitRow } from "../src/permute.ts";
 
 export const small: LlamaConfig = {
   dim: 24,
@@ -89,13 +88,19 @@ export function coordinates(tensor: number, row: number, columns: number): Float
   return Float32Array.from({ length: columns }, (_, column) => tensor * 65536 + row * 256 + column);
 }
 
+/** Where Hugging Face stores a row of wq or wk: even rows of a head first, then odd ones. */
+function storedRow(row: number, headDim: number): number {
+  const within = row % headDim;
+  return row - within + (within >> 1) + (within % 2 === 0 ? 0 : headDim / 2);
+}
+
 /** All tensors of a Hugging Face checkpoint whose values encode where they belong in canonical order, as f32. */
 export function huggingFaceTensors(config: LlamaConfig): RawTensor[] {
   return llamaGraph(config).weights.map(({ name, shape }, tensor) => {
     const [rows, columns] = shape.length === 1 ? [1, shape[0]!] : [shape[0]!, shape[1]!];
     const values = new Float32Array(rows * columns);
     for (let row = 0; row < rows; row++) {
-      const stored = /attention\.w[qk]\./.test(name) ? halfSplitRow(row, config.headDim) : row;
+      const stored = /attention\.w[qk]\./.test(name) ? storedRow(row, config.headDim) : row;
       values.set(coordinates(tensor, row, columns), stored * columns);
     }
     return { name: huggingFaceName(name), dtype: "F32", shape, bytes: new Uint8Array(values.buffer) };

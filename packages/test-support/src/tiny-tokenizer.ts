@@ -1,6 +1,6 @@
 // Small vocabularies for tests, written as GGUF metadata: unknown, BOS and EOS, the 256 bytes, and the pieces of a test.
 
-import { type Tokenizer, tokenizerFromGguf } from "../src/index.ts";
+import { type Tokenizer, tokenizerFromGguf } from "@polyllama/core";
 
 export interface TinyPiece {
   readonly piece: string;

@@ -2,7 +2,7 @@
 // their name, and in CI, where it must not be missing, they fail.
 
 import { describe, test } from "vitest";
-import { readSystem, type System } from "../../scripts/system.mjs";
+import { readSystem, type System } from "../../../scripts/system.mjs";
 import { full } from "./full.ts";
 
 export const system: System = readSystem();

@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 import { PolyllamaError } from "@polyllama/core";
 import { watch } from "./buffers.ts";
 import { type Meter, type Pieces, sizeOf } from "./pieces.ts";
-import type { Target } from "./targets.ts";
+import type { Target } from "./target.ts";
 
 /** Milliseconds. */
 export const MOST_TIME = 2000;

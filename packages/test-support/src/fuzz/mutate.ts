@@ -1,9 +1,15 @@
 // What is done to sound files: bits flipped, bytes cut out, doubled and moved, numbers replaced by the ones that programs get
 // wrong, values of JSON exchanged for others. Everything follows from the given random numbers.
 
-import type { Field } from "./fields.ts";
 import { flatten, type Pieces, part, sizeOf, splice } from "./pieces.ts";
 import type { Random } from "./random.ts";
+
+export interface Field {
+  readonly offset: number;
+  /** Bytes. A varint's may change, the others' stay. */
+  readonly size: number;
+  readonly kind: "integer" | "varint";
+}
 
 /** A sound file and what there is to aim at. */
 export interface Sample {

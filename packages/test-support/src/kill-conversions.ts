@@ -6,9 +6,10 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { compareCheckpoints, openCheckpoint, targetFormats, writeGguf, writeSafetensors } from "polyllama";
-import { sourceArguments } from "./program.ts";
 
 export interface KillOptions {
+  /** What makes Node run the program `polyllama`, before its own arguments. */
+  readonly program: readonly string[];
   readonly source: string;
   readonly format: string;
   readonly times: number;
@@ -25,7 +26,7 @@ export interface KillOptions {
  * @returns what went wrong, and how often the program was killed while it was writing.
  */
 export async function killConversions(options: KillOptions): Promise<{ problems: string[]; killed: number }> {
-  const { source, format, times, within } = options;
+  const { program, source, format, times, within } = options;
   const folder = await mkdtemp(join(options.folder, "kill-"));
   const problems: string[] = [];
   let killed = 0;
@@ -35,7 +36,7 @@ export async function killConversions(options: KillOptions): Promise<{ problems:
       const name = isFolder ? "folder" : "model.gguf";
       const target = join(folder, name);
       const args = ["convert", source, target, "--format", isFolder ? "bf16" : format, "--shard-size", "8MB"];
-      const moment = await killWhileWriting([...args, "--overwrite"], folder, within);
+      const moment = await killWhileWriting([...program, ...args, "--overwrite"], folder, within);
       if (moment !== undefined) killed++;
       for (const left of await loadable(folder)) {
         const error = await differences(source, left, isFolder ? "bf16" : format);
@@ -69,9 +70,9 @@ async function convert(source: string, target: string, format: string): Promise<
   return notes;
 }
 
-/** Runs the program and kills it up to `within` ms after its first file appears. Undefined when it was faster. */
+/** Runs Node and kills it up to `within` ms after its first file appears. Undefined when it was faster. */
 async function killWhileWriting(args: readonly string[], folder: string, within: number): Promise<number | undefined> {
-  const child = spawn(process.execPath, [...sourceArguments, ...args], { stdio: "ignore", timeout: 600_000 });
+  const child = spawn(process.execPath, [...args], { stdio: "ignore", timeout: 600_000 });
   const ended = new Promise((resolve) => child.on("close", resolve));
   const isWriting = async () => (await readdir(folder)).length > 0;
   while (child.exitCode === null && !(await isWriting())) await new Promise((resolve) => setTimeout(resolve, 2));
