@@ -13,8 +13,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "cuda-fork-of-1024",
     file: "kv-cache.ts",
-    find: "bytes: this.length * headDim * size",
-    replace: "bytes: Math.min(this.length, 1024) * headDim * size",
+    find: "blocksFor(this.length) * this.blocks.blockBytes",
+    replace: "blocksFor(Math.min(this.length, 1024)) * this.blocks.blockBytes",
     what: "a fork copies at most 1,024 positions",
   },
   {

@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cudaAssertions } from "@polyllama/planner";
-import { combineStructs, splitStructs } from "../src/kernels/attention_split.ts";
+import { combineStructs, partKeys, splitStructs } from "../src/kernels/attention_split.ts";
 import * as attentionTiles from "../src/kernels/attention_tiles.ts";
 import * as elementwise from "../src/kernels/elementwise.ts";
 import * as embedding from "../src/kernels/embedding.ts";
@@ -45,6 +45,12 @@ const structs: Readonly<Record<string, KernelStructs>> = {
   tensor_peak: tensorPeak.structs,
 };
 
+/** Numbers that both have, by the header that asserts them and their names in CUDA. */
+const constants: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  attention_split: { part_keys: partKeys },
+  row: { kv_block_rows: row.kvBlockRows },
+};
+
 export const assertFolder: string = join(kernelFolder, "asserts");
 
 /** Text of every header, by file name. */
@@ -52,7 +58,11 @@ export function assertHeaders(): ReadonlyMap<string, string> {
   return new Map(
     Object.entries(structs).map(([name, members]) => {
       const assertions = Object.entries(members).map(([struct, declared]) => cudaAssertions(struct, declared));
-      return [`${name}.cuh`, `// Written by scripts/kernel-structs.ts.\n${assertions.join("")}`];
+      const numbers = Object.entries(constants[name] ?? {}).map(
+        ([constant, value]) => `static_assert(${constant} == ${value}, "${constant}");\n`,
+      );
+      const text = [...assertions, ...numbers].join("");
+      return [`${name}.cuh`, `// Written by scripts/kernel-structs.ts.\n${text}`];
     }),
   );
 }

@@ -1,8 +1,10 @@
-// Keys and values of one sequence in the card's memory: for every attention keys [G, capacity, d] and then values alike, in f32,
-// f16 or bf16. Attention appends in place; rewinding only lowers the length, and what lies beyond it is never read.
+// Keys and values of one sequence in the card's memory: a pool of KV blocks of its own, in their order. A block has for every attention
+// keys [G, 32, d] and then values alike, in f32, f16 or bf16. Attention appends in place; rewinding only lowers the length, and what lies
+// beyond it is never read.
 
 import { type AttentionNode, type CacheFormat, SequenceCache } from "@polyllama/core";
 import type { Gpu } from "./gpu.ts";
+import { kvBlockRows, type RowBlocks } from "./kernels/row.ts";
 import type { DeviceMemory } from "./memory.ts";
 
 /** What a cache needs of its program. */
@@ -13,26 +15,51 @@ export interface CacheOwner {
   readonly caches: Set<CudaKvCache>;
 }
 
-/** @throws {PolyllamaError} `ERR_OPTION` */
+/** Blocks for so many positions. */
+function blocksFor(positions: number): number {
+  return Math.ceil(positions / kvBlockRows);
+}
+
+function blockBytes(attentions: readonly AttentionNode[], format: CacheFormat): number {
+  const size = format === "f32" ? 4 : 2;
+  return attentions.reduce((sum, { kvHeads, headDim }) => sum + 2 * kvHeads * headDim * kvBlockRows * size, 0);
+}
+
 /** Bytes of a full cache. */
 export function cacheBytes(attentions: readonly AttentionNode[], capacity: number, format: CacheFormat): number {
-  const size = format === "f32" ? 4 : 2;
-  return attentions.reduce((sum, { kvHeads, headDim }) => sum + 2 * kvHeads * headDim * capacity * size, 0);
+  return blocksFor(capacity) * blockBytes(attentions, format);
 }
 
 export class CudaKvCache extends SequenceCache {
   readonly bytes: number;
   readonly format: CacheFormat;
   readonly owner: CacheOwner;
-  readonly memory: DeviceMemory;
+  readonly blocks: RowBlocks;
+  readonly #memory: DeviceMemory;
+  readonly #table: DeviceMemory;
 
   /** @throws {MemoryError}; {@link PolyllamaError} `ERR_OPTION` */
   constructor(owner: CacheOwner, capacity: number, format: CacheFormat) {
     super(capacity);
+    const { gpu, attentions } = owner;
     this.owner = owner;
     this.format = format;
-    this.bytes = cacheBytes(owner.attentions, capacity, format);
-    this.memory = owner.gpu.allocate(this.bytes, `a cache of ${capacity} positions in ${format}`);
+    this.bytes = cacheBytes(attentions, capacity, format);
+    this.#memory = gpu.allocate(this.bytes, `a cache of ${capacity} positions in ${format}`);
+    const tableBytes = 4 * blocksFor(capacity);
+    try {
+      using staging = gpu.allocateHost(tableBytes, "a table of blocks");
+      this.#table = gpu.allocate(tableBytes, "a table of blocks");
+      const numbers = new Uint32Array(staging.buffer, 0, blocksFor(capacity));
+      for (const i of numbers.keys()) numbers[i] = i;
+      gpu.copyToDevice(this.#table.address, staging.address, tableBytes);
+      gpu.driver.synchronize(gpu.stream);
+    } catch (error) {
+      this.#memory[Symbol.dispose]();
+      throw error;
+    }
+    const [pool, table] = [this.#memory.address, this.#table.address];
+    this.blocks = { pool, table, blockBytes: blockBytes(attentions, format), format };
     owner.caches.add(this);
   }
 
@@ -40,30 +67,18 @@ export class CudaKvCache extends SequenceCache {
     return new CudaKvCache(this.owner, this.capacity, this.format);
   }
 
-  protected override async copyTo({ memory }: CudaKvCache): Promise<void> {
+  protected override async copyTo({ blocks }: CudaKvCache): Promise<void> {
     const { gpu } = this.owner;
     await gpu.turns.run(undefined, async () => {
-      for (const { offset, bytes } of this.#used()) {
-        gpu.copyOnDevice(memory.address + BigInt(offset), this.memory.address + BigInt(offset), bytes);
-      }
+      const bytes = blocksFor(this.length) * this.blocks.blockBytes;
+      if (bytes > 0) gpu.copyOnDevice(blocks.pool, this.blocks.pool, bytes);
       await gpu.finished();
     });
   }
 
-  /** Where positions are that hold something: of each head a run of bytes. */
-  *#used(): Generator<{ readonly offset: number; readonly bytes: number }, void, undefined> {
-    const size = this.format === "f32" ? 4 : 2;
-    let offset = 0;
-    for (const { kvHeads, headDim } of this.owner.attentions) {
-      for (let head = 0; head < 2 * kvHeads; head++) {
-        if (this.length > 0) yield { offset, bytes: this.length * headDim * size };
-        offset += this.capacity * headDim * size;
-      }
-    }
-  }
-
   protected override free(): void {
-    this.memory[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
+    this.#table[Symbol.dispose]();
     this.owner.caches.delete(this);
   }
 }

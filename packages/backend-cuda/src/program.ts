@@ -35,6 +35,7 @@ import { Execution, outputRow, type Sampler, type StepRow } from "./execution.ts
 import type { RowExponents } from "./exponents.ts";
 import type { Gpu } from "./gpu.ts";
 import { partKeys } from "./kernels/attention_split.ts";
+import { noBlocks } from "./kernels/row.ts";
 import { type CacheOwner, CudaKvCache } from "./kv-cache.ts";
 import type { DeviceMemory } from "./memory.ts";
 import { fewRows, type Mode, makePlan, type Plan } from "./plan.ts";
@@ -257,9 +258,7 @@ export class CudaProgram implements Program {
         rows.push({
           sequence: index,
           token: tokens?.[sequence.first + i] ?? 0,
-          cache: home?.memory.address ?? 0n,
-          capacity: home?.capacity ?? 0,
-          format: home?.format ?? "f32",
+          blocks: home?.blocks ?? noBlocks,
           position: start + i,
           angle: sequence.start + i,
           index: sequence.first + i,
@@ -383,12 +382,9 @@ class SampledSteps implements AsyncDisposable {
   enqueue(position: number, token: number | undefined): void {
     const execution = this.#executions[this.#turn]!;
     this.#turn = 1 - this.#turn;
-    const { memory, capacity, format } = this.#cache;
     const row: StepRow = {
       token: token ?? 0,
-      cache: memory.address,
-      capacity,
-      format,
+      blocks: this.#cache.blocks,
       position,
       angle: position,
       index: 0,

@@ -191,7 +191,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
     {
       name: "keys of another sequence",
       file: "attention_rows.cu",
-      from: "P.rows[next].cache == P.rows[first].cache",
+      from: "same_sequence(P.rows[next], P.rows[first])",
       to: "true",
     },
     { name: "sums that are not rescaled", file: "attention_rows.cu", from: "sum[chunk][a][b] *= factor;", to: ";" },

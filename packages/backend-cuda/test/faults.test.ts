@@ -113,8 +113,8 @@ const faults: readonly Fault[] = [
   {
     name: "a cache that is written one position late",
     file: "rope_cache.cu",
-    from: "row.capacity + row.position;",
-    to: "row.capacity + row.position + 1;",
+    from: "* kv_block_rows + row.position % kv_block_rows;",
+    to: "* kv_block_rows + row.position % kv_block_rows + 1;",
     address: attention("one-key"),
   },
   {

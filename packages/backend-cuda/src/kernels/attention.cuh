@@ -1,20 +1,43 @@
-// What the attention kernels share: how lines of the cache are read.
+// What the attention kernels share: how keys and values are found in the blocks of a sequence, and read.
 #pragma once
 #include "common.cuh"
 
-/// A head's keys: a line of `bytes` bytes per position; the head's values lie `values` bytes behind. As d is even, what lies before is
-/// a multiple of four elements, and where four divide d, so is where each line begins.
+/// A head's keys in the blocks of a sequence: a line of `bytes` bytes per position; the values of a position lie `values` bytes behind its
+/// keys. As d is even, what lies before a line in its block is a multiple of four elements, and where four divide d, so is where each
+/// line begins.
 struct CacheLines {
+  /// The head's first line in block 0 of the pool.
   const uint8_t *keys;
-  uint64_t values;
-  uint32_t bytes, format;
+  const uint32_t *table;
+  uint32_t block_bytes, values, bytes, format;
 };
 
 /// `before` is the elements per position before the attention's keys.
 DEVICE CacheLines cache_lines(const Row &row, uint32_t before, uint32_t kv_head, uint32_t kv_heads, uint32_t d) {
   const uint32_t size = row.format == 0 ? 4 : 2;
-  const uint64_t element = ((uint64_t)before + (uint64_t)kv_head * d) * row.capacity;
-  return {row.cache + element * size, (uint64_t)kv_heads * d * row.capacity * size, d * size, row.format};
+  const uint64_t element = ((uint64_t)before + (uint64_t)kv_head * d) * kv_block_rows;
+  return {row.pool + element * size, row.table, row.block_bytes, kv_heads * d * kv_block_rows * size, d * size, row.format};
+}
+
+/// Keys of a position that the sequence has.
+DEVICE const uint8_t *cache_line(const CacheLines &lines, uint32_t position) {
+  return lines.keys + (uint64_t)lines.table[position / kv_block_rows] * lines.block_bytes + position % kv_block_rows * lines.bytes;
+}
+
+/// Keys of positions `begin` to `begin + 63`, which lie in two blocks; where the sequence ends before the second, that is the first again.
+struct CacheTile {
+  const uint8_t *first, *second;
+  uint32_t bytes;
+};
+
+DEVICE CacheTile cache_tile(const CacheLines &lines, uint32_t begin, uint32_t length) {
+  const uint8_t *first = cache_line(lines, begin);
+  return {first, begin + kv_block_rows < length ? cache_line(lines, begin + kv_block_rows) : first, lines.bytes};
+}
+
+/// Line n of 64.
+DEVICE const uint8_t *tile_line(const CacheTile &tile, uint32_t n) {
+  return (n < kv_block_rows ? tile.first : tile.second) + n % kv_block_rows * tile.bytes;
 }
 
 /// Element k of a line of d; zero behind its end.

@@ -14,12 +14,13 @@ KERNEL_FILE("attention_mma")
 
 constexpr int threads = 128;
 constexpr int keys = 64;
+static_assert(keys == 2 * kv_block_rows, "a tile of keys lies in two KV blocks");
 constexpr float weight_scale = 16384.0f;
 
 /// Place of a 16-byte piece of a line, in 16-bit values.
 template <int D> DEVICE int piece(int line, int i) { return line * D + (i ^ (line & 7)) * 8; }
 
-/// The rows from `first` on that share a cache. Of a warp's 16 lines, which are queries of a row and head, a lane has two.
+/// The rows from `first` on that belong to one sequence. Of a warp's 16 lines, which are queries of a row and head, a lane has two.
 template <int D>
 DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t kv_head, uint32_t head, uint32_t heads, uint16_t *ks,
                    uint16_t *vs) {
@@ -28,19 +29,20 @@ DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t 
   const bool active = (t >> 5) * 16 < used; // alike in a warp
   const uint32_t length = P.rows[first + rows - 1].position + 1;
   const CacheLines cache = cache_lines(P.rows[first], P.before, kv_head, P.kv_heads, d);
-  const auto fetch = [&](uint16_t *tile, const uint8_t *from, uint32_t begin) {
+  const auto fetch = [&](uint16_t *tile, uint32_t behind, uint32_t begin) {
     if (begin < length) {
+      const CacheTile from = cache_tile(cache, begin, length);
 #pragma unroll
       for (uint32_t j = 0; j < keys * D / 8 / threads; j++) {
         const uint32_t n = (t + j * threads) / (D / 8), i = (t + j * threads) % (D / 8);
-        copy_async(tile + piece<D>(n, i), from + (uint64_t)(begin + n) * cache.bytes + i * 16, begin + n < length && i * 8 < d);
+        copy_async(tile + piece<D>(n, i), tile_line(from, n) + behind + i * 16, begin + n < length && i * 8 < d);
       }
     }
     copies_commit();
   };
   __syncthreads();
-  fetch(ks, cache.keys, 0);
-  fetch(vs, cache.keys + cache.values, 0);
+  fetch(ks, 0, 0);
+  fetch(vs, cache.values, 0);
 
   FragmentA q[D / 16];
   uint32_t position[2];
@@ -85,7 +87,7 @@ DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t 
         }
     }
     __syncthreads();
-    fetch(ks, cache.keys, begin + keys);
+    fetch(ks, 0, begin + keys);
 
     FragmentA weight[keys / 16];
     if (active) {
@@ -134,7 +136,7 @@ DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t 
         }
     }
     __syncthreads();
-    fetch(vs, cache.keys + cache.values, begin + keys);
+    fetch(vs, cache.values, begin + keys);
   }
 
 #pragma unroll
@@ -162,7 +164,7 @@ template <int D> DEVICE void attention(const Parameters &P) {
   const uint32_t begin = (gridDim.x - 1 - blockIdx.x) * P.block_rows, end = min(begin + P.block_rows, P.count);
   for (uint32_t first = begin; first < end;) {
     uint32_t next = first + 1;
-    while (next < end && P.rows[next].cache == P.rows[first].cache) next++;
+    while (next < end && same_sequence(P.rows[next], P.rows[first])) next++;
     if (P.rows[first].format == 1) attend<D>(P, first, next - first, kv_head, kv_head * group + inside, heads, ks, vs);
     first = next;
   }

@@ -15,40 +15,41 @@ KERNEL_FILE("attention_rows")
 
 constexpr int threads = 256;
 constexpr int lines = 64; // a line: the query of one row and head
-constexpr int keys = 64;
+constexpr int keys = 64; // two KV blocks
+static_assert(keys == 2 * kv_block_rows, "a tile of keys lies in two KV blocks");
 constexpr int depth = 32; // columns of queries and keys that are staged at once
 constexpr int width = 64; // and of values
 // Four words of padding, so that eight lanes that read 16 bytes of eight lines meet different banks.
 constexpr int depth_pitch = depth + 4, width_pitch = width + 4, key_pitch = keys + 4;
 
-/// A tile of 64 lines, COLUMNS from k on; zeros behind `present` lines and d columns. Line n begins `offset(n)` bytes behind `from`.
-template <class Bits, int COLUMNS, class Offset>
-DEVICE void stage_fours(float *tile, const uint8_t *from, uint32_t format, uint32_t present, uint32_t k, uint32_t d, Offset offset) {
+/// A tile of 64 lines, COLUMNS from k on; zeros behind `present` lines and d columns. Line n begins at `line(n)`.
+template <class Bits, int COLUMNS, class Line>
+DEVICE void stage_fours(float *tile, uint32_t format, uint32_t present, uint32_t k, uint32_t d, Line line) {
   constexpr int count = 16 * COLUMNS / threads;
-  const uint32_t line = threadIdx.x / (COLUMNS / 4), column = threadIdx.x % (COLUMNS / 4) * 4, step = threads / (COLUMNS / 4);
+  const uint32_t first = threadIdx.x / (COLUMNS / 4), column = threadIdx.x % (COLUMNS / 4) * 4, step = threads / (COLUMNS / 4);
   Bits bits[count];
 #pragma unroll
   for (int i = 0; i < count; i++) {
-    const uint32_t n = line + i * step;
-    bits[i] = four_bits<Bits>(from + offset(n), k + column, n < present && k + column < d);
+    const uint32_t n = first + i * step;
+    bits[i] = four_bits<Bits>(line(n), k + column, n < present && k + column < d);
   }
 #pragma unroll
   for (int i = 0; i < count; i++)
-    *reinterpret_cast<float4 *>(tile + (line + i * step) * (COLUMNS + 4) + column) = four_values(bits[i], format);
+    *reinterpret_cast<float4 *>(tile + (first + i * step) * (COLUMNS + 4) + column) = four_values(bits[i], format);
 }
-template <int COLUMNS, class Offset>
-DEVICE void stage(float *tile, const uint8_t *from, uint32_t format, uint32_t present, uint32_t k, uint32_t d, Offset offset) {
+template <int COLUMNS, class Line>
+DEVICE void stage(float *tile, uint32_t format, uint32_t present, uint32_t k, uint32_t d, Line line) {
   if (d % 4 != 0) {
 #pragma unroll 1
     for (uint32_t i = threadIdx.x; i < 64 * COLUMNS; i += threads) {
       const uint32_t n = i / COLUMNS, column = i % COLUMNS;
-      tile[n * (COLUMNS + 4) + column] = n < present ? one(from + offset(n), format, k + column, d) : 0.0f;
+      tile[n * (COLUMNS + 4) + column] = n < present ? one(line(n), format, k + column, d) : 0.0f;
     }
-  } else if (format == 0) stage_fours<float4, COLUMNS>(tile, from, format, present, k, d, offset);
-  else stage_fours<uint2, COLUMNS>(tile, from, format, present, k, d, offset);
+  } else if (format == 0) stage_fours<float4, COLUMNS>(tile, format, present, k, d, line);
+  else stage_fours<uint2, COLUMNS>(tile, format, present, k, d, line);
 }
 
-/// The rows from `first` on that share a cache. A thread has four lines, and of them four keys of every tile, 16 apart, and four
+/// The rows from `first` on that belong to one sequence. A thread has four lines, and of them four keys of every tile, 16 apart, and four
 /// columns of every 64. What it knows of a line, 15 others know too: the half warp that has the line.
 template <int CHUNKS>
 DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t kv_head, uint32_t head, uint32_t heads, float *staged,
@@ -59,7 +60,6 @@ DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t 
   const uint8_t *q = reinterpret_cast<const uint8_t *>(P.q + (uint64_t)first * P.q_stride + head * d);
   const uint32_t length = P.rows[first + rows - 1].position + 1;
   const CacheLines cache = cache_lines(P.rows[first], P.before, kv_head, P.kv_heads, d);
-  const auto offset = [&](uint32_t n) { return n * cache.bytes; };
   __syncthreads();
   if (t < lines) positions[t] = P.rows[first + min(t, used - 1) / heads].position;
   float most[4], total[4], sum[CHUNKS][4][4];
@@ -76,13 +76,13 @@ DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t 
 #pragma unroll 1
   for (uint32_t begin = 0; begin < length; begin += keys) {
     const uint32_t present = min((uint32_t)keys, length - begin);
-    const uint8_t *tile = cache.keys + (uint64_t)begin * cache.bytes;
+    const CacheTile tile = cache_tile(cache, begin, length);
     float score[4][4] = {};
 #pragma unroll 1
     for (uint32_t c = 0; c < d; c += depth) {
       __syncthreads();
-      stage<depth>(staged, q, 0, used, c, d, [&](uint32_t n) { return (n / heads * P.q_stride + n % heads * d) * 4; });
-      stage<depth>(staged + lines * depth_pitch, tile, cache.format, present, c, d, offset);
+      stage<depth>(staged, 0, used, c, d, [&](uint32_t n) { return q + (n / heads * P.q_stride + n % heads * d) * 4; });
+      stage<depth>(staged + lines * depth_pitch, cache.format, present, c, d, [&](uint32_t n) { return tile_line(tile, n); });
       __syncthreads();
       if (!active) continue;
       const uint32_t deep = min((uint32_t)depth, d - c);
@@ -130,7 +130,7 @@ DEVICE void attend(const Parameters &P, uint32_t first, uint32_t rows, uint32_t 
 #pragma unroll
     for (int chunk = 0; chunk < CHUNKS; chunk++) {
       __syncthreads();
-      stage<width>(staged, tile + cache.values, cache.format, present, chunk * width, d, offset);
+      stage<width>(staged, cache.format, present, chunk * width, d, [&](uint32_t n) { return tile_line(tile, n) + cache.values; });
       __syncthreads();
       if (!active || chunk * width + column * 4 >= d) continue;
 #pragma unroll 1
@@ -186,7 +186,7 @@ template <int CHUNKS> DEVICE void attention(const Parameters &P) {
   const uint32_t begin = (gridDim.x - 1 - blockIdx.x) * P.block_rows, end = min(begin + P.block_rows, P.count);
   for (uint32_t first = begin; first < end;) {
     uint32_t next = first + 1;
-    while (next < end && P.rows[next].cache == P.rows[first].cache) next++;
+    while (next < end && same_sequence(P.rows[next], P.rows[first])) next++;
     if (P.rows[first].format != P.left_out)
       attend<CHUNKS>(P, first, next - first, kv_head, kv_head * group + inside, heads, staged, weights, positions);
     first = next;

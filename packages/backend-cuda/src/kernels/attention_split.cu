@@ -10,6 +10,8 @@
 
 KERNEL_FILE("attention_split")
 
+constexpr uint32_t part_keys = 256;
+
 struct Parameters {
   const Row *rows;
   const float *q;
@@ -25,7 +27,6 @@ struct Parameters {
 #include "asserts/attention_split.cuh"
 
 constexpr int threads = 128;
-constexpr uint32_t part_keys = 256;
 constexpr int ahead = 4;
 
 #ifdef __CUDACC__
@@ -91,7 +92,7 @@ DEVICE void attend(const Parameters &P, const Row &row, float *sums, float *most
     for (int u = 0; u < ahead; u++) {
       const uint32_t n = first + u * TEAMS + team;
       present[u] = n < end;
-      const uint8_t *line = lines.keys + (uint64_t)n * lines.bytes;
+      const uint8_t *line = cache_line(lines, present[u] ? n : begin);
 #pragma unroll
       for (int c = 0; c < QUADS; c++) {
         const uint32_t k = (c * LANES + lane) * 4;

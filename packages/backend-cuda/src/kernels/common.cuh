@@ -31,21 +31,30 @@ typedef unsigned long long uint64_t;
   static void name##_body(const Parameters &P)
 #endif
 
-/// A row of a step: its place in its sequence's cache, and where that is. Positions live in device memory, so that one graph
-/// of launches serves every token.
+/// Positions of a KV block.
+constexpr uint32_t kv_block_rows = 32;
+
+/// A row of a step, and where its sequence's keys and values lie. It stands in device memory, so that one graph of launches serves every
+/// token.
 struct Row {
-  /// Keys of the first attention, for all positions; 0 where the graph has no attention.
-  uint8_t *cache;
-  uint32_t capacity;
-  /// Position within the cache.
+  /// KV blocks of a pool; null where the graph has no attention. A block has keys [G, kv_block_rows, d] of the first attention, then values
+  /// alike, then those of the others.
+  uint8_t *pool;
+  /// The sequence's blocks, one for every kv_block_rows positions.
+  const uint32_t *table;
+  uint32_t block_bytes;
+  /// Position within the sequence.
   uint32_t position;
   uint32_t token;
-  /// Format of the cache: 0 f32, 1 f16, 2 bf16.
+  /// Format of keys and values: 0 f32, 1 f16, 2 bf16.
   uint32_t format;
 };
 #include "asserts/row.cuh"
 
 constexpr uint32_t allLanes = 0xffffffffu;
+
+/// Whether two rows belong to one sequence.
+DEVICE bool same_sequence(const Row &a, const Row &b) { return a.table == b.table && a.pool == b.pool; }
 
 DEVICE float half_value(uint32_t bits) {
 #ifdef __CUDACC__

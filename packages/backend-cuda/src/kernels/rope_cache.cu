@@ -1,4 +1,4 @@
-// Appends keys and values to their sequences' caches, keys rotated where a rotation is given, and rotates the queries: one
+// Appends keys and values to the KV blocks of their sequences, keys rotated where a rotation is given, and rotates the queries: one
 // launch for what stands between the projections and attention. A thread per pair of a row; queries first, then keys, then values.
 #include "common.cuh"
 
@@ -49,11 +49,12 @@ KERNEL(rope_cache, Parameters, 128) {
   if (!is_key) i -= P.kv_pairs;
   if (i >= P.kv_pairs) return;
   const Row row = P.rows[n];
-  // Keys [G, capacity, d], then values alike.
+  // Of the block keys [G, kv_block_rows, d], then values alike.
   const uint32_t head = i / P.head_pairs, pair = i % P.head_pairs, heads = P.kv_pairs / P.head_pairs;
-  const uint64_t line = (uint64_t)(is_key ? head : heads + head) * row.capacity + row.position;
-  const uint64_t element = (uint64_t)P.before * row.capacity + line * P.head_pairs * 2 + pair * 2;
+  const uint32_t line = (is_key ? head : heads + head) * kv_block_rows + row.position % kv_block_rows;
+  const uint64_t element = (uint64_t)P.before * kv_block_rows + (uint64_t)line * P.head_pairs * 2 + pair * 2;
+  uint8_t *block = row.pool + (uint64_t)row.table[row.position / kv_block_rows] * row.block_bytes;
   const float *from = is_key ? P.k + (uint64_t)n * P.k_stride : P.v + (uint64_t)n * P.v_stride;
-  store(row.cache, row.format, element,
+  store(block, row.format, element,
         turned(from + i * 2, is_key ? P.k_rotation : nullptr, (uint64_t)n * P.rotation_stride + pair));
 }

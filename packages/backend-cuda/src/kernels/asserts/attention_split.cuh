@@ -10,3 +10,4 @@ static_assert(offsetof(Parameters, d) == 36, "Parameters.d");
 static_assert(offsetof(Parameters, q_stride) == 40, "Parameters.q_stride");
 static_assert(offsetof(Parameters, parts) == 44, "Parameters.parts");
 static_assert(offsetof(Parameters, scale) == 48, "Parameters.scale");
+static_assert(part_keys == 256, "part_keys");
