@@ -62,8 +62,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "draw-position",
     file: "sampling/sample.ts",
-    find: "return draw(weights, seed, tokens.length);",
-    replace: "return draw(weights, seed, tokens.length - promptLength);",
+    find: "return draw(weights, seed, position);",
+    replace: "return draw(weights, seed, position - promptLength);",
     what: "the random number belongs to the number of generated tokens, not to the position",
   },
   {

@@ -8,6 +8,7 @@ import { formatsMutants } from "./formats-mutants.ts";
 import type { CaseMutant, Mutant } from "./mutant.ts";
 import { onnxruntimeMutants } from "./onnxruntime-mutants.ts";
 import { onnxruntimePathMutants } from "./onnxruntime-path-mutants.ts";
+import { plannerMutants } from "./planner-mutants.ts";
 import { polyllamaMutants } from "./polyllama-mutants.ts";
 import { referenceMutants } from "./reference-mutants.ts";
 import { webgpuMutants } from "./webgpu-mutants.ts";
@@ -17,6 +18,7 @@ export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...onnxr
 export const testMutants: readonly Mutant[] = [
   ...coreMutants,
   ...formatsMutants,
+  ...plannerMutants,
   ...polyllamaMutants,
   ...checkpointsMutants,
   ...cliMutants,

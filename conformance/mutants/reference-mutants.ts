@@ -80,10 +80,10 @@ const linear: readonly Fault[] = [
   },
   {
     id: "linear-q4_0-last-block",
-    file: "backend.ts",
-    find: "done += 4 * count * columnCount(info);",
-    replace: `done += 4 * count * columnCount(info);
-      const multiplied = graph.nodes.some((node) => node.op === "linear" && node.weight === info.name);
+    file: "parameters.ts",
+    find: "done += 4 * count * columns;",
+    replace: `done += 4 * count * columns;
+      const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === info.name));
       if (multiplied && info.format === "q4_0" && columnCount(info) > 32) {
         for (let end = columnCount(info); end <= values.length; end += columnCount(info)) {
           if (end > first * columnCount(info)) for (let i = end - 32; i < end; i++) values[i]! *= 1.01;
@@ -93,10 +93,10 @@ const linear: readonly Fault[] = [
   },
   {
     id: "linear-q8_0-least",
-    file: "backend.ts",
-    find: "done += 4 * count * columnCount(info);",
-    replace: `done += 4 * count * columnCount(info);
-      const multiplied = graph.nodes.some((node) => node.op === "linear" && node.weight === info.name);
+    file: "parameters.ts",
+    find: "done += 4 * count * columns;",
+    replace: `done += 4 * count * columns;
+      const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === info.name));
       if (multiplied && info.format === "q8_0") {
         for (let i = 0; i < count * columnCount(info); i++) {
           if (bytes[(i >> 5) * 34 + 2 + (i & 31)] === 128) values[first * columnCount(info) + i]! *= 127 / 128;
@@ -251,36 +251,27 @@ const attention: readonly Fault[] = [
   },
   {
     id: "attention-last-slot",
-    file: "cache.ts",
-    find: "entry.k.set(rounded(",
-    replace: "if (this.capacity < 16 || end < this.capacity * this.width(attention)) entry.k.set(rounded(",
-    what: "the key of a cache's last position is never written",
+    file: "kv-blocks.ts",
+    find: "block.keys[attention]!.set(k.subarray(done, done + count), offset * width);",
+    replace: `const unwritten = offset * width + count === this.#rows * width ? width : 0;
+      block.keys[attention]!.set(k.subarray(done, done + count - unwritten), offset * width);`,
+    what: "the key of a block's last position is never written",
   },
   {
     id: "attention-stale-row",
-    file: "cache.ts",
-    find: "entry.v.set(rounded(v, this.format), end - v.length);",
-    replace: `const stale = entry.v[end - v.length] === 0 ? 0 : this.width(attention);
-    entry.v.set(rounded(v.subarray(stale), this.format), end - v.length + stale);`,
+    file: "kv-blocks.ts",
+    find: "block.values[attention]!.set(v.subarray(done, done + count), offset * width);",
+    replace: `const stale = done > 0 || block.values[attention]![offset * width] === 0 ? 0 : width;
+      block.values[attention]!.set(v.subarray(done + stale, done + count), offset * width + stale);`,
     what: "after a rewind the first row of values is still the old one",
   },
   {
-    id: "attention-shared-fork",
-    file: "cache.ts",
-    find: "return { k: k.slice(0, used), v: v.slice(0, used) };",
-    replace: "return this.entries[i]!;",
-    what: "a forked cache shares its memory with the original",
-  },
-  {
-    id: "attention-truncate",
-    file: "cache.ts",
-    find: "  protected override empty()",
-    replace: `  override truncate(length: number): void {
-    super.truncate(Math.min(this.length, length + 1));
-  }
-
-  protected override empty()`,
-    what: "a rewind leaves one position too many",
+    id: "attention-half-imported",
+    file: "kv-blocks.ts",
+    find: "this.#scatter(ids, attention, 0, next(length * width), next(length * width));",
+    replace: `const [k, v] = [next(length * width), next(length * width)];
+      this.#scatter(ids, attention, 0, k, attention === 0 ? v : v.map((value, i) => (i < width ? 0 : value)));`,
+    what: "a copy of a cache lacks the first value of every attention but one",
   },
 ];
 

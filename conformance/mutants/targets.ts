@@ -31,6 +31,10 @@ export const targets: Readonly<Record<string, Target>> = {
     tests: packageTests("formats", "checkpoints", "backend-reference", "backend-onnxruntime"),
     threads: [{ test: "packages/checkpoints/test/quantize.test.ts", sources: "packages/formats/src/quantize/" }],
   },
+  planner: {
+    package: "planner",
+    tests: [...packageTests("planner", "backend-reference"), "conformance/test/lifecycle"],
+  },
   polyllama: {
     package: "polyllama",
     tests: [
