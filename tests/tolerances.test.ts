@@ -20,7 +20,7 @@ const byHand: readonly RegExp[] = [
 /** Comparisons that are no tolerances, each with the reason. */
 const allowed: ReadonlyMap<string, string> = new Map([
   [
-    "conformance/src/model/verdict.ts: if (share < 0.001 || share >= 1e5) return share.toExponential(1);",
+    "conformance/src/parity/verdict.ts: if (share < 0.001 || share >= 1e5) return share.toExponential(1);",
     "how a number is written",
   ],
 ]);

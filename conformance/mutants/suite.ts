@@ -2,11 +2,12 @@
 // watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that numbers betray.
 
 import type { Backend, Program, RoundingProfile, Tensor } from "@polyllama/core";
-import { type CaseResult, type OpCase, runCase } from "../src/case.ts";
-import { opCases } from "../src/cases.ts";
+import type { CaseResult } from "../src/case.ts";
 import { chainCases } from "../src/chains.ts";
 import { forwardBackend, forwardProgram } from "../src/forward.ts";
-import { modelCases } from "../src/model-cases.ts";
+import { modelCases } from "../src/models/index.ts";
+import { opCases } from "../src/ops/index.ts";
+import { type OpCase, runCase } from "../src/ops/op-case.ts";
 
 export type Stage = "op" | "model";
 

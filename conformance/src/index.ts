@@ -2,20 +2,19 @@
 
 // The suite: every case, by address
 export { addressFilter } from "./address.ts";
-export type { ConformanceCase } from "./cases.ts";
+export type { CaseResult, ConformanceCase } from "./case.ts";
 export { conformanceCases } from "./cases.ts";
 
 // Limits under which small models are split as large ones are
 export { loweredLimits } from "./paths/split.ts";
 
 // Single operations against derived bounds
-export type { CaseResult, OpCase } from "./case.ts";
-export { runCase } from "./case.ts";
-export { opCases } from "./cases.ts";
+export { opCases } from "./ops/index.ts";
+export type { OpCase, OpScript } from "./ops/op-case.ts";
+export { runCase } from "./ops/op-case.ts";
 
 // Whole models and single layers
-export type { ModelCase } from "./model-cases.ts";
-export { modelCases } from "./model-cases.ts";
+export { modelCases } from "./models/index.ts";
 
 // Results in the light of what is known to fail
 export type { Expectations, Verdict } from "./expectations.ts";
@@ -24,12 +23,14 @@ export type { BackendResults, SkippedBackend } from "./summary.ts";
 export { casesNotRun, summarize } from "./summary.ts";
 
 // Whole models against an estimated tolerance
-export type { Tolerance, ToleranceOptions } from "./tolerance.ts";
-export { estimateTolerance, greedyAgreement, worstShare } from "./tolerance.ts";
+export type { Choices } from "./comparison/choices.ts";
+export { compareChoices, tooFewDecided } from "./comparison/choices.ts";
+export type { Tolerance, ToleranceOptions } from "./comparison/tolerance.ts";
+export { estimateTolerance, worstShare } from "./comparison/tolerance.ts";
 
 // Backends compared on a model, on this device
-export type { CompareOptions, ModelSource, Unavailable } from "./model/compare.ts";
-export { compareModel } from "./model/compare.ts";
+export type { CompareOptions, ModelSource, Unavailable } from "./parity/compare.ts";
+export { compareModel } from "./parity/compare.ts";
 export type {
   Compared,
   Divergence,
@@ -40,10 +41,10 @@ export type {
   NotRun,
   OpFinding,
   Share,
-} from "./model/result.ts";
-export { exceeds } from "./model/result.ts";
-export { shareText } from "./model/verdict.ts";
-export { affordableTokens } from "./model/work.ts";
+} from "./parity/result.ts";
+export { exceeds } from "./parity/result.ts";
+export { shareText } from "./parity/verdict.ts";
+export { affordableTokens } from "./parity/work.ts";
 
 // What they found, for people
 export type { Facts } from "./report/html.ts";

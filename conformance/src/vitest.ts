@@ -6,7 +6,8 @@
 import type { Backend } from "@polyllama/core";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { addressFilter } from "./address.ts";
-import { type ConformanceCase, conformanceCases } from "./cases.ts";
+import type { ConformanceCase } from "./case.ts";
+import { conformanceCases } from "./cases.ts";
 import { type Expectations, judge, unmatched } from "./expectations.ts";
 
 export type { LifecycleOptions } from "./lifecycle/vitest.ts";

@@ -1,150 +1,162 @@
 // linear: every format, shapes at and beside block and tile edges, and the matrices of the published models.
 
-import { buildGraph, type FormatName, presets } from "@polyllama/core";
+import { buildGraph, type FormatName, type Graph, type PresetName, presets } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
-import { type OpCase, opCase, type Script } from "../case.ts";
+import { combinations } from "../combine.ts";
+import { sampledColumns } from "../comparison/constants.ts";
 import { activations, type InputKind, inputKinds } from "../inputs.ts";
-import { random } from "../random.ts";
+import { type Random, random } from "../random.ts";
 import { type MemoryWeight, memoryWeights, randomWeight, takeWeightRows } from "../weights.ts";
+import { type OpCase, type OpScript, opCase } from "./op-case.ts";
 
-interface Shape {
+interface LinearParameters {
+  readonly format: FormatName;
   readonly n: number;
   readonly k: number;
   readonly m: number;
+  readonly input: InputKind;
 }
 
-const names = Object.keys(formats) as FormatName[]; // the record's own keys
+const formatNames = Object.keys(formats) as FormatName[]; // the record's own keys
+const each = combinations.combine("format", formatNames);
+const normal = { input: "normal" } as const;
+
+/** One block, several, and rows at and beside the edges of tiles. */
+const small = each
+  .combine("k", ({ format }) => {
+    const { blockSize } = formats[format];
+    return blockSize === 1 ? [1, 7, 64, 172, 255, 1024] : [blockSize, 3 * blockSize, 1024];
+  })
+  .with([
+    { n: 1, m: 1 },
+    { n: 1, m: 33 },
+    { n: 2, m: 64 },
+    { n: 3, m: 31 },
+    { n: 17, m: 65 },
+    { n: 33, m: 15 },
+  ])
+  .with([normal]);
+
+const inputs = each.with([
+  ...combinations
+    .combine(
+      "input",
+      inputKinds.filter((kind) => kind !== "normal"),
+    )
+    .combine("n", [1, 5, 9])
+    .with([{ k: 512, m: 48 }]),
+  // Beside the edges of the large tiles that long prompts are computed in.
+  { n: 97, k: 256, m: 130, ...normal },
+  // One term alone holds the roundings of input, weight and sum to a few hundred units, where the other sums of 70B's widths
+  // allow far more. Prompts may take other kernels than single rows.
+  // Small enough to be compared whole: in a sampled one, the zeros of a single term would look unwritten.
+  ...combinations
+    .combine("k", [8192, 28672])
+    .with([
+      { n: 1, m: 64 },
+      { n: 17, m: 8 },
+    ])
+    .combine("input", ["one-hot"]),
+]);
+
+/** Beside another linear over the same input, which backends compute together. */
+const beside = combinations
+  .combine("format", ["f32", "q4_0", "q6_k"])
+  .with([{ n: 3, k: 256, m: 48 }])
+  .combine("beside", [16, 48])
+  .with([normal]);
+
+/** More rows than backends compute at once. */
+const many = combinations.combine("format", ["f32", "q4_0"]).with([{ n: 515, k: 64, m: 33, ...normal }]);
+
+/** All matrices of 7B, 13B and 70B in Q4_0. */
+const published = combinations
+  .combine("model", ["llama-2-7b", "llama-2-13b", "llama-2-70b"])
+  .with(({ model }) => {
+    const { hiddenDim, dim } = presets[model];
+    return [...matricesOf(model).map((shape) => ({ n: 1, ...shape })), { n: 9, k: hiddenDim, m: dim }];
+  })
+  .with([{ format: "q4_0", ...normal }]);
+
+/** Two matrices of their sizes in every other format, and output matrices of three vocabularies. */
+const wide = [
+  ...each
+    .filter(({ format }) => format !== "q4_0")
+    .with([
+      { n: 1, k: 4096, m: 1024, ...normal },
+      { n: 7, k: 8192, m: 512, ...normal },
+    ]),
+  { format: "f32", n: 2, k: 28672, m: 64, ...normal } as const,
+  ...combinations.combine("m", [32000, 49953, 55296]).with([
+    { format: "q8_0", n: 1, k: 4096, ...normal },
+    { format: "q4_0", n: 2, k: 4096, ...normal },
+  ]),
+];
 
 export function linearCases(): readonly OpCase[] {
-  return [...smallCases(), ...inputCases(), ...besideCases(), ...modelCases()];
-}
-
-function smallCases(): readonly OpCase[] {
-  const cases: OpCase[] = [];
-  for (const format of names) {
-    const { blockSize } = formats[format];
-    const widths = blockSize === 1 ? [1, 7, 64, 172, 255, 1024] : [blockSize, 3 * blockSize, 1024];
-    for (const k of widths) {
-      for (const [n, m] of [
-        [1, 1],
-        [1, 33],
-        [2, 64],
-        [3, 31],
-        [17, 65],
-        [33, 15],
-      ] as const) {
-        cases.push(linearCase(format, { n, k, m }, "normal"));
-      }
-    }
-  }
-  return cases;
-}
-
-function inputCases(): readonly OpCase[] {
-  return names.flatMap((format) => [
-    ...inputKinds
-      .filter((kind) => kind !== "normal")
-      .flatMap((kind) => [
-        linearCase(format, { n: 1, k: 512, m: 48 }, kind),
-        linearCase(format, { n: 5, k: 512, m: 48 }, kind),
-        linearCase(format, { n: 9, k: 512, m: 48 }, kind),
-      ]),
-    // Beside the edges of the large tiles that long prompts are computed in.
-    linearCase(format, { n: 97, k: 256, m: 130 }, "normal"),
-    // One term alone holds the roundings of input, weight and sum to a few hundred units, where the other sums of 70B's widths
-    // allow far more. Prompts may take other kernels than single rows.
-    // Small enough to be compared whole: in a sampled one, the zeros of a single term would look unwritten.
-    ...[8192, 28672].flatMap((k) => [
-      linearCase(format, { n: 1, k, m: 64 }, "one-hot"),
-      linearCase(format, { n: 17, k, m: 8 }, "one-hot"),
-    ]),
-  ]);
-}
-
-/** A linear beside another one over the same input, which backends compute together, and more rows than they compute at once. */
-function besideCases(): readonly OpCase[] {
-  const beside = (["f32", "q4_0", "q6_k"] as const).flatMap((format) =>
-    [16, 48].map((other) =>
-      opCase("linear", { format, n: 3, k: 256, m: 48, beside: other, input: "normal" }, (seed): Script => {
-        const stream = random(`linear ${format} beside ${other}`, seed);
-        const weights = [randomWeight("a", [other, 256], format, stream), randomWeight("w", [48, 256], format, stream)];
-        return {
-          graph: buildGraph((g) => {
-            const x = g.activations("x", 256);
-            g.linear("b", x, g.weight("a", [other, 256]));
-            return [g.linear("y", x, g.weight("w", [48, 256]))];
-          }),
-          weights: memoryWeights(weights),
-          actions: [{ run: { x: activations("normal", 3, 256, stream) }, batch: [{ rows: 3 }] }],
-        };
-      }),
-    ),
-  );
   return [
-    ...beside,
-    ...(["f32", "q4_0"] as const).map((format) => linearCase(format, { n: 515, k: 64, m: 33 }, "normal")),
+    ...small.map(linearCase),
+    ...inputs.map(linearCase),
+    ...beside.map(besideCase),
+    ...many.map(linearCase),
+    ...published.map(linearCase),
+    ...wide.map(linearCase),
   ];
 }
 
-/** The very matrices of 7B, 13B and 70B: all of them in Q4_0, one in every other format, output matrices of three vocabularies. */
-function modelCases(): readonly OpCase[] {
-  const cases: OpCase[] = [];
-  for (const name of ["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const) {
-    const { dim, hiddenDim, kvHeads, headDim } = presets[name];
-    // By their shape, since wk and wv of 7B and 13B have that of wq.
-    for (const [k, m] of new Map([
-      [`${dim},${dim}`, [dim, dim]],
-      [`${dim},${kvHeads * headDim}`, [dim, kvHeads * headDim]],
-      [`${dim},${hiddenDim}`, [dim, hiddenDim]],
-      [`${hiddenDim},${dim}`, [hiddenDim, dim]],
-    ] as const).values()) {
-      cases.push(linearCase("q4_0", { n: 1, k, m }, "normal"));
-    }
-    cases.push(linearCase("q4_0", { n: 9, k: hiddenDim, m: dim }, "normal"));
-  }
-  for (const format of names.filter((other) => other !== "q4_0")) {
-    cases.push(
-      linearCase(format, { n: 1, k: 4096, m: 1024 }, "normal"),
-      linearCase(format, { n: 7, k: 8192, m: 512 }, "normal"),
-    );
-  }
-  cases.push(linearCase("f32", { n: 2, k: 28672, m: 64 }, "normal"));
-  for (const m of [32000, 49953, 55296]) {
-    cases.push(linearCase("q8_0", { n: 1, k: 4096, m }, "normal"));
-    cases.push(linearCase("q4_0", { n: 2, k: 4096, m }, "normal"));
-  }
-  return cases;
+/** By their shape, since wk and wv of 7B and 13B have that of wq. */
+function matricesOf(model: PresetName): readonly { readonly k: number; readonly m: number }[] {
+  const { dim, hiddenDim, kvHeads, headDim } = presets[model];
+  const all = [
+    { k: dim, m: dim },
+    { k: dim, m: kvHeads * headDim },
+    { k: dim, m: hiddenDim },
+    { k: hiddenDim, m: dim },
+  ];
+  return [...new Map(all.map((shape) => [`${shape.k},${shape.m}`, shape])).values()];
 }
 
-function linearCase(format: FormatName, shape: Shape, input: InputKind): OpCase {
-  const { n, k, m } = shape;
-  return opCase("linear", { format, n, k, m, input }, (seed): Script => {
+function linearCase({ format, n, k, m, input }: LinearParameters): OpCase {
+  return opCase("linear", { format, n, k, m, input }, (seed): OpScript => {
     const stream = random(`linear ${format} ${n} ${k} ${m} ${input}`, seed);
     const weight = randomWeight("w", [m, k], format, stream);
-    const script: Script = {
+    const script: OpScript = {
       graph: linearGraph(k, m),
       weights: memoryWeights([weight]),
       actions: [{ run: { x: activations(input, n, k, stream) }, batch: [{ rows: n }] }],
     };
-    return m * k * n <= 2 ** 22 ? script : { ...script, sampled: sample(weight, shape, stream) };
+    return m * k * n <= 2 ** 22 ? script : { ...script, sampled: sample(weight, k, m, stream) };
   });
 }
 
-function linearGraph(k: number, m: number) {
+function besideCase(given: LinearParameters & { readonly beside: number }): OpCase {
+  const { format, n, k, m, beside: other, input } = given;
+  return opCase("linear", { format, n, k, m, beside: other, input }, (seed): OpScript => {
+    const stream = random(`linear ${format} beside ${other}`, seed);
+    const weights = [randomWeight("a", [other, k], format, stream), randomWeight("w", [m, k], format, stream)];
+    return {
+      graph: buildGraph((g) => {
+        const x = g.activations("x", k);
+        g.linear("b", x, g.weight("a", [other, k]));
+        return [g.linear("y", x, g.weight("w", [m, k]))];
+      }),
+      weights: memoryWeights(weights),
+      actions: [{ run: { x: activations(input, n, k, stream) }, batch: [{ rows: n }] }],
+    };
+  });
+}
+
+function linearGraph(k: number, m: number): Graph {
   return buildGraph((g) => [g.linear("y", g.activations("x", k), g.weight("w", [m, k]))]);
 }
 
-/** Up to 256 output rows: both ends, tile edges, and random ones. */
-function sample(
-  weight: MemoryWeight,
-  { k, m }: Shape,
-  stream: ReturnType<typeof random>,
-): NonNullable<Script["sampled"]> {
+/** Some output rows: both ends, tile edges, and random ones. */
+function sample(weight: MemoryWeight, k: number, m: number, stream: Random): NonNullable<OpScript["sampled"]> {
   const columns = new Set<number>();
   for (const edge of [0, 16, 32, 64, 128, 256, 1024, Math.floor(m / 2), m - (m % 64), m]) {
     for (const column of [edge - 1, edge, edge + 1]) if (column >= 0 && column < m) columns.add(column);
   }
-  while (columns.size < Math.min(256, m)) columns.add(stream.integer(m));
+  while (columns.size < Math.min(sampledColumns, m)) columns.add(stream.integer(m));
   const rows = [...columns];
   return { graph: linearGraph(k, rows.length), weights: memoryWeights([takeWeightRows(weight, rows)]), columns: rows };
 }

@@ -1,10 +1,12 @@
 // rope: head widths, bases, scaling, and positions to the end of the context and beyond.
 
 import { buildGraph, type RopeScaling } from "@polyllama/core";
-import { type Action, type OpCase, opCase } from "../case.ts";
+import { combinations } from "../combine.ts";
 import { activations, type InputKind } from "../inputs.ts";
 import { random } from "../random.ts";
+import type { Run } from "../script.ts";
 import { memoryWeights } from "../weights.ts";
+import { type OpCase, opCase } from "./op-case.ts";
 
 interface RopeParameters {
   readonly d: number;
@@ -17,42 +19,44 @@ interface RopeParameters {
   readonly input: InputKind;
 }
 
+const usual: RopeParameters = { d: 128, heads: 2, n: 3, position: 0, theta: 10000, factor: 1, input: "normal" };
+
+const rotations: readonly Partial<RopeParameters>[] = [
+  ...combinations.combine("d", [2, 4, 6, 8, 16, 48, 64, 80, 128]).with([{ position: 5 }]),
+  ...combinations.combine("position", [0, 1, 63, 1000, 4095, 4096, 16383]),
+  ...combinations.combine("heads", [1, 8, 32, 40, 64]).with([{ n: 1, position: 77 }]),
+  { theta: 500000, position: 900 },
+  { theta: 100, d: 16, position: 30 },
+  { factor: 2, position: 100 },
+  { factor: 4, position: 8000, n: 17 },
+  ...combinations.combine("scaling", ["dynamic", "yarn", "llama3"]).with([
+    { factor: 4, position: 100 },
+    { factor: 16, position: 16000, n: 17 },
+    { factor: 8, d: 64, position: 30000 },
+    { factor: 8, d: 10, position: 5 },
+  ]),
+  { scaling: "yarn", factor: 16, n: 515, d: 16 },
+  { input: "large", position: 12 },
+  { input: "tiny", position: 12 },
+  { input: "one-hot", position: 4000 },
+  { input: "zeros" },
+  // More rows than backends compute at once.
+  { d: 16, n: 600 },
+  { d: 8, n: 515, position: 3 },
+];
+
 export function ropeCases(): readonly OpCase[] {
-  const usual: RopeParameters = { d: 128, heads: 2, n: 3, position: 0, theta: 10000, factor: 1, input: "normal" };
-  const varied: readonly Partial<RopeParameters>[] = [
-    ...[2, 4, 6, 8, 16, 48, 64, 80, 128].map((d) => ({ d, position: 5 })),
-    ...[0, 1, 63, 1000, 4095, 4096, 16383].map((position) => ({ position })),
-    ...[1, 8, 32, 40, 64].map((heads) => ({ heads, n: 1, position: 77 })),
-    { theta: 500000, position: 900 },
-    { theta: 100, d: 16, position: 30 },
-    { factor: 2, position: 100 },
-    { factor: 4, position: 8000, n: 17 },
-    ...(["dynamic", "yarn", "llama3"] as const).flatMap((scaling) => [
-      { scaling, factor: 4, position: 100 },
-      { scaling, factor: 16, position: 16000, n: 17 },
-      { scaling, factor: 8, d: 64, position: 30000 },
-      { scaling, factor: 8, d: 10, position: 5 },
-    ]),
-    { scaling: "yarn", factor: 16, n: 515, d: 16 },
-    { input: "large", position: 12 },
-    { input: "tiny", position: 12 },
-    { input: "one-hot", position: 4000 },
-    { input: "zeros" },
-    // More rows than backends compute at once.
-    { d: 16, n: 600 },
-    { d: 8, n: 515, position: 3 },
-  ];
-  return [...varied.map((change) => rowsCase({ ...usual, ...change })), ...[8, 16, 128].map(chunksCase)];
+  return [...rotations.map((change) => rowsCase({ ...usual, ...change })), ...[8, 16, 128].map(chunksCase)];
 }
 
-function rowsCase(parameters: RopeParameters): OpCase {
-  const { d, heads, n, position, input } = parameters;
-  return opCase("rope", { ...parameters }, (seed) => ({
-    graph: ropeGraph(parameters),
+function rowsCase(given: RopeParameters): OpCase {
+  const { d, heads, n, position, input } = given;
+  return opCase("rope", { ...given }, (seed) => ({
+    graph: ropeGraph(given),
     weights: memoryWeights([]),
     actions: [
       {
-        run: { x: activations(input, n, heads * d, random(`rope ${JSON.stringify(parameters)}`, seed)) },
+        run: { x: activations(input, n, heads * d, random(`rope ${JSON.stringify(given)}`, seed)) },
         batch: [{ rows: n, position }],
       },
     ],
@@ -64,7 +68,7 @@ function chunksCase(d: number): OpCase {
   const heads = 2;
   return opCase("rope", { d, heads, scenario: "chunks" }, (seed) => {
     const stream = random(`rope chunks ${d}`, seed);
-    const run = (rows: number): Action => ({
+    const run = (rows: number): Run => ({
       run: { x: activations("normal", rows, heads * d, stream) },
       batch: [{ rows, cache: 0 }],
     });

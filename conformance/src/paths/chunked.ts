@@ -2,7 +2,7 @@
 // ones than a piece has room for, with the last row asked for and with all.
 
 import type { Wanted } from "@polyllama/core";
-import type { ConformanceCase } from "../cases.ts";
+import type { ConformanceCase } from "../case.ts";
 import { narrowConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
 import type { Part } from "./play.ts";

@@ -1,6 +1,6 @@
 // The paths of real use, in the order of CONFORMANCE.md.
 
-import type { ConformanceCase } from "../cases.ts";
+import type { ConformanceCase } from "../case.ts";
 import { chunkedCases } from "./chunked.ts";
 import { fusedCases } from "./fused.ts";
 import { innerCases } from "./inner.ts";

@@ -2,7 +2,8 @@
 // with, in both orders, and then decoding on the same program. What serves one kind of run must not serve the other.
 
 import type { ValueName } from "@polyllama/core";
-import type { ConformanceCase } from "../cases.ts";
+import type { ConformanceCase } from "../case.ts";
+import { combinations } from "../combine.ts";
 import { smallConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
 
@@ -13,9 +14,12 @@ const asked: readonly (readonly ValueName[])[] = [
   ["layers.0.h", "norm"],
 ];
 
+/** Which kind of run comes first: without caches or with them. */
+const orders = combinations.combine("order", ["without", "with"]);
+
 export function innerCases(): readonly ConformanceCase[] {
-  return (["without caches first", "with caches first"] as const).map((order) =>
-    pathCase("inner", { order: order.split(" ")[0]! }, (backend, seed) =>
+  return orders.map(({ order }) =>
+    pathCase("inner", { order }, (backend, seed) =>
       walk(backend, seed, {
         model: { config: smallConfig, format: "q8_0" },
         lengths: [24, 30],
@@ -24,13 +28,13 @@ export function innerCases(): readonly ConformanceCase[] {
           for (const values of asked) {
             const name = values.length === 0 ? "nothing" : values.join(", ");
             const last = values.map((value) => ({ value, rows: "last" as const }));
-            if (order === "without caches first") await play.apart(`${name} without caches`, second!, 15, values);
+            if (order === "without") await play.apart(`${name} without caches`, second!, 15, values);
             const sequence = play.open(first!);
             await play.step(`${name} of a prompt`, [{ sequence, rows: 9 }], values);
             await play.step(`logits behind ${name}`, [{ sequence, rows: 1 }]);
             await play.step(`last rows of ${name}`, [{ sequence, rows: 3 }], last);
             await play.step(`${name} in decoding`, [{ sequence, rows: 1 }], values);
-            if (order === "with caches first") await play.apart(`${name} without caches`, second!, 15, values);
+            if (order === "with") await play.apart(`${name} without caches`, second!, 15, values);
             await play.step(`decode behind ${name}`, [{ sequence, rows: 1 }], ["logits"]);
           }
         },

@@ -1,7 +1,8 @@
 // Positions beyond 1,024 and 8,192, in a model of one layer: what is read there, decoded, rewound and forked. The rows before only
 // fill caches, on the reference too.
 
-import type { ConformanceCase } from "../cases.ts";
+import type { ConformanceCase } from "../case.ts";
+import { combinations } from "../combine.ts";
 import { narrowConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
 import type { PathModel } from "./truth.ts";
@@ -9,7 +10,7 @@ import type { PathModel } from "./truth.ts";
 const model: PathModel = { config: { ...narrowConfig, ropeTheta: 1e6 }, format: "f32" };
 
 export function longCases(): readonly ConformanceCase[] {
-  return ([1_100, 8_250] as const).map((positions) =>
+  return combinations.combine("positions", [1_100, 8_250]).map(({ positions }) =>
     pathCase(
       "long",
       { positions },

@@ -2,35 +2,36 @@
 // be what the reference says of its text, and to the bit what the sequence gives alone.
 
 import type { Wanted } from "@polyllama/core";
-import type { ConformanceCase } from "../cases.ts";
+import type { ConformanceCase } from "../case.ts";
+import { combinations } from "../combine.ts";
 import { smallConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
 import type { Part, Play, Sequence } from "./play.ts";
 import type { PathModel, Text } from "./truth.ts";
 
-const models: Readonly<Record<string, PathModel>> = {
+const models = {
   f32: { config: smallConfig, format: "f32" },
   q4_0: { config: { ...smallConfig, heads: 8, kvHeads: 2, headDim: 8, tiedEmbeddings: true }, format: "q4_0" },
-};
+} satisfies Readonly<Record<string, PathModel>>;
 
 /** Sequences that decode together, by the format of weights. */
-const batches = [
-  ["f32", 1],
-  ["q4_0", 2],
-  ["f32", 5],
-  ["q4_0", 8],
-  ["f32", 16],
-  ["q4_0", 33],
-] as const;
+const batches = combinations.with([
+  { format: "f32", sequences: 1 },
+  { format: "q4_0", sequences: 2 },
+  { format: "f32", sequences: 5 },
+  { format: "q4_0", sequences: 8 },
+  { format: "f32", sequences: 16 },
+  { format: "q4_0", sequences: 33 },
+]);
 
 const last: Wanted = { value: "logits", rows: "last" };
 const hidden = "layers.0.out";
 
 export function mixedCases(): readonly ConformanceCase[] {
-  return batches.map(([format, sequences]) =>
+  return batches.map(({ format, sequences }) =>
     pathCase("mixed", { format, sequences }, (backend, seed) =>
       walk(backend, seed, {
-        model: models[format]!,
+        model: models[format],
         lengths: [40, 37, 43],
         values: ["logits", hidden],
         twins: true,

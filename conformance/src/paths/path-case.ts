@@ -2,9 +2,10 @@
 // step, prompts in chunks, splits, what is fused, long texts.
 
 import type { Backend } from "@polyllama/core";
-import { formatAddress, type Parameters } from "../address.ts";
-import { type Finding, guarded } from "../case.ts";
-import type { ConformanceCase } from "../cases.ts";
+import type { Parameters } from "../address.ts";
+import { type Check, type ConformanceCase, makeCase } from "../case.ts";
+import type { Finding } from "../comparison/measure.ts";
+import { support, type Unsupported } from "../support.ts";
 import { Play, type PlayOptions } from "./play.ts";
 import { type PathModel, type Text, type TruthOptions, truthOf } from "./truth.ts";
 
@@ -12,15 +13,10 @@ import { type PathModel, type Text, type TruthOptions, truthOf } from "./truth.t
 export function pathCase(
   name: string,
   parameters: Parameters,
-  run: (backend: Backend, seed: number, lowered: Backend | undefined) => Promise<Finding>,
+  check: Check,
   marks: Pick<ConformanceCase, "slow"> = {},
 ): ConformanceCase {
-  const address = formatAddress("path", name, parameters);
-  return {
-    address,
-    ...marks,
-    run: (backend, seed, lowered) => guarded(address, () => run(backend, seed, lowered)),
-  };
+  return makeCase("path", name, parameters, check, marks);
 }
 
 /** A path of texts through one program. */
@@ -30,10 +26,12 @@ export interface Walk extends TruthOptions, Partial<PlayOptions> {
 }
 
 /** Plays a walk on a backend. */
-export async function walk(backend: Backend, seed: number, options: Walk): Promise<Finding> {
+export async function walk(backend: Backend, seed: number, options: Walk): Promise<Finding | Unsupported> {
   const { model, steps, twins = false, capacity = Math.max(...options.lengths) } = options;
   const { graph, weights, texts } = await truthOf(model, backend.roundings, seed, options);
-  await using program = await backend.compile(graph, weights);
+  const supported = await support(backend, { graph, weights });
+  if (supported.status !== "supported") return supported;
+  await using program = supported.program;
   using play = new Play(program, { capacity, twins });
   await steps(play, texts);
   return play.finding;

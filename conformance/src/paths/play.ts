@@ -2,8 +2,8 @@
 // the bits of a twin: the same sequence, advanced by the same rows, alone in its step.
 
 import type { KvCache, Program, SequenceStep, Tensor, Wanted } from "@polyllama/core";
-import type { Finding } from "../case.ts";
-import { equalBits, toleranceRows, worstShare } from "../tolerance.ts";
+import { at, both, exact, type Finding, wrong } from "../comparison/measure.ts";
+import { equalBits, measureTolerance, toleranceRows } from "../comparison/tolerance.ts";
 import type { Text } from "./truth.ts";
 
 /** A text that is being read; the length of its cache says how far. */
@@ -33,8 +33,7 @@ export class Play implements Disposable {
   readonly #program: Program;
   readonly #options: PlayOptions;
   readonly #caches: KvCache[] = [];
-  #worst = 0;
-  #problem: string | undefined;
+  #finding = exact;
 
   constructor(program: Program, options: PlayOptions) {
     this.#program = program;
@@ -42,7 +41,7 @@ export class Play implements Disposable {
   }
 
   get finding(): Finding {
-    return { worst: this.#worst, problem: this.#problem };
+    return this.#finding;
   }
 
   open(text: Text): Sequence {
@@ -76,7 +75,7 @@ export class Play implements Disposable {
         const asked = wanted[entry]!;
         this.#check(`${where}, ${show(asked)}`, sequence.text, starts[number]!, rows, asked, tensor);
         if (alone !== undefined && !equalBits(tensor.data, alone[entry]!.data)) {
-          this.#note(Infinity, `${where}, ${show(asked)}: other bits than alone`);
+          this.#note(`${where}, ${show(asked)}`, wrong("other bits than alone"));
         }
       }
       before += rows;
@@ -110,13 +109,11 @@ export class Play implements Disposable {
     const hidden = Math.max(0, text.first - first); // rows that only filled the reference's cache
     if (hidden >= count) throw new Error(`the case asks for rows that the reference was not asked for: ${where}`);
     const known = toleranceRows(tolerance, first + hidden - text.first, count - hidden);
-    const share = worstShare(slice(tensor, hidden, count - hidden), known);
-    this.#note(share, `${where}: off by ${share.toFixed(2)} times the tolerance`);
+    this.#note(where, measureTolerance(slice(tensor, hidden, count - hidden), known));
   }
 
-  #note(share: number, problem: string): void {
-    if (!(share <= this.#worst)) this.#worst = share;
-    if (!(share <= 1)) this.#problem ??= problem;
+  #note(where: string, finding: Finding): void {
+    this.#finding = both(this.#finding, at(where, finding));
   }
 
   #keep(cache: KvCache): KvCache {

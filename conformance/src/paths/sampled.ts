@@ -2,10 +2,12 @@
 // size, flat logits and steep ones. They must be those that core's sampler chooses from the logits of `run`.
 
 import { createSampler, llamaGraph, type Program, type SamplingOptions } from "@polyllama/core";
-import { AbsentPath, type Finding } from "../case.ts";
-import type { ConformanceCase } from "../cases.ts";
+import type { ConformanceCase } from "../case.ts";
+import { combinations } from "../combine.ts";
+import { exact, wrong } from "../comparison/measure.ts";
 import { random } from "../random.ts";
 import { narrowConfig } from "../small-config.ts";
+import { support } from "../support.ts";
 import { memoryWeights, randomWeight } from "../weights.ts";
 import { pathCase } from "./path-case.ts";
 
@@ -26,13 +28,13 @@ const prompts = [
 ] as const;
 const count = 4;
 
+const vocabularies = combinations.with([
+  { logits: "flat", spread: 2 ** -10, vocabSize: 32_000 },
+  { logits: "steep", spread: 4, vocabSize: 49_953 },
+]);
+
 export function sampledCases(): readonly ConformanceCase[] {
-  return (
-    [
-      ["flat", 2 ** -10, 32_000],
-      ["steep", 4, 49_953],
-    ] as const
-  ).map(([logits, spread, vocabSize]) =>
+  return vocabularies.map(({ logits, spread, vocabSize }) =>
     pathCase("sampled", { logits, vocabSize }, async (backend, seed) => {
       const stream = random(`sampled ${logits}`, seed);
       const graph = llamaGraph({ ...narrowConfig, vocabSize, contextLength: 160 });
@@ -41,20 +43,20 @@ export function sampledCases(): readonly ConformanceCase[] {
         const values = new Float32Array(shape[0]!).fill(spread); // decides how far logits are apart
         return { name, shape, format: "f32" as const, bytes: new Uint8Array(values.buffer) };
       });
-      await using program = await backend.compile(graph, memoryWeights(weights));
-      if (program.sample === undefined) throw new AbsentPath("tokens are chosen on the host alone");
+      const supported = await support(backend, { graph, weights: memoryWeights(weights), sampling: true });
+      if (supported.status !== "supported") return supported;
+      await using program = supported.program;
       for (const [length, tried] of prompts) {
         const prompt = Array.from({ length }, () => stream.integer(vocabSize));
         for (const setting of settings.slice(0, tried)) {
           const options = { ...setting, seed: stream.integer(2 ** 31) };
           const [own, expected] = [await chosen(program, prompt, options), await drawn(program, prompt, options)];
-          if (String(own) !== String(expected)) return wrong(`${JSON.stringify(options)}, ${length} tokens before`);
-          function wrong(where: string): Finding {
-            return { worst: Infinity, problem: `${where}: chosen [${own}] where the host draws [${expected}]` };
-          }
+          if (String(own) === String(expected)) continue;
+          const where = `${JSON.stringify(options)}, ${length} tokens before`;
+          return wrong(`${where}: chosen [${own}] where the host draws [${expected}]`);
         }
       }
-      return { worst: 0, problem: undefined };
+      return exact;
     }),
   );
 }

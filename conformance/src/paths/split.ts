@@ -1,11 +1,13 @@
 // What exceeds a binding or a submission: matrices that stand together, gate and up, the table of embeddings, tied or not, and caches cut
 // by heads, each beyond one buffer; steps cut into several submissions. Limits are lowered for it: see {@link loweredLimits}.
 
-import type { Backend, FormatName, LlamaConfig } from "@polyllama/core";
-import { AbsentPath } from "../case.ts";
-import type { ConformanceCase } from "../cases.ts";
+import type { LlamaConfig } from "@polyllama/core";
+import type { ConformanceCase } from "../case.ts";
+import { combinations } from "../combine.ts";
 import { smallConfig } from "../small-config.ts";
+import { notLowered } from "../support.ts";
 import { pathCase, walk } from "./path-case.ts";
+import type { PathModel } from "./truth.ts";
 
 /**
  * Limits under which the models of these cases are split everywhere: every large matrix in parts, caches into ranges of some key/value
@@ -23,21 +25,22 @@ const grouped: LlamaConfig = { ...smallConfig, layers: 3, heads: 20, kvHeads: 5,
 /** Blocks of k-quants are 256 wide. A range has one head, which four queries read. */
 const wide: LlamaConfig = { ...smallConfig, dim: 256, hiddenDim: 256, heads: 16, kvHeads: 4, headDim: 16 };
 
-const models: readonly (readonly [FormatName, LlamaConfig])[] = [
-  ["f32", grouped],
-  ["q4_0", { ...grouped, tiedEmbeddings: true }],
-  ["f16", grouped],
-  ["q5_1", { ...grouped, vocabSize: 260 }],
-  ["q6_k", wide],
-];
+const models = combinations.with<PathModel>([
+  { format: "f32", config: grouped },
+  { format: "q4_0", config: { ...grouped, tiedEmbeddings: true } },
+  { format: "f16", config: grouped },
+  { format: "q5_1", config: { ...grouped, vocabSize: 260 } },
+  { format: "q6_k", config: wide },
+]);
 
 export function splitCases(): readonly ConformanceCase[] {
-  return models.map(([format, config]) =>
+  return models.map(({ format, config }) =>
     pathCase(
       "split",
       { format, heads: config.heads, kvHeads: config.kvHeads, tied: String(config.tiedEmbeddings) },
-      (_, seed, lowered) =>
-        walk(required(lowered), seed, {
+      async (_, seed, lowered) => {
+        if (lowered === undefined) return notLowered;
+        return walk(lowered, seed, {
           model: { config, format },
           lengths: [capacity, capacity],
           values: ["logits", "layers.1.h"],
@@ -70,13 +73,9 @@ export function splitCases(): readonly ConformanceCase[] {
               ["logits"],
             );
           },
-        }),
+        });
+      },
       { slow: !["f32", "q4_0"].includes(format) },
     ),
   );
-}
-
-function required(lowered: Backend | undefined): Backend {
-  if (lowered === undefined) throw new AbsentPath("nothing is split by limits that could be lowered");
-  return lowered;
 }

@@ -1,24 +1,21 @@
 // What a path is measured against: texts with the values that the reference computes for them, each in one piece, and how far
 // a backend may be from those. Paths differ in how rows reach the device; what a row must be does not depend on the path.
 
-import { type Rounding, reference } from "@polyllama/backend-reference";
+import type { Rounding } from "@polyllama/backend-reference";
 import {
+  type Backend,
   type FormatName,
   type Graph,
   type LlamaConfig,
   llamaGraph,
+  type Tensor,
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
+import { fewPerturbedRuns } from "../comparison/constants.ts";
+import { estimateTolerances, type Tolerance } from "../comparison/tolerance.ts";
 import { type Random, random } from "../random.ts";
-import { noTolerance, type Tolerance, widen } from "../tolerance.ts";
 import { memoryWeights, randomWeights } from "../weights.ts";
-
-/**
- * Perturbed runs. A row's tolerance is the largest deviation among all of its columns, so that a few runs make many samples; fewer
- * than elsewhere allow less, not more.
- */
-export const pathRuns = 4;
 
 /** A model small enough that the reference computes thousands of its rows in a second. */
 export interface PathModel {
@@ -72,37 +69,33 @@ async function computeTruth(
   const graph = llamaGraph(config);
   const weights = memoryWeights(randomWeights(graph, format, stream));
   const tokens = lengths.map((length) => Int32Array.from({ length }, () => stream.integer(config.vocabSize)));
-  const exact = await compute(graph, weights, tokens, first, values);
+  const run = (backend: Backend): Promise<readonly Tensor[]> =>
+    compute(backend, { graph, weights }, tokens, first, values);
+  const seeds = Array.from({ length: fewPerturbedRuns }, (_, seed) => seed);
+  const tolerances = await estimateTolerances(run, rounding, seeds);
   const texts = tokens.map((own, text) => {
-    const tolerances = values.map((value, i): [ValueName, Tolerance] => [value, noTolerance(exact[text]![i]!)]);
-    return { tokens: own, first, values: new Map(tolerances) };
+    const found = values.map((value, i): [ValueName, Tolerance] => [value, tolerances[text * values.length + i]!]);
+    return { tokens: own, first, values: new Map(found) };
   });
-  for (let seed = 0; seed < pathRuns; seed++) {
-    const moved = await compute(graph, weights, tokens, first, values, { rounding, seed });
-    for (const [text, tensors] of moved.entries()) {
-      for (const [i, value] of values.entries()) widen(texts[text]!.values.get(value)!, tensors[i]!);
-    }
-  }
   return { graph, weights, texts };
 }
 
-/** Of every text the values, from row `first` on. */
+/** The values of every text, one text after another, from row `first` on. */
 async function compute(
-  graph: Graph,
-  weights: WeightSource,
+  backend: Backend,
+  { graph, weights }: Pick<Truth, "graph" | "weights">,
   texts: readonly Int32Array[],
   first: number,
   values: readonly ValueName[],
-  perturb?: { readonly rounding: Rounding; readonly seed: number },
-) {
-  await using program = await reference(perturb === undefined ? {} : { perturb }).compile(graph, weights);
-  const computed = [];
+): Promise<readonly Tensor[]> {
+  await using program = await backend.compile(graph, weights);
+  const computed: Tensor[] = [];
   for (const tokens of texts) {
     using cache = program.createCache(tokens.length);
     const run = (from: number, to: number, wanted: readonly ValueName[]) =>
       program.run({ inputs: { tokens: tokens.subarray(from, to) }, batch: [{ rows: to - from, cache }] }, wanted);
     if (first > 0) await run(0, first, []);
-    computed.push(await run(first, tokens.length, values));
+    computed.push(...(await run(first, tokens.length, values)));
   }
   return computed;
 }

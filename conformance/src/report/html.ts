@@ -1,7 +1,7 @@
 // A comparison as one HTML file that needs nothing beside it: the verdict, a plot of errors by layer, and all tables. It
 // follows the reader's light or dark setting.
 
-import type { Compared, ModelComparison, Share } from "../model/result.ts";
+import type { Compared, ModelComparison, Share } from "../parity/result.ts";
 import { escaped } from "./markup.ts";
 import { type Series, sharePlot } from "./plot.ts";
 import { comparisonTables, type Table } from "./tables.ts";

@@ -1,8 +1,8 @@
 // A comparison as tables of text, for terminals and for the HTML report alike.
 
-import type { Compared, OpFinding, Share } from "../model/result.ts";
-import { exceeds } from "../model/result.ts";
-import { shareText } from "../model/verdict.ts";
+import type { Compared, OpFinding, Share } from "../parity/result.ts";
+import { exceeds } from "../parity/result.ts";
+import { shareText } from "../parity/verdict.ts";
 
 /** A cell of a report's table. */
 export interface Cell {

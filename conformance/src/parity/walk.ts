@@ -1,6 +1,6 @@
 // The reference on its way through a part of the model, node by node, together with its perturbed runs. In a perturbed run
-// every output is moved at random within the bound that a backend has there; four times the largest deviation that follows
-// is what the backend is allowed. Bounds are those at the exact values: at the moved ones they are the same but for second
+// every output is moved at random within the bound that a backend has there, and a multiple of the largest deviation that
+// follows is what the backend is allowed. Bounds are those at the exact values: at the moved ones they are the same but for second
 // order. Node by node, because then one weight at a time is in memory as float64 loops want it, and is read by all
 // runs while it is.
 
@@ -16,12 +16,11 @@ import {
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
+import { extract } from "../comparison/extract.ts";
+import { noTolerance, type Tolerance, widen } from "../comparison/tolerance.ts";
 import { random } from "../random.ts";
-import { extract } from "./extract.ts";
-import { linearWork, products } from "./work.ts";
 
-/** Four times the largest deviation seen in each row, [N]. */
-export type PerRow = Float64Array;
+import { linearWork, products } from "./work.ts";
 
 export interface Walker {
   readonly backend: Backend;
@@ -33,7 +32,7 @@ export interface Walked {
   /** The exact value of every node, in the order of the nodes. */
   readonly exact: readonly Tensor[];
   /** For each walker, what it is allowed at every node, and where its perturbed runs end. */
-  readonly walkers: readonly { readonly tolerances: readonly PerRow[]; readonly ends: readonly RealArray[] }[];
+  readonly walkers: readonly { readonly tolerances: readonly Tolerance[]; readonly ends: readonly RealArray[] }[];
 }
 
 export interface WalkOptions {
@@ -60,7 +59,7 @@ export async function walk(
   const own: Values = new Map([[input, x]]);
   const exact: Tensor[] = [];
   const runs = walkers.map(({ starts }) => starts.map((start): Values => new Map([[input, start]])));
-  const tolerances = walkers.map((): PerRow[] => []);
+  const tolerances = walkers.map((): Tolerance[] => []);
   for (const node of graph.nodes) {
     const alone = extract(graph, [node]);
     const work = linearWork(alone);
@@ -77,18 +76,18 @@ export async function walk(
       const { value, bound } = bounded!;
       if (w === 0) exact.push(value);
       advance(products(roundings) * work);
-      const perRow = new Float64Array(value.shape[0]);
+      const tolerance = noTolerance(value);
       for (const [run, values] of runs[w]!.entries()) {
         const [moved] = await program.run(step(values), alone.outputs, signal && { signal });
         const { uniform } = random(`${node.output} ${run}`, seed);
         const { data } = moved!;
         for (let i = 0; i < data.length; i++) data[i]! += bound.data[i]! * (2 * uniform() - 1);
-        widen(perRow, data, value);
+        widen(tolerance, moved!);
         forget(values);
         values.set(node.output, data);
         advance(work);
       }
-      tolerances[w]!.push(perRow);
+      tolerances[w]!.push(tolerance);
     }
     forget(own);
     own.set(node.output, exact.at(-1)!.data);
@@ -101,12 +100,4 @@ export async function walk(
       ends: runs[w]!.map((values) => values.get(end)!),
     })),
   };
-}
-
-function widen(perRow: PerRow, data: RealArray, { data: exact, shape: [, width] }: Tensor): void {
-  for (let i = 0; i < data.length; i++) {
-    const n = Math.floor(i / width);
-    const allowed = 4 * Math.abs(data[i]! - exact[i]!);
-    if (allowed > perRow[n]!) perRow[n] = allowed;
-  }
 }

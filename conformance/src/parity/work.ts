@@ -3,6 +3,7 @@
 
 import type { Rounding } from "@polyllama/backend-reference";
 import type { Backend, Graph, LlamaConfig } from "@polyllama/core";
+import { perturbedRuns } from "../comparison/constants.ts";
 
 /** Multiply-adds per second that float64 loops in JavaScript do on a slow or busy core. */
 const pace = 2.5e8;
@@ -48,7 +49,7 @@ export function affordableTokens(
   backends: readonly Pick<Backend, "roundings">[],
   {
     seconds,
-    runs = 16,
+    runs = perturbedRuns,
     opLayers = 3,
   }: { readonly seconds: number; readonly runs?: number; readonly opLayers?: number },
 ): number {

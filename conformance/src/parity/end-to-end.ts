@@ -3,58 +3,37 @@
 
 import type { Program, RealArray, Tensor } from "@polyllama/core";
 import type { Activations } from "../activations.ts";
-import { measure } from "./measure.ts";
-import type { EndToEnd } from "./result.ts";
-
-/** Share of positions that must be decided on a backend that rounds to nothing coarser than f32. */
-const leastDecided = 0.95;
+import { compareChoices, tooFewDecided } from "../comparison/choices.ts";
+import { measureTolerance, type Tolerance } from "../comparison/tolerance.ts";
+import { type EndToEnd, measured } from "./result.ts";
 
 export async function compareLogits(
   program: Program,
   tokens: Int32Array,
-  exact: Tensor,
-  perRow: Float64Array,
+  tolerance: Tolerance,
   { activations, signal }: { readonly activations: Activations; readonly signal: AbortSignal | undefined },
 ): Promise<EndToEnd> {
+  const { exact } = tolerance;
   const prefilled = Math.ceil(tokens.length / 2);
   const actual = await readTokens(program, tokens, prefilled, exact.shape, signal);
-  const { row, ...measured } = measure(actual, exact, (n) => perRow[n]!);
-
-  const [rows, width] = exact.shape;
-  let sameToken = 0;
-  let decided = 0;
-  let wrong: number | undefined;
-  let kl = 0;
-  for (let n = 0; n < rows; n++) {
-    const theirs = exact.data.subarray(n * width, (n + 1) * width); // [V]
-    const own = actual.data.subarray(n * width, (n + 1) * width); // [V]
-    const [best, second] = twoLargest(theirs);
-    const same = twoLargest(own)[0] === best;
-    if (same) sameToken++;
-    if (theirs[best]! - theirs[second]! > 2 * perRow[n]!) {
-      decided++;
-      if (!same) wrong ??= n;
-    }
-    kl += divergence(theirs, own) / rows;
-  }
+  const found = measureTolerance(actual, tolerance);
+  const choices = compareChoices(actual, tolerance);
+  const kl = meanDivergence(exact, actual);
   return {
-    worst: measured.worst,
+    worst: measured(found).worst,
     problem: describe(),
     prefilled,
-    worstRow: row,
-    sameToken,
-    decided,
+    worstRow: found.row,
+    sameToken: choices.same,
+    decided: choices.decided,
     meanKl: Number.isFinite(kl) ? kl : null,
   };
 
   function describe(): string | null {
-    if (measured.problem !== null) return `logits of ${measured.problem}`;
+    if (found.problem !== undefined) return `logits of ${found.problem}`;
+    const { wrong } = choices;
     if (wrong !== undefined) return `another token than the reference's is the most probable in row ${wrong}`;
-    if (decided >= leastDecided * rows || activations !== "f32") return null;
-    return (
-      `the most probable token is beyond rounding in only ${decided} of ${rows} rows, less than ${leastDecided * 100} %; ` +
-      "a text of the kind that the model was trained on decides more"
-    );
+    return (activations === "f32" ? tooFewDecided(choices) : undefined) ?? null;
   }
 }
 
@@ -77,14 +56,14 @@ async function readTokens(
   return { shape, data };
 }
 
-/** Ids of the largest logit and of the second one; of equal ones the lower id first. NaN counts as the least. */
-function twoLargest(logits: RealArray): readonly [number, number] {
-  let [first, second] = [-1, -1];
-  for (let i = 0; i < logits.length; i++) {
-    if (first < 0 || logits[i]! > logits[first]!) [first, second] = [i, first];
-    else if (second < 0 || logits[i]! > logits[second]!) second = i;
+/** Mean of KL(softmax(a) || softmax(b)) over the rows, in nats. */
+function meanDivergence({ shape: [rows, width], data }: Tensor, { data: others }: Tensor): number {
+  let sum = 0;
+  for (let n = 0; n < rows; n++) {
+    const [from, to] = [n * width, (n + 1) * width];
+    sum += divergence(data.subarray(from, to), others.subarray(from, to)) / rows;
   }
-  return [first, second];
+  return sum;
 }
 
 /** KL(softmax(a) || softmax(b)) in nats. */

@@ -4,6 +4,7 @@
 
 import type { DeviceInfo, LlamaConfig, OpName } from "@polyllama/core";
 import type { Activations } from "../activations.ts";
+import type { Finding } from "../comparison/measure.ts";
 
 /** Error as a share of what is allowed; null: beyond any number. */
 export type Share = number | null;
@@ -14,6 +15,11 @@ export interface Measured {
   readonly worst: Share;
   /** What is wrong and where; null when it agrees. */
   readonly problem: string | null;
+}
+
+/** A finding as plain data. */
+export function measured({ worst, problem }: Finding): Measured {
+  return { worst: Number.isFinite(worst) ? worst : null, problem: problem ?? null };
 }
 
 /** One operation alone, with the model's weights and the reference's inputs, against its derived bound. */

@@ -1,0 +1,68 @@
+// One operation, held against the reference element by element. A case is built from its seed into a script; every run's
+// output must lie within the bound that follows from the backend's declared roundings. What is too large to compute exactly is
+// computed for some columns and checked for the rest.
+
+import { compileReference } from "@polyllama/backend-reference";
+import type { Backend, Graph, OpName, Tensor, WeightSource } from "@polyllama/core";
+import { formatAddress, type Parameters } from "../address.ts";
+import { type CaseResult, resultOf } from "../case.ts";
+import { at, both, exact, type Finding, measure, wrong } from "../comparison/measure.ts";
+import { type Script, ScriptCaches } from "../script.ts";
+import { support, type Unsupported } from "../support.ts";
+import { disturbed, guarded } from "./guard.ts";
+
+/** One operation at one shape and format, with the runs that try it; the address, such as `op:linear:format=q4_0`, names it everywhere. */
+export interface OpCase {
+  readonly address: string;
+  readonly op: OpName;
+  readonly parameters: Parameters;
+  /** Graph, weights and runs, the same for the same seed. */
+  build(seed: number): OpScript;
+}
+
+/** Runs of a graph of one output. */
+export interface OpScript extends Script {
+  /**
+   * The graph's output computed for some columns only, exactly: a graph and weights that give those columns, in order. The
+   * others must be finite and, as no exact zero is to be expected, not zero.
+   */
+  readonly sampled?: { readonly graph: Graph; readonly weights: WeightSource; readonly columns: readonly number[] };
+}
+
+/** Makes a case of a build function; the address follows from name and parameters. */
+export function opCase(op: OpName, parameters: Parameters, build: (seed: number) => OpScript): OpCase {
+  return { address: formatAddress("op", op, parameters), op, parameters, build };
+}
+
+/** Runs one case on a backend. */
+export function runCase(testCase: OpCase, backend: Backend, seed: number): Promise<CaseResult> {
+  return resultOf(testCase.address, () => compareOp(testCase.build(seed), backend));
+}
+
+async function compareOp(script: OpScript, backend: Backend): Promise<Finding | Unsupported> {
+  const supported = await support(backend, script);
+  if (supported.status !== "supported") return supported;
+  await using program = supported.program;
+  const { graph, weights, columns } = script.sampled ?? { ...script, columns: undefined };
+  await using reference = await compileReference(graph, weights);
+  const { capacity, cache } = script;
+  using caches = new ScriptCaches(program, script);
+  using exactCaches = new ScriptCaches(reference, { ...(capacity !== undefined && { capacity }) }); // which do not round
+  const [output] = script.graph.outputs as [string]; // an op's graph has one
+  const rounding = { ...backend.roundings, ...(cache !== undefined && { cache }) };
+
+  let finding = exact;
+  for (const [number, action] of script.actions.entries()) {
+    const step = await caches.next(action);
+    const exactStep = await exactCaches.next(action);
+    if (step === undefined || exactStep === undefined) continue;
+    const inputs = guarded(step.inputs);
+    const [actual] = (await program.run({ ...step, inputs }, [output])) as [Tensor];
+    const [expected] = await reference.runWithBounds(exactStep, [output], rounding);
+    const { value, bound } = expected!; // one value was asked for
+    const touched = disturbed(inputs, step.inputs);
+    const found = measure(actual, value, (_, i) => bound.data[i]!, columns);
+    finding = both(finding, at(`action ${number}`, touched === undefined ? found : wrong(touched)));
+  }
+  return finding;
+}
