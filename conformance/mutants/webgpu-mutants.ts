@@ -5,14 +5,14 @@ import type { Mutant } from "./mutant.ts";
 const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "last-of-mixed-step",
-    file: "program.ts",
-    find: "row(selected ? ended++ : first + rows - 1, sequence)",
-    replace: "row(selected ? (ended++, sequence) : first + rows - 1, sequence)",
+    file: "chunk.ts",
+    find: 'row(set === "selected" ? ended++ : first + rows - 1, sequence)',
+    replace: 'row(set === "selected" ? (ended++, sequence) : first + rows - 1, sequence)',
     what: "the last row of a prompt that shares a step with a decoding sequence is another row",
   },
   {
     id: "split-cache-queries",
-    file: "plan.ts",
+    file: "emit/attention.ts",
     find: "const firstQuery = heads.first * group * d;",
     replace: "const firstQuery = heads.first * d;",
     what: "a cache split over buffers by heads: wrong queries of a group",
@@ -33,9 +33,11 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "submissions-bind-first",
-    file: "program.ts",
-    find: 'let attention = plan.steps.slice(0, at).filter((step) => "attention" in step).length;',
-    replace: "let attention = 0;",
+    file: "submit.ts",
+    find: "const bound = bindings.map((binding) => binding?.pieces[at] ?? []);",
+    replace:
+      "const same = pieces.findIndex(({ step }) => plan.steps[step]!.kind === plan.steps[pieces[at]!.step]!.kind);\n" +
+      "const bound = bindings.map((binding) => binding?.pieces[work === 0 && at > 0 ? same : at] ?? []);",
     what: "a chunk cut into several submissions binds the first layers' caches again",
   },
   {
@@ -62,21 +64,21 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "split-cache-values",
-    file: "plan.ts",
-    find: "v.offset + heads.first * d,",
-    replace: "v.offset,",
+    file: "emit/cache.ts",
+    find: "v_offset: v.offset + firstKey,",
+    replace: "v_offset: v.offset,",
     what: "a cache split over buffers has the first heads' values in every part",
   },
   {
     id: "second-chunk-position",
-    file: "program.ts",
-    find: "position: start + done,",
+    file: "chunk.ts",
+    find: "position: start + segment.from,",
     replace: "position: start,",
     what: "the second chunk of a prompt is rotated as the first",
   },
   {
     id: "selection-of-second",
-    file: "program.ts",
+    file: "chunk.ts",
     find: "Uint32Array.from(ends, ({ first, rows }) => first + rows - 1)",
     replace: "Uint32Array.from(ends, ({ rows }) => rows - 1)",
     what: "of two prompts in a chunk the second has the last row of the first",
@@ -91,8 +93,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "seed-high-word",
     file: "sampler.ts",
-    find: "Math.floor(seed / 2 ** 32),",
-    replace: "0,",
+    find: "seed_high: Math.floor(seed / 2 ** 32),",
+    replace: "seed_high: 0,",
     what: "seeds above 2^32 draw as their lower half",
   },
   {

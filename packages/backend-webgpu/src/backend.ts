@@ -1,5 +1,5 @@
 // The WebGPU backend: the graph as WGSL kernels, in browsers and Deno on `navigator.gpu`, in Node on Dawn. Weights keep
-// their stored values; see pack.ts for how blocks are rearranged, plan.ts for what is fused, kernels/ for the kernels. They
+// their stored values; see pack.ts for how blocks are rearranged, modes.ts for what is fused, emit/ for what steps become. They
 // compute in f32 whatever the format, and need no optional feature: not shader-f16, and subgroups only to be faster.
 
 import {
@@ -28,7 +28,8 @@ import { type DeviceOptions, describeAdapter, type OpenedDevice, openDevice } fr
 import type { Gpu, KernelFamily, LoweredLimits } from "./gpu.ts";
 import { estimateMemory } from "./memory.ts";
 import { WebGpuProgram } from "./program.ts";
-import { allocateWeights, planWeights, uploadWeights } from "./weights.ts";
+import { planWeights } from "./weights/layout.ts";
+import { allocateWeights, uploadWeights } from "./weights/upload.ts";
 
 /** Options of `webgpu()`. */
 export interface WebGpuOptions {
@@ -150,7 +151,7 @@ export class WebGpuBackend implements Backend {
   ): Promise<WebGpuProgram> {
     const infos = new Map(checkWeights(graph, weights).map((info) => [info.name, info]));
     const gpu = await this.#device();
-    const layout = planWeights(graph, infos, gpu.limits);
+    const layout = planWeights([graph], infos, gpu.limits);
     const { scratch } = estimateMemory(graph, infos, 1, gpu.limits);
     const needed = layout.bytes + scratch;
     if (gpu.live.bytes + needed > gpu.memory)

@@ -4,6 +4,7 @@
 // allocation and nothing waits forever for a device that is gone.
 
 import { MemoryError, PolyllamaError } from "@polyllama/core";
+import type { Struct } from "@polyllama/planner";
 import { type KernelName, type ShaderValues, shaderSource } from "./shader.ts";
 
 /** How a kernel's storage buffers from binding 2 on are used: "r" read, "w" written. */
@@ -11,6 +12,8 @@ export type Access = string;
 
 export interface PipelineSpec {
   readonly kernel: KernelName;
+  /** What its uniform holds. */
+  readonly parameters: Struct;
   readonly values: ShaderValues;
   readonly access: Access;
 }
@@ -190,13 +193,13 @@ export class Gpu {
     return made;
   }
 
-  async #compile({ kernel, values, access }: PipelineSpec): Promise<Pipeline> {
+  async #compile({ kernel, parameters, values, access }: PipelineSpec): Promise<Pipeline> {
     this.assertAlive();
     const label = `${kernel} ${Object.entries(values)
       .filter(([, value]) => value !== false)
       .map(([name, value]) => (value === true ? name : `${name}=${value}`))
       .join(" ")}`;
-    const code = shaderSource(kernel, values);
+    const code = shaderSource(kernel, parameters, values);
     const layout = this.#layout(access);
     try {
       const module = await this.guard(`kernel ${label}`, () => this.device.createShaderModule({ label, code }));

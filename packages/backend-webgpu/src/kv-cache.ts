@@ -3,8 +3,10 @@
 // what lies beyond it is never read.
 
 import { type AttentionNode, type CacheFormat, MemoryError, SequenceCache } from "@polyllama/core";
-import { type Gpu, type Pipeline, usage } from "./gpu.ts";
-import { type Grid, type HeadRange, splitKeys } from "./plan.ts";
+import type { BoundDispatch } from "./bindings.ts";
+import { splitKeys } from "./emit/attention.ts";
+import type { Grid, HeadRange } from "./emit/dispatch.ts";
+import { type Gpu, usage } from "./gpu.ts";
 
 /** What a cache needs of its program. */
 export interface CacheOwner {
@@ -40,19 +42,16 @@ function partialBytes(attentions: readonly AttentionNode[], capacity: number): n
   return most;
 }
 
-/** A pipeline with its buffers, and its workgroups for so many rows that start at a position. */
-export interface BoundAttention {
-  readonly label: string;
-  readonly pipeline: Pipeline;
-  readonly bindGroup: GPUBindGroup;
+/** A kernel over the cache, and its workgroups for so many rows that start at a position. */
+export interface BoundAttention extends BoundDispatch {
   grid(rows: number, start: number): Grid;
 }
 
-/** A plan's attentions bound to a cache; made by the program at first use. */
+/** A plan bound to a cache, when the two first meet. */
 export interface CacheBinding {
   readonly buffer: GPUBuffer;
-  /** Per attention step of the plan. */
-  readonly dispatches: readonly (readonly BoundAttention[])[];
+  /** By the plan's pieces. */
+  readonly pieces: readonly (readonly BoundAttention[])[];
 }
 
 export class WebGpuKvCache extends SequenceCache {

@@ -2,10 +2,8 @@
 
 import type { AttentionNode, CacheFormat, Graph, MemoryEstimate, WeightInfo, WeightName } from "@polyllama/core";
 import { cacheBytes } from "./kv-cache.ts";
-import { type BufferLimits, planWeights } from "./weights.ts";
-
-/** Rows of a step that are computed at once, at most. */
-export const chunkRows = { decode: 16, prefill: 128 } as const;
+import { chunkRows } from "./modes.ts";
+import { type BufferLimits, planWeights } from "./weights/layout.ts";
 
 export function attentionsOf(graph: Graph): readonly AttentionNode[] {
   return graph.nodes.filter((node) => node.op === "attention");
@@ -21,7 +19,7 @@ export function estimateMemory(
   let widest = 0;
   for (const width of graph.widths.values()) widest = Math.max(widest, width);
   return {
-    weights: planWeights(graph, weights, limits).bytes,
+    weights: planWeights([graph], weights, limits).bytes,
     cache: cacheBytes(attentionsOf(graph), capacity, format),
     // Some six activations are alive at once, the widest of them seldom.
     scratch: 4 * (chunkRows.prefill + chunkRows.decode) * 6 * widest + (8 << 20),

@@ -2,10 +2,23 @@
 // known, since the token stays in a buffer from which the next step takes it.
 
 import { type DrawOptions, exp2Table } from "@polyllama/core";
+import { f32, struct, u32 } from "@polyllama/planner";
 import { type Gpu, type Pipeline, type PipelineSpec, usage } from "./gpu.ts";
-import type { Parameter } from "./plan.ts";
 
-const sampleSpec: PipelineSpec = { kernel: "sample", values: {}, access: "rrwww" };
+const parameters = struct({
+  vocabulary: u32,
+  logits_offset: u32,
+  scale: f32, // log2(e) / temperature, or 0 for the most probable token
+  top_k: u32, // 0 keeps all
+  top_p_low: u32, // p = mantissa / 2^shift, mantissa of 53 bits
+  top_p_high: u32,
+  top_p_shift: u32, // 0 keeps all
+  least: u32, // weight that min-p keeps
+  seed_low: u32,
+  seed_high: u32,
+});
+
+const sampleSpec: PipelineSpec = { kernel: "sample", parameters, values: {}, access: "rrwww" };
 
 /** What all generations of a program share: the table, and room for keys and weights of a vocabulary. */
 export interface SamplerMemory {
@@ -39,25 +52,25 @@ export async function samplerMemory(
   });
 }
 
-/** The parameters of sample.wgsl. */
+/** The uniform of sample.wgsl, for logits that begin at an offset. */
 export function sampleParameters(
   { temperature, topK, topP, minP, seed }: DrawOptions,
   vocabulary: number,
   offset: number,
-): readonly Parameter[] {
+): ArrayBuffer {
   const nucleus = topP < 1 ? fraction(topP) : { low: 0, high: 0, shift: 0 };
-  return [
+  return parameters.encode({
     vocabulary,
-    offset,
-    { float: temperature === 0 ? 0 : Math.LOG2E / temperature },
-    topK < vocabulary ? topK : 0,
-    nucleus.low,
-    nucleus.high,
-    nucleus.shift,
-    Math.ceil(minP * 2 ** 30),
-    seed % 2 ** 32,
-    Math.floor(seed / 2 ** 32),
-  ];
+    logits_offset: offset,
+    scale: temperature === 0 ? 0 : Math.LOG2E / temperature,
+    top_k: topK < vocabulary ? topK : 0,
+    top_p_low: nucleus.low,
+    top_p_high: nucleus.high,
+    top_p_shift: nucleus.shift,
+    least: Math.ceil(minP * 2 ** 30),
+    seed_low: seed % 2 ** 32,
+    seed_high: Math.floor(seed / 2 ** 32),
+  });
 }
 
 /** A float64 below 1 as mantissa / 2^shift, exactly. */

@@ -1,22 +1,26 @@
-// A small preprocessor for the .wgsl files. Directives are comments, so that the files stay WGSL to an editor:
+// From the .wgsl files to the WGSL of a kernel: declarations of its parameters and of the step, generated from the structs that launches
+// encode, and then the file, by a small preprocessor. Directives are comments, so that the files stay WGSL to an editor:
 //   //#include "name", //#include NAME       another file; NAME is one of the given names
 //   //#if NAME ... //#else ... //#endif      by the given flags; an unknown name is off
 //   //#repeat I COUNT ... //#end             the lines COUNT times, with @I replaced by 0, 1, ...; loops may nest
 // @EVEN(I) and @ODD(I) within a repetition are 2 I and 2 I + 1. Numbers among the values become WGSL constants.
 
+import { type Struct, wgslStruct } from "@polyllama/planner";
 import { kernelSources } from "./kernels/generated.ts";
+import { stepDeclarations } from "./step.ts";
 
 export type KernelName = keyof typeof kernelSources;
 /** Numbers become constants, true flags, names files to include. */
 export type ShaderValues = Readonly<Record<string, number | boolean | string>>;
 
-/** The WGSL of a kernel for the given values. */
-export function shaderSource(kernel: KernelName, values: ShaderValues): string {
+/** The WGSL of a kernel whose uniform holds these parameters, for the given values. */
+export function shaderSource(kernel: KernelName, parameters: Struct, values: ShaderValues): string {
   const constants = Object.entries(values)
     .filter(([, value]) => typeof value === "number")
     .map(([name, value]) => `const ${name} = ${value}u;\n`);
   const enabled = values["SUBGROUPS"] === true ? "enable subgroups;\n" : "";
-  return enabled + constants.join("") + expand(lines(kernel), values).join("\n");
+  const declared = `${wgslStruct("Parameters", parameters)}@group(0) @binding(0) var<uniform> P: Parameters;\n`;
+  return [enabled, ...constants, declared, stepDeclarations, expand(lines(kernel), values).join("\n")].join("");
 }
 
 function lines(kernel: string): readonly string[] {

@@ -5,6 +5,7 @@ import { createSampler, type SamplingOptions } from "@polyllama/core";
 import { openDevice } from "../src/adapter.ts";
 import { usage } from "../src/gpu.ts";
 import { sampleParameters, samplerMemory } from "../src/sampler.ts";
+import { stepBytes } from "../src/step.ts";
 
 /** Tokens, and rows of the table of logits. */
 export const V = 601;
@@ -22,9 +23,8 @@ export function drawOnHost(table: Float32Array, setting: SamplingOptions, count:
   });
 }
 
-/** Bytes from one binding to the next, and of the largest uniform of a kernel, kernels/step.wgsl. */
+/** Bytes from one binding to the next. */
 const stride = 256;
-const stepBytes = 16 + 64 * 16;
 
 /** The same draws by the kernel. */
 export async function drawOnDevice(
@@ -42,14 +42,8 @@ export async function drawOnDevice(
     device.queue.writeBuffer(logits, 0, table);
     const parameters = make(V * stride, usage.uniform | usage.copyTarget);
     const { draw } = createSampler({ ...setting, seed });
-    for (let row = 0; row < V; row++) {
-      const block = new DataView(new ArrayBuffer(64));
-      for (const [i, value] of sampleParameters(draw!, V, row * V).entries()) {
-        if (typeof value === "object") block.setFloat32(4 * i, value.float, true);
-        else block.setUint32(4 * i, Number(value), true);
-      }
-      device.queue.writeBuffer(parameters, row * stride, block.buffer);
-    }
+    for (let row = 0; row < V; row++)
+      device.queue.writeBuffer(parameters, row * stride, sampleParameters(draw!, V, row * V));
     // Steps overlap: of each only the position is read, where its first segment starts.
     const steps = make(atOnce * stride + stepBytes, usage.uniform | usage.copyTarget);
     const chosen = make(atOnce * stride, usage.storage | usage.copySource);

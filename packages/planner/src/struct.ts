@@ -75,13 +75,18 @@ function writeField(view: DataView, offset: number, name: string, type: FieldTyp
   else throw new PolyllamaError("ERR_GRAPH", `The kernel parameter "${name}" is a ${type}; it cannot be ${value}.`);
 }
 
-/** The WGSL declaration. @throws {PolyllamaError} `ERR_UNSUPPORTED` for types of 64 bits, which WGSL does not have. */
-export function wgslStruct(name: string, { fields }: Struct): string {
+/**
+ * The WGSL declaration.
+ *
+ * @param rest Declarations of members behind the fields, such as an array of other structs.
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED` for types of 64 bits, which WGSL does not have.
+ */
+export function wgslStruct(name: string, { fields }: Struct, rest: readonly string[] = []): string {
   const lines = Object.entries(fields).map(([field, type]) => {
     if (bytesOf[type] === 4) return `  ${field}: ${type},`;
     throw new PolyllamaError("ERR_UNSUPPORTED", `WGSL has no 64-bit types: field "${field}" of ${name} is ${type}.`);
   });
-  return `struct ${name} {\n${lines.join("\n")}\n}\n`;
+  return `struct ${name} {\n${[...lines, ...rest.map((member) => `  ${member},`)].join("\n")}\n}\n`;
 }
 
 /** Assertions for a CUDA or C++ source that declares the struct itself: its size and the offset of every field. */

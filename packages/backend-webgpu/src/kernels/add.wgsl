@@ -1,18 +1,5 @@
 // y = a + b, one invocation per element.
 
-struct Parameters {
-  width: u32,
-  a_offset: u32,
-  a_stride: u32,
-  b_offset: u32,
-  b_stride: u32,
-  y_offset: u32,
-  y_stride: u32,
-  selected: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> a: array<f32>;
 @group(0) @binding(3) var<storage, read> b: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;

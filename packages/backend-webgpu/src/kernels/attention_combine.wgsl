@@ -1,15 +1,5 @@
 // Attention of a single row, second half: the splits' sums, each rescaled exactly by a power of two, and the division.
 
-struct Parameters {
-  segment: u32,
-  d: u32,
-  y_offset: u32,
-  y_stride: u32,
-  split: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 

@@ -3,23 +3,6 @@
 // keys. Scores are kept in base 2 and the running maximum is an integer, so that rescaling by a power of two is exact. Loops
 // over a head are not unrolled: software adapters take minutes to compile that.
 
-struct Parameters {
-  segment: u32,
-  /// Query heads that share a key.
-  group: u32,
-  d: u32,
-  q_offset: u32,
-  q_stride: u32,
-  y_offset: u32,
-  y_stride: u32,
-  /// Vectors of four in a head.
-  d4: u32,
-  /// log2(e) / sqrt(d)
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> q: array<f32>;
 //#include CACHE
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;

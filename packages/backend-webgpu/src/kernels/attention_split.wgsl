@@ -2,19 +2,6 @@
 // Each gives its maximum, its sum and its weighted values; attention_combine.wgsl puts them together. Maxima are integers in
 // base 2, as in attention_rows.wgsl.
 
-struct Parameters {
-  segment: u32,
-  group: u32,
-  d: u32,
-  q_offset: u32,
-  q_stride: u32,
-  /// Vectors of four in a head, D4, but not known to compilers: unrolled loops take them minutes.
-  d4: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> q: array<f32>;
 //#include CACHE
 /// [heads][splits][D4 + 1]; the last vector is (maximum, sum).

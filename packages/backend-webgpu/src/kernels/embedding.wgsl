@@ -1,19 +1,6 @@
 // y[n] = table[tokens[n]]: one invocation per 4 columns, dequantized exactly as the format says. Rows of the table outside
 // this part of it are left to the others.
 
-struct Parameters {
-  units: u32,
-  rows: u32,
-  before: u32,
-  width: u32,
-  y_offset: u32,
-  y_stride: u32,
-  high: u32,
-  four: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> tokens: array<u32>;
 @group(0) @binding(3) var<storage, read> wq: array<vec4u>;
 @group(0) @binding(4) var<storage, read> ws: array<u32>;

@@ -3,34 +3,6 @@
 // NORM: x is normalized on the way, y = (x g) W^T / sqrt(mean(x^2) + eps). RESIDUAL: another matrix is added. SWIGLU: rows of W
 // are pairs of gate and up, and y = silu(gate) up.
 
-struct Parameters {
-  /// Groups of 32 inputs in a row of W.
-  units: u32,
-  /// Rows of W in this part of it, and how many lie before.
-  rows: u32,
-  before: u32,
-  /// Width of x.
-  width: u32,
-  /// x, in vectors of four.
-  x_offset: u32,
-  x_stride: u32,
-  y_offset: u32,
-  y_stride: u32,
-  residual_offset: u32,
-  residual_stride: u32,
-  /// Where the plane of high bits begins among the scales.
-  high: u32,
-  /// Rows of each of two matrices whose rows alternate in W, or 0.
-  alternating: u32,
-  /// 1 where only the selected rows are computed.
-  selected: u32,
-  eps: f32,
-  /// 4, not known to compilers: unrolled loops take software adapters many seconds to compile.
-  four: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> wq: array<vec4u>;
 @group(0) @binding(4) var<storage, read> ws: array<u32>;

@@ -1,17 +1,5 @@
 // y = x / sqrt(mean(x^2) + eps) * weight: one workgroup per row.
 
-struct Parameters {
-  width: u32,
-  x_offset: u32,
-  x_stride: u32,
-  y_offset: u32,
-  y_stride: u32,
-  selected: u32,
-  eps: f32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;

@@ -1,21 +1,6 @@
 // Pairs (2i, 2i + 1) of each head turn by their row's angle i. Cosines and sines come from the host, which computes them in
 // float64: WGSL's own are only accurate to 2^-11.
 
-struct Parameters {
-  /// Pairs in a row, and in a head.
-  pairs: u32,
-  head_pairs: u32,
-  x_offset: u32,
-  x_stride: u32,
-  y_offset: u32,
-  y_stride: u32,
-  /// Where this rotation's rows begin in the table, and their length.
-  table_offset: u32,
-  table_stride: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> rotation: array<vec2f>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;

@@ -2,28 +2,6 @@
 // elements. Cache: [heads of this part][capacity][D4 * 4]; what pads a head to whole vectors stays zero. Numbers are narrowed
 // by integers, to the nearest and ties to even.
 
-struct Parameters {
-  segment: u32,
-  /// Pairs of a head, and a head's pairs with padding.
-  head_pairs: u32,
-  padded_pairs: u32,
-  query_pairs: u32,
-  key_pairs: u32,
-  q_offset: u32,
-  q_stride: u32,
-  k_offset: u32,
-  k_stride: u32,
-  v_offset: u32,
-  v_stride: u32,
-  y_offset: u32,
-  y_stride: u32,
-  q_table: u32,
-  k_table: u32,
-  table_stride: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> k: array<f32>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;
 //#if CACHE_F32

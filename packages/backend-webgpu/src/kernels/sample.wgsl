@@ -1,25 +1,6 @@
 // Chooses a token from logits exactly as core's `sample.ts` does: from the logits on everything is integers, 64-bit ones as
 // pairs of words. One workgroup; thresholds of top-k and top-p are found bit by bit over keys that order like the logits.
 
-struct Parameters {
-  vocabulary: u32,
-  logits_offset: u32,
-  /// log2(e) / temperature, or 0 for the most probable token.
-  scale: f32,
-  /// 0 keeps all.
-  top_k: u32,
-  /// p = mantissa / 2^shift, mantissa of 53 bits; shift 0 keeps all.
-  top_p_low: u32,
-  top_p_high: u32,
-  top_p_shift: u32,
-  /// Least weight that min-p keeps.
-  least: u32,
-  seed_low: u32,
-  seed_high: u32,
-}
-
-@group(0) @binding(0) var<uniform> P: Parameters;
-//#include "step"
 @group(0) @binding(2) var<storage, read> logits: array<u32>;
 /// 2^30 2^(-j / 256), for j from 0 to 256.
 @group(0) @binding(3) var<storage, read> table: array<u32>;

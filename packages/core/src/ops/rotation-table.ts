@@ -15,7 +15,7 @@ export class RotationTable {
   /** Rows by position; a long text uses each only once more when it is read again. */
   readonly #rows = new Map<number, Float32Array>();
 
-  constructor(nodes: readonly RopeNode[]) {
+  constructor(nodes: readonly Pick<RopeNode, "headDim" | "theta" | "scaling">[]) {
     this.#rotations = nodes.map((node) => ({ frequencies: ropeFrequencies(node), magnitude: ropeMagnitude(node) }));
   }
 

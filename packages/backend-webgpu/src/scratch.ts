@@ -1,0 +1,88 @@
+// A program's memory beside weights and caches: what a chunk is told, activations, and staging for values that are read back. Plans
+// share activation buffers, since chunks run one after another.
+
+import { assignSlots, type Plan } from "@polyllama/planner";
+import { type Gpu, usage } from "./gpu.ts";
+import { chunkRows } from "./modes.ts";
+import { maxSegments, stepBytes } from "./step.ts";
+
+/** Staging buffers of one size that are kept, and the largest size that is. */
+const keptStaging = 4;
+const largestKept = 64 << 20;
+
+export class Scratch {
+  readonly #gpu: Gpu;
+  readonly #buffers = new Set<GPUBuffer>();
+  /** Activations by size. */
+  readonly #pool = new Map<number, GPUBuffer[]>();
+  readonly #staging = new Map<number, GPUBuffer[]>();
+  /** What a chunk tells its dispatches; its tokens; its selected rows. */
+  readonly step: GPUBuffer;
+  readonly tokens: GPUBuffer;
+  readonly selection: GPUBuffer;
+
+  /** Call within `Gpu.guard`. */
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+    this.step = this.buffer("step", stepBytes, usage.uniform | usage.copyTarget);
+    this.tokens = this.buffer("tokens", chunkRows.prefill * 4, usage.storage | usage.copyTarget);
+    this.selection = this.buffer("selection", maxSegments * 4, usage.storage | usage.copyTarget);
+  }
+
+  /** A buffer that is freed with the program, or before by {@link drop}. */
+  buffer(label: string, size: number, use: number): GPUBuffer {
+    const buffer = this.#gpu.buffer(label, size, use);
+    this.#buffers.add(buffer);
+    return buffer;
+  }
+
+  keep(buffer: GPUBuffer): void {
+    this.#buffers.add(buffer);
+  }
+
+  drop(buffer: GPUBuffer): void {
+    if (this.#buffers.delete(buffer)) this.#gpu.free(buffer);
+  }
+
+  /** Buffers for a plan's activations, by id, where a chunk has so many rows. */
+  assign(plan: Plan, rows: number): readonly GPUBuffer[] {
+    const bytes = plan.buffers.map(({ rows: set, stride }) => {
+      return 4 * stride * (set === "selected" ? Math.min(maxSegments, rows) : rows);
+    });
+    const { slots, slotOf } = assignSlots(plan, bytes);
+    const taken = new Map<number, number>();
+    const buffers = slots.map(({ bytes: size }) => {
+      const pool = this.#pool.get(size) ?? [];
+      this.#pool.set(size, pool);
+      const next = taken.get(size) ?? 0;
+      taken.set(size, next + 1);
+      pool[next] ??= this.buffer("activations", size, usage.storage | usage.copySource | usage.copyTarget);
+      return pool[next];
+    });
+    return slotOf.map((slot) => buffers[slot]!);
+  }
+
+  /** A buffer to read at least so many bytes back from. */
+  takeStaging(bytes: number): GPUBuffer {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(256, bytes)));
+    return this.#staging.get(size)?.pop() ?? this.#gpu.buffer("staging", size, usage.mapRead | usage.copyTarget);
+  }
+
+  returnStaging(buffer: GPUBuffer): void {
+    if (this.#gpu.lost !== undefined || buffer.mapState === "pending") {
+      this.#gpu.free(buffer);
+      return;
+    }
+    buffer.unmap();
+    const known = this.#staging.get(buffer.size) ?? [];
+    if (known.length >= keptStaging || buffer.size > largestKept) this.#gpu.free(buffer);
+    else this.#staging.set(buffer.size, [...known, buffer]);
+  }
+
+  free(): void {
+    for (const buffers of this.#staging.values()) for (const buffer of buffers) this.#gpu.free(buffer);
+    for (const buffer of this.#buffers) this.#gpu.free(buffer);
+    this.#staging.clear();
+    this.#buffers.clear();
+  }
+}
