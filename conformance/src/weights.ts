@@ -50,7 +50,7 @@ export function takeWeightRows(weight: MemoryWeight, rows: readonly number[]): M
 }
 
 /** A weight of a source, whole. */
-export async function readWeight(source: WeightSource, info: WeightInfo): Promise<MemoryWeight> {
+async function readWeight(source: WeightSource, info: WeightInfo): Promise<MemoryWeight> {
   return { ...info, bytes: await source.read(info.name) };
 }
 

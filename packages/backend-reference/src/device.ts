@@ -2,7 +2,6 @@
 
 import {
   type AttentionNode,
-  checkNumber,
   columnCount,
   type Graph,
   type MemoryEstimate,
@@ -15,7 +14,7 @@ import {
 } from "@polyllama/core";
 import type { CacheSpec, Device, DeviceFeatures, Parameters, PoolMemory } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { PagedPool, ProgramFrame, Resources, SharedParameters, StepQueue } from "@polyllama/planner";
+import { PagedPool, ProgramFrame, poolBlocks, Resources, SharedParameters, StepQueue } from "@polyllama/planner";
 import { ReferenceExecutor } from "./executor.ts";
 import { blockBytes, blockRows, ReferenceBlocks } from "./kv-blocks.ts";
 import { loadWeights, ReferenceParameters } from "./parameters.ts";
@@ -76,10 +75,10 @@ export function referenceDevice(perturb?: Perturbation): Device {
         resources.add(parameters);
         return parameters;
       }),
-    cachePool(spec: CacheSpec, { rows, format = "f32" }: PoolMemory) {
+    cachePool(spec: CacheSpec, memory: PoolMemory) {
       resources.assertAlive();
-      checkNumber(rows, "Positions of a pool", { least: 1, most: 2 ** 31 - 1, integer: true });
-      const blocks = Math.ceil(rows / blockRows);
+      const { format = "f32" } = memory;
+      const blocks = poolBlocks(memory, blockRows);
       const onFree = (): void => {
         pools.delete(pool);
         resources.delete(pool);

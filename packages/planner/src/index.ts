@@ -14,7 +14,7 @@ export {
 } from "./struct.ts";
 export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";
-export { PagedPool, type PoolStorage } from "./frame/paged-pool.ts";
+export { PagedPool, poolBlocks, type PoolStorage } from "./frame/paged-pool.ts";
 export {
   type AcceptedStep,
   ProgramFrame,

@@ -87,8 +87,10 @@ export interface LoadParametersOptions {
 
 /** Size of a pool of KV blocks. */
 export interface PoolMemory {
-  /** Positions that it holds in all, rounded up to whole blocks. */
+  /** Positions of the longest sequence. */
   readonly rows: number;
+  /** Such sequences that it has room for; default 1. Where blocks are small, shorter ones are more, and forks take only what differs. */
+  readonly sequences?: number;
   /** Default: f32, or what the device documents. */
   readonly format?: CacheFormat;
 }
