@@ -10,6 +10,7 @@ import type { ConformanceCase } from "./case.ts";
 import { conformanceCases } from "./cases.ts";
 import { type Expectations, judge, unmatched } from "./expectations.ts";
 
+export { devices } from "./device/vitest.ts";
 export type { LifecycleOptions } from "./lifecycle/vitest.ts";
 export { lifecycle } from "./lifecycle/vitest.ts";
 export type { LlamaSuiteOptions } from "./llama/vitest.ts";

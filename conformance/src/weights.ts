@@ -49,11 +49,6 @@ export function takeWeightRows(weight: MemoryWeight, rows: readonly number[]): M
   return { ...weight, shape: [rows.length, columnCount(weight)], bytes };
 }
 
-/** A weight of a source, whole. */
-async function readWeight(source: WeightSource, info: WeightInfo): Promise<MemoryWeight> {
-  return { ...info, bytes: await source.read(info.name) };
-}
-
 /** The given rows of a source's matrix, as a weight of its own. */
 export async function readWeightRows(
   source: WeightSource,

@@ -33,6 +33,7 @@ const features: DeviceFeatures = {
   adjustments: true,
   adapters: true,
   updates: true,
+  pagedCaches: true,
   cacheExport: true,
 };
 

@@ -63,6 +63,8 @@ export interface DeviceFeatures {
   readonly adapters: boolean;
   /** Whether steps may update parameters. */
   readonly updates: boolean;
+  /** Whether blocks are smaller than a sequence, so that a fork takes only what differs. */
+  readonly pagedCaches: boolean;
   /** Whether caches are exported and imported. */
   readonly cacheExport: boolean;
 }
