@@ -79,8 +79,6 @@ export const sizes: {
     { path: "packages/backend-onnxruntime/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/plan.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/program.ts", reason: "to be removed: is being rewritten" },
-    { path: "packages/backend-webgpu/src/plan.ts", reason: "to be removed: is being rewritten" },
-    { path: "packages/backend-webgpu/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/checkpoints/src/web/open.ts", reason: "to be removed: becomes one with open.ts" },
     { path: "packages/checkpoints/src/meta/pickle.ts", reason: "to be removed: to be split" },
     { path: "scripts/bundle.mjs", reason: "to be removed: to be split" },
