@@ -18,7 +18,7 @@ export { modelCases } from "./models/index.ts";
 
 // Results in the light of what is known to fail
 export type { Expectations, Verdict } from "./expectations.ts";
-export { judge, unmatched } from "./expectations.ts";
+export { isAsExpected, judge, unmatched } from "./expectations.ts";
 export type { BackendResults, SkippedBackend } from "./summary.ts";
 export { casesNotRun, summarize } from "./summary.ts";
 

@@ -107,7 +107,9 @@ function cell(results: readonly CaseResult[] | undefined, expectations: Expectat
   const count = (wanted: Verdict): number => verdicts.filter((verdict) => verdict === wanted).length;
   const passed = results.filter(({ status }) => status === "passed");
   const worst = passed.reduce((most, { worst }) => Math.max(most, worst), 0);
-  const others = (["failed", "unexpected pass", "expected failure", "unsupported", "absent"] as const)
+  const others = (
+    ["failed", "unexpected pass", "expected failure", "unsupported", "expected unsupported", "absent"] as const
+  )
     .filter((verdict) => count(verdict) > 0)
     .map((verdict) => `, ${count(verdict)} ${verdict}`);
   if (count("absent") === results.length) return results[0]!.detail;
