@@ -1,7 +1,7 @@
 // What a mutant is run against: first the operation cases, cheap ones first, then chains and models. A backend under test is
 // watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that numbers betray.
 
-import type { Backend, Program, RoundingProfile, Tensor } from "@polyllama/core";
+import type { Backend, OpName, PerOp, Program, RoundingProfile, Tensor } from "@polyllama/core";
 import type { CaseResult } from "../src/case.ts";
 import { chainCases } from "../src/chains.ts";
 import { forwardBackend, forwardProgram } from "../src/forward.ts";
@@ -37,18 +37,19 @@ export function suiteCases(): readonly SuiteCase[] {
 }
 
 function opCost({ op, parameters }: OpCase): number {
-  const size = (key: string): number => Number(parameters[key] ?? 1);
-  switch (op) {
-    case "linear":
-      return size("k") * size("m") * (size("n") + 4); // making the weights costs as much as a few rows
-    case "embedding":
-      return size("v") * size("d");
-    case "attention":
-      return size("heads") * size("d") * Math.max(16, size("past")) ** 2;
-    default:
-      return size("n") * size("d") * size("f") * size("heads");
-  }
+  return opCosts[op]((key) => Number(parameters[key] ?? 1));
 }
+
+/** By the sizes that a case has as parameters, 1 for those that it has not. */
+const opCosts: PerOp<Record<OpName, (size: (key: string) => number) => number>> = {
+  embedding: (size) => size("v") * size("d"),
+  rmsNorm: (size) => size("n") * size("d"),
+  linear: (size) => size("k") * size("m") * (size("n") + 4), // making the weights costs as much as a few rows
+  rope: (size) => size("n") * size("d") * size("heads"),
+  attention: (size) => size("heads") * size("d") * Math.max(16, size("past")) ** 2,
+  swiglu: (size) => size("n") * size("f"),
+  add: (size) => size("n") * size("d"),
+};
 
 /** Chains; small models with many perturbed runs; the widest of them; single layers of the published sizes. */
 function modelCost(address: string): number {
