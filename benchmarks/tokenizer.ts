@@ -8,7 +8,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { tokenizerFromGguf, tokenizerFromSentencePiece, trainVocabulary } from "@polyllama/core";
+import { tokenizerFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
+import { trainVocabulary } from "@polyllama/vocabulary";
 import { readArguments } from "../scripts/arguments.mjs";
 import { installEngines, median } from "./support.ts";
 

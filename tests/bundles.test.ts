@@ -20,6 +20,7 @@ const entries = [
   "@polyllama/core",
   "@polyllama/formats",
   "@polyllama/model-poet",
+  "@polyllama/vocabulary",
 ];
 
 /** Imports of Node's modules, as `importer: specifier`. */

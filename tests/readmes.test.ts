@@ -29,6 +29,7 @@ const modules: Readonly<Record<string, () => Promise<object>>> = {
   "@polyllama/formats": () => import("@polyllama/formats"),
   "@polyllama/model-poet": () => import("@polyllama/model-poet"),
   "@polyllama/planner": () => import("@polyllama/planner"),
+  "@polyllama/vocabulary": () => import("@polyllama/vocabulary"),
 };
 
 const samples = readmes.flatMap((path) => blocks(textOf(path), "ts").map((code, index) => ({ path, index, code })));

@@ -35,6 +35,7 @@ export const targets: Readonly<Record<string, Target>> = {
     package: "planner",
     tests: [...packageTests("planner", "backend-reference"), "conformance/test/lifecycle"],
   },
+  vocabulary: { package: "vocabulary", tests: packageTests("vocabulary", "checkpoints", "cli") },
   polyllama: {
     package: "polyllama",
     tests: [

@@ -8,9 +8,10 @@ import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "@polyllama/checkpoints";
-import { type Backend, llamaGraph, mergeVocabularies, type RealArray, trainVocabulary } from "@polyllama/core";
+import { type Backend, llamaGraph, type RealArray } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import { describeWithSystem } from "@polyllama/test-support/system";
+import { mergeVocabularies, trainVocabulary } from "@polyllama/vocabulary";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 let folder: string;

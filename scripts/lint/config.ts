@@ -26,9 +26,10 @@ export const layers: readonly Layer[] = [
   },
   { name: "reference", packages: ["backend-reference"], on: ["planner"] },
   { name: "library", packages: ["polyllama"], on: ["checkpoints"] },
-  { name: "checkpoints", packages: ["checkpoints"], on: ["ground"] },
+  { name: "checkpoints", packages: ["checkpoints"], on: ["vocabulary"] },
+  { name: "vocabulary", packages: ["vocabulary"], on: ["ground"] },
   { name: "planner", packages: ["planner"], on: ["ground"] },
-  { name: "ground", packages: ["formats", "vocabulary", "grammar", "distributed"], on: ["core"] },
+  { name: "ground", packages: ["formats", "grammar", "distributed"], on: ["core"] },
   { name: "model", packages: ["model-poet"], on: [] },
   { name: "core", packages: ["core"], on: [] },
 ];

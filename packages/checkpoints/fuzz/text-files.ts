@@ -1,13 +1,13 @@
 // The small files around a tokenizer in Hugging Face's layout, spoiled one or several at a time, and read with a model as a folder
 // of files is. An input is one JSON object with each file's text by its name.
 
-import { sentencePieceFromGguf } from "@polyllama/core";
 import { mutatedJson } from "@polyllama/test-support/fuzz/mutate";
 import { flatten, type Pieces } from "@polyllama/test-support/fuzz/pieces";
 import type { Random } from "@polyllama/test-support/fuzz/random";
 import type { Target } from "@polyllama/test-support/fuzz/target";
 import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "@polyllama/test-support/hugging-face";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
+import { sentencePieceFromGguf } from "@polyllama/vocabulary";
 import { openWeb } from "../src/web/open.ts";
 import { use } from "./use.ts";
 

@@ -2,10 +2,7 @@
 // larger tokenizer in the old one's place. It is a view: rows are made as they are read, so that writing a 7B model needs no more
 // memory than one piece of it, and all old rows keep their bytes.
 //
-// A new piece starts where the model already knew it: at the mean of the rows of the tokens that it was written with before. The
-// two other ways are the mean of all rows, and rows that were made elsewhere.
-// Source: "Efficient and Effective Text Encoding for Chinese LLaMA and Alpaca" (arXiv 2304.08177), section 3.2, resizes by new
-// rows behind the old ones.
+// What the rows of new pieces are is computed by @polyllama/vocabulary, or was made elsewhere and is read from a file.
 
 import {
   CheckpointError,
@@ -15,15 +12,13 @@ import {
   type OptionSchema,
   option,
   PolyllamaError,
-  type RowRange,
   rowCount,
   type Tokenizer,
-  tokenizerFromGguf,
   type WeightInfo,
   type WeightName,
-  type WeightSource,
 } from "@polyllama/core";
-import { assertFinite, formats, isWritable, quantizeRows } from "@polyllama/formats";
+import { formats, isWritable, quantizeRows } from "@polyllama/formats";
+import { checkContinues, meansOfAll, meansOfSubTokens, type ReadNewRows } from "@polyllama/vocabulary";
 import { type Checkpoint, findWeight, resolveRows } from "./checkpoint.ts";
 import { hexDigest } from "./fingerprint.ts";
 import { storedName } from "./names.ts";
@@ -50,16 +45,8 @@ const extendOptionTypes: OptionSchema<ExtendOptions> = {
   signal: option.signal,
 };
 
-/** Rows of old tokens that are kept for the next mean; they are few, such as those of bytes. */
-const mostKept = 1024;
-/** Values that are summed at a time. */
-const PIECE = 2 ** 20;
-
 /** Raised when the same vocabulary would get other rows than before. */
 const EXTENSION = 1;
-
-/** Computes the rows of new pieces, the first of which has the number 0, as values. */
-type ReadNewRows = (weight: WeightInfo, rows: RowRange, signal?: AbortSignal) => Promise<Float32Array>;
 
 interface NewRows {
   readonly read: ReadNewRows;
@@ -134,19 +121,6 @@ export async function extendVocabulary(
   };
 }
 
-/** Refuses a vocabulary in which an old id would mean something else. */
-function checkContinues(old: Tokenizer, grown: Tokenizer, path: string): void {
-  for (let id = 0; id < old.vocabSize; id++) {
-    const piece = id < grown.vocabSize ? grown.piece(id) : undefined;
-    if (piece === old.piece(id)) continue;
-    throw new PolyllamaError(
-      "ERR_TOKENIZER",
-      `${path}: token ${id} is ${JSON.stringify(piece)}, but ${JSON.stringify(old.piece(id))} in the model's own vocabulary of ${old.vocabSize}. ` +
-        "Merge the model's own tokenizer.model with the new pieces; a vocabulary that was made from another base does not fit.",
-    );
-  }
-}
-
 /** The weights, with more rows in the tables. */
 function grownWeights(checkpoint: Checkpoint, vocabSize: number): ReadonlyMap<WeightName, WeightInfo> {
   const weights = new Map(checkpoint.weights);
@@ -195,82 +169,10 @@ async function rowMaker(
   rows: NonNullable<ExtendOptions["rows"]>,
   signal: AbortSignal | undefined,
 ): Promise<NewRows> {
-  if (rows === "sub-tokens") return { read: meansOfSubTokens(checkpoint, tokenizer, vocabulary) };
-  if (rows === "mean") return { read: overallMean(checkpoint) };
+  if (rows === "sub-tokens")
+    return { read: meansOfSubTokens(checkpoint, checkpoint.config.vocabSize, tokenizer, vocabulary) };
+  if (rows === "mean") return { read: meansOfAll(checkpoint) };
   return rowsOfFile(checkpoint, tokenizer.vocabSize, rows.file, signal);
-}
-
-/** Means of the rows of what pieces were written with before, nothing put in front. */
-function meansOfSubTokens(
-  checkpoint: Checkpoint,
-  tokenizer: Tokenizer,
-  vocabulary: ReadonlyMap<string, unknown>,
-): ReadNewRows {
-  // The old vocabulary is the first part of the new one.
-  const { vocabSize } = checkpoint.config;
-  const plain = new Map(
-    [...vocabulary].map(([key, value]) => [key, Array.isArray(value) ? value.slice(0, vocabSize) : value]),
-  );
-  plain.set("tokenizer.ggml.add_space_prefix", false);
-  plain.set("tokenizer.ggml.remove_extra_whitespaces", false);
-  plain.delete("tokenizer.ggml.precompiled_charsmap"); // pieces are normalized already
-  const old = tokenizerFromGguf(plain, checkpoint.name);
-  const kept = new Map<string, Float32Array>();
-
-  const oldRow = async (info: WeightInfo, id: number, signal?: AbortSignal): Promise<Float32Array> => {
-    const key = `${info.name} ${id}`;
-    const known = kept.get(key);
-    if (known !== undefined) return known;
-    const values = await readValues(checkpoint, info.name, { first: id, count: 1 }, signal);
-    if (kept.size === mostKept) kept.clear();
-    kept.set(key, values);
-    return values;
-  };
-
-  return async (info, { first, count }, signal) => {
-    const columns = columnCount(info);
-    const output = new Float32Array(count * columns); // [count, D]
-    for (let row = 0; row < count; row++) {
-      const text = tokenizer.piece(old.vocabSize + first + row).replaceAll("\u2581", " ");
-      const ids = old.encode(text, { bos: false, eos: false });
-      const sum = new Float64Array(columns);
-      for (const id of ids) {
-        const values = await oldRow(info, id, signal);
-        for (let column = 0; column < columns; column++) sum[column]! += values[column]!;
-      }
-      output.set(
-        sum.map((value) => value / Math.max(1, ids.length)),
-        row * columns,
-      );
-    }
-    return output;
-  };
-}
-
-function overallMean(checkpoint: Checkpoint): ReadNewRows {
-  const means = new Map<WeightName, Promise<Float64Array>>();
-  const meanOf = async (name: WeightName, signal?: AbortSignal): Promise<Float64Array> => {
-    const info = findWeight(checkpoint.weights, name, checkpoint.name);
-    const [rows, columns] = [rowCount(info), columnCount(info)];
-    const sum = new Float64Array(columns);
-    const step = Math.max(1, Math.floor(PIECE / columns));
-    for (let first = 0; first < rows; first += step) {
-      const values = await readValues(checkpoint, name, { first, count: Math.min(step, rows - first) }, signal);
-      for (let at = 0; at < values.length; at++) sum[at % columns]! += values[at]!;
-    }
-    return sum.map((value) => value / rows);
-  };
-  return async (info, { count }, signal) => {
-    const mean = means.get(info.name) ?? meanOf(info.name, signal);
-    means.set(info.name, mean);
-    const output = new Float32Array(count * columnCount(info)); // [count, D]
-    const values = await mean.catch((error: unknown) => {
-      means.delete(info.name);
-      throw error;
-    });
-    for (let row = 0; row < count; row++) output.set(values, row * values.length);
-    return output;
-  };
 }
 
 /** @throws {CheckpointError} when the file lacks a table, or has another number of rows or columns. */
@@ -332,18 +234,4 @@ async function rowsOfFile(
     }
   };
   return { read, version: JSON.stringify([source.size, source.version]) };
-}
-
-async function readValues(
-  source: WeightSource,
-  name: WeightName,
-  rows: RowRange,
-  signal?: AbortSignal,
-): Promise<Float32Array> {
-  const info = findWeight(source.weights, name, source.name);
-  const bytes = await source.read(name, rows, signal);
-  assertFinite(source, info, bytes, rows.first);
-  const values = new Float32Array(rows.count * columnCount(info)); // [rows, D]
-  formats[info.format].dequantize(bytes, values);
-  return values;
 }

@@ -1,7 +1,8 @@
 import { readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { mergeVocabularies, rowCount, tokenizerFromSentencePiece, trainVocabulary } from "@polyllama/core";
+import { rowCount, tokenizerFromSentencePiece } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
+import { mergeVocabularies, trainVocabulary } from "@polyllama/vocabulary";
 import { beforeAll, describe, expect, test } from "vitest";
 import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "../src/index.ts";
 import { failure, folderWith, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";

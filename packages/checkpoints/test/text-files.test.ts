@@ -3,9 +3,9 @@
 
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { sentencePieceFromGguf } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
+import { sentencePieceFromGguf } from "@polyllama/vocabulary";
 import { describe, expect, test } from "vitest";
 import { type Checkpoint, openCheckpoint, readTokenizer } from "../src/index.ts";
 import { failure, folderWith, huggingFaceFiles, small } from "./support.ts";

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { RowRange, Tokenizer, WeightName } from "@polyllama/core";
-import { llamaGraph, presets, sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
+import { llamaGraph, presets, tokenizerFromSentencePiece } from "@polyllama/core";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
+import { sentencePieceFromGguf } from "@polyllama/vocabulary";
 import { describe, expect, test } from "vitest";
 import {
   type Checkpoint,

@@ -2,8 +2,9 @@
 
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { sentencePieceFromGguf, tokenizerFromSentencePiece } from "@polyllama/core";
+import { tokenizerFromSentencePiece } from "@polyllama/core";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
+import { sentencePieceFromGguf } from "@polyllama/vocabulary";
 import { afterEach, describe, expect, test } from "vitest";
 import { openWeb, openWebBy } from "../src/web/open.ts";
 import { WithoutRanges } from "../src/web/url.ts";

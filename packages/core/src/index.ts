@@ -88,8 +88,6 @@ export { unusedCharacter } from "./tokenizer/literal.ts";
 export { encodePrompt } from "./tokenizer/prompt.ts";
 export { readSentencePiece, tokenizerFromSentencePiece } from "./tokenizer/sentencepiece.ts";
 export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
-export { sentencePieceFromGguf } from "./tokenizer/write-sentencepiece.ts";
-export { paddingPiece, withoutPadding } from "./tokenizer/padding.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { readLlama2cVocabulary, tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";
@@ -103,11 +101,13 @@ export type { OfferedSampling, TextSetup } from "./text-setup.ts";
 export type { Notice } from "./tokenizer/assemble.ts";
 export { type HuggingFaceText, textSetupFromGguf, textSetupFromHuggingFace, textSetupOf } from "./text-setup.ts";
 
-// Vocabularies of one's own
-export type { MergedVocabulary } from "./tokenizer/merge-vocabularies.ts";
-export { mergeVocabularies } from "./tokenizer/merge-vocabularies.ts";
-export type { TrainedVocabulary, TrainVocabularyOptions } from "./tokenizer/train/train.ts";
-export { trainVocabulary } from "./tokenizer/train/train.ts";
+// Parts of tokenizers, for what makes vocabularies
+export { matcher as nameMatcher, sections as cutAtNames } from "./tokenizer/match.ts";
+export { normalizer as textNormalizer } from "./tokenizer/normalize.ts";
+export { readPieces } from "./tokenizer/sentencepiece.ts";
+export { wellFormed } from "./tokenizer/utf8.ts";
+export type { NormalizerSpec } from "./tokenizer/vocabulary.ts";
+export { kind as pieceKind, spaceSymbol } from "./tokenizer/vocabulary.ts";
 
 // Conversations
 export type { ChatFormatOptions, ChatMessage, ChatTemplateName } from "./chat.ts";

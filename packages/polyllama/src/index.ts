@@ -50,15 +50,12 @@ export type {
   Backend,
   FinishReason,
   LlamaConfig,
-  MergedVocabulary,
   Piece,
   Progress,
   SamplingOptions,
   Tensor,
   TokenLogprob,
   Tokenizer,
-  TrainedVocabulary,
-  TrainVocabularyOptions,
   Wanted,
 } from "@polyllama/core";
 export {
@@ -66,10 +63,12 @@ export {
   ContextOverflowError,
   llamaGraph,
   MemoryError,
-  mergeVocabularies,
   OptionError,
   parameterCount,
   PolyllamaError,
   presets,
-  trainVocabulary,
 } from "@polyllama/core";
+
+// Vocabularies of one's own
+export type { MergedVocabulary, TrainedVocabulary, TrainVocabularyOptions } from "@polyllama/vocabulary";
+export { mergeVocabularies, trainVocabulary } from "@polyllama/vocabulary";

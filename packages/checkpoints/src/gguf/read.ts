@@ -8,8 +8,8 @@ import {
   textSetupFromGguf,
   tokenizerFromGguf,
   type WeightName,
-  withoutPadding,
 } from "@polyllama/core";
+import { withoutPadding } from "@polyllama/vocabulary";
 import type { ByteSource } from "../byte-source.ts";
 import { type Checkpoint, fileCheckpoint, type TensorPlace } from "../checkpoint.ts";
 import { type Leftovers, leftovers } from "../leftovers.ts";

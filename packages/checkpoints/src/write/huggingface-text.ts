@@ -4,7 +4,8 @@
 // Source: github.com/huggingface/transformers, tokenization_llama.py, tokenization_utils.py (added_tokens_decoder).
 
 import { readFile } from "node:fs/promises";
-import { parseJson, sentencePieceFromGguf, type TextSetup, type Tokenizer } from "@polyllama/core";
+import { parseJson, type TextSetup, type Tokenizer } from "@polyllama/core";
+import { sentencePieceFromGguf } from "@polyllama/vocabulary";
 import { asObject } from "../safetensors.ts";
 import { addedTokensKey } from "../text-files.ts";
 import { type TextContent, wholeJson } from "./gguf-text.ts";

@@ -2,7 +2,8 @@
 // then names for rows that only fill the table up, as llama.cpp's own converter has them.
 // Source: llama.cpp, convert_hf_to_gguf.py (set_vocab), gguf-py/gguf/constants.py (TokenType).
 
-import { paddingPiece, parseJson, type Tokenizer, type TokenKind } from "@polyllama/core";
+import { parseJson, type Tokenizer, type TokenKind } from "@polyllama/core";
+import { paddingPiece } from "@polyllama/vocabulary";
 import { asObject } from "../safetensors.ts";
 
 export interface PieceKeys {

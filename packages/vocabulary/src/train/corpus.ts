@@ -3,10 +3,7 @@
 // are kept once with their number, so memory grows with what is new in a corpus, not with its length.
 // Source: github.com/google/sentencepiece, src/trainer_interface.cc.
 
-import { matcher, sections } from "../match.ts";
-import { normalizer } from "../normalize.ts";
-import { utf8Encode, wellFormed } from "../utf8.ts";
-import { type NormalizerSpec, spaceSymbol } from "../vocabulary.ts";
+import { cutAtNames, type NormalizerSpec, nameMatcher, spaceSymbol, textNormalizer, wellFormed } from "@polyllama/core";
 import { scriptOf } from "./scripts.ts";
 
 export interface CorpusRules {
@@ -30,6 +27,7 @@ export interface Corpus {
   readonly words: ReadonlyMap<string, number>;
 }
 
+const encoder = new TextEncoder();
 const space = spaceSymbol.codePointAt(0)!;
 const unknownMark = "\u2585"; // stands for uncovered characters in SentencePiece's trainer
 const boundary = 0x09; // SentencePiece puts it in place of tokens' names, and passes over it in text, too
@@ -37,8 +35,8 @@ const anyScript = 255;
 
 export function createCorpus(rules: CorpusRules): Corpus {
   const { splitDigits, splitByNumber, splitByUnicodeScript, allowWhitespaceOnlyPieces } = rules;
-  const normalize = normalizer(rules.normalizer, undefined);
-  const reserved = matcher(rules.reserved.map((name, id) => [name, id]));
+  const normalize = textNormalizer(rules.normalizer, undefined);
+  const reserved = nameMatcher(rules.reserved.map((name, id) => [name, id]));
   const scripts = new Uint8Array(0x110000); // 0 where it was not asked for yet
   const counts = new Float64Array(0x110000);
   const words = new Map<string, number>();
@@ -64,10 +62,10 @@ export function createCorpus(rules: CorpusRules): Corpus {
   return {
     words,
     add(line) {
-      if (3 * line.length > rules.maxLineBytes && utf8Encode(line).length > rules.maxLineBytes) return false;
+      if (3 * line.length > rules.maxLineBytes && encoder.encode(line).length > rules.maxLineBytes) return false;
       if (line.includes(unknownMark)) return false;
       const normalized = normalize(wellFormed(line));
-      const text = sections(normalized, reserved)
+      const text = cutAtNames(normalized, reserved)
         .map((section) => (section.id === undefined ? section.text : String.fromCharCode(boundary)))
         .join("");
       let left = boundary;

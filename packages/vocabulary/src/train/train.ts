@@ -3,12 +3,16 @@
 // of Llama 2's own vocabulary, as its file declares them.
 // Source: github.com/google/sentencepiece, src/trainer_interface.cc, src/bpe_model_trainer.cc.
 
-import type { Progress } from "../../backend.ts";
-import { PolyllamaError } from "../../errors.ts";
-import { type OptionSchema, option } from "../../option-types.ts";
-import { checkOptions } from "../../options.ts";
-import { messageWriter } from "../protobuf.ts";
-import { kind, spaceSymbol } from "../vocabulary.ts";
+import {
+  checkOptions,
+  type OptionSchema,
+  option,
+  PolyllamaError,
+  type Progress,
+  pieceKind,
+  spaceSymbol,
+} from "@polyllama/core";
+import { messageWriter } from "../message-writer.ts";
 import { createCorpus } from "./corpus.ts";
 import { mergePairs } from "./pairs.ts";
 
@@ -177,14 +181,17 @@ interface ReservedPiece {
 /** `<unk>`, `<s>` and `</s>`, then the caller's own, then the bytes. @throws {PolyllamaError} `ERR_OPTION` for names given twice. */
 function reservedPieces({ controlSymbols, userDefinedSymbols, byteFallback }: Settings): ReservedPiece[] {
   const pieces: ReservedPiece[] = [
-    { piece: "<unk>", type: kind.unknown },
-    { piece: "<s>", type: kind.control },
-    { piece: "</s>", type: kind.control },
-    ...controlSymbols.map((piece) => ({ piece, type: kind.control })),
-    ...userDefinedSymbols.map((symbol) => ({ piece: symbol.replaceAll(" ", spaceSymbol), type: kind.userDefined })),
+    { piece: "<unk>", type: pieceKind.unknown },
+    { piece: "<s>", type: pieceKind.control },
+    { piece: "</s>", type: pieceKind.control },
+    ...controlSymbols.map((piece) => ({ piece, type: pieceKind.control })),
+    ...userDefinedSymbols.map((symbol) => ({
+      piece: symbol.replaceAll(" ", spaceSymbol),
+      type: pieceKind.userDefined,
+    })),
   ];
   for (let byte = 0; byte < 256 && byteFallback; byte++) {
-    pieces.push({ piece: `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`, type: kind.byte });
+    pieces.push({ piece: `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`, type: pieceKind.byte });
   }
   const seen = new Set<string>();
   for (const { piece } of pieces) {
@@ -225,11 +232,11 @@ function encodeModel(
     const entry = messageWriter();
     entry.text(1, piece);
     entry.float(2, score);
-    if (type !== kind.normal) entry.number(3, type);
+    if (type !== pieceKind.normal) entry.number(3, type);
     model.bytes(1, entry.finish());
   };
   for (const { piece, type } of reserved) put(piece, 0, type);
-  for (const [rank, piece] of pieces.entries()) put(piece, -rank, kind.normal);
+  for (const [rank, piece] of pieces.entries()) put(piece, -rank, pieceKind.normal);
 
   const trainer = messageWriter();
   trainer.number(3, 2); // BPE

@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { readSentencePiece, tokenizerFromSentencePiece } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { mergeVocabularies, readSentencePiece, tokenizerFromSentencePiece } from "../src/index.ts";
-import { messageWriter } from "../src/tokenizer/protobuf.ts";
+import { mergeVocabularies } from "../src/index.ts";
+import { messageWriter } from "../src/message-writer.ts";
 
-const fixture = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}.model`, import.meta.url));
+const fixture = (name: string): Buffer =>
+  readFileSync(new URL(`../../core/test/fixtures/${name}.model`, import.meta.url));
 
 /** A Unigram model with these pieces; of such a model only the pieces count. */
 function extraModel(pieces: readonly (readonly [string, number?])[]): Uint8Array {

@@ -5,10 +5,8 @@
 // Source: "Efficient and Effective Text Encoding for Chinese LLaMA and Alpaca", section 3.1 (arXiv 2304.08177);
 // github.com/ymcui/Chinese-LLaMA-Alpaca, scripts/merge_tokenizer.
 
-import { refuse, shown } from "./assemble.ts";
-import { messageWriter } from "./protobuf.ts";
-import { readPieces, readSentencePiece } from "./sentencepiece.ts";
-import { kind } from "./vocabulary.ts";
+import { PolyllamaError, pieceKind, quoted, readPieces, readSentencePiece } from "@polyllama/core";
+import { messageWriter } from "./message-writer.ts";
 
 /** What `mergeVocabularies` gives. */
 export interface MergedVocabulary {
@@ -39,15 +37,16 @@ export function mergeVocabularies(
   const added: string[] = [];
   const appended = messageWriter();
   for (const { piece, type } of readPieces(extra, extraName)) {
-    if (known.has(piece) || type === kind.unknown) continue;
+    if (known.has(piece) || type === pieceKind.unknown) continue;
     if (piece === "") refuse(extraName, "a piece is empty");
-    if (type === kind.byte && !byteFallback) refuse(extraName, `${shown(piece)} is a byte, but ${baseName} has none`);
+    if (type === pieceKind.byte && !byteFallback)
+      refuse(extraName, `${quoted(piece, 80)} is a byte, but ${baseName} has none`);
     known.add(piece);
     added.push(piece);
     const entry = messageWriter();
     entry.text(1, piece);
     entry.float(2, 0);
-    if (type !== kind.normal) entry.number(3, type);
+    if (type !== pieceKind.normal) entry.number(3, type);
     appended.bytes(1, entry.finish());
   }
 
@@ -59,4 +58,8 @@ export function mergeVocabularies(
   model.set(tail, end);
   model.set(base.subarray(end), end + tail.length);
   return { model, vocabSize: pieces.length + added.length, added };
+}
+
+function refuse(source: string, problem: string): never {
+  throw new PolyllamaError("ERR_TOKENIZER", `${source}: ${problem}.`);
 }

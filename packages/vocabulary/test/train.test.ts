@@ -2,11 +2,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readSentencePiece, tokenizerFromSentencePiece } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { readSentencePiece, tokenizerFromSentencePiece, trainVocabulary } from "../src/index.ts";
-import { mergePairs } from "../src/tokenizer/train/pairs.ts";
+import { trainVocabulary } from "../src/index.ts";
+import { mergePairs } from "../src/train/pairs.ts";
 
 const lines = [
   "the cat sat on the mat, the cat sat  down",

@@ -2,13 +2,13 @@
 // file. Only what reading needs is written: pieces with scores and kinds, the algorithm, and how text is prepared.
 // Source: github.com/google/sentencepiece, src/sentencepiece_model.proto; field numbers below are its.
 
-import { messageWriter } from "./protobuf.ts";
-import { kind } from "./vocabulary.ts";
+import { pieceKind } from "@polyllama/core";
+import { messageWriter } from "./message-writer.ts";
 
 /**
  * The bytes of a tokenizer.model that says what GGUF metadata say.
  *
- * @param metadata Keys and values that {@link tokenizerFromGguf} reads.
+ * @param metadata Keys and values that `tokenizerFromGguf` reads.
  */
 export function sentencePieceFromGguf(metadata: ReadonlyMap<string, unknown>): Uint8Array<ArrayBuffer> {
   const get = (key: string): unknown => metadata.get(`tokenizer.ggml.${key}`);
@@ -26,13 +26,16 @@ export function sentencePieceFromGguf(metadata: ReadonlyMap<string, unknown>): U
     const isControl = id === bos || id === eos;
     entry.text(1, token);
     entry.float(2, scores[id] ?? 0);
-    entry.number(3, isControl ? kind.control : (kinds[id] ?? (id === unknown ? kind.unknown : kind.normal)));
+    entry.number(
+      3,
+      isControl ? pieceKind.control : (kinds[id] ?? (id === unknown ? pieceKind.unknown : pieceKind.normal)),
+    );
     model.bytes(1, entry.finish());
   }
   const trainer = messageWriter();
   trainer.number(3, 2); // BPE
   trainer.number(4, tokens.length);
-  trainer.number(35, Number(kinds.includes(kind.byte)));
+  trainer.number(35, Number(kinds.includes(pieceKind.byte)));
   trainer.number(40, unknown);
   trainer.number(41, bos);
   trainer.number(42, eos);

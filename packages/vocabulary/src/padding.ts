@@ -2,7 +2,7 @@
 // their ids and mark them unused. They are no tokens: no text becomes one and none is ever chosen.
 // Source: llama.cpp, convert_hf_to_gguf.py (set_vocab).
 
-import { kind } from "./vocabulary.ts";
+import { pieceKind } from "@polyllama/core";
 
 /** The name of a row that only fills the table up. */
 export function paddingPiece(id: number): string {
@@ -14,7 +14,7 @@ export function withoutPadding(metadata: ReadonlyMap<string, unknown>): Readonly
   const [tokens, types] = ["tokens", "token_type"].map((key) => listOf(metadata.get(`tokenizer.ggml.${key}`)));
   if (tokens === undefined || types === undefined || types.length !== tokens.length) return metadata;
   let count = tokens.length;
-  while (count > 0 && types[count - 1] === kind.unused && tokens[count - 1] === paddingPiece(count - 1)) count--;
+  while (count > 0 && types[count - 1] === pieceKind.unused && tokens[count - 1] === paddingPiece(count - 1)) count--;
   if (count === tokens.length) return metadata;
   const lists = ["tokens", "scores", "token_type"].flatMap((key) => {
     const list = listOf(metadata.get(`tokenizer.ggml.${key}`));
