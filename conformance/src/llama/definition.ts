@@ -1,6 +1,7 @@
 // What a generation is, over anything that gives logits: tokens one by one, the whole text so far each time anew, until a rule ends it.
 
-import type { FinishReason, GenerateOptions, Piece, TokenLogprob } from "@polyllama/core";
+import type { TokenLogprob } from "@polyllama/core";
+import type { FinishReason, GenerateOptions, Piece } from "polyllama";
 import { choose, probabilities } from "./choice.ts";
 import type { Model } from "./models.ts";
 import { firstOf, openFrom, textOf } from "./text.ts";

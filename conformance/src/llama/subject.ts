@@ -1,8 +1,8 @@
 // What the Llama suite's cases work on: models that are loaded once per backend, by `Llama` and, beside it, as a plain program whose logits
 // the definitions read, and a count of what `Llama` had computed.
 
-import { type Backend, type KvCache, llamaGraph, type Piece, type Program } from "@polyllama/core";
-import { Llama, type LlamaGenerateOptions } from "polyllama";
+import { type Backend, type KvCache, llamaGraph, type Program } from "@polyllama/core";
+import { Llama, type LlamaGenerateOptions, type Piece } from "polyllama";
 import { forwardBackend, forwardProgram } from "../forward.ts";
 import { type DefinedOptions, type DefinedPiece, defineGeneration, difference, type Logits } from "./definition.ts";
 import { buildModel, type Model, type ModelName } from "./models.ts";

@@ -1,9 +1,8 @@
 // Options that several commands share, and what they mean to the library. Values are checked here, before anything is
 // loaded; what is accepted is passed on.
 
-import { checkGenerateOptions, type GenerateOptions } from "@polyllama/core";
 import { type Command, Option } from "commander";
-import { type QuantizedFormat, quantizedFormats } from "polyllama";
+import { checkGenerateOptions, type GenerateOptions, type QuantizedFormat, quantizedFormats } from "polyllama";
 import { type BackendOptions, backendName, backendNames } from "./backends.ts";
 import { addHubOptions, type HubFlags } from "./hub.ts";
 import { collect, collectTokens, formatOption, integer, logitBias, number } from "./values.ts";

@@ -114,8 +114,6 @@ export type { ChatFormatOptions, ChatMessage, ChatTemplateName } from "./chat.ts
 export { chatFormatOptionTypes, chatTemplateNames, encodeChat, renderChat } from "./chat.ts";
 
 // Generation
-export type { FinishReason, GenerateOptions, Piece, TokenSequence } from "./generate.ts";
-export { checkGenerateOptions, generate, generateOptionTypes } from "./generate.ts";
 export type { DrawOptions, Sampler, SamplingOptions } from "./sampling/sample.ts";
 export { createSampler, mostProbable } from "./sampling/sample.ts";
 export { exp2Table } from "./sampling/exp2.ts";

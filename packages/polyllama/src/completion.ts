@@ -1,6 +1,7 @@
 // A whole answer, gathered from its stream; and what is there of it when it is aborted.
 
-import { type Piece, PolyllamaError } from "@polyllama/core";
+import { PolyllamaError } from "@polyllama/core";
+import type { Piece } from "./generation/generate.ts";
 
 /** A whole answer. */
 export interface Completion {

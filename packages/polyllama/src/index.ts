@@ -10,9 +10,18 @@ export type { ChatMessage, ChatPrompt, RenderChatOptions } from "./chat/prompt.t
 export { AbortError, type Completion } from "./completion.ts";
 export type { FitOptions, FittedConversation } from "./conversation.ts";
 export { fitConversation } from "./conversation.ts";
+export type { ChooseOptions, FinishReason, GenerateOptions, Piece, TokenSource } from "./generation/generate.ts";
+export { checkGenerateOptions } from "./generation/generate.ts";
 export { Llama } from "./llama.ts";
 export type { LoadSource } from "./load.ts";
-export type { ChatOptions, ContinueOptions, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
+export type {
+  ChatOptions,
+  ContinueOptions,
+  DeviceOption,
+  LlamaGenerateOptions,
+  LoadOptions,
+  ValuesOptions,
+} from "./options.ts";
 export { Sequence } from "./sequence.ts";
 
 // Checkpoints
@@ -47,10 +56,7 @@ export { compareCheckpoints } from "./compare.ts";
 
 // What they are made of
 export type {
-  Backend,
-  FinishReason,
   LlamaConfig,
-  Piece,
   Progress,
   SamplingOptions,
   Tensor,

@@ -1,22 +1,20 @@
 // The front door: a checkpoint, a backend, and text. `Llama` owns the compiled program and, where it opened it, the
-// checkpoint; everything else here is a thin layer over the graph and the generation loop of core.
+// checkpoint; everything else here is a thin layer over the graph and the generation loop.
 
 import type { Checkpoint } from "@polyllama/checkpoints";
 import {
-  type Backend,
-  checkGenerateOptions,
   checkNumber,
   checkOptions,
   encodePrompt,
   type LlamaConfig,
   type OptionType,
-  type Piece,
   PolyllamaError,
   showBriefly,
   type Tensor,
   type Tokenizer,
   type Wanted,
 } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { checkIds, checkMessages, checkPrompt, checkWanted } from "./arguments.ts";
 import { type ChatFormat, chatFormatOf } from "./chat/format.ts";
 import type { ChatTemplate } from "./chat/named.ts";
@@ -28,6 +26,7 @@ import {
   type RenderChatOptions,
 } from "./chat/prompt.ts";
 import { type Completion, gather } from "./completion.ts";
+import { checkGenerateOptions, type Piece } from "./generation/generate.ts";
 import { type Loaded, type LoadSource, load } from "./load.ts";
 import {
   type ChatOptions,
@@ -46,7 +45,8 @@ import { streamPieces, withoutFormatSpace } from "./stream.ts";
 /** A model that was loaded: a checkpoint, compiled by a backend. Dispose it when done. */
 export class Llama implements AsyncDisposable {
   readonly config: LlamaConfig;
-  readonly backend: Backend;
+  /** What computes: the device that the backend's function made. */
+  readonly backend: Device;
   /** Most tokens of a sequence. */
   readonly contextLength: number;
   /** Seconds that loading took. */
@@ -60,7 +60,7 @@ export class Llama implements AsyncDisposable {
 
   private constructor(loaded: Loaded) {
     this.config = loaded.config;
-    this.backend = loaded.backend;
+    this.backend = loaded.device;
     this.contextLength = loaded.contextLength;
     this.loadSeconds = loaded.loadSeconds;
     this.checkpoint = loaded.checkpoint;
@@ -171,18 +171,25 @@ export class Llama implements AsyncDisposable {
     const { program, vocabSize } = this.#model;
     checkIds(ids, vocabSize, "ids", "values()");
     checkWanted(wanted, program.graph, "values()");
-    const { signal } = options;
-    return program.run({ inputs: { tokens: Int32Array.from(ids) } }, wanted, signal === undefined ? {} : { signal });
+    const outputs = wanted.map((each) => {
+      return typeof each === "string"
+        ? ({ value: each, rows: "all", to: "host" } as const)
+        : { ...each, to: "host" as const };
+    });
+    const sequences = [{ rows: ids.length }];
+    const step = { inputs: { tokens: Int32Array.from(ids) }, sequences, outputs };
+    const values = await program.submit(step, options.signal).result;
+    return values.flatMap((value) => (value.to === "host" ? [value.tensor] : []));
   }
 
   /** An empty sequence with room for `capacity` tokens; default: the context length. Dispose it when done. */
   createSequence(capacity: number = this.contextLength): Sequence {
     this.#checkUsable();
     checkNumber(capacity, "capacity", { least: 1, most: this.contextLength, integer: true });
-    return new Sequence(this.#model, this.#model.program.createCache(capacity));
+    return new Sequence(this.#model, this.#model.pools.open(capacity), capacity);
   }
 
-  /** Frees weights, caches and files; calls that still run are awaited. The backend stays usable. */
+  /** Frees weights, caches and files; calls that still run end with `ERR_DISPOSED`. The backend stays usable. */
   dispose(): Promise<void> {
     this.#disposing ??= this.#free();
     return this.#disposing;
@@ -195,7 +202,10 @@ export class Llama implements AsyncDisposable {
 
   async #free(): Promise<void> {
     try {
-      await this.#model.program[Symbol.asyncDispose]();
+      const { program, pools, parameters } = this.#model;
+      await program[Symbol.asyncDispose]();
+      pools[Symbol.dispose]();
+      parameters[Symbol.dispose]();
     } finally {
       if (this.#ownsCheckpoint) await this.checkpoint[Symbol.asyncDispose]();
     }

@@ -10,7 +10,6 @@ import {
   type WebLocation,
 } from "@polyllama/checkpoints";
 import {
-  type Backend,
   checkNumber,
   checkOptions,
   checkValue,
@@ -21,9 +20,11 @@ import {
   OptionError,
   type OptionType,
 } from "@polyllama/core";
+import { cacheSpec, type Device } from "@polyllama/core/device";
 import { checkFits } from "./memory.ts";
-import { isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
+import { type DeviceOption, isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
 import type { SequenceModel } from "./sequence-model.ts";
+import { sequencePools } from "./sequence-pools.ts";
 
 /** What `Llama.load` takes: where a checkpoint is, or one that is open. */
 export type LoadSource = string | WebLocation | Checkpoint;
@@ -31,7 +32,7 @@ export type LoadSource = string | WebLocation | Checkpoint;
 /** All that a model consists of. */
 export interface Loaded {
   readonly config: LlamaConfig;
-  readonly backend: Backend;
+  readonly device: Device;
   readonly contextLength: number;
   readonly loadSeconds: number;
   readonly checkpoint: Checkpoint;
@@ -54,34 +55,50 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
   if (isPromise(options?.backend)) options.backend.then(undefined, () => {});
   checkValue(source, sourceType, "checkpoint", where);
   checkOptions(options === undefined ? {} : options, loadOptionTypes, where);
-  const { contextLength: wanted, quantize, chunk = 512, onProgress, signal } = options;
+  const { contextLength: wanted, quantize, chunk = 512, sequences = 0, onProgress, signal } = options;
   const common = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
   const started = performance.now();
-  const backend = await options.backend;
-  if (backend !== options.backend) checkValue(backend, { ...isBackend, required: true }, "backend", where);
+  const given = await options.backend;
+  if (given !== options.backend) checkValue(given, { ...isBackend, required: true }, "backend", where);
+  const device = deviceOf(given);
 
   const ownsCheckpoint = !isOpen(source);
-  const checkpoint = isOpen(source) ? given(source, options) : await openCheckpoint(source, openOptions(options));
+  const checkpoint = isOpen(source) ? opened(source, options) : await openCheckpoint(source, openOptions(options));
   try {
     const contextLength = wanted ?? checkpoint.config.contextLength;
     checkNumber(contextLength, "contextLength", { least: 1, most: longestContext(checkpoint.config), integer: true });
     const config = configForContext(checkpoint.config, contextLength);
     const weights = quantize === undefined ? checkpoint : quantized(checkpoint, quantize);
     const graph = llamaGraph(config);
-    checkFits(backend, graph, weights, contextLength);
-    const outputs = [{ value: "logits", rows: "last" }] as const;
-    const program = await backend.compile(graph, weights, { ...common, wanted: outputs });
-    const model: SequenceModel = { program, vocabSize: config.vocabSize, chunk };
-    const loadSeconds = (performance.now() - started) / 1000;
-    return { config, backend, contextLength, loadSeconds, checkpoint, ownsCheckpoint, model };
+    await checkFits(device, graph, weights, contextLength);
+    const parameters = await device.loadParameters([graph], weights, common);
+    try {
+      const outputs = device.features.outputs
+        .filter((to) => to === "host" || to === "token")
+        .map((to) => {
+          return { value: "logits", rows: "last", to } as const;
+        });
+      const program = await device.compile(graph, parameters, { outputs, ...(signal && { signal }) });
+      const pools = sequencePools(device, cacheSpec(graph), { rows: contextLength, sequences });
+      const model: SequenceModel = { device, parameters, program, pools, vocabSize: config.vocabSize, chunk };
+      const loadSeconds = (performance.now() - started) / 1000;
+      return { config, device, contextLength, loadSeconds, checkpoint, ownsCheckpoint, model };
+    } catch (error) {
+      parameters[Symbol.dispose]();
+      throw error;
+    }
   } catch (error) {
     if (ownsCheckpoint) await checkpoint[Symbol.asyncDispose]();
     throw error;
   }
 }
 
+function deviceOf(backend: DeviceOption): Device {
+  return "loadParameters" in backend ? backend : backend.device;
+}
+
 /** What is open cannot be opened in another way. */
-function given(checkpoint: Checkpoint, options: LoadOptions): Checkpoint {
+function opened(checkpoint: Checkpoint, options: LoadOptions): Checkpoint {
   const { onProgress, signal, ...opening } = openOptions(options);
   const [name] = Object.keys(opening);
   if (name === undefined) return checkpoint;

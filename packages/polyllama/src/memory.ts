@@ -1,22 +1,28 @@
 // Whether a model fits with the cache of a whole context: said before its weights are loaded, not when the first text is written.
 
-import { type Backend, type Graph, MemoryError, type WeightSource } from "@polyllama/core";
+import { type Graph, MemoryError, type WeightSource } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 
-/** @throws {MemoryError} with the context that would fit, where the backend knows what its device has. */
-export function checkFits(backend: Backend, graph: Graph, { weights }: WeightSource, contextLength: number): void {
-  const { availableMemory } = backend;
-  if (availableMemory === undefined) return;
+/** @throws {MemoryError} with the context that would fit, where the device knows what it has. */
+export async function checkFits(
+  device: Device,
+  graph: Graph,
+  { weights }: WeightSource,
+  contextLength: number,
+): Promise<void> {
+  const { free } = await device.memory();
+  if (free === undefined) return;
   const needed = (capacity: number): number => {
-    const { weights: matrices, cache, scratch } = backend.estimateMemory(graph, weights, capacity);
+    const { weights: matrices, cache, scratch } = device.estimateMemory(graph, weights, capacity);
     return matrices + cache + scratch;
   };
   const whole = needed(contextLength);
-  if (whole <= availableMemory) return;
+  if (whole <= free) return;
   let fits = 0;
   for (let tooMuch = contextLength; tooMuch - fits > 1; ) {
     const middle = Math.floor((fits + tooMuch) / 2);
-    if (needed(middle) <= availableMemory) fits = middle;
+    if (needed(middle) <= free) fits = middle;
     else tooMuch = middle;
   }
-  throw new MemoryError(`The model with a context of ${contextLength} positions`, whole, availableMemory, fits);
+  throw new MemoryError(`The model with a context of ${contextLength} positions`, whole, free, fits);
 }

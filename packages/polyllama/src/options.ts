@@ -1,23 +1,20 @@
 // The options of a model's methods: their types, and beside each the description that it is checked against.
 
 import { type OpenOptions, openOptionTypes } from "@polyllama/checkpoints";
-import {
-  type Backend,
-  type GenerateOptions,
-  generateOptionTypes,
-  type OptionSchema,
-  type OptionType,
-  option,
-  type Progress,
-} from "@polyllama/core";
+import { type OptionSchema, type OptionType, option, type Progress } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
 import type { RenderChatOptions } from "./chat/prompt.ts";
+import { type GenerateOptions, generateOptionTypes } from "./generation/generate.ts";
 import type { Sequence } from "./sequence.ts";
+
+/** What computes, or what stands for it. */
+export type DeviceOption = Device | { readonly device: Device };
 
 /** Options of `Llama.load`. */
 export interface LoadOptions extends OpenOptions {
   /** What computes: `onnxruntime()` from @polyllama/backend-onnxruntime, `webgpu()` from @polyllama/backend-webgpu, also before it is there. */
-  readonly backend: Backend | PromiseLike<Backend>;
+  readonly backend: DeviceOption | PromiseLike<DeviceOption>;
   /**
    * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling reaches:
    * its factor times the original length. Dynamic NTK scaling takes the base for exactly this length.
@@ -27,6 +24,11 @@ export interface LoadOptions extends OpenOptions {
   readonly quantize?: QuantizedFormat;
   /** Most tokens that are read in one run; default 512. */
   readonly chunk?: number;
+  /**
+   * Sequences of a whole context that share one pool of KV blocks, so that forks take only what differs; default 0: each sequence has
+   * memory of its own. Sequences that find no room there have memory of their own, too.
+   */
+  readonly sequences?: number;
 }
 
 /** Options of `Llama.generate` and `Llama.complete`. */
@@ -74,6 +76,7 @@ export const loadOptionTypes: OptionSchema<LoadOptions> = {
   contextLength: option.integer({ least: 1 }),
   quantize: option.oneOf(quantizedFormats),
   chunk: option.integer({ least: 1 }),
+  sequences: option.integer({ least: 0, most: 2 ** 20 }),
 };
 
 export const llamaGenerateOptionTypes: OptionSchema<LlamaGenerateOptions> = {

@@ -1,12 +1,16 @@
 // What a sequence goes by: the model that it belongs to, and what is asked of the tokens that it is to become.
 
-import { ContextOverflowError, OptionError, PolyllamaError, type Program } from "@polyllama/core";
+import { ContextOverflowError, OptionError, PolyllamaError } from "@polyllama/core";
+import type { Device, Parameters, Program } from "@polyllama/core/device";
 import { checkIds } from "./arguments.ts";
-import type { ContinueOptions } from "./options.ts";
+import type { SequencePools } from "./sequence-pools.ts";
 
 /** How a sequence reaches its model. */
 export interface SequenceModel {
+  readonly device: Device;
+  readonly parameters: Parameters;
   readonly program: Program;
+  readonly pools: SequencePools;
   readonly vocabSize: number;
   /** Most rows in one run. An abort is heard between runs at the latest. */
   readonly chunk: number;
@@ -34,10 +38,6 @@ export function checkTokens(
 
 export function inUse(): PolyllamaError {
   return new PolyllamaError("ERR_BUSY", "The sequence is in use; await that call, or fork the sequence before.");
-}
-
-export function runOptions({ signal }: ContinueOptions): { readonly signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
 }
 
 export function commonPrefix(a: readonly number[], b: readonly number[]): number {

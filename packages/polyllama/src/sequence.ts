@@ -5,31 +5,37 @@ import {
   checkOptions,
   checkValue,
   type DrawOptions,
-  type KvCache,
   OptionError,
   option,
   PolyllamaError,
   type RealArray,
   showBriefly,
 } from "@polyllama/core";
+import type { DeviceTensor, HostArray, Output, OutputValue, Submission } from "@polyllama/core/device";
+import { chooseOnDevice, chooseOnHost } from "./generation/choose.ts";
+import type { Choice, ChooseOptions, TokenSource } from "./generation/generate.ts";
 import { type ContinueOptions, continueOptionTypes } from "./options.ts";
-import { checkTokens, commonPrefix, inUse, runOptions, type SequenceModel } from "./sequence-model.ts";
+import { checkTokens, commonPrefix, inUse, type SequenceModel } from "./sequence-model.ts";
+import type { CachePlace } from "./sequence-pools.ts";
+
+const lastLogits: Output = { value: "logits", rows: "last", to: "host" };
 
 /** Tokens that a model has read, with their keys and values. Dispose it when done. */
-export class Sequence implements Disposable {
+export class Sequence implements Disposable, TokenSource {
   readonly #model: SequenceModel;
-  readonly #cache: KvCache;
-  #held: number[] = [];
+  readonly #place: CachePlace;
+  readonly #capacity: number;
+  readonly #held: number[] = [];
   #busy = false;
-  /** Forks that are under way, one after another. */
+  /** Forks that are under way. */
   #forks = 0;
-  #lastFork: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   /** Made by `Llama.createSequence` and `fork`. */
-  constructor(model: SequenceModel, cache: KvCache) {
+  constructor(model: SequenceModel, place: CachePlace, capacity: number) {
     this.#model = model;
-    this.#cache = cache;
+    this.#place = place;
+    this.#capacity = capacity;
   }
 
   /** The tokens whose keys and values it holds. */
@@ -37,14 +43,9 @@ export class Sequence implements Disposable {
     return this.#held;
   }
 
-  /** Whether the backend can choose tokens where the logits are. */
-  get samples(): boolean {
-    return this.#model.program.sample !== undefined;
-  }
-
   /** Most tokens that it can hold. */
   get capacity(): number {
-    return this.#cache.capacity;
+    return this.#capacity;
   }
 
   /** @throws {OptionError} for a sequence of another model; {@link PolyllamaError} `ERR_DISPOSED` */
@@ -66,63 +67,39 @@ export class Sequence implements Disposable {
    */
   async continueTo(tokens: readonly number[], options: ContinueOptions | AbortSignal = {}): Promise<RealArray> {
     const given: ContinueOptions = options instanceof AbortSignal ? { signal: options } : options;
-    const read = this.#start(tokens, given, "continueTo()");
+    this.#start(tokens, given, "continueTo()");
     try {
-      const { program, chunk } = this.#model;
-      for (;;) {
-        const rows = tokens.slice(this.#held.length, this.#held.length + chunk);
-        const last = this.#held.length + rows.length === tokens.length;
-        const [logits] = await program.run(
-          this.#step(rows),
-          last ? [{ value: "logits", rows: "last" }] : [],
-          runOptions(given),
-        );
-        this.#held.push(...rows);
-        read();
-        if (logits !== undefined) return logits.data; // [V]
-      }
+      return await this.#read(tokens, given);
     } finally {
       this.#busy = false;
     }
   }
 
   /**
-   * Continues `tokens` by up to `count` tokens that the device chooses, where it can (`samples`). Stopping early forgets what
-   * was computed beyond the last token that was taken.
+   * Tokens that follow `prompt`: drawn by the device where it can, and otherwise here from logits that it gives. When the caller
+   * stops early, what was computed beyond the last token that it took is forgotten: the sequence holds the prompt and all
+   * tokens that were taken but the last.
    *
-   * @throws as {@link continueTo}, while iterating.
+   * @throws as {@link continueTo}, while iterating; {@link PolyllamaError} `ERR_BACKEND` for logits that are NaN.
    */
-  async *sample(
-    tokens: readonly number[],
-    sampling: DrawOptions,
-    count: number,
-    options: ContinueOptions = {},
-  ): AsyncGenerator<number, void, undefined> {
-    const { program, chunk } = this.#model;
-    if (program.sample === undefined) {
-      throw new PolyllamaError("ERR_UNSUPPORTED", "This backend does not choose tokens by itself; use continueTo().");
-    }
-    const read = this.#start(tokens, options, "sample()");
-    const all = [...tokens];
+  async *choose(
+    prompt: readonly number[],
+    options: ChooseOptions & ContinueOptions,
+  ): AsyncGenerator<Choice, void, undefined> {
+    const { sampler, count, logprobs, signal, onProgress } = options;
+    const reading: ContinueOptions = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+    this.#start(prompt, reading, "choose()");
     try {
-      while (tokens.length - this.#held.length > chunk) {
-        const rows = tokens.slice(this.#held.length, this.#held.length + chunk);
-        await program.run(this.#step(rows), [], runOptions(options));
-        this.#held.push(...rows);
-        read();
+      const onDevice = this.#model.device.features.outputs.includes("token");
+      if (onDevice && sampler.draw !== undefined && logprobs === undefined) {
+        yield* this.#draw(prompt, sampler.draw, count, reading);
+        return;
       }
-      const run = { cache: this.#cache, tokens: Int32Array.from(tokens.slice(this.#held.length)), sampling, count };
-      let begun = false;
-      for await (const id of program.sample(run, runOptions(options))) {
-        this.#held = [...all];
-        all.push(id);
-        if (!begun) read();
-        begun = true;
-        yield id;
-      }
+      const next = (chosen: number | undefined): Promise<RealArray> =>
+        chosen === undefined ? this.#read(prompt, reading) : this.#logits([chosen], signal);
+      yield* chooseOnHost(next, prompt, sampler, logprobs);
     } finally {
       this.#busy = false;
-      this.#held = all.slice(0, this.#cache.length);
     }
   }
 
@@ -135,8 +112,7 @@ export class Sequence implements Disposable {
   }
 
   /**
-   * An independent copy of what the sequence holds now. Several at once are made one after another; until they are there, the
-   * sequence stays as it is.
+   * An independent copy of what the sequence holds now. Until it is there, the sequence stays as it is.
    *
    * @throws {PolyllamaError} `ERR_BUSY` while the sequence is continued, `ERR_DISPOSED`
    */
@@ -145,11 +121,10 @@ export class Sequence implements Disposable {
     if (this.#busy) throw inUse();
     const held = [...this.#held];
     this.#forks++;
-    const forked = this.#lastFork.then(() => this.#cache.fork());
-    this.#lastFork = forked.catch(() => undefined);
     try {
-      const copy = new Sequence(this.#model, await forked);
-      copy.#held = held;
+      const place = await this.#model.pools.fork(this.#place.cache, this.#capacity);
+      const copy = new Sequence(this.#model, place, this.#capacity);
+      copy.#held.push(...held);
       return copy;
     } finally {
       this.#forks--;
@@ -159,34 +134,101 @@ export class Sequence implements Disposable {
   /** Frees keys and values. The model stays. */
   [Symbol.dispose](): void {
     this.#disposed = true;
-    this.#cache[Symbol.dispose]();
+    this.#place[Symbol.dispose]();
   }
 
-  /** Checks, rewinds to the common prefix and reserves the sequence; returns what reports how much is read. */
-  #start(tokens: readonly number[], options: ContinueOptions, where: string): () => void {
+  /** Checks, rewinds to the common prefix and reserves the sequence. */
+  #start(tokens: readonly number[], options: ContinueOptions, where: string): void {
     checkOptions(options, continueOptionTypes, where);
     this.#checkAlive();
     checkTokens(tokens, { vocabSize: this.#model.vocabSize, capacity: this.capacity }, where);
     options.signal?.throwIfAborted();
     // The last token is computed in any case, since its logits are not kept.
     this.#rewind(Math.min(commonPrefix(this.#held, tokens), tokens.length - 1));
-    const first = this.#held.length;
-    const read = (): void => {
-      const [done, total] = [this.#held.length - first, tokens.length - first];
-      options.onProgress?.({ phase: "reading the prompt", done, total, unit: "tokens" });
-    };
-    read();
     this.#busy = true;
-    return read;
   }
 
-  #step(rows: readonly number[]) {
-    return { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache: this.#cache }] };
+  /** Reads what of the tokens is new, and gives the last one's logits [V]. */
+  async #read(tokens: readonly number[], options: ContinueOptions): Promise<RealArray> {
+    const rest = await this.#readChunks(tokens, options);
+    const logits = await this.#logits(rest.rows, options.signal);
+    rest.report();
+    return logits;
+  }
+
+  /** Reads all that is new but the last chunk, which is returned, with what reports that it is read, too. */
+  async #readChunks(tokens: readonly number[], { signal, onProgress }: ContinueOptions) {
+    const { chunk } = this.#model;
+    const first = this.#held.length;
+    const report = (): void => {
+      const [done, total] = [this.#held.length - first, tokens.length - first];
+      onProgress?.({ phase: "reading the prompt", done, total, unit: "tokens" });
+    };
+    report();
+    while (tokens.length - this.#held.length > chunk) {
+      const rows = tokens.slice(this.#held.length, this.#held.length + chunk);
+      await this.#submit(Int32Array.from(rows), rows.length, [], signal).result;
+      this.#held.push(...rows);
+      report();
+    }
+    return { rows: tokens.slice(this.#held.length), report };
+  }
+
+  /** Advances by some tokens. @returns logits [V] of the last one */
+  async #logits(rows: readonly number[], signal: AbortSignal | undefined): Promise<RealArray> {
+    const [value] = await this.#submit(Int32Array.from(rows), rows.length, [lastLogits], signal).result;
+    this.#held.push(...rows);
+    return hostValue(value);
+  }
+
+  async *#draw(
+    prompt: readonly number[],
+    draw: DrawOptions,
+    count: number,
+    options: ContinueOptions,
+  ): AsyncGenerator<Choice, void, undefined> {
+    const { signal } = options;
+    const { rows, report } = await this.#readChunks(prompt, options);
+    const before = this.#held.length;
+    const output: Output = { value: "logits", rows: "last", to: "token", draw: [draw] };
+    const next = (last: DeviceTensor | undefined): Submission =>
+      last === undefined
+        ? this.#submit(Int32Array.from(rows), rows.length, [output], signal)
+        : this.#submit(last, 1, [output], signal);
+    const forget = (taken: number): void => {
+      const length = taken === 0 ? before : prompt.length + taken - 1;
+      this.#held.length = length;
+      const { cache } = this.#place;
+      if (!this.#disposed && cache.length > length) cache.truncate(length);
+    };
+    let last: number | undefined;
+    for await (const choice of chooseOnDevice(next, count, this.#model.device.features.stepsAhead, forget)) {
+      if (last === undefined) {
+        this.#held.push(...rows);
+        report();
+      } else {
+        this.#held.push(last);
+      }
+      last = choice.id;
+      yield choice;
+      this.#checkAlive();
+      signal?.throwIfAborted();
+    }
+  }
+
+  #submit(
+    inputs: HostArray | DeviceTensor,
+    rows: number,
+    outputs: readonly Output[],
+    signal: AbortSignal | undefined,
+  ): Submission {
+    const { cache } = this.#place;
+    return this.#model.program.submit({ inputs: { tokens: inputs }, sequences: [{ rows, cache }], outputs }, signal);
   }
 
   #rewind(length: number): void {
     if (this.#busy || this.#forks > 0) throw inUse();
-    this.#cache.truncate(length);
+    this.#place.cache.truncate(length);
     this.#held.length = length;
   }
 
@@ -194,6 +236,11 @@ export class Sequence implements Disposable {
     if (!this.#disposed) return;
     throw new PolyllamaError("ERR_DISPOSED", "The sequence was disposed; create another one with createSequence().");
   }
+}
+
+function hostValue(value: OutputValue | undefined): RealArray {
+  if (value?.to === "host") return value.tensor.data;
+  throw new PolyllamaError("ERR_BACKEND", "The device gave no logits.");
 }
 
 showBriefly(Sequence.prototype, "Sequence", ({ tokens, capacity }) => ({ tokens: tokens.length, capacity }));

@@ -1,6 +1,7 @@
 // A model's text as a stream of pieces, on a sequence.
 
-import { type GenerateOptions, generate, type Piece, type Progress, type Tokenizer } from "@polyllama/core";
+import type { Progress, Tokenizer } from "@polyllama/core";
+import { generate, type Piece, type TokenSource } from "./generation/generate.ts";
 import type { LlamaGenerateOptions } from "./options.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -11,26 +12,12 @@ export async function* streamPieces(
   prompt: readonly number[],
   { sequence: _, onProgress, ...options }: LlamaGenerateOptions,
 ): AsyncGenerator<Piece, void, undefined> {
-  let isPrompt = true;
-  const reading = (signal: AbortSignal | undefined) => {
-    const report: { onProgress?: (progress: Progress) => void } = isPrompt && onProgress ? { onProgress } : {};
-    isPrompt = false;
-    return { ...(signal && { signal }), ...report };
+  const report: { onProgress?: (progress: Progress) => void } = onProgress ? { onProgress } : {};
+  const source: TokenSource = {
+    capacity: sequence.capacity,
+    choose: (tokens, choice) => sequence.choose(tokens, { ...choice, ...report }),
   };
-  const settings: GenerateOptions = options;
-  yield* generate(
-    {
-      tokens: sequence.tokens,
-      capacity: sequence.capacity,
-      continueTo: (tokens, signal) => sequence.continueTo(tokens, reading(signal)),
-      ...(sequence.samples && {
-        sample: (tokens, sampling, count, signal) => sequence.sample(tokens, sampling, count, reading(signal)),
-      }),
-    },
-    tokenizer,
-    prompt,
-    settings,
-  );
+  yield* generate(source, tokenizer, prompt, options);
 }
 
 /** The one space that the format puts before an answer is not part of it. */

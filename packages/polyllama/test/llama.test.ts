@@ -7,7 +7,6 @@ import {
   ContextOverflowError,
   llamaGraph,
   mostProbable,
-  type Piece,
   PolyllamaError,
   type RopeScaling,
   type Tensor,
@@ -15,6 +14,7 @@ import {
 } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Piece } from "../src/generation/generate.ts";
 import { Llama } from "../src/index.ts";
 
 const createOnnxRuntime = (): Backend => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });

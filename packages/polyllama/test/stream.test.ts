@@ -1,7 +1,7 @@
 // The space that Llama 2's format puts before an answer, and what is not it.
 
-import type { Piece } from "@polyllama/core";
 import { expect, test } from "vitest";
+import type { Piece } from "../src/generation/generate.ts";
 import { withoutFormatSpace } from "../src/stream.ts";
 
 async function without(...texts: readonly string[]): Promise<readonly string[]> {

@@ -1,6 +1,6 @@
 // Where a text ends: by name, on texts that are known, and at random against the definition.
 
-import type { FinishReason, GenerateOptions } from "@polyllama/core";
+import type { FinishReason, GenerateOptions } from "polyllama";
 import { mustEqual } from "../../must.ts";
 import { random } from "../../random.ts";
 import { collect, judge } from "../subject.ts";

@@ -1,9 +1,9 @@
 // `polyllama demo`: what `npm start` shows. The embedded model writes a quatrain and the beginning of a tale, with seeds
 // that were chosen because the result reads well.
 
-import type { GenerateOptions } from "@polyllama/core";
 import { encodePrompt } from "@polyllama/core";
 import type { Command } from "commander";
+import type { GenerateOptions } from "polyllama";
 import type { BackendOptions } from "../backends.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { loadModel } from "../load.ts";

@@ -42,18 +42,22 @@ import {
 } from "@polyllama/core/device";
 
 export interface BackendOptions {
-  /** Steps under way while tokens are drawn on the device; what lies beyond the last one that is taken was computed in vain. */
-  readonly stepsAhead?: number;
   /** Bytes that the device has left, where that is limited and known. */
   readonly availableMemory?: () => number | undefined;
   /** Called with each program, before anybody uses it. */
   readonly onCompile?: (program: DeviceProgram) => void;
 }
 
+/** A backend of the first contract, and the device that it stands for. */
+export interface DeviceBackend extends Backend {
+  readonly device: Device;
+}
+
 /** A backend of the first contract. Disposing it disposes the device. */
-export function asBackend(device: Device, options: BackendOptions = {}): Backend {
-  const { stepsAhead = 2, availableMemory, onCompile } = options;
-  const backend: Backend = {
+export function asBackend(device: Device, options: BackendOptions = {}): DeviceBackend {
+  const { availableMemory, onCompile } = options;
+  const backend: DeviceBackend = {
+    device,
     name: device.name,
     roundings: device.roundings,
     describe: () => device.describe(),
@@ -67,7 +71,7 @@ export function asBackend(device: Device, options: BackendOptions = {}): Backend
       using parameters = await device.loadParameters([graph], source, { ...(onProgress && { onProgress }), ...cancel });
       const program = await device.compile(graph, parameters, { outputs, ...cancel }); // which holds the parameters
       onCompile?.(program);
-      return new BackendProgram(device, program, stepsAhead);
+      return new BackendProgram(device, program);
     },
     [Symbol.asyncDispose]: async () => {
       await device[Symbol.asyncDispose]();
@@ -88,11 +92,11 @@ export class BackendProgram implements Program {
   readonly #owner = {};
   #disposed: Promise<void> | undefined;
 
-  constructor(device: Device, program: DeviceProgram, stepsAhead = 2) {
+  constructor(device: Device, program: DeviceProgram) {
     this.graph = program.graph;
     this.#device = device;
     this.#program = program;
-    this.#stepsAhead = stepsAhead;
+    this.#stepsAhead = device.features.stepsAhead;
     this.sample = device.features.outputs.includes("token") ? (run, options) => this.#sample(run, options) : undefined;
   }
 

@@ -2,16 +2,10 @@
 // `Llama` checks it, before anything is sent: what cannot be sent would end as an error of the browser's.
 
 import { checkpointLocation, type WebLocation } from "@polyllama/checkpoints";
-import {
-  checkGenerateOptions,
-  checkOptions,
-  checkValue,
-  type OptionType,
-  type Piece,
-  PolyllamaError,
-} from "@polyllama/core";
+import { checkOptions, checkValue, type OptionType, PolyllamaError } from "@polyllama/core";
 import { checkMessages, checkPrompt } from "../arguments.ts";
 import type { ChatMessage, ChatPrompt } from "../chat/prompt.ts";
+import { checkGenerateOptions, type Piece } from "../generation/generate.ts";
 import { chatOptionTypes, llamaGenerateOptionTypes, loadOptionTypes, renderChatOptionTypes } from "../options.ts";
 import { type CallOptions, Connection } from "./connection.ts";
 import { type AnyWorker, portOf } from "./port.ts";

@@ -9,12 +9,12 @@ import {
   type LlamaConfig,
   MemoryError,
   OptionError,
-  type Piece,
   PolyllamaError,
   type Progress,
 } from "@polyllama/core";
 import { ChatTemplateError } from "../chat/error.ts";
 import type { ChatMessage, ChatPrompt, RenderChatOptions } from "../chat/prompt.ts";
+import type { Piece } from "../generation/generate.ts";
 import type { ChatOptions, LlamaGenerateOptions, LoadOptions } from "../options.ts";
 
 type Local = "backend" | "onProgress" | "signal";

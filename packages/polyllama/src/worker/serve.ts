@@ -1,9 +1,13 @@
 // The worker's side.
 
-import { type Backend, type Piece, PolyllamaError } from "@polyllama/core";
+import { PolyllamaError } from "@polyllama/core";
+import type { Piece } from "../generation/generate.ts";
 import { Llama } from "../llama.ts";
+import type { DeviceOption } from "../options.ts";
 import { parentPort } from "./port.ts";
 import { type Answer, type ModelInfo, type RequestMessage, takeApart } from "./protocol.ts";
+
+type OwnBackend = DeviceOption & AsyncDisposable;
 
 /**
  * Answers a `WorkerLlama`. To be called once, when the worker starts.
@@ -11,11 +15,11 @@ import { type Answer, type ModelInfo, type RequestMessage, takeApart } from "./p
  * @param createBackend Called at each load; the backend is disposed with the model.
  * @example serveLlama(() => webgpu());
  */
-export function serveLlama(createBackend: () => Backend | Promise<Backend>): void {
+export function serveLlama(createBackend: () => OwnBackend | Promise<OwnBackend>): void {
   const port = parentPort();
   const running = new Map<number, AbortController>();
   let turn: Promise<unknown> = Promise.resolve();
-  let loaded: { readonly llama: Llama; readonly backend: Backend } | undefined;
+  let loaded: { readonly llama: Llama; readonly backend: OwnBackend } | undefined;
 
   port.listen(
     (data) => {

@@ -1,18 +1,19 @@
-// The generation loop: evaluate, sample, decode, repeat. It works on anything that can continue a sequence of tokens.
+// The generation loop: choose a token, decode it, see whether the text ends. It works on whatever chooses tokens.
 
-import { PolyllamaError } from "./errors.ts";
-import { type OptionSchema, type OptionType, option } from "./option-types.ts";
-import { checkOptions } from "./options.ts";
-import { logprobs, type TokenLogprob } from "./sampling/logprobs.ts";
 import {
+  checkOptions,
   createSampler,
-  type DrawOptions,
+  type OptionSchema,
+  type OptionType,
+  option,
+  PolyllamaError,
   type Sampler,
   type SamplingOptions,
   samplingOptionTypes,
-} from "./sampling/sample.ts";
+  type Tokenizer,
+  type TokenLogprob,
+} from "@polyllama/core";
 import { createStopFilter } from "./stop.ts";
-import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 /** Options of `generate`: sampling, and where to end. */
 export interface GenerateOptions extends SamplingOptions {
@@ -73,27 +74,25 @@ export interface Piece {
   readonly top?: readonly TokenLogprob[];
 }
 
-/** A sequence of tokens that a model continues. */
-export interface TokenSequence {
-  readonly tokens: readonly number[];
+/** A token that was chosen, with what was asked for about it. */
+export type Choice = Pick<Piece, "id" | "logprob" | "top">;
+
+/** What chooses the tokens of a text. */
+export interface TokenSource {
   /** Most tokens that it holds. */
   readonly capacity: number;
-  /**
-   * Makes the sequence equal to `tokens`, computing only what follows the common prefix.
-   *
-   * @returns logits [V] for the token that comes next.
-   */
-  continueTo(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array | Float64Array>;
-  /**
-   * Continues `tokens` by up to `count` tokens that are chosen where the logits are; present where the backend can. Stopping
-   * early forgets what was computed beyond the last token that was taken.
-   */
-  sample?(
-    tokens: readonly number[],
-    sampling: DrawOptions,
-    count: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<number, void, undefined>;
+  /** Tokens that follow the prompt, as they are chosen. Whoever stops early takes back what was computed beyond. */
+  choose(prompt: readonly number[], options: ChooseOptions): AsyncIterable<Choice>;
+}
+
+/** How tokens are chosen. */
+export interface ChooseOptions {
+  readonly sampler: Sampler;
+  /** Most tokens that will be taken. */
+  readonly count: number;
+  /** Report the log probability of each token and of this many alternatives. */
+  readonly logprobs?: number;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -120,7 +119,7 @@ export function checkGenerateOptions(
  * @throws {PolyllamaError} `ERR_OPTION`; {@link ContextOverflowError} when the prompt does not fit; the signal's reason.
  */
 export async function* generate(
-  sequence: TokenSequence,
+  source: TokenSource,
   tokenizer: Tokenizer,
   prompt: readonly number[],
   options: GenerateOptions = {},
@@ -141,8 +140,16 @@ export async function* generate(
     return { text: last.text + text, finish: stopped ? "stop" : reason };
   };
 
+  const { logprobs, signal } = options;
+  const most = Math.max(1, Math.min(maxTokens, source.capacity - prompt.length + 1));
+  const choices = source.choose(prompt, {
+    sampler,
+    count: most,
+    ...(logprobs !== undefined && { logprobs }),
+    ...(signal && { signal }),
+  });
   let count = 0;
-  for await (const { id, ...details } of choices(sequence, prompt, sampler, options)) {
+  for await (const { id, ...details } of choices) {
     count++;
     if (ends.has(id)) {
       yield { id, ...finish("eos"), ...details };
@@ -158,7 +165,7 @@ export async function* generate(
       yield { id, text, finish: "stop", ...details };
       return;
     }
-    const full = prompt.length + count > sequence.capacity;
+    const full = prompt.length + count > source.capacity;
     if (count >= maxTokens || full) {
       const rest = finish(count >= maxTokens ? "length" : "context");
       yield { id, text: text + rest.text, finish: rest.finish, ...details };
@@ -201,28 +208,6 @@ function endings(tokenizer: Tokenizer, options: GenerateOptions): Endings {
     named: new Set(named),
     texts,
   };
-}
-
-/** The tokens that follow, chosen on the device where the options allow it, with what was asked for about each. */
-async function* choices(
-  sequence: TokenSequence,
-  prompt: readonly number[],
-  sampler: Sampler,
-  options: GenerateOptions,
-): AsyncGenerator<Pick<Piece, "id" | "logprob" | "top">, void, undefined> {
-  const { maxTokens = Infinity, signal } = options;
-  if (sequence.sample !== undefined && sampler.draw !== undefined && options.logprobs === undefined) {
-    const count = Math.max(1, Math.min(maxTokens, sequence.capacity - prompt.length + 1));
-    for await (const id of sequence.sample(prompt, sampler.draw, count, signal)) yield { id };
-    return;
-  }
-  const tokens = [...prompt];
-  for (;;) {
-    const logits = await sequence.continueTo(tokens, signal); // [V]
-    const id = sampler.sample(logits, tokens, prompt.length);
-    tokens.push(id);
-    yield { id, ...(options.logprobs === undefined ? {} : logprobs(logits, id, options.logprobs)) };
-  }
 }
 
 function samplingOptions(options: GenerateOptions): SamplingOptions {
