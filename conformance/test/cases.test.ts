@@ -23,16 +23,20 @@ describe("combinations", () => {
     const sets = combinations
       .combine("blockSize", [1, 32])
       .combine("k", ({ blockSize }) => [blockSize, 3 * blockSize])
-      .with([{ n: 1, m: 33 }, { n: 2, m: 64, k: 7 }])
+      .with([
+        { n: 1, m: 33 },
+        { n: 2, m: 64 },
+      ])
+      .with(({ n }) => [{ m: n }])
       .filter(({ n, k }) => n === 2 || k > 1);
     expect([...sets]).toEqual([
-      { blockSize: 1, k: 7, n: 2, m: 64 },
-      { blockSize: 1, k: 3, n: 1, m: 33 },
-      { blockSize: 1, k: 7, n: 2, m: 64 },
-      { blockSize: 32, k: 32, n: 1, m: 33 },
-      { blockSize: 32, k: 7, n: 2, m: 64 },
-      { blockSize: 32, k: 96, n: 1, m: 33 },
-      { blockSize: 32, k: 7, n: 2, m: 64 },
+      { blockSize: 1, k: 1, n: 2, m: 2 },
+      { blockSize: 1, k: 3, n: 1, m: 1 },
+      { blockSize: 1, k: 3, n: 2, m: 2 },
+      { blockSize: 32, k: 32, n: 1, m: 1 },
+      { blockSize: 32, k: 32, n: 2, m: 2 },
+      { blockSize: 32, k: 96, n: 1, m: 1 },
+      { blockSize: 32, k: 96, n: 2, m: 2 },
     ]);
   });
 
