@@ -52,7 +52,6 @@ export interface ImportException {
 
 export const importExceptions: readonly ImportException[] = [
   { rule: "upward-import", path: /backend-cpu\/src\/index\.ts/, reason: "an old name, which gives what it meant" },
-  { rule: "file-circle", path: /conformance\/src\/paths\//, reason: "to be removed: is being rewritten" },
   { rule: "file-circle", path: /checkpoints\/src\/open\//, reason: "to be removed: becomes one with web/open.ts" },
   { rule: "file-circle", path: /(config|safetensors|checkpoint|fit|options|targets)\.ts/, reason: "to be removed" },
 ];

@@ -1,7 +1,7 @@
 // KV blocks: shared by forks, copied when written, given back.
 
 import { must, mustEqual, mustThrow } from "../must.ts";
-import type { DeviceCase } from "./cases.ts";
+import type { DeviceCase } from "./case.ts";
 import { load, logits, tokens } from "./subject.ts";
 
 const prefixRows = 1000;

@@ -5,7 +5,7 @@ import { model } from "../lifecycle/subject.ts";
 import { must, mustEqual, mustThrow } from "../must.ts";
 import { random } from "../random.ts";
 import { memoryWeights, randomWeight } from "../weights.ts";
-import type { DeviceCase } from "./cases.ts";
+import type { DeviceCase } from "./case.ts";
 import { load, logits, rowsOf, step, tokens } from "./subject.ts";
 
 export const parameterCases: readonly DeviceCase[] = [

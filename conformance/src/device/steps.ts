@@ -1,7 +1,7 @@
 // Steps that wait, run, are aborted and fail, alone and in chains.
 
 import { must, mustEqual, mustThrow } from "../must.ts";
-import type { DeviceCase } from "./cases.ts";
+import type { DeviceCase } from "./case.ts";
 import { decode, load, logits, rowsOf, step, tokens } from "./subject.ts";
 
 const reason = new Error("enough");

@@ -3,7 +3,7 @@
 import { createSampler } from "@polyllama/core";
 import type { Device } from "@polyllama/core/device";
 import { must, mustEqual, mustThrow } from "../must.ts";
-import type { DeviceCase } from "./cases.ts";
+import type { DeviceCase } from "./case.ts";
 import { decode, draws, greedy, lastLogits, load, logits, prompts, rowsOf, step, tokens, tokensOf } from "./subject.ts";
 
 const needs = ({ features }: Device): string | undefined =>
