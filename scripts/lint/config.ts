@@ -81,6 +81,5 @@ export const sizes: {
     { path: "packages/backend-cuda/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/checkpoints/src/web/open.ts", reason: "to be removed: becomes one with open.ts" },
     { path: "packages/checkpoints/src/meta/pickle.ts", reason: "to be removed: to be split" },
-    { path: "scripts/bundle.mjs", reason: "to be removed: to be split" },
   ],
 };

@@ -60,7 +60,6 @@ const examples: Readonly<Record<string, readonly (readonly [string, string])[]>>
     ],
     ["polyllama parity --json-file parity.json", "everything in a file, tables on standard output"],
   ],
-  "gpu-check": [["polyllama gpu-check --minutes 8 --output report", "report.json and report.md"]],
   demo: [["polyllama demo", "a quatrain and a passage"]],
 };
 

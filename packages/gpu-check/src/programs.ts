@@ -75,7 +75,7 @@ export interface TorchResult {
   }[];
 }
 
-const comparison = fileURLToPath(new URL("../../python/llama_7b.py", import.meta.url));
+const comparison = fileURLToPath(new URL("../python/llama_7b.py", import.meta.url));
 
 /** Why PyTorch cannot be compared with, or undefined where it can. */
 export async function torchMissing(

@@ -1,5 +1,5 @@
 """Speed of a 7B Llama in bf16 with PyTorch and transformers, to compare with: random weights made on the card, a static cache,
-eager and compiled. Prints a JSON object after each measurement, of all until then. Run by `polyllama gpu-check` where Python has both packages."""
+eager and compiled. Prints a JSON object after each measurement, of all until then. Run by gpu-check where Python has both packages."""
 
 import argparse
 import json
