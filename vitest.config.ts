@@ -62,6 +62,7 @@ const longest = [
   "packages/backend-cuda/test/conformance",
   "packages/polyllama/test/llama.",
   "tests/packages.",
+  "tests/add-an-op.",
   "packages/backend-onnxruntime/test/weight-cache.",
   "packages/checkpoints/test/convert.",
   "conformance/test/",

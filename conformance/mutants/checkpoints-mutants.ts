@@ -5,7 +5,7 @@ import type { Mutant } from "./mutant.ts";
 const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "fingerprint-first-file",
-    file: "fingerprint.ts",
+    file: "read/fingerprint.ts",
     find: "for (const { source, headerBytes } of files) {",
     replace: "for (const { source, headerBytes } of files.slice(0, 1)) {",
     what: "a checkpoint's fingerprint knows its first file alone",
@@ -19,7 +19,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "fingerprint-no-version",
-    file: "fingerprint.ts",
+    file: "read/fingerprint.ts",
     find: "[source.size, source.version ?? (await digestOfAll(source))]",
     replace: "[source.size]",
     what: "a file replaced by another of the same size and samples is not noticed",
@@ -33,14 +33,14 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "column-slices-start",
-    file: "slices.ts",
+    file: "read/slices.ts",
     find: "source.read(offset + range.first * width, range.count * width, signal)",
     replace: "source.read(offset, range.count * width, signal)",
     what: "rows in the middle of a matrix in slices of columns are read from its beginning",
   },
   {
     id: "parts-in-any-order",
-    file: "gguf/read.ts",
+    file: "read/gguf.ts",
     find: "count === sources.length && number === part && total === tensors",
     replace: "count === sources.length && total === tensors",
     what: "parts of a split file are taken in a wrong order",
@@ -61,7 +61,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "padding-any",
-    file: "vocabulary.ts",
+    file: "read/fit-vocabulary.ts",
     find: "Math.min(mostPadding, tokens / 4)",
     replace: "Math.min(mostPadding, tokens)",
     what: "rows of missing tokens are taken for padding",
@@ -75,7 +75,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "tokenizer-of-both",
-    file: "tokenizer-files.ts",
+    file: "read/tokenizer-files.ts",
     find: "!== vocabSize && (await sizeOf(second)) === vocabSize ? second : first",
     replace: "!== vocabSize && (await sizeOf(second)) === vocabSize ? first : second",
     what: "of two tokenizers in a folder the one that does not fit is taken",

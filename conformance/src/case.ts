@@ -10,6 +10,8 @@ export interface ConformanceCase {
   readonly address: string;
   /** Takes longer than tests should; `npm run conformance` has it. */
   readonly slow?: boolean;
+  /** Is held to bounds that follow from what the backend computed, or to equality: there is no bound to record. */
+  readonly ownBounds?: boolean;
   /**
    * Equal seeds give equal weights and inputs.
    *
@@ -35,13 +37,16 @@ export interface CaseResult {
 /** What a check found, or why there is nothing to check. */
 export type Check = (backend: Backend, seed: number, lowered: Backend | undefined) => Promise<Finding | Unsupported>;
 
+/** What else is said of a case. */
+export type Marks = Pick<ConformanceCase, "slow" | "ownBounds">;
+
 /** Makes a case of a check; its address follows from suite, name and parameters. */
 export function makeCase(
   suite: string,
   name: string,
   parameters: Parameters,
   check: Check,
-  marks: Pick<ConformanceCase, "slow"> = {},
+  marks: Marks = {},
 ): ConformanceCase {
   const address = formatAddress(suite, name, parameters);
   return { address, ...marks, run: (backend, seed, lowered) => resultOf(address, () => check(backend, seed, lowered)) };

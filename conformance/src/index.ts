@@ -19,6 +19,9 @@ export { modelCases } from "./models/index.ts";
 // Results in the light of what is known to fail
 export type { Expectations, Verdict } from "./expectations.ts";
 export { isAsExpected, judge, unmatched } from "./expectations.ts";
+export { besideLines } from "./beside.ts";
+export type { Bounds, Widened } from "./bounds.ts";
+export { boundsOf, inNameOf, widened } from "./bounds.ts";
 export type { BackendResults, SkippedBackend } from "./summary.ts";
 export { casesNotRun, summarize } from "./summary.ts";
 

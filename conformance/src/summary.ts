@@ -93,7 +93,7 @@ function findings(runs: readonly BackendResults[]): readonly string[] {
 }
 
 /** Operations by format where they have one; chains, models and paths by name. */
-function rowName(address: string): string {
+export function rowName(address: string): string {
   const [suite, name, listed = ""] = address.split(":");
   const format = /(?:^|;)format=([^;]+)/.exec(listed)?.[1];
   return suite === "op" && format !== undefined && name !== "rmsNorm"

@@ -1,4 +1,4 @@
-// A case of the device suite. It throws where a rule is broken.
+// What a case of the contract is.
 
 import type { Device } from "@polyllama/core/device";
 

@@ -2,22 +2,27 @@
 // operation right, given what the backend itself computed up to there; is the end right, against the estimated tolerance; do
 // all ways to the same rows agree. The large ones come last.
 
-import type { ConformanceCase } from "../case.ts";
+import type { ConformanceCase, Marks } from "../case.ts";
 import { combinations } from "../combine.ts";
 import { checkEnd } from "./end-to-end.ts";
 import { layerCases } from "./layers.ts";
 import { checkNodes } from "./nodes.ts";
 import { checkOverflow } from "./overflow.ts";
 import { checkRepetition } from "./repetition.ts";
-import { grouped, modelCase, smallModels } from "./small.ts";
+import { grouped, type ModelCheck, modelCase, smallModels } from "./small.ts";
 import { checkWays } from "./ways.ts";
 
-const checks = { nodes: checkNodes, "end-to-end": checkEnd, paths: checkWays, repetition: checkRepetition };
+const checks: Readonly<Record<string, readonly [ModelCheck, Marks?]>> = {
+  nodes: [checkNodes, { ownBounds: true }],
+  "end-to-end": [checkEnd],
+  paths: [checkWays],
+  repetition: [checkRepetition, { ownBounds: true }],
+};
 
 const small = combinations
   .combine("model", Object.entries(smallModels))
   .combine("check", Object.entries(checks))
-  .map(({ model: [name, model], check: [check, run] }) => modelCase(check, name, model, run));
+  .map(({ model: [name, model], check: [check, [run, marks]] }) => modelCase(check, name, model, run, marks));
 
 export { vocabularyCases } from "./vocabularies.ts";
 

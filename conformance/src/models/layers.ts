@@ -14,12 +14,18 @@ const layers = combinations
 
 export function layerCases(): readonly ConformanceCase[] {
   return layers.map(({ model, format }) =>
-    makeCase("model", "layer", { model, format }, async (backend, seed) => {
-      const stream = random(`model ${model}`, seed);
-      const config = presets[model];
-      await using weights = openSynthetic(`synthetic://${model}?seed=${stream.integer(2 ** 31)}&format=${format}`);
-      const inputs = { x: activations("normal", 3, config.dim, stream) };
-      return verifyNodes(backend, llamaLayerGraph(config, 0), weights, inputs, stream);
-    }),
+    makeCase(
+      "model",
+      "layer",
+      { model, format },
+      async (backend, seed) => {
+        const stream = random(`model ${model}`, seed);
+        const config = presets[model];
+        await using weights = openSynthetic(`synthetic://${model}?seed=${stream.integer(2 ** 31)}&format=${format}`);
+        const inputs = { x: activations("normal", 3, config.dim, stream) };
+        return verifyNodes(backend, llamaLayerGraph(config, 0), weights, inputs, stream);
+      },
+      { ownBounds: true },
+    ),
   );
 }

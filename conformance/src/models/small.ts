@@ -8,7 +8,7 @@ import {
   llamaGraph,
   type WeightSource,
 } from "@polyllama/core";
-import { type ConformanceCase, makeCase } from "../case.ts";
+import { type ConformanceCase, type Marks, makeCase } from "../case.ts";
 import type { Finding } from "../comparison/measure.ts";
 import { estimateTolerance, type Tolerance } from "../comparison/tolerance.ts";
 import { type Random, random } from "../random.ts";
@@ -43,10 +43,10 @@ export const rows = 24;
 export type ModelCheck = (backend: Backend, model: Model, stream: Random) => Promise<Finding | Unsupported>;
 
 /** Makes a case of a model; its weights and tokens follow from its name alone, so that findings can be compared. */
-export function modelCase(check: string, name: string, model: Model, run: ModelCheck): ConformanceCase {
-  return makeCase("model", check, { model: name, format: model.format }, (backend, seed) =>
-    run(backend, model, random(`model ${name}`, seed)),
-  );
+export function modelCase(check: string, name: string, model: Model, run: ModelCheck, marks?: Marks): ConformanceCase {
+  const parameters = { model: name, format: model.format };
+  const seeded = (backend: Backend, seed: number) => run(backend, model, random(`model ${name}`, seed));
+  return makeCase("model", check, parameters, seeded, marks);
 }
 
 /** A model in memory, and a text. */

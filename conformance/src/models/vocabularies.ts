@@ -17,24 +17,30 @@ const vocabularies = combinations
 
 export function vocabularyCases(): readonly ConformanceCase[] {
   return vocabularies.map(({ model, format }) =>
-    makeCase("model", "vocabulary", { model, format }, async (backend, seed) => {
-      const config = { ...presets[model], layers: 0 };
-      const { vocabSize: V } = config;
-      const stream = random(`vocabulary ${model}`, seed);
-      const graph = llamaGraph(config);
-      const weights = memoryWeights(randomWeights(graph, format, stream));
-      const tokens = Int32Array.from([0, V - 1, 31_999, 32_000, stream.integer(V)]);
-      const wanted = graph.nodes.map(({ output }) => output);
-      const supported = await support(backend, { graph, weights, wanted });
-      if (supported.status !== "supported") return supported;
-      await using program = supported.program;
-      const tensors = await program.run({ inputs: { tokens } }, wanted);
-      const finding = await compareNodes(graph, weights, { tokens }, tensors, backend.roundings, stream);
-      const logits = Float32Array.from(tensors.at(-1)!.data); // the last node's
-      const problem =
-        finding.problem ?? wrongChoice(logits.subarray(-V), tokens, seed) ?? (await wrongDraw(program, tokens, seed));
-      return problem === finding.problem || problem === undefined ? finding : both(finding, wrong(problem));
-    }),
+    makeCase(
+      "model",
+      "vocabulary",
+      { model, format },
+      async (backend, seed) => {
+        const config = { ...presets[model], layers: 0 };
+        const { vocabSize: V } = config;
+        const stream = random(`vocabulary ${model}`, seed);
+        const graph = llamaGraph(config);
+        const weights = memoryWeights(randomWeights(graph, format, stream));
+        const tokens = Int32Array.from([0, V - 1, 31_999, 32_000, stream.integer(V)]);
+        const wanted = graph.nodes.map(({ output }) => output);
+        const supported = await support(backend, { graph, weights, wanted });
+        if (supported.status !== "supported") return supported;
+        await using program = supported.program;
+        const tensors = await program.run({ inputs: { tokens } }, wanted);
+        const finding = await compareNodes(graph, weights, { tokens }, tensors, backend.roundings, stream);
+        const logits = Float32Array.from(tensors.at(-1)!.data); // the last node's
+        const problem =
+          finding.problem ?? wrongChoice(logits.subarray(-V), tokens, seed) ?? (await wrongDraw(program, tokens, seed));
+        return problem === finding.problem || problem === undefined ? finding : both(finding, wrong(problem));
+      },
+      { ownBounds: true },
+    ),
   );
 }
 

@@ -3,19 +3,14 @@
 
 import type { Backend } from "@polyllama/core";
 import type { Parameters } from "../address.ts";
-import { type Check, type ConformanceCase, makeCase } from "../case.ts";
+import { type Check, type ConformanceCase, type Marks, makeCase } from "../case.ts";
 import type { Finding } from "../comparison/measure.ts";
 import { support, type Unsupported } from "../support.ts";
 import { Play, type PlayOptions } from "./play.ts";
 import { type PathModel, type Text, type TruthOptions, truthOf } from "./truth.ts";
 
 /** Makes a case of what it does; name and parameters are its address. */
-export function pathCase(
-  name: string,
-  parameters: Parameters,
-  check: Check,
-  marks: Pick<ConformanceCase, "slow"> = {},
-): ConformanceCase {
+export function pathCase(name: string, parameters: Parameters, check: Check, marks: Marks = {}): ConformanceCase {
   return makeCase("path", name, parameters, check, marks);
 }
 

@@ -35,29 +35,34 @@ const vocabularies = combinations.with([
 
 export function sampledCases(): readonly ConformanceCase[] {
   return vocabularies.map(({ logits, spread, vocabSize }) =>
-    pathCase("sampled", { logits, vocabSize }, async (backend, seed) => {
-      const stream = random(`sampled ${logits}`, seed);
-      const graph = llamaGraph({ ...narrowConfig, vocabSize, contextLength: 160 });
-      const weights = graph.weights.map(({ name, shape }) => {
-        if (name !== "norm.weight") return randomWeight(name, shape, shape.length === 1 ? "f32" : "f16", stream);
-        const values = new Float32Array(shape[0]!).fill(spread); // decides how far logits are apart
-        return { name, shape, format: "f32" as const, bytes: new Uint8Array(values.buffer) };
-      });
-      const supported = await support(backend, { graph, weights: memoryWeights(weights), sampling: true });
-      if (supported.status !== "supported") return supported;
-      await using program = supported.program;
-      for (const [length, tried] of prompts) {
-        const prompt = Array.from({ length }, () => stream.integer(vocabSize));
-        for (const setting of settings.slice(0, tried)) {
-          const options = { ...setting, seed: stream.integer(2 ** 31) };
-          const [own, expected] = [await chosen(program, prompt, options), await drawn(program, prompt, options)];
-          if (String(own) === String(expected)) continue;
-          const where = `${JSON.stringify(options)}, ${length} tokens before`;
-          return wrong(`${where}: chosen [${own}] where the host draws [${expected}]`);
+    pathCase(
+      "sampled",
+      { logits, vocabSize },
+      async (backend, seed) => {
+        const stream = random(`sampled ${logits}`, seed);
+        const graph = llamaGraph({ ...narrowConfig, vocabSize, contextLength: 160 });
+        const weights = graph.weights.map(({ name, shape }) => {
+          if (name !== "norm.weight") return randomWeight(name, shape, shape.length === 1 ? "f32" : "f16", stream);
+          const values = new Float32Array(shape[0]!).fill(spread); // decides how far logits are apart
+          return { name, shape, format: "f32" as const, bytes: new Uint8Array(values.buffer) };
+        });
+        const supported = await support(backend, { graph, weights: memoryWeights(weights), sampling: true });
+        if (supported.status !== "supported") return supported;
+        await using program = supported.program;
+        for (const [length, tried] of prompts) {
+          const prompt = Array.from({ length }, () => stream.integer(vocabSize));
+          for (const setting of settings.slice(0, tried)) {
+            const options = { ...setting, seed: stream.integer(2 ** 31) };
+            const [own, expected] = [await chosen(program, prompt, options), await drawn(program, prompt, options)];
+            if (String(own) === String(expected)) continue;
+            const where = `${JSON.stringify(options)}, ${length} tokens before`;
+            return wrong(`${where}: chosen [${own}] where the host draws [${expected}]`);
+          }
         }
-      }
-      return exact;
-    }),
+        return exact;
+      },
+      { ownBounds: true },
+    ),
   );
 }
 

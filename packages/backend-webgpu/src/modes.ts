@@ -3,7 +3,13 @@
 // serves all others: there, norms are done once for all the tiles that read them, and kernels for few rows serve the end of the
 // graph, where only the last rows are left.
 
-import { type ChunkMode, type Fusion, fittingRows, type PlanPreferences } from "@polyllama/planner";
+import {
+  type ChunkMode,
+  type Fusion,
+  fittingRows,
+  type PlanPreferences,
+  type WeightPreferences,
+} from "@polyllama/planner";
 import type { KernelFamily } from "./gpu.ts";
 import { maxSegments } from "./step.ts";
 
@@ -13,6 +19,9 @@ export type Mode = "decode" | "prefill";
 export const chunkRows = { decode: 16, prefill: 128 } as const;
 /** Rows of activations start at whole vectors. */
 const padding = 4;
+
+/** Each member of a matrix starts at a whole vector of its output, and an invocation has rows of gate and up side by side. */
+export const weightPreferences: WeightPreferences = { rowMultiple: padding, alternates: true };
 
 /** Kernels for few rows. */
 const few: readonly Fusion[] = ["normLinear", "linearAdd", "linearSwiglu", "ropeCache"];

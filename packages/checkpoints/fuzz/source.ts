@@ -1,8 +1,8 @@
 // Spoiled files as the parsers see files.
 
 import { flatten, type Meter, type Pieces, part, sizeOf } from "@polyllama/test-support/fuzz/pieces";
-import { checkRange } from "../src/byte-source.ts";
 import { type ByteSource, memorySource } from "../src/index.ts";
+import { checkRange } from "../src/read/sources/byte-source.ts";
 
 /** Pieces as a file, whose reads are counted. */
 export function sourceOf(name: string, pieces: Pieces, meter: Meter): ByteSource {

@@ -31,11 +31,11 @@ import {
   readLlama2cHeader,
   writeGguf,
 } from "../src/index.ts";
-import { readPickle } from "../src/meta/pickle.ts";
-import { stateDictOf } from "../src/meta/state-dict.ts";
-import { readTorchFile } from "../src/meta/torch-file.ts";
-import { recognize } from "../src/recognize.ts";
-import { MOST_VALUES } from "../src/safetensors.ts";
+import { MOST_VALUES } from "../src/json.ts";
+import { recognize } from "../src/read/recognize.ts";
+import { readPickle } from "../src/read/torch/pickle.ts";
+import { stateDictOf } from "../src/read/torch/state-dict.ts";
+import { readTorchFile } from "../src/read/torch/torch-file.ts";
 import { metaShards, pickleOf, torchFile } from "../test/torch-writer.ts";
 import { ggufFields, integerFields, pickleFields, protobufFields, zipFields } from "./fields.ts";
 import { withPipelines } from "./pipelines.ts";

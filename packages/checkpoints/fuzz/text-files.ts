@@ -8,7 +8,7 @@ import type { Target } from "@polyllama/test-support/fuzz/target";
 import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "@polyllama/test-support/hugging-face";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { sentencePieceFromGguf } from "@polyllama/vocabulary";
-import { openWeb } from "../src/web/open.ts";
+import { openWeb } from "../src/read/open/web.ts";
 import { use } from "./use.ts";
 
 type Files = Readonly<Record<string, string>>;

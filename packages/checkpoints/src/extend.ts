@@ -20,11 +20,12 @@ import {
 import { formats, isWritable, quantizeRows } from "@polyllama/formats";
 import { checkContinues, meansOfAll, meansOfSubTokens, type ReadNewRows } from "@polyllama/vocabulary";
 import { type Checkpoint, findWeight, resolveRows } from "./checkpoint.ts";
-import { hexDigest } from "./fingerprint.ts";
+import { asObject } from "./json.ts";
 import { storedName } from "./names.ts";
-import { openFile } from "./node-file.ts";
-import { asObject, readSafetensorsHeader } from "./safetensors.ts";
-import { readTokenizer } from "./tokenizer-files.ts";
+import { hexDigest } from "./read/fingerprint.ts";
+import { readSafetensorsHeader } from "./read/safetensors.ts";
+import { openFile } from "./read/sources/disk.ts";
+import { readTokenizer } from "./read/tokenizer-files.ts";
 
 /** What `extendVocabulary` makes of the new rows. */
 export interface ExtendOptions {

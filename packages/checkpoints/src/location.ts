@@ -2,7 +2,7 @@
 // between runtimes and pages.
 
 import { OptionError, type OptionType, option } from "@polyllama/core";
-import type { ByteSource } from "./byte-source.ts";
+import type { ByteSource } from "./read/sources/byte-source.ts";
 
 /** A file that is open, such as a FileHandle of `node:fs/promises`. It stays the caller's to close. */
 export interface OpenFile {

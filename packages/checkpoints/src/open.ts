@@ -4,22 +4,22 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkOptions, checkValue, type OptionSchema, option, PolyllamaError, textSetupOf } from "@polyllama/core";
-import type { ByteSource } from "./byte-source.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { withCompanions } from "./companions.ts";
-import { handCut, isPiece } from "./hand-cut.ts";
 import { hubScheme } from "./hub/address.ts";
 import { type HubOptions, hubOptionTypes, pull } from "./hub/pull.ts";
 import { addressOf, checkpointLocation, isOpenFile } from "./location.ts";
-import { handleSource, openGenuine } from "./node-file.ts";
-import { openOne } from "./open/file.ts";
-import { onlyGguf, openFolder } from "./open/folder.ts";
-import type { PathOptions } from "./open/path.ts";
-import { environmentFetch } from "./proxy.ts";
-import { openSynthetic, syntheticScheme } from "./synthetic.ts";
-import { readTokenizer } from "./tokenizer-files.ts";
-import { checkVocabulary } from "./vocabulary.ts";
-import { openWebBy, type WebLocation, type WebOpenOptions, webOpenOptionTypes } from "./web/open.ts";
+import { withCompanions } from "./read/companions.ts";
+import { checkVocabulary } from "./read/fit-vocabulary.ts";
+import { handCut, isPiece } from "./read/hand-cut.ts";
+import { openOne } from "./read/open/file.ts";
+import { onlyGguf, openFolder } from "./read/open/folder.ts";
+import type { PathOptions } from "./read/open/path.ts";
+import { openWebBy, type WebLocation, type WebOpenOptions, webOpenOptionTypes } from "./read/open/web.ts";
+import type { ByteSource } from "./read/sources/byte-source.ts";
+import { handleSource, openGenuine } from "./read/sources/disk.ts";
+import { environmentFetch } from "./read/sources/proxy.ts";
+import { openSynthetic, syntheticScheme } from "./read/synthetic.ts";
+import { readTokenizer } from "./read/tokenizer-files.ts";
 
 /** Options of `openCheckpoint`. */
 export interface OpenOptions extends WebOpenOptions {

@@ -10,8 +10,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fuzzTargets } from "../fuzz/targets.ts";
 import { memorySource, openSynthetic, readGgufHeader, readLlama2cHeader, readSafetensorsHeader } from "../src/index.ts";
-import { readTorchFile } from "../src/meta/torch-file.ts";
-import { recognize } from "../src/recognize.ts";
+import { recognize } from "../src/read/recognize.ts";
+import { readTorchFile } from "../src/read/torch/torch-file.ts";
 
 const inputs = 400;
 

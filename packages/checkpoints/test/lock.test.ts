@@ -4,7 +4,7 @@ import { readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { takeLock } from "../src/hub/lock.ts";
-import { urlSource } from "../src/web/url.ts";
+import { urlSource } from "../src/read/sources/url.ts";
 import { folderWith } from "./support.ts";
 
 afterEach(() => {

@@ -7,7 +7,7 @@ import { CheckpointError, llamaGraph, type WeightSource } from "@polyllama/core"
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
 import { type ByteSource, memorySource, openCheckpoint, openMeta } from "../src/index.ts";
-import { readTorchFile } from "../src/meta/torch-file.ts";
+import { readTorchFile } from "../src/read/torch/torch-file.ts";
 import {
   coordinates,
   failure,

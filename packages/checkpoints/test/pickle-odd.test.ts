@@ -3,8 +3,8 @@
 
 import { describe, expect, test } from "vitest";
 import { memorySource, openCheckpoint } from "../src/index.ts";
-import { calledBy } from "../src/meta/pickle-names.ts";
-import { readTorchFile } from "../src/meta/torch-file.ts";
+import { calledBy } from "../src/read/torch/pickle-names.ts";
+import { readTorchFile } from "../src/read/torch/torch-file.ts";
 import { failure, folderWith, huggingFaceConfig, huggingFaceTensors, type RawTensor, small } from "./support.ts";
 import { pickler, torchFile } from "./torch-writer.ts";
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { serveHub } from "@polyllama/test-support/hub-server";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { openCheckpoint, openSynthetic, pull, writeGguf } from "../src/index.ts";
-import { environmentFetch } from "../src/proxy.ts";
+import { environmentFetch } from "../src/read/sources/proxy.ts";
 import { failure, folderWith } from "./support.ts";
 
 // For example.test and hosts of it; made for these tests.

@@ -3,10 +3,10 @@
 import { mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { memorySource } from "../src/byte-source.ts";
-import { handCut } from "../src/hand-cut.ts";
 import { openCheckpoint, openFile, readTokenizer, writeGguf } from "../src/index.ts";
-import { refuseStandIn } from "../src/stand-in.ts";
+import { handCut } from "../src/read/hand-cut.ts";
+import { memorySource } from "../src/read/sources/byte-source.ts";
+import { refuseStandIn } from "../src/read/sources/stand-in.ts";
 import { failure, folderWith, huggingFaceConfig, huggingFaceTensors, safetensors, small } from "./support.ts";
 import { torchFile } from "./torch-writer.ts";
 

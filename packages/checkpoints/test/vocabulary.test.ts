@@ -12,7 +12,7 @@ import {
   writeGguf,
   writeSafetensors,
 } from "../src/index.ts";
-import { checkVocabulary } from "../src/vocabulary.ts";
+import { checkVocabulary } from "../src/read/fit-vocabulary.ts";
 import { coordinates, failure, folderWith, huggingFaceFiles, small } from "./support.ts";
 
 const check = (rows: number, tokens: number): void => {

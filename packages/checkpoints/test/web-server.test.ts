@@ -6,9 +6,9 @@ import { tokenizerFromSentencePiece } from "@polyllama/core";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { sentencePieceFromGguf } from "@polyllama/vocabulary";
 import { afterEach, describe, expect, test } from "vitest";
-import { openWeb, openWebBy } from "../src/web/open.ts";
-import { WithoutRanges } from "../src/web/url.ts";
-import { wholeSource } from "../src/web/whole.ts";
+import { openWeb, openWebBy } from "../src/read/open/web.ts";
+import { WithoutRanges } from "../src/read/sources/url.ts";
+import { wholeSource } from "../src/read/sources/whole.ts";
 import { failure, huggingFaceConfig, huggingFaceFiles, huggingFaceTensors, safetensors, small } from "./support.ts";
 
 const servers: Server[] = [];

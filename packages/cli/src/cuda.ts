@@ -1,4 +1,4 @@
-// NVIDIA cards, for `doctor` and `gpu-check`: what the driver says of each, and which of the published models fit into what is free.
+// NVIDIA cards, for `doctor`: what the driver says of each, and which of the published models fit into what is free.
 
 import type { CudaStatus } from "@polyllama/backend-cuda";
 import { type FormatName, formatBytes, llamaGraph, type PresetName, presets } from "@polyllama/core";

@@ -49,6 +49,7 @@ const examples: Readonly<Record<string, readonly (readonly [string, string])[]>>
   inspect: [
     ["polyllama inspect llama-2-7b.Q4_0.gguf", "what a file holds, and the memory it takes"],
     ["polyllama inspect synthetic://llama-2-70b --json", "the same of a published size, as an object"],
+    ["polyllama inspect llama-2-7b.Q4_0.gguf --plan webgpu", "the steps in which webgpu computes it"],
   ],
   doctor: [["polyllama doctor", "what works here"]],
   bench: [["polyllama bench -m llama-2-7b.Q4_0.gguf -t 8", "tokens per second with 8 threads"]],
@@ -59,7 +60,6 @@ const examples: Readonly<Record<string, readonly (readonly [string, string])[]>>
     ],
     ["polyllama parity --json-file parity.json", "everything in a file, tables on standard output"],
   ],
-  "gpu-check": [["polyllama gpu-check --minutes 8 --output report", "report.json and report.md"]],
   demo: [["polyllama demo", "a quatrain and a passage"]],
 };
 

@@ -3,9 +3,8 @@
 /** What an exit code says, for people. 128 + n stands for signal n. */
 export const exitCodes = {
   "0": "done, also when the reader of the output left early",
-  "1": "failure; --verbose shows where it comes from. For doctor: the chosen backend does not work; for parity: not all backends agree; for verify: the checkpoints differ; for gpu-check: something is wrong",
+  "1": "failure; --verbose shows where it comes from. For doctor: the chosen backend does not work; for parity: not all backends agree; for verify: the checkpoints differ",
   "2": "wrong usage",
-  "3": "gpu-check: there is no card, which is neither a pass nor a failure",
   "130, 143, 129": "ended by Ctrl-C, SIGTERM, SIGHUP",
 } as const;
 

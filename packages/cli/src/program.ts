@@ -10,7 +10,6 @@ import { addDemo } from "./commands/demo.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addExtendVocab } from "./commands/extend-vocab.ts";
 import { addGenerate } from "./commands/generate.ts";
-import { addGpuCheck } from "./commands/gpu-check.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addParity } from "./commands/parity.ts";
 import { addPull } from "./commands/pull.ts";
@@ -75,7 +74,6 @@ export function createProgram(interrupts: Interrupts): Command {
   addDoctor(program, interrupts);
   addBench(program, interrupts);
   addParity(program, interrupts);
-  addGpuCheck(program, interrupts);
   addDemo(program, interrupts);
   addExitCodes(program);
   addExamples(program);

@@ -1,4 +1,4 @@
-// docs/cli.md ends with the help of every command, as the program prints it. `npx vitest run -u packages/cli/test/docs.test.ts`
+// docs/cli.md ends with the help of every command, as the program prints it. `npx vitest run packages/cli/test/docs.test.ts -u`
 // writes it anew.
 
 import { readFile } from "node:fs/promises";

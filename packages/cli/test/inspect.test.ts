@@ -12,6 +12,7 @@ interface Inspected {
   readonly tokenizer: Readonly<Record<string, unknown>> | null;
   readonly tensors: readonly { name: string; shape: readonly number[]; format: string; bytes: number }[];
   readonly formats: readonly { format: string; tensors: number; bytes: number }[];
+  readonly plans?: Readonly<Record<string, readonly string[]>>;
   readonly memory: readonly { backend: string; format: string; context: number; weights: number; total: number }[];
 }
 
@@ -55,6 +56,19 @@ describe("inspect --json", () => {
     expect(sum(result.formats.map(({ bytes }) => bytes))).toBe(sum(result.tensors.map(({ bytes }) => bytes)));
     expect([...new Set(result.memory.map(({ context }) => context))]).toEqual([256]);
   });
+});
+
+test("inspect --plan lists the steps of each mode", async () => {
+  const { code, stdout } = await run(["inspect", "synthetic://llama-2-7b?format=q4_0", "--plan", "webgpu"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^Plan of webgpu, decode\n {4}0 {2}embedding embedding q4_0 \[32000, 4096\] +-> b0$/m);
+  expect(stdout).toMatch(/^ +5 {2}linear layers\.0\.gate q4_0 \[22016, 4096\] +b4 -> b5 +norm, swiglu$/m);
+  expect(stdout).toMatch(/^ +\.\.\. 31 times more: steps 7 to 192$/m);
+  expect(stdout).toMatch(/^Plan of webgpu, prefill\n/m);
+  expect(stdout).toMatch(/linear logits q4_0 .* norm, selected rows$/m);
+  const inJson = await inspect(poet, "--plan", "webgpu");
+  expect(Object.keys(inJson.plans ?? {})).toEqual(["decode", "prefill"]);
+  expect(inJson.plans!["decode"]![0]).toMatch(/embedding/);
 });
 
 test("inspect prints one line for all layers, or with --tensors one for each tensor", async () => {

@@ -59,6 +59,7 @@ export interface OpDef<Attrs extends object, In extends Roles, Par extends Roles
 
 /** Any op, where only its roles matter. */
 export interface AnyOp extends Omit<OpDef<object, Roles, Roles, Roles>, "vjp"> {
+  /** The gradient, see {@link OpDef.vjp}. */
   vjp?(
     g: OpBuilder,
     node: { readonly output: ValueName; readonly results: ByRole<Roles, Value> },
@@ -66,8 +67,14 @@ export interface AnyOp extends Omit<OpDef<object, Roles, Roles, Roles>, "vjp"> {
   ): Partial<ByRole<Roles, Value>>;
 }
 
-/** What gradients are written with: applies an op of the list to values. Named `output` is the result `out`, see {@link resultName}. */
+/** What gradients are written with. */
 export interface OpBuilder {
+  /**
+   * Applies an op of the list, given by its record.
+   *
+   * @param output Name of the result `out`; others are named after it, see {@link resultName}.
+   * @throws {PolyllamaError} `ERR_GRAPH` when types do not fit, a name is used twice or the record is not in the list.
+   */
   apply<Attrs extends object, In extends Roles, Par extends Roles, Out extends Roles>(
     op: OpDef<Attrs, In, Par, Out>,
     output: ValueName,

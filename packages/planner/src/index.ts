@@ -56,6 +56,7 @@ export {
   type StepOf,
   type SwigluStep,
 } from "./plan/plan.ts";
+export { printPlan } from "./plan/print.ts";
 export type { PlacedRotation, Rotation } from "./plan/rotations.ts";
 export {
   groupWeights,

@@ -3,6 +3,7 @@
 
 import { columnCount, type Graph, type WeightInfo, type WeightName } from "@polyllama/core";
 import { groupWeights, type StoredWeights, type WeightGroup } from "@polyllama/planner";
+import { weightPreferences } from "../modes.ts";
 import { packedWords } from "../pack.ts";
 
 /** Some rows of a matrix. */
@@ -28,7 +29,7 @@ export function planWeights(
   infos: ReadonlyMap<WeightName, WeightInfo>,
   limits: BufferLimits,
 ): WeightLayout {
-  const stored = groupWeights(graphs, infos, { rowMultiple: 4, alternates: true });
+  const stored = groupWeights(graphs, infos, weightPreferences);
   const parts = new Map(stored.groups.map((group) => [group, split(group, limits)]));
   let bytes = 0;
   for (const [{ format, columns }, ranges] of parts) {

@@ -3,8 +3,8 @@
 // the list of files with their sizes; nothing has to be fetched first.
 
 import { PolyllamaError } from "@polyllama/core";
-import { templateFolder, templateName } from "../template-files.ts";
-import { textFileNames } from "../text-files.ts";
+import { templateFolder, templateName } from "../read/template-files.ts";
+import { textFileNames } from "../read/text-files.ts";
 
 export interface RepositoryFile {
   /** Within the repository, with `/` between folders. */

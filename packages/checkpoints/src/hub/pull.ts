@@ -6,7 +6,7 @@ import { mkdir, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { checkOptions, checkValue, type OptionSchema, option, PolyllamaError, type Progress } from "@polyllama/core";
-import { environmentFetch, throughProxy } from "../proxy.ts";
+import { environmentFetch, throughProxy } from "../read/sources/proxy.ts";
 import { type HubAddress, isRelativePath, parseHubAddress } from "./address.ts";
 import {
   cachedCommit,

@@ -7,8 +7,8 @@ import { readFile } from "node:fs/promises";
 import { parseJson, type TextSetup, type Tokenizer, textSetupFromGguf, tokenizerFromGguf } from "@polyllama/core";
 import type { Checkpoint } from "../checkpoint.ts";
 import { differingText } from "../compare-text.ts";
-import { asObject } from "../safetensors.ts";
-import { addedTokensKey } from "../text-files.ts";
+import { asObject } from "../json.ts";
+import { addedTokensKey } from "../read/text-files.ts";
 import { completedPieces, type PieceKeys, piecesOfJson } from "./pieces.ts";
 
 /** What it is made of; every checkpoint is it. */

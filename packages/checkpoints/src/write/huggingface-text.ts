@@ -6,8 +6,8 @@
 import { readFile } from "node:fs/promises";
 import { parseJson, type TextSetup, type Tokenizer } from "@polyllama/core";
 import { sentencePieceFromGguf } from "@polyllama/vocabulary";
-import { asObject } from "../safetensors.ts";
-import { addedTokensKey } from "../text-files.ts";
+import { asObject } from "../json.ts";
+import { addedTokensKey } from "../read/text-files.ts";
 import { type TextContent, wholeJson } from "./gguf-text.ts";
 import { piecesOfJson } from "./pieces.ts";
 

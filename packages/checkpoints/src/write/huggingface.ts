@@ -1,7 +1,7 @@
 // The small files of a checkpoint in Hugging Face's layout: config.json, generation_config.json and the tokenizer's.
 
 import { type FormatName, type LlamaConfig, ropeScalingToHuggingFace } from "@polyllama/core";
-import { asObject } from "../safetensors.ts";
+import { asObject } from "../json.ts";
 import type { TextContent } from "./gguf-text.ts";
 import { generationConfig, huggingFaceTextFiles, tokenIds } from "./huggingface-text.ts";
 

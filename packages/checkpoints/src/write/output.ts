@@ -17,7 +17,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError, PolyllamaError } from "@polyllama/core";
-import { templateFolder } from "../template-files.ts";
+import { templateFolder } from "../read/template-files.ts";
 
 export interface OutputOptions {
   /** Bytes that will be written. */

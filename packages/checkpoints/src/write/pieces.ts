@@ -4,7 +4,7 @@
 
 import { parseJson, type Tokenizer, type TokenKind } from "@polyllama/core";
 import { paddingPiece } from "@polyllama/vocabulary";
-import { asObject } from "../safetensors.ts";
+import { asObject } from "../json.ts";
 
 export interface PieceKeys {
   readonly tokens: readonly string[];

@@ -1,7 +1,7 @@
 // `polyllama inspect`: what a checkpoint is and what running it takes, from its headers alone.
 
 import { totalmem } from "node:os";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Checkpoint, type LlamaConfig, parameterCount } from "polyllama";
 import { type BackendName, backendNames, createBackend } from "../backends.ts";
 import { bytes, count, plural, table } from "../format.ts";
@@ -10,6 +10,7 @@ import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
 import { type MemoryRow, memoryRows } from "../memory.ts";
 import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
+import { type PlannedBackend, plannedBackends, printedPlans } from "../plans.ts";
 import { heading, print, printJson } from "../terminal.ts";
 import { describeText, textFacts } from "../text-setup.ts";
 import { type Probing, probe } from "../webgpu/probe.ts";
@@ -19,6 +20,7 @@ interface Options extends HubFlags {
   readonly ignoreTensors?: readonly string[];
   readonly fitVocabulary?: boolean;
   readonly tensors?: boolean;
+  readonly plan?: PlannedBackend;
   readonly json?: boolean;
 }
 
@@ -36,6 +38,7 @@ export function addInspect(program: Command, interrupts: Interrupts): void {
     .addOption(ignoreTensors())
     .addOption(fitVocabulary())
     .option("--tensors", "list every tensor instead of one line for all layers")
+    .addOption(new Option("--plan <backend>", "list the steps in which a backend computes it").choices(plannedBackends))
     .option("--json", "print one object: config, parameters, tokenizer, notices, tensors, memory");
   addHubOptions(command).action((location: string, options: Options, own: Command) =>
     inspect(location, options, interrupts, own.optsWithGlobals()["verbose"] === true),
@@ -43,7 +46,7 @@ export function addInspect(program: Command, interrupts: Interrupts): void {
 }
 
 async function inspect(location: string, options: Options, { signal }: Interrupts, verbose: boolean): Promise<void> {
-  const { tensors: all = false, json = false } = options;
+  const { tensors: all = false, plan, json = false } = options;
   await using checkpoint = await openModel(location, options, signal);
   const { config, kind, name, stored, notices } = checkpoint;
   const parameters = parameterCount(config);
@@ -51,6 +54,7 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
   const totals = formatTotals(tensors);
   const memory = await memoryTable(checkpoint, { signal, verbose, json });
   const text = textFacts(checkpoint);
+  const plans = plan && (await printedPlans(plan, checkpoint));
 
   if (json) {
     const { rows, unavailable } = memory;
@@ -65,6 +69,7 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
       formats: totals,
       memory: rows,
       unavailable,
+      ...(plans !== undefined && { plans }),
     });
     return;
   }
@@ -91,6 +96,11 @@ async function inspect(location: string, options: Options, { signal }: Interrupt
     print(`  ${line}`);
   print();
   printMemory(memory);
+  for (const [mode, lines] of Object.entries(plans ?? {})) {
+    print();
+    heading(`Plan of ${plan}, ${mode}`);
+    for (const line of lines) print(`  ${line}`);
+  }
 }
 
 function describeConfig(config: LlamaConfig): string[][] {

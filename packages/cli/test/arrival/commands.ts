@@ -97,6 +97,7 @@ export const commands: readonly CommandRows[] = [
   ]),
   command("inspect hf:owner/name", { "open.location": "hf:owner/name" }, [
     row("--tensors", { stdout: expect.stringMatching(/layers\.1\.attention\.wq\.weight/) }),
+    row("--plan webgpu", { "plans.backend": "webgpu" }),
     json(/"parameters": \d/),
     ...openRows,
   ]),

@@ -26,7 +26,13 @@ export const cudaPackage: object = {
     tensorPeak: async (given: object) => record("tensorPeak", given),
   }),
 };
-export const webgpuPackage: object = { webgpu: (given?: object) => backend("webgpu", given) };
+export const webgpuPackage: object = {
+  webgpu: (given?: object) => backend("webgpu", given),
+  webgpuPlans() {
+    record("plans", { backend: "webgpu" });
+    return {};
+  },
+};
 export const referencePackage: object = { reference: (given?: object) => backend("reference", given) };
 
 const tokenizer = {

@@ -33,12 +33,6 @@ vi.mock("../../src/cuda.ts", async (original) => ({
   ...(await original<object>()),
   ...(await import("./machine.ts")).cardsModule,
 }));
-vi.mock("../../src/gpu/suite.ts", async () => (await import("./machine.ts")).suiteModule);
-vi.mock("../../src/gpu/process.ts", async () => (await import("./machine.ts")).processModule);
-vi.mock("../../src/gpu/bench.ts", async (original) => ({
-  ...(await original<object>()),
-  ...(await import("./machine.ts")).benchModule,
-}));
 vi.mock("../../src/text-files.ts", async (original) => ({
   ...(await original<object>()),
   writeWhole: async (path: string) => record("writeWhole", { path }),

@@ -15,4 +15,5 @@ export const add: OpDef<NoAttributes, ["a", "b"]> = {
   },
 };
 
+/** A node of `add`, with its operands by name. */
 export type AddNode = OpNode<"add", typeof add>;

@@ -33,4 +33,5 @@ export const attention: OpDef<Heads, ["q", "k", "v"]> = {
   },
 };
 
+/** A node of `attention`, with its operands by name. */
 export type AttentionNode = OpNode<"attention", typeof attention>;

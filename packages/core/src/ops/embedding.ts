@@ -16,4 +16,5 @@ export const embedding: OpDef<NoAttributes, ["tokens"], ["table"]> = {
   },
 };
 
+/** A node of `embedding`, with its operands by name. */
 export type EmbeddingNode = OpNode<"embedding", typeof embedding>;

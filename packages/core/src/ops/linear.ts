@@ -20,4 +20,5 @@ export const linear: OpDef<NoAttributes, ["x"], ["weight"]> = {
   },
 };
 
+/** A node of `linear`, with its operands by name. */
 export type LinearNode = OpNode<"linear", typeof linear>;

@@ -24,4 +24,5 @@ export const rmsNorm: OpDef<Epsilon, ["x"], ["weight"]> = {
   },
 };
 
+/** A node of `rmsNorm`, with its operands by name. */
 export type RmsNormNode = OpNode<"rmsNorm", typeof rmsNorm>;

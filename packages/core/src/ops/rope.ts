@@ -26,6 +26,7 @@ export const rope: OpDef<Rotation, ["x"]> = {
   },
 };
 
+/** A node of `rope`, with its operands by name. */
 export type RopeNode = OpNode<"rope", typeof rope>;
 
 /**

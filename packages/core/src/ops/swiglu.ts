@@ -15,4 +15,5 @@ export const swiglu: OpDef<NoAttributes, ["gate", "up"]> = {
   },
 };
 
+/** A node of `swiglu`, with its operands by name. */
 export type SwigluNode = OpNode<"swiglu", typeof swiglu>;

@@ -1,0 +1,146 @@
+// Files of Node as byte sources. Reads are positional, so that any number may run at once on one handle, and are checked
+// against the file's size and modification time: weights that change while they are being read fail loudly.
+
+import { open, readlink, stat } from "node:fs/promises";
+import { CheckpointError, PolyllamaError, quoted } from "@polyllama/core";
+import type { OpenFile, OpenFileStats } from "../../location.ts";
+import { type ByteSource, checkRange, readAll } from "./byte-source.ts";
+import { refuseStandIn } from "./stand-in.ts";
+
+/** One system call reads no more than this, so that an abort is noticed and no platform's limit is met. */
+const PIECE = 64 * 2 ** 20;
+
+/**
+ * Opens a regular file.
+ *
+ * @throws {CheckpointError} when there is none or it may not be read.
+ */
+export async function openFile(path: string): Promise<ByteSource> {
+  const found = await stat(path).catch(async (error: unknown) => {
+    await refuseBrokenLink(path);
+    return unreadable(path, error);
+  });
+  if (!found.isFile()) {
+    throw new CheckpointError({ file: path }, "this is not a regular file", "Give the path of a file.");
+  }
+  const handle = await open(path, "r").catch((error: unknown) => unreadable(path, error));
+  try {
+    return fileSource(path, handle, await handle.stat({ bigint: true }));
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** {@link openFile}, and something that lies in place of the file is refused. */
+export async function openGenuine(path: string, signal?: AbortSignal): Promise<ByteSource> {
+  const source = await openFile(path);
+  try {
+    await refuseStandIn(source, signal);
+    return source;
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** A file that is open already, and stays so when the source is closed. */
+export async function handleSource(file: OpenFile): Promise<ByteSource> {
+  return fileSource(`file ${file.fd}`, file, await file.stat({ bigint: true }), false);
+}
+
+/**
+ * A small file as a whole; undefined when there is none.
+ *
+ * @throws {CheckpointError}
+ */
+export async function readWhole(path: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if ((await stat(path).catch(() => undefined)) === undefined) {
+    await refuseBrokenLink(path);
+    return undefined;
+  }
+  const source = await openGenuine(path, signal);
+  try {
+    return await readAll(source, signal);
+  } finally {
+    await source.close();
+  }
+}
+
+/** A link to what is not there is a file that was not fetched, and not one that is missing. @throws {CheckpointError} */
+async function refuseBrokenLink(path: string): Promise<void> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target === undefined) return;
+  const isAnnex = /\.git[\\/]annex[\\/]/.test(target);
+  const remedy = isAnnex
+    ? "Fetch it, in its folder, with: git annex get ."
+    : "Fetch what it leads to, or download the file again.";
+  throw new CheckpointError({ file: path }, `this is a link to ${quoted(target)}, which is not here`, remedy);
+}
+
+function fileSource(path: string, handle: OpenFile, opened: OpenFileStats, owned = true): ByteSource {
+  const size = Number(opened.size);
+  let closed = false;
+  return {
+    name: path,
+    size,
+    version: [opened.dev, opened.ino, opened.mtimeNs, opened.ctimeNs].join(),
+    async read(offset, length, signal) {
+      signal?.throwIfAborted();
+      if (closed) throw new PolyllamaError("ERR_DISPOSED", `${path} is closed; its checkpoint was disposed.`);
+      checkRange(path, size, offset, length);
+      const bytes = allocate(path, length);
+      let done = 0;
+      while (done < length) {
+        const wanted = Math.min(PIECE, length - done);
+        const { bytesRead } = await handle
+          .read(bytes, done, wanted, offset + done)
+          .catch((error: unknown) => unreadable(path, error));
+        signal?.throwIfAborted();
+        if (bytesRead === 0) throw changed(path);
+        done += bytesRead;
+      }
+      const now = await handle.stat({ bigint: true });
+      if (now.size !== opened.size || now.mtimeNs !== opened.mtimeNs) throw changed(path);
+      return bytes;
+    },
+    async close() {
+      closed = true;
+      if (owned) await handle.close(); // waits for reads that are under way
+    },
+  };
+}
+
+function allocate(path: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    const buffer = Buffer.allocUnsafeSlow(length); // a buffer of its own; zeroing it first would cost a tenth of a read
+    return new Uint8Array(buffer.buffer, buffer.byteOffset, length);
+  } catch (cause) {
+    throw new CheckpointError(
+      { file: path },
+      `${length} bytes cannot be held in one buffer`,
+      "Read fewer rows at a time.",
+      { cause },
+    );
+  }
+}
+
+function changed(path: string): CheckpointError {
+  return new CheckpointError(
+    { file: path },
+    "the file changed while it was open",
+    "Load it again once whatever writes it has finished.",
+  );
+}
+
+/** Throws what a failed call of the file system means to a user. @throws {CheckpointError} */
+export function unreadable(path: string, cause: unknown): never {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+  const [problem, remedy] =
+    code === "ENOENT" || code === "ENOTDIR"
+      ? ["there is no such file", "Check the path."]
+      : code === "EACCES" || code === "EPERM"
+        ? ["it may not be read", "Check its permissions."]
+        : [`it cannot be read (${code})`, "Check the disk and the path."];
+  throw new CheckpointError({ file: path }, problem, remedy, { cause });
+}
