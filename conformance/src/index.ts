@@ -54,3 +54,6 @@ export type { Facts } from "./report/html.ts";
 export { htmlReport, layerPlot } from "./report/html.ts";
 export type { Cell, Table } from "./report/tables.ts";
 export { comparisonTables } from "./report/tables.ts";
+
+// Devices and programs that do what others do, but for what is given
+export { forwardDevice, forwardDeviceProgram } from "./forward.ts";

@@ -2,7 +2,8 @@
 // requests are answered at once, each in a sequence of its own; a request that its client leaves is aborted.
 
 import { serve } from "@hono/node-server";
-import { type Backend, Llama, PolyllamaError } from "polyllama";
+import type { Backend } from "@polyllama/core";
+import { Llama, PolyllamaError } from "polyllama";
 import { createApp } from "./app.ts";
 import { readOptions } from "./options.ts";
 

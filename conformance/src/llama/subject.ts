@@ -1,20 +1,21 @@
 // What the Llama suite's cases work on: models that are loaded once per backend, by `Llama` and, beside it, as a plain program whose logits
 // the definitions read, and a count of what `Llama` had computed.
 
-import { type Backend, type KvCache, llamaGraph, type Program } from "@polyllama/core";
-import { Llama, type LlamaGenerateOptions, type Piece } from "polyllama";
-import { forwardBackend, forwardProgram } from "../forward.ts";
+import { llamaGraph } from "@polyllama/core";
+import { cacheSpec, type Device, isDeviceTensor, type Program } from "@polyllama/core/device";
+import { type DeviceOption, Llama, type LlamaGenerateOptions, type Piece } from "polyllama";
+import { forwardDevice, forwardDeviceProgram } from "../forward.ts";
 import { type DefinedOptions, type DefinedPiece, defineGeneration, difference, type Logits } from "./definition.ts";
 import { buildModel, type Model, type ModelName } from "./models.ts";
 
-const lastLogits = [{ value: "logits", rows: "last" }] as const;
+const lastLogits = [{ value: "logits", rows: "last", to: "host" }] as const;
 
 /** A model that is loaded. */
 export interface LoadedModel extends Model {
   readonly llama: Llama;
   /** Most tokens of one run. */
   readonly chunk: number;
-  /** Rows that `llama` has had computed, and tokens it has had chosen by the device. */
+  /** Rows that `llama` has had computed, and tokens it has had drawn by the device. */
   readonly work: Work;
   /** The backend's own logits, from a sequence of the definition's. */
   readonly logits: () => Logits & Disposable;
@@ -23,24 +24,25 @@ export interface LoadedModel extends Model {
 export interface Work {
   rows: number;
   sampled: number;
-  /** Called after every run and every token from the device. */
+  /** Called after every step. */
   after: (() => void) | undefined;
 }
 
-/** A backend under the suite. Disposing it disposes the models, not the backend. */
+/** A device under the suite. Disposing it disposes the models, not the device. */
 export interface LlamaSubject extends AsyncDisposable {
-  readonly backend: Backend;
+  readonly device: Device;
   /** @param chunk Default: that of `Llama.load`. */
   model(name: ModelName, chunk?: number): Promise<LoadedModel>;
 }
 
-export function createLlamaSubject(backend: Backend): LlamaSubject {
+export function createLlamaSubject(backend: DeviceOption): LlamaSubject {
+  const device = "device" in backend ? backend.device : backend;
   const loaded = new Map<string, Promise<LoadedModel & { readonly program: Program }>>();
   return {
-    backend,
+    device,
     model(name, chunk) {
       const key = `${name} ${chunk}`;
-      const model = loaded.get(key) ?? load(backend, name, chunk);
+      const model = loaded.get(key) ?? load(device, name, chunk);
       loaded.set(key, model);
       return model;
     },
@@ -53,14 +55,16 @@ export function createLlamaSubject(backend: Backend): LlamaSubject {
   };
 }
 
-async function load(backend: Backend, name: ModelName, chunk: number | undefined) {
+async function load(device: Device, name: ModelName, chunk: number | undefined) {
   const model = buildModel(name);
   const { checkpoint } = model;
   const work: Work = { rows: 0, sampled: 0, after: undefined };
-  const llama = await Llama.load(checkpoint, { backend: watched(backend, work), ...(chunk && { chunk }) });
-  const program = await backend.compile(llamaGraph(checkpoint.config), checkpoint, { wanted: lastLogits });
+  const llama = await Llama.load(checkpoint, { backend: watched(device, work), ...(chunk && { chunk }) });
+  const graph = llamaGraph(checkpoint.config);
+  using parameters = await device.loadParameters([graph], checkpoint);
+  const program = await device.compile(graph, parameters, { outputs: lastLogits });
   const size = chunk ?? 512;
-  const logits = () => ownLogits(program, llama.contextLength, size);
+  const logits = () => ownLogits(device, program, llama.contextLength, size);
   return { ...model, llama, chunk: size, work, logits, program };
 }
 
@@ -68,8 +72,9 @@ async function load(backend: Backend, name: ModelName, chunk: number | undefined
  * Logits as the contract gives them: what a sequence of tokens shares with the last one is kept, the rest is read in chunks. Only so are they those
  * of `Llama` to the bit, since other runs may round otherwise.
  */
-function ownLogits(program: Program, capacity: number, chunk: number): Logits & Disposable {
-  const cache: KvCache = program.createCache(capacity);
+function ownLogits(device: Device, program: Program, capacity: number, chunk: number): Logits & Disposable {
+  const pool = device.cachePool(cacheSpec(program.graph), { rows: capacity });
+  const cache = pool.open();
   let held: readonly number[] = [];
   const logits: Logits = async (tokens) => {
     let shared = 0;
@@ -78,46 +83,39 @@ function ownLogits(program: Program, capacity: number, chunk: number): Logits & 
     held = tokens;
     for (let first = shared; ; first += chunk) {
       const part = tokens.slice(first, first + chunk);
-      const step = { inputs: { tokens: Int32Array.from(part) }, batch: [{ rows: part.length, cache }] };
-      const [tensor] = await program.run(step, lastLogits);
-      if (first + chunk >= tokens.length) return tensor!.data; // one value was asked for
+      const inputs = { tokens: Int32Array.from(part) };
+      const step = { inputs, sequences: [{ rows: part.length, cache }], outputs: lastLogits };
+      const [value] = await program.submit(step).result;
+      if (value?.to !== "host") throw new Error("logits did not come to the host");
+      if (first + chunk >= tokens.length) return value.tensor.data;
     }
   };
-  return Object.assign(logits, { [Symbol.dispose]: () => cache[Symbol.dispose]() });
+  return Object.assign(logits, { [Symbol.dispose]: () => pool[Symbol.dispose]() });
 }
 
-/** The same backend, with a count of its work. */
-function watched(backend: Backend, work: Work): Backend {
-  const count = (rows: number, sampled: number): void => {
-    work.rows += rows;
-    work.sampled += sampled;
-    work.after?.();
-  };
-  return forwardBackend(backend, {
+/** The same device, with a count of its work. */
+function watched(device: Device, work: Work): Device {
+  return forwardDevice(device, {
     async compile(...given) {
-      const program = await backend.compile(...given);
-      return forwardProgram(program, {
-        async run(step, wanted, options) {
-          const tensors = await program.run(step, wanted, options);
-          count(step.inputs["tokens"]!.length, 0); // the graph's one input
-          return tensors;
+      const program = await device.compile(...given);
+      return forwardDeviceProgram(program, {
+        submit(step, signal) {
+          const submission = program.submit(step, signal);
+          const { tokens } = step.inputs; // the graph's one input
+          const rows = isDeviceTensor(tokens!) ? tokens.shape[0] : tokens!.length;
+          const result = submission.result.then((values) => {
+            work.rows += rows;
+            work.sampled += values.filter(({ to }) => to === "token").length;
+            work.after?.();
+            return values;
+          });
+          result.catch(() => undefined); // whoever asks for it gets the rejection
+          return { ...submission, result };
         },
-        sample: program.sample && sampling(program),
       });
     },
     async [Symbol.asyncDispose]() {},
   });
-
-  function sampling(program: Program): Program["sample"] {
-    return async function* (run, options) {
-      let rows = run.tokens.length;
-      for await (const id of program.sample!(run, options)) {
-        count(rows, 1);
-        rows = 1;
-        yield id;
-      }
-    };
-  }
 }
 
 export async function collect(pieces: AsyncIterable<Piece>): Promise<readonly Piece[]> {

@@ -3,7 +3,7 @@
 //   import { llama } from "@polyllama/conformance/vitest";
 //   llama(() => myBackend());
 
-import type { Backend } from "@polyllama/core";
+import type { DeviceOption } from "polyllama";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { createLlamaSubject, type LlamaSubject, llamaCases } from "./cases.ts";
 
@@ -15,13 +15,15 @@ export interface LlamaSuiteOptions {
   readonly timeout?: number;
 }
 
+type OwnBackend = DeviceOption & AsyncDisposable;
+
 /** Emits one test per case of generation, chat and sequences. The backend is created once and disposed at the end. */
 export function llama(
-  createBackend: () => Backend | Promise<Backend>,
+  createBackend: () => OwnBackend | Promise<OwnBackend>,
   { filter = () => true, timeout = 120_000 }: LlamaSuiteOptions = {},
 ): void {
   describe("Llama", () => {
-    let backend: Backend;
+    let backend: OwnBackend;
     let subject: LlamaSubject;
     beforeAll(async () => {
       backend = await createBackend();

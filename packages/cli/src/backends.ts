@@ -1,8 +1,8 @@
 // The backends that this program offers, by name. Each is imported when it is chosen, so that one that cannot start here
 // does not keep the others from working, and the options of one are refused by the others.
 
+import type { Backend } from "@polyllama/core";
 import { InvalidArgumentError } from "commander";
-import type { Backend } from "polyllama";
 import { UsageError } from "./exit.ts";
 import { note } from "./terminal.ts";
 import { inOwnWords } from "./words.ts";

@@ -2,8 +2,9 @@
 // would take, and devices what they have.
 
 import { totalmem } from "node:os";
+import type { Backend } from "@polyllama/core";
 import { type DeviceInfo, llamaGraph, type MemoryEstimate, type PresetName } from "@polyllama/core";
-import { type Backend, openCheckpoint } from "polyllama";
+import { openCheckpoint } from "polyllama";
 import type { CudaCards } from "./cuda.ts";
 import { bytes } from "./format.ts";
 import { type Probing, probe } from "./webgpu/probe.ts";

@@ -1,8 +1,9 @@
 // Loading the model that the options name, with a progress bar.
 
 import { existsSync } from "node:fs";
+import type { Backend } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
-import { type Backend, type Checkpoint, CheckpointError, Llama, openCheckpoint } from "polyllama";
+import { type Checkpoint, CheckpointError, Llama, openCheckpoint } from "polyllama";
 import { createBackend } from "./backends.ts";
 import { UsageError } from "./exit.ts";
 import { type HubFlags, hubOf } from "./hub.ts";

@@ -1,7 +1,8 @@
 // What running a model takes on a backend, in several formats and contexts.
 
+import type { Backend } from "@polyllama/core";
 import { blockSizes, columnCount, type FormatName, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
-import { type Backend, type Checkpoint, type LlamaConfig, llamaGraph } from "polyllama";
+import { type Checkpoint, type LlamaConfig, llamaGraph } from "polyllama";
 import type { BackendName } from "./backends.ts";
 
 /** What running takes on one backend, with weights in one format, for one sequence of `context` tokens. */

@@ -115,7 +115,7 @@ export { chatFormatOptionTypes, chatTemplateNames, encodeChat, renderChat } from
 
 // Generation
 export type { DrawOptions, Sampler, SamplingOptions } from "./sampling/sample.ts";
-export { createSampler, mostProbable } from "./sampling/sample.ts";
+export { createSampler, mostProbable, samplingOptionTypes } from "./sampling/sample.ts";
 export { exp2Table } from "./sampling/exp2.ts";
 export type { TokenLogprob } from "./sampling/logprobs.ts";
 export { logprobs } from "./sampling/logprobs.ts";

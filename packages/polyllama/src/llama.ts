@@ -39,7 +39,7 @@ import {
   valuesOptionTypes,
 } from "./options.ts";
 import { Sequence } from "./sequence.ts";
-import type { SequenceModel } from "./sequence-model.ts";
+import { modelDisposed, type SequenceModel } from "./sequence-model.ts";
 import { streamPieces, withoutFormatSpace } from "./stream.ts";
 
 /** A model that was loaded: a checkpoint, compiled by a backend. Dispose it when done. */
@@ -201,6 +201,7 @@ export class Llama implements AsyncDisposable {
   }
 
   async #free(): Promise<void> {
+    this.#model.end.abort(modelDisposed());
     try {
       const { program, pools, parameters } = this.#model;
       await program[Symbol.asyncDispose]();
@@ -251,8 +252,7 @@ export class Llama implements AsyncDisposable {
   }
 
   #checkUsable(): void {
-    if (this.#disposing === undefined) return;
-    throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+    this.#model.end.signal.throwIfAborted();
   }
 }
 

@@ -80,7 +80,8 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
         });
       const program = await device.compile(graph, parameters, { outputs, ...(signal && { signal }) });
       const pools = sequencePools(device, cacheSpec(graph), { rows: contextLength, sequences });
-      const model: SequenceModel = { device, parameters, program, pools, vocabSize: config.vocabSize, chunk };
+      const end = new AbortController();
+      const model: SequenceModel = { device, parameters, program, pools, end, vocabSize: config.vocabSize, chunk };
       const loadSeconds = (performance.now() - started) / 1000;
       return { config, device, contextLength, loadSeconds, checkpoint, ownsCheckpoint, model };
     } catch (error) {

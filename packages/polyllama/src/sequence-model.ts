@@ -11,6 +11,8 @@ export interface SequenceModel {
   readonly parameters: Parameters;
   readonly program: Program;
   readonly pools: SequencePools;
+  /** Aborted, with what is to be thrown, when the model is disposed. */
+  readonly end: AbortController;
   readonly vocabSize: number;
   /** Most rows in one run. An abort is heard between runs at the latest. */
   readonly chunk: number;
@@ -34,6 +36,10 @@ export function checkTokens(
       "Shorten the prompt or load the model with a larger contextLength, if it was trained for one.",
     );
   }
+}
+
+export function modelDisposed(): PolyllamaError {
+  return new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
 }
 
 export function inUse(): PolyllamaError {

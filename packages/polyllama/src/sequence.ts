@@ -199,7 +199,7 @@ export class Sequence implements Disposable, TokenSource {
       const length = taken === 0 ? before : prompt.length + taken - 1;
       this.#held.length = length;
       const { cache } = this.#place;
-      if (!this.#disposed && cache.length > length) cache.truncate(length);
+      if (!this.#disposed && !this.#model.end.signal.aborted && cache.length > length) cache.truncate(length);
     };
     let last: number | undefined;
     for await (const choice of chooseOnDevice(next, count, this.#model.device.features.stepsAhead, forget)) {
@@ -233,6 +233,7 @@ export class Sequence implements Disposable, TokenSource {
   }
 
   #checkAlive(): void {
+    this.#model.end.signal.throwIfAborted();
     if (!this.#disposed) return;
     throw new PolyllamaError("ERR_DISPOSED", "The sequence was disposed; create another one with createSequence().");
   }

@@ -2,7 +2,8 @@
 
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
-import type { Backend } from "@polyllama/core";
+import { forwardDevice, forwardDeviceProgram } from "@polyllama/conformance";
+import type { Device } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AbortError, Llama, OptionError } from "../src/index.ts";
@@ -218,7 +219,7 @@ test("a bias by Map counts as one by object does", async () => {
 test("a backend may come as a promise, and one that fails fails the load alone", async () => {
   await using loaded = await Llama.load(poet, { backend: Promise.resolve(reference()) });
   expect(loaded.backend.name).toBe("reference");
-  const failing = (): Promise<Backend> => Promise.reject(new Error("no adapter"));
+  const failing = (): Promise<Device> => Promise.reject(new Error("no adapter"));
   await expect(Llama.load(poet, { backend: failing() })).rejects.toThrow("no adapter");
   await expect(Llama.load(poet, { backend: failing(), chunk: 0 })).rejects.toThrow(/chunk/);
 });
@@ -333,23 +334,20 @@ test("completeChat gives what chat streams", async () => {
 
 test("disposing twice at once waits for the same end, and the checkpoint closes whatever the program does", async () => {
   const events: string[] = [];
+  const { device } = reference();
   const gone = await Llama.load(poet, {
-    backend: {
-      ...reference(),
+    backend: forwardDevice(device, {
       async compile(...given) {
-        const program = await reference().compile(...given);
-        return {
-          graph: program.graph,
-          createCache: (capacity) => program.createCache(capacity),
-          run: (...all) => program.run(...all),
+        const program = await device.compile(...given);
+        return forwardDeviceProgram(program, {
           async [Symbol.asyncDispose]() {
             await new Promise((resolve) => setTimeout(resolve, 20));
             events.push("freed");
             throw new Error("the device is gone");
           },
-        };
+        });
       },
-    },
+    }),
   });
   const second = Promise.allSettled([gone.dispose(), gone.dispose()]).then((results) => [...results, ...events]);
   const failed = { status: "rejected", reason: new Error("the device is gone") };

@@ -1,7 +1,13 @@
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
-import { estimateTolerance, type Tolerance, worstShare } from "@polyllama/conformance";
+import {
+  estimateTolerance,
+  forwardDevice,
+  forwardDeviceProgram,
+  type Tolerance,
+  worstShare,
+} from "@polyllama/conformance";
 import {
   type Backend,
   ContextOverflowError,
@@ -55,21 +61,26 @@ test("a context that does not fit is refused before weights are read, with the o
 });
 
 test("a backend prepares the logits of last rows, which are all that a text reads", async () => {
-  const own = reference();
+  const { device } = reference();
   const asked = vi.fn();
-  const compile: Backend["compile"] = async (graph, weights, options) => {
-    const program = await own.compile(graph, weights, options);
-    asked(options?.wanted);
-    const run = program.run.bind(program);
-    program.run = (step, wanted, given) => {
-      asked(wanted);
-      return run(step, wanted, given);
-    };
-    return program;
-  };
-  await using llama = await Llama.load(poet, { backend: { ...own, compile } });
+  const backend = forwardDevice(device, {
+    async compile(graph, parameters, options) {
+      const program = await device.compile(graph, parameters, options);
+      asked(options?.outputs?.map(({ value, rows }) => ({ value, rows })));
+      return forwardDeviceProgram(program, {
+        submit(step, signal) {
+          asked(
+            step.outputs.map((output) => ({ value: output.value, rows: "rows" in output ? output.rows : undefined })),
+          );
+          return program.submit(step, signal);
+        },
+      });
+    },
+  });
+  await using llama = await Llama.load(poet, { backend });
   await llama.complete("a", { maxTokens: 2, ignoreEos: true });
-  expect(asked.mock.calls).toEqual(new Array(3).fill([[{ value: "logits", rows: "last" }]]));
+  const last = { value: "logits", rows: "last" };
+  expect(asked.mock.calls).toEqual([[[last, last]], [[last]], [[last]]]);
 });
 
 describe("stretched contexts", () => {

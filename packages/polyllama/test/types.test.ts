@@ -1,6 +1,6 @@
 // The types of the public API, as those who use it meet them; tsc checks what is said here.
 
-import type { Backend } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { expectTypeOf, test } from "vitest";
 import {
   type ChatMessage,
@@ -22,8 +22,8 @@ import { WorkerLlama } from "../src/worker.ts";
 
 test("loading", () => {
   expectTypeOf(Llama.load).returns.resolves.toEqualTypeOf<Llama>();
-  expectTypeOf<{ backend: Backend }>().toExtend<LoadOptions>();
-  expectTypeOf<{ backend: Promise<Backend> }>().toExtend<LoadOptions>();
+  expectTypeOf<{ backend: Device }>().toExtend<LoadOptions>();
+  expectTypeOf<{ backend: Promise<Device> }>().toExtend<LoadOptions>();
   expectTypeOf<{ contextLength: number }>().not.toExtend<LoadOptions>();
   expectTypeOf<string | URL | Uint8Array | Blob | File>().toExtend<Parameters<typeof Llama.load>[0]>();
   expectTypeOf<number>().not.toExtend<Parameters<typeof Llama.load>[0]>();

@@ -71,13 +71,13 @@ function samplingCase(name: keyof typeof runs, options: SamplingOptions, byDevic
     async run(subject) {
       const model = await subject.model(name, 16);
       const prompt = [token.bos, 263, 264, 263];
-      using sequence = model.llama.createSequence(1);
+      const draws = subject.device.features.outputs.includes("token");
       for (const [seed, maxTokens] of runs[name]) {
         const before = model.work.sampled;
         const settings = { ...options, seed, maxTokens, ignoreEos: true };
         const { pieces } = await judge(model, prompt, settings);
         const sampled = model.work.sampled - before;
-        mustEqual(sampled, byDevice && sequence.samples ? pieces.length : 0, "tokens that the device chose");
+        mustEqual(sampled, byDevice && draws ? pieces.length : 0, "tokens that the device chose");
       }
     },
   };

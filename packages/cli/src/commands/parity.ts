@@ -13,10 +13,11 @@ import {
   type Table,
   type Unavailable,
 } from "@polyllama/conformance";
+import type { Backend } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { Backend, Checkpoint } from "polyllama";
+import type { Checkpoint } from "polyllama";
 import { type BackendName, type BackendOptions, backendName, createBackend } from "../backends.ts";
 import { Exit, UsageError } from "../exit.ts";
 import { plural, seconds, table } from "../format.ts";
