@@ -1,5 +1,5 @@
-// A backend or a program that does what another one does, but for what is given: for counting what is asked of a backend, watching what it
-// gives, and planting faults around it.
+// A backend or a program that does what another one does, but for what is given: for counting what is asked of a
+// backend, watching what it gives, and planting faults around it.
 
 import type { Backend, Program } from "@polyllama/core";
 

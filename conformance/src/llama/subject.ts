@@ -1,5 +1,5 @@
-// What the Llama suite's cases work on: models that are loaded once per backend, by `Llama` and, beside it, as a plain program whose logits
-// the definitions read, and a count of what `Llama` had computed.
+// What the Llama suite's cases work on: models that are loaded once per backend, by `Llama` and, beside it, as a plain
+// program whose logits the definitions read, and a count of what `Llama` had computed.
 
 import { type Backend, type KvCache, llamaGraph, type Piece, type Program } from "@polyllama/core";
 import { Llama, type LlamaGenerateOptions } from "polyllama";
@@ -65,8 +65,8 @@ async function load(backend: Backend, name: ModelName, chunk: number | undefined
 }
 
 /**
- * Logits as the contract gives them: what a sequence of tokens shares with the last one is kept, the rest is read in chunks. Only so are they those
- * of `Llama` to the bit, since other runs may round otherwise.
+ * Logits as the contract gives them: what a sequence of tokens shares with the last one is kept, the rest is read in
+ * chunks. Only so are they those of `Llama` to the bit, since other runs may round otherwise.
  */
 function ownLogits(program: Program, capacity: number, chunk: number): Logits & Disposable {
   const cache: KvCache = program.createCache(capacity);
