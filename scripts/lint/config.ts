@@ -79,6 +79,5 @@ export const sizes: {
     { path: "packages/backend-cuda/src/plan.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/checkpoints/src/read/open/web.ts", reason: "to be removed: becomes one with open.ts" },
-    { path: "packages/checkpoints/src/read/torch/pickle.ts", reason: "to be removed: to be split" },
   ],
 };
