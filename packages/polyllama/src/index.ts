@@ -12,7 +12,8 @@ export type { FitOptions, FittedConversation } from "./conversation.ts";
 export { fitConversation } from "./conversation.ts";
 export { Llama } from "./llama.ts";
 export type { LoadSource } from "./load.ts";
-export type { ChatOptions, ContinueOptions, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
+export type { ContinueOptions } from "./continue-options.ts";
+export type { ChatOptions, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
 export { Sequence } from "./sequence.ts";
 
 // Checkpoints

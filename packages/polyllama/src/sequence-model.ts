@@ -2,7 +2,7 @@
 
 import { ContextOverflowError, OptionError, PolyllamaError, type Program } from "@polyllama/core";
 import { checkIds } from "./arguments.ts";
-import type { ContinueOptions } from "./options.ts";
+import type { ContinueOptions } from "./continue-options.ts";
 
 /** How a sequence reaches its model. */
 export interface SequenceModel {

@@ -12,7 +12,7 @@ import {
   type RealArray,
   showBriefly,
 } from "@polyllama/core";
-import { type ContinueOptions, continueOptionTypes } from "./options.ts";
+import { type ContinueOptions, continueOptionTypes } from "./continue-options.ts";
 import { checkTokens, commonPrefix, inUse, runOptions, type SequenceModel } from "./sequence-model.ts";
 
 /** Tokens that a model has read, with their keys and values. Dispose it when done. */
