@@ -11,7 +11,8 @@ export interface ParameterStorage {
   addAdapter?(name: string, source: WeightSource, options: AdapterOptions): Promise<() => void>;
   /** Present where the backend can give weights back. */
   export?(): WeightSource;
-  free(): void;
+  /** Called once. Devices that free by and by wait for it when they are disposed. */
+  free(): void | Promise<void>;
 }
 
 /** Weights on a device. */
@@ -83,15 +84,16 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     this.#users++;
   }
 
-  release(): void {
+  /** A program has ended. Resolves when what it was the last to use is free. */
+  async release(): Promise<void> {
     this.#users--;
-    this.#freeUnused();
+    await this.#freeUnused();
   }
 
   [Symbol.dispose](): void {
     if (this.#state !== "alive") return;
     this.#state = "disposed";
-    this.#freeUnused();
+    void this.#freeUnused();
   }
 
   assertAlive(): void {
@@ -100,10 +102,11 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     }
   }
 
-  #freeUnused(): void {
+  #freeUnused(): void | Promise<void> {
     if (this.#state !== "disposed" || this.#users > 0) return;
     this.#state = "freed";
-    this.storage.free();
+    const freed = this.storage.free();
     this.#onFree();
+    return freed;
   }
 }
