@@ -11,9 +11,12 @@ export interface ParameterStorage {
   addAdapter?(name: string, source: WeightSource, options: AdapterOptions): Promise<() => void>;
   /** Present where the backend can give weights back. */
   export?(): WeightSource;
-  /** Called once. Devices that free by and by wait for it when they are disposed. */
+  /** Called once. */
   free(): void | Promise<void>;
 }
+
+/** Called once, when memory is given back; the promise, where there is one, says when that has happened. */
+type FreedParameters = (freed: void | Promise<void>) => void;
 
 /** Weights on a device. */
 export class SharedParameters<Storage extends ParameterStorage = ParameterStorage> implements Parameters {
@@ -23,11 +26,15 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
   /** Counted by steps that update weights. */
   version = 0;
   readonly #adapters = new Set<string>();
-  readonly #onFree: () => void;
+  readonly #onFree: FreedParameters;
   #users = 0;
   #state: "alive" | "disposed" | "freed" = "alive";
 
-  constructor(storage: Storage, owner: object, options: { readonly mutable?: boolean; readonly onFree: () => void }) {
+  constructor(
+    storage: Storage,
+    owner: object,
+    options: { readonly mutable?: boolean; readonly onFree: FreedParameters },
+  ) {
     this.storage = storage;
     this.owner = owner;
     this.mutable = options.mutable ?? false;
@@ -106,7 +113,7 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     if (this.#state !== "disposed" || this.#users > 0) return;
     this.#state = "freed";
     const freed = this.storage.free();
-    this.#onFree();
+    this.#onFree(freed);
     return freed;
   }
 }
