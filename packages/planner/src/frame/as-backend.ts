@@ -63,9 +63,9 @@ export function asBackend(device: Device, options: BackendOptions = {}): Backend
       checkOptions(compileOptions, compileOptionTypes, "compile()");
       const { wanted = graph.outputs, onProgress, signal } = compileOptions;
       const outputs = wanted.map((each) => ({ ...resolveWanted(graph, each), to: "host" as const }));
-      const cancel = signal && { signal };
-      using parameters = await device.loadParameters([graph], source, { ...(onProgress && { onProgress }), ...cancel });
-      const program = await device.compile(graph, parameters, { outputs, ...cancel }); // which holds the parameters
+      const given = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+      using parameters = await device.loadParameters([graph], source, given);
+      const program = await device.compile(graph, parameters, { outputs, ...given }); // which holds the parameters
       onCompile?.(program);
       return new BackendProgram(device, program, stepsAhead);
     },
