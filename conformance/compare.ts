@@ -1,5 +1,5 @@
-// `npm run conformance:compare -- --since main`: recorded results beside those of a commit, for each environment the worst of each kind and
-// its case; fails where a case allows more than it did there.
+// `npm run conformance:compare -- --since main`: recorded results beside those of a commit, for each environment the
+// worst of each kind and its case; fails where a case allows more than it did there.
 
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -39,10 +39,8 @@ let wider = 0;
 for (const [name, now, old] of pairs<Bounds>("bounds")) {
   const grown = widened(old ?? {}, now);
   const gone = Object.keys(old ?? {}).filter((address) => now[address] === undefined);
-  const cases = Object.keys(now).length;
-  console.log(
-    `\nbounds of ${name}: ${cases} cases, ${old === undefined ? "none recorded before" : `${grown.length} wider, ${gone.length} gone`}`,
-  );
+  const change = old === undefined ? "none recorded before" : `${grown.length} wider, ${gone.length} gone`;
+  console.log(`\nbounds of ${name}: ${Object.keys(now).length} cases, ${change}`);
   for (const { address, before: from, now: to } of grown) console.log(`wider: ${address}, ${from} -> ${to}`);
   for (const address of gone) console.log(`gone: ${address}`);
   wider += grown.length + gone.length;

@@ -1,4 +1,5 @@
-// What was found, kept in files: results of each environment, what their cases allow, and CONFORMANCE.md as a function of both.
+// What was found, kept in files: results of each environment, what their cases allow, and CONFORMANCE.md as a function
+// of both.
 
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

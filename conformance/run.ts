@@ -1,6 +1,7 @@
-// `npm run conformance -- --backend onnxruntime`: runs the suite on a backend, prints the worst of each kind beside what was recorded, keeps
-// the results as JSON and writes CONFORMANCE.md anew from the results of all backends. `--filter` and `--list` for single cases; then
-// nothing is kept, or with `--keep` put among what was recorded. `--bounds` runs no backend: it records what cases allow one.
+// `npm run conformance -- --backend onnxruntime`: runs the suite on a backend, prints the worst of each kind beside
+// what was recorded, keeps the results as JSON and writes CONFORMANCE.md anew from the results of all backends.
+// `--filter` and `--list` for single cases; then nothing is kept, or with `--keep` put among what was recorded.
+// `--bounds` runs no backend: it records what cases allow one.
 
 import {
   addressFilter,

@@ -209,10 +209,9 @@ const rotation: readonly Fault[] = [
   },
   {
     id: "rope-chunk-position",
-    file: "program.ts",
-    find: "BigInt64Array.from({ length: rows }, (_, i) => BigInt(length + i)),\n            [1, rows],",
-    replace:
-      "BigInt64Array.from({ length: rows }, (_, i) => BigInt(length > 0 ? length + i - 1 : i)),\n            [1, rows],",
+    file: "run-chunk.ts",
+    find: "BigInt64Array.from({ length: rows }, (_, i) => BigInt(length + i)),",
+    replace: "BigInt64Array.from({ length: rows }, (_, i) => BigInt(length > 0 ? length + i - 1 : i)),",
     what: "rotation is one position behind from the second chunk on",
   },
 ];
@@ -259,58 +258,47 @@ const attention: readonly Fault[] = [
   },
   {
     id: "attention-chunk-position",
-    file: "program.ts",
-    find: `          return over(Int32Array.of(length + rows - 1), [1], "i32");
-        case "totalLength":
-          return over(Int32Array.of(length + rows), [1], "i32");`,
-    replace: `          return over(Int32Array.of(length + rows - (length > 0 ? 2 : 1)), [1], "i32");
-        case "totalLength":
-          return over(Int32Array.of(length + rows - (length > 0 ? 1 : 0)), [1], "i32");`,
+    file: "run-chunk.ts",
+    find: `      return over(Int32Array.of(length + rows - 1), [1], "i32");
+    case "totalLength":
+      return over(Int32Array.of(length + rows), [1], "i32");`,
+    replace: `      return over(Int32Array.of(length + rows - (length > 0 ? 2 : 1)), [1], "i32");
+    case "totalLength":
+      return over(Int32Array.of(length + rows - (length > 0 ? 1 : 0)), [1], "i32");`,
     what: "keys are appended one position too early from the second chunk of a sequence on",
   },
   {
     id: "attention-long-prompt",
-    file: "program.ts",
-    find: "length: length + done, sequence: index",
-    replace: "length: length + Math.max(0, done - 1), sequence: index",
+    file: "executor.ts",
+    find: "length: length + done }",
+    replace: "length: length + Math.max(0, done - 1) }",
     what: "a prompt longer than one internal chunk continues one position too early",
   },
   {
     id: "attention-batch-row",
-    file: "program.ts",
-    find: "values.set(value, input.subarray(first * width, (first + rows) * width));",
+    file: "host-rows.ts",
+    find: "inputs[value]!.subarray(first * width, (first + count) * width);",
     replace:
-      "const from = first > 0 && rows === 1 ? first - 1 : first;\n        values.set(value, input.subarray(from * width, (from + rows) * width));",
+      "((from) => inputs[value]!.subarray(from * width, (from + count) * width))(first > 0 && count === 1 ? first - 1 : first);",
     what: "a decoding sequence of a batch reads the row of the sequence before it",
   },
   {
     id: "cache-fork-heads",
-    file: "kv-cache.ts",
-    find: "to.set(from.subarray(start, end), start);",
-    replace: "to.set(from.subarray(row * width, row * width + end - start), start);",
-    what: "a fork copies the first head's rows to all heads",
+    file: "kv-blocks.ts",
+    find: "inBlock.set(reals.subarray(at, at + inBlock.length));",
+    replace: `const { kvHeads, headDim } = this.#spec[0]!;
+      const head = length * paddedHead(headDim);
+      const from = at - (at % (kvHeads * head)) + (at % head);
+      inBlock.set(reals.subarray(from, from + inBlock.length));`,
+    what: "a copy of a cache has the first head's rows in all heads",
   },
   {
-    id: "cache-truncate",
-    file: "kv-cache.ts",
-    find: "  protected override empty()",
-    replace: `  override truncate(length: number): void {
-    super.truncate(Math.min(this.length, length + 1));
-  }
-
-  protected override empty()`,
-    what: "a rewind leaves one position too many",
-  },
-  {
-    id: "cache-rewind-stale",
-    file: "kv-cache.ts",
-    find: "  protected override empty()",
-    replace: `  override truncate(length: number): void {
-    if (length > 0) super.truncate(length);
-  }
-
-  protected override empty()`,
-    what: "a rewind to nothing leaves the stale rows in place",
+    id: "cache-copy-short",
+    file: "kv-blocks.ts",
+    find: "inBlock.set(reals.subarray(at, at + inBlock.length));",
+    replace: `const last = length > 1 && inBlock.length === length * paddedHead(this.#spec[0]!.headDim);
+      inBlock.set(reals.subarray(at, at + inBlock.length - (last ? paddedHead(this.#spec[0]!.headDim) : 0)));`,
+    what: "a copy of a cache lacks its last position",
   },
 ];
 
@@ -319,9 +307,10 @@ const models: readonly Fault[] = [
   {
     id: "model-last-row",
     inModels: true,
-    file: "program.ts",
-    find: "BigInt64Array.of(BigInt(rows - 1))",
-    replace: "BigInt64Array.of(BigInt(Math.max(0, rows - 2)))",
+    file: "run-chunk.ts",
+    find: "BigInt64Array.from(selected, (row) => BigInt(row - first)),",
+    replace:
+      "BigInt64Array.from(selected, (row) => BigInt(Math.max(0, row - first - (selected.length === 1 ? 1 : 0)))),",
     what: "where the last row alone is asked for, the one before comes out",
   },
   {

@@ -11,6 +11,13 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "a rewind leaves one position too many",
   },
   {
+    id: "cache-rewind-stale",
+    file: "frame/paged-cache.ts",
+    find: "    this.#shrink(length);\n    for (const entry",
+    replace: "    if (length > 0) this.#shrink(length);\n    for (const entry",
+    what: "a rewind to nothing leaves the stale rows in place",
+  },
+  {
     id: "attention-shared-fork",
     file: "frame/paged-cache.ts",
     find: "return last !== undefined && store.isShared(last);",

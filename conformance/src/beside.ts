@@ -1,5 +1,5 @@
-// Results beside those that were recorded before: for each row of CONFORMANCE.md the largest error as a share of its bound, and
-// the case in which it was seen.
+// Results beside those that were recorded before: for each row of CONFORMANCE.md the largest error as a share of its
+// bound, and the case in which it was seen.
 
 import type { CaseResult } from "./case.ts";
 import { rowName } from "./summary.ts";

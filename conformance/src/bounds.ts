@@ -1,7 +1,7 @@
-// How wide the bounds of cases are, as data that can be kept: a bound follows from a case, a seed and a backend's declared
-// roundings, whatever the backend then computes, so that one that grew is seen by comparing with what was recorded. Cases that are
-// held to bounds of the backend's own values (`model:nodes`, `model:layer`, `model:vocabulary`) have none; theirs are derived as
-// those of single operations are.
+// How wide the bounds of cases are, as data that can be kept: a bound follows from a case, a seed and a backend's
+// declared roundings, whatever the backend then computes, so that one that grew is seen by comparing with what was
+// recorded. Cases that are held to bounds of the backend's own values (`model:nodes`, `model:layer`,
+// `model:vocabulary`) have none; theirs are derived as those of single operations are.
 
 import { reference } from "@polyllama/backend-reference";
 import type { Backend, RoundingProfile } from "@polyllama/core";

@@ -1,4 +1,5 @@
-// What a case is, whatever it is about: an address, and a check of a backend that is a function of the address and a seed.
+// What a case is, whatever it is about: an address, and a check of a backend that is a function of the address and a
+// seed.
 
 import type { Backend } from "@polyllama/core";
 import { formatAddress, type Parameters } from "./address.ts";
@@ -15,8 +16,8 @@ export interface ConformanceCase {
   /**
    * Equal seeds give equal weights and inputs.
    *
-   * @param lowered The same backend under `loweredLimits`, for what only large models split otherwise; without it, or where a
-   * backend splits nothing, such cases are absent.
+   * @param lowered The same backend under `loweredLimits`, for what only large models split otherwise; without it, or
+   * where a backend splits nothing, such cases are absent.
    */
   run(backend: Backend, seed: number, lowered?: Backend): Promise<CaseResult>;
 }

@@ -1,5 +1,5 @@
-// All cases, addressable alike: single operations, then chains of them, then models, then the paths of real use. Cheap ones come
-// first within operations, chains and models.
+// All cases, addressable alike: single operations, then chains of them, then models, then the paths of real use. Cheap
+// ones come first within operations, chains and models.
 
 import type { Backend } from "@polyllama/core";
 import type { ConformanceCase } from "./case.ts";

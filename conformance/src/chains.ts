@@ -1,5 +1,6 @@
-// Operations as they follow each other in Llama, and as backends fuse them: norm and linear, gate, up and swiglu, linear and
-// residual, rope and attention. Only the end of a chain is asked for, so that what lies between may never be written.
+// Operations as they follow each other in Llama, and as backends fuse them: norm and linear, gate, up and swiglu,
+// linear and residual, rope and attention. Only the end of a chain is asked for, so that what lies between may never be
+// written.
 
 import {
   buildGraph,

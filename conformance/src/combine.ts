@@ -1,5 +1,6 @@
-// Parameters of cases, declared as what they are: each value of one with each value of another, some only together, and without
-// those that make no sense. What comes is a list in the order of its declaration, the last parameter changing fastest.
+// Parameters of cases, declared as what they are: each value of one with each value of another, some only together, and
+// without those that make no sense. What comes is a list in the order of its declaration, the last parameter changing
+// fastest.
 
 /** Values to choose from: the same always, or those that fit the parameters before. */
 type Choice<Given, Value> = readonly Value[] | ((given: Given) => Iterable<Value>);
@@ -21,14 +22,12 @@ function listed<P extends object>(sets: readonly P[]): Combinations<P> {
   const choose = <Value>(from: Choice<P, Value>, given: P): readonly Value[] =>
     typeof from === "function" ? [...from(given)] : from;
   return {
-    combine: <Key extends string, Value>(key: Key, values: Choice<P, Value>) =>
-      listed(
-        sets.flatMap((given) =>
-          choose(values, given).map(
-            (value) => ({ ...given, [key]: value }) as P & { readonly [Name in Key]: Value }, // a computed key is any string to the compiler
-          ),
-        ),
-      ),
+    combine: <Key extends string, Value>(key: Key, values: Choice<P, Value>) => {
+      type Longer = P & { readonly [Name in Key]: Value }; // to the compiler a computed key is any string
+      return listed(
+        sets.flatMap((given) => choose(values, given).map((value) => ({ ...given, [key]: value }) as Longer)),
+      );
+    },
     with: <Q extends object>(together: Choice<P, Q>) =>
       listed(sets.flatMap((given) => choose(together, given).map((more) => ({ ...given, ...more })))),
     filter: (keep) => listed(sets.filter(keep)),

@@ -1,6 +1,6 @@
-// What is known of a backend, by address, each with its reason: what it does not support, and where it fails. They are no way to
-// hide: a case that passes nevertheless is a finding, and so is one that fails where it was to be refused, so that the lists can
-// only shrink.
+// What is known of a backend, by address, each with its reason: what it does not support, and where it fails. They are
+// no way to hide: a case that passes nevertheless is a finding, and so is one that fails where it was to be refused, so
+// that the lists can only shrink.
 
 import type { CaseResult } from "./case.ts";
 

@@ -1,5 +1,5 @@
-// A backend, a device or a program that does what another one does, but for what is given: for counting what is asked of a backend, watching what it
-// gives, and planting faults around it.
+// A backend, a device or a program that does what another one does, but for what is given: for counting what is asked
+// of it, watching what it gives, and planting faults around it.
 
 import type { Backend, Program } from "@polyllama/core";
 import type { Device, Program as DeviceProgram } from "@polyllama/core/device";

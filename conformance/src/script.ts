@@ -1,5 +1,5 @@
-// Runs of a graph on caches, as data: so that a backend, the reference and its perturbed runs can each do the same. Caches are
-// numbered, and there as soon as they are used.
+// Runs of a graph on caches, as data: so that a backend, the reference and its perturbed runs can each do the same.
+// Caches are numbered, and there as soon as they are used.
 
 import type { CacheFormat, Graph, KvCache, Program, SequenceStep, Step, WeightSource } from "@polyllama/core";
 

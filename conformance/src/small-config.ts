@@ -1,5 +1,5 @@
-// The configuration that the small models of all suites are variants of: large enough for every kind of operation to appear, small enough
-// that the reference computes thousands of rows in a second.
+// The configuration that the small models of all suites are variants of: large enough for every kind of operation to
+// appear, small enough that the reference computes thousands of rows in a second.
 
 import type { LlamaConfig } from "@polyllama/core";
 

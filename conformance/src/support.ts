@@ -1,5 +1,5 @@
-// What a backend can do of a case. This is the one place that knows how a backend says that it cannot: today by refusing to
-// compile the graph or to make the cache. A refusal later, in a run, is a failure.
+// What a backend can do of a case. This is the one place that knows how a backend says that it cannot: today by
+// refusing to compile the graph or to make the cache. A refusal later, in a run, is a failure.
 
 import {
   type Backend,

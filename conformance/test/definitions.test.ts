@@ -1,5 +1,5 @@
-// The definitions of the Llama suite against the code they judge, at random: choices among logits with exact ties, infinities and both
-// zeros, under every option at once.
+// The definitions of the Llama suite against the code they judge, at random: choices among logits with exact ties,
+// infinities and both zeros, under every option at once.
 
 import { createSampler, type SamplingOptions } from "@polyllama/core";
 import { amount } from "@polyllama/test-support/full";

@@ -1,5 +1,5 @@
-// A model with more rows in its tables is the same model for the tokens that it knew: the same logits, to the last bit, on
-// every backend that runs here.
+// A model with more rows in its tables is the same model for the tokens that it knew: the same logits, to the last bit,
+// on every backend that runs here.
 
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
-// What llama.cpp takes from GGUF files that were written here: the ids of texts with and without special tokens, BOS policy, every
-// token that ends a text, the chat template. It must be what is read here out of the same file, and out of the source. Optional:
-// `npm run conformance:llama-cpp` installs node-llama-cpp and runs it.
+// What llama.cpp takes from GGUF files that were written here: the ids of texts with and without special tokens, BOS
+// policy, every token that ends a text, the chat template. It must be what is read here out of the same file, and out
+// of the source. Optional: `npm run conformance:llama-cpp` installs node-llama-cpp and runs it.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

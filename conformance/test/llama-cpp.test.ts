@@ -1,6 +1,6 @@
-// The same GGUF files in llama.cpp, an implementation that shares no line with this one: its raw logits over a text must lie
-// within the estimated tolerance of the reference's, and its most probable tokens be the same wherever that tolerance
-// decides. Optional: `npm run conformance:llama-cpp` installs node-llama-cpp and runs it.
+// The same GGUF files in llama.cpp, an implementation that shares no line with this one: its raw logits over a text
+// must lie within the estimated tolerance of the reference's, and its most probable tokens be the same wherever that
+// tolerance decides. Optional: `npm run conformance:llama-cpp` installs node-llama-cpp and runs it.
 
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -22,8 +22,8 @@ const folder = mkdtempSync(join(tmpdir(), "polyllama-llama-cpp-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /**
- * What llama.cpp is taken to round: it computes in f32, and multiplies quantized weights with inputs in blocks of int8, as
- * wide as the weights' own blocks (ggml-cpu.c, `vec_dot_type`).
+ * What llama.cpp is taken to round: it computes in f32, and multiplies quantized weights with inputs in blocks of int8,
+ * as wide as the weights' own blocks (ggml-cpu.c, `vec_dot_type`).
  */
 function roundingsOf({ weights }: Checkpoint): Pick<RoundingProfile, "unit" | "flushesSubnormals" | "exp"> {
   const used = [...new Set([...weights.values()].map(({ format }) => formats[format]))];
@@ -81,8 +81,8 @@ const hint = "install with `npm run conformance:llama-cpp`";
     test(`poet in ${format}`, async () => compare(await written(format), text, format), 300_000);
   }
 
-  // Formats that nothing here quantizes to too. Noise decides no tokens, so the logits alone count. llama.cpp does not multiply
-  // Q8_K.
+  // Formats that nothing here quantizes to too. Noise decides no tokens, so the logits alone count. llama.cpp does not
+  // multiply Q8_K.
   const blocks = Object.values(formats).filter(({ name, blockSize }) => blockSize > 1 && name !== "q8_k");
   test.each(blocks.map(({ name }) => name))("random blocks of %s", { timeout: 300_000 }, async (format) => {
     const path = join(folder, `random-${format}.gguf`);

@@ -1,5 +1,5 @@
-// The planted faults stay plantable, and the mutation test itself works: it finds one of them, draws others, and does not take a NaN
-// for a finding. The whole test is `npm run conformance:mutants`.
+// The planted faults stay plantable, and the mutation test itself works: it finds one of them, draws others, and does
+// not take a NaN for a finding. The whole test is `npm run conformance:mutants`.
 
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -1,4 +1,5 @@
-// The onnxruntime backend's conformance: what a backend's own test file looks like, but for what is left to `npm test -- --full`.
+// The onnxruntime backend's conformance: what a backend's own test file looks like, but for what is left to `npm test
+// -- --full`.
 
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { full } from "@polyllama/test-support/full";

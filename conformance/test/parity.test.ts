@@ -1,5 +1,5 @@
-// Comparing backends on a real model. Faults are planted around the reference, which then claims the roundings of f32, so that
-// nothing but the fault can be found.
+// Comparing backends on a real model. Faults are planted around the reference, which then claims the roundings of f32,
+// so that nothing but the fault can be found.
 
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";

@@ -1,5 +1,5 @@
-// The results that CONFORMANCE.md is made of are those of today's suite: a case that goes or is renamed makes a new run necessary, and of
-// one that came later CONFORMANCE.md says that it was not run.
+// The results that CONFORMANCE.md is made of are those of today's suite: a case that goes or is renamed makes a new run
+// necessary, and of one that came later CONFORMANCE.md says that it was not run.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

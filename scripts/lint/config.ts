@@ -52,12 +52,7 @@ export interface ImportException {
 
 export const importExceptions: readonly ImportException[] = [
   { rule: "upward-import", path: /backend-cpu\/src\/index\.ts/, reason: "an old name, which gives what it meant" },
-  {
-    rule: "file-circle",
-    path: /checkpoints\/src\/read\/open\//,
-    reason: "to be removed: becomes one with web/open.ts",
-  },
-  { rule: "file-circle", path: /(config|fit|options|targets)\.ts/, reason: "to be removed" },
+  { rule: "file-circle", path: /checkpoints\/src\/read\/open\//, reason: "to be removed" },
 ];
 
 export interface SizeException {
@@ -80,10 +75,8 @@ export const sizes: {
   most: 400,
   exceptions: [
     { path: "packages/backend-cuda/emulation/emulation.cpp", reason: "the emulation of a card, for tests alone" },
-    { path: "packages/backend-onnxruntime/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/plan.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/backend-cuda/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/checkpoints/src/read/open/web.ts", reason: "to be removed: becomes one with open.ts" },
-    { path: "packages/checkpoints/src/read/torch/pickle.ts", reason: "to be removed: to be split" },
   ],
 };

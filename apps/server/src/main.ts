@@ -2,12 +2,12 @@
 // requests are answered at once, each in a sequence of its own; a request that its client leaves is aborted.
 
 import { serve } from "@hono/node-server";
-import type { Backend } from "@polyllama/core";
+import type { DeviceBackend } from "@polyllama/core/device";
 import { Llama, PolyllamaError } from "polyllama";
 import { createApp } from "./app.ts";
 import { readOptions } from "./options.ts";
 
-const backends: Readonly<Record<string, () => Promise<Backend>>> = {
+const backends: Readonly<Record<string, () => Promise<DeviceBackend>>> = {
   onnxruntime: async () => (await import("@polyllama/backend-onnxruntime")).onnxruntime(),
   webgpu: async () => (await import("@polyllama/backend-webgpu")).webgpu(),
   cuda: async () => (await import("@polyllama/backend-cuda")).cuda(),

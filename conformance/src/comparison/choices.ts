@@ -1,4 +1,5 @@
-// The tokens that logits choose. Two correct backends must choose the same one wherever the choice is not a matter of rounding.
+// The tokens that logits choose. Two correct backends must choose the same one wherever the choice is not a matter of
+// rounding.
 
 import type { RealArray, Tensor } from "@polyllama/core";
 import { leastDecided, margin } from "./constants.ts";
@@ -41,7 +42,10 @@ export function tooFewDecided({ rows, decided }: Choices): string | undefined {
   );
 }
 
-/** Ids of the largest logit and of the second one, of equal ones the lower id; -1 where there is none. NaN is never one of them. */
+/**
+ * Ids of the largest logit and of the second one, of equal ones the lower id; -1 where there is none. NaN is never one
+ * of them.
+ */
 function twoLargest(logits: RealArray): readonly [number, number] {
   let [first, second] = [-1, -1];
   for (const [id, logit] of logits.entries()) {

@@ -1,4 +1,5 @@
-// Holding values against exact ones, element by element: the one place where an error becomes a share of what is allowed.
+// Holding values against exact ones, element by element: the one place where an error becomes a share of what is
+// allowed.
 
 import type { Tensor } from "@polyllama/core";
 
@@ -11,7 +12,10 @@ export interface Width {
 
 /** What a comparison found. */
 export interface Finding {
-  /** Largest error as a share of what is allowed: at most 1 passes. Infinity for NaN, and for any error where none is allowed. */
+  /**
+   * Largest error as a share of what is allowed: at most 1 passes. Infinity for NaN, and for any error where none is
+   * allowed.
+   */
   readonly worst: number;
   /** What is wrong and where; undefined where nothing is. */
   readonly problem: string | undefined;
@@ -59,8 +63,8 @@ export function withoutWidth({ worst, problem }: Finding): Finding {
  *
  * @param expected The exact value [N, width], or [N, columns.length]
  * @param allowed By row and by index into the exact value.
- * @param columns Where the exact columns stand in `actual`, when they are a sample; the others must be finite and, as no exact
- * zero is to be expected, not zero.
+ * @param columns Where the exact columns stand in `actual`, when they are a sample; the others must be finite and, as
+ * no exact zero is to be expected, not zero.
  */
 export function measure(
   actual: Tensor,

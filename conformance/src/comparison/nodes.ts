@@ -1,6 +1,6 @@
-// The sharp comparison of a graph: every operation alone, given the inputs that the backend itself computed for it, against its
-// derived bound. It needs no estimate, holds at any size, and names the first operation that is wrong. Of a large linear some
-// columns are computed, of a table of embeddings the rows that are asked for.
+// The sharp comparison of a graph: every operation alone, given the inputs that the backend itself computed for it,
+// against its derived bound. It needs no estimate, holds at any size, and names the first operation that is wrong. Of a
+// large linear some columns are computed, of a table of embeddings the rows that are asked for.
 
 import { compileReference, type Rounding } from "@polyllama/backend-reference";
 import {

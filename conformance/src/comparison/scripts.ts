@@ -1,5 +1,5 @@
-// Runs of a graph of several operations against an estimated tolerance: only what is asked for is compared, so that what lies
-// between may never be written. Guaranteed bounds do not compose.
+// Runs of a graph of several operations against an estimated tolerance: only what is asked for is compared, so that
+// what lies between may never be written. Guaranteed bounds do not compose.
 
 import type { Backend, Program, Tensor, Wanted } from "@polyllama/core";
 import { type Script, ScriptCaches } from "../script.ts";

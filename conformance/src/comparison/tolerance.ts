@@ -1,7 +1,7 @@
-// How far two correct backends may be apart at the end of a whole model. Guaranteed bounds explode over many layers, so the
-// tolerance is estimated: the reference runs several times with every operation's output moved at random within its derived
-// bound, and a multiple of the largest deviation in a row is allowed in that row. What runs may be a whole program, a script
-// of runs on caches, or (parity/walk.ts) one operation after another.
+// How far two correct backends may be apart at the end of a whole model. Guaranteed bounds explode over many layers, so
+// the tolerance is estimated: the reference runs several times with every operation's output moved at random within its
+// derived bound, and a multiple of the largest deviation in a row is allowed in that row. What runs may be a whole
+// program, a script of runs on caches, or (parity/walk.ts) one operation after another.
 
 import { type Rounding, reference } from "@polyllama/backend-reference";
 import type { Backend, Graph, Step, Tensor, ValueName, WeightSource } from "@polyllama/core";

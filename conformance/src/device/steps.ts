@@ -30,7 +30,7 @@ export const stepCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(long + 40, 3);
+      const pool = subject.pool(long + 40, 4);
       const [busy, cache, other] = [pool.open(), pool.open(), pool.open()];
       const expected = await logits(program, cache, tokens(6));
       cache.truncate(0);

@@ -126,6 +126,14 @@ export const tokenCases: readonly DeviceCase[] = [
       const { promptLength, ...factors } = penalties;
       const expected = createSampler({ temperature: 0, logitBias, ...factors }).sample(row, [...prompt], promptLength);
       mustEqual(tokensOf(drawn), [expected], "the token");
+      const history = [...prompt, expected];
+      const fork = cache.fork();
+      const [next, nextValues] = await program.submit(decode(Int32Array.of(expected), [fork], [output, lastLogits]))
+        .result;
+      const nextRow = Float32Array.from(rowsOf(nextValues)[0]!); // of one sequence
+      nextRow[3] = -Infinity;
+      const then = createSampler({ temperature: 0, logitBias, ...factors }).sample(nextRow, history, promptLength);
+      mustEqual(tokensOf(next), [then], "the token after it, whose history lies in the cache");
     },
   },
   {

@@ -1,6 +1,6 @@
-// What a backend does when runs are aborted, disposed, repeated or at once: rules of the contract that have nothing to do with numbers.
-// Nothing here depends on how fast a device is: where one thing has to come before another, it needs nothing but turns of the
-// microtask queue, and the other one does.
+// What a backend does when runs are aborted, disposed, repeated or at once: rules of the contract that have nothing to
+// do with numbers. Nothing here depends on how fast a device is: where one thing has to come before another, it needs
+// nothing but turns of the microtask queue, and the other one does.
 
 import { abortCases } from "./cases/abort.ts";
 import type { LifecycleCase } from "./cases/case.ts";

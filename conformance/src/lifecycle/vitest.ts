@@ -11,7 +11,10 @@ import { compile } from "./subject.ts";
 
 /** What the lifecycle suite is run on. */
 export interface LifecycleOptions<Own extends Backend> {
-  /** What of the backend is alive, counted on its device: buffers, handles, bytes; the same after everything was disposed as before. */
+  /**
+   * What of the backend is alive, counted on its device: buffers, handles, bytes; the same after everything was
+   * disposed as before.
+   */
   readonly live?: (backend: Own) => unknown;
   /** Milliseconds that a case may take before it counts as hanging; default 60,000. */
   readonly timeout?: number;

@@ -1,5 +1,6 @@
-// The models of the Llama suite, small and in memory. `small` has random weights, so that every earlier token tells in the logits; `told`
-// says known texts; the large ones have the vocabulary of a real model, nearly flat logits with many exact ties, and wholly flat ones.
+// The models of the Llama suite, small and in memory. `small` has random weights, so that every earlier token tells in
+// the logits; `told` says known texts; the large ones have the vocabulary of a real model, nearly flat logits with many
+// exact ties, and wholly flat ones.
 
 import type { Checkpoint } from "@polyllama/checkpoints";
 import { columnCount, type LlamaConfig, llamaGraph, rowCount, type Tokenizer, textSetupOf } from "@polyllama/core";

@@ -1,5 +1,5 @@
-// What the Llama suite's cases work on: models that are loaded once per backend, by `Llama` and, beside it, as a plain program whose logits
-// the definitions read, and a count of what `Llama` had computed.
+// What the Llama suite's cases work on: models that are loaded once per backend, by `Llama` and, beside it, as a plain
+// program whose logits the definitions read, and a count of what `Llama` had computed.
 
 import { llamaGraph } from "@polyllama/core";
 import { cacheSpec, type Device, isDeviceTensor, type Program } from "@polyllama/core/device";
@@ -69,8 +69,8 @@ async function load(device: Device, name: ModelName, chunk: number | undefined) 
 }
 
 /**
- * Logits as the contract gives them: what a sequence of tokens shares with the last one is kept, the rest is read in chunks. Only so are they those
- * of `Llama` to the bit, since other runs may round otherwise.
+ * Logits as the contract gives them: what a sequence of tokens shares with the last one is kept, the rest is read in
+ * chunks. Only so are they those of `Llama` to the bit, since other runs may round otherwise.
  */
 function ownLogits(device: Device, program: Program, capacity: number, chunk: number): Logits & Disposable {
   const pool = device.cachePool(cacheSpec(program.graph), { rows: capacity });

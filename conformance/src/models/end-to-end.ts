@@ -1,4 +1,5 @@
-// The logits of a small model, all rows at once: within the estimated tolerance, and the same tokens wherever that decides.
+// The logits of a small model, all rows at once: within the estimated tolerance, and the same tokens wherever that
+// decides.
 
 import type { Tensor } from "@polyllama/core";
 import { roundedActivations } from "../activations.ts";

@@ -1,6 +1,6 @@
-// Cases of whole models, small and random, and of single layers and ends at the dimensions of the published ones. Is every
-// operation right, given what the backend itself computed up to there; is the end right, against the estimated tolerance; do
-// all ways to the same rows agree. The large ones come last.
+// Cases of whole models, small and random, and of single layers and ends at the dimensions of the published ones. Is
+// every operation right, given what the backend itself computed up to there; is the end right, against the estimated
+// tolerance; do all ways to the same rows agree. The large ones come last.
 
 import type { ConformanceCase, Marks } from "../case.ts";
 import { combinations } from "../combine.ts";

@@ -1,4 +1,5 @@
-// The small models that cases of whole models are about: random weights in several formats, every kind of grouping and scaling.
+// The small models that cases of whole models are about: random weights in several formats, every kind of grouping and
+// scaling.
 
 import {
   type Backend,

@@ -1,6 +1,6 @@
-// The ends of a model with the vocabularies of Chinese-LLaMA, 49,953 tokens, which is odd and no multiple of any tile, and
-// Chinese-LLaMA-2, 55,296, at 7B's dimensions: the rows of the table, the logits, and the choice of a token, first and last
-// ids included. The layers between do not know the vocabulary and are left out.
+// The ends of a model with the vocabularies of Chinese-LLaMA, 49,953 tokens, which is odd and no multiple of any tile,
+// and Chinese-LLaMA-2, 55,296, at 7B's dimensions: the rows of the table, the logits, and the choice of a token, first
+// and last ids included. The layers between do not know the vocabulary and are left out.
 
 import { createSampler, llamaGraph, mostProbable, type Program, presets, type Tensor } from "@polyllama/core";
 import { type ConformanceCase, makeCase } from "../case.ts";

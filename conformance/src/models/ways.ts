@@ -1,5 +1,5 @@
-// All ways to the same rows of a text: decode, chunks, rewinds, forks, batches. Each gives logits within the tolerance of the
-// exact ones.
+// All ways to the same rows of a text: decode, chunks, rewinds, forks, batches. Each gives logits within the tolerance
+// of the exact ones.
 
 import type { KvCache, Tensor, Wanted } from "@polyllama/core";
 import { at, both, exact } from "../comparison/measure.ts";

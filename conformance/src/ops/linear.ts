@@ -47,9 +47,9 @@ const inputs = each.with([
     .with([{ k: 512, m: 48 }]),
   // Beside the edges of the large tiles that long prompts are computed in.
   { n: 97, k: 256, m: 130, ...normal },
-  // One term alone holds the roundings of input, weight and sum to a few hundred units, where the other sums of 70B's widths
-  // allow far more. Prompts may take other kernels than single rows.
-  // Small enough to be compared whole: in a sampled one, the zeros of a single term would look unwritten.
+  // One term alone holds the roundings of input, weight and sum to a few hundred units, where the other sums of 70B's
+  // widths allow far more. Prompts may take other kernels than single rows. Small enough to be compared whole: in a
+  // sampled one, the zeros of a single term would look unwritten.
   ...combinations
     .combine("k", [8192, 28672])
     .with([

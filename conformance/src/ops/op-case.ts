@@ -1,6 +1,6 @@
-// One operation, held against the reference element by element. A case is built from its seed into a script; every run's
-// output must lie within the bound that follows from the backend's declared roundings. What is too large to compute exactly is
-// computed for some columns and checked for the rest.
+// One operation, held against the reference element by element. A case is built from its seed into a script; every
+// run's output must lie within the bound that follows from the backend's declared roundings. What is too large to
+// compute exactly is computed for some columns and checked for the rest.
 
 import { compileReference } from "@polyllama/backend-reference";
 import type { Backend, Graph, OpName, Tensor, WeightSource } from "@polyllama/core";
@@ -11,7 +11,10 @@ import { type Script, ScriptCaches } from "../script.ts";
 import { support, type Unsupported } from "../support.ts";
 import { disturbed, guarded } from "./guard.ts";
 
-/** One operation at one shape and format, with the runs that try it; the address, such as `op:linear:format=q4_0`, names it everywhere. */
+/**
+ * One operation at one shape and format, with the runs that try it; the address, such as `op:linear:format=q4_0`, names
+ * it everywhere.
+ */
 export interface OpCase {
   readonly address: string;
   readonly op: OpName;
@@ -23,8 +26,8 @@ export interface OpCase {
 /** Runs of a graph of one output. */
 export interface OpScript extends Script {
   /**
-   * The graph's output computed for some columns only, exactly: a graph and weights that give those columns, in order. The
-   * others must be finite and, as no exact zero is to be expected, not zero.
+   * The graph's output computed for some columns only, exactly: a graph and weights that give those columns, in order.
+   * The others must be finite and, as no exact zero is to be expected, not zero.
    */
   readonly sampled?: { readonly graph: Graph; readonly weights: WeightSource; readonly columns: readonly number[] };
 }

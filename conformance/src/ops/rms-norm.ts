@@ -1,4 +1,5 @@
-// rmsNorm: widths of 1, odd ones, beside those of tiles and the models' own; kinds of input; and an epsilon that matters.
+// rmsNorm: widths of 1, odd ones, beside those of tiles and the models' own; kinds of input; and an epsilon that
+// matters.
 
 import { buildGraph } from "@polyllama/core";
 import { combinations } from "../combine.ts";

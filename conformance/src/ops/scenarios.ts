@@ -1,5 +1,5 @@
-// What happens to caches: prefill and decode, chunks, ragged batches, rewound and forked ones. Attention is tried in all of these, alone and
-// behind other operations.
+// What happens to caches: prefill and decode, chunks, ragged batches, rewound and forked ones. Attention is tried in
+// all of these, alone and behind other operations.
 
 import type { Action, Run, SequencePart } from "../script.ts";
 

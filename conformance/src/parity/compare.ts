@@ -1,8 +1,8 @@
 // Compares backends on a whole model, on this device, with the float64 reference as the judge. Three views of it: every
 // operation alone, against its derived bound; every layer alone, against an estimated tolerance; the logits of a text.
 //
-// The reference goes through the model once (pass.ts), and its perturbed runs go beside it (walk.ts). A backend is compiled as a
-// whole, for the logits, and for every part that is compared.
+// The reference goes through the model once (pass.ts), and its perturbed runs go beside it (walk.ts). A backend is
+// compiled as a whole, for the logits, and for every part that is compared.
 
 import {
   type Backend,
@@ -29,7 +29,9 @@ export type { Unavailable } from "./rival.ts";
 export interface CompareOptions {
   /** The text, as tokens; the backends are given each of them, whatever they would have chosen. */
   readonly tokens: readonly number[];
-  /** Layers whose operations are compared one by one; default: first, middle and last. A layer that differs is added. */
+  /**
+   * Layers whose operations are compared one by one; default: first, middle and last. A layer that differs is added.
+   */
   readonly layers?: "all" | readonly number[];
   /** Perturbed runs of the reference that tolerances are estimated from; default 16. */
   readonly runs?: number;
@@ -41,11 +43,12 @@ export interface CompareOptions {
 }
 
 /**
- * Compares each backend with the float64 reference, which always judges. A backend that cannot compile the model here is
- * "not run" and counts as no agreement; one that fails later differs, at the place where it failed.
+ * Compares each backend with the float64 reference, which always judges. A backend that cannot compile the model here
+ * is "not run" and counts as no agreement; one that fails later differs, at the place where it failed.
  *
  * @param backends Stay the caller's: they are not disposed.
- * @throws {PolyllamaError} `ERR_OPTION`; {@link CheckpointError} when the model itself cannot be read; the signal's reason.
+ * @throws {PolyllamaError} `ERR_OPTION`; {@link CheckpointError} when the model itself cannot be read; the signal's
+ * reason.
  */
 export async function compareModel(
   source: ModelSource,

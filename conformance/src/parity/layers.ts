@@ -1,5 +1,5 @@
-// One layer alone on each backend, fed with what the reference computed up to there, against an estimated tolerance: its output
-// as in use, then all inner values.
+// One layer alone on each backend, fed with what the reference computed up to there, against an estimated tolerance:
+// its output as in use, then all inner values.
 
 import { type Graph, llamaLayerGraph, type RealArray, type Tensor } from "@polyllama/core";
 import { at } from "../comparison/measure.ts";

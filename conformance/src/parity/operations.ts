@@ -1,4 +1,5 @@
-// One operation of a model alone on each backend, fed with what the reference computed up to there, against its derived bound.
+// One operation of a model alone on each backend, fed with what the reference computed up to there, against its derived
+// bound.
 
 import { compileReference } from "@polyllama/backend-reference";
 import { type Graph, type Node, operands, parameters, type Tensor, type ValueName } from "@polyllama/core";

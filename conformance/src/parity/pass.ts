@@ -1,5 +1,5 @@
-// The reference's way through a model, from the tokens to the logits, once, with the backends beside it: each is fed what the
-// reference computed up to there, so that an error is seen where it is made and not where it arrives.
+// The reference's way through a model, from the tokens to the logits, once, with the backends beside it: each is fed
+// what the reference computed up to there, so that an error is seen where it is made and not where it arrives.
 
 import { compileReference } from "@polyllama/backend-reference";
 import type { RealArray, Tensor } from "@polyllama/core";

@@ -1,6 +1,6 @@
-// What a comparison of backends finds, as plain data: it survives JSON, and tables, reports and verdicts are made of it.
-// Errors are given as shares of what is allowed: up to 1 agrees. JSON has no infinity, so null stands for a share that is
-// no number: a NaN, or any error where none is allowed.
+// What a comparison of backends finds, as plain data: it survives JSON, and tables, reports and verdicts are made of
+// it. Errors are given as shares of what is allowed: up to 1 agrees. JSON has no infinity, so null stands for a share
+// that is no number: a NaN, or any error where none is allowed.
 
 import type { DeviceInfo, LlamaConfig, OpName } from "@polyllama/core";
 import type { Activations } from "../activations.ts";

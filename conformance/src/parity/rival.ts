@@ -1,5 +1,6 @@
-// A backend under comparison with the reference on a whole model: what it has shown so far, and what becomes of errors on the
-// way. One that cannot compile the model is "not run"; one that fails later differs, at the place where it failed.
+// A backend under comparison with the reference on a whole model: what it has shown so far, and what becomes of errors
+// on the way. One that cannot compile the model is "not run"; one that fails later differs, at the place where it
+// failed.
 
 import {
   type Backend,

@@ -53,8 +53,8 @@ function describe({ layer, op, value, worst, of, problem }: Divergence): string 
 }
 
 /**
- * The first place where something exceeds what is allowed. `order` lists the values of the model's graph; at equal places an
- * operation alone, whose bound is derived, comes before a layer, whose tolerance is estimated.
+ * The first place where something exceeds what is allowed. `order` lists the values of the model's graph; at equal
+ * places an operation alone, whose bound is derived, comes before a layer, whose tolerance is estimated.
  */
 export function firstDivergence(
   order: readonly string[],

@@ -1,8 +1,8 @@
-// The reference on its way through a part of the model, node by node, together with its perturbed runs. In a perturbed run
-// every output is moved at random within the bound that a backend has there, and a multiple of the largest deviation that
-// follows is what the backend is allowed. Bounds are those at the exact values: at the moved ones they are the same but for second
-// order. Node by node, because then one weight at a time is in memory as float64 loops want it, and is read by all
-// runs while it is.
+// The reference on its way through a part of the model, node by node, together with its perturbed runs. In a perturbed
+// run every output is moved at random within the bound that a backend has there, and a multiple of the largest
+// deviation that follows is what the backend is allowed. Bounds are those at the exact values: at the moved ones they
+// are the same but for second order. Node by node, because then one weight at a time is in memory as float64 loops want
+// it, and is read by all runs while it is.
 
 import { compileReference } from "@polyllama/backend-reference";
 import {

@@ -1,5 +1,5 @@
-// Prompts longer than what a backend computes at once: one that is cut several times, several that share the pieces, more short
-// ones than a piece has room for, with the last row asked for and with all.
+// Prompts longer than what a backend computes at once: one that is cut several times, several that share the pieces,
+// more short ones than a piece has room for, with the last row asked for and with all.
 
 import type { Wanted } from "@polyllama/core";
 import type { ConformanceCase } from "../case.ts";

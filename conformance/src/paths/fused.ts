@@ -1,5 +1,5 @@
-// A layer as it runs: only its output is asked for, so that a backend fuses what it always fuses. The same layer with every value
-// asked for, node by node, is `model:layer`.
+// A layer as it runs: only its output is asked for, so that a backend fuses what it always fuses. The same layer with
+// every value asked for, node by node, is `model:layer`.
 
 import { type FormatName, type LlamaConfig, llamaLayerGraph } from "@polyllama/core";
 import type { ConformanceCase } from "../case.ts";

@@ -1,5 +1,6 @@
-// Inner values between the steps of generations, as conformance itself and readers of hidden states ask for them: without caches and
-// with, in both orders, and then decoding on the same program. What serves one kind of run must not serve the other.
+// Inner values between the steps of generations, as conformance itself and readers of hidden states ask for them:
+// without caches and with, in both orders, and then decoding on the same program. What serves one kind of run must not
+// serve the other.
 
 import type { ValueName } from "@polyllama/core";
 import type { ConformanceCase } from "../case.ts";

@@ -1,5 +1,5 @@
-// Positions beyond 1,024 and 8,192, in a model of one layer: what is read there, decoded, rewound and forked. The rows before only
-// fill caches, on the reference too.
+// Positions beyond 1,024 and 8,192, in a model of one layer: what is read there, decoded, rewound and forked. The rows
+// before only fill caches, on the reference too.
 
 import type { ConformanceCase } from "../case.ts";
 import { combinations } from "../combine.ts";

@@ -1,5 +1,5 @@
-// Steps as a server makes them: prompts beside sequences that decode, in any order, ragged, forked and rewound. Every row must
-// be what the reference says of its text, and to the bit what the sequence gives alone.
+// Steps as a server makes them: prompts beside sequences that decode, in any order, ragged, forked and rewound. Every
+// row must be what the reference says of its text, and to the bit what the sequence gives alone.
 
 import type { Wanted } from "@polyllama/core";
 import type { ConformanceCase } from "../case.ts";

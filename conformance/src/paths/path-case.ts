@@ -1,5 +1,5 @@
-// A case of a path: how real use reaches the kernels, where single operations and short texts do not: several sequences in a
-// step, prompts in chunks, splits, what is fused, long texts.
+// A case of a path: how real use reaches the kernels, where single operations and short texts do not: several sequences
+// in a step, prompts in chunks, splits, what is fused, long texts.
 
 import type { Backend } from "@polyllama/core";
 import type { Parameters } from "../address.ts";

@@ -1,5 +1,5 @@
-// Sequences on a backend, step by step. Whatever a step gives is held against the reference's values of the rows, and against
-// the bits of a twin: the same sequence, advanced by the same rows, alone in its step.
+// Sequences on a backend, step by step. Whatever a step gives is held against the reference's values of the rows, and
+// against the bits of a twin: the same sequence, advanced by the same rows, alone in its step.
 
 import type { KvCache, Program, SequenceStep, Tensor, Wanted } from "@polyllama/core";
 import { at, both, exact, type Finding, wrong } from "../comparison/measure.ts";

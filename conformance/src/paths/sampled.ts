@@ -1,5 +1,6 @@
-// Tokens chosen where the logits are, several of them, under every option that leaves the choice there, with vocabularies of real
-// size, flat logits and steep ones. They must be those that core's sampler chooses from the logits of `run`.
+// Tokens chosen where the logits are, several of them, under every option that leaves the choice there, with
+// vocabularies of real size, flat logits and steep ones. They must be those that core's sampler chooses from the logits
+// of `run`.
 
 import { createSampler, llamaGraph, type Program, type SamplingOptions } from "@polyllama/core";
 import type { ConformanceCase } from "../case.ts";

@@ -1,5 +1,6 @@
-// What exceeds a binding or a submission: matrices that stand together, gate and up, the table of embeddings, tied or not, and caches cut
-// by heads, each beyond one buffer; steps cut into several submissions. Limits are lowered for it: see {@link loweredLimits}.
+// What exceeds a binding or a submission: matrices that stand together, gate and up, the table of embeddings, tied or
+// not, and caches cut by heads, each beyond one buffer; steps cut into several submissions. Limits are lowered for it:
+// see {@link loweredLimits}.
 
 import type { LlamaConfig } from "@polyllama/core";
 import type { ConformanceCase } from "../case.ts";
@@ -10,8 +11,8 @@ import { pathCase, walk } from "./path-case.ts";
 import type { PathModel } from "./truth.ts";
 
 /**
- * Limits under which the models of these cases are split everywhere: every large matrix in parts, caches into ranges of some key/value
- * heads, a submission after every operation that multiplies.
+ * Limits under which the models of these cases are split everywhere: every large matrix in parts, caches into ranges of
+ * some key/value heads, a submission after every operation that multiplies.
  */
 export const loweredLimits: {
   readonly maxStorageBufferBindingSize: number;

@@ -1,5 +1,6 @@
-// What a path is measured against: texts with the values that the reference computes for them, each in one piece, and how far
-// a backend may be from those. Paths differ in how rows reach the device; what a row must be does not depend on the path.
+// What a path is measured against: texts with the values that the reference computes for them, each in one piece, and
+// how far a backend may be from those. Paths differ in how rows reach the device; what a row must be does not depend on
+// the path.
 
 import type { Rounding } from "@polyllama/backend-reference";
 import {
@@ -45,10 +46,16 @@ export interface TruthOptions {
   readonly first?: number;
 }
 
-/** By a backend's roundings: what was computed for cases that differ in their steps alone, and for other variants of the backend. */
+/**
+ * By a backend's roundings: what was computed for cases that differ in their steps alone, and for other variants of the
+ * backend.
+ */
 const known = new WeakMap<Rounding, Map<string, Promise<Truth>>>();
 
-/** Draws weights and texts, and computes the texts' values with their tolerances: once for equal models, options and seeds. */
+/**
+ * Draws weights and texts, and computes the texts' values with their tolerances: once for equal models, options and
+ * seeds.
+ */
 export function truthOf(model: PathModel, rounding: Rounding, seed: number, options: TruthOptions): Promise<Truth> {
   const truths = known.get(rounding) ?? new Map<string, Promise<Truth>>();
   known.set(rounding, truths);

@@ -1,5 +1,5 @@
-// A comparison as one HTML file that needs nothing beside it: the verdict, a plot of errors by layer, and all tables. It
-// follows the reader's light or dark setting.
+// A comparison as one HTML file that needs nothing beside it: the verdict, a plot of errors by layer, and all tables.
+// It follows the reader's light or dark setting.
 
 import type { Compared, ModelComparison, Share } from "../parity/result.ts";
 import { escaped } from "./markup.ts";

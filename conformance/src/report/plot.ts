@@ -1,5 +1,6 @@
-// Errors by layer as an SVG picture, on a logarithmic scale with the line at 1, where agreement ends. Text and axes take the
-// colour of the page around them, so that the picture reads in light and dark; series differ in colour and in shape.
+// Errors by layer as an SVG picture, on a logarithmic scale with the line at 1, where agreement ends. Text and axes
+// take the colour of the page around them, so that the picture reads in light and dark; series differ in colour and in
+// shape.
 
 import type { Share } from "../parity/result.ts";
 import { shareText } from "../parity/verdict.ts";

@@ -1,7 +1,8 @@
 // @polyllama/backend-onnxruntime: the graph on the processor, by ONNX Runtime's own library.
 
-export type { OnnxRuntimeOptions } from "./backend.ts";
 export { onnxruntime } from "./backend.ts";
+export { onnxRuntimeDevice } from "./device.ts";
+export type { OnnxRuntimeOptions } from "./options.ts";
 export type { PackedWeightsReason } from "./cache/failure.ts";
 export { PackedWeightsError } from "./cache/failure.ts";
 // What a machine has, for `polyllama doctor`

@@ -11,7 +11,7 @@ import { modelWriter, type TensorName } from "./emit/onnx.ts";
 import { findFusedRopes } from "./emit/rope.ts";
 import { valuesOf } from "./emit/values.ts";
 import { attentions, findConsumers, findNeeds, hostValues } from "./needs.ts";
-import type { Layout } from "./pack/layout.ts";
+import type { GraphLayout } from "./pack/layout.ts";
 
 export interface Lowering {
   /** Nothing to compute: all wanted values are the host's. */
@@ -33,7 +33,7 @@ export interface LoweringOptions {
   readonly accuracyLevel: 1 | 4;
 }
 
-export function lower(graph: Graph, layout: Layout, options: LoweringOptions): Lowering {
+export function lower(graph: Graph, layout: GraphLayout, options: LoweringOptions): Lowering {
   const { wanted, fillsCaches, accuracyLevel } = options;
   const needs = findNeeds(graph, wanted, fillsCaches);
   const consumers = findConsumers(graph, needs);

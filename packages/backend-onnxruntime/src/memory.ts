@@ -3,11 +3,12 @@
 // pages that the system may drop. Q4_0 thus takes 7 bits a weight.
 
 import type { Graph, MemoryEstimate, WeightInfo, WeightName } from "@polyllama/core";
-import { cacheBytes } from "./kv-cache.ts";
+import { cacheSpec } from "@polyllama/core/device";
+import { chunkRows, scoreBytes } from "./executor.ts";
+import { blockBytes } from "./kv-blocks.ts";
 import { attentions } from "./needs.ts";
 import type { Activations } from "./pack/index.ts";
 import { planLayout } from "./pack/layout.ts";
-import { chunkRows, scoreBytes } from "./program.ts";
 
 export function estimateMemory(
   graph: Graph,
@@ -16,7 +17,7 @@ export function estimateMemory(
   activations: Activations,
 ): MemoryEstimate {
   let bytes = 0;
-  for (const { packer, parts, rows, columns } of planLayout(graph, weights, activations).matrices) {
+  for (const { packer, parts, rows, columns } of planLayout([graph], weights, activations).matrices) {
     for (const { array } of parts) bytes += array.length;
     if (packer.bits < 32) bytes += ((rows * columns) / packer.block) * (activations === "int8" ? 8 : 4);
   }
@@ -26,7 +27,7 @@ export function estimateMemory(
   for (const attention of attentions(graph)) heads = Math.max(heads, attention.heads);
   return {
     weights: bytes,
-    cache: cacheBytes(attentions(graph), capacity),
+    cache: blockBytes(cacheSpec(graph), capacity),
     scratch:
       4 * Math.min(chunkRows, capacity) * 6 * widest +
       Math.min(scoreBytes, 4 * heads * capacity * chunkRows) +

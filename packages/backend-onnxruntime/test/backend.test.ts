@@ -8,7 +8,7 @@ import { buildGraph, llamaGraph, presets } from "@polyllama/core";
 import { randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
 import { defaultCacheFolder, onnxRuntimeStatus, onnxruntime } from "../src/index.ts";
-import { planLayout } from "../src/pack/layout.ts";
+import { graphLayout, planLayout } from "../src/pack/layout.ts";
 import { temporaryFolder } from "./support.ts";
 
 test.each([
@@ -48,7 +48,7 @@ test("linears over one value in one format share a matrix, others do not", () =>
       return [name, { name, shape, format: shape.length === 1 ? ("f32" as const) : formatOf(name) } as const];
     }),
   );
-  const { groups } = planLayout(graph, infos, "int8");
+  const { groups } = graphLayout(graph, planLayout([graph], infos, "int8"));
   const outputs = (value: string) => groups.get(value)!.outputs.map((output) => output.value);
   expect(outputs("layers.0.q")).toEqual(["layers.0.q", "layers.0.k"]);
   expect(outputs("layers.0.v")).toEqual(["layers.0.v"]);
@@ -63,7 +63,7 @@ test("estimates follow the sizes", () => {
     }),
   );
   const { weights, cache } = onnxruntime().estimateMemory(graph, infos, 4096);
-  expect(cache).toBe(2 * 32 * 4096 * 4096 * 4);
+  expect(cache).toBe(2 * 32 * 4096 * 4096 * 4 + 4096 * 4); // keys and values, and tokens
   const linears = 6_738_415_616 - 32000 * 4096; // the embedding table is not loaded
   expect(weights / (linears / 8)).toBeGreaterThan(7);
   expect(weights / (linears / 8)).toBeLessThan(7.1);

@@ -271,7 +271,7 @@ describe("caches", () => {
   test("sizes, and what is refused", async () => {
     const { program } = await load({ headDim: 6 });
     const cache = program.createCache(16);
-    expect(cache.bytes).toBe(2 * 2 * 2 * 8 * 16 * 4); // keys and values, layers, heads, padded width, capacity, f32
+    expect(cache.bytes).toBe(2 * 2 * 2 * 8 * 16 * 4 + 16 * 4); // keys and values, layers, heads, padded width, capacity, f32; tokens
     expect(() => program.createCache(16, { format: "f16" })).toThrow(
       expect.objectContaining({ code: "ERR_UNSUPPORTED" }),
     );

@@ -3,14 +3,24 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dotError } from "@polyllama/backend-reference";
-import { columnCount, type FormatName, type RealArray, rowCount } from "@polyllama/core";
-import { f16At, formats, offsetFormats, q4kScale, q8kScale } from "@polyllama/formats";
+import { compileReference, dotError } from "@polyllama/backend-reference";
+import {
+  type Backend,
+  columnCount,
+  type FormatName,
+  type Graph,
+  type RealArray,
+  rowCount,
+  type Step,
+  type WeightSource,
+} from "@polyllama/core";
+import { formats, offsetFormats } from "@polyllama/formats";
 import type { RandomSource } from "@polyllama/test-support/weights";
 import { expect, onTestFinished } from "vitest";
 
-/** Unit roundoff of f32. */
-export const u: number = 2 ** -24;
+/** Unit roundoff of f32, and half of its least step, which a product that is too small for it is off by. */
+const u = 2 ** -24;
+const least = 2 ** -150;
 
 /** A weight's f32 values. */
 function valuesOf(source: RandomSource, name: string): Float32Array {
@@ -26,46 +36,18 @@ export interface Judged {
   readonly bound: Float64Array;
 }
 
-/**
- * linear with f32 activations. Sums of the backend have the magnitudes of its own terms, which for Q4_K's offsets and for
- * halved 8-bit values are larger than |x w|: `magnitudes` gives them.
- */
-export function judgeLinear(x: Float32Array, source: RandomSource, name: string): Judged {
-  const info = source.weights.get(name)!;
-  const K = columnCount(info);
-  const M = rowCount(info);
-  const w = valuesOf(source, name);
-  const magnitude = magnitudes(source, name, w);
-  const rows = x.length / K;
-  const value = new Float64Array(rows * M);
-  const bound = new Float64Array(rows * M);
-  for (let n = 0; n < rows; n++) {
-    for (let m = 0; m < M; m++) {
-      let sum = 0;
-      let most = 0;
-      for (let k = 0; k < K; k++) {
-        sum += x[n * K + k]! * w[m * K + k]!;
-        most += Math.abs(x[n * K + k]!) * magnitude[m * K + k]!;
-      }
-      value[n * M + m] = sum;
-      bound[n * M + m] = u * (dotError(K) * most + Math.abs(sum)) + 2 ** -140;
-    }
-  }
-  return { value, bound };
+/** The exact value of a graph's one output, and the bound that follows from what the backend declares to round. */
+export async function judge(
+  graph: Graph,
+  source: WeightSource,
+  step: Step,
+  { roundings }: Pick<Backend, "roundings">,
+): Promise<Judged> {
+  await using program = await compileReference(graph, source);
+  const [expected] = await program.runWithBounds(step, graph.outputs, roundings);
+  const { value, bound } = expected!; // one output
+  return { value: Float64Array.from(value.data), bound: Float64Array.from(bound.data) };
 }
-
-function magnitudes(source: RandomSource, name: string, w: Float32Array): Float32Array {
-  const { format } = source.weights.get(name)!;
-  const bytes = source.bytes.get(name)!;
-  const plain = offsets(format, bytes, w.length);
-  const parts = w.map((value, i) => Math.abs(value - plain[i]!) + Math.abs(plain[i]!));
-  if (!eightBits.has(format)) return parts;
-  // high and low halves: 16 |high| + low is at most |q| + 30
-  return parts.map((value, i) => value + 30 * step(format, bytes, i));
-}
-
-/** Formats that the backend packs into 8 bits. */
-const eightBits: ReadonlySet<FormatName> = new Set(["q8_0", "q5_0", "q5_1", "iq4_nl", "q5_k", "q6_k", "q8_k"]);
 
 /** The part of each value that multiplies sums of x: c s + m for values s q + m, otherwise nothing. */
 function offsets(format: FormatName, bytes: Uint8Array, count: number): Float32Array {
@@ -79,18 +61,6 @@ function offsets(format: FormatName, bytes: Uint8Array, count: number): Float32A
     result[i] = apart.middle * apart.scale(bytes, start, j) + apart.offset(bytes, start, j);
   }
   return result;
-}
-
-/** Magnitude of one step of the quants at element i. */
-function step(format: FormatName, bytes: Uint8Array, i: number): number {
-  const { blockSize, blockBytes } = formats[format];
-  const start = Math.floor(i / blockSize) * blockBytes;
-  if (format === "q8_k") return Math.abs(q8kScale(bytes, start));
-  if (format === "q6_k") {
-    return Math.abs(f16At(bytes, start + 208) * ((bytes[start + 192 + ((i % 256) >> 4)]! << 24) >> 24));
-  }
-  const sub = format === "q5_k" ? q4kScale(bytes, start, (i % 256) >> 5) : 1;
-  return Math.abs(f16At(bytes, start) * sub);
 }
 
 /** Elements whose scale and whose rounding of x is one. */
@@ -141,8 +111,8 @@ export function emulateInt8Linear(x: Float32Array, source: RandomSource, name: s
         doubtful += doubt[n * K + k]! * Math.abs(quant);
       }
       value[n * M + m] = sum;
-      // Scales of x carry two roundings of their own.
-      bound[n * M + m] = u * ((dotError(K) + 4) * most + Math.abs(sum)) + doubtful + 2 ** -140;
+      // The scale of x is rounded once, its product with the weights' scale and that with the sum of integers likewise.
+      bound[n * M + m] = u * (dotError(K) + 3) * most + doubtful + K * least;
     }
   }
   return { value, bound };

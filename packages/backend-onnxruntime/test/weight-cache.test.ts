@@ -96,7 +96,7 @@ describe("an entry", () => {
     const hash = createHash("sha256");
     for (const activations of ["int8", "f32"] as const) {
       const folder = await temporaryFolder();
-      await packInto(folder, source, planLayout(graph, source.weights, activations), { durable: false });
+      await packInto(folder, source, planLayout([graph], source.weights, activations), { durable: false });
       hash.update(await readFile(join(folder, "weights.bin")));
     }
     // When this fails, packing changed: raise packingVersion in src/pack/index.ts.
@@ -233,7 +233,7 @@ describe("damage", () => {
     return [g.linear("large", small, g.weight("large.weight", [2601, 256]))];
   });
   const source = randomSource(graph);
-  const layout = planLayout(graph, source.weights, "int8");
+  const layout = planLayout([graph], source.weights, "int8");
   const settings = (folder: string): CacheSettings => ({ folder, limit: 1e9, onNote: () => undefined });
   const arrays = layout.matrices.flatMap(({ parts }) => parts.map(({ array }) => array));
 
@@ -334,7 +334,7 @@ describe("damage", () => {
 
 describe("a full disk", () => {
   const { graph, source } = cacheModel();
-  const layout = planLayout(graph, source.weights, "int8");
+  const layout = planLayout([graph], source.weights, "int8");
   const failing = (failAt: "truncate" | "write" | "sync", within: string) => async (path: string) => {
     const file = await open(path, "w");
     if (!path.startsWith(within)) return file;
@@ -445,7 +445,7 @@ describe("the limit", () => {
     model.source.version = version;
     await logitsWith({ cacheFolder, cacheLimit }, model);
   }
-  const entryBytes = planLayout(cacheModel().graph, cacheModel().source.weights, "int8").bytes;
+  const entryBytes = planLayout([cacheModel().graph], cacheModel().source.weights, "int8").bytes;
 
   test("evicts what was not used for longest", async () => {
     const cacheFolder = await temporaryFolder();

@@ -1,20 +1,22 @@
 // Runs steps: evaluates their graph, gives what they ask for, and updates weights.
 
 import { type Graph, PolyllamaError, type Tensor, type ValueName } from "@polyllama/core";
-import { cacheSpec, type Output, type OutputValue, type Step } from "@polyllama/core/device";
+import { cacheSpec, type Output, type OutputValue } from "@polyllama/core/device";
 import {
   type AcceptedStep,
+  hostOutput,
+  hostRun,
+  inputArrays,
+  isHostTensor,
   type SharedParameters,
   type StepExecutor,
   type StepRun,
-  StepTensor,
-  type TensorStorage,
+  type StepTensor,
 } from "@polyllama/planner";
 import type { Rounding } from "./bounds.ts";
 import { type EvaluatedGraph, evaluate, type SequenceRows } from "./evaluate.ts";
 import { ReferenceBlocks } from "./kv-blocks.ts";
-import { takeRows } from "./matrix.ts";
-import { outputValue, tensor } from "./outputs.ts";
+import { type Matrix, row, takeRows } from "./matrix.ts";
 import type { ReferenceParameters } from "./parameters.ts";
 import { exactly, type Perturbation, perturbed, type Settle } from "./perturb.ts";
 
@@ -30,10 +32,6 @@ export type BoundedValue = Extract<OutputValue, { to: "host" }> & {
   readonly bound: Tensor;
 };
 
-interface TensorData extends TensorStorage {
-  data: Float64Array | Int32Array | undefined;
-}
-
 /** A program's part of running its steps. */
 export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
   readonly #graph: Graph;
@@ -46,33 +44,22 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
     this.#settle = perturb === undefined ? exactly : perturbed(perturb);
   }
 
-  owns({ storage }: StepTensor): boolean {
-    return "data" in storage;
+  owns(tensor: StepTensor): boolean {
+    return isHostTensor(tensor, this.#parameters.owner);
   }
 
   accept(accepted: AcceptedStep<ReferenceBlocks>): StepRun {
-    const drawn = accepted.step.outputs.findIndex(({ to }) => to === "token");
-    const count = accepted.places.outputRows[drawn]?.length;
-    const chosen = count === undefined ? undefined : tokenTensor(count, accepted);
-    return {
-      ...(chosen && { tokens: chosen }),
-      begin: async (signal) => {
-        const values = await this.#run(accepted, signal);
-        const value = values[drawn];
-        if (chosen !== undefined && value?.to === "token") chosen.storage.data = value.tokens;
-        return { outputs: Promise.resolve(values) };
-      },
-    };
+    return hostRun(accepted, this.#parameters.owner, (signal) => this.#run(accepted, signal));
   }
 
   free(): void {}
 
   async #run(accepted: AcceptedStep<ReferenceBlocks>, signal: AbortSignal): Promise<readonly OutputValue[]> {
-    const { step, places, record } = accepted;
+    const { step, places } = accepted;
     for (const cache of accepted.caches) {
       for (const copy of cache?.copies ?? []) cache!.pool.storage.copy(copy); // the copies are the cache's
     }
-    const inputs = inputValues(step);
+    const inputs = inputArrays(step);
     const memories = this.#memories(accepted, inputs);
     const rounding = step.outputs.find(isBounded)?.rounding;
     const updates = Object.entries(step.updates ?? {});
@@ -87,21 +74,25 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
       rounding,
       signal,
     });
-    const owners = places.sequences.flatMap(({ rows }, i) => new Array<number>(rows).fill(i));
+    const history = (sequence: number, end: number): readonly number[] => memories[sequence]!.history(end);
+    const host = { ...accepted, owner: this.#parameters.owner, history };
     const values = step.outputs.map((output, i) => {
       const rows = places.outputRows[i]!; // one entry per output
       if (isBounded(output)) return boundedValue(computed, output.value, rows);
-      const place = (row: number) => places.sequences[owners[row]!]!; // every row has an owner
-      const position = (row: number): number => place(row).start + row - place(row).first;
-      const history = (row: number): readonly number[] => memories[owners[row]!]!.history(position(row) + 1);
-      return outputValue(computed.value(output.value), { output, rows, position, history, record });
+      const value = computed.value(output.value);
+      return hostOutput(
+        output,
+        rows,
+        { ...value, row: (n) => row(value, n), take: (rows) => takeRows(value, rows).data },
+        host,
+      );
     });
     this.#update(updates, computed);
     return values;
   }
 
   /** Where each sequence's keys and values are; rows without a cache see each other through one that is dropped. */
-  #memories({ places, caches }: AcceptedStep<ReferenceBlocks>, inputs: Inputs) {
+  #memories({ places, caches }: AcceptedStep<ReferenceBlocks>, inputs: ReturnType<typeof inputArrays>) {
     const [input] = this.#graph.inputs.filter(({ kind }) => kind === "tokens");
     const tokens = input === undefined ? undefined : (inputs[input.name] as Int32Array); // of an input of tokens
     return places.sequences.map(({ first, rows, start, adapter }, i) => {
@@ -144,25 +135,6 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
   }
 }
 
-type Inputs = Readonly<Record<ValueName, Int32Array | Float32Array | Float64Array>>;
-
-function inputValues(step: Step): Inputs {
-  const entries = Object.entries(step.inputs).map(([name, input]) => {
-    if (!(input instanceof StepTensor)) return [name, input] as const;
-    return [name, (input.storage as TensorData).data!] as const; // of this device, and computed by an earlier step
-  });
-  return Object.fromEntries(entries) as Inputs; // what is no tensor of the device is an array
-}
-
-function tokenTensor(count: number, { record }: AcceptedStep<ReferenceBlocks>): StepTensor<TensorData> {
-  const storage: TensorData = {
-    data: undefined,
-    read: async () => storage.data!, // awaited after the step that sets it
-    free: () => undefined,
-  };
-  return new StepTensor([count, 1], "tokens", storage, record);
-}
-
 function isBounded(output: Output): output is BoundedOutput {
   return output.to === "host" && "rounding" in output;
 }
@@ -170,4 +142,8 @@ function isBounded(output: Output): output is BoundedOutput {
 function boundedValue(computed: EvaluatedGraph, name: ValueName, rows: readonly number[]): BoundedValue {
   const [value, bound] = [computed.value(name), computed.bound(name)].map((each) => tensor(takeRows(each, rows)));
   return { to: "host", tensor: value!, bound: bound! }; // two were mapped
+}
+
+function tensor({ rows, width, data }: Matrix): Tensor {
+  return { shape: [rows, width], data };
 }

@@ -163,7 +163,7 @@ export function blockBytes(widths: readonly number[], rows: number): number {
 }
 
 function asNumbers(bytes: Uint8Array): Float64Array {
-  return new Float64Array(bytes.slice().buffer);
+  return new Float64Array(new Uint8Array(bytes).buffer);
 }
 
 function rounded(values: Float64Array, format: CacheFormat): Float64Array {

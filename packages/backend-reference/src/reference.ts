@@ -12,8 +12,8 @@ import {
   type Wanted,
   type WeightSource,
 } from "@polyllama/core";
-import type { Device, Program } from "@polyllama/core/device";
-import { asBackend, BackendProgram, type DeviceBackend } from "@polyllama/planner";
+import type { Device, DeviceBackend, Program } from "@polyllama/core/device";
+import { asBackend, BackendProgram } from "@polyllama/planner";
 import type { Rounding } from "./bounds.ts";
 import { referenceDevice } from "./device.ts";
 import type { BoundedOutput, BoundedValue } from "./executor.ts";

@@ -1,7 +1,7 @@
 // The backends that this program offers, by name. Each is imported when it is chosen, so that one that cannot start here
 // does not keep the others from working, and the options of one are refused by the others.
 
-import type { Backend } from "@polyllama/core";
+import type { DeviceBackend } from "@polyllama/core/device";
 import { InvalidArgumentError } from "commander";
 import { UsageError } from "./exit.ts";
 import { note } from "./terminal.ts";
@@ -40,7 +40,7 @@ export interface BackendOptions {
 }
 
 /** @throws {UsageError} for options that the backend does not have; {@link PolyllamaError} when it cannot start here. */
-export async function createBackend(options: BackendOptions): Promise<Backend> {
+export async function createBackend(options: BackendOptions): Promise<DeviceBackend> {
   const { backend, threads, activations, cacheFolder, cache = true, device } = options;
   const given = {
     onnxruntime: {

@@ -1,7 +1,7 @@
 // What running a model takes on a backend, in several formats and contexts.
 
-import type { Backend } from "@polyllama/core";
 import { blockSizes, columnCount, type FormatName, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
+import type { DeviceBackend } from "@polyllama/core/device";
 import { type Checkpoint, type LlamaConfig, llamaGraph } from "polyllama";
 import type { BackendName } from "./backends.ts";
 
@@ -15,7 +15,7 @@ export interface MemoryRow extends MemoryEstimate {
 
 /** Estimates for the weights as they are stored and in other formats, for short contexts and the whole one. */
 export function memoryRows(
-  backend: Backend,
+  backend: DeviceBackend,
   name: BackendName,
   config: LlamaConfig,
   weights: Checkpoint["weights"],

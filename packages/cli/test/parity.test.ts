@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { reference } from "@polyllama/backend-reference";
 import type { Backend, WeightSource } from "@polyllama/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type ParityOptions, runParity } from "../src/commands/parity.ts";
+import { runParity } from "../src/commands/parity.ts";
+import type { ParityOptions } from "../src/parity/options.ts";
 import { captured, run, runHere } from "./captured.ts";
 
 let folder: string;

@@ -51,6 +51,12 @@ export function parameterCount(config: LlamaConfig): number {
   return layers * (attention + feedForward + 2 * dim) + (tiedEmbeddings ? 1 : 2) * vocabSize * dim + dim;
 }
 
+/** The configuration as it is computed when loaded for that many positions; only dynamic scaling depends on it. */
+export function configForContext(config: LlamaConfig, contextLength: number): LlamaConfig {
+  const { ropeScaling } = config;
+  return ropeScaling.type === "dynamic" ? { ...config, ropeScaling: { ...ropeScaling, contextLength } } : config;
+}
+
 /**
  * Reads a Hugging Face `config.json`.
  *

@@ -3,6 +3,7 @@
 // The model
 export type { GgufFacts, LlamaConfig, MetaFacts } from "./config.ts";
 export {
+  configForContext,
   configFromGguf,
   configFromHuggingFace,
   configFromMeta,
@@ -10,7 +11,7 @@ export {
   validate as validateConfig,
 } from "./config.ts";
 export type { RopeScaling } from "./rope-scaling.ts";
-export { configForContext, longestContext, ropeScalingToGguf, ropeScalingToHuggingFace } from "./rope-scaling.ts";
+export { longestContext, ropeScalingToGguf, ropeScalingToHuggingFace } from "./rope-scaling.ts";
 export { llamaGraph, llamaLayerGraph } from "./llama.ts";
 export type { PresetName } from "./presets.ts";
 export { presets, vocabularyOwners } from "./presets.ts";

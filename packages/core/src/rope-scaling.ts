@@ -1,7 +1,6 @@
 // How a model reads positions beyond those it was first trained on: the ways in which checkpoints declare it, and how far
 // each of them reaches. What the numbers do to frequencies stands in `ops/rope.ts`.
 
-import type { LlamaConfig } from "./config.ts";
 import type { Reader } from "./config-fields.ts";
 import { PolyllamaError } from "./errors.ts";
 
@@ -43,16 +42,16 @@ export type RopeScaling =
     };
 
 /** Most positions that a model can be loaded with: what its configuration declares, or what its scaling reaches. */
-export function longestContext({ contextLength, ropeScaling: scaling }: LlamaConfig): number {
+export function longestContext({
+  contextLength,
+  ropeScaling: scaling,
+}: {
+  readonly contextLength: number;
+  readonly ropeScaling: RopeScaling;
+}): number {
   const original = "originalContextLength" in scaling ? scaling.originalContextLength : contextLength;
   const reached = scaling.type === "none" ? contextLength : Math.floor(original * scaling.factor);
   return Math.max(contextLength, Math.min(reached, 1 << 26));
-}
-
-/** The configuration as it is computed when loaded for that many positions; only dynamic scaling depends on it. */
-export function configForContext(config: LlamaConfig, contextLength: number): LlamaConfig {
-  const { ropeScaling } = config;
-  return ropeScaling.type === "dynamic" ? { ...config, ropeScaling: { ...ropeScaling, contextLength } } : config;
 }
 
 /** @throws {PolyllamaError} `ERR_CONFIG`, naming the field. */

@@ -12,7 +12,9 @@ export {
   u64,
   wgslStruct,
 } from "./struct.ts";
-export { asBackend, type BackendOptions, BackendProgram, type DeviceBackend } from "./frame/as-backend.ts";
+export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
+export { type ComputedRows, type HostStep, hostOutput, rowsToCompute } from "./frame/host-outputs.ts";
+export { HostMemory, hostRun, inputArrays, isHostTensor } from "./frame/host-tensors.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";
 export { PagedPool, poolBlocks, type PoolStorage } from "./frame/paged-pool.ts";
 export {

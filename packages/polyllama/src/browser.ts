@@ -32,18 +32,12 @@ export { type ChatFormat, chatFormatOf } from "./chat/format.ts";
 export { type ChatTemplate, type ChatTemplateName, chatTemplateNames } from "./chat/named.ts";
 export type { ChatMessage, ChatPrompt, RenderChatOptions } from "./chat/prompt.ts";
 export { AbortError, type Completion } from "./completion.ts";
+export type { ContinueOptions } from "./continue-options.ts";
 export type { FitOptions, FittedConversation } from "./conversation.ts";
 export { fitConversation } from "./conversation.ts";
 export type { ChooseOptions, FinishReason, GenerateOptions, Piece, TokenSource } from "./generation/generate.ts";
 export { checkGenerateOptions } from "./generation/generate.ts";
 export { Llama } from "./llama.ts";
 export type { LoadSource } from "./load.ts";
-export type {
-  ChatOptions,
-  ContinueOptions,
-  DeviceOption,
-  LlamaGenerateOptions,
-  LoadOptions,
-  ValuesOptions,
-} from "./options.ts";
+export type { ChatOptions, DeviceOption, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
 export { Sequence } from "./sequence.ts";

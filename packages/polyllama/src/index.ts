@@ -14,14 +14,8 @@ export type { ChooseOptions, FinishReason, GenerateOptions, Piece, TokenSource }
 export { checkGenerateOptions } from "./generation/generate.ts";
 export { Llama } from "./llama.ts";
 export type { LoadSource } from "./load.ts";
-export type {
-  ChatOptions,
-  ContinueOptions,
-  DeviceOption,
-  LlamaGenerateOptions,
-  LoadOptions,
-  ValuesOptions,
-} from "./options.ts";
+export type { ContinueOptions } from "./continue-options.ts";
+export type { ChatOptions, DeviceOption, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
 export { Sequence } from "./sequence.ts";
 
 // Checkpoints

@@ -47,13 +47,6 @@ export interface ValuesOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Options of `Sequence.continueTo`. */
-export interface ContinueOptions {
-  readonly signal?: AbortSignal;
-  /** Tokens read so far, of those that are new. */
-  readonly onProgress?: (progress: Progress) => void;
-}
-
 const backend: OptionType = {
   expected: "a backend, such as onnxruntime() from @polyllama/backend-onnxruntime",
   accepts: (value) => isBackend.accepts(value) || isPromise.accepts(value),
@@ -104,8 +97,3 @@ export const renderChatOptionTypes: OptionSchema<RenderChatOptions> = {
 export const chatOptionTypes: OptionSchema<ChatOptions> = { ...llamaGenerateOptionTypes, ...renderChatOptionTypes };
 
 export const valuesOptionTypes: OptionSchema<ValuesOptions> = { signal: option.signal };
-
-export const continueOptionTypes: OptionSchema<ContinueOptions> = {
-  signal: option.signal,
-  onProgress: option.function,
-};

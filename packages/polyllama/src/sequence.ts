@@ -12,9 +12,9 @@ import {
   showBriefly,
 } from "@polyllama/core";
 import type { DeviceTensor, HostArray, Output, OutputValue, Submission } from "@polyllama/core/device";
+import { type ContinueOptions, continueOptionTypes } from "./continue-options.ts";
 import { chooseOnDevice, chooseOnHost } from "./generation/choose.ts";
 import type { Choice, ChooseOptions, TokenSource } from "./generation/generate.ts";
-import { type ContinueOptions, continueOptionTypes } from "./options.ts";
 import { checkTokens, commonPrefix, inUse, type SequenceModel } from "./sequence-model.ts";
 import type { CachePlace } from "./sequence-pools.ts";
 

@@ -1,4 +1,5 @@
-// Runs that are aborted while they wait, while they compute and before they begin: when the abort is heard, and what it leaves behind.
+// Runs that are aborted while they wait, while they compute and before they begin: when the abort is heard, and what it
+// leaves behind.
 
 import { must, mustEqual } from "../../must.ts";
 import { compile, lastLogits, logits, model, settle, step } from "../subject.ts";

@@ -1,4 +1,5 @@
-// Runs at once, on a program and on programs side by side: each gives what it gives alone, and a cache serves one of them.
+// Runs at once, on a program and on programs side by side: each gives what it gives alone, and a cache serves one of
+// them.
 
 import { must, mustEqual, mustThrow } from "../../must.ts";
 import { compile, lastLogits, logits, step } from "../subject.ts";

@@ -5,7 +5,7 @@
 import type { Node, RopeNode, ValueName } from "@polyllama/core";
 import type { Binding } from "../binding.ts";
 import type { Need } from "../needs.ts";
-import type { Layout } from "../pack/layout.ts";
+import type { GraphLayout } from "../pack/layout.ts";
 import type { ModelWriter, TensorName } from "./onnx.ts";
 
 export interface Emission {
@@ -14,7 +14,7 @@ export interface Emission {
   readonly accuracyLevel: 1 | 4;
   /** Sums of blocks, by block and tensor. */
   readonly blockSums: Map<string, TensorName>;
-  readonly layout: Layout;
+  readonly layout: GraphLayout;
   /** Rows of the values that are needed. */
   readonly needs: ReadonlyMap<ValueName, Need>;
   readonly consumers: ReadonlyMap<ValueName, readonly Node[]>;

@@ -4,69 +4,26 @@
 import { access, constants, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname, resolve } from "node:path";
-import {
-  affordableTokens,
-  compareModel,
-  comparisonTables,
-  htmlReport,
-  type ModelComparison,
-  type Table,
-  type Unavailable,
-} from "@polyllama/conformance";
-import type { Backend } from "@polyllama/core";
+import { compareModel, htmlReport, type Unavailable } from "@polyllama/conformance";
+import type { DeviceBackend } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import type { Command } from "commander";
 import { Option } from "commander";
-import type { Checkpoint } from "polyllama";
-import { type BackendName, type BackendOptions, backendName, createBackend } from "../backends.ts";
+import { type BackendName, backendName, createBackend } from "../backends.ts";
 import { Exit, UsageError } from "../exit.ts";
-import { plural, seconds, table } from "../format.ts";
-import { addHubOptions, type HubFlags } from "../hub.ts";
+import { plural, seconds } from "../format.ts";
+import { addHubOptions } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
 import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
+import { checkOwners, create, isBackend } from "../parity/candidates.ts";
+import type { ParityContext, ParityOptions } from "../parity/options.ts";
+import { printComparison } from "../parity/print.ts";
+import { chooseTokens, defaultTokens } from "../parity/text.ts";
 import { createProgress } from "../progress.ts";
-import { heading, note, print, printJson } from "../terminal.ts";
+import { note, printJson } from "../terminal.ts";
 import { integer } from "../values.ts";
 import { version } from "../version.ts";
-
-export interface ParityOptions extends HubFlags {
-  /** Default: the embedded poet. */
-  readonly model?: string;
-  readonly tokenizer?: string;
-  readonly ignoreTensors?: readonly string[];
-  readonly fitVocabulary?: boolean;
-  readonly backends: readonly BackendName[];
-  /** int8 for onnxruntime, f16 for cuda, f32 for both. */
-  readonly activations?: "int8" | "f16" | "f32";
-  readonly threads?: number;
-  readonly text?: string;
-  readonly tokens?: number;
-  readonly layers?: "all";
-  readonly seed: number;
-  /** One object on standard output, in place of the tables. */
-  readonly json?: boolean;
-  /** The same object in a file. */
-  readonly jsonFile?: string;
-  readonly report?: string;
-}
-
-export interface ParityContext {
-  readonly signal: AbortSignal;
-  /** What makes the backends. */
-  readonly createBackend: (options: BackendOptions) => Promise<Backend>;
-}
-
-/** Seconds that a comparison may take by default; a text of the program's own is cut to fit. */
-const patience = 180;
-const defaultTokens = 64;
-
-/** What is read when nothing is given: a tale and a poem, which any language model finds ordinary. */
-const ownText =
-  "Once upon a time there was a poor man who had a little daughter. Every day they went into the forest to gather wood, " +
-  "and in the evening they sat by the fire and told each other stories. One day a bird came to the window and said: " +
-  "Let me in, for the night is cold and the wind is strong.\n" +
-  "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。\n";
 
 export function addParity(program: Command, { signal }: Interrupts): void {
   const command = program
@@ -126,7 +83,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   if (report !== undefined) await checkFolder("--report", report);
   const started = performance.now();
   await using checkpoint = await openModel(model, options, signal);
-  const candidates: (Backend | Unavailable)[] = [];
+  const candidates: (DeviceBackend | Unavailable)[] = [];
   try {
     for (const name of names) candidates.push(await create(name, options, context));
     const tokens = chooseTokens(checkpoint, candidates.filter(isBackend), options);
@@ -175,104 +132,12 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   }
 }
 
-const activationOwners = { int8: ["onnxruntime"], f16: ["cuda"], f32: ["onnxruntime", "cuda"] } as const;
-
-/** @throws {UsageError} for an option that none of the backends has. */
-function checkOwners({ backends, threads, activations }: ParityOptions): void {
-  const check = (option: string, owners: readonly BackendName[]): void => {
-    if (backends.some((name) => owners.includes(name))) return;
-    throw new UsageError(`--${option} belongs to ${owners.join(" and ")}, and --backends is ${backends.join(",")}`);
-  };
-  if (threads !== undefined) check("threads", ["onnxruntime"]);
-  if (activations !== undefined) check(`activations ${activations}`, activationOwners[activations]);
-}
-
 /** Refuses a file that could not be written after all the work. @throws {UsageError} */
 async function checkFolder(option: string, file: string): Promise<void> {
   const folder = dirname(resolve(file));
   await access(folder, constants.W_OK).catch(() => {
     throw new UsageError(`${option} ${file}: the folder ${folder} does not exist or cannot be written to`);
   });
-}
-
-/** The backend, or why there is none; onnxruntime with f32 activations unless others are asked for, and no packed weights kept. */
-async function create(
-  name: BackendName,
-  { activations, threads }: ParityOptions,
-  context: ParityContext,
-): Promise<Backend | Unavailable> {
-  const owners: readonly BackendName[] = activations === undefined ? [] : activationOwners[activations];
-  const asked = activations !== undefined && owners.includes(name) ? { activations } : {};
-  const onnxruntime = name === "onnxruntime" && {
-    activations: "f32" as const,
-    cache: false,
-    ...(threads !== undefined && { threads }),
-  };
-  try {
-    return await context.createBackend({ backend: name, ...onnxruntime, ...asked });
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    return { name, reason: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-function isBackend(candidate: Backend | Unavailable): candidate is Backend {
-  return "compile" in candidate;
-}
-
-/** Tokens of the text, or what takes their place where there is no tokenizer. */
-function chooseTokens(
-  { config, tokenizer, name }: Checkpoint,
-  backends: readonly Backend[],
-  { text, tokens: wanted, layers }: ParityOptions,
-): readonly number[] {
-  const { contextLength, vocabSize } = config;
-  if (text !== undefined) {
-    if (tokenizer === undefined) throw new UsageError(`${name} has no tokenizer for --text; give one with --tokenizer`);
-    const ids = tokenizer.encode(text);
-    if (ids.length === 0 || ids.length > contextLength) {
-      throw new UsageError(`--text has ${plural(ids.length, "token")}; 1 to ${contextLength} are possible`);
-    }
-    return ids;
-  }
-  if (wanted !== undefined && wanted > contextLength) {
-    throw new UsageError(`--tokens ${wanted} exceeds the model's context of ${contextLength}`);
-  }
-  const opLayers = layers === "all" ? config.layers : 3;
-  const affordable = affordableTokens(config, backends, { seconds: patience, opLayers });
-  const most = Math.min(defaultTokens, contextLength);
-  const count = wanted ?? Math.min(most, affordable);
-  if (wanted === undefined && count < most) {
-    note(
-      `${plural(count, "token")} instead of ${most}, as the reference would need more than ${seconds(patience)} for them; ` +
-        "--tokens N takes N all the same.",
-    );
-  }
-  const own = tokenizer?.encode(ownText) ?? Array.from({ length: count }, (_, i) => (i * 7919 + 1) % vocabSize);
-  return Array.from({ length: count }, (_, i) => own[i % own.length]!);
-}
-
-function printComparison({ backends, tokens }: ModelComparison): void {
-  for (const backend of backends) {
-    if (backend.status === "not run") continue;
-    const { device } = backend;
-    heading(`${backend.name}: ${device.device}`);
-    const details = Object.entries(device.details).map(([key, value]) => `${key} ${value}`);
-    if (details.length > 0) print(details.join(", "));
-    for (const found of comparisonTables(backend, tokens.length)) printTable(found);
-    print();
-  }
-  for (const { status, verdict } of backends) {
-    print(verdict, status === "agrees" ? "green" : "red");
-  }
-}
-
-function printTable({ title, header, rows }: Table): void {
-  print();
-  heading(title);
-  const texts = rows.map((row) => row.map(({ text, differs }) => (differs ? `${text} !` : text)));
-  const lines = table(header.some((cell) => cell !== "") ? [header, ...texts] : texts, [0, 1, 2]);
-  for (const line of lines) print(`  ${line}`);
 }
 
 function names(list: string): readonly BackendName[] {

@@ -1,7 +1,7 @@
 // The process that asks WebGPU: it is told one task, and answers it.
 
 import { webgpu } from "@polyllama/backend-webgpu";
-import { adapterFits } from "../fit.ts";
+import { adapterFits } from "../device-fits.ts";
 import { memoryRows } from "../memory.ts";
 import { tryBackend } from "../try-backend.ts";
 import type { Answers, Reply, Task, TaskName } from "./tasks.ts";

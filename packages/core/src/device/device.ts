@@ -103,6 +103,8 @@ export interface PoolMemory {
 export interface CompileProgramOptions {
   /** What steps will ask for; default: the graph's outputs, of all rows, on the host. Other outputs are prepared when they are asked for. */
   readonly outputs?: readonly OutputSpec[];
+  /** What is prepared so far, where that takes long. */
+  readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
 

@@ -3,7 +3,6 @@
 import {
   acquireCaches,
   advanceCaches,
-  type Backend,
   type CacheFormat,
   type CacheOptions,
   type CompileOptions,
@@ -33,6 +32,7 @@ import {
   type CachePool,
   cacheSpec,
   type Device,
+  type DeviceBackend,
   type SequenceCache as DeviceCache,
   type Program as DeviceProgram,
   type HostArray,
@@ -46,11 +46,6 @@ export interface BackendOptions {
   readonly availableMemory?: () => number | undefined;
   /** Called with each program, before anybody uses it. */
   readonly onCompile?: (program: DeviceProgram) => void;
-}
-
-/** A backend of the first contract, and the device that it stands for. */
-export interface DeviceBackend extends Backend {
-  readonly device: Device;
 }
 
 /** A backend of the first contract. Disposing it disposes the device. */
@@ -67,9 +62,9 @@ export function asBackend(device: Device, options: BackendOptions = {}): DeviceB
       checkOptions(compileOptions, compileOptionTypes, "compile()");
       const { wanted = graph.outputs, onProgress, signal } = compileOptions;
       const outputs = wanted.map((each) => ({ ...resolveWanted(graph, each), to: "host" as const }));
-      const cancel = signal && { signal };
-      using parameters = await device.loadParameters([graph], source, { ...(onProgress && { onProgress }), ...cancel });
-      const program = await device.compile(graph, parameters, { outputs, ...cancel }); // which holds the parameters
+      const given = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
+      using parameters = await device.loadParameters([graph], source, given);
+      const program = await device.compile(graph, parameters, { outputs, ...given }); // which holds the parameters
       onCompile?.(program);
       return new BackendProgram(device, program);
     },

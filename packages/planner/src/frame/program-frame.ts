@@ -205,7 +205,7 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
     for (const controller of this.#controllers) controller.abort(disposed());
     await Promise.allSettled(this.#pending);
     await this.#parts.executor.free();
-    this.parameters.release();
+    await this.parameters.release();
     this.#parts.onDispose(this);
   }
 }

@@ -7,6 +7,7 @@ export class Resources {
   readonly #programs = new Set<AsyncDisposable>();
   readonly #others = new Set<Disposable>();
   readonly #loads = new Set<Promise<unknown>>();
+  readonly #freeing = new Set<Promise<unknown>>();
   readonly #end = new AbortController();
   #disposed: Promise<void> | undefined;
 
@@ -46,10 +47,14 @@ export class Resources {
     this.#others.add(resource);
   }
 
-  /** To be called with what has been disposed. */
-  delete(resource: Disposable | AsyncDisposable): void {
+  /** To be called with what has been disposed. @param freed Where its memory is given back by and by: when that has happened. */
+  delete(resource: Disposable | AsyncDisposable, freed?: void | Promise<void>): void {
     this.#programs.delete(resource as AsyncDisposable); // whichever it is, the other set does not have it
     this.#others.delete(resource as Disposable);
+    if (!freed) return;
+    this.#freeing.add(freed);
+    const end = (): void => void this.#freeing.delete(freed);
+    freed.then(end, end);
   }
 
   /** Ends loads, disposes everything and then does what is left. Later calls wait for the first. */
@@ -63,6 +68,7 @@ export class Resources {
     await Promise.allSettled(this.#loads);
     await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
     for (const resource of this.#others) resource[Symbol.dispose]();
+    await Promise.allSettled(this.#freeing);
     await rest();
   }
 }

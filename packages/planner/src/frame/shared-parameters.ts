@@ -11,8 +11,12 @@ export interface ParameterStorage {
   addAdapter?(name: string, source: WeightSource, options: AdapterOptions): Promise<() => void>;
   /** Present where the backend can give weights back. */
   export?(): WeightSource;
-  free(): void;
+  /** Called once. */
+  free(): void | Promise<void>;
 }
+
+/** Called once, when memory is given back; the promise, where there is one, says when that has happened. */
+type FreedParameters = (freed: void | Promise<void>) => void;
 
 /** Weights on a device. */
 export class SharedParameters<Storage extends ParameterStorage = ParameterStorage> implements Parameters {
@@ -22,11 +26,15 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
   /** Counted by steps that update weights. */
   version = 0;
   readonly #adapters = new Set<string>();
-  readonly #onFree: () => void;
+  readonly #onFree: FreedParameters;
   #users = 0;
   #state: "alive" | "disposed" | "freed" = "alive";
 
-  constructor(storage: Storage, owner: object, options: { readonly mutable?: boolean; readonly onFree: () => void }) {
+  constructor(
+    storage: Storage,
+    owner: object,
+    options: { readonly mutable?: boolean; readonly onFree: FreedParameters },
+  ) {
     this.storage = storage;
     this.owner = owner;
     this.mutable = options.mutable ?? false;
@@ -83,15 +91,16 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     this.#users++;
   }
 
-  release(): void {
+  /** A program has ended. Resolves when what it was the last to use is free. */
+  async release(): Promise<void> {
     this.#users--;
-    this.#freeUnused();
+    await this.#freeUnused();
   }
 
   [Symbol.dispose](): void {
     if (this.#state !== "alive") return;
     this.#state = "disposed";
-    this.#freeUnused();
+    void this.#freeUnused();
   }
 
   assertAlive(): void {
@@ -100,10 +109,11 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     }
   }
 
-  #freeUnused(): void {
+  #freeUnused(): void | Promise<void> {
     if (this.#state !== "disposed" || this.#users > 0) return;
     this.#state = "freed";
-    this.storage.free();
-    this.#onFree();
+    const freed = this.storage.free();
+    this.#onFree(freed);
+    return freed;
   }
 }

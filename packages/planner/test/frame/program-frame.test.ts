@@ -53,7 +53,7 @@ function setUp({ passes = true } = {}) {
     free: () => void freed.push("program"),
   };
   const parameters = new SharedParameters(
-    { weights: new Map(), bytes: 0, free: () => freed.push("parameters") },
+    { weights: new Map(), bytes: 0, free: () => void freed.push("parameters") },
     owner,
     { onFree: () => undefined },
   );

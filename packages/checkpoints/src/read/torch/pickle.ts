@@ -2,46 +2,10 @@
 // anything, which is why files from elsewhere are dangerous to Python. This reader knows the operations that build plain
 // values and calls nothing: names are only compared with the few that a state dict consists of, and any other is refused.
 
-import { CheckpointError } from "@polyllama/core";
-import { type Called, calledBy } from "./pickle-names.ts";
-
-/** A tensor as the pickle describes it; the bytes are elsewhere. */
-export interface PickledTensor {
-  readonly kind: "tensor";
-  /** As safetensors writes it: F32, F16, BF16 and so on. */
-  readonly dtype: string;
-  /** Name of its storage. */
-  readonly storage: string;
-  /** Elements that its storage holds. */
-  readonly storageElements: number;
-  /** Its first element within the storage. */
-  readonly first: number;
-  readonly shape: readonly number[];
-  /** Elements from one index to the next, per dimension. */
-  readonly strides: readonly number[];
-}
-
-export type Value =
-  | string
-  | number
-  | boolean
-  | null
-  | PickledTensor
-  | { readonly kind: "bytes" }
-  | { readonly kind: "list"; readonly items: Value[] }
-  | { readonly kind: "tuple"; readonly items: readonly Value[] }
-  | Dict
-  | { readonly kind: "aside" }
-  | { readonly kind: "name"; readonly name: Called }
-  | { readonly kind: "storage"; readonly dtype: string; readonly storage: string; readonly elements: number };
-
-export interface Dict {
-  readonly kind: "dict";
-  readonly entries: [Value, Value][];
-}
-
-/** Values that one pickle may build: far above any checkpoint's, and little memory. */
-const MOST_VALUES = 2 ** 18;
+import { type PickleBytes, pickleBytes } from "./pickle-bytes.ts";
+import { call, named, persistent } from "./pickle-calls.ts";
+import { type PickleStack, pickleStack } from "./pickle-stack.ts";
+import { isKind, kindOf, type Value } from "./pickle-values.ts";
 
 /**
  * Runs the program of a pickle and returns what it leaves. Nothing is called.
@@ -49,357 +13,116 @@ const MOST_VALUES = 2 ** 18;
  * @throws {CheckpointError} for a pickle that is damaged, or mentions another name than files of tensors do: then with the name.
  */
 export function readPickle(bytes: Uint8Array, file: string): Value {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const stack: Value[] = [];
-  const marks: number[] = [];
-  const memo = new Map<number, Value>();
-  let position = 0;
-  let built = 0;
-
-  const fail = (problem: string): never => {
-    throw damaged(file, `byte ${position} of its pickle: ${problem}`);
-  };
-  const take = (length: number): number => {
-    const start = position;
-    if (length > bytes.length - start) fail(`${length} bytes are declared, but ${bytes.length - start} are left`);
-    position += length;
-    return start;
-  };
-  const u8 = (): number => view.getUint8(take(1));
-  const u32 = (): number => view.getUint32(take(4), true);
-  const length64 = (): number => {
-    const value = view.getBigUint64(take(8), true);
-    return value <= BigInt(bytes.length) ? Number(value) : fail(`a length of ${value} is declared`);
-  };
-  const text = (length: number): string => {
-    const start = take(length);
-    try {
-      return utf8.decode(bytes.subarray(start, start + length));
-    } catch {
-      return fail("a text is not UTF-8");
-    }
-  };
-  const line = (): string => {
-    const end = bytes.indexOf(10, position);
-    if (end < 0 || end - position > 256) return fail("a name does not end");
-    const name = text(end - position);
-    take(1);
-    return name;
-  };
-  /** A little-endian integer of so many bytes, in two's complement. */
-  const integer = (length: number): number => {
-    if (length > 8) fail(`an integer of ${length} bytes`);
-    const start = take(length);
-    let value = 0n;
-    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[start + i]!);
-    const signed = length > 0 ? BigInt.asIntN(8 * length, value) : 0n;
-    const rounded = Number(signed);
-    return Number.isSafeInteger(rounded) ? rounded : fail(`the integer ${signed} is impossible`);
-  };
-  const push = (value: Value): void => {
-    if (++built > MOST_VALUES) fail(`more than ${MOST_VALUES} values`);
-    stack.push(value);
-  };
-  const floor = (): number => marks.at(-1) ?? 0;
-  const pop = (): Value => (stack.length > floor() ? stack.pop()! : fail("nothing is left on the stack"));
-  const peek = (): Value => (stack.length > floor() ? stack.at(-1)! : fail("nothing is left on the stack"));
-  const popMarked = (): Value[] => stack.splice(marks.pop() ?? fail("a mark is missing"));
-  const several = (count: number): Value[] => {
-    if (stack.length - floor() < count) fail("nothing is left on the stack");
-    return stack.splice(stack.length - count);
-  };
-  const remember = (key: number): void => {
-    if (memo.size > MOST_VALUES) fail(`more than ${MOST_VALUES} memoized values`);
-    memo.set(key, peek());
-  };
-  const recall = (key: number): void => push(memo.get(key) ?? (memo.has(key) ? null : fail(`${key} was not memoized`)));
-  const append = (items: readonly Value[]): void => {
-    const list = peek();
-    if (isKind(list, "list")) for (const item of items) list.items.push(item);
-    else if (!isKind(list, "aside")) fail(`a ${kindOf(list)} is appended to`);
-  };
-  const setItems = (items: readonly Value[]): void => {
-    const dict = peek();
-    if (isKind(dict, "dict") && items.length % 2 === 0) {
-      for (let i = 0; i < items.length; i += 2) dict.entries.push([items[i]!, items[i + 1]!]);
-    } else if (!isKind(dict, "aside")) fail(`items are set of a ${kindOf(dict)}`);
-  };
-  const named = (module: Value, name: Value): Value => {
-    if (typeof module !== "string" || typeof name !== "string") return fail("a name is not a text");
-    return { kind: "name", name: calledBy(module, name, file) };
-  };
-  const persistent = (id: Value): Value => {
-    const [tag, type, storage, , elements] = isKind(id, "tuple") ? id.items : [];
-    if (tag !== "storage" || !isKind(type, "name") || typeof type.name === "string") return fail("this is no storage");
-    if (typeof storage !== "string" || !isCount(elements)) return fail("a storage has no name or size");
-    return { kind: "storage", dtype: type.name.dtype, storage, elements };
-  };
-  const call = (callee: Value, given: Value): Value => {
-    if (!isKind(callee, "name") || !isKind(given, "tuple")) return fail(`a ${kindOf(callee)} is called`);
-    if (typeof callee.name === "object") return fail("a storage is called");
-    const { items } = given;
-    switch (callee.name) {
-      case "dict":
-        return { kind: "dict", entries: items.flatMap(pairs) };
-      case "tensor":
-        return tensor(items);
-      case "parameter":
-        return isKind(items[0], "tensor") ? items[0] : fail("a parameter is no tensor");
-      case "typed tensor": {
-        const [how, type, of] = items;
-        if (!isKind(how, "name") || how.name !== "tensor" || !isKind(of, "tuple"))
-          return fail("a tensor is made in an unknown way");
-        if (!isKind(type, "name") || type.name !== "tensor class") return fail("a tensor is of an unknown class");
-        return tensor(of.items);
-      }
-      case "tensor class":
-        return fail("a class of tensors is called");
-      case "aside":
-        return { kind: "aside" };
-    }
-  };
-  /** The pairs that a dict is made of: a list of two values each; what else may stand there says how to make missing ones. */
-  const pairs = (given: Value): [Value, Value][] => {
-    if (!isKind(given, "list"))
-      return isKind(given, "name") || given === null ? [] : fail("a dict is made of something else than pairs");
-    built += given.items.length;
-    if (built > MOST_VALUES) fail(`more than ${MOST_VALUES} values`);
-    return given.items.map((pair) => {
-      const items = isKind(pair, "list") || isKind(pair, "tuple") ? pair.items : [];
-      return items.length === 2 ? [items[0]!, items[1]!] : fail("a dict is made of something else than pairs");
-    });
-  };
-  const tensor = ([storage, first, shape, strides, , , metadata]: readonly Value[]): PickledTensor => {
-    if (isKind(metadata, "dict") && metadata.entries.length > 0)
-      return fail("a tensor is conjugated, negated or otherwise marked");
-    if (!isKind(storage, "storage") || !isCount(first)) return fail("a tensor has no storage");
-    if (!isCounts(shape) || !isCounts(strides) || shape.items.length !== strides.items.length) {
-      return fail("a tensor has no proper shape and strides");
-    }
-    const { dtype, storage: name, elements } = storage;
-    return {
-      kind: "tensor",
-      dtype,
-      storage: name,
-      storageElements: elements,
-      first,
-      shape: shape.items,
-      strides: strides.items,
-    };
-  };
-
+  const source = pickleBytes(bytes, file);
+  const stack = pickleStack(source);
   while (true) {
-    const opcode = u8();
-    switch (opcode) {
-      case 0x80: {
-        const protocol = u8();
-        if (protocol > 5) fail(`protocol ${protocol} is unknown`);
-        break;
-      }
-      case 0x95: // FRAME
-        length64();
-        break;
-      case 0x2e: {
-        // STOP
-        const value = pop();
-        if (stack.length > 0 || marks.length > 0) fail("values are left over at its end");
-        return value;
-      }
-      case 0x28: // MARK
-        if (marks.length >= MOST_VALUES) fail("marks are nested too deep");
-        marks.push(stack.length);
-        break;
-      case 0x30: // POP
-        pop();
-        break;
-      case 0x31: // POP_MARK
-        popMarked();
-        break;
-      case 0x4e:
-        push(null);
-        break;
-      case 0x88:
-        push(true);
-        break;
-      case 0x89:
-        push(false);
-        break;
-      case 0x4b: // BININT1
-        push(u8());
-        break;
-      case 0x4d: // BININT2
-        push(view.getUint16(take(2), true));
-        break;
-      case 0x4a: // BININT
-        push(view.getInt32(take(4), true));
-        break;
-      case 0x8a: // LONG1
-        push(integer(u8()));
-        break;
-      case 0x8b: // LONG4
-        push(integer(u32()));
-        break;
-      case 0x47: // BINFLOAT
-        push(view.getFloat64(take(8), false));
-        break;
-      case 0x58: // BINUNICODE
-        push(text(u32()));
-        break;
-      case 0x8c: // SHORT_BINUNICODE
-        push(text(u8()));
-        break;
-      case 0x8d: // BINUNICODE8
-        push(text(length64()));
-        break;
-      case 0x55: // SHORT_BINSTRING, as Python 2 wrote texts
-        push(text(u8()));
-        break;
-      case 0x54: // BINSTRING
-        push(text(u32()));
-        break;
-      case 0x43: // SHORT_BINBYTES
-        take(u8());
-        push({ kind: "bytes" });
-        break;
-      case 0x42: // BINBYTES
-        take(u32());
-        push({ kind: "bytes" });
-        break;
-      case 0x8e: // BINBYTES8
-      case 0x96: // BYTEARRAY8
-        take(length64());
-        push({ kind: "bytes" });
-        break;
-      case 0x29: // EMPTY_TUPLE
-        push({ kind: "tuple", items: [] });
-        break;
-      case 0x85: // TUPLE1
-      case 0x86:
-      case 0x87:
-        push({ kind: "tuple", items: several(opcode - 0x84) });
-        break;
-      case 0x74: // TUPLE
-        push({ kind: "tuple", items: popMarked() });
-        break;
-      case 0x5d: // EMPTY_LIST
-        push({ kind: "list", items: [] });
-        break;
-      case 0x6c: // LIST
-        push({ kind: "list", items: popMarked() });
-        break;
-      case 0x61: {
-        // APPEND
-        const item = pop();
-        append([item]);
-        break;
-      }
-      case 0x65: // APPENDS
-        append(popMarked());
-        break;
-      case 0x7d: // EMPTY_DICT
-        push({ kind: "dict", entries: [] });
-        break;
-      case 0x64: {
-        // DICT
-        const items = popMarked();
-        push({ kind: "dict", entries: [] });
-        setItems(items);
-        break;
-      }
-      case 0x73: // SETITEM
-        setItems(several(2));
-        break;
-      case 0x75: // SETITEMS
-        setItems(popMarked());
-        break;
-      case 0x71: // BINPUT
-        remember(u8());
-        break;
-      case 0x72: // LONG_BINPUT
-        remember(u32());
-        break;
-      case 0x94: // MEMOIZE
-        remember(memo.size);
-        break;
-      case 0x68: // BINGET
-        recall(u8());
-        break;
-      case 0x6a: // LONG_BINGET
-        recall(u32());
-        break;
-      case 0x63: {
-        // GLOBAL
-        const module = line();
-        push(named(module, line()));
-        break;
-      }
-      case 0x93: {
-        // STACK_GLOBAL
-        const [module, name] = several(2);
-        push(named(module!, name!));
-        break;
-      }
-      case 0x51: // BINPERSID
-        push(persistent(pop()));
-        break;
-      case 0x52: {
-        // REDUCE
-        const [callee, given] = several(2);
-        push(call(callee!, given!));
-        break;
-      }
-      case 0x81: {
-        // NEWOBJ: an instance without a word to its constructor
-        const [type, given] = several(2);
-        push(call(type!, given!));
-        break;
-      }
-      case 0x8f: // EMPTY_SET
-        push({ kind: "aside" });
-        break;
-      case 0x90: // ADDITEMS
-        append(popMarked());
-        break;
-      case 0x91: // FROZENSET
-        popMarked();
-        push({ kind: "aside" });
-        break;
-      case 0x62: {
-        // BUILD: attributes of an OrderedDict, such as a module's version, say nothing about tensors
-        pop();
-        const target = peek();
-        if (!isKind(target, "dict") && !isKind(target, "aside")) fail(`attributes are set of a ${kindOf(target)}`);
-        break;
-      }
-      default:
-        fail(`the operation 0x${opcode.toString(16)} has no place in a state dict`);
+    const opcode = source.u8();
+    if (opcode === STOP) {
+      const value = stack.pop();
+      if (!stack.isEmpty()) source.fail("values are left over at its end");
+      return value;
     }
+    const operation = operations[opcode];
+    if (operation === undefined) source.fail(`the operation 0x${opcode.toString(16)} has no place in a state dict`);
+    else operation(stack, source, file);
   }
 }
 
-type Kind = Extract<Value, { readonly kind: string }>["kind"];
+type Operation = (stack: PickleStack, bytes: PickleBytes, file: string) => void;
 
-export function isKind<K extends Kind>(
-  value: Value | undefined,
-  kind: K,
-): value is Extract<Value, { readonly kind: K }> {
-  return typeof value === "object" && value !== null && value.kind === kind;
-}
+const STOP = 0x2e;
 
-export function kindOf(value: Value): string {
-  if (value === null) return "None";
-  return typeof value === "object" ? value.kind : typeof value;
-}
+const asBytes =
+  (length: (bytes: PickleBytes) => number): Operation =>
+  (stack, bytes) => {
+    bytes.skip(length(bytes));
+    stack.push({ kind: "bytes" });
+  };
+const asTuple =
+  (count: number): Operation =>
+  (stack) =>
+    stack.push({ kind: "tuple", items: stack.several(count) });
+/** REDUCE, and NEWOBJ: an instance without a word to its constructor. */
+const calling: Operation = (stack, bytes) => {
+  const [callee, given] = stack.several(2);
+  stack.push(call(callee!, given!, bytes, stack)); // as many as were asked for
+};
 
-function isCount(value: Value | undefined): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isCounts(value: Value | undefined): value is { readonly kind: "tuple"; readonly items: readonly number[] } {
-  return isKind(value, "tuple") && value.items.length <= 8 && value.items.every(isCount);
-}
-
-function damaged(file: string, problem: string): CheckpointError {
-  return new CheckpointError({ file }, problem, "The file is damaged; download or copy it again.");
-}
+const operations: Readonly<Record<number, Operation>> = {
+  /** PROTO */
+  128(_, bytes) {
+    const protocol = bytes.u8();
+    if (protocol > 5) bytes.fail(`protocol ${protocol} is unknown`);
+  },
+  149: (_, bytes) => void bytes.length(), // FRAME
+  40: (stack) => stack.mark(), // MARK
+  48: (stack) => void stack.pop(), // POP
+  49: (stack) => void stack.popMarked(), // POP_MARK
+  78: (stack) => stack.push(null), // NONE
+  136: (stack) => stack.push(true), // NEWTRUE
+  137: (stack) => stack.push(false), // NEWFALSE
+  75: (stack, bytes) => stack.push(bytes.u8()), // BININT1
+  77: (stack, bytes) => stack.push(bytes.u16()), // BININT2
+  74: (stack, bytes) => stack.push(bytes.i32()), // BININT
+  138: (stack, bytes) => stack.push(bytes.integer(bytes.u8())), // LONG1
+  139: (stack, bytes) => stack.push(bytes.integer(bytes.u32())), // LONG4
+  71: (stack, bytes) => stack.push(bytes.f64()), // BINFLOAT
+  88: (stack, bytes) => stack.push(bytes.text(bytes.u32())), // BINUNICODE
+  140: (stack, bytes) => stack.push(bytes.text(bytes.u8())), // SHORT_BINUNICODE
+  141: (stack, bytes) => stack.push(bytes.text(bytes.length())), // BINUNICODE8
+  85: (stack, bytes) => stack.push(bytes.text(bytes.u8())), // SHORT_BINSTRING, as Python 2 wrote texts
+  84: (stack, bytes) => stack.push(bytes.text(bytes.u32())), // BINSTRING
+  67: asBytes((bytes) => bytes.u8()), // SHORT_BINBYTES
+  66: asBytes((bytes) => bytes.u32()), // BINBYTES
+  142: asBytes((bytes) => bytes.length()), // BINBYTES8
+  150: asBytes((bytes) => bytes.length()), // BYTEARRAY8
+  41: asTuple(0), // EMPTY_TUPLE
+  133: asTuple(1), // TUPLE1
+  134: asTuple(2), // TUPLE2
+  135: asTuple(3), // TUPLE3
+  116: (stack) => stack.push({ kind: "tuple", items: stack.popMarked() }), // TUPLE
+  93: (stack) => stack.push({ kind: "list", items: [] }), // EMPTY_LIST
+  108: (stack) => stack.push({ kind: "list", items: stack.popMarked() }), // LIST
+  97: (stack) => stack.append([stack.pop()]), // APPEND
+  101: (stack) => stack.append(stack.popMarked()), // APPENDS
+  125: (stack) => stack.push({ kind: "dict", entries: [] }), // EMPTY_DICT
+  /** DICT */
+  100(stack) {
+    const items = stack.popMarked();
+    stack.push({ kind: "dict", entries: [] });
+    stack.setItems(items);
+  },
+  115: (stack) => stack.setItems(stack.several(2)), // SETITEM
+  117: (stack) => stack.setItems(stack.popMarked()), // SETITEMS
+  113: (stack, bytes) => stack.remember(bytes.u8()), // BINPUT
+  114: (stack, bytes) => stack.remember(bytes.u32()), // LONG_BINPUT
+  148: (stack) => stack.remember(), // MEMOIZE
+  104: (stack, bytes) => stack.recall(bytes.u8()), // BINGET
+  106: (stack, bytes) => stack.recall(bytes.u32()), // LONG_BINGET
+  /** GLOBAL */
+  99(stack, bytes, file) {
+    const module = bytes.line();
+    stack.push(named(module, bytes.line(), file, bytes));
+  },
+  /** STACK_GLOBAL */
+  147(stack, bytes, file) {
+    const [module, name] = stack.several(2);
+    stack.push(named(module!, name!, file, bytes)); // as many as were asked for
+  },
+  81: (stack, bytes) => stack.push(persistent(stack.pop(), bytes)), // BINPERSID
+  82: calling, // REDUCE
+  129: calling, // NEWOBJ
+  143: (stack) => stack.push({ kind: "aside" }), // EMPTY_SET
+  144: (stack) => stack.append(stack.popMarked()), // ADDITEMS
+  /** FROZENSET */
+  145(stack) {
+    stack.popMarked();
+    stack.push({ kind: "aside" });
+  },
+  /** BUILD: attributes of an OrderedDict, such as a module's version, say nothing about tensors. */
+  98(stack, bytes) {
+    stack.pop();
+    const target = stack.peek();
+    if (!isKind(target, "dict") && !isKind(target, "aside")) bytes.fail(`attributes are set of a ${kindOf(target)}`);
+  },
+};

@@ -2,7 +2,7 @@
 // optimizer and counters, under a name of its own.
 
 import { CheckpointError, quoted } from "@polyllama/core";
-import { type Dict, isKind, kindOf, type PickledTensor, type Value } from "./pickle.ts";
+import { type Dict, isKind, kindOf, type PickledTensor, type Value } from "./pickle-values.ts";
 
 /** The tensors of a file by name, in their order. */
 export interface StateDict {

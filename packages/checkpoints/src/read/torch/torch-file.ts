@@ -3,7 +3,8 @@
 
 import { CheckpointError, quoted } from "@polyllama/core";
 import type { ByteSource } from "../sources/byte-source.ts";
-import { type PickledTensor, readPickle } from "./pickle.ts";
+import { readPickle } from "./pickle.ts";
+import type { PickledTensor } from "./pickle-values.ts";
 import { stateDictOf } from "./state-dict.ts";
 import { readZipDirectory, type ZipDirectory } from "./zip.ts";
 

@@ -5,7 +5,8 @@
 import { bind } from "./bind.ts";
 import { fail, spend, unsupported } from "./budget.ts";
 import { part, unmarked } from "./marks.ts";
-import { countCharacters, firstCharacter, stringMethod, unitOf } from "./strings.ts";
+import { countCharacters, firstCharacter, unitOf } from "./places.ts";
+import { stringMethod } from "./strings.ts";
 import {
   Callable,
   dictKey,

@@ -4,11 +4,13 @@
 import { bind } from "./bind.ts";
 import { fail, joinTexts, made, room, spend, unsupported } from "./budget.ts";
 import { fixed, percentFormat } from "./format.ts";
+import { capitalize } from "./letters.ts";
 import { type Filter, getter, listFilters, rest } from "./list-filters.ts";
 import { changed, unmarked } from "./marks.ts";
+import { replace, splitLines, strip } from "./parts.ts";
+import { countCharacters, firstCharacter } from "./places.ts";
 import { number, toJson, toText } from "./print.ts";
 import { spaceCharacters } from "./space.ts";
-import { capitalize, countCharacters, firstCharacter, replace, splitLines, strip } from "./strings.ts";
 import {
   type Arguments,
   Float,

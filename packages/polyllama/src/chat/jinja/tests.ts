@@ -2,10 +2,10 @@
 // Source: github.com/pallets/jinja, src/jinja2/tests.py.
 
 import { fail, unsupported } from "./budget.ts";
+import { isLower, isUpper } from "./letters.ts";
 import { unmarked } from "./marks.ts";
 import { binary, contains } from "./operators.ts";
 import { toText } from "./print.ts";
-import { isLower, isUpper } from "./strings.ts";
 import {
   type Arguments,
   Callable,

@@ -1,0 +1,166 @@
+// KV blocks: each is the whole of a sequence, for every attention two f32 buffers [1, G, rows, padded d] in memory that ONNX Runtime
+// allocates, so the system only commits the pages that are written. Attention appends in place; what lies beyond a sequence's length is
+// never read. A fork that is written copies the positions in use. Beside them stand the tokens of each position, for penalties.
+
+import type { AttentionNode } from "@polyllama/core";
+import { MemoryError } from "@polyllama/core";
+import type { CacheSpec } from "@polyllama/core/device";
+import type { BlockCopy, PoolStorage } from "@polyllama/planner";
+import { cacheHeader, lengthInHeader } from "./cache-header.ts";
+import { paddedHead } from "./emit/attention.ts";
+import type { Handle, Ort } from "./ort/api.ts";
+
+/** Bytes that the keys or the values of one attention take per position. */
+function rowBytes({ kvHeads, headDim }: Pick<AttentionNode, "kvHeads" | "headDim">): number {
+  return kvHeads * paddedHead(headDim) * 4;
+}
+
+/** Bytes of a block of so many positions. */
+export function blockBytes(spec: CacheSpec, rows: number): number {
+  return rows * spec.reduce((sum, attention) => sum + 2 * rowBytes(attention), 4);
+}
+
+/** Bytes copied between two turns of the event loop. */
+const copyPerTurn = 8 << 20;
+/** Rows of a head, after each of which it is looked how much was copied. */
+const rowsAtOnce = 1024;
+
+interface Block {
+  /** By attention: keys, values. */
+  readonly tensors: readonly (readonly [Handle, Handle])[];
+  /** [rows] */
+  readonly tokens: Int32Array;
+}
+
+/** Consecutive rows of one head, in a block and elsewhere. */
+interface Piece {
+  /** [rows, padded d] within the block. */
+  readonly inBlock: Float32Array;
+  /** Where it stands among all that is copied, in floats. */
+  readonly at: number;
+}
+
+/** The memory of a pool. */
+export class OnnxRuntimeBlocks implements PoolStorage {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly #ort: Ort;
+  readonly #spec: CacheSpec;
+  readonly #blocks: readonly Block[];
+
+  /**
+   * @param rows Positions of a block.
+   * @throws {MemoryError}
+   */
+  constructor(ort: Ort, spec: CacheSpec, rows: number, blocks: number) {
+    this.rows = rows;
+    this.bytes = blocks * blockBytes(spec, rows);
+    this.#ort = ort;
+    this.#spec = spec;
+    const allocated: Handle[] = [];
+    const allocate = (shape: readonly number[]): Handle => {
+      const tensor = ort.allocateTensor(shape, "f32");
+      allocated.push(tensor);
+      return tensor;
+    };
+    try {
+      this.#blocks = Array.from({ length: blocks }, () => ({
+        tensors: spec.map(({ kvHeads, headDim }) => {
+          const shape = [1, kvHeads, rows, paddedHead(headDim)];
+          return [allocate(shape), allocate(shape)] as const;
+        }),
+        tokens: new Int32Array(rows),
+      }));
+    } catch (cause) {
+      for (const tensor of allocated) ort.releaseValue(tensor);
+      const what = `A cache of ${blocks === 1 ? "" : `${blocks} sequences of `}${rows} positions`;
+      throw new MemoryError(what, this.bytes, cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+
+  /** Keys and values of an attention. */
+  tensors(block: number, attention: number): readonly [Handle, Handle] {
+    return this.#blocks[block]!.tensors[attention]!;
+  }
+
+  /** The tokens of a block's positions [rows]. */
+  tokens(block: number): Int32Array {
+    return this.#blocks[block]!.tokens;
+  }
+
+  /** Copies the first `length` positions of a block to another one. */
+  async copy({ from, to }: BlockCopy, length: number, signal: AbortSignal): Promise<void> {
+    this.tokens(to).set(this.tokens(from).subarray(0, length));
+    const targets = this.#pieces(to, length);
+    for await (const { inBlock } of this.#inTurns(from, length)) {
+      signal.throwIfAborted();
+      targets.next().value!.inBlock.set(inBlock); // as many as there
+    }
+  }
+
+  async export([block]: readonly number[], length: number): Promise<Uint8Array> {
+    const header = cacheHeader(this.#spec, length);
+    const start = header.length + length; // behind the tokens, in words
+    const words = new Int32Array(start + length * ((blockBytes(this.#spec, 1) - 4) / 4));
+    words.set(header);
+    if (block !== undefined) {
+      words.set(this.tokens(block).subarray(0, length), header.length);
+      const reals = new Float32Array(words.buffer);
+      for await (const { inBlock, at } of this.#inTurns(block, length)) reals.set(inBlock, start + at);
+    }
+    return new Uint8Array(words.buffer);
+  }
+
+  lengthOf(bytes: Uint8Array): number {
+    return lengthInHeader(bytes, this.#spec, this.rows, blockBytes(this.#spec, 1));
+  }
+
+  async import([block]: readonly number[], bytes: Uint8Array): Promise<void> {
+    if (block === undefined) return; // a sequence of no positions
+    const length = this.lengthOf(bytes);
+    const header = cacheHeader(this.#spec, length);
+    const words = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+    const tokens = new Int32Array(words.buffer, words.byteOffset + header.byteLength, length);
+    this.tokens(block).set(tokens);
+    const reals = new Float32Array(words.buffer, tokens.byteOffset + tokens.byteLength);
+    for await (const { inBlock, at } of this.#inTurns(block, length)) {
+      inBlock.set(reals.subarray(at, at + inBlock.length));
+    }
+  }
+
+  free(): void {
+    for (const { tensors } of this.#blocks) for (const tensor of tensors.flat()) this.#ort.releaseValue(tensor);
+  }
+
+  /** The pieces of a block, with turns of the event loop between them. */
+  async *#inTurns(block: number, length: number): AsyncGenerator<Piece, void, undefined> {
+    let copied = 0;
+    for (const piece of this.#pieces(block, length)) {
+      yield piece;
+      copied += piece.inBlock.byteLength;
+      if (copied < copyPerTurn) continue;
+      copied = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** The first `length` rows of every head, as far as they lie together: attentions, keys and values, heads, rows. */
+  *#pieces(block: number, length: number): Generator<Piece, void, undefined> {
+    let at = 0;
+    for (const [attention, { kvHeads, headDim }] of this.#spec.entries()) {
+      const width = paddedHead(headDim);
+      for (const tensor of this.tensors(block, attention)) {
+        const bytes = kvHeads * this.rows * width * 4;
+        const data = new Float32Array(this.#ort.koffi.view(this.#ort.tensorData(tensor), bytes));
+        for (let head = 0; head < kvHeads; head++) {
+          for (let row = 0; row < length; row += rowsAtOnce) {
+            const start = (head * this.rows + row) * width;
+            const inBlock = data.subarray(start, start + Math.min(rowsAtOnce, length - row) * width);
+            yield { inBlock, at };
+            at += inBlock.length;
+          }
+        }
+      }
+    }
+  }
+}

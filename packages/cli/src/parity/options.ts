@@ -1,0 +1,32 @@
+// What `polyllama parity` is asked, and what it meets.
+
+import type { Backend } from "@polyllama/core";
+import type { BackendName, BackendOptions } from "../backends.ts";
+import type { HubFlags } from "../hub.ts";
+
+export interface ParityOptions extends HubFlags {
+  /** Default: the embedded poet. */
+  readonly model?: string;
+  readonly tokenizer?: string;
+  readonly ignoreTensors?: readonly string[];
+  readonly fitVocabulary?: boolean;
+  readonly backends: readonly BackendName[];
+  /** int8 for onnxruntime, f16 for cuda, f32 for both. */
+  readonly activations?: "int8" | "f16" | "f32";
+  readonly threads?: number;
+  readonly text?: string;
+  readonly tokens?: number;
+  readonly layers?: "all";
+  readonly seed: number;
+  /** One object on standard output, in place of the tables. */
+  readonly json?: boolean;
+  /** The same object in a file. */
+  readonly jsonFile?: string;
+  readonly report?: string;
+}
+
+export interface ParityContext {
+  readonly signal: AbortSignal;
+  /** What makes the backends. */
+  readonly createBackend: (options: BackendOptions) => Promise<Backend>;
+}
