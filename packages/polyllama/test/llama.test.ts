@@ -52,12 +52,16 @@ test.each([{ tokenizer: "a.model" }, { keep: true }, { sha256: "0" }, { hub: {} 
 test("a context that does not fit is refused before weights are read, with the one that would", async () => {
   await using whole = await openCheckpoint(poet);
   const read = async (): Promise<never> => expect.unreachable("weights were read");
-  const { weights, cache, scratch } = reference().estimateMemory(llamaGraph(whole.config), whole.weights, 100);
-  const backend: Backend = { ...reference(), availableMemory: weights + cache + scratch };
-  const refused = { code: "ERR_MEMORY", fittingContext: 100 };
+  const { device } = reference();
+  const rows = 112; // whole blocks
+  const { weights, cache, scratch } = device.estimateMemory(llamaGraph(whole.config), whole.weights, rows);
+  const backend = forwardDevice(device, {
+    memory: async () => ({ allocated: 0, free: weights + cache + scratch }),
+  });
+  const refused = { code: "ERR_MEMORY", fittingContext: rows };
   await expect(Llama.load({ ...whole, read }, { backend })).rejects.toMatchObject(refused);
-  await using llama = await Llama.load(whole, { backend, contextLength: 100 });
-  expect(llama.contextLength).toBe(100);
+  await using llama = await Llama.load(whole, { backend, contextLength: rows });
+  expect(llama.contextLength).toBe(rows);
 });
 
 test("a backend prepares the logits of last rows, which are all that a text reads", async () => {
