@@ -75,8 +75,6 @@ export const sizes: {
   most: 400,
   exceptions: [
     { path: "packages/backend-cuda/emulation/emulation.cpp", reason: "the emulation of a card, for tests alone" },
-    { path: "packages/backend-cuda/src/plan.ts", reason: "to be removed: is being rewritten" },
-    { path: "packages/backend-cuda/src/program.ts", reason: "to be removed: is being rewritten" },
     { path: "packages/checkpoints/src/read/open/web.ts", reason: "to be removed: becomes one with open.ts" },
   ],
 };

@@ -57,7 +57,6 @@ export function asBackend(device: Device, options: BackendOptions = {}): Backend
     name: device.name,
     roundings: device.roundings,
     describe: () => device.describe(),
-    ...(availableMemory && Object.defineProperty({}, "availableMemory", { get: availableMemory, enumerable: true })),
     estimateMemory: (graph, weights, capacity) => device.estimateMemory(graph, weights, capacity),
     async compile(graph: Graph, source: WeightSource, compileOptions: CompileOptions = {}): Promise<Program> {
       checkOptions(compileOptions, compileOptionTypes, "compile()");
@@ -73,6 +72,9 @@ export function asBackend(device: Device, options: BackendOptions = {}): Backend
       await device[Symbol.asyncDispose]();
     },
   };
+  if (availableMemory !== undefined) {
+    Object.defineProperty(backend, "availableMemory", { get: availableMemory, enumerable: true });
+  }
   return showBriefly(backend, "Backend", ({ name }) => ({ name }), true);
 }
 
