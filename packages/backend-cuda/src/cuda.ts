@@ -41,5 +41,8 @@ export interface Cuda {
   tensorPeak(options?: Partial<GpuOptions>): Promise<number>;
 }
 
-/** The CUDA backend, for NVIDIA cards of compute capability 7.5 and later, and functions that look at the card; see {@link Cuda}. */
+/**
+ * The CUDA backend, for NVIDIA cards of compute capability 7.5 and later, and functions that look at the card; see
+ * {@link Cuda}.
+ */
 export const cuda: Cuda = Object.assign(create, { available, copyBandwidth, tensorPeak });

@@ -1,5 +1,5 @@
-// A card as a device: weights, pools of KV blocks and programs on it. Nothing happens before the first use: making it costs nothing and
-// needs no driver.
+// A card as a device: weights, pools of KV blocks and programs on it. Nothing happens before the first use: making it
+// costs nothing and needs no driver.
 
 import {
   type CacheFormat,

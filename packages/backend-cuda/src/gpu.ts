@@ -1,6 +1,6 @@
-// One card with what all programs on it share: its context, a stream on which everything runs in order, and loaded kernels.
-// Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays failed: the driver
-// reports it once more at every call, and here the first report is kept.
+// One card with what all programs on it share: its context, a stream on which everything runs in order, and loaded
+// kernels. Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays
+// failed: the driver reports it once more at every call, and here the first report is kept.
 
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { MemoryError, type OptionSchema, option, PolyllamaError } from "@polyllama/core";
@@ -22,8 +22,8 @@ export const gpuOptionTypes: OptionSchema<GpuOptions> = {
 };
 
 /**
- * Turns of the event loop, a fraction of a millisecond together, in which the card is asked whether it is done: waking from these is
- * fastest. What takes longer is waited for by a thread that sleeps, as asking takes all of a core.
+ * Turns of the event loop, a fraction of a millisecond together, in which the card is asked whether it is done: waking
+ * from these is fastest. What takes longer is waited for by a thread that sleeps, as asking takes all of a core.
  */
 const shortWait = 64;
 

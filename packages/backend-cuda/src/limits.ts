@@ -1,6 +1,6 @@
-// What a card can do at most, to measure models against. Memory when nothing is computed: copies from one place to another on the
-// card, as its driver does them; generating a token reads all weights once. Tensor cores when nothing is read (kernels/tensor_peak.cu);
-// reading a prompt is nearly all matrix products.
+// What a card can do at most, to measure models against. Memory when nothing is computed: copies from one place to
+// another on the card, as its driver does them; generating a token reads all weights once. Tensor cores when nothing is
+// read (kernels/tensor_peak.cu); reading a prompt is nearly all matrix products.
 
 import { checkOptions, option, PolyllamaError } from "@polyllama/core";
 import { deviceAttribute } from "./driver/api.ts";

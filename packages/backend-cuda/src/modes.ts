@@ -1,6 +1,6 @@
-// The two ways to compute. Decoding serves sequences that advance by few rows, and is bound by reading weights; prefill all others, and is
-// bound by arithmetic. Which of them computes a sequence depends on that sequence alone, so that its result does not depend on what else
-// is in the step. What each has kernels for is data for the planner.
+// The two ways to compute. Decoding serves sequences that advance by few rows, and is bound by reading weights; prefill
+// all others, and is bound by arithmetic. Which of them computes a sequence depends on that sequence alone, so that its
+// result does not depend on what else is in the step. What each has kernels for is data for the planner.
 
 import type { FormatName } from "@polyllama/core";
 import { formats } from "@polyllama/formats";

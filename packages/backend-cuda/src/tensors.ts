@@ -1,5 +1,5 @@
-// Tensors on the card: what a step leaves there for later steps, and the memory that it lies in. Memory of small tensors, which drawn
-// tokens are, is kept for the next ones, as allocating takes longer than a kernel.
+// Tensors on the card: what a step leaves there for later steps, and the memory that it lies in. Memory of small
+// tensors, which drawn tokens are, is kept for the next ones, as allocating takes longer than a kernel.
 
 import type { HostArray } from "@polyllama/core/device";
 import type { TensorStorage } from "@polyllama/planner";

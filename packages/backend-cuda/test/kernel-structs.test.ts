@@ -1,4 +1,5 @@
-// The assertions that stand beside the kernels are those of the structs that launches write, and each kernel file includes its own.
+// The assertions that stand beside the kernels are those of the structs that launches write, and each kernel file
+// includes its own.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Pools of KV blocks on the emulated card: forks hold a common prefix once, a block that is written is copied first, and what sequences
-// give back is free again.
+// Pools of KV blocks on the emulated card: forks hold a common prefix once, a block that is written is copied first,
+// and what sequences give back is free again.
 
 import { buildGraph } from "@polyllama/core";
 import { cacheSpec } from "@polyllama/core/device";

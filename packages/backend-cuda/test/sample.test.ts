@@ -1,5 +1,5 @@
-// Tokens chosen on the card are those that core's sampler chooses from the same logits. The graph is a table whose row t holds the
-// logits that follow token t, so that a generation walks through many different rows.
+// Tokens chosen on the card are those that core's sampler chooses from the same logits. The graph is a table whose row
+// t holds the logits that follow token t, so that a generation walks through many different rows.
 
 import { buildGraph, createSampler, type WeightSource } from "@polyllama/core";
 import { logitTable, samplings, tableModel } from "@polyllama/test-support/logits";

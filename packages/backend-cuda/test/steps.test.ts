@@ -1,5 +1,5 @@
-// Steps of a device on the emulated card: batches that draw tokens read the weights once and give every sequence what it gets alone; drawn
-// tokens are the next step's input without the host; and what this device does not do is refused.
+// Steps of a device on the emulated card: batches that draw tokens read the weights once and give every sequence what
+// it gets alone; drawn tokens are the next step's input without the host; and what this device does not do is refused.
 
 import { createSampler, llamaLayerGraph, UnsupportedError } from "@polyllama/core";
 import { cacheSpec } from "@polyllama/core/device";

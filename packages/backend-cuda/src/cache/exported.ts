@@ -1,5 +1,5 @@
-// Sequences as bytes: which attentions they are of, in which format and how many positions, and then the blocks as they lie on the card.
-// Whatever stands behind the last position in its block comes along and is never read.
+// Sequences as bytes: which attentions they are of, in which format and how many positions, and then the blocks as they
+// lie on the card. Whatever stands behind the last position in its block comes along and is never read.
 
 import { type CacheFormat, PolyllamaError } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
@@ -25,7 +25,11 @@ export function writeHead(bytes: Uint8Array, spec: CacheSpec, format: CacheForma
   for (const [i, word] of [...headOf(spec, format), length].entries()) view.setUint32(4 * i, word, true);
 }
 
-/** Positions of an exported sequence. @throws {PolyllamaError} `ERR_OPTION` where it is not one of this spec and format */
+/**
+ * Positions of an exported sequence.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION` where it is not one of this spec and format
+ */
 export function readLength(bytes: Uint8Array, spec: CacheSpec, format: CacheFormat): number {
   const head = headOf(spec, format);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,5 +1,5 @@
-// How keys and values lie in a pool: block by block, and in a block for every attention keys [G, 32, d] and then values alike. A block is
-// one run of bytes, so that it is copied, exported and imported as one.
+// How keys and values lie in a pool: block by block, and in a block for every attention keys [G, 32, d] and then values
+// alike. A block is one run of bytes, so that it is copied, exported and imported as one.
 
 import type { CacheFormat } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";

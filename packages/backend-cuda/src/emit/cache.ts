@@ -3,14 +3,14 @@
 import type { CacheStep } from "@polyllama/planner";
 import { ropeCache } from "../kernels/rope_cache.ts";
 import type { Launch } from "../launch.ts";
-import type { Emitting } from "./emitting.ts";
+import { type Emitting, headsOf, rotationAt, rowsAt } from "./emitting.ts";
 
 export function emitCache({ attention, k, kRotation, v, q }: CacheStep, e: Emitting): Launch {
-  return ropeCache(e.chunk.rows, e.chunk.step, {
-    ...e.heads(attention),
-    k: e.at(k),
-    kRotation: kRotation && e.rotation(kRotation),
-    v: e.at(v),
-    q: q && { x: e.at(q.x), rotation: e.rotation(q.rotation), y: e.at(q.y) },
+  return ropeCache(e.rows, e.step, {
+    ...headsOf(attention, e),
+    k: rowsAt(k, e),
+    kRotation: kRotation && rotationAt(kRotation, e),
+    v: rowsAt(v, e),
+    q: q && { x: rowsAt(q.x, e), rotation: rotationAt(q.rotation, e), y: rowsAt(q.y, e) },
   });
 }

@@ -1,6 +1,6 @@
 // What emitters of launches know of a chunk: how many rows it has, and where everything is.
 
-import type { Place, PlacedRotation, Plan, PlanAttention, PlanStep } from "@polyllama/planner";
+import type { Place, PlacedRotation, Plan, PlanAttention, Norm as PlanNorm, PlanStep } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { Heads } from "../kernels/heads.ts";
 import type { Norm } from "../kernels/rms_norm.ts";
@@ -9,61 +9,48 @@ import type { DeviceRows } from "../launch.ts";
 import type { Mode } from "../modes.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
 
-/** A chunk's numbers and addresses. */
-export interface ChunkPlace {
+export interface Emitting {
+  readonly mode: Mode;
+  readonly plan: Plan;
+  readonly weights: LoadedWeights;
   readonly rows: number;
+  /** Rows that are selected. */
   readonly selected: number;
-  /** Parts of keys that its longest sequence has, at least. */
+  /** Parts of keys that the longest sequence has, at least. */
   readonly parts: number;
-  /** The rows as kernels read them, the numbers of those that are selected, u32, and cosines and sines of all. */
+  /** Addresses of the rows as kernels read them. */
   readonly step: Handle;
+  /** Of the numbers of selected rows, u32. */
   readonly selection: Handle;
+  /** Of cosines and sines of all rows. */
   readonly rotations: Handle;
-  /** For partial sums of attention. */
+  /** Of memory for partial sums of attention. */
   readonly partials: Handle;
-  /** For activations. */
+  /** Of memory for activations, and where each buffer of the plan lies in it, in words. */
   readonly arena: Handle;
+  readonly offsets: readonly number[];
 }
 
-export class Emitting {
-  readonly mode: Mode;
-  readonly weights: LoadedWeights;
-  readonly chunk: ChunkPlace;
-  readonly #plan: Plan;
-  /** Of each buffer, in words behind the arena's beginning. */
-  readonly #offsets: readonly number[];
+/** Rows that a step computes, or that a buffer has. */
+export function countOf({ rows }: Pick<PlanStep, "rows">, e: Pick<Emitting, "rows" | "selected">): number {
+  return rows === "all" ? e.rows : e.selected;
+}
 
-  constructor(mode: Mode, plan: Plan, weights: LoadedWeights, chunk: ChunkPlace, offsets: readonly number[]) {
-    this.mode = mode;
-    this.weights = weights;
-    this.chunk = chunk;
-    this.#plan = plan;
-    this.#offsets = offsets;
-  }
+export function rowsAt({ buffer, offset, width }: Place, e: Pick<Emitting, "arena" | "offsets">): DeviceRows {
+  const words = e.offsets[buffer.id]! + offset; // each buffer of the plan has an offset
+  return { address: e.arena + BigInt(4 * words), width, stride: buffer.stride };
+}
 
-  /** Rows that a step computes. */
-  count({ rows }: Pick<PlanStep, "rows">): number {
-    return rows === "all" ? this.chunk.rows : this.chunk.selected;
-  }
+export function normAt({ weight, eps }: PlanNorm, { weights }: Emitting): Norm {
+  return { weight: weights.vector(weight), eps };
+}
 
-  at({ buffer, offset, width }: Place): DeviceRows {
-    const words = this.#offsets[buffer.id]! + offset; // each buffer of the plan has one
-    return { address: this.chunk.arena + BigInt(4 * words), width, stride: buffer.stride };
-  }
+export function rotationAt({ offset }: PlacedRotation, { rotations, plan }: Emitting): Rotation {
+  return { address: rotations + BigInt(8 * offset), stride: plan.rotationStride };
+}
 
-  norm({ weight, eps }: { readonly weight: string; readonly eps: number }): Norm {
-    return { weight: this.weights.vector(weight), eps };
-  }
-
-  rotation({ offset }: PlacedRotation): Rotation {
-    return { address: this.chunk.rotations + BigInt(8 * offset), stride: this.#plan.rotationStride };
-  }
-
-  /** An attention as kernels are told of it. */
-  heads({ index, heads, kvHeads, headDim }: PlanAttention): Heads {
-    const before = this.#plan.attentions
-      .slice(0, index)
-      .reduce((sum, other) => sum + 2 * other.kvHeads * other.headDim, 0);
-    return { heads, kvHeads, headDim, before };
-  }
+/** An attention as kernels are told of it. */
+export function headsOf({ index, heads, kvHeads, headDim }: PlanAttention, { plan }: Emitting): Heads {
+  const others = plan.attentions.slice(0, index);
+  return { heads, kvHeads, headDim, before: others.reduce((sum, each) => sum + 2 * each.kvHeads * each.headDim, 0) };
 }

@@ -3,8 +3,8 @@
 import type { GatherStep } from "@polyllama/planner";
 import { gatherRows } from "../kernels/gather_rows.ts";
 import type { Launch } from "../launch.ts";
-import type { Emitting } from "./emitting.ts";
+import { type Emitting, rowsAt } from "./emitting.ts";
 
 export function emitGather({ x, y }: GatherStep, e: Emitting): Launch {
-  return gatherRows(e.chunk.selected, e.chunk.selection, e.at(x), e.at(y));
+  return gatherRows(e.selected, e.selection, rowsAt(x, e), rowsAt(y, e));
 }

@@ -18,7 +18,10 @@ const parameters = struct({
 });
 export const structs: KernelStructs = { Parameters: parameters };
 
-/** Values of a rounded row come in units of so many, which take so many words of 4 bytes; then come the exponent and what fills up a vector. */
+/**
+ * Values of a rounded row come in units of so many, which take so many words of 4 bytes; then come the exponent and
+ * what fills up a vector.
+ */
 export const convertedUnit = 32;
 export const convertedWords = 16;
 export const convertedExtra = 4;

@@ -1,4 +1,5 @@
-// A chunk's rows in terms of its step: which row of the step each one is, where its sequence's blocks are, and which rows are selected.
+// A chunk's rows in terms of its step: which row of the step each one is, where its sequence's blocks are, and which
+// rows are selected.
 
 import type { StepPlaces } from "@polyllama/core/device";
 import type { Chunk } from "@polyllama/planner";
@@ -55,6 +56,7 @@ export function chunkRowsOf(
     }
     longest = Math.max(longest, start + from + count);
   }
+  // Segments are of these sequences.
   const single = chunk.segments.every(({ sequence }) => sequences[sequence]!.rows === 1);
   return {
     mode: chunk.mode,

@@ -1,6 +1,7 @@
-// Runs steps of one program: cuts each into chunks, enqueues these behind one another, and gives outputs when they are there. The next step
-// may begin when all chunks of the one before are enqueued. All work on the card is in order, so that what a step that failed or was aborted
-// gives back (blocks, tensors) is used again only behind what is still under way of it.
+// Runs steps of one program: cuts each into chunks, enqueues these behind one another, and gives outputs when they are
+// there. The next step may begin when all chunks of the one before are enqueued. All work on the card is in order, so
+// that what a step that failed or was aborted gives back (blocks, tensors) is used again only behind what is still
+// under way of it.
 
 import { type CacheFormat, type Graph, orAborted, PolyllamaError } from "@polyllama/core";
 import {
@@ -174,8 +175,9 @@ export class CudaExecutor implements StepExecutor<PoolMemory> {
     for (const node of this.#graph.nodes) {
       const input = node.op === "embedding" ? step.inputs[node.tokens] : undefined;
       if (node.op !== "embedding" || input === undefined || !isDeviceTensor(input)) continue;
-      const { vocabulary = 0 } = (input as StepTensor<CudaTensor>).storage; // the frame has seen that it is this device's
-      const rows = this.#graph.weights.find(({ name }) => name === node.table)!.shape[0]!; // each weight of a node is there
+      // The frame has seen that it is this device's, and each weight of a node is among the graph's.
+      const { vocabulary = 0 } = (input as StepTensor<CudaTensor>).storage;
+      const rows = this.#graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
       if (vocabulary <= rows) continue;
       throw new PolyllamaError(
         "ERR_GRAPH",

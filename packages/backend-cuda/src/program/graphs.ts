@@ -1,5 +1,5 @@
-// Launches that were recorded as CUDA graphs, so that a step of decoding is one call. A graph holds addresses, and is dropped when what
-// it was recorded over has moved.
+// Launches that were recorded as CUDA graphs, so that a step of decoding is one call. A graph holds addresses, and is
+// dropped when what it was recorded over has moved.
 
 import type { Gpu } from "../gpu.ts";
 import type { Launch } from "../launch.ts";

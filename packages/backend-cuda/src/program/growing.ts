@@ -1,4 +1,5 @@
-// Memory on the card that grows when more of it is needed. Its content is lost then, and so is its address, which recorded graphs hold.
+// Memory on the card that grows when more of it is needed. Its content is lost then, and so is its address, which
+// recorded graphs hold.
 
 import type { Handle } from "../driver/api.ts";
 import type { Gpu } from "../gpu.ts";

@@ -15,7 +15,10 @@ export interface PreparedPlan {
   /** Words of partial attention sums for each row and part of keys. */
   readonly partialWords: number;
   readonly fillsCaches: boolean;
-  /** Words behind the arena's beginning, by buffer, and the words of all; for at most so many rows, and so many that are selected. */
+  /**
+   * Words behind the arena's beginning, by buffer, and the words of all; for at most so many rows, and so many that are
+   * selected.
+   */
   arena(rows: number, selected: number): { readonly offsets: readonly number[]; readonly size: number };
 }
 

@@ -1,8 +1,9 @@
-// Runs a chunk: memory for it, what the host tells of it, its launches, as a graph where it is a step of decoding, and what comes back.
+// Runs a chunk: memory for it, what the host tells of it, its launches, as a graph where it is a step of decoding, and
+// what comes back.
 
 import { isDeviceTensor } from "@polyllama/core/device";
 import { type Place, StepTensor } from "@polyllama/planner";
-import { Emitting } from "../emit/emitting.ts";
+import { countOf, type Emitting, rowsAt } from "../emit/emitting.ts";
 import { emit } from "../emit/index.ts";
 import { partKeys } from "../kernels/attention_split.ts";
 import { gatherRows } from "../kernels/gather_rows.ts";
@@ -44,7 +45,8 @@ export async function runChunk(runner: ChunkRunner, job: ChunkJob): Promise<{ re
     gpu.record(slot.event);
     return { outputs: take(runner.workspace, slot, taken) };
   } catch (error) {
-    await gpu.finished().catch(() => undefined); // a part of it may be under way; what failed is told, not what follows from it
+    // A part of it may be under way. What failed is told, not what follows from it.
+    await gpu.finished().catch(() => undefined);
     slots.release(slot);
     throw error;
   }
@@ -61,26 +63,26 @@ async function place({ workspace, weights }: ChunkRunner, job: ChunkJob, layout:
   await partials.ensure(4 * prepared.partialWords * parts * atLeast(rows), rows);
   await step.ensure(atLeast(layout.bytes), rows);
   const at = (offset: number): bigint => step.address + BigInt(offset);
-  const addresses = {
+  return {
+    mode: prepared.mode,
+    plan: prepared.plan,
+    weights,
+    rows,
+    selected: selected.length,
+    parts,
     step: at(layout.rows),
     selection: at(layout.selection),
     rotations: at(layout.rotations),
     partials: partials.address,
     arena: arena.address,
-  };
-  return new Emitting(
-    prepared.mode,
-    prepared.plan,
-    weights,
-    { rows, selected: selected.length, parts, ...addresses },
     offsets,
-  );
+  };
 }
 
 function copyIn({ gpu, step }: Workspace, job: ChunkJob, layout: StepLayout, slot: Slot, e: Emitting): void {
   const { accepted, chunk, prepared } = job;
   const inputs = [...prepared.plan.inputs].map(([value, { buffer, width }]) => {
-    return { value, width, stride: buffer.stride, to: e.at({ buffer, offset: 0, width }).address };
+    return { value, width, stride: buffer.stride, to: rowsAt({ buffer, offset: 0, width }, e).address };
   });
   const rows = chunk.rows.length;
   const host = inputs.filter(({ value }) => !isDeviceTensor(accepted.step.inputs[value]!)); // resolveStep wants all
@@ -110,20 +112,20 @@ function launchAll(runner: ChunkRunner, job: ChunkJob, layout: StepLayout, e: Em
   const draws = partsTo(job, "token");
   const takes = drawnTokens(job) !== undefined;
   const launches = (): readonly Launch[] => [
-    ...(takes ? [takeTokens(e.chunk.rows, e.chunk.step, step.address + BigInt(layout.tokens))] : []),
+    ...(takes ? [takeTokens(e.rows, e.step, step.address + BigInt(layout.tokens))] : []),
     ...emit(prepared.plan.steps, e),
     ...drawLaunches(runner, job, layout, e),
   ];
   if (chunk.single) {
     const drawn = draws.map(({ sink, rows }) => [sink.value, rows.length]);
-    graphs.launch(JSON.stringify([prepared.key, e.chunk.rows, e.chunk.parts, takes, drawn]), moves, launches);
+    graphs.launch(JSON.stringify([prepared.key, e.rows, e.parts, takes, drawn]), moves, launches);
   } else for (const launch of launches()) gpu.launch(launch);
   let listed = step.address + BigInt(layout.gathered);
   for (const { sink, place, rows } of partsTo(job, "device")) {
     for (const [first, count] of runsOf(rows.map(({ k }) => k))) {
       const { width } = place;
       const y = { address: sink.tensor.storage.address + BigInt(4 * width * first), width, stride: width };
-      gpu.launch(gatherRows(count, listed, e.at(place), y));
+      gpu.launch(gatherRows(count, listed, rowsAt(place, e), y));
       listed += BigInt(4 * count);
     }
   }
@@ -132,7 +134,7 @@ function launchAll(runner: ChunkRunner, job: ChunkJob, layout: StepLayout, e: Em
 function drawLaunches({ powers, workspace }: ChunkRunner, job: ChunkJob, layout: StepLayout, e: Emitting): Launch[] {
   let at = workspace.step.address + BigInt(layout.draws);
   return partsTo(job, "token").map(({ place, rows }) => {
-    const launch = sample(rows.length, e.at(place), powers, at);
+    const launch = sample(rows.length, rowsAt(place, e), powers, at);
     at += BigInt(drawBytes * rows.length);
     return launch;
   });
@@ -156,7 +158,7 @@ function copyOut({ gpu }: Workspace, { parts }: ChunkJob, slot: Slot, e: Emittin
   for (const { sink, place } of parts) {
     if (!wantsHostRows(sink) || places.has(place)) continue;
     places.set(place, bytes);
-    bytes += 4 * place.buffer.stride * e.count(place.buffer);
+    bytes += 4 * place.buffer.stride * countOf(place.buffer, e);
   }
   const drawn = partsTo({ parts }, "token").map((part) => {
     const at = bytes;
@@ -166,8 +168,8 @@ function copyOut({ gpu }: Workspace, { parts }: ChunkJob, slot: Slot, e: Emittin
   if (bytes === 0) return () => undefined;
   const pinned = slot.out(bytes);
   for (const [{ buffer, width }, at] of places) {
-    const { address } = e.at({ buffer, offset: 0, width });
-    gpu.copyToHost(pinned.address + BigInt(at), address, 4 * buffer.stride * e.count(buffer));
+    const { address } = rowsAt({ buffer, offset: 0, width }, e);
+    gpu.copyToHost(pinned.address + BigInt(at), address, 4 * buffer.stride * countOf(buffer, e));
   }
   for (const { sink, at } of drawn) {
     gpu.copyToHost(pinned.address + BigInt(at), sink.tensor.storage.address, 4 * sink.tokens.length);

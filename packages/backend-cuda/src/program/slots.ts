@@ -1,5 +1,5 @@
-// Pinned memory that chunks are copied in from and out to. There are some slots, so that chunks can be under way while the outputs of
-// those before are read; a slot is taken from when a chunk is written until its outputs have been read.
+// Pinned memory that chunks are copied in from and out to. There are some slots, so that chunks can be under way while
+// the outputs of those before are read; a slot is taken from when a chunk is written until its outputs have been read.
 
 import type { Handle } from "../driver/api.ts";
 import type { Gpu } from "../gpu.ts";

@@ -1,6 +1,6 @@
-// What the host tells the card of a chunk, in one copy: where drawn tokens are, the rows, cosines and sines, which rows are selected, what
-// is to be drawn, which rows are gathered for tensors, and the tables of blocks. Recorded launches hold addresses of all but the last two, so
-// that everything else has its place whatever the lengths of sequences.
+// What the host tells the card of a chunk, in one copy: where drawn tokens are, the rows, cosines and sines, which rows
+// are selected, what is to be drawn, which rows are gathered for tensors, and the tables of blocks. Recorded launches
+// hold addresses of all but the last two, so that everything else has its place whatever the lengths of sequences.
 
 import { rowBytes } from "../kernels/row.ts";
 import { drawBytes } from "../kernels/sample.ts";

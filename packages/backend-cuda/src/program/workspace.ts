@@ -1,5 +1,5 @@
-// Memory that the steps of a program share. Steps run one after another on the card, so that one arena of activations serves all of them;
-// only what the host writes and reads there are several of.
+// Memory that the steps of a program share. Steps run one after another on the card, so that one arena of activations
+// serves all of them; only what the host writes and reads there are several of.
 
 import type { Gpu } from "../gpu.ts";
 import { Graphs } from "./graphs.ts";

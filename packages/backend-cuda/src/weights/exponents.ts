@@ -1,5 +1,5 @@
-// Exponents of rows of weights, for tensor cores: a row is multiplied by a power of two that brings it into the range of f16
-// (kernels/gemm_mma.cu). They are found on the card once the weights are there. f16 itself needs none.
+// Exponents of rows of weights, for tensor cores: a row is multiplied by a power of two that brings it into the range
+// of f16 (kernels/gemm_mma.cu). They are found on the card once the weights are there. f16 itself needs none.
 
 import type { WeightGroup } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";

@@ -1,5 +1,6 @@
-// How weights lie on the card: a block's fields are put into planes (kernels/repack.cu), all quants of a matrix first, then all high bits,
-// and so on, so that quants are read 16 bytes at a time. No value changes. Which weights are one matrix, rows below rows, the planner says.
+// How weights lie on the card: a block's fields are put into planes (kernels/repack.cu), all quants of a matrix first,
+// then all high bits, and so on, so that quants are read 16 bytes at a time. No value changes. Which weights are one
+// matrix, rows below rows, the planner says.
 
 import { columnCount, type FormatName, type Graph, type WeightInfo, type WeightName } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
@@ -33,7 +34,9 @@ export interface Numbers {
   readonly exponent: number;
 }
 
-/** What must be finite in a block's field `d`, or in a row of floats. Of q8_k the quants matter too, and the host looks. */
+/**
+ * What must be finite in a block's field `d`, or in a row of floats. Of q8_k the quants matter too, and the host looks.
+ */
 export function numbersOf(format: FormatName, columns: number): Numbers {
   if (format === "f32") return { count: columns, bytes: 4, exponent: 0x7f80 };
   if (format === "bf16") return { count: columns, bytes: 2, exponent: 0x7f80 };
@@ -82,7 +85,7 @@ export function planWeights(graphs: readonly Graph[], infos: ReadonlyMap<WeightN
   const matrices = new Map(stored.groups.map((group) => [group, layOut(group)]));
   const multiplied = new Set<WeightGroup>();
   for (const node of graphs.flatMap(({ nodes }) => nodes)) {
-    if (node.op === "linear") multiplied.add(stored.places.get(node.weight)!.group);
+    if (node.op === "linear") multiplied.add(stored.places.get(node.weight)!.group); // groupWeights places all
   }
   let bytes = 0;
   for (const matrix of matrices.values()) bytes += matrix.bytes;

@@ -1,5 +1,6 @@
-// Reading weights onto the card. The file's bytes cross the bus as they are. What takes time is reading, so that several pieces are read
-// at once, by the threads that Node reads files with, while the one before is moved and put in its place (upload.ts).
+// Reading weights onto the card. The file's bytes cross the bus as they are. What takes time is reading, so that
+// several pieces are read at once, by the threads that Node reads files with, while the one before is moved and put in
+// its place (upload.ts).
 
 import {
   CheckpointError,
@@ -23,7 +24,10 @@ import { planWeights, type WeightLayout } from "./layout.ts";
 import { LoadedWeights, type WeightMemory } from "./loaded.ts";
 import { NotFinite, Uploader } from "./upload.ts";
 
-/** Bytes that are read from the source and copied at once: few enough that the processor's cache still has what was read. */
+/**
+ * Bytes that are read from the source and copied at once: few enough that the processor's cache still has what was
+ * read.
+ */
 const pieceBytes = 2 << 20;
 /** Pieces that are read or wait to be copied at the same time; Node reads with four threads. */
 const readsAtOnce = 8;
@@ -89,8 +93,9 @@ async function readAll(
       }
       if (place !== undefined) {
         const { group, firstRow } = place;
-        const matrix = layout.matrices.get(group)!; // the layout has a matrix, with its memory, for each group
-        await uploader.rows(matrix, matrices.get(group)!, firstRow + first, count, bytes, number);
+        // The layout has a matrix for each group, and each has its memory.
+        const [matrix, memory] = [layout.matrices.get(group)!, matrices.get(group)!];
+        await uploader.rows(matrix, memory, firstRow + first, count, bytes, number);
       }
       done += bytes.length;
       onProgress?.({ phase: "loading weights", done, total });
@@ -142,11 +147,11 @@ async function* readAhead(
   try {
     for (const number of pieces.keys()) {
       for (; begun < pieces.length && reads.length < readsAtOnce; begun++) {
-        const read = readPiece(source, pieces[begun]!, signal);
+        const read = readPiece(source, pieces[begun]!, signal); // below their number
         read.catch(() => undefined); // it is awaited in its turn
         reads.push(read);
       }
-      const bytes = await reads.shift()!;
+      const bytes = await reads.shift()!; // this piece's, begun above
       signal.throwIfAborted();
       yield [number, bytes];
     }

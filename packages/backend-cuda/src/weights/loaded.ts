@@ -35,7 +35,8 @@ export class LoadedWeights implements ParameterStorage {
 
   /** Rows of a group from one on, as kernels read them. */
   matrix(group: WeightGroup, first: number): DeviceWeights {
-    return deviceWeights(this.layout, group, this.#matrices.get(group)!, first); // the layout has a matrix for each group
+    const memory = this.#matrices.get(group)!; // the layout has a matrix for each group
+    return deviceWeights(this.layout, group, memory, first);
   }
 
   /** Address of a norm's weight, f32. */

@@ -158,8 +158,8 @@ export class BackendProgram implements Program {
       flying.push(submission);
     };
     let taken = 0;
+    let last: Submission["tokens"];
     try {
-      let last: Submission["tokens"];
       for (let enqueued = 0; taken < count; ) {
         for (; enqueued < count && flying.length < this.#stepsAhead; enqueued++) {
           const given = last;
@@ -176,8 +176,8 @@ export class BackendProgram implements Program {
         yield value.tokens[0]!; // one row was drawn from
         this.#assertAlive();
       }
-      last?.[Symbol.dispose]();
     } finally {
+      last?.[Symbol.dispose]();
       await Promise.allSettled(flying.map(({ result }) => result));
       own!.releaseAt(taken === 0 ? start : start + tokens.length + taken - 1); // acquired above
     }
