@@ -73,7 +73,9 @@ async function run(name: string, subject: Subject, cases: readonly ConformanceCa
     if (verdict === "passed" && options.filter === undefined) return undefined;
     return `${verdict}: ${result.address}, worst ${result.worst.toPrecision(3)}${reason && `, ${reason}`}`;
   });
-  for (const line of besideLines(results, before?.results ?? [])) console.log(line);
+  const ran = new Set(results.map(({ address }) => address));
+  const recorded = before?.results.filter(({ address }) => ran.has(address)) ?? [];
+  for (const line of besideLines(results, recorded)) console.log(line);
   const wider = seed === 1 ? printWidened(await readBounds(subject.bounds), results) : 0;
   if (options.filter === undefined || options.keep) {
     const { device, details } = environment.info;

@@ -52,7 +52,6 @@ export interface ImportException {
 
 export const importExceptions: readonly ImportException[] = [
   { rule: "upward-import", path: /backend-cpu\/src\/index\.ts/, reason: "an old name, which gives what it meant" },
-  { rule: "file-circle", path: /checkpoints\/src\/read\/open\//, reason: "to be removed" },
 ];
 
 export interface SizeException {
@@ -75,8 +74,5 @@ export const sizes: {
   most: 400,
   exceptions: [
     { path: "packages/backend-cuda/emulation/emulation.cpp", reason: "the emulation of a card, for tests alone" },
-    { path: "packages/backend-cuda/src/plan.ts", reason: "to be removed: is being rewritten" },
-    { path: "packages/backend-cuda/src/program.ts", reason: "to be removed: is being rewritten" },
-    { path: "packages/checkpoints/src/read/open/web.ts", reason: "to be removed: becomes one with open.ts" },
   ],
 };

@@ -16,6 +16,7 @@ export interface Choices {
   readonly wrong: number | undefined;
 }
 
+/** The most probable token of every row, beside that of the exact logits [N, V]. */
 export function compareChoices(logits: Tensor, { exact, perRow }: Tolerance): Choices {
   const [rows, width] = exact.shape;
   let same = 0;

@@ -5,9 +5,10 @@
 
 import type { Backend } from "@polyllama/core";
 import { describe, test } from "vitest";
+import { support } from "../support.ts";
 import { lifecycleCases } from "./cases.ts";
 import { withoutLeaks } from "./leaks.ts";
-import { compile } from "./subject.ts";
+import { model } from "./subject.ts";
 
 /** What the lifecycle suite is run on. */
 export interface LifecycleOptions<Own extends Backend> {
@@ -31,8 +32,9 @@ export function lifecycle<Own extends Backend>(
         await using backend = await createBackend();
         await withoutLeaks(backend, live, async () => {
           if (samples === true) {
-            await using program = await compile(backend);
-            if (program.sample === undefined) context.skip("tokens are chosen on the host");
+            const found = await support(backend, { ...model(), sampling: true });
+            if (found.status !== "supported") return context.skip(found.reason);
+            await found.program[Symbol.asyncDispose]();
           }
           await run(backend);
         });

@@ -81,6 +81,10 @@ export interface Control {
   reports(): string;
   /** Handles and memory that are not given back. */
   live(): number;
+  /** Counts the bytes that kernels load from so many bytes at an address, from now on. */
+  watch(address: bigint, bytes: number): void;
+  /** How many these were. */
+  loaded(): number;
 }
 
 /**
@@ -182,6 +186,8 @@ function openControl(library: string, kernels: string): Control {
   const log = loaded.func("const char *emu_log()");
   const reports = loaded.func("const char *emu_reports()");
   const live = loaded.func("int emu_live()");
+  const watch = loaded.func("int emu_watch(uint64_t address, size_t bytes)");
+  const loadedBytes = loaded.func("double emu_loaded()");
   const control: Control = {
     reset: () => void reset(kernels),
     card: ({ driver = 13000, count = 1, major = 9, minor = 0, memory = 2 ** 34 }) =>
@@ -192,6 +198,8 @@ function openControl(library: string, kernels: string): Control {
     log: () => String(log()).split("\n").slice(0, -1),
     reports: () => String(reports()),
     live: () => Number(live()),
+    watch: (address, bytes) => void watch(address, bytes),
+    loaded: () => Number(loadedBytes()),
   };
   control.reset();
   return control;

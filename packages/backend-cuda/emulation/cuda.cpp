@@ -309,12 +309,15 @@ API emu_reset(const char *kernels) {
   sticky = 0;
   busy = 0;
   emuSetOrder(0);
+  emuWatch(nullptr, 0);
   return 0;
 }
 API emu_card(int driver, int count, int major, int minor, size_t memory) { card = {driver, count, major, minor, memory}; return 0; }
 API emu_order(int order) { emuSetOrder(order); return 0; }
 API emu_fail(const char *function, int after, int code) { injections.push_back({function, after, code}); return 0; }
 API emu_busy(int questions) { busy = questions; return 0; }
+API emu_watch(uint64_t address, size_t bytes) { emuWatch((const void *)address, bytes); return 0; }
+extern "C" __attribute__((visibility("default"))) double emu_loaded() { return double(emuLoaded()); }
 API emu_live() { return int(allocations.size() + pinned.size()) + liveModules + liveStreams + liveEvents + liveGraphs + liveContexts; }
 extern "C" __attribute__((visibility("default"))) const char *emu_log() {
   lastName = callLog;

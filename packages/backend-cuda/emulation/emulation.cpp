@@ -75,6 +75,10 @@ bool aborted;
 int errorCode;
 int order;
 std::mt19937 randomness(1);
+/// Memory whose loads are counted.
+const uint8_t *watchedFrom;
+size_t watchedSize;
+uint64_t loadedBytes;
 
 extern "C" void emu_switch(void **from, void *to);
 asm(R"(
@@ -334,6 +338,7 @@ inline void check(const void *address, size_t bytes, bool store) {
   if (size_t(p - stacks) < stackBytes * maxThreads || emu_current == nullptr) return;
   if (size_t(p - arena) < arenaBytes) {
     uint8_t *s = shadow + (p - arena);
+    if (!store && size_t(p - watchedFrom) < watchedSize) loadedBytes += bytes;
     if ((reinterpret_cast<uintptr_t>(p) & (bytes - 1)) != 0)
       fail(716, *current(), "an access of " + std::to_string(bytes) + " bytes at an address that is no multiple of it");
     uint64_t written = 0x0202020202020202;
@@ -496,6 +501,12 @@ bool emuAllocated(const void *p, size_t bytes) {
   return true;
 }
 void emuSetOrder(int value) { order = value; }
+void emuWatch(const void *p, size_t bytes) {
+  watchedFrom = static_cast<const uint8_t *>(p);
+  watchedSize = bytes;
+  loadedBytes = 0;
+}
+uint64_t emuLoaded() { return loadedBytes; }
 
 int emuLaunch(const std::string &name, void (*code)(const void *), const void *parameters, emu_dim3 grid, emu_dim3 block) {
   kernelName = name;

@@ -1,8 +1,8 @@
-// `npm run build:kernels`: compiles all kernels with nvcc and ptxas into images/, where the package keeps them. A kernel becomes PTX
-// once; the PTX becomes code for every card, and is kept itself, rewritten to ISA 7.8, for drivers and cards that have no code.
-// Kernels that spill registers are refused, and so are structs that differ from what the host writes (kernel-structs.ts). What was
-// compiled before is taken from a cache by the hash of its sources. With `-- --asserts-only` no more is written than the headers in
-// src/kernels/asserts/, which the emulation needs too.
+// `npm run build:kernels`: compiles all kernels with nvcc and ptxas into images/, where the package keeps them. A
+// kernel becomes PTX once; the PTX becomes code for every card, and is kept itself, rewritten to ISA 7.8, for drivers
+// and cards that have no code. Kernels that spill registers are refused, and so are structs that differ from what the
+// host writes (kernel-structs.ts). What was compiled before is taken from a cache by the hash of its sources. With `--
+// --asserts-only` no more is written than the headers in src/kernels/asserts/, which the emulation needs too.
 
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,6 @@
-// The kernels that are built, for cards and for the emulation: one source file each, those over weights once for every format. A
-// kernel's hash covers its source, what that includes, and the compiler's flags, and is what images are checked by.
+// The kernels that are built, for cards and for the emulation: one source file each, those over weights once for every
+// format. A kernel's hash covers its source, what that includes, and the compiler's flags, and is what images are
+// checked by.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -59,7 +60,10 @@ export function kernelSources(folder: string = kernelFolder): readonly KernelSou
   ];
 }
 
-/** Flags that images are made with. Products and sums fuse only where fmaf is written, so that cards and emulation agree. */
+/**
+ * Flags that images are made with. Products and sums fuse only where fmaf is written, so that cards and emulation
+ * agree.
+ */
 export const cardFlags: readonly string[] = ["-std=c++17", "-O3", "-fmad=false"];
 
 /** Hash of a kernel's source, of the files that it includes, and of flags. */

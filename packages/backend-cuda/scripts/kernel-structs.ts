@@ -1,5 +1,6 @@
 // The structs that host and kernels share, as assertions for the CUDA files that declare them: one header per file in
-// src/kernels/asserts/, written by `npm run build:kernels`. A kernel whose struct differs from what launches write does not compile.
+// src/kernels/asserts/, written by `npm run build:kernels`. A kernel whose struct differs from what launches write does
+// not compile.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

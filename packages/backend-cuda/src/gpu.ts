@@ -1,9 +1,9 @@
-// One card with what all programs on it share: its context, a stream on which everything runs in order, and loaded kernels.
-// Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays failed: the driver
-// reports it once more at every call, and here the first report is kept.
+// One card with what all programs on it share: its context, a stream on which everything runs in order, and loaded
+// kernels. Memory and kernels are counted, so that tests can see that all of it is given back. A card that failed stays
+// failed: the driver reports it once more at every call, and here the first report is kept.
 
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
-import { MemoryError, type OptionSchema, option, PolyllamaError, TurnQueue } from "@polyllama/core";
+import { MemoryError, type OptionSchema, option, PolyllamaError } from "@polyllama/core";
 import { checkVersion, type Driver, deviceAttribute, type Handle, loadDriver } from "./driver/api.ts";
 import { type ImageArchive, imageFolder, imageTarget, readImages } from "./driver/images.ts";
 import type { Launch } from "./launch.ts";
@@ -22,8 +22,8 @@ export const gpuOptionTypes: OptionSchema<GpuOptions> = {
 };
 
 /**
- * Turns of the event loop, a fraction of a millisecond together, in which the card is asked whether it is done: waking from these is
- * fastest. What takes longer is waited for by a thread that sleeps, as asking takes all of a core.
+ * Turns of the event loop, a fraction of a millisecond together, in which the card is asked whether it is done: waking
+ * from these is fastest. What takes longer is waited for by a thread that sleeps, as asking takes all of a core.
  */
 const shortWait = 64;
 
@@ -38,12 +38,11 @@ export class Gpu {
   readonly capability: number;
   readonly images: ImageArchive;
   readonly stream: Handle;
-  /** Who uses the card alone. */
-  readonly turns: TurnQueue = new TurnQueue();
   readonly #context: Handle;
   readonly #event: Handle;
   readonly #modules = new Map<string, Handle>();
   readonly #functions = new Map<string, Handle>();
+  #allocated = 0;
   #lost: PolyllamaError | undefined;
 
   /** @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY` */
@@ -101,11 +100,20 @@ export class Gpu {
     return this.#call(() => this.driver.memoryInfo().free);
   }
 
+  /** Bytes of the card's memory that were given out and not given back. */
+  get allocated(): number {
+    return this.#allocated;
+  }
+
   /** @param what What it is for, for the error. @throws {MemoryError} */
   allocate(bytes: number, what: string): DeviceMemory {
     const size = Math.max(16, bytes);
     const address = this.#reserve(what, size, () => this.driver.allocate(size));
-    return new DeviceMemory(address, size, () => this.driver.free(address));
+    this.#allocated += size;
+    return new DeviceMemory(address, size, () => {
+      this.#allocated -= size;
+      this.driver.free(address);
+    });
   }
 
   /** The same of the host's memory, where the card reaches it. @throws {MemoryError} */

@@ -1,5 +1,5 @@
-// What the card is given to do: a kernel, how many blocks of it, and its parameters, which are the bytes of the struct that the kernel's
-// file in kernels/ declares.
+// What the card is given to do: a kernel, how many blocks of it, and its parameters, which are the bytes of the struct
+// that the kernel's file in kernels/ declares.
 
 import type { Struct } from "@polyllama/planner";
 import type { Grid, Handle } from "./driver/api.ts";

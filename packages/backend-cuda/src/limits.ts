@@ -1,6 +1,6 @@
-// What a card can do at most, to measure models against. Memory when nothing is computed: copies from one place to another on the
-// card, as its driver does them; generating a token reads all weights once. Tensor cores when nothing is read (kernels/tensor_peak.cu);
-// reading a prompt is nearly all matrix products.
+// What a card can do at most, to measure models against. Memory when nothing is computed: copies from one place to
+// another on the card, as its driver does them; generating a token reads all weights once. Tensor cores when nothing is
+// read (kernels/tensor_peak.cu); reading a prompt is nearly all matrix products.
 
 import { checkOptions, option, PolyllamaError } from "@polyllama/core";
 import { deviceAttribute } from "./driver/api.ts";
@@ -25,19 +25,17 @@ export async function copyBandwidth(options: CopyOptions = {}): Promise<number> 
   const { bytes: given, ...card } = options;
   const gpu = new Gpu({ device: 0, ...card });
   try {
-    return await gpu.turns.run(undefined, async () => {
-      const bytes = given ?? Math.min(2 ** 29, Math.floor(gpu.driver.memoryInfo().free / 4));
-      using from = gpu.allocate(bytes, "what is copied");
-      using to = gpu.allocate(bytes, "the copy");
-      const copyAll = async (): Promise<number> => {
-        const started = performance.now();
-        for (let i = 0; i < copies; i++) gpu.copyOnDevice(to.address, from.address, bytes);
-        await gpu.finished();
-        return (2 * copies * bytes * 1000) / (performance.now() - started);
-      };
-      await copyAll();
-      return Math.max(await copyAll(), await copyAll());
-    });
+    const bytes = given ?? Math.min(2 ** 29, Math.floor(gpu.driver.memoryInfo().free / 4));
+    using from = gpu.allocate(bytes, "what is copied");
+    using to = gpu.allocate(bytes, "the copy");
+    const copyAll = async (): Promise<number> => {
+      const started = performance.now();
+      for (let i = 0; i < copies; i++) gpu.copyOnDevice(to.address, from.address, bytes);
+      await gpu.finished();
+      return (2 * copies * bytes * 1000) / (performance.now() - started);
+    };
+    await copyAll();
+    return Math.max(await copyAll(), await copyAll());
   } finally {
     gpu.dispose();
   }
@@ -61,22 +59,20 @@ export async function tensorPeak(options: Partial<GpuOptions> = {}): Promise<num
         `${gpu.name} has no tensor cores for bf16; 8.0 is the least for that.`,
       );
     }
-    return await gpu.turns.run(undefined, async () => {
-      const blocks = 2 * gpu.driver.deviceAttribute(gpu.device, deviceAttribute.multiprocessors);
-      using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks, "products");
-      /** Seconds. */
-      const multiply = async (rounds: number): Promise<number> => {
-        const started = performance.now();
-        gpu.launch(tensorPeakLaunch(blocks, rounds, y.address));
-        await gpu.finished();
-        return (performance.now() - started) / 1000;
-      };
-      // As many rounds as take long enough that launching them does not matter.
-      let rounds = 4;
-      while ((await multiply(rounds)) < 0.02) rounds *= 2;
-      const seconds = Math.min(await multiply(rounds), await multiply(rounds));
-      return (productOperations * sumsPerWarp * warpsPerBlock * blocks * rounds) / seconds;
-    });
+    const blocks = 2 * gpu.driver.deviceAttribute(gpu.device, deviceAttribute.multiprocessors);
+    using y = gpu.allocate(4 * 32 * warpsPerBlock * blocks, "products");
+    /** Seconds. */
+    const multiply = async (rounds: number): Promise<number> => {
+      const started = performance.now();
+      gpu.launch(tensorPeakLaunch(blocks, rounds, y.address));
+      await gpu.finished();
+      return (performance.now() - started) / 1000;
+    };
+    // As many rounds as take long enough that launching them does not matter.
+    let rounds = 4;
+    while ((await multiply(rounds)) < 0.02) rounds *= 2;
+    const seconds = Math.min(await multiply(rounds), await multiply(rounds));
+    return (productOperations * sumsPerWarp * warpsPerBlock * blocks * rounds) / seconds;
   } finally {
     gpu.dispose();
   }

@@ -1,4 +1,5 @@
-// What the card gives out and has to get back: memory of its own, memory of the host that it reaches by itself, and recorded graphs.
+// What the card gives out and has to get back: memory of its own, memory of the host that it reaches by itself, and
+// recorded graphs.
 
 import { PolyllamaError } from "@polyllama/core";
 import type { Handle, HostMemory } from "./driver/api.ts";

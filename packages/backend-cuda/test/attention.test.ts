@@ -1,6 +1,6 @@
-// Attention over more keys than a tile has, in every format of the cache, with head sizes and groups that the suite of the project
-// leaves out, held to the suite's bounds. Keys and values are numbers of few bits, which f16 and bf16 hold exactly. And the promise that a
-// sequence's rows do not depend, to the bit, on what else is in the step.
+// Attention over more keys than a tile has, in every format of the cache, with head sizes and groups that the suite of
+// the project leaves out, held to the suite's bounds. Keys and values are numbers of few bits, which f16 and bf16 hold
+// exactly. And the promise that a sequence's rows do not depend, to the bit, on what else is in the step.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -53,7 +53,9 @@ function inputsFor({ heads, kvHeads, headDim }: Heads, rows: number, seed: numbe
   return { q, k: of(kvHeads, 1000), v: of(kvHeads, 2000) };
 }
 
-/** Prompts of several sequences together, then behind what they have; the last rows of a tile are another sequence's. */
+/**
+ * Prompts of several sequences together, then behind what they have; the last rows of a tile are another sequence's.
+ */
 function ragged(heads: Heads): OpCase {
   const part = (cache: number | undefined, rows: number) => (cache === undefined ? { rows } : { rows, cache });
   const batches = [

@@ -1,6 +1,6 @@
-// The suite of the whole project, on the emulated card: every operation in every format, chains as they are fused, and the small
-// models. Cases that take the emulation longer than seconds are left out: the published models' matrices and layers, and prompts of thousands
-// of rows; `npm run conformance` has them.
+// The suite of the whole project, on the emulated card: every operation in every format, chains as they are fused, and
+// the small models. Cases that take the emulation longer than seconds are left out: the published models' matrices and
+// layers, and prompts of thousands of rows; `npm run conformance` has them.
 
 import { conformanceCases } from "@polyllama/conformance";
 import { expect, test } from "vitest";

@@ -1,5 +1,5 @@
-// Faults planted in copies of the kernels, one at a time: each must be found, by the emulation's checks of memory and barriers or by
-// a wrong number. What does not find them here would not find them in earnest.
+// Faults planted in copies of the kernels, one at a time: each must be found, by the emulation's checks of memory and
+// barriers or by a wrong number. What does not find them here would not find them in earnest.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
-// The committed images belong to the sources beside them, and the right ones are chosen. Whether they compute rightly only a card can
-// say.
+// The committed images belong to the sources beside them, and the right ones are chosen. Whether they compute rightly
+// only a card can say.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
-// The assertions that stand beside the kernels are those of the structs that launches write, and each kernel file includes its own.
+// The assertions that stand beside the kernels are those of the structs that launches write, and each kernel file
+// includes its own.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +20,7 @@ test("every struct of a kernel's parameters is asserted behind its declaration",
   const included = new Set<string>();
   for (const name of readdirSync(kernelFolder).filter((file) => /\.cuh?$/.test(file))) {
     const text = readFileSync(join(kernelFolder, name), "utf8");
-    const declared = [...text.matchAll(/^struct (\w*Parameters|Row|State) \{/gm)].map(([, struct]) => struct!);
+    const declared = [...text.matchAll(/^struct (\w*Parameters|Row|Draw) \{/gm)].map(([, struct]) => struct!);
     const asserted: string[] = [];
     for (const [, header] of text.matchAll(/^\};\n#include "asserts\/(\w+\.cuh)"$/gm)) {
       included.add(header!);

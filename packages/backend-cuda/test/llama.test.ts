@@ -1,5 +1,5 @@
-// `Llama` on the emulated card, which takes some 40 ms a token: in `npm test` what chooses tokens on the card, and one case of each kind of reading;
-// everything in `npm test -- --full`.
+// `Llama` on the emulated card, which takes some 40 ms a token: in `npm test` what chooses tokens on the card, and one
+// case of each kind of reading; everything in `npm test -- --full`.
 
 import { llama } from "@polyllama/conformance/vitest";
 import { full } from "@polyllama/test-support/full";

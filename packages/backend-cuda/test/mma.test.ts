@@ -1,5 +1,6 @@
-// The emulation's matrix instructions, by a kernel of this test: fragments that lanes fill by the PTX manual's tables, written down here
-// once more, and fragments that ldmatrix fills from copies of matrices, plain and transposed. Whole numbers make every sum exact.
+// The emulation's matrix instructions, by a kernel of this test: fragments that lanes fill by the PTX manual's tables,
+// written down here once more, and fragments that ldmatrix fills from copies of matrices, plain and transposed. Whole
+// numbers make every sum exact.
 
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,8 +12,8 @@ import { kernelFolder } from "../scripts/kernel-list.ts";
 import { Gpu } from "../src/gpu.ts";
 import { describeWithEmulation } from "./support.ts";
 
-// In the place of the kernel "add". `how`: 0 by hand, 1 by ldmatrix from a [16, 16] and b [8, 16] (its columns as rows), 2 by
-// transposing ldmatrix from a's and b's transposes [16, 16] and [16, 8].
+// In the place of the kernel "add". `how`: 0 by hand, 1 by ldmatrix from a [16, 16] and b [8, 16] (its columns as
+// rows), 2 by transposing ldmatrix from a's and b's transposes [16, 16] and [16, 8].
 const source = `
 #include "mma.cuh"
 KERNEL_FILE("add")

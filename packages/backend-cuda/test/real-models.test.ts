@@ -1,4 +1,5 @@
-// Real weights on the emulated card: the greedy text of stories260K and of the embedded poet, which must be the reference's.
+// Real weights on the emulated card: the greedy text of stories260K and of the embedded poet, which must be the
+// reference's.
 
 import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";

@@ -1,5 +1,5 @@
-// Prompts on tensor cores: on which cards, by which option, and that a row's result does not depend on the rows beside it. What they
-// compute is held to its bounds by the suite (conformance.test.ts).
+// Prompts on tensor cores: on which cards, by which option, and that a row's result does not depend on the rows beside
+// it. What they compute is held to its bounds by the suite (conformance.test.ts).
 
 import { buildGraph, type Graph, type Program, type WeightSource } from "@polyllama/core";
 import { expect, test } from "vitest";

@@ -1,5 +1,5 @@
-// Loading: pieces are read ahead of those on their way, in bounded number; a read that fails and a weight that is no number are errors
-// that name the tensor, in every format; and nothing is left behind.
+// Loading: pieces are read ahead of those on their way, in bounded number; a read that fails and a weight that is no
+// number are errors that name the tensor, in every format; and nothing is left behind.
 
 import { buildGraph, CheckpointError, type FormatName, formatBytes, type WeightSource } from "@polyllama/core";
 import { formats } from "@polyllama/formats";

@@ -8,7 +8,7 @@ import type { Target } from "@polyllama/test-support/fuzz/target";
 import { huggingFaceConfig, huggingFaceTensors, safetensors, small } from "@polyllama/test-support/hugging-face";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { sentencePieceFromGguf } from "@polyllama/vocabulary";
-import { openWeb } from "../src/read/open/web.ts";
+import { openCheckpoint } from "../src/index.ts";
 import { use } from "./use.ts";
 
 type Files = Readonly<Record<string, string>>;
@@ -105,7 +105,7 @@ export const textFilesTarget: Target = {
     const files = JSON.parse(new TextDecoder().decode(flatten(input))) as Files; // as `pack` wrote it
     const isSentencePiece = files["tokenizer.json"] === undefined;
     const list = Object.entries(files).map(([name, text]) => new File([text], name));
-    await using checkpoint = await openWeb([...list, weights, ...(isSentencePiece ? [sentencePiece] : [])]);
+    await using checkpoint = await openCheckpoint([...list, weights, ...(isSentencePiece ? [sentencePiece] : [])]);
     if (checkpoint.tokenizer !== undefined) use(checkpoint.tokenizer);
   },
 };

@@ -18,6 +18,20 @@ export interface OpenFile {
 /** What tells a file, and whether it changed. */
 export type OpenFileStats = Readonly<Record<"dev" | "ino" | "size" | "mtimeNs" | "ctimeNs", bigint>>;
 
+/** A file, or the files of a folder. */
+export type WebLocation =
+  | URL
+  | Blob
+  | FileSystemFileHandle
+  | readonly File[]
+  | Uint8Array
+  | ArrayBuffer
+  | OpenFile
+  | ByteSource;
+
+/** The file of a tokenizer. */
+export type TokenizerLocation = string | Exclude<WebLocation, readonly File[]>;
+
 const blob = option.having(["slice", "arrayBuffer", "stream"], "a File or Blob");
 const handle = option.having(["getFile"], "a file handle");
 const readable = option.having(["read", "close"], "an open file");

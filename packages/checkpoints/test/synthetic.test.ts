@@ -199,5 +199,5 @@ test("options that would do nothing are refused", async () => {
   await expect(openCheckpoint("https://localhost/a.gguf", { hub })).rejects.toThrow(/^hub is for/);
   await expect(openCheckpoint(tiny, { keep: true })).rejects.toThrow(/^keep is for checkpoints behind a URL/);
   await expect(openCheckpoint(tiny, { sha256: "0" })).rejects.toThrow(/^sha256 is for checkpoints behind a URL/);
-  await expect(openCheckpoint(new Blob(), { keep: true })).rejects.toThrow(/^keep is for what a URL names/);
+  await expect(openCheckpoint(new Blob(), { keep: true })).rejects.toThrow(/^keep is for checkpoints behind a URL/);
 });

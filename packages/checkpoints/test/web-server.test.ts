@@ -1,42 +1,17 @@
 // Checkpoints behind URLs as pages open them: servers that send whole files alone, and what an index may name.
 
-import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tokenizerFromSentencePiece } from "@polyllama/core";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { sentencePieceFromGguf } from "@polyllama/vocabulary";
-import { afterEach, describe, expect, test } from "vitest";
-import { openWeb, openWebBy } from "../src/read/open/web.ts";
+import { describe, expect, test } from "vitest";
+import { openCheckpoint } from "../src/index.ts";
+import { openCheckpointBy } from "../src/open.ts";
 import { WithoutRanges } from "../src/read/sources/url.ts";
 import { wholeSource } from "../src/read/sources/whole.ts";
+import { serve, servers } from "./serve.ts";
 import { failure, huggingFaceConfig, huggingFaceFiles, huggingFaceTensors, safetensors, small } from "./support.ts";
-
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
-
-/** Serves files, by ranges only where their names match. */
-async function serve(files: Readonly<Record<string, string | Uint8Array>>, ranges: RegExp, asked: string[] = []) {
-  const server = createServer((request, response) => {
-    const name = (request.url ?? "").slice(1);
-    asked.push(name);
-    const content = files[name];
-    if (content === undefined) return response.writeHead(404).end();
-    const bytes = Buffer.from(content);
-    const [, first, last] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? "") ?? [];
-    if (first === undefined || !ranges.test(name)) return response.end(bytes);
-    const end = Math.min(bytes.length, last === "" ? bytes.length : Number(last) + 1);
-    response.writeHead(206, { "Content-Range": `bytes ${first}-${end - 1}/${bytes.length}` });
-    return response.end(bytes.subarray(Number(first), end));
-  });
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-}
 
 const config = JSON.stringify(huggingFaceConfig(small));
 const weights = safetensors(huggingFaceTensors(small));
@@ -44,17 +19,17 @@ const weights = safetensors(huggingFaceTensors(small));
 describe("a server that sends whole files alone", () => {
   test("is good for the small files, not for weights", async () => {
     const files = { "config.json": config, "model.safetensors": weights };
-    await using checkpoint = await openWeb(await serve(files, /safetensors/));
+    await using checkpoint = await openCheckpoint(await serve(files, /safetensors/));
     expect(checkpoint.weights.size).toBe(huggingFaceTensors(small).length);
-    const error = await failure(openWeb(await serve(files, /json/)));
+    const error = await failure(openCheckpoint(await serve(files, /json/)));
     expect(error).toBeInstanceOf(WithoutRanges);
     expect(error.message).toMatch(/model\.safetensors: the server answers a range request with the whole file/);
   });
 
   test("is asked for weights whose name is in capitals as for others", async () => {
     const url = await serve({ "M.SAFETENSORS": weights, "config.json": config }, /json/);
-    expect(await failure(openWeb(`${url}M.SAFETENSORS`))).toBeInstanceOf(WithoutRanges);
-    await using whole = await openWeb(`${url}M.SAFETENSORS`, { inMemory: true });
+    expect(await failure(openCheckpoint(`${url}M.SAFETENSORS`))).toBeInstanceOf(WithoutRanges);
+    await using whole = await openCheckpoint(`${url}M.SAFETENSORS`, { inMemory: true });
     expect(whole.kind).toBe("safetensors");
   });
 });
@@ -78,7 +53,7 @@ describe("what is not there", () => {
   test("may be answered with a page", async () => {
     const { url } = await serveBy({});
     for (const inMemory of [false, true]) {
-      const error = await failure(openWeb(`${url}m.gguf`, { inMemory }));
+      const error = await failure(openCheckpoint(`${url}m.gguf`, { inMemory }));
       expect(error).toMatchObject({
         code: "ERR_CHECKPOINT",
         message: expect.stringMatching(/m\.gguf: there is no such/),
@@ -95,7 +70,7 @@ describe("what is not there", () => {
       },
     });
     const refused = { code: "ERR_CHECKPOINT", message: expect.stringMatching(/403 No range request here/) };
-    expect(await failure(openWeb(`${url}config.json`))).toMatchObject(refused);
+    expect(await failure(openCheckpoint(`${url}config.json`))).toMatchObject(refused);
     expect(asked).toEqual(["config.json by range"]);
   });
 });
@@ -115,7 +90,7 @@ test("templates that have names are found behind a URL, and in a folder that was
     return Object.defineProperty(file, "webkitRelativePath", { value: `model/${path}` });
   });
   for (const location of [await serve(files, /./), chosen]) {
-    await using checkpoint = await openWeb(location);
+    await using checkpoint = await openCheckpoint(location);
     expect(checkpoint.text.chatTemplate?.jinja).toBe("D");
     expect(checkpoint.text.namedTemplates.map(({ name, jinja }) => [name, jinja])).toEqual([["tool_use", "T"]]);
   }
@@ -131,7 +106,7 @@ test("everything is fetched by the function that was given, a tokenizer elsewher
     paths.push(new URL(String(input)).pathname.slice(1));
     return fetch(input, init);
   };
-  await using checkpoint = await openWebBy(given, url, { tokenizer: `${url}t.model` });
+  await using checkpoint = await openCheckpointBy(given, url, { tokenizer: `${url}t.model` });
   expect(checkpoint.tokenizer?.vocabSize).toBe(rows);
   expect(asked).toContain("t.model");
   expect(paths).toEqual(asked);
@@ -171,18 +146,20 @@ describe("a small file is bounded as one on a disk is", () => {
     "%s with ranges, and without",
     async (name) => {
       const ranged = await spoiled(name, spaces);
-      expect(await failure(openWeb(ranged))).toMatchObject(tooMany(name, most + 1));
+      expect(await failure(openCheckpoint(ranged))).toMatchObject(tooMany(name, most + 1));
       const whole = await spoiled(name, (response) => {
         response.writeHead(200, { "Content-Length": most + 2 });
         response.write("{");
       });
-      expect(await failure(openWeb(whole))).toMatchObject(tooMany(name, most + 2));
+      expect(await failure(openCheckpoint(whole))).toMatchObject(tooMany(name, most + 2));
     },
   );
 
   test("a tokenizer that was asked for, too", async () => {
     const url = await spoiled("t.json", spaces);
-    expect(await failure(openWeb(url, { tokenizer: `${url}t.json` }))).toMatchObject(tooMany("t.json", most + 1));
+    expect(await failure(openCheckpoint(url, { tokenizer: `${url}t.json` }))).toMatchObject(
+      tooMany("t.json", most + 1),
+    );
   });
 
   test("a file of a length that nobody told ends where the bound is passed", async () => {
@@ -207,9 +184,12 @@ describe("an index names files of its own folder alone", () => {
     const index = JSON.stringify({ weight_map: { "model.norm.weight": name } });
     const asked: string[] = [];
     const url = await serve({ "config.json": config, "model.safetensors.index.json": index }, /./, asked);
-    const error = await failure(openWeb(url));
-    expect(error).toMatchObject({ code: "ERR_CHECKPOINT", file: "model.safetensors.index.json" });
-    expect(error.message).toContain(`${JSON.stringify(name)} is no file's name`);
+    const error = await failure(openCheckpoint(url));
+    expect(error).toMatchObject({
+      code: "ERR_CHECKPOINT",
+      file: expect.stringMatching(/model\.safetensors\.index\.json$/),
+    });
+    expect(error.message).toContain(`${JSON.stringify(name)} is not the name of a file beside the index`);
     expect(new Set(asked)).toEqual(new Set(["model.safetensors", "model.safetensors.index.json"]));
   });
 });

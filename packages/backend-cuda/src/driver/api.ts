@@ -1,9 +1,9 @@
-// NVIDIA's driver interface (libcuda), called through koffi: the only native library that this backend needs, and part of every
-// NVIDIA driver. Handles and device addresses are 64-bit integers. Every function returns a CUresult, which becomes an error that
-// names the call and the result, and says what to do about it.
+// NVIDIA's driver interface (libcuda), called through koffi: the only native library that this backend needs, and part
+// of every NVIDIA driver. Handles and device addresses are 64-bit integers. Every function returns a CUresult, which
+// becomes an error that names the call and the result, and says what to do about it.
 //
-// koffi holds no JavaScript memory: whoever passes a buffer keeps it referenced until the call has ended; parameters of launches are
-// copied by the driver during the call.
+// koffi holds no JavaScript memory: whoever passes a buffer keeps it referenced until the call has ended; parameters of
+// launches are copied by the driver during the call.
 
 import { createRequire } from "node:module";
 import { PolyllamaError } from "@polyllama/core";

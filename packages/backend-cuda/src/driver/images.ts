@@ -1,7 +1,7 @@
-// The kernels' images: code for the cards there are (cubins), and PTX, which a driver compiles for those that came later. The
-// cubins were made by CUDA 13 and load with drivers of 13.0 or later; older ones get the PTX, which is kept at a version that
-// drivers since 11.8 know. An archive holds all kernels for one target, compressed with Brotli, which finds what they have in common:
-// a 32-bit length, a JSON table, and the images.
+// The kernels' images: code for the cards there are (cubins), and PTX, which a driver compiles for those that came
+// later. The cubins were made by CUDA 13 and load with drivers of 13.0 or later; older ones get the PTX, which is kept
+// at a version that drivers since 11.8 know. An archive holds all kernels for one target, compressed with Brotli, which
+// finds what they have in common: a 32-bit length, a JSON table, and the images.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,10 @@ import { PolyllamaError } from "@polyllama/core";
 
 /** Compute capabilities that have cubins. */
 export const cubinTargets: readonly number[] = [75, 80, 86, 89, 90, 100, 120];
-/** Architectures that PTX is made for; later cards compile it too. Tensor cores as 8.0 has them are the last thing that kernels use. */
+/**
+ * Architectures that PTX is made for; later cards compile it too. Tensor cores as 8.0 has them are the last thing that
+ * kernels use.
+ */
 export const ptxTargets: readonly number[] = [75, 80];
 
 /** Drivers from this version on load cubins. */

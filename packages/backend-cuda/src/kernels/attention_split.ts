@@ -1,4 +1,5 @@
-// Launches of attention_split.cu and of attention_combine.cu, which brings its parts together: attention of single rows behind many keys.
+// Launches of attention_split.cu and of attention_combine.cu, which brings its parts together: attention of single rows
+// behind many keys.
 
 import { f32, struct, u32, u64 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";

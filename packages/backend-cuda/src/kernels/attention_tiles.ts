@@ -1,5 +1,5 @@
-// Launches of attention_rows.cu and attention_mma.cu: attention of prompts in tiles, in f32 and on tensor cores. Each is for the sequences
-// whose cache has its format, so that both are launched where tensor cores may be used.
+// Launches of attention_rows.cu and attention_mma.cu: attention of prompts in tiles, in f32 and on tensor cores. Each
+// is for the sequences whose cache has its format, so that both are launched where tensor cores may be used.
 
 import { f32, struct, u32, u64 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";

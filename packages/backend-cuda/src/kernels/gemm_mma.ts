@@ -1,4 +1,5 @@
-// Launches of gemm_mma.cu: products for many rows on tensor cores, and the exponents of rows of weights that these need.
+// Launches of gemm_mma.cu: products for many rows on tensor cores, and the exponents of rows of weights that these
+// need.
 
 import { struct, u32, u64 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";

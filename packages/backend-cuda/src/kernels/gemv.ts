@@ -41,7 +41,8 @@ export function gemv(
   { norm, residual, up }: GemvFusion,
 ): Launch {
   const n = rows > 4 ? 8 : rows > 1 ? 4 : 1;
-  const outputs = up === undefined ? (n === 8 ? 8 : 16) : n === 1 ? 8 : 4; // of a block: 4 warps times the kernel's ROWS
+  // Of a block: 4 warps times the kernel's ROWS.
+  const outputs = up === undefined ? (n === 8 ? 8 : 16) : n === 1 ? 8 : 4;
   return {
     image: `gemv_${weights.format}`,
     kernel: up === undefined ? `gemv_${n}` : `gemv_swiglu_${n}`,

@@ -34,7 +34,10 @@ export interface Repack {
   /** The field within the block. */
   readonly offset: number;
   readonly size: number;
-  /** Numbers at the beginning of the field that must be finite, and the bits of their exponents in the last two bytes of each. */
+  /**
+   * Numbers at the beginning of the field that must be finite, and the bits of their exponents in the last two bytes of
+   * each.
+   */
   readonly checked: { readonly count: number; readonly bytes: 2 | 4; readonly exponent: number };
 }
 

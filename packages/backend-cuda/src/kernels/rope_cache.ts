@@ -3,6 +3,7 @@
 import { struct, u32, u64 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { DeviceRows, KernelStructs, Launch } from "../launch.ts";
+import type { Rotation } from "./rope.ts";
 
 const parameters = struct({
   rows: u64,
@@ -25,45 +26,41 @@ const parameters = struct({
 export const structs: KernelStructs = { Parameters: parameters };
 
 export interface RopeCache {
-  readonly rows: number;
-  /** Of the step, as kernels read them. */
-  readonly step: Handle;
   readonly headDim: number;
   /** Elements per position that lie before this attention's keys. */
   readonly before: number;
-  readonly q: DeviceRows;
   readonly k: DeviceRows;
+  readonly kRotation: Rotation | undefined;
   readonly v: DeviceRows;
-  /** Rotated queries, where they are rotated. */
-  readonly rotated: DeviceRows | undefined;
-  /** Addresses of rotations, 0 where there is none, and pairs from row to row. */
-  readonly rotations: { readonly q: Handle; readonly k: Handle; readonly stride: number };
+  /** Queries that are rotated on the way. */
+  readonly q: { readonly x: DeviceRows; readonly rotation: Rotation; readonly y: DeviceRows } | undefined;
 }
 
-export function ropeCache({ rows, step, headDim, before, q, k, v, rotated, rotations }: RopeCache): Launch {
-  const pairs = (rotated === undefined ? 0 : q.width / 2) + k.width;
+/** @param step The step's rows. */
+export function ropeCache(rows: number, step: Handle, { headDim, before, k, kRotation, v, q }: RopeCache): Launch {
+  const queryPairs = (q?.x.width ?? 0) / 2;
   return {
     image: "rope_cache",
     kernel: "rope_cache",
-    grid: [Math.ceil(pairs / 128), rows, 1],
+    grid: [Math.ceil((queryPairs + k.width) / 128), rows, 1],
     threads: 128,
     parameters: parameters.encode({
       rows: step,
-      q: q.address,
+      q: q?.x.address ?? 0n,
       k: k.address,
       v: v.address,
-      rotated: rotated?.address ?? 0n,
-      q_rotation: rotations.q,
-      k_rotation: rotations.k,
+      rotated: q?.y.address ?? 0n,
+      q_rotation: q?.rotation.address ?? 0n,
+      k_rotation: kRotation?.address ?? 0n,
       before,
-      q_pairs: q.width / 2,
+      q_pairs: queryPairs,
       kv_pairs: k.width / 2,
       head_pairs: headDim / 2,
-      q_stride: q.stride,
+      q_stride: q?.x.stride ?? 0,
       k_stride: k.stride,
       v_stride: v.stride,
-      rotated_stride: rotated?.stride ?? 0,
-      rotation_stride: rotations.stride,
+      rotated_stride: q?.y.stride ?? 0,
+      rotation_stride: (q?.rotation ?? kRotation)?.stride ?? 0,
     }),
   };
 }

@@ -18,15 +18,13 @@ const parameters = struct({
 });
 export const structs: KernelStructs = { Parameters: parameters };
 
-/** Columns of a rounded row, in whole units. */
-function roundedColumns(width: number): number {
-  return Math.ceil(width / 32) * 32;
-}
-
-/** Elements of 4 bytes that a rounded row takes: f16 in pairs, then the row's exponent and what fills up a vector. */
-export function roundedStride(width: number): number {
-  return roundedColumns(width) / 2 + 4;
-}
+/**
+ * Values of a rounded row come in units of so many, which take so many words of 4 bytes; then come the exponent and
+ * what fills up a vector.
+ */
+export const convertedUnit = 32;
+export const convertedWords = 16;
+export const convertedExtra = 4;
 
 /** x, or its norm, or silu(x) up, as f16 with an exponent per row. */
 export function roundRows(
@@ -46,7 +44,7 @@ export function roundRows(
       u: up?.address ?? 0n,
       y: y.address,
       K: x.width,
-      columns: roundedColumns(x.width),
+      columns: Math.ceil(x.width / convertedUnit) * convertedUnit,
       x_stride: x.stride,
       u_stride: up?.stride ?? 0,
       y_stride: 2 * y.stride, // in f16

@@ -31,7 +31,8 @@ export interface Row {
 /** What rows of graphs without attention have. */
 export const noBlocks: RowBlocks = { pool: 0n, table: 0n, blockBytes: 0, format: "f32" };
 
-const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
+/** Formats of keys and values as kernels number them. */
+export const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
 
 export const rowBytes: number = row.size;
 

@@ -1,16 +1,18 @@
-// Chooses the next token from one row of logits by core's integer definition (core/src/sampling/sample.ts): from the logits on all is
-// integers, so that the choice is the host's to the last bit. Top-k and the nucleus are found without sorting: tokens have keys
-// ordered by logit, then by lower id, and the least key that is kept is built bit by bit. One block does it all.
+// Draws tokens from rows of logits by core's integer definition (core/src/sampling/sample.ts): from the logits on all is integers, so
+// that the choice is the host's to the last bit. Top-k and the nucleus are found without sorting: tokens have keys ordered by logit, then
+// by lower id, and the least key that is kept is built bit by bit. A block per draw.
 //
-// take_token puts the token that was chosen last into the step's row, so that steps follow each other without the host.
+// take_tokens puts drawn tokens into the rows of a step, so that steps follow each other without the host.
 #include "common.cuh"
 
 KERNEL_FILE("sample")
 
-/// What the host says for each step (execution.ts).
-struct State {
+/// What the host says for each draw (sample.ts).
+struct Draw {
   /// Share of the nucleus; 1 keeps all.
   double p;
+  /// Where the token goes.
+  uint32_t *chosen;
   uint32_t seed_low, seed_high;
   /// log2(e) / temperature.
   float scale;
@@ -21,25 +23,30 @@ struct State {
   uint32_t least;
   /// 1 picks the most probable token.
   uint32_t greedy;
-  /// 1 where the row's token is the one chosen last.
-  uint32_t take;
+  /// Row of the logits.
+  uint32_t row;
 };
 
 struct Parameters {
   const float *logits;
   /// exp2 in fixed point, 257 entries.
   const uint32_t *table;
-  const State *state;
+  const Draw *draws;
+  uint32_t V, stride;
+};
+
+struct TakeParameters {
+  /// Where the address of the tokens stands; rows have the numbers of theirs. The address is null where the rows have tokens already.
+  const uint32_t *const *tokens;
   Row *rows;
-  uint32_t *chosen;
-  uint32_t V;
+  uint32_t count;
 };
 #include "asserts/sample.cuh"
 
 constexpr int threads = 512;
 /// Threads whose sums are added at once when the draw is looked up.
 constexpr int per_group = threads / 32;
-constexpr int id_bits = 20;
+constexpr int id_bits = 24;
 constexpr uint32_t one = 1u << 30;
 constexpr uint32_t not_a_number = 0xffffffffu;
 
@@ -104,12 +111,13 @@ KERNEL(sample, Parameters, threads, 1) {
   SHARED(uint64_t, scratch, threads / 32);
   SHARED(uint64_t, sums, threads);
   SHARED(uint64_t, groups, 32);
-  const State state = *P.state;
+  const Draw draw = P.draws[blockIdx.x];
+  const float *logits = P.logits + (uint64_t)draw.row * P.stride;
   const uint32_t t = threadIdx.x;
 
   uint64_t best = 0, wrong = 0;
   for (uint32_t i = t; i < P.V; i += threads) {
-    const float logit = P.logits[i];
+    const float logit = logits[i];
     if (logit != logit) wrong = 1;
     const uint64_t key = key_of(logit, i);
     if (key > best) best = key;
@@ -117,37 +125,37 @@ KERNEL(sample, Parameters, threads, 1) {
   best = over_block<true>(best, scratch);
   wrong = over_block<true>(wrong, scratch);
   const uint32_t best_id = ((1u << id_bits) - 1) - (uint32_t)(best & ((1u << id_bits) - 1));
-  if (wrong != 0 || state.greedy != 0) {
-    if (t == 0) *P.chosen = wrong != 0 ? not_a_number : best_id;
+  if (wrong != 0 || draw.greedy != 0) {
+    if (t == 0) *draw.chosen = wrong != 0 ? not_a_number : best_id;
     return;
   }
-  const float most = P.logits[best_id];
+  const float most = logits[best_id];
 
   // Tokens with a key of at least this are kept.
   uint64_t kept = 0;
-  if (state.top_k > 0 && state.top_k < P.V) {
+  if (draw.top_k > 0 && draw.top_k < P.V) {
     for (int bit = 32 + id_bits - 1; bit >= 0; bit--) {
       const uint64_t tried = kept | ((uint64_t)1 << bit);
       uint64_t count = 0;
-      for (uint32_t i = t; i < P.V; i += threads) count += key_of(P.logits[i], i) >= tried;
-      if (over_block<false>(count, scratch) >= state.top_k) kept = tried;
+      for (uint32_t i = t; i < P.V; i += threads) count += key_of(logits[i], i) >= tried;
+      if (over_block<false>(count, scratch) >= draw.top_k) kept = tried;
     }
   }
-  if (state.p < 1.0) {
+  if (draw.p < 1.0) {
     uint64_t total = 0;
     for (uint32_t i = t; i < P.V; i += threads) {
-      const float logit = P.logits[i];
-      if (key_of(logit, i) >= kept) total += weight_of(logit, most, state.scale, P.table);
+      const float logit = logits[i];
+      if (key_of(logit, i) >= kept) total += weight_of(logit, most, draw.scale, P.table);
     }
-    const double enough = state.p * (double)over_block<false>(total, scratch);
+    const double enough = draw.p * (double)over_block<false>(total, scratch);
     uint64_t nucleus = 0;
     for (int bit = 32 + id_bits - 1; bit >= 0; bit--) {
       const uint64_t tried = nucleus | ((uint64_t)1 << bit);
       uint64_t sum = 0;
       for (uint32_t i = t; i < P.V; i += threads) {
-        const float logit = P.logits[i];
+        const float logit = logits[i];
         const uint64_t key = key_of(logit, i);
-        if (key >= kept && key >= tried) sum += weight_of(logit, most, state.scale, P.table);
+        if (key >= kept && key >= tried) sum += weight_of(logit, most, draw.scale, P.table);
       }
       if ((double)over_block<false>(sum, scratch) >= enough) nucleus = tried;
     }
@@ -160,9 +168,9 @@ KERNEL(sample, Parameters, threads, 1) {
   const uint32_t begin = min(t * run, P.V), end = min(begin + run, P.V);
   uint64_t sum = 0;
   for (uint32_t i = begin; i < end; i++) {
-    const float logit = P.logits[i];
-    const uint32_t weight = key_of(logit, i) >= kept ? weight_of(logit, most, state.scale, P.table) : 0;
-    if (weight >= state.least) sum += weight;
+    const float logit = logits[i];
+    const uint32_t weight = key_of(logit, i) >= kept ? weight_of(logit, most, draw.scale, P.table) : 0;
+    if (weight >= draw.least) sum += weight;
   }
   sums[t] = sum;
   const uint64_t total = over_block<false>(sum, scratch);
@@ -173,22 +181,26 @@ KERNEL(sample, Parameters, threads, 1) {
   }
   __syncthreads();
   if (t != 0) return;
-  const uint64_t target = __umul64hi(total, random_bits(state.position, state.seed_low, state.seed_high));
+  const uint64_t target = __umul64hi(total, random_bits(draw.position, draw.seed_low, draw.seed_high));
   uint64_t passed = 0;
   uint32_t group = 0, owner = 0;
   while (group < 31 && passed + groups[group] <= target) passed += groups[group++];
   owner = group * per_group;
   while (owner < (group + 1) * per_group - 1 && passed + sums[owner] <= target) passed += sums[owner++];
   for (uint32_t i = owner * run; i < P.V; i++) {
-    const float logit = P.logits[i];
-    const uint32_t weight = key_of(logit, i) >= kept ? weight_of(logit, most, state.scale, P.table) : 0;
-    if (weight >= state.least) passed += weight;
+    const float logit = logits[i];
+    const uint32_t weight = key_of(logit, i) >= kept ? weight_of(logit, most, draw.scale, P.table) : 0;
+    if (weight >= draw.least) passed += weight;
     if (passed <= target) continue;
-    *P.chosen = i;
+    *draw.chosen = i;
     return;
   }
 }
 
-KERNEL(take_token, Parameters, 32) {
-  if (threadIdx.x == 0 && P.state->take != 0) P.rows[0].token = *P.chosen;
+KERNEL(take_tokens, TakeParameters, 128) {
+  const uint32_t i = blockIdx.x * 128 + threadIdx.x;
+  const uint32_t *tokens = *P.tokens;
+  if (i >= P.count || tokens == nullptr) return;
+  const uint32_t token = tokens[P.rows[i].token];
+  P.rows[i].token = token == not_a_number ? 0 : token; // whoever drew that fails, and this step with it
 }

@@ -1,12 +1,13 @@
-// Launches of sample.cu, and what the host says to it for each step.
+// Launches of sample.cu, and what the host says to it for each draw.
 
 import type { DrawOptions } from "@polyllama/core";
 import { f32, f64, struct, u32, u64 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
-import type { KernelStructs, Launch } from "../launch.ts";
+import type { DeviceRows, KernelStructs, Launch } from "../launch.ts";
 
-const state = struct({
+const draw = struct({
   p: f64,
+  chosen: u64,
   seed_low: u32,
   seed_high: u32,
   scale: f32,
@@ -14,62 +15,67 @@ const state = struct({
   top_k: u32,
   least: u32,
   greedy: u32,
-  take: u32,
+  row: u32,
 });
-const parameters = struct({ logits: u64, table: u64, state: u64, rows: u64, chosen: u64, V: u32 });
-export const structs: KernelStructs = { State: state, Parameters: parameters };
+const parameters = struct({ logits: u64, table: u64, draws: u64, V: u32, stride: u32 });
+const takeParameters = struct({ tokens: u64, rows: u64, count: u32 });
+export const structs: KernelStructs = { Draw: draw, Parameters: parameters, TakeParameters: takeParameters };
 
-export const stateBytes: number = state.size;
+export const drawBytes: number = draw.size;
+/** What stands for a token where a logit is NaN. */
+export const notANumber = 0xffffffff;
 
-/** The sampler's part of a step. */
-export interface SampledStep {
-  /** How many tokens there are before the one to be chosen. */
+/** Which row of logits is drawn from, and where the token goes. */
+export interface DrawPlace {
+  readonly row: number;
+  /** Tokens before the one to be drawn. */
   readonly position: number;
-  /** Whether the row's token is the one chosen last. */
-  readonly take: boolean;
-}
-
-export function writeState(view: DataView, at: number, draw: DrawOptions, { position, take }: SampledStep): void {
-  state.write(view, at, {
-    p: draw.topP,
-    seed_low: draw.seed % 2 ** 32,
-    seed_high: Math.floor(draw.seed / 2 ** 32),
-    scale: Math.LOG2E / draw.temperature,
-    position,
-    top_k: Math.min(draw.topK, 2 ** 32 - 1),
-    least: Math.ceil(draw.minP * 2 ** 30),
-    greedy: draw.temperature === 0 ? 1 : 0,
-    take: take ? 1 : 0,
-  });
-}
-
-/** Addresses of what both kernels read and write. */
-export interface SampleAddresses {
-  /** f32 [vocabulary] */
-  readonly logits: Handle;
-  readonly vocabulary: number;
-  /** Core's table of powers, u32. */
-  readonly table: Handle;
-  readonly state: Handle;
-  /** The step's only row. */
-  readonly step: Handle;
-  /** The token chosen last. */
   readonly chosen: Handle;
 }
 
-/** Puts the token chosen last into the step's row, before it; and chooses the next, behind it. */
-export function sampleLaunches(at: SampleAddresses): { readonly take: Launch; readonly choose: Launch } {
-  const encoded = parameters.encode({
-    logits: at.logits,
-    table: at.table,
-    state: at.state,
-    rows: at.step,
-    chosen: at.chosen,
-    V: at.vocabulary,
+export function writeDraw(
+  view: DataView,
+  at: number,
+  options: DrawOptions,
+  { row, position, chosen }: DrawPlace,
+): void {
+  const { temperature, topP, topK, minP, seed } = options;
+  draw.write(view, at, {
+    p: topP,
+    chosen,
+    seed_low: seed % 2 ** 32,
+    seed_high: Math.floor(seed / 2 ** 32),
+    scale: Math.LOG2E / temperature,
+    position,
+    top_k: Math.min(topK, 2 ** 32 - 1),
+    least: Math.ceil(minP * 2 ** 30),
+    greedy: temperature === 0 ? 1 : 0,
+    row,
   });
-  const launch = { image: "sample", grid: [1, 1, 1], parameters: encoded } as const;
+}
+
+/** @param table Core's table of powers, u32. @param draws As {@link writeDraw} wrote them. */
+export function sample(count: number, logits: DeviceRows, table: Handle, draws: Handle): Launch {
   return {
-    take: { ...launch, kernel: "take_token", threads: 32 },
-    choose: { ...launch, kernel: "sample", threads: 512 },
+    image: "sample",
+    kernel: "sample",
+    grid: [count, 1, 1],
+    threads: 512,
+    parameters: parameters.encode({ logits: logits.address, table, draws, V: logits.width, stride: logits.stride }),
+  };
+}
+
+/**
+ * Puts tokens into the rows of a step, each of which has the number of its own.
+ *
+ * @param tokens Where the tokens' address stands: that of u32, or 0 where the rows have their tokens already.
+ */
+export function takeTokens(rows: number, step: Handle, tokens: Handle): Launch {
+  return {
+    image: "sample",
+    kernel: "take_tokens",
+    grid: [Math.ceil(rows / 128), 1, 1],
+    threads: 128,
+    parameters: takeParameters.encode({ tokens, rows: step, count: rows }),
   };
 }

@@ -1,9 +1,10 @@
-// How weights lie on the card: a block's fields are put into planes (kernels/repack.cu), all quants of a matrix first, then all high bits,
-// and so on, so that quants are read 16 bytes at a time. Linears that read the same value in the same format are one matrix, rows below
-// rows, so that one launch serves q, k and v. No value changes.
+// How weights lie on the card: a block's fields are put into planes (kernels/repack.cu), all quants of a matrix first,
+// then all high bits, and so on, so that quants are read 16 bytes at a time. No value changes. Which weights are one
+// matrix, rows below rows, the planner says.
 
-import { columnCount, type FormatName, type Graph, rowCount, type WeightInfo, type WeightName } from "@polyllama/core";
+import { columnCount, type FormatName, type Graph, type WeightInfo, type WeightName } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
+import { groupWeights, type StoredWeights, type WeightGroup } from "@polyllama/planner";
 
 export type Plane = "q" | "h" | "s" | "d";
 
@@ -33,7 +34,9 @@ export interface Numbers {
   readonly exponent: number;
 }
 
-/** What must be finite in a block's field `d`, or in a row of floats. Of q8_k the quants matter too, and the host looks. */
+/**
+ * What must be finite in a block's field `d`, or in a row of floats. Of q8_k the quants matter too, and the host looks.
+ */
 export function numbersOf(format: FormatName, columns: number): Numbers {
   if (format === "f32") return { count: columns, bytes: 4, exponent: 0x7f80 };
   if (format === "bf16") return { count: columns, bytes: 2, exponent: 0x7f80 };
@@ -44,6 +47,10 @@ export function numbersOf(format: FormatName, columns: number): Numbers {
 /** Formats whose blocks have a scale and an offset. */
 const twoFactors: ReadonlySet<FormatName> = new Set(["q4_1", "q5_1", "q2_k", "q4_k", "q5_k"]);
 
+/** Elements that are read together: parts of an output start at whole vectors. */
+export const vector = 4;
+
+/** A group of weights on the card. */
 export interface Matrix {
   readonly format: FormatName;
   readonly rows: number;
@@ -64,65 +71,29 @@ interface PlaneLayout {
   readonly pitch: number;
 }
 
-/** Where a weight's rows are. */
-export interface MatrixPlace {
-  readonly matrix: Matrix;
-  readonly row: number;
-}
-
-export interface WeightLayout {
-  readonly matrices: readonly Matrix[];
-  readonly places: ReadonlyMap<WeightName, MatrixPlace>;
-  /** Weights of norms, as f32. */
-  readonly vectors: ReadonlyMap<WeightName, number>;
+/** Everything that graphs need of weights, and how it lies on the card. */
+export interface WeightLayout extends StoredWeights {
+  readonly matrices: ReadonlyMap<WeightGroup, Matrix>;
+  /** Weights that linears multiply with, the others being tables alone. */
+  readonly multiplied: ReadonlySet<WeightGroup>;
   readonly bytes: number;
 }
 
-export function planWeights(graph: Graph, infos: ReadonlyMap<WeightName, WeightInfo>): WeightLayout {
-  const vectors = new Map<WeightName, number>();
-  const places = new Map<WeightName, MatrixPlace>();
-  const matrices: Matrix[] = [];
-  const add = (names: readonly WeightName[]): void => {
-    const members = names.map((name) => infos.get(name)!);
-    const [{ format }, columns] = [members[0]!, columnCount(members[0]!)];
-    const rows = members.reduce((sum, info) => sum + rowCount(info), 0);
-    const matrix = layOut(format, rows, columns);
-    matrices.push(matrix);
-    let row = 0;
-    for (const info of members) {
-      places.set(info.name, { matrix, row });
-      row += rowCount(info);
-    }
-  };
-  const uses = new Map<WeightName, number>();
-  for (const node of graph.nodes) {
-    const name = node.op === "linear" ? node.weight : node.op === "embedding" ? node.table : undefined;
-    if (name !== undefined) uses.set(name, (uses.get(name) ?? 0) + 1);
+/** One layout for all graphs that will use the weights. */
+export function planWeights(graphs: readonly Graph[], infos: ReadonlyMap<WeightName, WeightInfo>): WeightLayout {
+  const stored = groupWeights(graphs, infos, { rowMultiple: vector, alternates: false });
+  const matrices = new Map(stored.groups.map((group) => [group, layOut(group)]));
+  const multiplied = new Set<WeightGroup>();
+  for (const node of graphs.flatMap(({ nodes }) => nodes)) {
+    if (node.op === "linear") multiplied.add(stored.places.get(node.weight)!.group); // groupWeights places all
   }
-  for (const node of graph.nodes) {
-    if (node.op === "rmsNorm") vectors.set(node.weight, columnCount(infos.get(node.weight)!));
-    else if (node.op === "embedding" && !places.has(node.table)) add([node.table]);
-    else if (node.op === "linear" && !places.has(node.weight)) {
-      const info = infos.get(node.weight)!;
-      const beside = graph.nodes.filter(
-        (other) =>
-          other.op === "linear" &&
-          other.x === node.x &&
-          uses.get(other.weight) === 1 &&
-          infos.get(other.weight)!.format === info.format &&
-          rowCount(infos.get(other.weight)!) % 4 === 0, // so that each part of the output starts at a whole vector
-      );
-      const names = beside.map((other) => (other.op === "linear" ? other.weight : ""));
-      add(names.includes(node.weight) ? names : [node.weight]);
-    }
-  }
-  const bytes =
-    matrices.reduce((sum, matrix) => sum + matrix.bytes, 0) +
-    [...vectors.values()].reduce((sum, width) => sum + 4 * width, 0);
-  return { matrices, places, vectors, bytes };
+  let bytes = 0;
+  for (const matrix of matrices.values()) bytes += matrix.bytes;
+  for (const info of stored.vectors) bytes += 4 * columnCount(info);
+  return { ...stored, matrices, multiplied, bytes };
 }
 
-function layOut(format: FormatName, rows: number, columns: number): Matrix {
+function layOut({ format, rows, columns }: WeightGroup): Matrix {
   const { blockSize, blockBytes } = formats[format];
   const planes: PlaneLayout[] = [];
   let start = 0;

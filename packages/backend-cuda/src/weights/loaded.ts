@@ -1,45 +1,58 @@
 // Weights in the card's memory, and their addresses as kernels read them.
 
-import type { WeightName } from "@polyllama/core";
+import type { WeightInfo, WeightName } from "@polyllama/core";
+import type { ParameterStorage, WeightGroup } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { DeviceWeights } from "../kernels/weights.ts";
 import type { DeviceMemory } from "../memory.ts";
-import type { Matrix, Plane, WeightLayout } from "./layout.ts";
+import { deviceWeights } from "./addresses.ts";
+import type { RowExponents } from "./exponents.ts";
+import type { WeightLayout } from "./layout.ts";
 
 /** Weights in the card's memory. */
-export class LoadedWeights implements Disposable {
+export class LoadedWeights implements ParameterStorage {
+  readonly weights: ReadonlyMap<WeightName, WeightInfo>;
   readonly layout: WeightLayout;
-  readonly #matrices: ReadonlyMap<Matrix, DeviceMemory>;
+  readonly bytes: number;
+  /** Where linears of many rows go to tensor cores. */
+  readonly exponents: RowExponents | undefined;
+  readonly #matrices: ReadonlyMap<WeightGroup, DeviceMemory>;
   readonly #vectors: ReadonlyMap<WeightName, DeviceMemory>;
 
   constructor(
+    weights: ReadonlyMap<WeightName, WeightInfo>,
     layout: WeightLayout,
-    matrices: ReadonlyMap<Matrix, DeviceMemory>,
-    vectors: ReadonlyMap<WeightName, DeviceMemory>,
+    { matrices, vectors }: WeightMemory,
+    exponents: RowExponents | undefined,
   ) {
+    this.weights = weights;
     this.layout = layout;
+    this.bytes = layout.bytes + (exponents?.bytes ?? 0);
+    this.exponents = exponents;
     this.#matrices = matrices;
     this.#vectors = vectors;
   }
 
-  /** A matrix as kernels read it, from a row on. */
-  matrix(matrix: Matrix, first: number): DeviceWeights {
-    const { address } = this.#matrices.get(matrix)!;
-    const plane = (name: Plane): Handle => {
-      const layout = matrix.planes.find((candidate) => candidate.plane === name);
-      return layout === undefined ? 0n : address + BigInt(layout.start);
-    };
-    const planes = { "W.q": plane("q"), "W.h": plane("h"), "W.s": plane("s"), "W.d": plane("d") };
-    const { format, columns, pitch } = matrix;
-    return { format, planes, columns, pitch, first };
+  /** Rows of a group from one on, as kernels read them. */
+  matrix(group: WeightGroup, first: number): DeviceWeights {
+    const memory = this.#matrices.get(group)!; // the layout has a matrix for each group
+    return deviceWeights(this.layout, group, memory, first);
   }
 
+  /** Address of a norm's weight, f32. */
   vector(name: WeightName): Handle {
-    return this.#vectors.get(name)!.address;
+    return this.#vectors.get(name)!.address; // the layout has all that graphs normalize with
   }
 
-  [Symbol.dispose](): void {
+  free(): void {
     for (const memory of this.#matrices.values()) memory[Symbol.dispose]();
     for (const memory of this.#vectors.values()) memory[Symbol.dispose]();
+    this.exponents?.[Symbol.dispose]();
   }
+}
+
+/** Memory of weights, by what lies in it. */
+export interface WeightMemory {
+  readonly matrices: ReadonlyMap<WeightGroup, DeviceMemory>;
+  readonly vectors: ReadonlyMap<WeightName, DeviceMemory>;
 }

@@ -1,6 +1,6 @@
-// From the host's memory into the planes of a matrix: pieces go into one of two pinned buffers while the card copies the other, and are
-// repacked there. Numbers that are NaN or infinite are found by the card on the way: looking for them here would take longer than all the
-// rest.
+// From the host's memory into the planes of a matrix: pieces go into one of two pinned buffers while the card copies
+// the other, and are repacked there. Numbers that are NaN or infinite are found by the card on the way: looking for
+// them here would take longer than all the rest.
 
 import { formats } from "@polyllama/formats";
 import type { Handle } from "../driver/api.ts";

@@ -12,7 +12,8 @@ import {
   tokenizerFromVocabulary,
   type Vocabulary,
 } from "@polyllama/core";
-import { type FileReader, readTemplate, readTemplates, type TemplateNames } from "./template-files.ts";
+import { type Files, readJson, readWhole } from "./files.ts";
+import { readTemplate, readTemplates } from "./template-files.ts";
 
 /** A tokenizer from a file beside the weights. */
 export interface FoundTokenizer {
@@ -21,6 +22,8 @@ export interface FoundTokenizer {
   readonly vocabulary?: ReadonlyMap<string, unknown>;
   /** What such a file is called in Hugging Face's layout, if it has a place there. */
   readonly file?: "tokenizer.model" | "tokenizer.json";
+  /** Where that file lies on a disk. */
+  readonly path?: string;
   /** What was odd and accepted. */
   readonly notices?: readonly string[];
 }
@@ -43,30 +46,21 @@ export const textFileNames: readonly string[] = [
 /** What the files say; the JSON ones as parsed. */
 export interface TextFiles extends TokenizerSurroundings, Omit<HuggingFaceText, "config"> {}
 
-/**
- * @param where What names in errors begin with: a folder with its last slash, or nothing.
- * @param templates What templates there are in the folder for them.
- * @throws {CheckpointError} for a file that is not JSON.
- */
-export async function readTextFiles(
-  read: FileReader,
-  where: string,
-  templates: TemplateNames = async () => [],
-): Promise<TextFiles> {
+/** @throws {CheckpointError} for a file that is not JSON, or holds a template of too many bytes. */
+export async function readTextFiles(files: Files, signal?: AbortSignal): Promise<TextFiles> {
   const found: Record<string, unknown> = {};
   for (const [key, name] of Object.entries(jsonFiles)) {
-    const bytes = await read(name);
-    if (bytes !== undefined) found[key] = parse(bytes, where + name);
+    const json = await readJson(files, name, signal);
+    if (json !== undefined) found[key] = json;
   }
-  const named = await readTemplates(read, where, await templates());
+  const named = await readTemplates(files, signal);
   if (named.length > 0) found["namedTemplates"] = named;
   const chatTemplate =
-    (await readTemplate(read, where, "chat_template.jinja")) ?? named.find(({ name }) => name === "default");
+    (await readTemplate(files, "chat_template.jinja", signal)) ?? named.find(({ name }) => name === "default");
   if (chatTemplate !== undefined) return { ...found, chatTemplate };
   const hasOwn = asTemplate((found["tokenizerConfig"] as { chat_template?: unknown } | undefined)?.chat_template);
-  const json = hasOwn ? undefined : await read("chat_template.json");
-  if (json === undefined) return found;
-  const template = (parse(json, `${where}chat_template.json`) as { chat_template?: unknown } | null)?.chat_template;
+  const json = hasOwn ? undefined : await readJson(files, "chat_template.json", signal);
+  const template = (json as { chat_template?: unknown } | null | undefined)?.chat_template;
   if (typeof template !== "string") return found;
   return { ...found, chatTemplate: { jinja: template, from: "chat_template.json: chat_template" } };
 }
@@ -82,26 +76,26 @@ function asTemplate(value: unknown): boolean {
  * @throws {CheckpointError}; {@link PolyllamaError} `ERR_TOKENIZER`
  */
 export async function huggingFaceTokenizer(
-  read: FileReader,
+  files: Files,
   rows: number,
-  files: TextFiles,
-  where: string,
+  text: TextFiles,
+  signal?: AbortSignal,
 ): Promise<FoundTokenizer | undefined> {
-  const model = await read("tokenizer.model");
+  const model = await readWhole(files, "tokenizer.model", signal);
   let refusal: unknown;
   const found =
     model &&
     attempt(
-      () => sentencePieceTokenizer(model, `${where}tokenizer.model`, files, rows),
+      () => sentencePieceTokenizer(model, files.pathOf("tokenizer.model"), text, rows),
       (error) => (refusal = error),
     );
   if (found?.tokenizer.vocabSize === rows) return found;
-  const bytes = await read("tokenizer.json");
+  const bytes = await readWhole(files, "tokenizer.json", signal);
   if (bytes !== undefined) {
     const notices: string[] = [];
-    const path = `${where}tokenizer.json`;
-    const beside = { ...files, rows, notice: (remark: string) => notices.push(`${remark}.`) };
-    const other = tokenizerFromJson(parse(bytes, path), path, files.tokenizerConfig, beside);
+    const path = files.pathOf("tokenizer.json");
+    const beside = { ...text, rows, notice: (remark: string) => notices.push(`${remark}.`) };
+    const other = tokenizerFromJson(parse(bytes, path), path, text.tokenizerConfig, beside);
     if (found === undefined || other.vocabSize === rows) return { tokenizer: other, notices };
   }
   if (found === undefined && refusal !== undefined) throw refusal;
@@ -121,12 +115,12 @@ function attempt<T>(make: () => T, failed: (error: unknown) => void): T | undefi
 export function sentencePieceTokenizer(
   bytes: Uint8Array,
   path: string,
-  files: TokenizerSurroundings = {},
+  text: TokenizerSurroundings = {},
   rows?: number,
 ): FoundTokenizer {
   const notices: string[] = [];
   const options = { ...(rows !== undefined && { rows }), notice: (remark: string) => notices.push(`${remark}.`) };
-  const vocabulary = surroundVocabulary(readSentencePiece(bytes, path), files, options);
+  const vocabulary = surroundVocabulary(readSentencePiece(bytes, path), text, options);
   return {
     tokenizer: tokenizerFromVocabulary(vocabulary),
     vocabulary: ggufVocabulary(vocabulary),
@@ -181,10 +175,6 @@ export function ggufVocabulary({
   return entries;
 }
 
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
-}
-
 function parse(bytes: Uint8Array, file: string): unknown {
-  return parseJson(decode(bytes), file);
+  return parseJson(new TextDecoder().decode(bytes), file);
 }

@@ -56,7 +56,6 @@ export function asBackend(device: Device, options: BackendOptions = {}): DeviceB
     name: device.name,
     roundings: device.roundings,
     describe: () => device.describe(),
-    ...(availableMemory && Object.defineProperty({}, "availableMemory", { get: availableMemory, enumerable: true })),
     estimateMemory: (graph, weights, capacity) => device.estimateMemory(graph, weights, capacity),
     async compile(graph: Graph, source: WeightSource, compileOptions: CompileOptions = {}): Promise<Program> {
       checkOptions(compileOptions, compileOptionTypes, "compile()");
@@ -72,6 +71,9 @@ export function asBackend(device: Device, options: BackendOptions = {}): DeviceB
       await device[Symbol.asyncDispose]();
     },
   };
+  if (availableMemory !== undefined) {
+    Object.defineProperty(backend, "availableMemory", { get: availableMemory, enumerable: true });
+  }
   return showBriefly(backend, "Backend", ({ name }) => ({ name }), true);
 }
 
@@ -155,8 +157,8 @@ export class BackendProgram implements Program {
       flying.push(submission);
     };
     let taken = 0;
+    let last: Submission["tokens"];
     try {
-      let last: Submission["tokens"];
       for (let enqueued = 0; taken < count; ) {
         for (; enqueued < count && flying.length < this.#stepsAhead; enqueued++) {
           const given = last;
@@ -173,8 +175,8 @@ export class BackendProgram implements Program {
         yield value.tokens[0]!; // one row was drawn from
         this.#assertAlive();
       }
-      last?.[Symbol.dispose]();
     } finally {
+      last?.[Symbol.dispose]();
       await Promise.allSettled(flying.map(({ result }) => result));
       own!.releaseAt(taken === 0 ? start : start + tokens.length + taken - 1); // acquired above
     }

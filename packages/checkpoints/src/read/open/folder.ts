@@ -1,49 +1,57 @@
 // A folder: in Hugging Face's layout or Meta's, or with a single file to open, or with something that is explained.
 
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { CheckpointError } from "@polyllama/core";
 import type { Checkpoint } from "../../checkpoint.ts";
+import type { Files } from "../files.ts";
 import { handCut } from "../hand-cut.ts";
+import { openMeta } from "../meta.ts";
 import type { ByteSource } from "../sources/byte-source.ts";
-import { unreadable } from "../sources/disk.ts";
-import { called, openOne } from "./file.ts";
+import { openOne } from "./file.ts";
 import { huggingFaceLayouts, huggingFaceParts, readIndex } from "./hugging-face.ts";
-import { openMetaFolder, shardName } from "./meta.ts";
-import type { Opener, PathOptions } from "./path.ts";
+import { metaParts, openShards, shardName } from "./meta.ts";
+import type { Opening } from "./opening.ts";
 
-export async function openFolder(folder: string, open: Opener, options: PathOptions): Promise<Checkpoint> {
-  const { signal, onProgress } = options;
-  const names = await readdir(folder).catch((error: unknown) => unreadable(folder, error));
+/** @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER` */
+export async function openFolder(opening: Opening): Promise<Checkpoint> {
+  const { files, signal, onProgress } = opening;
+  const names = await files.list();
+  const [gguf, ...more] = ggufsIn(names ?? []);
+  if (gguf !== undefined && more.length === 0) return openOne(gguf, opening);
   for (const layout of Object.values(huggingFaceLayouts)) {
-    const single = called(layout.single, names);
+    const single = await opening.open(layout.single);
     if (single !== undefined) {
-      const parts = await huggingFaceParts(folder, folder, options);
-      const source = await open(join(folder, single));
-      return layout.open(new Map([[layout.single, source]]), parts, signal);
+      return layout.open(new Map([[layout.single, single]]), await huggingFaceParts(opening), signal);
     }
-    const index = await readIndex(folder, layout, signal);
+    const index = await readIndex(files, layout, signal);
     if (index === undefined) continue;
-    const parts = await huggingFaceParts(folder, folder, options);
+    const parts = await huggingFaceParts(opening);
     const sources = new Map<string, ByteSource>();
     for (const shard of index.shards) {
-      const name = called(shard, names);
-      if (name === undefined) {
+      const source = await opening.open(shard);
+      if (source === undefined) {
         throw new CheckpointError(
-          { file: join(folder, shard) },
+          { file: files.pathOf(shard) },
           `this file is missing, one of the ${index.shards.length} that ${layout.index} lists`,
           "Download it into the folder.",
         );
       }
-      sources.set(shard, await open(join(folder, name)));
+      sources.set(shard, source);
       onProgress?.({ phase: "opening files", done: sources.size, total: index.shards.length, unit: "files" });
     }
     return layout.open(sources, { ...parts, index }, signal);
   }
-  if (names.some((name) => shardName.test(name))) return openMetaFolder(folder, names, open, options);
+  const shards = await openShards(opening);
+  if (shards.length > 0) return openMeta(shards, await metaParts(opening), signal);
+  if (names === undefined) {
+    throw new CheckpointError(
+      { file: files.pathOf("model.safetensors") },
+      "there is neither this file nor an index of several",
+      "Give a folder in Hugging Face's layout, or a single file.",
+    );
+  }
   const only = onlySafetensors(names);
-  if (only !== undefined) return openOne(join(folder, only), open, options);
-  throw handCut(folder, undefined, names) ?? nothingIn(folder, names);
+  if (only !== undefined) return openOne(only, opening);
+  throw handCut(files.name, undefined, names) ?? nothingIn(files, names);
 }
 
 /** The single safetensors file, of any name, of a folder that holds nothing else to open. */
@@ -60,21 +68,15 @@ function ggufsIn(names: readonly string[]): readonly string[] {
   return names.filter((name) => /\.gguf$/i.test(name) && !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(name)).sort();
 }
 
-/** The one GGUF file that a folder holds, where it is a folder and holds one. */
-export async function onlyGguf(folder: string): Promise<string | undefined> {
-  if (!(await stat(folder).catch(() => undefined))?.isDirectory()) return undefined;
-  const [name, ...more] = ggufsIn(await readdir(folder).catch((error: unknown) => unreadable(folder, error)));
-  return name === undefined || more.length > 0 ? undefined : join(folder, name);
-}
-
-function nothingIn(folder: string, names: readonly string[]): CheckpointError {
+function nothingIn(files: Files, names: readonly string[]): CheckpointError {
+  const folder = files.name;
   const ggufs = ggufsIn(names);
   if (ggufs.length > 0) {
     const shown = ggufs.length > 20 ? [...ggufs.slice(0, 20), "..."] : ggufs;
     return new CheckpointError(
       { file: folder },
       `the folder holds ${ggufs.length} GGUF files: ${shown.join(", ")}`,
-      `Give the path of one, such as ${join(folder, ggufs[0]!)}`,
+      `Give the path of one, such as ${files.pathOf(ggufs[0]!)}`,
     );
   }
   const shards = names.filter((name) => /-\d{5}-of-\d{5}\.(?:safetensors|bin)$/i.test(name));

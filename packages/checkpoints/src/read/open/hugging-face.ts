@@ -1,14 +1,12 @@
 // The files of a checkpoint in Hugging Face's layout: the weights in one file or in those that an index lists, the configuration and what
 // stands around the tokenizer beside them.
 
-import { join } from "node:path";
-import { CheckpointError, parseJson } from "@polyllama/core";
-import { asObject, MOST_VALUES } from "../../json.ts";
+import { CheckpointError } from "@polyllama/core";
+import { asObject } from "../../json.ts";
+import { type Files, readJson } from "../files.ts";
 import { type HuggingFaceParts, openPytorch, openSafetensors } from "../hugging-face.ts";
-import { readWhole } from "../sources/disk.ts";
 import { huggingFaceTokenizer, readTextFiles } from "../text-files.ts";
-import { besideFiles, readTokenizer, templateNames } from "../tokenizer-files.ts";
-import type { PathOptions } from "./path.ts";
+import type { Opening } from "./opening.ts";
 
 /** How the files of a checkpoint in Hugging Face's layout are named. */
 interface HuggingFaceLayout {
@@ -19,47 +17,46 @@ interface HuggingFaceLayout {
 
 export const huggingFaceLayouts: Readonly<Record<"safetensors" | "pytorch", HuggingFaceLayout>> = {
   safetensors: { single: "model.safetensors", index: "model.safetensors.index.json", open: openSafetensors },
-  pytorch: {
-    single: "pytorch_model.bin",
-    index: "pytorch_model.bin.index.json",
-    open: openPytorch,
-  },
+  pytorch: { single: "pytorch_model.bin", index: "pytorch_model.bin.index.json", open: openPytorch },
 };
 
 interface Index extends NonNullable<HuggingFaceParts["index"]> {
   readonly shards: readonly string[];
 }
 
+/** The index of several files; undefined where there is none. @throws {CheckpointError} where it names no files of its folder */
 export async function readIndex(
-  folder: string,
+  files: Files,
   layout: HuggingFaceLayout,
   signal: AbortSignal | undefined,
 ): Promise<Index | undefined> {
-  const path = join(folder, layout.index);
-  const json = await readJson(path, signal);
+  const path = files.pathOf(layout.index);
+  const json = await readJson(files, layout.index, signal);
   if (json === undefined) return undefined;
   const map = asObject(asObject(json)?.["weight_map"]);
-  const files = new Map<string, string>();
+  const found = new Map<string, string>();
   for (const [tensor, file] of Object.entries(map ?? {})) {
-    if (typeof file !== "string" || file === "" || file === "." || file === ".." || /[\\/:\p{Cc}]/u.test(file)) {
+    // Nothing that would lead elsewhere, as a path or in a URL.
+    if (typeof file !== "string" || /^\.{0,2}$|[\\/:?#\p{Cc}]/u.test(file)) {
       throw new CheckpointError(
         { file: path, tensor },
         `${JSON.stringify(file)} is not the name of a file beside the index`,
         "The index is damaged; download it again.",
       );
     }
-    files.set(tensor, file);
+    found.set(tensor, file);
   }
-  if (files.size === 0) {
+  if (found.size === 0) {
     throw new CheckpointError({ file: path }, "it has no weight_map", "The index is damaged; download it again.");
   }
-  return { name: path, files, shards: [...new Set(files.values())].sort() };
+  return { name: path, files: found, shards: [...new Set(found.values())].sort() };
 }
 
-export async function huggingFaceParts(name: string, folder: string, options: PathOptions): Promise<HuggingFaceParts> {
-  const { tokenizer, signal } = options;
-  const configName = join(folder, "config.json");
-  const config = await readJson(configName, signal);
+/** What else makes a checkpoint in this layout. @throws {CheckpointError} without config.json */
+export async function huggingFaceParts(opening: Opening): Promise<HuggingFaceParts> {
+  const { files, tokenizer, signal, ignoreTensors, fitVocabulary } = opening;
+  const configName = files.pathOf("config.json");
+  const config = await readJson(files, "config.json", signal);
   if (config === undefined) {
     throw new CheckpointError(
       { file: configName },
@@ -67,23 +64,14 @@ export async function huggingFaceParts(name: string, folder: string, options: Pa
       "Put the checkpoint's config.json beside them.",
     );
   }
-  const read = besideFiles(folder, signal);
-  const text = await readTextFiles(read, join(folder, "/"), () => templateNames(folder));
+  const text = await readTextFiles(files, signal);
   return {
-    name,
+    name: files.name,
     config,
     configName,
-    ...(options.ignoreTensors && { ignoreTensors: options.ignoreTensors }),
-    ...(options.fitVocabulary && { fitVocabulary: true }),
+    ...(ignoreTensors && { ignoreTensors }),
+    ...(fitVocabulary && { fitVocabulary }),
     text,
-    tokenizer: (size) =>
-      tokenizer === undefined
-        ? huggingFaceTokenizer(read, size, text, join(folder, "/"))
-        : readTokenizer(tokenizer, size, signal),
+    tokenizer: tokenizer ?? ((size) => huggingFaceTokenizer(files, size, text, signal)),
   };
-}
-
-export async function readJson(path: string, signal: AbortSignal | undefined): Promise<unknown> {
-  const bytes = await readWhole(path, signal);
-  return bytes === undefined ? undefined : parseJson(new TextDecoder().decode(bytes), path, MOST_VALUES);
 }

@@ -1,59 +1,59 @@
 // The files of a checkpoint as Meta publishes it: `consolidated.NN.pth` beside `params.json`, the tokenizer there or a folder above.
 
-import { basename, join } from "node:path";
 import { CheckpointError } from "@polyllama/core";
-import type { Checkpoint } from "../../checkpoint.ts";
-import { type MetaParts, openMeta } from "../meta.ts";
+import { type Files, readJson, readWhole } from "../files.ts";
+import type { MetaParts } from "../meta.ts";
 import type { ByteSource } from "../sources/byte-source.ts";
-import { readWhole } from "../sources/disk.ts";
-import type { FoundTokenizer } from "../text-files.ts";
-import { sentencePieceTokenizer } from "../text-files.ts";
-import { readTokenizer } from "../tokenizer-files.ts";
+import { type FoundTokenizer, sentencePieceTokenizer } from "../text-files.ts";
 import { readTorchFile } from "../torch/torch-file.ts";
-import { readJson } from "./hugging-face.ts";
-import type { Opener, PathOptions } from "./path.ts";
+import type { Opening } from "./opening.ts";
 
 export const shardName: RegExp = /^consolidated\.(\d\d)\.pth$/i;
 
-/** Whether a file of PyTorch is Meta's: by what stands beside it, or by the names of its tensors. */
-export async function isMeta(source: ByteSource, path: string, signal: AbortSignal | undefined): Promise<boolean> {
-  if (shardName.test(basename(path))) return true;
+/** Whether the tensors of a file of PyTorch have Meta's names. */
+export async function hasMetaNames(source: ByteSource, signal: AbortSignal | undefined): Promise<boolean> {
   const { tensors } = await readTorchFile(source, signal);
   return tensors.some(({ name }) => name === "tok_embeddings.weight");
 }
 
-export async function openMetaFolder(
-  folder: string,
-  names: readonly string[],
-  open: Opener,
-  options: PathOptions,
-): Promise<Checkpoint> {
-  const shards = names.filter((name) => shardName.test(name)).sort();
-  for (const [number, name] of shards.entries()) {
-    const expected = `consolidated.${String(number).padStart(2, "0")}.pth`;
-    if (name.toLowerCase() === expected) continue;
+/**
+ * The files with weights, in the order of their numbers; none where there are none.
+ *
+ * @param known Those that are open already, by name.
+ * @throws {CheckpointError} where one is missing among them.
+ */
+export async function openShards(
+  { files, open, onProgress }: Opening,
+  known: ReadonlyMap<string, ByteSource> = new Map(),
+): Promise<readonly ByteSource[]> {
+  const listed = (await files.list())?.filter((name) => shardName.test(name)).sort();
+  for (const [number, name] of listed?.entries() ?? []) {
+    if (name.toLowerCase() === nameOf(number)) continue;
     throw new CheckpointError(
-      { file: join(folder, expected) },
-      `this file is missing, though ${shards.at(-1)} is there`,
+      { file: files.pathOf(nameOf(number)) },
+      `this file is missing, though ${listed?.at(-1)} is there`,
       "Download it into the folder.",
     );
   }
-  const parts = await metaParts(folder, folder, options);
   const sources: ByteSource[] = [];
-  for (const name of shards) {
-    sources.push(await open(join(folder, name)));
-    options.onProgress?.({ phase: "opening files", done: sources.length, total: shards.length, unit: "files" });
+  for (let number = 0; listed === undefined || number < listed.length; number++) {
+    const name = listed?.[number] ?? nameOf(number);
+    const source = known.get(name) ?? (await open(name));
+    if (source === undefined) break; // behind the last one, where nobody lists them
+    sources.push(source);
+    onProgress?.({ phase: "opening files", done: sources.length, total: listed?.length ?? 0, unit: "files" });
   }
-  return openMeta(sources, parts, options.signal);
+  return sources;
 }
 
-export async function metaParts(
-  name: string,
-  folder: string,
-  { tokenizer, signal, ignoreTensors, fitVocabulary }: PathOptions,
-): Promise<MetaParts> {
-  const paramsName = join(folder, "params.json");
-  const params = await readJson(paramsName, signal);
+function nameOf(number: number): string {
+  return `consolidated.${String(number).padStart(2, "0")}.pth`;
+}
+
+/** What else makes a checkpoint of Meta's. @throws {CheckpointError} without params.json */
+export async function metaParts({ files, tokenizer, signal, ...options }: Opening): Promise<MetaParts> {
+  const paramsName = files.pathOf("params.json");
+  const params = await readJson(files, "params.json", signal);
   if (params === undefined) {
     throw new CheckpointError(
       { file: paramsName },
@@ -61,22 +61,22 @@ export async function metaParts(
       "Put the checkpoint's params.json beside them.",
     );
   }
+  const { ignoreTensors, fitVocabulary } = options;
   return {
-    name,
+    name: files.name,
     params,
     paramsName,
     ...(ignoreTensors && { ignoreTensors }),
     ...(fitVocabulary && { fitVocabulary }),
-    tokenizer: (size: number) =>
-      tokenizer === undefined ? metaTokenizer(folder, signal) : readTokenizer(tokenizer, size, signal),
+    tokenizer: tokenizer ?? (() => metaTokenizer(files, signal)),
   };
 }
 
 /** Meta's download puts one `tokenizer.model` beside the folders of all sizes. */
-async function metaTokenizer(folder: string, signal: AbortSignal | undefined): Promise<FoundTokenizer | undefined> {
-  for (const path of [join(folder, "tokenizer.model"), join(folder, "..", "tokenizer.model")]) {
-    const bytes = await readWhole(path, signal);
-    if (bytes !== undefined) return sentencePieceTokenizer(bytes, path);
+async function metaTokenizer(files: Files, signal: AbortSignal | undefined): Promise<FoundTokenizer | undefined> {
+  for (const name of ["tokenizer.model", "../tokenizer.model"]) {
+    const bytes = await readWhole(files, name, signal);
+    if (bytes !== undefined) return sentencePieceTokenizer(bytes, files.pathOf(name));
   }
   return undefined;
 }

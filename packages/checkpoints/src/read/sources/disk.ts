@@ -4,8 +4,7 @@
 import { open, readlink, stat } from "node:fs/promises";
 import { CheckpointError, PolyllamaError, quoted } from "@polyllama/core";
 import type { OpenFile, OpenFileStats } from "../../location.ts";
-import { type ByteSource, checkRange, readAll } from "./byte-source.ts";
-import { refuseStandIn } from "./stand-in.ts";
+import { type ByteSource, checkRange } from "./byte-source.ts";
 
 /** One system call reads no more than this, so that an abort is noticed and no platform's limit is met. */
 const PIECE = 64 * 2 ** 20;
@@ -32,39 +31,17 @@ export async function openFile(path: string): Promise<ByteSource> {
   }
 }
 
-/** {@link openFile}, and something that lies in place of the file is refused. */
-export async function openGenuine(path: string, signal?: AbortSignal): Promise<ByteSource> {
-  const source = await openFile(path);
-  try {
-    await refuseStandIn(source, signal);
-    return source;
-  } catch (error) {
-    await source.close();
-    throw error;
-  }
+/** {@link openFile}; undefined when there is no such file. @throws {CheckpointError} */
+export async function openIfThere(path: string): Promise<ByteSource | undefined> {
+  const found = await stat(path).catch((error: unknown) => (isMissing(error) ? undefined : unreadable(path, error)));
+  if (found !== undefined) return openFile(path);
+  await refuseBrokenLink(path);
+  return undefined;
 }
 
 /** A file that is open already, and stays so when the source is closed. */
 export async function handleSource(file: OpenFile): Promise<ByteSource> {
   return fileSource(`file ${file.fd}`, file, await file.stat({ bigint: true }), false);
-}
-
-/**
- * A small file as a whole; undefined when there is none.
- *
- * @throws {CheckpointError}
- */
-export async function readWhole(path: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if ((await stat(path).catch(() => undefined)) === undefined) {
-    await refuseBrokenLink(path);
-    return undefined;
-  }
-  const source = await openGenuine(path, signal);
-  try {
-    return await readAll(source, signal);
-  } finally {
-    await source.close();
-  }
 }
 
 /** A link to what is not there is a file that was not fetched, and not one that is missing. @throws {CheckpointError} */
@@ -135,12 +112,19 @@ function changed(path: string): CheckpointError {
 
 /** Throws what a failed call of the file system means to a user. @throws {CheckpointError} */
 export function unreadable(path: string, cause: unknown): never {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-  const [problem, remedy] =
-    code === "ENOENT" || code === "ENOTDIR"
-      ? ["there is no such file", "Check the path."]
-      : code === "EACCES" || code === "EPERM"
-        ? ["it may not be read", "Check its permissions."]
-        : [`it cannot be read (${code})`, "Check the disk and the path."];
+  const code = codeOf(cause);
+  const [problem, remedy] = isMissing(cause)
+    ? ["there is no such file", "Check the path."]
+    : code === "EACCES" || code === "EPERM"
+      ? ["it may not be read", "Check its permissions."]
+      : [`it cannot be read (${code})`, "Check the disk and the path."];
   throw new CheckpointError({ file: path }, problem, remedy, { cause });
+}
+
+function isMissing(cause: unknown): boolean {
+  return ["ENOENT", "ENOTDIR"].includes(codeOf(cause));
+}
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
 }

@@ -1,0 +1,32 @@
+// Options of the CUDA backend.
+
+import { type CacheFormat, cacheOptionTypes, type OptionSchema, option } from "@polyllama/core";
+import { gpuOptionTypes } from "./gpu.ts";
+
+/** Options of `cuda()`. */
+export interface CudaOptions {
+  /**
+   * How prompts (sequences that advance by more than eight rows) meet weights that are not f32: `f16`, the default,
+   * rounds both to f16 for tensor cores, on cards that have them in the form that is used (compute capability 8.0 and
+   * later), and is many times faster; `f32` rounds neither. Decoding is in f32 always.
+   */
+  readonly activations?: "f16" | "f32";
+  /**
+   * Format of keys and values where `createCache` is not told one, as by `Llama`; default f32. `f16` halves what a
+   * context takes, is what lets the attention of prompts use tensor cores (with activations in f16), and cannot hold
+   * numbers beyond 65,504.
+   */
+  readonly cache?: CacheFormat;
+  /** Number of the card, as the driver counts; default 0. */
+  readonly device?: number;
+  /** The driver's library; default: where the system has it. */
+  readonly library?: string;
+  /** Folder of kernel images; default: those of this package. */
+  readonly images?: string;
+}
+
+export const cudaOptionTypes: OptionSchema<CudaOptions> = {
+  ...gpuOptionTypes,
+  activations: option.oneOf(["f16", "f32"]),
+  cache: cacheOptionTypes.format,
+};

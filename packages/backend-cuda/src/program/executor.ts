@@ -1,0 +1,193 @@
+// Runs steps of one program: cuts each into chunks, enqueues these behind one another, and gives outputs when they are
+// there. The next step may begin when all chunks of the one before are enqueued. All work on the card is in order, so
+// that what a step that failed or was aborted gives back (blocks, tensors) is used again only behind what is still
+// under way of it.
+
+import { type CacheFormat, type Graph, orAborted, PolyllamaError } from "@polyllama/core";
+import {
+  type CacheSpec,
+  cacheSpec,
+  isDeviceTensor,
+  type Output,
+  type OutputSpec,
+  type OutputValue,
+  type Step,
+} from "@polyllama/core/device";
+import {
+  type AcceptedStep,
+  cutChunks,
+  type Request,
+  type StepExecutor,
+  type StepRun,
+  StepTensor,
+} from "@polyllama/planner";
+import { blockBytes, blocksFor } from "../cache/layout.ts";
+import type { PoolMemory } from "../cache/pool-memory.ts";
+import type { Gpu } from "../gpu.ts";
+import { chunkModes } from "../modes.ts";
+import { CudaTensor, type TensorMemories } from "../tensors.ts";
+import type { LoadedWeights } from "../weights/loaded.ts";
+import { chunkJob } from "./chunk-job.ts";
+import { chunkRowsOf, type SequenceBlocks } from "./chunk-rows.ts";
+import { Plans } from "./plans.ts";
+import { runChunk } from "./run-chunk.ts";
+import { disposeTensors, finishSinks, makeSinks, type Sink } from "./sinks.ts";
+import { Workspace } from "./workspace.ts";
+
+/** What programs get of their device. */
+export interface ExecutorHome {
+  readonly gpu: Gpu;
+  readonly memories: TensorMemories;
+  /** Address of core's table of powers. */
+  readonly powers: bigint;
+  /** Of keys and values of sequences without a cache. */
+  readonly format: CacheFormat;
+  /** Called with each tensor, and when its memory is free. */
+  opened(tensor: Disposable): void;
+  closed(tensor: Disposable): void;
+}
+
+export class CudaExecutor implements StepExecutor<PoolMemory> {
+  readonly #graph: Graph;
+  readonly #weights: LoadedWeights;
+  readonly #home: ExecutorHome;
+  readonly #plans: Plans;
+  readonly #workspace: Workspace;
+  readonly #spec: CacheSpec;
+  readonly #chunks = new Set<Promise<void>>();
+
+  constructor(graph: Graph, weights: LoadedWeights, home: ExecutorHome) {
+    this.#graph = graph;
+    this.#weights = weights;
+    this.#home = home;
+    this.#plans = new Plans(graph, weights);
+    this.#workspace = new Workspace(home.gpu);
+    this.#spec = cacheSpec(graph);
+  }
+
+  /** Plans what steps will ask for. @throws {PolyllamaError} `ERR_UNSUPPORTED` */
+  prepare(outputs: readonly OutputSpec[]): void {
+    const request = this.#request(outputs, this.#spec.length > 0);
+    for (const { name } of chunkModes) this.#plans.get(name, request);
+  }
+
+  owns({ storage }: StepTensor): boolean {
+    return storage instanceof CudaTensor && storage.gpu === this.#home.gpu;
+  }
+
+  accept(accepted: AcceptedStep<PoolMemory>): StepRun {
+    this.#checkTokens(accepted.step);
+    const sinks = makeSinks(accepted, this.#graph.widths, ([rows, width], vocabulary) => {
+      const storage = new CudaTensor(this.#home.gpu, this.#home.memories, rows * width, vocabulary);
+      const kind = vocabulary === undefined ? "activations" : "tokens";
+      const tensor = new StepTensor([rows, width], kind, storage, accepted.record);
+      this.#home.opened(tensor);
+      storage.onFree = () => this.#home.closed(tensor);
+      return tensor;
+    });
+    const offered = sinks.find((sink) => sink.to === "token")?.tensor;
+    let delivered = false;
+    return {
+      ...(offered && { tokens: offered }),
+      begin: async (signal) => {
+        const chunks = await this.#enqueue(accepted, sinks, signal);
+        const outputs = async (): Promise<readonly OutputValue[]> => {
+          await orAborted(Promise.all(chunks), signal);
+          const values = await finishSinks(sinks, signal);
+          delivered = true;
+          return values;
+        };
+        return { outputs: outputs() };
+      },
+      end: () => {
+        // Whoever submitted the step has the tokens; a tensor of a step that failed nobody has been given.
+        disposeTensors(
+          sinks.filter((sink) => (sink.to === "device" ? !delivered : sink.to === "token" && sink.tensor !== offered)),
+        );
+      },
+    };
+  }
+
+  /** @returns what settles when the outputs of each chunk have been taken */
+  async #enqueue(
+    accepted: AcceptedStep<PoolMemory>,
+    sinks: readonly Sink[],
+    signal: AbortSignal,
+  ): Promise<readonly Promise<void>[]> {
+    const { places, caches, step } = accepted;
+    const fillsCaches = caches.some((cache) => cache !== undefined) && this.#spec.length > 0;
+    const request = this.#request(
+      step.outputs.filter(({ value }) => step.inputs[value] === undefined),
+      fillsCaches,
+    );
+    const blocks = await this.#blocks(accepted);
+    const runner = { workspace: this.#workspace, weights: this.#weights, powers: this.#home.powers };
+    const taken: Promise<void>[] = [];
+    for (const chunk of cutChunks(places.sequences, chunkModes)) {
+      signal.throwIfAborted();
+      const prepared = this.#plans.get(chunk.mode, request);
+      if (prepared.plan.steps.length === 0) continue;
+      const job = chunkJob(accepted, chunkRowsOf(chunk, places, blocks), prepared, blocks, sinks);
+      const { outputs } = await runChunk(runner, job);
+      taken.push(this.#underWay(outputs));
+    }
+    return taken;
+  }
+
+  /** Chunks go on when their step is aborted, and use what this program holds. */
+  #underWay(chunk: Promise<void>): Promise<void> {
+    this.#chunks.add(chunk);
+    const end = (): void => void this.#chunks.delete(chunk);
+    chunk.then(end, end);
+    return chunk;
+  }
+
+  /** Where sequences have their keys and values. Blocks that they share and write into are copied first. */
+  async #blocks({ caches, places }: AcceptedStep<PoolMemory>): Promise<readonly (SequenceBlocks | undefined)[]> {
+    if (this.#spec.length === 0) return caches.map(() => undefined);
+    const { format } = this.#home;
+    const bytes = blockBytes(this.#spec, format);
+    const counts = places.sequences.map(({ rows }, i) => (caches[i] === undefined ? blocksFor(rows) : 0));
+    await this.#workspace.blocks.ensure(bytes * counts.reduce((sum, count) => sum + count, 0), places.rows);
+    let first = 0;
+    return caches.map((cache, i) => {
+      if (cache === undefined) {
+        const table = Uint32Array.from({ length: counts[i]! }, () => first++); // one count for each sequence
+        return { pool: this.#workspace.blocks.address, table, blockBytes: bytes, format, start: 0 };
+      }
+      const { storage } = cache.pool;
+      for (const copy of cache.copies) storage.copy(copy);
+      const { address, blockBytes: size, format: kept } = storage;
+      return { pool: address, table: cache.table, blockBytes: size, format: kept, start: cache.start };
+    });
+  }
+
+  #request(outputs: readonly (Output | OutputSpec)[], fillsCaches: boolean): Request {
+    const all = outputs.filter((output) =>
+      output.to === "host" || output.to === "device" ? output.rows !== "last" : false,
+    );
+    const names = (list: readonly (Output | OutputSpec)[]) => new Set(list.map(({ value }) => value));
+    return { all: names(all), selected: names(outputs.filter((output) => !all.includes(output))), fillsCaches };
+  }
+
+  /** @throws {PolyllamaError} `ERR_GRAPH` for drawn tokens that may not be in the table that looks them up */
+  #checkTokens(step: Step): void {
+    for (const node of this.#graph.nodes) {
+      const input = node.op === "embedding" ? step.inputs[node.tokens] : undefined;
+      if (node.op !== "embedding" || input === undefined || !isDeviceTensor(input)) continue;
+      // The frame has seen that it is this device's, and each weight of a node is among the graph's.
+      const { vocabulary = 0 } = (input as StepTensor<CudaTensor>).storage;
+      const rows = this.#graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
+      if (vocabulary <= rows) continue;
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        `"${node.tokens}" was drawn from ${vocabulary} logits; the table "${node.table}" has ${rows} rows.`,
+      );
+    }
+  }
+
+  async free(): Promise<void> {
+    await Promise.allSettled(this.#chunks);
+    this.#workspace[Symbol.dispose]();
+  }
+}
