@@ -1,7 +1,7 @@
 // `cuda()`: the backend, and what looks at the card.
 
-import { type Backend, checkOptions } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
+import { checkOptions } from "@polyllama/core";
+import type { Device, DeviceBackend } from "@polyllama/core/device";
 import { asBackend } from "@polyllama/planner";
 import { CudaDevice } from "./device.ts";
 import type { GpuOptions } from "./gpu.ts";
@@ -9,7 +9,7 @@ import { type CopyOptions, copyBandwidth, tensorPeak } from "./limits.ts";
 import { type CudaOptions, cudaOptionTypes } from "./options.ts";
 import { available, type CudaStatus } from "./status.ts";
 
-function create(options: CudaOptions = {}): Backend {
+function create(options: CudaOptions = {}): DeviceBackend {
   checkOptions(options, cudaOptionTypes, "cuda()");
   const device = new CudaDevice(options);
   return asBackend(device, { availableMemory: () => device.freeMemory });
@@ -32,7 +32,7 @@ export interface Cuda {
    *
    * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card `compile` and `describe` say so, not this.
    */
-  (options?: CudaOptions): Backend;
+  (options?: CudaOptions): DeviceBackend;
   /** Looks for a driver and a card, loads nothing onto it, and says what is missing. */
   available(options?: CudaOptions): CudaStatus;
   /** How fast the card copies within its own memory, in bytes per second, read and written bytes both counted. */

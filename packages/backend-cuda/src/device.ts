@@ -65,6 +65,7 @@ export class CudaDevice implements Device {
   readonly features: DeviceFeatures = {
     outputs: ["host", "device", "token"],
     adjustments: false,
+    stepsAhead: 2,
     adapters: false,
     updates: false,
     cacheExport: true,

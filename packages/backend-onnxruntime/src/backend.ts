@@ -1,6 +1,6 @@
 // The onnxruntime backend under the first contract.
 
-import type { Backend } from "@polyllama/core";
+import type { DeviceBackend } from "@polyllama/core/device";
 import { asBackend } from "@polyllama/planner";
 import { OnnxRuntimeDevice } from "./device.ts";
 import { type OnnxRuntimeOptions, withDefaults } from "./options.ts";
@@ -10,7 +10,6 @@ import { type OnnxRuntimeOptions, withDefaults } from "./options.ts";
  *
  * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `compile` and `describe` say so, not this.
  */
-export function onnxruntime(options: OnnxRuntimeOptions = {}): Backend {
-  const device = new OnnxRuntimeDevice(withDefaults(options, "onnxruntime()"));
-  return asBackend(device, { stepsAhead: 1 }); // a token is chosen on the host, before the next step can begin
+export function onnxruntime(options: OnnxRuntimeOptions = {}): DeviceBackend {
+  return asBackend(new OnnxRuntimeDevice(withDefaults(options, "onnxruntime()")));
 }

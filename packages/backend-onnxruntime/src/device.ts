@@ -1,7 +1,7 @@
 // The processor, by ONNX Runtime's library, as a device: a graph becomes an ONNX model. Weights keep their stored precision; see pack/ for
 // how each format is laid out and lower.ts for the operators. Nothing is loaded before it is needed.
 
-import { cpus, freemem, totalmem } from "node:os";
+import { cpus, totalmem } from "node:os";
 import {
   type DeviceInfo,
   type FormatName,
@@ -59,6 +59,7 @@ export class OnnxRuntimeDevice implements Device {
   readonly features: DeviceFeatures = {
     outputs: ["host", "device", "token", "score"],
     adjustments: true,
+    stepsAhead: 1, // a token is chosen on the host, before the next step can begin
     adapters: false,
     updates: false,
     pagedCaches: false,
@@ -91,12 +92,15 @@ export class OnnxRuntimeDevice implements Device {
     return true;
   }
 
-  /** Allocated are packed files, which are mapped, and KV blocks; the rest is the machine's. */
+  /**
+   * Allocated are packed files, which are mapped, and KV blocks. What is free says nothing: pages of mapped files are
+   * dropped when memory is short.
+   */
   async memory(): Promise<DeviceMemory> {
     let allocated = 0;
     for (const { bytes } of this.#parameters) allocated += bytes;
     for (const { bytes } of this.#pools) allocated += bytes;
-    return { allocated, total: totalmem(), free: freemem() };
+    return { allocated, total: totalmem() };
   }
 
   estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, rows: number): MemoryEstimate {

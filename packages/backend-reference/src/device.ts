@@ -31,6 +31,7 @@ const roundings: RoundingProfile = {
 const features: DeviceFeatures = {
   outputs: ["host", "device", "token", "score"],
   adjustments: true,
+  stepsAhead: 1,
   adapters: true,
   updates: true,
   pagedCaches: true,

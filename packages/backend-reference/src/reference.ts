@@ -1,7 +1,6 @@
 // The reference behind the first contract, and its programs that also say how far others may be from each value.
 
 import {
-  type Backend,
   type CompileOptions,
   checkOptions,
   type Graph,
@@ -13,7 +12,7 @@ import {
   type Wanted,
   type WeightSource,
 } from "@polyllama/core";
-import type { Device, Program } from "@polyllama/core/device";
+import type { Device, DeviceBackend, Program } from "@polyllama/core/device";
 import { asBackend, BackendProgram } from "@polyllama/planner";
 import type { Rounding } from "./bounds.ts";
 import { referenceDevice } from "./device.ts";
@@ -33,9 +32,9 @@ const optionTypes: OptionSchema<ReferenceOptions> = { perturb: option.anyObject 
  *
  * @throws {PolyllamaError} `ERR_OPTION` for unknown options.
  */
-export function reference(options: ReferenceOptions = {}): Backend {
+export function reference(options: ReferenceOptions = {}): DeviceBackend {
   checkOptions(options, optionTypes, "reference()");
-  return asBackend(referenceDevice(options.perturb), { stepsAhead: 1 });
+  return asBackend(referenceDevice(options.perturb));
 }
 
 /** An exact value, and how far a backend may be from each element when the operation's inputs are exact. */

@@ -48,9 +48,10 @@ export interface CachePool extends Disposable {
   /**
    * A sequence with what {@link SequenceCache.export} gave, of a pool of the same spec and format.
    *
+   * @param reserve As for {@link open}.
    * @throws {CacheFullError}; {@link PolyllamaError} `ERR_OPTION` for bytes of another spec or format.
    */
-  import(bytes: Uint8Array): Promise<SequenceCache>;
+  import(bytes: Uint8Array, reserve?: number): Promise<SequenceCache>;
 }
 
 /** Keys and values of one sequence. */
@@ -60,8 +61,13 @@ export interface SequenceCache extends Disposable {
   readonly length: number;
   /** Forgets all positions from `length` on. @throws {OptionError}; {@link PolyllamaError} `ERR_DISPOSED` */
   truncate(length: number): void;
-  /** A sequence with the same positions, which shares its blocks until one of the two writes into them. */
-  fork(): SequenceCache;
+  /**
+   * A sequence with the same positions, which shares its blocks until one of the two writes into them.
+   *
+   * @param reserve Positions, shared ones included, for which blocks are set aside now; default 0.
+   * @throws {CacheFullError}; {@link PolyllamaError} `ERR_DISPOSED`
+   */
+  fork(reserve?: number): SequenceCache;
   /** The content, when all submitted steps have ended: for hosts' memory and disks. @throws {UnsupportedError} */
   export(): Promise<Uint8Array>;
 }

@@ -57,8 +57,10 @@ export interface Device extends AsyncDisposable {
 export interface DeviceFeatures {
   /** Where outputs can go. Every device has "host". */
   readonly outputs: readonly Output["to"][];
-  /** Whether draws take penalties, biases and masks. */
+  /** Whether draws take penalties, biases and masks, and give log-probabilities. */
   readonly adjustments: boolean;
+  /** Steps that are worth having under way while each draws the token that the next one reads: 1 where the host computes. */
+  readonly stepsAhead: number;
   /** Whether parameters take low-rank adapters. */
   readonly adapters: boolean;
   /** Whether steps may update parameters. */

@@ -2,6 +2,7 @@
 
 export * from "./cache.ts";
 export * from "./device.ts";
+export * from "./device-backend.ts";
 export * from "./parameters.ts";
 export * from "./program.ts";
 export * from "./resolve.ts";

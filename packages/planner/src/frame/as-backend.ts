@@ -3,7 +3,6 @@
 import {
   acquireCaches,
   advanceCaches,
-  type Backend,
   type CacheFormat,
   type CacheOptions,
   type CompileOptions,
@@ -33,6 +32,7 @@ import {
   type CachePool,
   cacheSpec,
   type Device,
+  type DeviceBackend,
   type SequenceCache as DeviceCache,
   type Program as DeviceProgram,
   type HostArray,
@@ -42,8 +42,6 @@ import {
 } from "@polyllama/core/device";
 
 export interface BackendOptions {
-  /** Steps under way while tokens are drawn on the device; what lies beyond the last one that is taken was computed in vain. */
-  readonly stepsAhead?: number;
   /** Bytes that the device has left, where that is limited and known. */
   readonly availableMemory?: () => number | undefined;
   /** Called with each program, before anybody uses it. */
@@ -51,9 +49,10 @@ export interface BackendOptions {
 }
 
 /** A backend of the first contract. Disposing it disposes the device. */
-export function asBackend(device: Device, options: BackendOptions = {}): Backend {
-  const { stepsAhead = 2, availableMemory, onCompile } = options;
-  const backend: Backend = {
+export function asBackend(device: Device, options: BackendOptions = {}): DeviceBackend {
+  const { availableMemory, onCompile } = options;
+  const backend: DeviceBackend = {
+    device,
     name: device.name,
     roundings: device.roundings,
     describe: () => device.describe(),
@@ -66,7 +65,7 @@ export function asBackend(device: Device, options: BackendOptions = {}): Backend
       using parameters = await device.loadParameters([graph], source, given);
       const program = await device.compile(graph, parameters, { outputs, ...given }); // which holds the parameters
       onCompile?.(program);
-      return new BackendProgram(device, program, stepsAhead);
+      return new BackendProgram(device, program);
     },
     [Symbol.asyncDispose]: async () => {
       await device[Symbol.asyncDispose]();
@@ -90,11 +89,11 @@ export class BackendProgram implements Program {
   readonly #owner = {};
   #disposed: Promise<void> | undefined;
 
-  constructor(device: Device, program: DeviceProgram, stepsAhead = 2) {
+  constructor(device: Device, program: DeviceProgram) {
     this.graph = program.graph;
     this.#device = device;
     this.#program = program;
-    this.#stepsAhead = stepsAhead;
+    this.#stepsAhead = device.features.stepsAhead;
     this.sample = device.features.outputs.includes("token") ? (run, options) => this.#sample(run, options) : undefined;
   }
 

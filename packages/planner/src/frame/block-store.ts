@@ -9,8 +9,10 @@ export class BlockStore {
   readonly #holders: Uint32Array;
   /** The next one to be taken is the last. */
   readonly #free: number[];
-  /** Blocks that are promised to sequences which have not taken them yet. */
+  /** Blocks that are promised to sequences which have not taken them yet, copies of shared blocks included. */
   #reserved = 0;
+  /** Copies that are promised to the holders of a shared block. */
+  readonly #copies = new Map<number, number>();
 
   constructor(blocks: number, blockRows: number) {
     this.blocks = blocks;
@@ -53,6 +55,22 @@ export class BlockStore {
     this.#holders[block]! += 1;
   }
 
+  /** Promises a copy of the block to whoever of its holders writes first. @throws {CacheFullError} */
+  promiseCopy(block: number): void {
+    this.reserve(1);
+    this.#copies.set(block, this.promisedCopies(block) + 1);
+  }
+
+  promisedCopies(block: number): number {
+    return this.#copies.get(block) ?? 0;
+  }
+
+  /** A block for a copy of another one: a promised one, where there is one. */
+  takeCopy(block: number): number {
+    this.#takeBack(block, Math.min(1, this.promisedCopies(block)));
+    return this.take();
+  }
+
   isShared(block: number): boolean {
     return this.#holders[block]! > 1;
   }
@@ -60,6 +78,17 @@ export class BlockStore {
   /** One holder less. */
   release(block: number): void {
     this.#holders[block]! -= 1;
-    if (this.#holders[block] === 0) this.#free.push(block);
+    const holders = this.#holders[block]!;
+    if (holders === 0) this.#free.push(block);
+    // The last one to write writes into the block itself.
+    this.#takeBack(block, Math.max(0, this.promisedCopies(block) - Math.max(0, holders - 1)));
+  }
+
+  #takeBack(block: number, copies: number): void {
+    if (copies === 0) return;
+    this.#reserved -= copies;
+    const left = this.promisedCopies(block) - copies;
+    if (left === 0) this.#copies.delete(block);
+    else this.#copies.set(block, left);
   }
 }

@@ -53,7 +53,7 @@ export class PagedCache implements SequenceCache {
   readonly #table: number[] = [];
   readonly #entries = new Set<Entry>();
   /** Blocks that were set aside for it when it was opened. */
-  readonly #reserve: number;
+  #reserve: number;
   #reservedNow = 0;
   #length = 0;
   #disposed = false;
@@ -84,7 +84,8 @@ export class PagedCache implements SequenceCache {
   blocksNeeded(rows: number): number {
     const { store } = this.#home;
     const more = store.blocksFor(this.#length + rows) - this.#table.length;
-    return Math.max(0, more - this.#reservedNow) + (rows > 0 && this.#sharesLast() ? 1 : 0);
+    const copies = rows > 0 && this.#sharesLast() && store.promisedCopies(this.#table.at(-1)!) === 0 ? 1 : 0;
+    return Math.max(0, more - this.#reservedNow) + copies;
   }
 
   /** @throws {PolyllamaError} `ERR_DISPOSED` */
@@ -109,17 +110,12 @@ export class PagedCache implements SequenceCache {
     if (this.#sharesLast()) {
       const index = this.#table.length - 1;
       const from = this.#table[index]!; // a partly filled block is there
-      const to = store.take();
+      const to = store.takeCopy(from);
       this.#table[index] = to;
       replaced = { index, block: from };
       copies.push({ from, to });
     }
-    const blocks = store.blocksFor(start + rows);
-    while (this.#table.length < blocks) {
-      this.#table.push(store.take());
-      this.#reserveRest(); // one block after another, so that a reserved block never counts as free
-    }
-    this.#length = start + rows;
+    this.#grow(start + rows);
     this.#enter(record, start, start + rows, replaced);
     return { table: Uint32Array.from(this.#table), start, rows, copies };
   }
@@ -127,10 +123,9 @@ export class PagedCache implements SequenceCache {
   /** Takes blocks for content that does not come from a step. The cache is empty. @throws {CacheFullError} */
   fill(rows: number): void {
     const { store } = this.#home;
-    const blocks = store.blocksFor(rows);
-    if (blocks > store.free) throw new CacheFullError(blocks, store.free, store.blockRows);
-    while (this.#table.length < blocks) this.#table.push(store.take());
-    this.#length = rows;
+    const needed = this.blocksNeeded(rows);
+    if (needed > store.free) throw new CacheFullError(needed, store.free, store.blockRows);
+    this.#grow(rows);
   }
 
   truncate(length: number): void {
@@ -140,14 +135,20 @@ export class PagedCache implements SequenceCache {
     for (const entry of this.#entries) entry.floor = Math.min(entry.floor, length);
   }
 
-  fork(): PagedCache {
+  fork(reserve = 0): PagedCache {
     this.assertAlive();
     const { store } = this.#home;
+    const promised = Math.max(0, store.blocksFor(reserve) - this.#table.length);
+    const copies = reserve > this.#length && this.#length % store.blockRows > 0 ? 1 : 0;
+    if (promised + copies > store.free) throw new CacheFullError(promised + copies, store.free, store.blockRows);
     const copy = new PagedCache(this.#home, 0);
+    copy.#reserve = store.blocksFor(reserve);
     for (const block of this.#table) {
       store.share(block);
       copy.#table.push(block);
     }
+    copy.#reserveRest();
+    if (copies > 0) store.promiseCopy(this.#table.at(-1)!); // a partly filled block is there
     copy.#length = this.#length;
     for (const { record, before, floor, replaced } of this.#entries) {
       if (replaced !== undefined) store.share(replaced.block);
@@ -204,6 +205,16 @@ export class PagedCache implements SequenceCache {
     };
     this.#entries.add(entry);
     record.add(entry);
+  }
+
+  #grow(length: number): void {
+    const { store } = this.#home;
+    const blocks = store.blocksFor(length);
+    while (this.#table.length < blocks) {
+      this.#table.push(store.take());
+      this.#reserveRest(); // one block after another, so that a reserved block never counts as free
+    }
+    this.#length = length;
   }
 
   #shrink(length: number): void {

@@ -102,12 +102,12 @@ export class PagedPool<Storage extends PoolStorage = PoolStorage> implements Cac
     return cache.blocksNeeded(rows);
   }
 
-  async import(bytes: Uint8Array): Promise<PagedCache> {
+  async import(bytes: Uint8Array, reserve = 0): Promise<PagedCache> {
     this.#assertAlive();
     const { storage } = this;
     if (storage.import === undefined || storage.lengthOf === undefined) throw noExport("imported");
     const length = storage.lengthOf(bytes);
-    const cache = this.open();
+    const cache = this.open(Math.max(length, reserve));
     try {
       cache.fill(length);
       await this.#parts.settled();

@@ -106,6 +106,34 @@ describe("forks", () => {
     expect(grow(prefix, 1)).toMatchObject({ copies: [], table: Uint32Array.of(0, 1, 3) });
   });
 
+  test("with a reserve have room for it, whoever writes into a shared block first", () => {
+    for (const first of ["fork", "original"] as const) {
+      const { pool: blocks } = pool(6);
+      const original = blocks.open(12);
+      grow(original, 6);
+      expect(() => original.fork(17)).toThrow(expect.objectContaining({ code: "ERR_CACHE_FULL", needed: 4, free: 3 }));
+      expect(blocks.freeBlocks).toBe(3);
+      const fork = original.fork(12);
+      expect(blocks.freeBlocks).toBe(1); // one for the fork's own, one for the copy
+      const other = blocks.open(4);
+      expect(blocks.freeBlocks).toBe(0);
+      const order = first === "fork" ? [fork, original] : [original, fork];
+      expect(order.map((each) => grow(each, 6).copies.length)).toEqual([1, 0]);
+      expect(blocks.freeBlocks).toBe(0);
+      for (const each of [fork, original, other]) each[Symbol.dispose]();
+      expect(blocks.freeBlocks).toBe(6);
+    }
+  });
+
+  test("with a reserve that are disposed before anybody writes give the copy's block back", () => {
+    const { pool: blocks } = pool(6);
+    const original = blocks.open();
+    grow(original, 6);
+    original.fork(12)[Symbol.dispose]();
+    expect(blocks.freeBlocks).toBe(4);
+    expect(grow(original, 1).copies).toEqual([]);
+  });
+
   test("a truncated fork writes into a copy of the block that it was truncated in", () => {
     const { pool: blocks } = pool(8);
     const prefix = blocks.open();
