@@ -5,7 +5,7 @@
 
 import { type ChunkMode, type Fusion, fittingRows, type PlanPreferences } from "@polyllama/planner";
 import type { KernelFamily } from "./gpu.ts";
-import { maxSegments } from "./step.ts";
+import { maxSegments } from "./program/step.ts";
 
 export type Mode = "decode" | "prefill";
 

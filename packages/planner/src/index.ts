@@ -13,11 +13,13 @@ export {
   wgslStruct,
 } from "./struct.ts";
 export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
+export { type ExportedKind, headBytes, readLength, writeHead } from "./frame/exported-cache.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";
 export { PagedPool, poolBlocks, type PoolStorage } from "./frame/paged-pool.ts";
 export {
   type AcceptedStep,
   ProgramFrame,
+  type ProgramParts,
   type StepCache,
   type StepExecutor,
   type StepRun,

@@ -40,6 +40,8 @@ import {
   type OutputValue,
   type Submission,
 } from "@polyllama/core/device";
+import { PagedCache } from "./paged-cache.ts";
+import { PagedPool } from "./paged-pool.ts";
 
 export interface BackendOptions {
   /** Steps under way while tokens are drawn on the device; what lies beyond the last one that is taken was computed in vain. */
@@ -156,8 +158,8 @@ export class BackendProgram implements Program {
       flying.push(submission);
     };
     let taken = 0;
+    let last: Submission["tokens"];
     try {
-      let last: Submission["tokens"];
       for (let enqueued = 0; taken < count; ) {
         for (; enqueued < count && flying.length < this.#stepsAhead; enqueued++) {
           const given = last;
@@ -174,8 +176,8 @@ export class BackendProgram implements Program {
         yield value.tokens[0]!; // one row was drawn from
         this.#assertAlive();
       }
-      last?.[Symbol.dispose]();
     } finally {
+      last?.[Symbol.dispose]();
       await Promise.allSettled(flying.map(({ result }) => result));
       own!.releaseAt(taken === 0 ? start : start + tokens.length + taken - 1); // acquired above
     }
@@ -268,7 +270,9 @@ class BackendCache extends SequenceCache {
   }
 
   protected override async copyTo(copy: BackendCache): Promise<void> {
-    const copied = await copy.#pool.import(await this.#sequence.export());
+    const [pool, sequence] = [copy.#pool, this.#sequence];
+    const paged = pool instanceof PagedPool && sequence instanceof PagedCache;
+    const copied = await (paged ? pool.copyOf(sequence) : pool.import(await sequence.export()));
     copy.#sequence[Symbol.dispose]();
     copy.#sequence = copied;
   }
