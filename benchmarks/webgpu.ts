@@ -4,6 +4,8 @@
 // caches at every step. Both engines are loaded, each in a process of its own, and measured in turn; the figures are medians. Our
 // tokens are chosen on the device, theirs from logits on the host.
 //
+// `--batch 8` measures ours alone: 8 sequences that decode together, in turn with one.
+//
 // `--json` prints one object, with the time on the device by kernel where the adapter has timestamps. Run `npm run setup:system`
 // where there is no GPU.
 
@@ -14,10 +16,11 @@ import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { graphLayout, lower, openPackedWeights, planLayout } from "@polyllama/backend-onnxruntime/internals";
-import { webgpu } from "@polyllama/backend-webgpu";
-import { Profile, WebGpuProgram } from "@polyllama/backend-webgpu/internals";
+import { webgpuDevice } from "@polyllama/backend-webgpu";
+import { Profile } from "@polyllama/backend-webgpu/internals";
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { createSampler, formatBytes, llamaGraph } from "@polyllama/core";
+import { cacheSpec, type DeviceTensor, type Output, type SequenceCache } from "@polyllama/core/device";
 import { readArguments } from "../scripts/arguments.mjs";
 import { vulkanEnvironment } from "../scripts/system.mjs";
 import { median } from "./support.ts";
@@ -28,10 +31,12 @@ const options = readArguments("npm run bench:webgpu", "Speed of the webgpu backe
   rounds: { type: "string", default: "3", about: "rounds, of which medians are taken" },
   "prompt-tokens": { type: "string", default: "64", about: "length of the prompt" },
   "generate-tokens": { type: "string", default: "8", about: "tokens to generate" },
+  batch: { type: "string", default: "1", about: "sequences that decode together, beside one alone" },
   json: { type: "boolean", default: false, about: "print one object" },
 });
 const promptTokens = Number(options["prompt-tokens"]);
 const generateTokens = Number(options["generate-tokens"]);
+const batch = Number(options.batch);
 
 /** Seconds of a prefill and of the tokens behind it, and the processor's, which on a software adapter a busy machine leaves alone. */
 interface Timing {
@@ -54,7 +59,8 @@ async function timed(prefill: () => Promise<unknown>, decode: () => Promise<unkn
 }
 
 interface Engine {
-  round(): Promise<Timing>;
+  /** Of one sequence, or of several that decode together. */
+  round(sequences?: number): Promise<Timing>;
   /** Facts about the engine, by name. */
   facts(): Promise<Readonly<Record<string, unknown>>>;
   close(): Promise<void>;
@@ -63,59 +69,119 @@ interface Engine {
 const prompt = Int32Array.from({ length: promptTokens }, (_, i) => (i * 7919 + 13) % 32000);
 const capacity = promptTokens + generateTokens + 1;
 
+/** Steps under way, as `webgpu()` has them on software adapters. */
+const stepsAhead = 2;
+const lastLogits = { value: "logits", rows: "last", to: "host" } as const;
+
 async function ours(): Promise<Engine> {
   const checkpoint = await openCheckpoint(options.model);
-  const backend = await webgpu();
   const graph = llamaGraph(checkpoint.config);
-  const program = await backend.compile(graph, checkpoint);
-  if (!(program instanceof WebGpuProgram)) throw new Error("not the program of this backend");
-  const sampling = createSampler({ temperature: 0 }).draw!;
+  const device = await webgpuDevice();
+  const parameters = await device.loadParameters([graph], checkpoint);
+  const program = await device.compile(graph, parameters, { outputs: [lastLogits] });
+  const draw = createSampler({ temperature: 0 }).draw!; // nothing in these options is the host's alone
+  const tokens = Int32Array.from(prompt, (token) => token % checkpoint.config.vocabSize);
+  const room = (sequences: number) => {
+    const pool = device.cachePool(cacheSpec(graph), { rows: capacity, sequences });
+    const caches = Array.from({ length: sequences }, () => pool.open());
+    return { pool, caches };
+  };
+  const read = (caches: readonly SequenceCache[], outputs: readonly Output[]) => {
+    const inputs = { tokens: Int32Array.from(caches.flatMap(() => [...tokens])) };
+    return program.submit({ inputs, sequences: caches.map((cache) => ({ rows: promptTokens, cache })), outputs })
+      .result;
+  };
+  const write = async (caches: readonly SequenceCache[], count: number): Promise<void> => {
+    const outputs: readonly Output[] = [{ value: "logits", rows: "last", to: "token", draw: caches.map(() => draw) }];
+    const sequences = caches.map((cache) => ({ rows: 1, cache }));
+    const flying: Promise<unknown>[] = [];
+    let given: Int32Array | DeviceTensor = new Int32Array(caches.length).fill(1);
+    for (let i = 0; i < count; i++) {
+      if (flying.length >= stepsAhead) await flying.shift();
+      const step = program.submit({ inputs: { tokens: given }, sequences, outputs });
+      if (!(given instanceof Int32Array)) given[Symbol.dispose]();
+      given = step.tokens!; // there is an output of tokens
+      flying.push(step.result);
+    }
+    await Promise.all(flying);
+    if (!(given instanceof Int32Array)) given[Symbol.dispose]();
+  };
   return {
-    async round() {
-      using cache = program.createCache(capacity);
-      const step = { inputs: { tokens: prompt }, batch: [{ rows: promptTokens, cache }] };
-      const run = { cache, tokens: Int32Array.of(1), sampling, count: generateTokens };
+    async round(sequences = 1) {
+      const { pool, caches } = room(sequences);
+      using _ = pool;
       return await timed(
-        () => program.run(step, [{ value: "logits", rows: "last" }]),
-        async () => {
-          for await (const _ of program.sample(run));
-        },
+        () => read(caches, [lastLogits]),
+        () => write(caches, generateTokens),
       );
     },
     async facts() {
-      using cache = program.createCache(capacity);
-      await program.run({ inputs: { tokens: prompt }, batch: [{ rows: promptTokens, cache }] }, []);
-      const before = program.dispatched;
-      for await (const _ of program.sample({ cache, tokens: Int32Array.of(1), sampling, count: 1 }));
+      const { pool, caches } = room(1);
+      using _ = pool;
+      const { meter } = program;
+      await read(caches, []);
+      await write(caches, 1);
+      const before = meter.dispatched;
+      caches[0]!.truncate(promptTokens); // there is one
+      await write(caches, 1);
       const { layers } = checkpoint.config;
       const facts: Record<string, unknown> = {
-        device: backend.describe(),
-        dispatchesPerToken: program.dispatched - before,
+        device: device.describe(),
+        dispatchesPerToken: meter.dispatched - before,
         dispatchesAllowed: 7 * layers + 4,
-        ...bytesPerToken(graph, checkpoint.weights, backend.estimateMemory(graph, checkpoint.weights, 1).weights),
+        ...bytesPerToken(graph, checkpoint.weights, device.estimateMemory(graph, checkpoint.weights, 1).weights),
       };
       if (program.canProfile) {
-        for (const [name, tokens] of [
+        for (const [name, given] of [
           ["decode", Int32Array.of(1)],
-          ["prefill", prompt],
+          ["prefill", tokens],
         ] as const) {
-          using other = program.createCache(capacity);
+          caches[0]!.truncate(0);
           const profile = new Profile(program.gpu);
-          program.profile = profile;
-          await program.run({ inputs: { tokens }, batch: [{ rows: tokens.length, cache: other }] }, [
-            { value: "logits", rows: "last" },
-          ]);
-          program.profile = undefined;
+          meter.profile = profile;
+          const sequences = [{ rows: given.length, cache: caches[0]! }];
+          await program.submit({ inputs: { tokens: given }, sequences, outputs: [lastLogits] }).result;
+          meter.profile = undefined;
           facts[`${name}Kernels`] = Object.fromEntries(await profile.end());
         }
       }
       return facts;
     },
     async close() {
-      await backend[Symbol.asyncDispose]();
+      await device[Symbol.asyncDispose]();
       await checkpoint[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Ours with a batch, in turn with one sequence. */
+async function compareBatch(): Promise<void> {
+  const engine = await ours();
+  const timings = new Map<number, Timing[]>([
+    [1, []],
+    [batch, []],
+  ]);
+  for (let round = -1; round < Number(options.rounds); round++) {
+    for (const [sequences, list] of timings) {
+      const timing = await engine.round(sequences);
+      if (round >= 0) list.push(timing);
+    }
+  }
+  const speeds = [...timings].map(([sequences, list]) => ({
+    sequences,
+    decode: (sequences * generateTokens) / median(list.map(({ decode }) => decode)),
+    decodeCpu: median(list.map(({ decodeCpu }) => decodeCpu)) / (sequences * generateTokens),
+  }));
+  const ratio = speeds[1]!.decode / speeds[0]!.decode; // there are two
+  if (options.json) console.log(JSON.stringify({ speeds, ratio, load: loadavg()[0] }, undefined, 2));
+  else {
+    console.log("| sequences | decode tok/s, all together | processor seconds a token |\n|---|---|---|");
+    for (const { sequences, decode, decodeCpu } of speeds) {
+      console.log(`| ${sequences} | ${decode.toFixed(2)} | ${decodeCpu.toFixed(3)} |`);
+    }
+    console.log(`\n${ratio.toFixed(2)} times the tokens; load average ${loadavg()[0]!.toFixed(1)}`);
+  }
+  await engine.close();
 }
 
 type Weights = Awaited<ReturnType<typeof openCheckpoint>>["weights"];
@@ -300,5 +366,6 @@ async function compare(): Promise<void> {
   }
 }
 
-if (options.engine === undefined) await compare();
+if (batch > 1) await compareBatch();
+else if (options.engine === undefined) await compare();
 else await serve(options.engine);

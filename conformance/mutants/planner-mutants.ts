@@ -41,7 +41,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "block-freed-while-shared",
     file: "frame/block-store.ts",
-    find: "if (this.#holders[block] === 0) this.#free.push(block);",
+    find: "if (holders === 0) this.#free.push(block);",
     replace: "this.#free.push(block);",
     what: "a block is free as soon as one of its holders leaves",
   },

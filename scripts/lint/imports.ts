@@ -9,9 +9,16 @@ import { folders, type ImportException, ignored, type Layer } from "./config.ts"
 import { readPackages } from "./packages.ts";
 import { importRules } from "./rules.ts";
 
+export interface Import {
+  /** As the file writes it. */
+  readonly specifier: string;
+  /** The file that it leads to, relative to the repository. */
+  readonly file: string;
+}
+
 export interface Imports {
-  /** Files that each file imports, by paths relative to the repository. */
-  readonly graph: ReadonlyMap<string, readonly string[]>;
+  /** What each file imports, by its path relative to the repository. */
+  readonly graph: ReadonlyMap<string, readonly Import[]>;
   /** What breaks a rule, a line each. */
   readonly problems: readonly string[];
 }
@@ -49,7 +56,12 @@ export async function checkImports(
     problem.startsWith(`${rule}: `) && path.test(problem);
   const unused = exceptions.filter((exception) => !found.some((problem) => fits(exception, problem)));
   return {
-    graph: new Map(modules.map(({ source, dependencies }) => [source, dependencies.map(({ resolved }) => resolved)])),
+    graph: new Map(
+      modules.map(({ source, dependencies }) => [
+        source,
+        dependencies.map(({ module, resolved }) => ({ specifier: module, file: resolved })),
+      ]),
+    ),
     problems: [
       ...found.filter((problem) => !exceptions.some((exception) => fits(exception, problem))),
       ...unused.map(({ rule, path }) => `exception without need: ${rule}, ${path.source}`),

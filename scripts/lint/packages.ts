@@ -8,6 +8,8 @@ export interface Package {
   readonly folder: string;
   readonly name: string;
   readonly published: boolean;
+  /** Files that its exports lead to, relative to the repository. */
+  readonly entries: readonly string[];
   /** Names that its sources may import, and those for everything else in it. */
   readonly dependencies: readonly string[];
   readonly devDependencies: readonly string[];
@@ -16,6 +18,7 @@ export interface Package {
 interface Manifest {
   readonly name: string;
   readonly private?: boolean;
+  readonly exports?: unknown;
   readonly workspaces?: readonly string[];
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -38,10 +41,17 @@ export function readPackages(root: string): readonly Package[] {
         folder,
         name: manifest.name,
         published: manifest.private !== true,
+        entries: pathsIn(manifest.exports).map((path) => join(folder, path)),
         dependencies: Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }),
         devDependencies: Object.keys(devDependencies ?? {}),
       };
     });
+}
+
+/** All paths that conditions of exports lead to. */
+function pathsIn(exports: unknown): readonly string[] {
+  if (typeof exports === "string") return [exports];
+  return typeof exports === "object" && exports !== null ? Object.values(exports).flatMap(pathsIn) : [];
 }
 
 /** What the repository itself has for tests and tools of all packages. */

@@ -14,7 +14,7 @@ export const blockCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(prefixRows + 24, 2);
+      const pool = subject.pool(prefixRows + 24, 4); // with room for what differs, not for 33 prefixes
       const prefix = pool.open();
       await logits(program, prefix, tokens(prefixRows));
       const held = pool.blocks - pool.freeBlocks;

@@ -4,17 +4,12 @@
 // allocation and nothing waits forever for a device that is gone.
 
 import { MemoryError, PolyllamaError } from "@polyllama/core";
-import type { Struct } from "@polyllama/planner";
-import { type KernelName, type ShaderValues, shaderSource } from "./shader.ts";
+import { type ShaderSpec, shaderSource } from "./shader.ts";
 
 /** How a kernel's storage buffers from binding 2 on are used: "r" read, "w" written. */
 export type Access = string;
 
-export interface PipelineSpec {
-  readonly kernel: KernelName;
-  /** What its uniform holds. */
-  readonly parameters: Struct;
-  readonly values: ShaderValues;
+export interface PipelineSpec extends ShaderSpec {
   readonly access: Access;
 }
 
@@ -193,13 +188,14 @@ export class Gpu {
     return made;
   }
 
-  async #compile({ kernel, parameters, values, access }: PipelineSpec): Promise<Pipeline> {
+  async #compile(spec: PipelineSpec): Promise<Pipeline> {
     this.assertAlive();
+    const { kernel, values, access } = spec;
     const label = `${kernel} ${Object.entries(values)
       .filter(([, value]) => value !== false)
       .map(([name, value]) => (value === true ? name : `${name}=${value}`))
       .join(" ")}`;
-    const code = shaderSource(kernel, parameters, values);
+    const code = shaderSource(spec);
     const layout = this.#layout(access);
     try {
       const module = await this.guard(`kernel ${label}`, () => this.device.createShaderModule({ label, code }));

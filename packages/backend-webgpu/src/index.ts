@@ -1,8 +1,9 @@
 // @polyllama/backend-webgpu: Llama in WGSL, for browsers and Deno, and for Node through Dawn.
 
-export type { WebGpuBackend, WebGpuOptions } from "./backend.ts";
-export { webgpu } from "./backend.ts";
+export type { WebGpuDevice } from "./device.ts";
 export type { LoweredLimits } from "./gpu.ts";
+export type { WebGpuOptions } from "./options.ts";
+export { type WebGpuBackend, webgpu, webgpuDevice } from "./webgpu.ts";
 // What a model's steps are, for `polyllama inspect --plan`
 export { webgpuPlans } from "./describe-plans.ts";
 // What a machine has, for `polyllama doctor`

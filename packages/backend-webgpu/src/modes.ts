@@ -11,7 +11,7 @@ import {
   type WeightPreferences,
 } from "@polyllama/planner";
 import type { KernelFamily } from "./gpu.ts";
-import { maxSegments } from "./step.ts";
+import { maxSegments } from "./program/step.ts";
 
 export type Mode = "decode" | "prefill";
 

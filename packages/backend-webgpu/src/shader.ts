@@ -7,20 +7,33 @@
 
 import { type Struct, wgslStruct } from "@polyllama/planner";
 import { kernelSources } from "./kernels/generated.ts";
-import { stepDeclarations } from "./step.ts";
+import { stepDeclarations } from "./program/step.ts";
 
 export type KernelName = keyof typeof kernelSources;
 /** Numbers become constants, true flags, names files to include. */
 export type ShaderValues = Readonly<Record<string, number | boolean | string>>;
 
-/** The WGSL of a kernel whose uniform holds these parameters, for the given values. */
-export function shaderSource(kernel: KernelName, parameters: Struct, values: ShaderValues): string {
+/** What a kernel is made from. */
+export interface ShaderSpec {
+  readonly kernel: KernelName;
+  /** What its uniform holds. */
+  readonly parameters: Struct;
+  /** Structs of its storage buffers, by name. */
+  readonly structs?: Readonly<Record<string, Struct>>;
+  readonly values: ShaderValues;
+}
+
+/** The WGSL of a kernel. */
+export function shaderSource({ kernel, parameters, structs = {}, values }: ShaderSpec): string {
   const constants = Object.entries(values)
     .filter(([, value]) => typeof value === "number")
     .map(([name, value]) => `const ${name} = ${value}u;\n`);
   const enabled = values["SUBGROUPS"] === true ? "enable subgroups;\n" : "";
   const declared = `${wgslStruct("Parameters", parameters)}@group(0) @binding(0) var<uniform> P: Parameters;\n`;
-  return [enabled, ...constants, declared, stepDeclarations, expand(lines(kernel), values).join("\n")].join("");
+  const others = Object.entries(structs).map(([name, fields]) => wgslStruct(name, fields));
+  return [enabled, ...constants, declared, stepDeclarations, ...others, expand(lines(kernel), values).join("\n")].join(
+    "",
+  );
 }
 
 function lines(kernel: string): readonly string[] {

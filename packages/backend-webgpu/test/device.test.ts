@@ -3,11 +3,11 @@
 
 import { loweredLimits } from "@polyllama/conformance";
 import { buildGraph, createSampler, MemoryError, type Program, type WeightSource } from "@polyllama/core";
+import type { Step } from "@polyllama/core/device";
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
-import { findAdapter, type WebGpuBackend, webgpu } from "../src/index.ts";
+import { findAdapter, type WebGpuBackend, webgpu, webgpuDevice } from "../src/index.ts";
 import { Profile } from "../src/profile.ts";
-import { WebGpuProgram } from "../src/program.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
 const sampling = createSampler({ seed: 1 }).draw!;
@@ -48,21 +48,25 @@ describeWithAdapter("the device", () => {
 
   test("a profile has every dispatch with its time, all of them within that of the run", async ({ skip }) => {
     const { graph, source } = tinyModel();
-    await using backend = await webgpu();
-    await using program = await backend.compile(graph, source);
-    if (!(program instanceof WebGpuProgram)) throw new Error("not the program of this backend");
+    await using device = await webgpuDevice();
+    using parameters = await device.loadParameters([graph], source);
+    await using program = await device.compile(graph, parameters);
     skip(!program.canProfile, "the adapter has no timestamps");
-    using cache = program.createCache(32);
-    const step = { inputs: { tokens: new Int32Array(16).fill(1) }, batch: [{ rows: 16, cache }] };
-    await program.run(step, ["logits"]);
+    const { meter } = program;
+    const step: Step = {
+      inputs: { tokens: new Int32Array(16).fill(1) },
+      sequences: [{ rows: 16 }],
+      outputs: [{ value: "logits", rows: "all", to: "host" }],
+    };
+    await program.submit(step).result;
     const profile = new Profile(program.gpu);
-    program.profile = profile;
-    const [before, start] = [program.dispatched, performance.now()];
-    await program.run(step, ["logits"]);
+    meter.profile = profile;
+    const [before, start] = [meter.dispatched, performance.now()];
+    await program.submit(step).result;
     const most = 1e6 * (performance.now() - start);
-    program.profile = undefined;
+    meter.profile = undefined;
     const kernels = [...(await profile.end()).values()];
-    expect(kernels.reduce((sum, { dispatches }) => sum + dispatches, 0)).toBe(program.dispatched - before);
+    expect(kernels.reduce((sum, { dispatches }) => sum + dispatches, 0)).toBe(meter.dispatched - before);
     for (const { nanoseconds } of kernels) expect(nanoseconds).toBeGreaterThanOrEqual(0);
     const sum = kernels.reduce((all, { nanoseconds }) => all + nanoseconds, 0);
     expect(sum).toBeGreaterThan(0);

@@ -1,11 +1,18 @@
-// Tokens drawn by the sampler's kernel alone, many in one submission, and by core's sampler from the same logits. Shared by Node and the
+// Tokens drawn by the sampler's kernel alone, many in one dispatch, and by core's sampler from the same logits. Shared by Node and the
 // page.
 
 import { createSampler, type SamplingOptions } from "@polyllama/core";
 import { openDevice } from "../src/adapter.ts";
 import { usage } from "../src/gpu.ts";
-import { sampleParameters, samplerMemory } from "../src/sampler.ts";
-import { stepBytes } from "../src/step.ts";
+import {
+  drawBytes,
+  parallelDraws,
+  powerTable,
+  sampleParameters,
+  sampleSpec,
+  writeDraw,
+} from "../src/program/sampler.ts";
+import { encodeStep, stepBytes } from "../src/program/step.ts";
 
 /** Tokens, and rows of the table of logits. */
 export const V = 601;
@@ -23,10 +30,7 @@ export function drawOnHost(table: Float32Array, setting: SamplingOptions, count:
   });
 }
 
-/** Bytes from one binding to the next. */
-const stride = 256;
-
-/** The same draws by the kernel. */
+/** The same draws by the kernel, all in one dispatch. */
 export async function drawOnDevice(
   table: Float32Array<ArrayBuffer>,
   setting: SamplingOptions,
@@ -34,50 +38,43 @@ export async function drawOnDevice(
 ): Promise<readonly number[]> {
   const { gpu } = await openDevice({});
   const { device } = gpu;
-  const atOnce = Math.min(1000, count);
   try {
-    const memory = await samplerMemory(gpu, V, () => undefined);
-    const make = (bytes: number, flags: number): GPUBuffer => device.createBuffer({ size: bytes, usage: flags });
-    const logits = make(table.byteLength, usage.storage | usage.copyTarget);
-    device.queue.writeBuffer(logits, 0, table);
-    const parameters = make(V * stride, usage.uniform | usage.copyTarget);
+    const pipeline = await gpu.pipeline(sampleSpec);
+    const make = (data: ArrayBuffer | number, use: number): GPUBuffer => {
+      const buffer = gpu.buffer("draws", typeof data === "number" ? data : data.byteLength, use | usage.copyTarget);
+      if (typeof data !== "number") device.queue.writeBuffer(buffer, 0, data);
+      return buffer;
+    };
+    const draws = new DataView(new ArrayBuffer(count * drawBytes));
     const { draw } = createSampler({ ...setting, seed });
-    for (let row = 0; row < V; row++)
-      device.queue.writeBuffer(parameters, row * stride, sampleParameters(draw!, V, row * V));
-    // Steps overlap: of each only the position is read, where its first segment starts.
-    const steps = make(atOnce * stride + stepBytes, usage.uniform | usage.copyTarget);
-    const chosen = make(atOnce * stride, usage.storage | usage.copySource);
-    const staging = make(atOnce * stride, usage.mapRead | usage.copyTarget);
-    const tokens: number[] = [];
-    while (tokens.length < count) {
-      const before = tokens.length;
-      const words = new Uint32Array(steps.size / 4);
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      pass.setPipeline(memory.pipeline.pipeline);
-      for (let i = 0; i < atOnce; i++) {
-        words[(i * stride) / 4 + 6] = before + i + 1;
-        const storage = [logits, memory.table, memory.keys, memory.weights].map((buffer) => ({ buffer }));
-        const bound: readonly GPUBufferBinding[] = [
-          { buffer: parameters, offset: ((before + i) % V) * stride, size: 64 },
-          { buffer: steps, offset: i * stride, size: stepBytes },
-          ...storage,
-          { buffer: chosen, offset: i * stride, size: 16 },
-        ];
-        const entries = bound.map((resource, binding) => ({ binding, resource }));
-        pass.setBindGroup(0, device.createBindGroup({ layout: memory.pipeline.layout, entries }));
-        pass.dispatchWorkgroups(1);
-      }
-      pass.end();
-      encoder.copyBufferToBuffer(chosen, 0, staging, 0, staging.size);
-      device.queue.writeBuffer(steps, 0, words);
-      device.queue.submit([encoder.finish()]);
-      await gpu.wait(staging.mapAsync(usage.mapRead));
-      const read = new Uint32Array(staging.getMappedRange());
-      for (let i = 0; i < atOnce && tokens.length < count; i++) tokens.push(read[(i * stride) / 4]!);
-      staging.unmap();
+    for (let i = 0; i < count; i++) {
+      writeDraw(draws, i * drawBytes, draw!, V, { source: 0, row: i % V, position: i + 1 });
     }
-    return tokens;
+    const step = new ArrayBuffer(stepBytes);
+    new Uint8Array(step).set(new Uint8Array(encodeStep({ rows: count, selected: 0, draws: count }, [])));
+    const chosen = make(4 * count, usage.storage | usage.copySource);
+    const staging = make(4 * count, usage.mapRead);
+    const bound = [
+      make(sampleParameters(0, V, 0, V), usage.uniform),
+      make(step, usage.uniform),
+      make(table.buffer, usage.storage),
+      powerTable(gpu),
+      make(draws.buffer, usage.storage),
+      make(4 * V * parallelDraws, usage.storage),
+      make(4 * V * parallelDraws, usage.storage),
+      chosen,
+    ];
+    const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline.pipeline);
+    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.layout, entries }));
+    pass.dispatchWorkgroups(Math.min(count, parallelDraws));
+    pass.end();
+    encoder.copyBufferToBuffer(chosen, 0, staging, 0, 4 * count);
+    device.queue.submit([encoder.finish()]);
+    await gpu.wait(staging.mapAsync(usage.mapRead));
+    return [...new Uint32Array(staging.getMappedRange()).subarray(0, count)];
   } finally {
     gpu.dispose();
   }

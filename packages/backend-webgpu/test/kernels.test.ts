@@ -19,7 +19,7 @@ test("every included file exists", () => {
 
 test("directives are resolved, and numbers become constants", () => {
   const values = { FORMAT: "format_q4_k", ROWS: 2, ROWS_HALF: 1, TOKENS: 1, WORKGROUP: 8, NORM: true, SWIGLU: true };
-  const source = shaderSource("linear", struct({ rows: u32 }), values);
+  const source = shaderSource({ kernel: "linear", parameters: struct({ rows: u32 }), values });
   expect(source).toContain("const ROWS = 2u;");
   expect(source).toContain("store_gated(n, row + 2u * 0u, sum_0_0, sum_1_0);");
   expect(source).toContain("fn k_factors");

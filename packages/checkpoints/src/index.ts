@@ -11,7 +11,8 @@ export type { TextDifference } from "./compare-text.ts";
 export { writeGguf } from "./write/gguf.ts";
 export type { FormatOptions, PlannedTensor, RecipeName, TargetFormat, TensorRule } from "./write/formats.ts";
 export { targetFormats } from "./write/formats.ts";
-export { type WriteContent, type WriteOptions, type Written, writeSafetensors } from "./write/safetensors.ts";
+export { writeSafetensors } from "./write/safetensors.ts";
+export type { WriteContent, WriteOptions, Written } from "./write/options.ts";
 // Extending the vocabulary
 export { type ExtendOptions, extendVocabulary } from "./extend.ts";
 // Quantizing in threads

@@ -13,6 +13,7 @@ export {
   wgslStruct,
 } from "./struct.ts";
 export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
+export { type ExportedKind, headBytes, readLength, writeHead } from "./frame/exported-cache.ts";
 export { type ComputedRows, type HostStep, hostOutput, rowsToCompute } from "./frame/host-outputs.ts";
 export { HostMemory, hostRun, inputArrays, isHostTensor } from "./frame/host-tensors.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";
@@ -20,6 +21,7 @@ export { PagedPool, poolBlocks, type PoolStorage } from "./frame/paged-pool.ts";
 export {
   type AcceptedStep,
   ProgramFrame,
+  type ProgramParts,
   type StepCache,
   type StepExecutor,
   type StepRun,

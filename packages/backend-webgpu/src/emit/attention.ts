@@ -1,12 +1,14 @@
-// Attention over the cache of a sequence. For prefill an invocation per row and head goes over all keys; for decoding, where there is
-// one row, keys are split among workgroups, whose results a second kernel puts together.
+// Attention over the blocks of sequences. For prefill an invocation per row and head goes over all keys; for decoding, where there is one
+// row of each sequence, keys are split among workgroups, whose results a second kernel puts together.
 
 import { type AttentionStep, f32, struct, u32 } from "@polyllama/planner";
-import { cacheValues } from "./cache.ts";
-import { activations, type CachePlace, type Emission, type Emitted, type SequenceDispatch } from "./dispatch.ts";
+import { splitKeys, splitsFor } from "../cache/layout.ts";
+import { poolValues } from "./cache.ts";
+import { activations, type Emission, type Emitted, type PoolDispatch, type PoolPlace } from "./dispatch.ts";
 
 const rowsParameters = struct({
-  segment: u32,
+  pool: u32,
+  kv_heads: u32, // of this part of the pool
   group: u32, // query heads that share a key
   d: u32,
   q_offset: u32,
@@ -18,7 +20,8 @@ const rowsParameters = struct({
 });
 
 const splitParameters = struct({
-  segment: u32,
+  pool: u32,
+  kv_heads: u32,
   group: u32,
   d: u32,
   q_offset: u32,
@@ -27,32 +30,29 @@ const splitParameters = struct({
   scale: f32,
 });
 
-const combineParameters = struct({ segment: u32, d: u32, y_offset: u32, y_stride: u32, split: u32 });
-
-/** Keys that a workgroup of a split attention goes over. */
-export const splitKeys = 128;
+const combineParameters = struct({ pool: u32, d: u32, y_offset: u32, y_stride: u32, split: u32 });
 
 export function emitAttention(step: AttentionStep, { mode }: Emission): Emitted {
   const dispatches = mode === "prefill" ? rowsDispatches : splitDispatches;
-  return { sequence: (place) => dispatches(step, place), work: step.q.width };
+  return { pooled: (place) => dispatches(step, place), work: step.q.width };
 }
 
 /** What is the same in all of them. */
-function shapeOf({ attention, q, y }: AttentionStep, { segment, heads }: CachePlace) {
+function shapeOf({ attention, q, y }: AttentionStep, { pool, heads }: PoolPlace) {
   const { headDim: d } = attention;
   const group = attention.heads / attention.kvHeads;
   const firstQuery = heads.first * group * d;
   return {
     queryHeads: heads.count * group,
     d4: Math.ceil(d / 4),
-    query: { segment, group, d, q_offset: q.offset + firstQuery, q_stride: q.buffer.stride },
+    query: { pool, kv_heads: heads.count, group, d, q_offset: q.offset + firstQuery, q_stride: q.buffer.stride },
     result: { y_offset: y.offset + firstQuery, y_stride: y.buffer.stride },
     scale: Math.LOG2E / Math.sqrt(d),
     padded: d % 4 !== 0,
   };
 }
 
-function rowsDispatches(step: AttentionStep, place: CachePlace): readonly SequenceDispatch[] {
+function rowsDispatches(step: AttentionStep, place: PoolPlace): readonly PoolDispatch[] {
   const { queryHeads, d4, query, result, scale, padded } = shapeOf(step, place);
   const workgroup = 64;
   return [
@@ -61,28 +61,28 @@ function rowsDispatches(step: AttentionStep, place: CachePlace): readonly Sequen
       spec: {
         kernel: "attention_rows",
         parameters: rowsParameters,
-        values: { ...cacheValues(place.format), PADDED: padded, WORKGROUP: workgroup },
-        access: "rrrw",
+        values: { ...poolValues(place), PADDED: padded, WORKGROUP: workgroup },
+        access: "rrrwr",
       },
-      resources: [activations(step.q), { kind: "keys" }, { kind: "values" }, activations(step.y)],
+      resources: [activations(step.q), { kind: "keys" }, { kind: "values" }, activations(step.y), { kind: "tables" }],
       parameters: rowsParameters.encode({ ...query, ...result, d4, scale }),
-      grid: (rows) => [Math.ceil(rows / workgroup), queryHeads, 1],
+      grid: ({ rows, segments }) => [Math.ceil(rows / workgroup), queryHeads, segments],
     },
   ];
 }
 
-function splitDispatches(step: AttentionStep, place: CachePlace): readonly SequenceDispatch[] {
+function splitDispatches(step: AttentionStep, place: PoolPlace): readonly PoolDispatch[] {
   const { queryHeads, d4, query, result, scale, padded } = shapeOf(step, place);
-  const { segment, d } = query;
+  const { pool, d } = query;
   const combine = Math.min(64, d4);
-  const values = { ...cacheValues(place.format), PADDED: padded, D4: d4, SPLIT: splitKeys, WIDE: d4 > 64 };
+  const values = { ...poolValues(place), PADDED: padded, D4: d4, SPLIT: splitKeys, WIDE: d4 > 64 };
   return [
     {
       label: `${step.label}, ${place.format}`,
-      spec: { kernel: "attention_split", parameters: splitParameters, values, access: "rrrw" },
-      resources: [activations(step.q), { kind: "keys" }, { kind: "values" }, { kind: "partials" }],
+      spec: { kernel: "attention_split", parameters: splitParameters, values, access: "rrrwr" },
+      resources: [activations(step.q), { kind: "keys" }, { kind: "values" }, { kind: "partials" }, { kind: "tables" }],
       parameters: splitParameters.encode({ ...query, d4, scale }),
-      grid: (_, start) => [queryHeads, Math.floor(start / splitKeys) + 1, 1],
+      grid: ({ length, segments }) => [queryHeads, splitsFor(length), segments],
     },
     {
       label: `${step.label}, splits`,
@@ -93,8 +93,8 @@ function splitDispatches(step: AttentionStep, place: CachePlace): readonly Seque
         access: "rw",
       },
       resources: [{ kind: "partials" }, activations(step.y)],
-      parameters: combineParameters.encode({ segment, d, ...result, split: splitKeys }),
-      grid: () => [queryHeads, Math.ceil(d4 / combine), 1],
+      parameters: combineParameters.encode({ pool, d, ...result, split: splitKeys }),
+      grid: ({ segments }) => [queryHeads, Math.ceil(d4 / combine), segments],
     },
   ];
 }

@@ -1,14 +1,16 @@
-// Keys and values into the cache of a sequence, keys rotated on the way, and queries beside them: an invocation per pair of elements.
+// Keys and values into the blocks of their sequences, keys rotated on the way, and queries beside them: an invocation per pair of elements.
 
 import { type CacheStep, struct, u32 } from "@polyllama/planner";
-import { activations, type CachePlace, type Emission, type Emitted, type SequenceDispatch } from "./dispatch.ts";
+import { blockRows } from "../cache/layout.ts";
+import type { ShaderValues } from "../shader.ts";
+import { activations, type Emission, type Emitted, type PoolDispatch, type PoolPlace } from "./dispatch.ts";
 
 const parameters = struct({
-  segment: u32,
+  pool: u32,
+  kv_heads: u32, // of this part of the pool
   head_pairs: u32, // of a head
   padded_pairs: u32, // and with what pads it
   query_pairs: u32,
-  key_pairs: u32,
   q_offset: u32,
   q_stride: u32,
   k_offset: u32,
@@ -23,14 +25,15 @@ const parameters = struct({
 });
 
 export function emitCache(step: CacheStep, emission: Emission): Emitted {
-  return { sequence: (place) => [dispatchOf(step, place, emission)], work: 0 };
+  return { pooled: (place) => [dispatchOf(step, place, emission)], work: 0 };
 }
 
 function dispatchOf(
   { label, attention, k, kRotation, v, q }: CacheStep,
-  { segment, heads, format }: CachePlace,
+  place: PoolPlace,
   { plan }: Emission,
-): SequenceDispatch {
+): PoolDispatch {
+  const { pool, heads, format } = place;
   const { headDim: d } = attention;
   const group = attention.heads / attention.kvHeads;
   const firstKey = heads.first * d;
@@ -43,23 +46,24 @@ function dispatchOf(
     spec: {
       kernel: "rope_cache",
       parameters,
-      values: { ...cacheValues(format), ROPE: rotates, ROPE_Q: q !== undefined, ROPE_K: kRotation !== undefined },
-      access: `rrww${rotates ? "r" : ""}${q === undefined ? "" : "rw"}`,
+      values: { ...poolValues(place), ROPE: rotates, ROPE_Q: q !== undefined, ROPE_K: kRotation !== undefined },
+      access: `rrwwr${rotates ? "r" : ""}${q === undefined ? "" : "rw"}`,
     },
     resources: [
       activations(k),
       activations(v),
       { kind: "keys" },
       { kind: "values" },
+      { kind: "tables" },
       ...(rotates ? [{ kind: "rotation" } as const] : []),
       ...(q === undefined ? [] : [activations(q.x), activations(q.y)]),
     ],
     parameters: parameters.encode({
-      segment,
+      pool,
+      kv_heads: heads.count,
       head_pairs: d / 2,
       padded_pairs: Math.ceil(d / 4) * 2,
       query_pairs: queryPairs,
-      key_pairs: keyPairs,
       q_offset: q === undefined ? 0 : q.x.offset + firstQuery,
       q_stride: q?.x.buffer.stride ?? 0,
       k_offset: k.offset + firstKey,
@@ -72,11 +76,11 @@ function dispatchOf(
       k_table: kRotation?.offset ?? 0,
       table_stride: plan.rotationStride,
     }),
-    grid: (rows) => [Math.ceil(Math.max(keyPairs, queryPairs) / 64), rows, 1],
+    grid: ({ rows, segments }) => [Math.ceil(Math.max(keyPairs, queryPairs) / 64), rows, segments],
   };
 }
 
-/** What kernels that use a cache are told of its format. */
-export function cacheValues(format: CachePlace["format"]): Readonly<Record<string, string | boolean>> {
-  return { CACHE: `cache_${format}`, [`CACHE_${format.toUpperCase()}`]: true };
+/** What kernels over KV blocks are told of them. */
+export function poolValues({ format }: PoolPlace): ShaderValues {
+  return { CACHE: `cache_${format}`, [`CACHE_${format.toUpperCase()}`]: true, BLOCK: blockRows };
 }

@@ -2,6 +2,7 @@
 
 import type { CacheFormat, WeightName } from "@polyllama/core";
 import type { Place, Plan, PlanBuffer, RowSet } from "@polyllama/planner";
+import type { HeadRange } from "../cache/layout.ts";
 import type { KernelFamily, PipelineSpec } from "../gpu.ts";
 import type { Mode } from "../modes.ts";
 import type { MatrixPart, WeightLayout } from "../weights/layout.ts";
@@ -10,8 +11,10 @@ export type Resource =
   | { readonly kind: "activations"; readonly buffer: PlanBuffer }
   | { readonly kind: "quants" | "scales"; readonly part: MatrixPart }
   | { readonly kind: "vector"; readonly name: WeightName }
-  | { readonly kind: "tokens" | "rotation" | "selection" }
-  | { readonly kind: "keys" | "values" | "partials" };
+  | { readonly kind: "tokens" | "rotation" | "selection" | "tables" | "partials" };
+
+/** Buffers of a part of a pool, beside others. */
+export type PoolResource = Resource | { readonly kind: "keys" } | { readonly kind: "values" };
 
 /** Workgroups along x, y and z. */
 export type Grid = readonly [number, number, number];
@@ -36,35 +39,38 @@ export interface Dispatch {
   readonly work: number;
 }
 
-/** A kernel that goes over the cache of one sequence, in buffers of some of its heads. */
-export interface SequenceDispatch {
+/** A kernel over KV blocks of one pool, in buffers of some of its heads. It passes over sequences of other pools. */
+export interface PoolDispatch {
   readonly label: string;
   readonly spec: PipelineSpec;
-  readonly resources: readonly Resource[];
+  readonly resources: readonly PoolResource[];
   readonly parameters: ArrayBuffer;
-  /** For so many rows that start at a position of the cache. */
-  grid(rows: number, start: number): Grid;
+  grid(rows: PoolRows): Grid;
 }
 
-/** A range of a cache's key/value heads, in buffers of their own. */
-export interface HeadRange {
-  readonly first: number;
-  readonly count: number;
+/** What a chunk has in a pool. */
+export interface PoolRows {
+  /** Sequences of the chunk, those of other pools included. */
+  readonly segments: number;
+  /** Most rows by which a sequence of the pool advances in the chunk. */
+  readonly rows: number;
+  /** Positions of the longest of them. */
+  readonly length: number;
 }
 
-/** The sequence and the part of its cache that a {@link SequenceDispatch} is for. */
-export interface CachePlace {
-  /** Number of the sequence in its chunk. */
-  readonly segment: number;
+/** The part of a pool that a {@link PoolDispatch} is for. */
+export interface PoolPlace {
+  /** Number of the pool. */
+  readonly pool: number;
   readonly heads: HeadRange;
   readonly format: CacheFormat;
 }
 
-/** What a step becomes: dispatches for all sequences together, or for each of them. */
+/** What a step becomes: dispatches for all rows, or for those of each pool. */
 export type Emitted =
   | { readonly dispatches: readonly Dispatch[] }
   | {
-      sequence(place: CachePlace): readonly SequenceDispatch[];
+      pooled(place: PoolPlace): readonly PoolDispatch[];
       /** Multiplications per row and key. */
       readonly work: number;
     };

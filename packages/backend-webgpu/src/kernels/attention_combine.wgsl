@@ -1,4 +1,4 @@
-// Attention of a single row, second half: the splits' sums, each rescaled exactly by a power of two, and the division.
+// Attention of sequences that advance by one row each, second half: the splits' sums, each rescaled exactly by a power of two, and the division.
 
 @group(0) @binding(2) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
@@ -6,15 +6,19 @@
 //#include "math"
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) block: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let segment = step.segments[P.segment];
+fn main(
+  @builtin(workgroup_id) block: vec3u,
+  @builtin(num_workgroups) blocks: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let segment = step.segments[block.z];
   let splits = segment.start / P.split + 1u;
   let head = block.x;
   let column = block.y * WORKGROUP + lane;
-  if (column >= D4) {
+  if (segment.pool != P.pool || column >= D4) {
     return;
   }
-  let base = head * splits * (D4 + 1u);
+  let base = (segment.partials * blocks.x + head * splits) * (D4 + 1u);
   var most = -3.0e38;
   for (var s = 0u; s < splits; s++) {
     most = max(most, partials[base + s * (D4 + 1u) + D4].x);

@@ -1,12 +1,12 @@
-// Attention of many rows of one sequence: an invocation per row and head goes over all keys that its row sees, in blocks of
-// eight, with a running softmax and a running result in y. Neighbouring invocations have neighbouring rows and so the same
-// keys. Scores are kept in base 2 and the running maximum is an integer, so that rescaling by a power of two is exact. Loops
+// Attention of many rows: an invocation per row and head goes over all keys that its row sees, in blocks of eight, with a running
+// softmax and a running result in y. Neighbouring invocations have neighbouring rows of one sequence and so the same keys. Scores are kept in base 2 and the running maximum is an integer, so that rescaling by a power of two is exact. Loops
 // over a head are not unrolled: software adapters take minutes to compile that.
 
 @group(0) @binding(2) var<storage, read> q: array<f32>;
 //#include CACHE
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
+//#include "blocks"
 //#include "math"
 
 const lowest = -3.0e38;
@@ -16,23 +16,23 @@ fn main(
   @builtin(workgroup_id) block: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let segment = step.segments[P.segment];
+  let segment = step.segments[block.z];
   let head = block.y;
   let row = block.x * WORKGROUP + lane;
-  if (row >= segment.rows) {
+  if (segment.pool != P.pool || row >= segment.rows) {
     return;
   }
   let n = segment.first + row;
   let position = segment.start + row;
   let end = segment.start + min((block.x + 1u) * WORKGROUP, segment.rows);
-  let base = (head / P.group) * segment.capacity;
   let query = P.q_offset + n * P.q_stride + head * P.d;
   let to = P.y_offset + n * P.y_stride + head * P.d;
   var most = lowest;
   var sum = 0.0;
   for (var t = 0u; t < end; t += 8u) {
+    let key_row = row_of(segment.table, head / P.group, t); // the eight are in one of the sequence's blocks
 //#repeat J 8
-    let at_@J = (base + min(t + @Ju, end - 1u)) * P.d4;
+    let at_@J = (key_row + min(@Ju, end - 1u - t)) * P.d4;
     var score_@J = 0.0;
 //#end
     for (var i = 0u; i < P.d4; i++) {

@@ -1,12 +1,13 @@
-// Attention of a single row, first half: keys are split among workgroups, so that a long past keeps the whole adapter busy.
-// Each gives its maximum, its sum and its weighted values; attention_combine.wgsl puts them together. Maxima are integers in
-// base 2, as in attention_rows.wgsl.
+// Attention of sequences that advance by one row each, first half: the keys of each are split among workgroups, SPLIT to each from
+// position 0 on, so that a long past keeps the whole adapter busy. Each gives its maximum, its sum and its weighted values;
+// attention_combine.wgsl puts them together. Maxima are integers in base 2, as in attention_rows.wgsl.
 
 @group(0) @binding(2) var<storage, read> q: array<f32>;
 //#include CACHE
-/// [heads][splits][D4 + 1]; the last vector is (maximum, sum).
+/// For each sequence [heads][splits][D4 + 1]; the last vector is (maximum, sum).
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
 
+//#include "blocks"
 //#include "math"
 
 const lowest = -3.0e38;
@@ -22,17 +23,20 @@ fn main(
   @builtin(num_workgroups) blocks: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let segment = step.segments[P.segment];
+  let segment = step.segments[block.z];
   let head = block.x;
   let first = block.y * SPLIT;
+  if (segment.pool != P.pool || first > segment.start) {
+    return;
+  }
   let count = min(SPLIT, segment.start + 1u - first);
-  let base = (head / P.group) * segment.capacity + first;
+  let kv_head = head / P.group;
   let source = P.q_offset + segment.first * P.q_stride + head * P.d;
 
   var most = lowest;
   for (var t = lane; t < count; t += 64u) {
     var score = 0.0;
-    let at = (base + t) * D4;
+    let at = row_of(segment.table, kv_head, first + t) * D4;
     for (var i = 0u; i < P.d4; i++) {
 //#if PADDED
       var query = vec4f(0.0);
@@ -77,13 +81,19 @@ fn main(
   let total = sums[0].x;
   workgroupBarrier();
 
-  let record = (head * blocks.y + block.y) * (D4 + 1u);
+  let splits = segment.start / SPLIT + 1u;
+  let record = (segment.partials * blocks.x + head * splits + block.y) * (D4 + 1u);
   let column = lane % D4;
   let subset = lane / D4;
   var out = vec4f(0.0);
   if (subset < subsets) {
-    for (var t = subset; t < count; t += subsets) {
-      out = fma(vec4f(weights[t]), value_at((base + t) * D4 + column), out);
+    var t = subset;
+    for (var begin = 0u; begin < count; begin += BLOCK) {
+      let value_row = row_of(segment.table, kv_head, first + begin);
+      let end = min(begin + BLOCK, count);
+      for (; t < end; t += subsets) {
+        out = fma(vec4f(weights[t]), value_at((value_row + t - begin) * D4 + column), out);
+      }
     }
   }
   sums[lane] = out;
@@ -100,7 +110,7 @@ fn main(
   for (var c = 64u + lane; c < D4; c += 64u) {
     var value = vec4f(0.0);
     for (var t = 0u; t < count; t++) {
-      value = fma(vec4f(weights[t]), value_at((base + t) * D4 + c), value);
+      value = fma(vec4f(weights[t]), value_at(row_of(segment.table, kv_head, first + t) * D4 + c), value);
     }
     partials[record + c] = value;
   }

@@ -1,6 +1,5 @@
-// Rotates queries and keys and appends keys and values to the cache of one sequence, in one pass: an invocation per pair of
-// elements. Cache: [heads of this part][capacity][D4 * 4]; what pads a head to whole vectors stays zero. Numbers are narrowed
-// by integers, to the nearest and ties to even.
+// Rotates queries and keys and appends keys and values to the blocks of their sequences, in one pass: an invocation per pair of
+// elements. What pads a head to whole vectors stays zero. Numbers are narrowed by integers, to the nearest and ties to even.
 
 @group(0) @binding(2) var<storage, read> k: array<f32>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;
@@ -12,12 +11,14 @@
 @group(0) @binding(5) var<storage, read_write> values: array<u32>;
 //#endif
 //#if ROPE
-@group(0) @binding(6) var<storage, read> rotation: array<vec2f>;
+@group(0) @binding(7) var<storage, read> rotation: array<vec2f>;
 //#endif
 //#if ROPE_Q
-@group(0) @binding(7) var<storage, read> q: array<f32>;
-@group(0) @binding(8) var<storage, read_write> y: array<f32>;
+@group(0) @binding(8) var<storage, read> q: array<f32>;
+@group(0) @binding(9) var<storage, read_write> y: array<f32>;
 //#endif
+
+//#include "blocks"
 
 //#if CACHE_F32
 fn narrow(pair: vec2f) -> vec2f { return pair; }
@@ -50,17 +51,17 @@ fn turn(pair: vec2f, table: u32, n: u32, i: u32) -> vec2f {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let segment = step.segments[P.segment];
+  let segment = step.segments[id.z];
   let pair = id.x;
   let row = id.y;
-  if (row >= segment.rows) {
+  if (segment.pool != P.pool || row >= segment.rows) {
     return;
   }
   let n = segment.first + row;
   let head = pair / P.head_pairs;
   let i = pair % P.head_pairs;
-  if (pair < P.key_pairs) {
-    let to = (head * segment.capacity + segment.start + row) * P.padded_pairs + i;
+  if (pair < P.kv_heads * P.head_pairs) {
+    let to = row_of(segment.table, head, segment.start + row) * P.padded_pairs + i;
     let source = P.k_offset + n * P.k_stride + 2u * pair;
     var key = vec2f(k[source], k[source + 1u]);
 //#if ROPE_K

@@ -1,18 +1,23 @@
-// Chooses a token from logits exactly as core's `sample.ts` does: from the logits on everything is integers, 64-bit ones as
-// pairs of words. One workgroup; thresholds of top-k and top-p are found bit by bit over keys that order like the logits.
+// Chooses tokens from rows of logits exactly as core's `sample.ts` does: from the logits on everything is integers, 64-bit ones as
+// pairs of words. A workgroup makes one draw after another; thresholds of top-k and top-p are found bit by bit over keys that order
+// like the logits.
 
 @group(0) @binding(2) var<storage, read> logits: array<u32>;
 /// 2^30 2^(-j / 256), for j from 0 to 256.
 @group(0) @binding(3) var<storage, read> table: array<u32>;
-@group(0) @binding(4) var<storage, read_write> keys: array<u32>;
-@group(0) @binding(5) var<storage, read_write> weights: array<u32>;
-/// The token; 0xffffffff where a logit is NaN.
-@group(0) @binding(6) var<storage, read_write> chosen: array<u32>;
+@group(0) @binding(4) var<storage, read> draws: array<Draw>;
+/// A vocabulary for each workgroup.
+@group(0) @binding(5) var<storage, read_write> keys: array<u32>;
+@group(0) @binding(6) var<storage, read_write> weights: array<u32>;
+/// By draw the token; 0xffffffff where a logit is NaN.
+@group(0) @binding(7) var<storage, read_write> chosen: array<u32>;
 
 const lanes = 256u;
 var<workgroup> pairs: array<vec2u, 256>;
 var<workgroup> result: vec2u;
 var<workgroup> damaged: atomic<u32>;
+/// Where this workgroup's keys and weights begin.
+var<private> base: u32;
 
 /// A 64-bit integer is vec2u(low, high).
 fn add(a: vec2u, b: vec2u) -> vec2u {
@@ -72,8 +77,8 @@ fn bit_of(a: vec4u, n: u32) -> bool {
 }
 
 /// The least integer that is at least p total, where the product is first rounded to 53 bits, as in float64.
-fn enough(total: vec2u) -> vec2u {
-  var product = multiply_wide(total, vec2u(P.top_p_low, P.top_p_high));
+fn enough(draw: Draw, total: vec2u) -> vec2u {
+  var product = multiply_wide(total, vec2u(draw.top_p_low, draw.top_p_high));
   var length = 0u;
   for (var i = 0u; i < 4u; i++) {
     if (product[i] != 0u) {
@@ -88,10 +93,10 @@ fn enough(total: vec2u) -> vec2u {
     }
   }
   // rounded * 2^dropped / 2^shift, rounded up
-  if (P.top_p_shift <= dropped) {
+  if (draw.top_p_shift <= dropped) {
     return rounded;
   }
-  let shift = P.top_p_shift - dropped;
+  let shift = draw.top_p_shift - dropped;
   if (shift > 60u) {
     return vec2u(1u, 0u);
   }
@@ -108,9 +113,9 @@ fn key_of(word: u32) -> u32 {
   return select(same | 0x80000000u, ~same, (same & 0x80000000u) != 0u);
 }
 
-fn weight_of(word: u32, most: u32) -> u32 {
+fn weight_of(draw: Draw, word: u32, most: u32) -> u32 {
   let difference = bitcast<f32>(most) - bitcast<f32>(word);
-  let distance = bitcast<u32>(bitcast<f32>(bitcast<u32>(difference) ^ step.zero) * P.scale) & 0x7fffffffu;
+  let distance = bitcast<u32>(bitcast<f32>(bitcast<u32>(difference) ^ step.zero) * draw.scale) & 0x7fffffffu;
   if (distance >= 0x41f80000u) { // 31, or what is no number
     return select(0u, 0x40000000u, key_of(word) == key_of(most));
   }
@@ -163,8 +168,8 @@ fn sum_before(lane: u32, value: vec2u) -> vec2u {
 fn sum_from(lane: u32, key: u32, weighted: bool) -> vec2u {
   var sum = vec2u(0u);
   for (var i = lane; i < P.vocabulary; i += lanes) {
-    if (keys[i] >= key) {
-      sum = add(sum, vec2u(select(1u, weights[i], weighted), 0u));
+    if (keys[base + i] >= key) {
+      sum = add(sum, vec2u(select(1u, weights[base + i], weighted), 0u));
     }
   }
   return sum_of(lane, sum);
@@ -188,18 +193,18 @@ fn keep(lane: u32, wanted: vec2u, weighted: bool) {
   let end = min(first + chunk, P.vocabulary);
   var own = vec2u(0u);
   for (var i = first; i < end; i++) {
-    if (keys[i] == threshold) {
-      own = add(own, vec2u(select(1u, weights[i], weighted), 0u));
+    if (keys[base + i] == threshold) {
+      own = add(own, vec2u(select(1u, weights[base + i], weighted), 0u));
     }
   }
   var taken = sum_before(lane, own);
   for (var i = first; i < end; i++) {
-    if (keys[i] < threshold) {
-      weights[i] = 0u;
-    } else if (keys[i] == threshold) {
-      let counts = select(1u, weights[i], weighted);
+    if (keys[base + i] < threshold) {
+      weights[base + i] = 0u;
+    } else if (keys[base + i] == threshold) {
+      let counts = select(1u, weights[base + i], weighted);
       if (!less(taken, room)) {
-        weights[i] = 0u;
+        weights[base + i] = 0u;
       }
       taken = add(taken, vec2u(counts, 0u));
     }
@@ -208,9 +213,9 @@ fn keep(lane: u32, wanted: vec2u, weighted: bool) {
 }
 
 /// The first two words of Philox4x32-10.
-fn philox(position: u32) -> vec2u {
-  var c = vec4u(position, 0u, 0u, 0u);
-  var k = vec2u(P.seed_low, P.seed_high);
+fn philox(draw: Draw) -> vec2u {
+  var c = vec4u(draw.position, 0u, 0u, 0u);
+  var k = vec2u(draw.seed_low, draw.seed_high);
   for (var round = 0u; round < 10u; round++) {
     let a = multiply(0xd2511f53u, c.x);
     let b = multiply(0xcd9e8d57u, c.z);
@@ -221,73 +226,88 @@ fn philox(position: u32) -> vec2u {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) lane: u32) {
-  var best = vec2u(0u, 0xffffffffu); // key, id
-  for (var i = lane; i < P.vocabulary; i += lanes) {
-    let word = logits[P.logits_offset + i];
-    if ((word & 0x7fffffffu) > 0x7f800000u) {
-      atomicStore(&damaged, 1u);
-    }
-    let key = key_of(word);
-    keys[i] = key;
-    if (key > best.x || best.y == 0xffffffffu) {
-      best = vec2u(key, i);
-    }
-  }
-  pairs[lane] = best;
-  workgroupBarrier();
-  for (var half = lanes / 2u; half > 0u; half >>= 1u) {
-    if (lane < half) {
-      let mine = pairs[lane];
-      let other = pairs[lane + half];
-      if (other.x > mine.x || (other.x == mine.x && other.y < mine.y)) {
-        pairs[lane] = other;
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  base = group.x * P.vocabulary;
+  for (var number = group.x; number < step.draws; number += groups.x) {
+    let draw = draws[number];
+    if (draw.source == P.source) {
+      let row = P.logits_offset + draw.row * P.logits_stride;
+      workgroupBarrier();
+      if (lane == 0u) {
+        atomicStore(&damaged, 0u);
+      }
+      workgroupBarrier();
+      var best = vec2u(0u, 0xffffffffu); // key, id
+      for (var i = lane; i < P.vocabulary; i += lanes) {
+        let word = logits[row + i];
+        if ((word & 0x7fffffffu) > 0x7f800000u) {
+          atomicStore(&damaged, 1u);
+        }
+        let key = key_of(word);
+        keys[base + i] = key;
+        if (key > best.x || best.y == 0xffffffffu) {
+          best = vec2u(key, i);
+        }
+      }
+      pairs[lane] = best;
+      workgroupBarrier();
+      for (var half = lanes / 2u; half > 0u; half >>= 1u) {
+        if (lane < half) {
+          let mine = pairs[lane];
+          let other = pairs[lane + half];
+          if (other.x > mine.x || (other.x == mine.x && other.y < mine.y)) {
+            pairs[lane] = other;
+          }
+        }
+        workgroupBarrier();
+      }
+      best = workgroupUniformLoad(&pairs[0]);
+      if (lane == 0u) {
+        result = vec2u(best.y, atomicLoad(&damaged));
+      }
+      if (draw.scale > 0.0) {
+        let most = logits[row + best.y];
+        for (var i = lane; i < P.vocabulary; i += lanes) {
+          weights[base + i] = weight_of(draw, logits[row + i], most);
+        }
+        storageBarrier();
+        if (draw.top_k > 0u) {
+          keep(lane, vec2u(draw.top_k, 0u), false);
+        }
+        if (draw.top_p_shift > 0u) {
+          let total = sum_from(lane, 0u, true);
+          keep(lane, enough(draw, total), true);
+        }
+        let chunk = (P.vocabulary + lanes - 1u) / lanes;
+        let first = lane * chunk;
+        let end = min(first + chunk, P.vocabulary);
+        var own = vec2u(0u);
+        for (var i = first; i < end; i++) {
+          if (weights[base + i] < draw.least) {
+            weights[base + i] = 0u;
+          }
+          own = add(own, vec2u(weights[base + i], 0u));
+        }
+        let total = sum_of(lane, own);
+        let drawn = multiply_wide(total, philox(draw));
+        let point = drawn.zw;
+        var sum = sum_before(lane, own);
+        for (var i = first; i < end; i++) {
+          let next = add(sum, vec2u(weights[base + i], 0u));
+          if (!less(point, sum) && less(point, next)) {
+            result.x = i;
+          }
+          sum = next;
+        }
+      }
+      workgroupBarrier();
+      if (lane == 0u) {
+        chosen[number] = select(result.x, 0xffffffffu, result.y != 0u);
       }
     }
-    workgroupBarrier();
-  }
-  best = workgroupUniformLoad(&pairs[0]);
-  if (lane == 0u) {
-    result = vec2u(best.y, atomicLoad(&damaged));
-  }
-  if (P.scale > 0.0) {
-    let most = logits[P.logits_offset + best.y];
-    for (var i = lane; i < P.vocabulary; i += lanes) {
-      weights[i] = weight_of(logits[P.logits_offset + i], most);
-    }
-    storageBarrier();
-    if (P.top_k > 0u && P.top_k < P.vocabulary) {
-      keep(lane, vec2u(P.top_k, 0u), false);
-    }
-    if (P.top_p_shift > 0u) {
-      let total = sum_from(lane, 0u, true);
-      keep(lane, enough(total), true);
-    }
-    let chunk = (P.vocabulary + lanes - 1u) / lanes;
-    let first = lane * chunk;
-    let end = min(first + chunk, P.vocabulary);
-    var own = vec2u(0u);
-    for (var i = first; i < end; i++) {
-      if (weights[i] < P.least) {
-        weights[i] = 0u;
-      }
-      own = add(own, vec2u(weights[i], 0u));
-    }
-    let total = sum_of(lane, own);
-    let segment = step.segments[0];
-    let drawn = multiply_wide(total, philox(segment.start + segment.rows));
-    let draw = drawn.zw;
-    var sum = sum_before(lane, own);
-    for (var i = first; i < end; i++) {
-      let next = add(sum, vec2u(weights[i], 0u));
-      if (!less(draw, sum) && less(draw, next)) {
-        result.x = i;
-      }
-      sum = next;
-    }
-  }
-  workgroupBarrier();
-  if (lane == 0u) {
-    chosen[0] = select(result.x, 0xffffffffu, result.y != 0u);
   }
 }

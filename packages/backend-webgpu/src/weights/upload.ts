@@ -2,10 +2,8 @@
 // memory.
 
 import {
-  checkWeights,
   columnCount,
   formatBytes,
-  type Graph,
   type Progress,
   rowCount,
   type WeightInfo,
@@ -70,19 +68,25 @@ const readBytes = 4 << 20;
 /** Bytes that may wait in the queue before the device has taken them. */
 const queuedBytes = 64 << 20;
 
+/** What is filled. */
+interface Allocated {
+  readonly gpu: Gpu;
+  readonly weights: ReadonlyMap<WeightName, WeightInfo>;
+  readonly layout: WeightLayout;
+  readonly buffers: DeviceWeights;
+}
+
 /** Reads, checks, rearranges and uploads all weights. */
 export async function uploadWeights(
-  gpu: Gpu,
-  graph: Graph,
+  { gpu, weights, layout, buffers: device }: Allocated,
   source: WeightSource,
-  { groups, parts, vectors }: WeightLayout,
-  device: DeviceWeights,
   onProgress: ((progress: Progress) => void) | undefined,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<void> {
-  const infos = checkWeights(graph, source);
+  const { groups, parts, vectors } = layout;
   const bytesOf = (info: WeightInfo): number => formatBytes(info.format, rowCount(info) * columnCount(info));
-  const total = infos.reduce((sum, info) => sum + bytesOf(info), 0);
+  let total = 0;
+  for (const info of weights.values()) total += bytesOf(info);
   let done = 0;
   let queued = 0;
   onProgress?.({ phase: "uploading weights", done, total });
@@ -97,7 +101,7 @@ export async function uploadWeights(
   };
   const read = async (info: WeightInfo, first: number, count: number): Promise<Uint8Array> => {
     gpu.assertAlive();
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     const bytes = await source.read(info.name, { first, count }, signal);
     assertFinite(source, info, bytes, first);
     done += bytes.length;

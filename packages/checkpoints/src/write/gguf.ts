@@ -6,19 +6,10 @@ import { createQuantizerPool } from "../quantize/pool.ts";
 import { isRecipe, type PlannedTensor, planTensors, recipes, type TargetFormat } from "./formats.ts";
 import { encodeGgufHeader } from "./gguf-encode.ts";
 import { ggufText } from "./gguf-text.ts";
+import { destinationType, type WriteContent, type WriteOptions, type Written, writeOptionTypes } from "./options.ts";
 import { explainWriting, outputFiles, writeTensors } from "./output.ts";
 import { convertedRows } from "./rows.ts";
-import {
-  destinationType,
-  intoShards,
-  mostCommon,
-  partNames,
-  totalBytes,
-  type WriteContent,
-  type WriteOptions,
-  type Written,
-  writeOptionTypes,
-} from "./safetensors.ts";
+import { intoShards, mostCommon, partNames, totalBytes } from "./shards.ts";
 
 /**
  * Writes a GGUF file. Norms become f32, as llama.cpp wants them; matrices keep their bytes unless a format is asked for. With

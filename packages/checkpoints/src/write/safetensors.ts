@@ -2,69 +2,15 @@
 // names, and beside the weights the configuration, the index of several files, and the tokenizer.
 
 import { basename, dirname, join } from "node:path";
-import {
-  checkOptions,
-  checkValue,
-  type FormatName,
-  formatBytes,
-  type OptionSchema,
-  type OptionType,
-  option,
-  type Progress,
-  type WeightSource,
-} from "@polyllama/core";
+import { checkOptions, checkValue, formatBytes } from "@polyllama/core";
 import { formats, quantizeRows } from "@polyllama/formats";
-import type { StoredTensor } from "../checkpoint.ts";
 import { createQuantizerPool } from "../quantize/pool.ts";
-import { type FormatOptions, formatOptionTypes, type PlannedTensor, planTensors } from "./formats.ts";
-import type { TextContent } from "./gguf-text.ts";
+import { type PlannedTensor, planTensors } from "./formats.ts";
 import { huggingFaceFiles } from "./huggingface.ts";
+import { destinationType, type WriteContent, type WriteOptions, type Written, writeOptionTypes } from "./options.ts";
 import { explainWriting, outputFiles, outputFolder, writeDurably, writeTensors } from "./output.ts";
 import { convertedRows } from "./rows.ts";
-
-/** What files are written from; every checkpoint is it. */
-export interface WriteContent extends WeightSource, TextContent {
-  readonly stored?: readonly StoredTensor[];
-}
-
-/** Options of `writeSafetensors` and `writeGguf`. */
-export interface WriteOptions extends FormatOptions {
-  /** Most bytes of tensors in one file. Default: 5 GB in a folder; a single file where the destination is one. */
-  readonly shardBytes?: number;
-  /** Replace what is there. Default false. */
-  readonly overwrite?: boolean;
-  /** Threads that convert. Default: as many as the process may run at once. */
-  readonly threads?: number;
-  /** Bytes written so far. */
-  readonly onProgress?: (progress: Progress) => void;
-  /** What a user should know that is no failure: leftovers of a killed run, formats that rows did not fit. */
-  readonly onNote?: (text: string) => void;
-  readonly signal?: AbortSignal;
-}
-
-/** What was written. */
-export interface Written {
-  /** Paths of the files with tensors, in order. */
-  readonly files: readonly string[];
-  readonly bytes: number;
-  readonly tensors: readonly PlannedTensor[];
-}
-
-export const writeOptionTypes: OptionSchema<WriteOptions> = {
-  ...formatOptionTypes,
-  shardBytes: {
-    expected: "a number of bytes, at least 1",
-    accepts: (value) => typeof value === "number" && value >= 1,
-  },
-  overwrite: option.boolean,
-  threads: option.integer({ least: 1, most: 1024 }),
-  onProgress: option.function,
-  onNote: option.function,
-  signal: option.signal,
-};
-
-/** Where to write. */
-export const destinationType: OptionType = { ...option.nonEmptyString, expected: "a path", required: true };
+import { intoShards, mostCommon, partNames, totalBytes } from "./shards.ts";
 
 const usualShard = 5e9;
 
@@ -162,32 +108,6 @@ async function narrowNorms(content: WriteContent, plan: readonly PlannedTensor[]
   return narrowed;
 }
 
-/** Tensors in their order, into as few files of at most `most` bytes as that order allows; a larger one has its own. */
-export function intoShards(plan: readonly PlannedTensor[], most: number): readonly (readonly PlannedTensor[])[] {
-  const shards: PlannedTensor[][] = [[]];
-  let bytes = 0;
-  for (const tensor of plan) {
-    if (bytes > 0 && bytes + tensor.bytes > most) {
-      shards.push([]);
-      bytes = 0;
-    }
-    shards.at(-1)!.push(tensor);
-    bytes += tensor.bytes;
-  }
-  return shards;
-}
-
-/** Bytes of all tensors. */
-export function totalBytes(plan: readonly PlannedTensor[]): number {
-  return plan.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-/** Names as Hugging Face and llama.cpp number the parts of a checkpoint. */
-export function partNames(count: number, stem: string, extension: string): readonly string[] {
-  const padded = (number: number): string => String(number).padStart(5, "0");
-  return Array.from({ length: count }, (_, i) => `${stem}-${padded(i + 1)}-of-${padded(count)}.${extension}`);
-}
-
 function shardNames(count: number): readonly string[] {
   return count === 1 ? ["model.safetensors"] : partNames(count, "model", "safetensors");
 }
@@ -218,14 +138,4 @@ function indexJson(shards: readonly (readonly PlannedTensor[])[], names: readonl
   const entries = shards.flatMap((shard, i) => shard.map(({ name }) => [name, names[i]!] as const));
   const index = { metadata: { total_size: totalBytes(shards.flat()) }, weight_map: Object.fromEntries(entries.sort()) };
   return `${JSON.stringify(index, undefined, 2)}\n`;
-}
-
-/** The format of most weights. */
-export function mostCommon(plan: readonly PlannedTensor[]): FormatName {
-  const elements = new Map<FormatName, number>();
-  for (const { source, format } of plan) {
-    const count = source.shape.reduce((product, size) => product * size, 1);
-    elements.set(format, (elements.get(format) ?? 0) + count);
-  }
-  return [...elements].sort(([, a], [, b]) => b - a)[0]?.[0] ?? "f32";
 }

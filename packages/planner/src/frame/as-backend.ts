@@ -40,6 +40,8 @@ import {
   type OutputValue,
   type Submission,
 } from "@polyllama/core/device";
+import { PagedCache } from "./paged-cache.ts";
+import { PagedPool } from "./paged-pool.ts";
 
 export interface BackendOptions {
   /** Bytes that the device has left, where that is limited and known. */
@@ -269,7 +271,9 @@ class BackendCache extends SequenceCache {
   }
 
   protected override async copyTo(copy: BackendCache): Promise<void> {
-    const copied = await copy.#pool.import(await this.#sequence.export());
+    const [pool, sequence] = [copy.#pool, this.#sequence];
+    const paged = pool instanceof PagedPool && sequence instanceof PagedCache;
+    const copied = await (paged ? pool.copyOf(sequence) : pool.import(await sequence.export()));
     copy.#sequence[Symbol.dispose]();
     copy.#sequence = copied;
   }

@@ -9,7 +9,7 @@ export class StepQueue {
   readonly #underWay = new Set<Promise<unknown>>();
 
   /** Begins an action when all earlier ones let it. @throws the signal's reason, when it is aborted before that */
-  async begin<Result>(signal: AbortSignal, action: () => Promise<Result>): Promise<Result> {
+  async begin<Result>(signal: AbortSignal | undefined, action: () => Promise<Result>): Promise<Result> {
     return this.#turns.run(signal, action);
   }
 

@@ -2,8 +2,10 @@
 // share activation buffers, since chunks run one after another.
 
 import { assignSlots, type Plan } from "@polyllama/planner";
-import { type Gpu, usage } from "./gpu.ts";
-import { chunkRows } from "./modes.ts";
+import { type Gpu, usage } from "../gpu.ts";
+import { chunkRows } from "../modes.ts";
+import { GrowingBuffers } from "./growing.ts";
+import { powerTable } from "./sampler.ts";
 import { maxSegments, stepBytes } from "./step.ts";
 
 /** Staging buffers of one size that are kept, and the largest size that is. */
@@ -16,10 +18,14 @@ export class Scratch {
   /** Activations by size. */
   readonly #pool = new Map<number, GPUBuffer[]>();
   readonly #staging = new Map<number, GPUBuffer[]>();
+  #powers: GPUBuffer | undefined;
+  #copies: GPUBuffer | undefined;
+  #freed = false;
   /** What a chunk tells its dispatches; its tokens; its selected rows. */
   readonly step: GPUBuffer;
   readonly tokens: GPUBuffer;
   readonly selection: GPUBuffer;
+  readonly growing: GrowingBuffers;
 
   /** Call within `Gpu.guard`. */
   constructor(gpu: Gpu) {
@@ -27,21 +33,37 @@ export class Scratch {
     this.step = this.buffer("step", stepBytes, usage.uniform | usage.copyTarget);
     this.tokens = this.buffer("tokens", chunkRows.prefill * 4, usage.storage | usage.copyTarget);
     this.selection = this.buffer("selection", maxSegments * 4, usage.storage | usage.copyTarget);
+    this.growing = new GrowingBuffers(gpu);
   }
 
   /** A buffer that is freed with the program, or before by {@link drop}. */
   buffer(label: string, size: number, use: number): GPUBuffer {
-    const buffer = this.#gpu.buffer(label, size, use);
+    return this.keep(this.#gpu.buffer(label, size, use));
+  }
+
+  keep(buffer: GPUBuffer): GPUBuffer {
     this.#buffers.add(buffer);
     return buffer;
   }
 
-  keep(buffer: GPUBuffer): void {
-    this.#buffers.add(buffer);
-  }
-
   drop(buffer: GPUBuffer): void {
     if (this.#buffers.delete(buffer)) this.#gpu.free(buffer);
+  }
+
+  /** The table that tokens are chosen with. Call within `Gpu.guard`. */
+  powers(): GPUBuffer {
+    this.#powers ??= this.keep(powerTable(this.#gpu));
+    return this.#powers;
+  }
+
+  /** By way of which KV blocks are copied, of at least so many bytes. @throws {MemoryError} */
+  async copyBuffer(bytes: number): Promise<GPUBuffer> {
+    if (this.#copies !== undefined && this.#copies.size >= bytes) return this.#copies;
+    return this.#gpu.guard("copies of KV blocks", () => {
+      if (this.#copies !== undefined) this.drop(this.#copies);
+      this.#copies = this.buffer("copied block", bytes, usage.copySource | usage.copyTarget);
+      return this.#copies;
+    });
   }
 
   /** Buffers for a plan's activations, by id, where a chunk has so many rows. */
@@ -69,7 +91,7 @@ export class Scratch {
   }
 
   returnStaging(buffer: GPUBuffer): void {
-    if (this.#gpu.lost !== undefined || buffer.mapState === "pending") {
+    if (this.#freed || this.#gpu.lost !== undefined || buffer.mapState === "pending") {
       this.#gpu.free(buffer);
       return;
     }
@@ -80,8 +102,10 @@ export class Scratch {
   }
 
   free(): void {
+    this.#freed = true;
     for (const buffers of this.#staging.values()) for (const buffer of buffers) this.#gpu.free(buffer);
     for (const buffer of this.#buffers) this.#gpu.free(buffer);
+    this.growing.free();
     this.#staging.clear();
     this.#buffers.clear();
   }

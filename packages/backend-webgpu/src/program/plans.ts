@@ -1,32 +1,36 @@
 // The plans that a program has prepared, by mode and values asked for. Some are kept, as those of a model's two modes are used again
 // and again; what others took is freed.
 
-import type { Graph, ResolvedWanted } from "@polyllama/core";
-import { makePlan, type Request } from "@polyllama/planner";
-import { type Mode, planPreferences } from "./modes.ts";
-import { type Home, type PreparedPlan, preparePlan } from "./prepared-plan.ts";
+import type { Graph, ValueName } from "@polyllama/core";
+import { makePlan, type Request, type RowSet } from "@polyllama/planner";
+import { type Mode, planPreferences } from "../modes.ts";
+import { dropPlan, type Home, type PreparedPlan, preparePlan } from "./prepared-plan.ts";
 
 /** Plans that are kept: those of a model's two modes, and some of other values. */
 const keptPlans = 8;
+
+/** A value that a chunk gives: in all rows, or in the last ones of sequences. */
+export interface Asked {
+  readonly value: ValueName;
+  readonly rows: RowSet;
+}
 
 export class Plans {
   readonly #graph: Graph;
   readonly #home: Home;
   readonly #rows: Readonly<Record<Mode, number>>;
-  readonly #onDrop: (plan: PreparedPlan) => void;
   /** Least recently used first. */
   readonly #plans = new Map<string, Promise<PreparedPlan>>();
 
-  /** @param rows Most rows of a chunk, by mode. @param onDrop Frees what else is bound to a plan that is not kept. */
-  constructor(graph: Graph, home: Home, rows: Readonly<Record<Mode, number>>, onDrop: (plan: PreparedPlan) => void) {
+  /** @param rows Most rows of a chunk, by mode. */
+  constructor(graph: Graph, home: Home, rows: Readonly<Record<Mode, number>>) {
     this.#graph = graph;
     this.#home = home;
     this.#rows = rows;
-    this.#onDrop = onDrop;
   }
 
   /** The plan for values and mode, bound to buffers; made once. */
-  get(mode: Mode, asked: readonly ResolvedWanted[], fillsCaches: boolean): Promise<PreparedPlan> {
+  get(mode: Mode, asked: readonly Asked[], fillsCaches: boolean): Promise<PreparedPlan> {
     const computed = asked.filter(({ value }) => !this.#graph.inputs.some(({ name }) => name === value));
     const all = new Set(computed.filter(({ rows }) => rows === "all" || mode === "decode").map(({ value }) => value));
     const selected = new Set(computed.map(({ value }) => value).filter((value) => !all.has(value)));
@@ -40,7 +44,7 @@ export class Plans {
     for (const [oldest, plan] of this.#plans) {
       if (this.#plans.size < keptPlans) break;
       this.#plans.delete(oldest);
-      void plan.then((prepared) => this.#drop(prepared)).catch(() => undefined); // one that failed holds nothing
+      void plan.then((prepared) => dropPlan(this.#home, prepared)).catch(() => undefined); // one that failed holds nothing
     }
     const made = this.#make(mode, { all, selected, fillsCaches });
     this.#plans.set(key, made);
@@ -54,16 +58,11 @@ export class Plans {
     return preparePlan(this.#home, plan, mode, this.#rows[mode]);
   }
 
-  /** Frees what is a plan's own. Steps that use it were submitted before, as runs take turns. */
-  #drop(prepared: PreparedPlan): void {
-    const { parameters, rotationBuffer } = prepared;
-    this.#home.scratch.drop(parameters);
-    if (rotationBuffer !== undefined) this.#home.scratch.drop(rotationBuffer);
-    this.#onDrop(prepared);
-  }
-
-  /** Resolves when no plan is being prepared any more. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#plans.values());
+  /** Frees all of them, when none is being prepared any more. No step is under way. */
+  async free(): Promise<void> {
+    for (const plan of await Promise.allSettled(this.#plans.values())) {
+      if (plan.status === "fulfilled") dropPlan(this.#home, plan.value);
+    }
+    this.#plans.clear();
   }
 }

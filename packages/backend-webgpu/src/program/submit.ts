@@ -1,16 +1,19 @@
 // A chunk's kernels in the queue: one compute pass in one submission, unless it is so long that a browser's watchdog might object.
-// Values that were asked for are copied to staging buffers in the last one.
+// Outputs are copied to where they go in the last one.
 
-import type { ValueName } from "@polyllama/core";
-import type { Place } from "@polyllama/planner";
+import type { Step } from "@polyllama/core/device";
+import type { PoolMemory } from "../cache/pool-memory.ts";
+import type { Grid, PoolRows } from "../emit/dispatch.ts";
+import type { Gpu } from "../gpu.ts";
+import type { Profile } from "../profile.ts";
 import { type BoundDispatch, encode } from "./bindings.ts";
-import { type PlacedChunk, selectedRows } from "./chunk.ts";
-import type { Grid } from "./emit/dispatch.ts";
-import type { Gpu } from "./gpu.ts";
-import type { BoundAttention, CacheBinding } from "./kv-cache.ts";
-import type { Piece, PreparedPlan } from "./prepared-plan.ts";
-import type { Profile } from "./profile.ts";
+import { type PlacedChunk, poolRows, selectedRows } from "./chunk.ts";
+import type { SinkPart } from "./outputs.ts";
+import type { Piece, PoolBinding, PreparedPlan, SamplerBinding } from "./prepared-plan.ts";
+import { copyOutputs, type Staged } from "./read-back.ts";
+import { parallelDraws } from "./sampler.ts";
 import type { Scratch } from "./scratch.ts";
+import { type ChunkDraws, copyInputs } from "./write-chunk.ts";
 
 /** Submissions that may wait on the device. */
 const inFlight = 2;
@@ -51,89 +54,78 @@ export class Submissions {
 
 /** Where submissions are timed and counted. */
 export interface Meter {
-  readonly profile: Profile | undefined;
+  profile: Profile | undefined;
+  /** Dispatches so far. */
   dispatched: number;
 }
 
-/** The choice of a token from a plan's logits, and the buffer that it is in. */
-export interface Choice extends BoundDispatch {
-  readonly chosen: GPUBuffer;
-  /** Whether the chunk's own token is the one chosen last. */
-  readonly continues: boolean;
-}
-
-/** A value on its way back to the host. */
-export interface Staged {
-  readonly place: Place;
-  readonly staging: GPUBuffer;
-}
-
+/** A chunk with all that it is bound to. */
 export interface ChunkWork {
+  readonly step: Step;
   readonly prepared: PreparedPlan;
   readonly chunk: PlacedChunk;
-  /** By segment. */
-  readonly bindings: readonly (CacheBinding | undefined)[];
-  readonly choice?: Choice | undefined;
+  readonly pools: ReadonlyMap<PoolMemory, PoolBinding>;
+  readonly parts: readonly SinkPart[];
+  readonly draws: readonly ChunkDraws[];
+  readonly samplers: readonly SamplerBinding[];
 }
 
-/** @returns what the plan gives, by value; with a choice, the token instead of logits. */
+/** @returns what is on its way to the host. */
 export async function submitChunk(
   gpu: Gpu,
   scratch: Scratch,
   submissions: Submissions,
   meter: Meter,
-  { prepared, chunk, bindings, choice }: ChunkWork,
-): Promise<ReadonlyMap<ValueName, Staged>> {
-  const { plan, mode, pieces, buffers } = prepared;
-  const selected = selectedRows(chunk);
-  const staged = new Map<ValueName, Staged>();
+  work: ChunkWork,
+): Promise<Staged> {
+  const { prepared, chunk, pools, draws, samplers } = work;
+  const { plan, mode, pieces } = prepared;
+  const rows = poolRows(chunk);
+  const bound = [...pools].map(([pool, binding]): BoundPool => ({ binding, rows: rows.get(pool)! })); // those of the chunk
+  const drawn = draws.reduce((sum, part) => sum + part.rows.length, 0);
+  let staged: Staged = [];
   let at = 0;
   do {
     if (at > 0) await submissions.pace();
     const what = `${mode} of ${chunk.rows} rows from ${plan.steps[pieces[at]?.step ?? 0]?.label ?? "nothing"} on`;
     submissions.submit(what, (encoder) => {
-      if (at === 0 && choice?.continues) encoder.copyBufferToBuffer(choice.chosen, 0, scratch.tokens, 0, 4);
+      if (at === 0) copyInputs(encoder, scratch, prepared, chunk, work.step);
       const pass = beginPass(encoder, meter, mode);
-      for (let work = 0; at < pieces.length && work < gpu.limits.submissionWork; at++) {
-        const bound = bindings.map((binding) => binding?.pieces[at] ?? []);
-        work += dispatchPiece(pass, pieces[at]!, chunk, bound, selected);
+      for (let done = 0; at < pieces.length && done < gpu.limits.submissionWork; at++) {
+        done += dispatchPiece(pass, pieces[at]!, at, chunk, bound);
       }
       const last = at === pieces.length;
-      if (last && choice !== undefined) pass.dispatch(choice, [1, 1, 1]);
+      if (last) for (const { dispatch } of samplers) pass.dispatch(dispatch, [Math.min(drawn, parallelDraws), 1, 1]);
       pass.end();
-      if (!last) return;
-      for (const [value, place] of plan.outputs) {
-        const bytes = (place.buffer.rows === "selected" ? selected : chunk.rows) * place.buffer.stride * 4;
-        const staging = scratch.takeStaging(choice === undefined ? bytes : 16);
-        if (choice === undefined) encoder.copyBufferToBuffer(buffers[place.buffer.id]!, 0, staging, 0, bytes);
-        else encoder.copyBufferToBuffer(choice.chosen, 0, staging, 0, 16);
-        staged.set(value, { place, staging });
-      }
+      if (last) staged = copyOutputs(encoder, scratch, work);
     });
   } while (at < pieces.length);
   return staged;
+}
+
+interface BoundPool {
+  readonly binding: PoolBinding;
+  readonly rows: PoolRows;
 }
 
 /** @returns its multiplications */
 function dispatchPiece(
   pass: Pass,
   { kernel }: Piece,
+  at: number,
   chunk: PlacedChunk,
-  bound: readonly (readonly BoundAttention[])[],
-  selected: number,
+  pools: readonly BoundPool[],
 ): number {
   if ("variants" in kernel) {
-    const rows = kernel.rows === "selected" ? selected : chunk.rows;
+    const rows = kernel.rows === "selected" ? selectedRows(chunk) : chunk.rows;
     const variant = kernel.variants.find((candidate) => rows <= candidate.rows)!; // the last is for any number
     pass.dispatch(variant, variant.grid(rows));
     return kernel.work * rows;
   }
-  let work = 0;
-  for (const [i, { rows, start }] of chunk.segments.entries()) {
-    for (const dispatch of bound[i]!) pass.dispatch(dispatch, dispatch.grid(rows, start));
-    work += kernel.work * rows * (start + rows);
+  for (const { binding, rows } of pools) {
+    for (const dispatch of binding.pieces[at]!) pass.dispatch(dispatch, dispatch.grid(rows)); // one list for each piece
   }
-  return work;
+  return chunk.segments.reduce((sum, { rows, start }) => sum + kernel.work * rows * (start + rows), 0);
 }
 
 interface Pass {
@@ -162,24 +154,4 @@ function beginPass(encoder: GPUCommandEncoder, meter: Meter, label: string): Pas
       else pass.end();
     },
   };
-}
-
-/** Waits for values, hands them over one by one, and gives their staging back. */
-export async function readStaged(
-  gpu: Gpu,
-  scratch: Scratch,
-  staged: ReadonlyMap<ValueName, Staged>,
-  take: (value: ValueName, place: Place, data: ArrayBuffer) => void,
-): Promise<void> {
-  const entries = [...staged];
-  const mapped = await Promise.allSettled(entries.map(([, { staging }]) => gpu.wait(staging.mapAsync(1)))); // to read
-  try {
-    for (const [i, [value, { place, staging }]] of entries.entries()) {
-      const outcome = mapped[i]!;
-      if (outcome.status === "rejected") throw outcome.reason;
-      take(value, place, staging.getMappedRange());
-    }
-  } finally {
-    for (const [, { staging }] of entries) scratch.returnStaging(staging);
-  }
 }

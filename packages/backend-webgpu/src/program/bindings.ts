@@ -1,8 +1,8 @@
 // Kernels bound to buffers: the uniforms of many dispatches in one buffer, and bind groups over it.
 
 import { PolyllamaError } from "@polyllama/core";
-import type { Grid } from "./emit/dispatch.ts";
-import { type Gpu, type Pipeline, usage } from "./gpu.ts";
+import type { Grid } from "../emit/dispatch.ts";
+import { type Gpu, type Pipeline, usage } from "../gpu.ts";
 
 /** A pipeline with its buffers. */
 export interface BoundDispatch {

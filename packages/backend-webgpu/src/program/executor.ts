@@ -1,0 +1,282 @@
+// Runs steps of one program: cuts each into chunks, enqueues these behind one another, and gives outputs when they are there. Sequences that
+// advance by one row are computed together, all others in pieces of up to 128 rows, so that scratch memory is bounded whatever the step.
+// All work on the device is in order, so that the next step may begin when the chunks of the one before are enqueued, and what a step
+// that failed or was aborted gives back (blocks, tensors) is used again only behind what is still under way of it.
+
+import { type Graph, orAborted, PolyllamaError } from "@polyllama/core";
+import {
+  type CacheSpec,
+  cacheSpec,
+  isDeviceTensor,
+  type Output,
+  type OutputSpec,
+  type OutputValue,
+  type Step,
+} from "@polyllama/core/device";
+import { type AcceptedStep, type ChunkMode, type StepExecutor, type StepRun, StepTensor } from "@polyllama/planner";
+import { partialBytes } from "../cache/layout.ts";
+import type { PoolMemory } from "../cache/pool-memory.ts";
+import type { Gpu } from "../gpu.ts";
+import { chunkModes, type Mode } from "../modes.ts";
+import { GpuTensor, TensorMemories } from "../tensors.ts";
+import type { LoadedWeights } from "../weights/loaded.ts";
+import { type PlacedChunk, placeChunks, type SequenceBlocks, splitsOf } from "./chunk.ts";
+import { disposeTensors, finishSinks, makeSinks, partsOf, partsTo, type Sink } from "./outputs.ts";
+import { type Asked, Plans } from "./plans.ts";
+import { bindPool, bindSampler, type Home, type PreparedPlan } from "./prepared-plan.ts";
+import { readBack } from "./read-back.ts";
+import { drawBytes, parallelDraws } from "./sampler.ts";
+import { Scratch } from "./scratch.ts";
+import { ScratchPool } from "./scratch-pool.ts";
+import { type Meter, Submissions, submitChunk } from "./submit.ts";
+import { tableEntries, writeChunk } from "./write-chunk.ts";
+
+/** What a program tells its device. */
+export interface TensorRegister {
+  /** Called with each tensor, and when its memory is free. */
+  opened(tensor: Disposable): void;
+  closed(tensor: Disposable): void;
+}
+
+export class WebGpuExecutor implements StepExecutor<PoolMemory> {
+  readonly meter: Meter = { profile: undefined, dispatched: 0 };
+  readonly #graph: Graph;
+  readonly #gpu: Gpu;
+  readonly #home: Home;
+  readonly #plans: Plans;
+  readonly #register: TensorRegister;
+  readonly #tensors: TensorMemories;
+  readonly #spec: CacheSpec;
+  readonly #scratchPool: ScratchPool;
+  readonly #modes: readonly ChunkMode<Mode>[];
+  /** Bytes between the kernels of split attention, for each split. */
+  readonly #splitBytes: number;
+  /** Chunks go on when their step is aborted, and use what this program holds. */
+  readonly #underWay = new Set<Promise<void>>();
+
+  private constructor(graph: Graph, home: Home, register: TensorRegister) {
+    const { gpu, layout } = home;
+    this.#graph = graph;
+    this.#gpu = gpu;
+    this.#home = home;
+    this.#register = register;
+    this.#tensors = new TensorMemories(gpu);
+    this.#spec = cacheSpec(graph);
+    this.#scratchPool = new ScratchPool(gpu, this.#spec);
+    this.#splitBytes = partialBytes(graph.nodes.filter((node) => node.op === "attention"));
+    let widest = 1;
+    for (const width of graph.widths.values()) widest = Math.max(widest, width);
+    for (const { rows } of layout.groups) widest = Math.max(widest, rows);
+    this.#modes = chunkModes(widest, gpu.limits.maxStorageBufferBindingSize);
+    const rows = { decode: 1, prefill: 1 };
+    for (const mode of this.#modes) rows[mode.name] = mode.rows;
+    this.#plans = new Plans(graph, home, rows);
+  }
+
+  get gpu(): Gpu {
+    return this.#gpu;
+  }
+
+  /** @throws {MemoryError} */
+  static async create(
+    gpu: Gpu,
+    graph: Graph,
+    { layout, buffers: weights }: LoadedWeights,
+    register: TensorRegister,
+  ): Promise<WebGpuExecutor> {
+    const scratch = await gpu.guard("scratch memory", () => new Scratch(gpu));
+    return new WebGpuExecutor(graph, { gpu, layout, weights, scratch }, register);
+  }
+
+  /** Compiles what steps will need for the given outputs. */
+  async prepare(outputs: readonly OutputSpec[]): Promise<void> {
+    const asked = outputs.map(({ value, rows, to }): Asked => {
+      const last = rows === "last" || (rows === undefined && to === "token");
+      return { value, rows: last ? "selected" : "all" };
+    });
+    const fills = this.#spec.length > 0;
+    await Promise.all(this.#modes.map(({ name }) => this.#plans.get(name, asked, fills)));
+  }
+
+  owns({ storage }: StepTensor): boolean {
+    return storage instanceof GpuTensor && storage.gpu === this.#gpu;
+  }
+
+  accept(accepted: AcceptedStep<PoolMemory>): StepRun {
+    this.#gpu.assertAlive();
+    this.#checkTokens(accepted.step);
+    const sinks = makeSinks(accepted, this.#graph.widths, ([rows, width], vocabulary) => {
+      const storage = new GpuTensor(this.#gpu, this.#tensors, rows * width, vocabulary);
+      const kind = vocabulary === undefined ? "activations" : "tokens";
+      const tensor = new StepTensor([rows, width], kind, storage, accepted.record);
+      this.#register.opened(tensor);
+      storage.onFree = () => this.#register.closed(tensor);
+      return tensor;
+    });
+    const offered = sinks.find((sink) => sink.to === "token")?.tensor;
+    let delivered = false;
+    return {
+      ...(offered && { tokens: offered }),
+      begin: async (signal) => {
+        const chunks = await this.#enqueue(accepted, sinks, signal);
+        const outputs = async (): Promise<readonly OutputValue[]> => {
+          await orAborted(Promise.all(chunks), signal);
+          const values = await finishSinks(sinks, signal);
+          delivered = true;
+          return values;
+        };
+        return { outputs: outputs() };
+      },
+      end: () => {
+        // Whoever submitted the step has the tokens; a tensor of a step that failed nobody has been given.
+        disposeTensors(
+          sinks.filter((sink) => (sink.to === "device" ? !delivered : sink.to === "token" && sink.tensor !== offered)),
+        );
+      },
+    };
+  }
+
+  /** @returns what settles when the outputs of all chunks have been taken */
+  async #enqueue(
+    accepted: AcceptedStep<PoolMemory>,
+    sinks: readonly Sink[],
+    signal: AbortSignal,
+  ): Promise<readonly Promise<void>[]> {
+    const { step, places, caches } = accepted;
+    const { scratch } = this.#home;
+    const submissions = new Submissions(this.#gpu, signal);
+    const read: Promise<void>[] = [];
+    try {
+      for (const sink of sinks) if (sink.to === "device" || sink.to === "token") await sink.tensor.storage.ready;
+      const blocks = await this.#blocks(accepted, submissions);
+      const asked = askedOf(step);
+      const limit = this.#gpu.limits.maxStorageBufferBindingSize;
+      const mostSplits = Math.max(1, Math.floor(limit / Math.max(1, this.#splitBytes)));
+      for (const chunk of placeChunks(places, blocks, this.#modes, mostSplits)) {
+        // Rows of later chunks see these, where there is no cache, too.
+        const kept = chunk.segments.some(({ sequence, ends }) => caches[sequence] !== undefined || !ends);
+        const ends = chunk.segments.some((segment) => segment.ends);
+        const wanted = asked.filter(({ rows }) => rows === "all" || ends);
+        const prepared = await this.#plans.get(chunk.mode, wanted, kept && this.#spec.length > 0);
+        if (prepared.pieces.length === 0) continue;
+        await submissions.pace();
+        const staged = await this.#submit(step, chunk, prepared, sinks, submissions);
+        read.push(this.#follow(readBack(this.#gpu, scratch, staged)));
+      }
+      if (read.length === 0 || sinks.length === 0) {
+        read.push(this.#follow(this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone())));
+      }
+    } finally {
+      this.#scratchPool.trim();
+      for (const check of submissions.checks) read.push(this.#follow(check));
+    }
+    return read;
+  }
+
+  async #submit(
+    step: Step,
+    chunk: PlacedChunk,
+    prepared: PreparedPlan,
+    sinks: readonly Sink[],
+    submissions: Submissions,
+  ) {
+    const { scratch } = this.#home;
+    const parts = partsOf(chunk, prepared.plan.outputs, sinks);
+    const tokens = partsTo(parts, "token");
+    const draws = tokens.reduce((sum, { rows }) => sum + rows.length, 0);
+    const vocabulary = tokens.reduce((most, { place }) => Math.max(most, place.width), 0);
+    await scratch.growing.reserve({
+      tables: 4 * tableEntries(chunk),
+      partials: chunk.mode === "decode" ? this.#splitBytes * splitsOf(chunk) : 0,
+      draws: drawBytes * draws,
+      chosen: 4 * draws,
+      keys: 4 * vocabulary * Math.min(draws, parallelDraws),
+      weights: 4 * vocabulary * Math.min(draws, parallelDraws),
+    });
+    const pools = new Map(
+      await Promise.all(
+        [...new Set(chunk.segments.flatMap(({ blocks }) => (blocks === undefined ? [] : [blocks.pool])))].map(
+          async (pool) => [pool, await bindPool(this.#home, prepared, pool)] as const,
+        ),
+      ),
+    );
+    const values = [...new Set(tokens.map(({ sink }) => sink.value))];
+    const samplers = new Map<string, Awaited<ReturnType<typeof bindSampler>>>();
+    for (const value of values) samplers.set(value, await bindSampler(this.#home, prepared, value));
+    const drawn = tokens.map((part) => ({ ...part, source: samplers.get(part.sink.value)!.source })); // bound above
+    writeChunk(this.#gpu, scratch, prepared, chunk, step, drawn);
+    const work = { step, prepared, chunk, pools, parts, draws: drawn, samplers: [...samplers.values()] };
+    return submitChunk(this.#gpu, scratch, submissions, this.meter, work);
+  }
+
+  #follow(work: Promise<void>): Promise<void> {
+    this.#underWay.add(work);
+    const end = (): void => void this.#underWay.delete(work);
+    work.then(end, end);
+    return work;
+  }
+
+  /** Where sequences have their keys and values. Blocks that they share and write into are copied first. */
+  async #blocks(
+    { places, caches }: AcceptedStep<PoolMemory>,
+    submissions: Submissions,
+  ): Promise<readonly (SequenceBlocks | undefined)[]> {
+    if (this.#spec.length === 0) return caches.map(() => undefined);
+    const scratch = await this.#scratchPool.assign(places);
+    const copied = caches.filter((cache) => cache !== undefined && cache.copies.length > 0);
+    for (const cache of caches) await cache?.pool.storage.ready;
+    if (copied.length > 0) await this.#copyBlocks(copied, submissions);
+    return caches.map((cache, i) => {
+      if (cache === undefined) return scratch[i];
+      const { table, start, pool } = cache;
+      return { pool: pool.storage, table, start };
+    });
+  }
+
+  async #copyBlocks(
+    caches: readonly (AcceptedStep<PoolMemory>["caches"][number] | undefined)[],
+    submissions: Submissions,
+  ): Promise<void> {
+    const largest = caches.reduce((most, cache) => Math.max(most, cache?.pool.storage.largestBlock ?? 0), 0);
+    const between = await this.#home.scratch.copyBuffer(largest);
+    await submissions.pace();
+    submissions.submit("copies of KV blocks", (encoder) => {
+      for (const cache of caches) cache?.pool.storage.copy(encoder, cache.copies, between);
+    });
+  }
+
+  /** @throws {PolyllamaError} `ERR_GRAPH` for drawn tokens that may not be in the table that looks them up */
+  #checkTokens(step: Step): void {
+    for (const node of this.#graph.nodes) {
+      const input = node.op === "embedding" ? step.inputs[node.tokens] : undefined;
+      if (node.op !== "embedding" || input === undefined || !isDeviceTensor(input)) continue;
+      const { vocabulary = 0 } = (input as StepTensor<GpuTensor>).storage; // the frame has seen that it is this device's
+      const rows = this.#graph.weights.find(({ name }) => name === node.table)!.shape[0]!; // each weight of a node is there
+      if (vocabulary <= rows) continue;
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        `"${node.tokens}" was drawn from ${vocabulary} logits; the table "${node.table}" has ${rows} rows.`,
+      );
+    }
+  }
+
+  async free(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await this.#plans.free();
+    this.#scratchPool.free();
+    this.#tensors.free();
+    this.#home.scratch.free();
+  }
+}
+
+/** Values that a step's outputs read, and of which rows. */
+function askedOf({ outputs, inputs }: Step): readonly Asked[] {
+  return outputs.flatMap((output): readonly Asked[] => {
+    if (inputs[output.value] !== undefined) return [];
+    return [{ value: output.value, rows: readsLast(output) ? "selected" : "all" }];
+  });
+}
+
+function readsLast(output: Output): boolean {
+  return output.to !== "score" && output.rows === "last";
+}
