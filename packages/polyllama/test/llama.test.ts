@@ -18,12 +18,13 @@ import {
   type Tensor,
   type Tokenizer,
 } from "@polyllama/core";
+import type { DeviceBackend } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Piece } from "../src/generation/generate.ts";
 import { Llama } from "../src/index.ts";
 
-const createOnnxRuntime = (): Backend => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });
+const createOnnxRuntime = (): DeviceBackend => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });
 const poem = "春夜\n李白\n";
 const tale = "Once upon a time there was a little girl who lived in a small house near the forest with her mother and";
 
@@ -110,7 +111,7 @@ describe("stretched contexts", () => {
     const changed = { ...checkpoint, config: { ...config, ropeTheta } };
     const scaled = { ...checkpoint, config: { ...config, ropeScaling: dynamic } };
     const ids = [1, 500, 600, 700, 800];
-    const logits = async (from: Checkpoint, backend: Backend, contextLength?: number): Promise<Tensor> => {
+    const logits = async (from: Checkpoint, backend: DeviceBackend, contextLength?: number): Promise<Tensor> => {
       await using llama = await Llama.load(from, { backend, ...(contextLength !== undefined && { contextLength }) });
       const [tensor] = await llama.values(ids, ["logits"]);
       return tensor!;
@@ -128,7 +129,7 @@ describe("stretched contexts", () => {
 describe.each([
   ["reference", reference],
   ["onnxruntime", createOnnxRuntime],
-])("on %s", (_name, createBackend: () => Backend) => {
+])("on %s", (_name, createBackend: () => DeviceBackend) => {
   let llama: Llama;
   let tokenizer: Tokenizer;
   let prompt: readonly number[];

@@ -1,7 +1,8 @@
 // The text that backends are compared on.
 
 import { affordableTokens } from "@polyllama/conformance";
-import type { Backend, Checkpoint } from "polyllama";
+import type { Backend } from "@polyllama/core";
+import type { Checkpoint } from "polyllama";
 import { UsageError } from "../exit.ts";
 import { plural, seconds } from "../format.ts";
 import { note } from "../terminal.ts";
