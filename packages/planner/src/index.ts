@@ -46,6 +46,7 @@ export { HostExecutor } from "./host/executor.ts";
 export { estimateHostMemory } from "./host/memory.ts";
 export { type ComputedRows, type HostStep, hostOutput, rowsToCompute } from "./host/outputs.ts";
 export { type Arrays, computedRows, type HostRows, takeRows } from "./host/rows.ts";
+export { HostWeights } from "./host/weights.ts";
 export { HostMemory, hostRun, inputArrays, isHostTensor } from "./host/tensors.ts";
 export { assignOffsets, assignSlots, type Slot } from "./plan/buffers.ts";
 export { type Chunk, type ChunkMode, type ChunkSegment, cutChunks, fittingRows } from "./plan/chunks.ts";
