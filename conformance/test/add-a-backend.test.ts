@@ -1,5 +1,6 @@
 // The backend of docs/add-a-backend.md and its tests, taken from the page, so that the page stays true.
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { full } from "@polyllama/test-support/full";
@@ -20,6 +21,18 @@ const folder = fileURLToPath(new URL(`./toy-${process.pid}.tmp/`, import.meta.ur
 mkdirSync(folder);
 for (const [, file, code = ""] of blocks) if (file !== undefined) writeFileSync(`${folder}${file}`, code);
 afterAll(() => rmSync(folder, { recursive: true }));
+
+test("the page's code compiles", { timeout: 180_000 }, () => {
+  const config = {
+    extends: "../../../tsconfig.base.json",
+    compilerOptions: { noEmit: true, types: ["node"] },
+    include: ["*.ts"],
+  };
+  writeFileSync(`${folder}tsconfig.json`, JSON.stringify(config));
+  const compiler = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
+  const { stdout, status } = spawnSync(process.execPath, [compiler, "-p", folder], { encoding: "utf8" });
+  expect([stdout, status]).toEqual(["", 0]);
+});
 
 /** What loops in JavaScript take long for is left to `npm test -- --full`. */
 function isShort(address: string): boolean {

@@ -151,16 +151,21 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
         throw new PolyllamaError("ERR_PARAMETERS", `${problem} Load them for this graph, too.`);
       }
       const executor = await this.#parts.executor(graph, parameters, { ...options, signal });
-      const program = new ProgramFrame({
-        graph,
-        parameters,
-        owner: this,
-        queue: this.#queue,
-        executor,
-        onDispose: (disposed) => this.#resources.delete(disposed),
-      });
-      this.#resources.addProgram(program);
-      return program;
+      try {
+        const program = new ProgramFrame({
+          graph,
+          parameters,
+          owner: this,
+          queue: this.#queue,
+          executor,
+          onDispose: (disposed) => this.#resources.delete(disposed),
+        });
+        this.#resources.addProgram(program);
+        return program;
+      } catch (error) {
+        await executor.free(); // the parameters were disposed meanwhile
+        throw error;
+      }
     });
   }
 

@@ -3,9 +3,9 @@
 
 import type { CacheFormat, RealArray } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
+import { cacheHeader, lengthInHeader } from "../frame/cache-header.ts";
 import type { BlockCopy } from "../frame/paged-cache.ts";
 import type { PoolStorage } from "../frame/paged-pool.ts";
-import { cacheHeader, lengthInHeader } from "./cache-header.ts";
 import type { Arrays } from "./rows.ts";
 
 /** Positions of a block: few, so that forks copy little. */
