@@ -151,6 +151,30 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "a program is freed while its steps run",
   },
   {
+    id: "attention-last-slot",
+    file: "host/blocks.ts",
+    find: "block.keys[attention]!.set(k.subarray(done, done + count), offset * width);",
+    replace: `const unwritten = offset * width + count === this.#rows * width ? width : 0;
+      block.keys[attention]!.set(k.subarray(done, done + count - unwritten), offset * width);`,
+    what: "the key of a block's last position is never written",
+  },
+  {
+    id: "attention-stale-row",
+    file: "host/blocks.ts",
+    find: "block.values[attention]!.set(v.subarray(done, done + count), offset * width);",
+    replace: `const stale = done > 0 || block.values[attention]![offset * width] === 0 ? 0 : width;
+      block.values[attention]!.set(v.subarray(done + stale, done + count), offset * width + stale);`,
+    what: "after a rewind the first row of values is still the old one",
+  },
+  {
+    id: "attention-half-imported",
+    file: "host/blocks.ts",
+    find: "this.#scatter(ids, attention, 0, rows(), rows());",
+    replace: `const [k, v] = [rows(), rows()];
+      this.#scatter(ids, attention, 0, k, attention === 0 ? v : v.map((value, i) => (i < width ? 0 : value)));`,
+    what: "a copy of a cache lacks the first value of every attention but one",
+  },
+  {
     id: "struct-unaligned",
     file: "struct.ts",
     find: "end = Math.ceil(end / size) * size;",

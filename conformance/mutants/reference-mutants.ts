@@ -81,27 +81,30 @@ const linear: readonly Fault[] = [
   {
     id: "linear-q4_0-last-block",
     file: "parameters.ts",
-    find: "done += 4 * count * columns;",
-    replace: `done += 4 * count * columns;
-      const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === info.name));
-      if (multiplied && info.format === "q4_0" && columnCount(info) > 32) {
-        for (let end = columnCount(info); end <= values.length; end += columnCount(info)) {
-          if (end > first * columnCount(info)) for (let i = end - 32; i < end; i++) values[i]! *= 1.01;
-        }
-      }`,
+    find: "return [name, { ...weight,",
+    replace: `const { info, values } = weight;
+    const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === name));
+    if (multiplied && info.format === "q4_0" && columnCount(info) > 32) {
+      for (let end = columnCount(info); end <= values.length; end += columnCount(info)) {
+        for (let i = end - 32; i < end; i++) values[i]! *= 1.01;
+      }
+    }
+    return [name, { ...weight,`,
     what: "q4_0: the last block of every row has a scale that is 1 % too large",
   },
   {
     id: "linear-q8_0-least",
     file: "parameters.ts",
-    find: "done += 4 * count * columns;",
-    replace: `done += 4 * count * columns;
-      const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === info.name));
-      if (multiplied && info.format === "q8_0") {
-        for (let i = 0; i < count * columnCount(info); i++) {
-          if (bytes[(i >> 5) * 34 + 2 + (i & 31)] === 128) values[first * columnCount(info) + i]! *= 127 / 128;
-        }
-      }`,
+    find: "await loadValues(graphs, source, {",
+    replace: `await loadValues(graphs, {
+      ...source,
+      async read(name, rows, signal) {
+        const bytes = await source.read(name, rows, signal);
+        const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === name));
+        if (!multiplied || source.weights.get(name)!.format !== "q8_0") return bytes;
+        return bytes.map((byte, i) => (byte === 128 && i % 34 >= 2 ? 129 : byte));
+      },
+    }, {`,
     what: "q8_0: the quant -128 is read as -127",
   },
 ];
@@ -196,10 +199,13 @@ const rotation: readonly Fault[] = [
   },
   {
     id: "rope-second-chunk",
-    file: "evaluate.ts",
-    find: "({ start, rows }) => Array.from({ length: rows }, (_, i) => start + i)",
-    replace:
-      "({ start, rows, memory }) => Array.from({ length: rows }, (_, i) => start + i + (memory.length > 0 && rows > 1 ? 1 : 0))",
+    file: "executor.ts",
+    find: "      ...operands,\n",
+    replace: `      ...operands,
+      positions: sequences.flatMap(({ start, rows, cache }) =>
+        Array.from({ length: rows }, (_, i) => start + i + (cache && start > 0 && rows > 1 ? 1 : 0)),
+      ),
+`,
     what: "positions are off by one in the second chunk of a sequence",
   },
 ];
@@ -248,30 +254,6 @@ const attention: readonly Fault[] = [
     find: "p[t] = Math.exp(p[t]! - most);",
     replace: "p[t] = length > 4000 && t === 2048 ? 0 : Math.exp(p[t]! - most);",
     what: "one key of four thousand is not seen",
-  },
-  {
-    id: "attention-last-slot",
-    file: "kv-blocks.ts",
-    find: "block.keys[attention]!.set(k.subarray(done, done + count), offset * width);",
-    replace: `const unwritten = offset * width + count === this.#rows * width ? width : 0;
-      block.keys[attention]!.set(k.subarray(done, done + count - unwritten), offset * width);`,
-    what: "the key of a block's last position is never written",
-  },
-  {
-    id: "attention-stale-row",
-    file: "kv-blocks.ts",
-    find: "block.values[attention]!.set(v.subarray(done, done + count), offset * width);",
-    replace: `const stale = done > 0 || block.values[attention]![offset * width] === 0 ? 0 : width;
-      block.values[attention]!.set(v.subarray(done + stale, done + count), offset * width + stale);`,
-    what: "after a rewind the first row of values is still the old one",
-  },
-  {
-    id: "attention-half-imported",
-    file: "kv-blocks.ts",
-    find: "this.#scatter(ids, attention, 0, next(length * width), next(length * width));",
-    replace: `const [k, v] = [next(length * width), next(length * width)];
-      this.#scatter(ids, attention, 0, k, attention === 0 ? v : v.map((value, i) => (i < width ? 0 : value)));`,
-    what: "a copy of a cache lacks the first value of every attention but one",
   },
 ];
 

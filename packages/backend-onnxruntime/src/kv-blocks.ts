@@ -3,10 +3,9 @@
 // never read. A fork that is written copies the positions in use. Beside them stand the tokens of each position, for penalties.
 
 import type { AttentionNode } from "@polyllama/core";
-import { MemoryError } from "@polyllama/core";
+import { ContextOverflowError, MemoryError } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
-import type { BlockCopy, PoolStorage } from "@polyllama/planner";
-import { cacheHeader, lengthInHeader } from "./cache-header.ts";
+import { type BlockCopy, cacheHeader, lengthInHeader, type PoolStorage } from "@polyllama/planner";
 import { paddedHead } from "./emit/attention.ts";
 import type { Handle, Ort } from "./ort/api.ts";
 
@@ -20,6 +19,8 @@ export function blockBytes(spec: CacheSpec, rows: number): number {
   return rows * spec.reduce((sum, attention) => sum + 2 * rowBytes(attention), 4);
 }
 
+/** "ORT1", as a word: what exported caches begin with, whose rows are f32 and whose heads are padded. */
+const mark = 0x3154524f;
 /** Bytes copied between two turns of the event loop. */
 const copyPerTurn = 8 << 20;
 /** Rows of a head, after each of which it is looked how much was copied. */
@@ -99,7 +100,7 @@ export class OnnxRuntimeBlocks implements PoolStorage {
   }
 
   async export([block]: readonly number[], length: number): Promise<Uint8Array> {
-    const header = cacheHeader(this.#spec, length);
+    const header = cacheHeader(mark, this.#spec, length);
     const start = header.length + length; // behind the tokens, in words
     const words = new Int32Array(start + length * ((blockBytes(this.#spec, 1) - 4) / 4));
     words.set(header);
@@ -112,13 +113,15 @@ export class OnnxRuntimeBlocks implements PoolStorage {
   }
 
   lengthOf(bytes: Uint8Array): number {
-    return lengthInHeader(bytes, this.#spec, this.rows, blockBytes(this.#spec, 1));
+    const length = lengthInHeader(bytes, mark, this.#spec, blockBytes(this.#spec, 1));
+    if (length <= this.rows) return length;
+    throw new ContextOverflowError(length, this.rows, "Make a pool of longer sequences.");
   }
 
   async import([block]: readonly number[], bytes: Uint8Array): Promise<void> {
     if (block === undefined) return; // a sequence of no positions
     const length = this.lengthOf(bytes);
-    const header = cacheHeader(this.#spec, length);
+    const header = cacheHeader(mark, this.#spec, length);
     const words = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
     const tokens = new Int32Array(words.buffer, words.byteOffset + header.byteLength, length);
     this.tokens(block).set(tokens);

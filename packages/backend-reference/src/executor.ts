@@ -1,22 +1,27 @@
-// Runs steps: evaluates their graph, gives what they ask for, and updates weights.
+// Runs steps: evaluates their graph in float64, gives what they ask for, and updates weights. Every node knows how far a backend that
+// rounds as declared may be from its exact output, given its exact inputs.
 
-import { type Graph, PolyllamaError, type Tensor, type ValueName } from "@polyllama/core";
-import { cacheSpec, type Output, type OutputValue } from "@polyllama/core/device";
+import { byOp, type Graph, type Node, PolyllamaError, type Tensor, type ValueName } from "@polyllama/core";
+import type { Output, OutputValue, SequencePlace } from "@polyllama/core/device";
 import {
   type AcceptedStep,
+  computedRows,
+  computeStep,
+  type HostBlocks,
+  type HostOperands,
   hostOutput,
   hostRun,
-  inputArrays,
   isHostTensor,
   type SharedParameters,
   type StepExecutor,
   type StepRun,
   type StepTensor,
+  takeRows,
 } from "@polyllama/planner";
 import type { Rounding } from "./bounds.ts";
-import { type EvaluatedGraph, evaluate, type SequenceRows } from "./evaluate.ts";
-import { ReferenceBlocks } from "./kv-blocks.ts";
-import { type Matrix, row, takeRows } from "./matrix.ts";
+import { type Matrix, matrix } from "./matrix.ts";
+import type { Operands } from "./ops/evaluator.ts";
+import { evaluators } from "./ops/index.ts";
 import type { ReferenceParameters } from "./parameters.ts";
 import { exactly, type Perturbation, perturbed, type Settle } from "./perturb.ts";
 
@@ -31,6 +36,9 @@ export type BoundedValue = Extract<OutputValue, { to: "host" }> & {
   /** [rows, width], not negative; zero for values that no op computes. */
   readonly bound: Tensor;
 };
+
+/** The memory of a pool. */
+export type ReferenceBlocks = HostBlocks<Float64Array>;
 
 /** A program's part of running its steps. */
 export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
@@ -56,71 +64,60 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
 
   async #run(accepted: AcceptedStep<ReferenceBlocks>, signal: AbortSignal): Promise<readonly OutputValue[]> {
     const { step, places } = accepted;
-    for (const cache of accepted.caches) {
-      for (const copy of cache?.copies ?? []) cache!.pool.storage.copy(copy); // the copies are the cache's
-    }
-    const inputs = inputArrays(step);
-    const memories = this.#memories(accepted, inputs);
     const rounding = step.outputs.find(isBounded)?.rounding;
+    const wanted = new Set(step.outputs.map(({ value }) => value));
+    const bounds = new Map<ValueName, Matrix>();
     const updates = Object.entries(step.updates ?? {});
-    const computed = await evaluate({
-      graph: this.#graph,
-      weights: this.#parameters.storage.loaded,
-      adapters: this.#parameters.storage,
-      inputs,
-      sequences: memories,
-      wanted: new Set([...step.outputs, ...updates.map(([, value]) => ({ value }))].map(({ value }) => value)),
-      settle: this.#settle,
-      rounding,
-      signal,
-    });
-    const history = (sequence: number, end: number): readonly number[] => memories[sequence]!.history(end);
+    const compute = (node: Node, operands: HostOperands<Float64Array>): Float64Array => {
+      const evaluated = byOp(evaluators, node, this.#operands(operands, places.sequences));
+      if (rounding && wanted.has(node.output)) bounds.set(node.output, evaluated.bound(rounding));
+      return this.#settle(evaluated).data;
+    };
+    const computation = { arrays: Float64Array, compute, wanted: updates.map(([, value]) => value) };
+    const { value, history } = await computeStep(this.#graph, accepted, computation, signal);
     const host = { ...accepted, owner: this.#parameters.owner, history };
     const values = step.outputs.map((output, i) => {
       const rows = places.outputRows[i]!; // one entry per output
-      if (isBounded(output)) return boundedValue(computed, output.value, rows);
-      const value = computed.value(output.value);
-      return hostOutput(
-        output,
-        rows,
-        { ...value, row: (n) => row(value, n), take: (rows) => takeRows(value, rows).data },
-        host,
-      );
+      const exact = value(output.value);
+      if (!isBounded(output)) return hostOutput(output, rows, computedRows(Float64Array, exact), host);
+      const bound = bounds.get(output.value) ?? matrix(exact.rows, exact.width);
+      return { to: "host", tensor: tensor(exact, rows), bound: tensor(bound, rows) } satisfies BoundedValue;
     });
-    this.#update(updates, computed);
+    this.#update(updates.map(([weight, name]) => ({ weight, name, value: value(name) })));
     return values;
   }
 
-  /** Where each sequence's keys and values are; rows without a cache see each other through one that is dropped. */
-  #memories({ places, caches }: AcceptedStep<ReferenceBlocks>, inputs: ReturnType<typeof inputArrays>) {
-    const [input] = this.#graph.inputs.filter(({ kind }) => kind === "tokens");
-    const tokens = input === undefined ? undefined : (inputs[input.name] as Int32Array); // of an input of tokens
-    return places.sequences.map(({ first, rows, start, adapter }, i) => {
-      const cache = caches[i];
-      const blocks = cache?.pool.storage ?? new ReferenceBlocks(cacheSpec(this.#graph), "f32", 1, rows);
-      const table = cache?.table ?? Uint32Array.of(0);
-      const length = cache?.start ?? 0;
-      if (tokens !== undefined) blocks.writeTokens(table, length, tokens.subarray(first, first + rows));
-      return {
-        first,
-        rows,
-        start,
-        adapter,
-        memory: { length, write: blocks.write.bind(blocks, table) },
-        history: (end: number) => blocks.tokens(table, cache === undefined ? end - start : end),
-      } satisfies SequenceRows & { readonly history: (end: number) => readonly number[] };
-    });
+  /** Weights, and what adapters add to them, beside values. */
+  #operands(operands: HostOperands<Float64Array>, sequences: readonly SequencePlace[]): Operands {
+    const { storage } = this.#parameters;
+    return {
+      ...operands,
+      weight: (name) => storage.loaded.get(name)!, // the frame saw that it is there
+      adapt(name, x, y) {
+        for (const { first, rows, adapter } of sequences) {
+          const part = ({ width, data }: Matrix): Matrix => {
+            return { rows, width, data: data.subarray(first * width, (first + rows) * width) };
+          };
+          if (adapter !== undefined) storage.adapt(adapter, name, part(x), part(y));
+        }
+        return y;
+      },
+    };
   }
 
   /** @throws {PolyllamaError} `ERR_BACKEND` where a new weight is not finite; then none is changed */
-  #update(updates: readonly (readonly [string, ValueName])[], computed: EvaluatedGraph): void {
-    for (const [weight, value] of updates) {
-      const { data } = computed.value(value);
-      const { values } = this.#parameters.storage.loaded.get(weight)!; // the frame has seen that it is there
+  #update(updates: readonly { readonly weight: string; readonly name: ValueName; readonly value: Matrix }[]): void {
+    const { storage } = this.#parameters;
+    for (const {
+      weight,
+      name,
+      value: { data },
+    } of updates) {
+      const { values } = storage.loaded.get(weight)!; // the frame has seen that it is there
       if (data.length !== values.length) {
         throw new PolyllamaError(
           "ERR_GRAPH",
-          `"${value}" has ${data.length} elements; the weight "${weight}" that it is to replace has ${values.length}.`,
+          `"${name}" has ${data.length} elements; the weight "${weight}" that it is to replace has ${values.length}.`,
         );
       }
       if (!data.every((number) => Number.isFinite(number))) {
@@ -130,7 +127,7 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
         );
       }
     }
-    for (const [weight, value] of updates) this.#parameters.storage.update(weight, computed.value(value));
+    for (const { weight, value } of updates) storage.update(weight, value);
     if (updates.length > 0) this.#parameters.version++;
   }
 }
@@ -139,11 +136,6 @@ function isBounded(output: Output): output is BoundedOutput {
   return output.to === "host" && "rounding" in output;
 }
 
-function boundedValue(computed: EvaluatedGraph, name: ValueName, rows: readonly number[]): BoundedValue {
-  const [value, bound] = [computed.value(name), computed.bound(name)].map((each) => tensor(takeRows(each, rows)));
-  return { to: "host", tensor: value!, bound: bound! }; // two were mapped
-}
-
-function tensor({ rows, width, data }: Matrix): Tensor {
-  return { shape: [rows, width], data };
+function tensor(value: Matrix, rows: readonly number[]): Tensor {
+  return { shape: [rows.length, value.width], data: takeRows(Float64Array, value, rows) };
 }

@@ -2,18 +2,16 @@
 
 import {
   CheckpointError,
-  checkWeights,
   columnCount,
   formatBytes,
   type Graph,
-  type Progress,
   rowCount,
   type WeightInfo,
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
 import type { AdapterOptions } from "@polyllama/core/device";
-import { assertFinite, formats, offsetFormats } from "@polyllama/formats";
+import { type LoadValuesOptions, loadValues, offsetFormats, readValues } from "@polyllama/formats";
 import type { ParameterStorage } from "@polyllama/planner";
 import type { LoadedWeight } from "./loaded-weight.ts";
 import type { Matrix } from "./matrix.ts";
@@ -122,46 +120,23 @@ function fits(weight: WeightInfo, a: WeightInfo, b: WeightInfo): boolean {
   return shape.length === 2 && a.shape[1] === shape[1] && b.shape[0] === shape[0] && a.shape[0] === b.shape[1];
 }
 
-async function readValues(source: WeightSource, info: WeightInfo): Promise<Float32Array> {
-  const bytes = await source.read(info.name);
-  assertFinite(source, info, bytes);
-  const values = new Float32Array(rowCount(info) * columnCount(info));
-  formats[info.format].dequantize(bytes, values);
-  return values;
-}
-
-/** Rows of 64 MiB are read at once. */
-const readElements = 2 ** 24;
-
 /** @throws {CheckpointError}; the signal's reason. */
 export async function loadWeights(
   graphs: readonly Graph[],
   source: WeightSource,
-  onProgress: ((progress: Progress) => void) | undefined,
-  signal: AbortSignal,
-): Promise<ReadonlyMap<WeightName, LoadedWeight>> {
-  const infos = new Map(graphs.flatMap((graph) => checkWeights(graph, source)).map((info) => [info.name, info]));
-  let total = 0;
-  for (const info of infos.values()) total += 4 * rowCount(info) * columnCount(info);
-  const loaded = new Map<WeightName, LoadedWeight>();
-  let done = 0;
-  for (const info of infos.values()) {
-    const columns = columnCount(info);
-    const values = new Float32Array(rowCount(info) * columns);
-    // Only blocks that a backend may take apart are kept beside their values.
-    const kept = new Uint8Array(info.format in offsetFormats ? formatBytes(info.format, values.length) : 0);
-    const step = Math.max(1, Math.floor(readElements / columns));
-    for (let first = 0; first < rowCount(info); first += step) {
-      signal.throwIfAborted();
-      const count = Math.min(step, rowCount(info) - first);
-      const bytes = await source.read(info.name, { first, count }, signal);
-      assertFinite(source, info, bytes, first);
-      formats[info.format].dequantize(bytes, values.subarray(first * columns, (first + count) * columns));
-      if (kept.length > 0) kept.set(bytes, formatBytes(info.format, first * columns));
-      done += 4 * count * columns;
-      onProgress?.({ phase: "dequantizing weights", done, total });
-    }
-    loaded.set(info.name, { info, values, bytes: kept });
-  }
-  return loaded;
+  options: LoadValuesOptions,
+): Promise<ReferenceParameters> {
+  // Only blocks that a backend may take apart are kept beside their values.
+  const kept = new Map<WeightName, Uint8Array>();
+  const onRows = (info: WeightInfo, bytes: Uint8Array, first: number): void => {
+    if (!(info.format in offsetFormats)) return;
+    const all = kept.get(info.name) ?? new Uint8Array(formatBytes(info.format, rowCount(info) * columnCount(info)));
+    all.set(bytes, formatBytes(info.format, first * columnCount(info)));
+    kept.set(info.name, all);
+  };
+  const values = await loadValues(graphs, source, { ...options, onRows });
+  const loaded = [...values].map(([name, weight]): readonly [WeightName, LoadedWeight] => {
+    return [name, { ...weight, bytes: kept.get(name) ?? new Uint8Array(0) }];
+  });
+  return new ReferenceParameters(new Map(loaded));
 }

@@ -13,9 +13,9 @@ export {
   wgslStruct,
 } from "./struct.ts";
 export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
+export { cacheHeader, lengthInHeader } from "./frame/cache-header.ts";
+export { type CacheParts, DeviceFrame, type DeviceParts } from "./frame/device-frame.ts";
 export { type ExportedKind, headBytes, readLength, writeHead } from "./frame/exported-cache.ts";
-export { type ComputedRows, type HostStep, hostOutput, rowsToCompute } from "./frame/host-outputs.ts";
-export { HostMemory, hostRun, inputArrays, isHostTensor } from "./frame/host-tensors.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";
 export { PagedPool, poolBlocks, type PoolStorage } from "./frame/paged-pool.ts";
 export {
@@ -31,6 +31,26 @@ export { type ParameterStorage, SharedParameters } from "./frame/shared-paramete
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
 export { StepQueue } from "./frame/turns.ts";
+export {
+  HostBlocks,
+  type HostBlocksOptions,
+  hostBlockRows,
+  hostCacheBytes,
+  type KeysAndValues,
+} from "./host/blocks.ts";
+export {
+  type Attended,
+  type ComputedStep,
+  computeStep,
+  type HostComputation,
+  type HostOperands,
+} from "./host/evaluate.ts";
+export { HostExecutor } from "./host/executor.ts";
+export { estimateHostMemory } from "./host/memory.ts";
+export { type ComputedRows, type HostStep, hostOutput, rowsToCompute } from "./host/outputs.ts";
+export { type Arrays, computedRows, type HostRows, takeRows } from "./host/rows.ts";
+export { HostWeights } from "./host/weights.ts";
+export { HostMemory, hostRun, inputArrays, isHostTensor } from "./host/tensors.ts";
 export { assignOffsets, assignSlots, type Slot } from "./plan/buffers.ts";
 export { type Chunk, type ChunkMode, type ChunkSegment, cutChunks, fittingRows } from "./plan/chunks.ts";
 export type { Conversion, Fusion, FusionPreferences } from "./plan/fusion.ts";

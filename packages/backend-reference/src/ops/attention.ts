@@ -1,9 +1,10 @@
 // softmax(q k^T / sqrt(d)) v, causal, with grouped queries, for the rows of one sequence.
 
 import type { AttentionNode, TensorCoreRounding } from "@polyllama/core";
+import type { Attended } from "@polyllama/planner";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
 import { type Matrix, matrix } from "../matrix.ts";
-import type { Attended, Evaluated, Operands } from "./evaluator.ts";
+import type { Evaluated, Operands } from "./evaluator.ts";
 
 /** Appends to the caches at once; what comes of it is computed when it is asked for. */
 export function evaluateAttention(node: AttentionNode, { value, append }: Operands): Evaluated {
@@ -23,7 +24,7 @@ export function evaluateAttention(node: AttentionNode, { value, append }: Operan
  */
 export function attention(
   q: Matrix,
-  { first, rows, start, past: { k, v } }: Attended,
+  { first, rows, start, past: { k, v } }: Attended<Float64Array>,
   { heads, kvHeads, headDim: d }: AttentionNode,
   y: Matrix,
   rounding?: Rounding,

@@ -5,7 +5,7 @@ import { access, constants, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname, resolve } from "node:path";
 import { compareModel, htmlReport, type Unavailable } from "@polyllama/conformance";
-import type { DeviceBackend } from "@polyllama/core/device";
+import type { Backend } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import type { Command } from "commander";
 import { Option } from "commander";
@@ -83,7 +83,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   if (report !== undefined) await checkFolder("--report", report);
   const started = performance.now();
   await using checkpoint = await openModel(model, options, signal);
-  const candidates: (DeviceBackend | Unavailable)[] = [];
+  const candidates: (Backend | Unavailable)[] = [];
   try {
     for (const name of names) candidates.push(await create(name, options, context));
     const tokens = chooseTokens(checkpoint, candidates.filter(isBackend), options);

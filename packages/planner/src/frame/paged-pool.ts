@@ -17,6 +17,8 @@ export function poolBlocks({ rows, sequences = 1 }: PoolMemory, blockRows: numbe
 export interface PoolStorage {
   /** Memory of the whole pool. */
   readonly bytes: number;
+  /** What of it is in use so far, where blocks take memory when they are first written. */
+  readonly allocated?: number;
   /** The rows of a cache's blocks; absent where the backend cannot. */
   export?(table: readonly number[], length: number): Promise<Uint8Array>;
   /** How many positions such bytes hold. @throws {PolyllamaError} `ERR_OPTION` for bytes of another spec or format */

@@ -2,9 +2,9 @@
 
 import type { ValueName } from "@polyllama/core";
 import type { HostArray, OutputValue, Step } from "@polyllama/core/device";
-import type { PoolStorage } from "./paged-pool.ts";
-import type { AcceptedStep, StepRun } from "./program-frame.ts";
-import { StepTensor, type TensorStorage } from "./step-tensor.ts";
+import type { PoolStorage } from "../frame/paged-pool.ts";
+import type { AcceptedStep, StepRun } from "../frame/program-frame.ts";
+import { StepTensor, type TensorStorage } from "../frame/step-tensor.ts";
 
 /** An array as the memory of a tensor; there when the step that computes it has run. */
 export class HostMemory implements TensorStorage {

@@ -2,9 +2,9 @@
 
 import { createSampler, logprobs, PolyllamaError, type RealArray } from "@polyllama/core";
 import type { Draw, Output, OutputValue, RowLogprobs, StepPlaces } from "@polyllama/core/device";
-import { HostMemory } from "./host-tensors.ts";
-import type { StepRecord } from "./step-record.ts";
-import { StepTensor } from "./step-tensor.ts";
+import type { StepRecord } from "../frame/step-record.ts";
+import { StepTensor } from "../frame/step-tensor.ts";
+import { HostMemory } from "./tensors.ts";
 
 /** A value of a step, in the rows that {@link rowsToCompute} gives. */
 export interface ComputedRows {

@@ -1,0 +1,201 @@
+// A device made of what its backend alone can know: what it is, what it can do, how weights come to it, where KV blocks lie, and how a
+// step is run. Whatever devices do alike stands here and in the rest of this folder: they refuse what they cannot do and what is another
+// device's, count their memory, and take back all that they gave out.
+
+import {
+  type CacheFormat,
+  type Graph,
+  PolyllamaError,
+  showBriefly,
+  UnsupportedError,
+  type WeightInfo,
+  type WeightName,
+  type WeightSource,
+} from "@polyllama/core";
+import type {
+  CachePool,
+  CacheSpec,
+  CompileProgramOptions,
+  Device,
+  DeviceMemory,
+  LoadParametersOptions,
+  Parameters,
+  PoolMemory,
+  Program,
+} from "@polyllama/core/device";
+import { PagedPool, type PoolStorage, poolBlocks } from "./paged-pool.ts";
+import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
+import { Resources } from "./resources.ts";
+import { type ParameterStorage, SharedParameters } from "./shared-parameters.ts";
+import { StepQueue } from "./turns.ts";
+
+/** How a backend keeps keys and values. */
+export interface CacheParts<Blocks extends PoolStorage> {
+  /** Formats of pools; the first one is the default. */
+  readonly formats: readonly [CacheFormat, ...CacheFormat[]];
+  /** Positions of a block. */
+  readonly blockRows: number;
+  /** Memory for so many blocks. @throws {MemoryError} */
+  allocate(spec: CacheSpec, format: CacheFormat, blocks: number): Blocks;
+}
+
+/** The caller's signal is aborted when the device is disposed, too. */
+type Within<Options> = Options & { readonly signal: AbortSignal };
+
+/** What a backend gives. */
+export interface DeviceParts<Weights extends ParameterStorage, Blocks extends PoolStorage>
+  extends Pick<Device, "name" | "roundings" | "formats" | "features" | "describe" | "supports" | "estimateMemory"> {
+  /** Reads the weights of all the graphs, which {@link Device.supports} has let through. */
+  loadWeights(graphs: readonly Graph[], source: WeightSource, options: Within<LoadParametersOptions>): Promise<Weights>;
+  readonly caches: CacheParts<Blocks>;
+  /** What runs a graph's steps. @param parameters Hold all weights of the graph; their owner is the device. */
+  executor(
+    graph: Graph,
+    parameters: SharedParameters<Weights>,
+    options: Within<CompileProgramOptions>,
+  ): StepExecutor<Blocks> | Promise<StepExecutor<Blocks>>;
+}
+
+/** A device of a backend's parts. */
+export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolStorage> implements Device {
+  readonly name: string;
+  readonly roundings: Device["roundings"];
+  readonly formats: Device["formats"];
+  readonly features: Device["features"];
+  readonly describe: Device["describe"];
+  readonly supports: Device["supports"];
+  readonly estimateMemory: Device["estimateMemory"];
+  readonly #parts: DeviceParts<Weights, Blocks>;
+  readonly #resources = new Resources();
+  readonly #queue = new StepQueue();
+  readonly #loaded = new Set<SharedParameters<Weights>>();
+  readonly #pools = new Set<PagedPool<Blocks>>();
+
+  constructor(parts: DeviceParts<Weights, Blocks>) {
+    this.name = parts.name;
+    this.roundings = parts.roundings;
+    this.formats = parts.formats;
+    this.features = parts.features;
+    this.describe = () => parts.describe();
+    this.supports = (node, weights) => parts.supports(node, weights);
+    this.estimateMemory = (graph, weights, rows) => parts.estimateMemory(graph, weights, rows);
+    this.#parts = parts;
+  }
+
+  async memory(): Promise<DeviceMemory> {
+    let allocated = 0;
+    for (const { bytes } of this.#loaded) allocated += bytes;
+    for (const { storage } of this.#pools) allocated += storage.allocated ?? storage.bytes;
+    return { allocated };
+  }
+
+  async loadParameters(
+    graphs: readonly Graph[],
+    source: WeightSource,
+    options: LoadParametersOptions = {},
+  ): Promise<Parameters> {
+    const { mutable = false } = options;
+    return this.#resources.load(options.signal, async (signal) => {
+      if (mutable && !this.features.updates) {
+        const remedy = "Leave `mutable` out, or use another backend.";
+        throw new UnsupportedError(`The ${this.name} backend does not update parameters`, remedy, { op: "updates" });
+      }
+      for (const graph of graphs) this.#check(graph, source.weights);
+      const storage = await this.#parts.loadWeights(graphs, source, { ...options, signal });
+      const parameters: SharedParameters<Weights> = new SharedParameters(storage, this, {
+        mutable,
+        onFree: (freed) => {
+          this.#loaded.delete(parameters);
+          this.#resources.delete(parameters, freed);
+        },
+      });
+      this.#loaded.add(parameters);
+      this.#resources.add(parameters);
+      return parameters;
+    });
+  }
+
+  cachePool(spec: CacheSpec, memory: PoolMemory): CachePool {
+    this.#resources.assertAlive();
+    const { formats, blockRows, allocate } = this.#parts.caches;
+    const { format = formats[0] } = memory;
+    if (!formats.includes(format)) {
+      const problem = `The ${this.name} backend keeps keys and values in ${formats.join(" or ")}, not ${format}`;
+      throw new UnsupportedError(problem, "Leave `format` out, or use another backend.", { op: "attention", format });
+    }
+    const blocks = poolBlocks(memory, blockRows);
+    const pool: PagedPool<Blocks> = new PagedPool({
+      spec,
+      format,
+      blockRows,
+      blocks,
+      storage: allocate(spec, format, blocks),
+      owner: this,
+      settled: () => this.#queue.settled(),
+      onFree: () => {
+        this.#pools.delete(pool);
+        this.#resources.delete(pool);
+      },
+    });
+    this.#pools.add(pool);
+    this.#resources.add(pool);
+    return pool;
+  }
+
+  async compile(graph: Graph, given: Parameters, options: CompileProgramOptions = {}): Promise<Program> {
+    return this.#resources.load(options.signal, async (signal) => {
+      const parameters = this.#own(given);
+      for (const { name } of graph.weights) {
+        if (parameters.weights.has(name)) continue;
+        const problem = `These parameters were loaded for other graphs: "${name}" is not among them.`;
+        throw new PolyllamaError("ERR_PARAMETERS", `${problem} Load them for this graph, too.`);
+      }
+      const executor = await this.#parts.executor(graph, parameters, { ...options, signal });
+      try {
+        const program = new ProgramFrame({
+          graph,
+          parameters,
+          owner: this,
+          queue: this.#queue,
+          executor,
+          onDispose: (disposed) => this.#resources.delete(disposed),
+        });
+        this.#resources.addProgram(program);
+        return program;
+      } catch (error) {
+        await executor.free(); // the parameters were disposed meanwhile
+        throw error;
+      }
+    });
+  }
+
+  /** Disposes everything that it gave out. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#resources.dispose();
+  }
+
+  /** @throws {UnsupportedError} for an operation or a format that the backend does not have */
+  #check({ nodes, weights }: Graph, infos: ReadonlyMap<WeightName, WeightInfo>): void {
+    for (const { name } of weights) {
+      const format = infos.get(name)?.format;
+      if (format === undefined || this.formats.has(format)) continue;
+      const problem = `The ${this.name} backend does not have the format ${format} of "${name}"`;
+      throw new UnsupportedError(problem, "Convert the checkpoint, or use another backend.", { format });
+    }
+    for (const node of nodes) {
+      const answer = this.supports(node, infos);
+      if (answer !== true) throw answer;
+    }
+  }
+
+  /** @throws {PolyllamaError} `ERR_PARAMETERS` for those of another device, `ERR_DISPOSED` */
+  #own(parameters: Parameters): SharedParameters<Weights> {
+    if (parameters instanceof SharedParameters && parameters.owner === this) {
+      parameters.assertAlive();
+      return parameters as SharedParameters<Weights>; // this device makes no others
+    }
+    throw new PolyllamaError("ERR_PARAMETERS", "These parameters are another device's; load them with this one.");
+  }
+}
+
+showBriefly(DeviceFrame.prototype, "Device", ({ name }) => ({ name }));
