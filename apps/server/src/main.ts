@@ -2,12 +2,11 @@
 // requests are answered at once, each in a sequence of its own; a request that its client leaves is aborted.
 
 import { serve } from "@hono/node-server";
-import type { DeviceBackend } from "@polyllama/core/device";
-import { Llama, PolyllamaError } from "polyllama";
+import { type DeviceOption, Llama, PolyllamaError } from "polyllama";
 import { createApp } from "./app.ts";
 import { readOptions } from "./options.ts";
 
-const backends: Readonly<Record<string, () => Promise<DeviceBackend>>> = {
+const backends: Readonly<Record<string, () => Promise<DeviceOption>>> = {
   onnxruntime: async () => (await import("@polyllama/backend-onnxruntime")).onnxruntime(),
   webgpu: async () => (await import("@polyllama/backend-webgpu")).webgpu(),
   cuda: async () => (await import("@polyllama/backend-cuda")).cuda(),
@@ -21,7 +20,7 @@ const backend = await backends[options.backend]!().catch(refused); // one of tho
 const llama = await Llama.load(options.model, { backend }).catch(refused);
 const { host: hostname, port } = options;
 const server = serve({ fetch: createApp(llama, options).fetch, hostname, port }, (address) =>
-  console.log(`${llama.checkpoint.name} on ${backend.name}: POST http://${hostname}:${address.port}/generate`),
+  console.log(`${llama.checkpoint.name} on ${llama.backend.name}: POST http://${hostname}:${address.port}/generate`),
 );
 server.on("error", (error) => fail(`${error.message}; choose another port with --port`));
 /** Milliseconds that clients have, when the program ends, to take what was written for them. */
