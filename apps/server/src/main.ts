@@ -6,7 +6,7 @@ import { type DeviceOption, Llama, PolyllamaError } from "polyllama";
 import { createApp } from "./app.ts";
 import { readOptions } from "./options.ts";
 
-const backends: Readonly<Record<string, () => Promise<DeviceOption>>> = {
+const backends: Readonly<Record<string, () => Promise<DeviceOption & AsyncDisposable>>> = {
   onnxruntime: async () => (await import("@polyllama/backend-onnxruntime")).onnxruntime(),
   webgpu: async () => (await import("@polyllama/backend-webgpu")).webgpu(),
   cuda: async () => (await import("@polyllama/backend-cuda")).cuda(),

@@ -33,7 +33,7 @@ import { PagedPool, poolBlocks, Resources, SharedParameters, StepQueue } from "@
 import { type DeviceOptions, describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
 import { blockRows } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
-import type { Gpu } from "./gpu.ts";
+import type { Gpu, KernelFamily } from "./gpu.ts";
 import { estimateMemory } from "./memory.ts";
 import { WebGpuExecutor } from "./program/executor.ts";
 import { WebGpuProgram } from "./program/program.ts";
@@ -41,17 +41,8 @@ import { roundings } from "./roundings.ts";
 import { checkGraph, supports } from "./supports.ts";
 import { checkLayout, type LoadedWeights, loadWeights } from "./weights/loaded.ts";
 
-const features: Omit<DeviceFeatures, "stepsAhead"> = {
-  outputs: ["host", "device", "token"],
-  adjustments: false,
-  adapters: false,
-  updates: false,
-  pagedCaches: true,
-  cacheExport: true,
-};
-
-/** Steps that are worth having under way. */
-const stepsAhead = { software: 2, hardware: 3 } as const;
+/** Steps under way while tokens are drawn on the device. */
+const stepsAhead: Readonly<Record<KernelFamily, number>> = { software: 2, hardware: 3 };
 
 /** What `webgpuDevice()` gives. */
 export class WebGpuDevice implements Device {
@@ -68,7 +59,15 @@ export class WebGpuDevice implements Device {
   constructor(options: DeviceOptions, opened: OpenedDevice) {
     this.#options = options;
     this.#opened = opened;
-    this.features = { ...features, stepsAhead: stepsAhead[opened.gpu.family] };
+    this.features = {
+      outputs: ["host", "device", "token"],
+      adjustments: false,
+      stepsAhead: stepsAhead[opened.gpu.family],
+      adapters: false,
+      updates: false,
+      pagedCaches: true,
+      cacheExport: true,
+    };
   }
 
   /** Buffers alive on the device and their bytes; both 0 when everything is disposed. */
@@ -107,6 +106,12 @@ export class WebGpuDevice implements Device {
   async memory(): Promise<DeviceMemory> {
     const { memory: total, live } = this.gpu;
     return { allocated: live.bytes, ...(Number.isFinite(total) && { total, free: total - live.bytes }) };
+  }
+
+  /** What the option `memory` leaves; WebGPU itself does not tell. */
+  get availableMemory(): number | undefined {
+    const { memory, live } = this.gpu;
+    return Number.isFinite(memory) ? memory - live.bytes : undefined;
   }
 
   estimateMemory(graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>, rows: number): MemoryEstimate {

@@ -9,8 +9,7 @@ import { optionTypes, type WebGpuOptions } from "./options.ts";
 
 /** What `webgpu()` gives. */
 export interface WebGpuBackend extends DeviceBackend {
-  /** Buffers alive on the device and their bytes; both 0 when everything is disposed. */
-  readonly live: { readonly buffers: number; readonly bytes: number };
+  readonly device: WebGpuDevice;
 }
 
 /**
@@ -21,7 +20,8 @@ export interface WebGpuBackend extends DeviceBackend {
  */
 export async function webgpu(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
   const device = await open(options, "webgpu()");
-  return backendOf(device);
+  const availableMemory = (): number | undefined => device.availableMemory;
+  return asBackend(device, { availableMemory });
 }
 
 /**
@@ -42,16 +42,4 @@ async function open(options: WebGpuOptions, call: string): Promise<WebGpuDevice>
     }
   }
   return new WebGpuDevice(options, await openDevice(options));
-}
-
-function backendOf(device: WebGpuDevice): WebGpuBackend {
-  const backend = asBackend(device, {
-    // What the option `memory` leaves; WebGPU itself does not tell.
-    availableMemory: () => {
-      const { memory, live } = device.gpu;
-      return memory === Number.POSITIVE_INFINITY ? undefined : memory - live.bytes;
-    },
-  });
-  const live = { get: () => device.live, enumerable: true };
-  return Object.defineProperty(backend, "live", live) as DeviceBackend & Pick<WebGpuBackend, "live">; // defined here
 }

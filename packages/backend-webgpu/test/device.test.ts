@@ -38,9 +38,9 @@ describeWithAdapter("the device", () => {
       if (cycle % 10 === 0) await tokensOf(program, 5);
       const cache = program.createCache(32);
       await program.run({ inputs: { tokens: Int32Array.of(1, 2) }, batch: [{ rows: 2, cache }] }, ["logits"]);
-      expect(backend.live.buffers).toBeGreaterThan(0);
+      expect(backend.device.live.buffers).toBeGreaterThan(0);
       await program[Symbol.asyncDispose]();
-      expect(backend.live).toEqual({ buffers: 0, bytes: 0 });
+      expect(backend.device.live).toEqual({ buffers: 0, bytes: 0 });
       if (cycle === 20) settled = process.memoryUsage().rss;
     }
     expect(process.memoryUsage().rss - settled).toBeLessThan(64 << 20);
@@ -85,14 +85,14 @@ describeWithAdapter("the device", () => {
       await program.run({ inputs: { tokens: Int32Array.of(1, 2) }, batch: [{ rows: 2, cache }] }, [value, "logits"]);
     };
     for (const value of values.slice(0, 12)) await ask(value);
-    const after = backend.live;
+    const after = backend.device.live;
     for (const value of values.slice(12, 24)) await ask(value);
     // Activations of a width that was not asked for before may come; parameters, rotations and bindings do not add up.
-    expect(backend.live.buffers).toBeLessThan(after.buffers + 12);
+    expect(backend.device.live.buffers).toBeLessThan(after.buffers + 12);
     for (const value of values.slice(0, 24)) await ask(value);
-    const settled = backend.live;
+    const settled = backend.device.live;
     for (const value of values.slice(0, 24)) await ask(value);
-    expect(backend.live).toEqual(settled);
+    expect(backend.device.live).toEqual(settled);
   });
 
   test("a device that is lost rejects every call that waits, and the next load gets another one", async () => {
@@ -208,7 +208,7 @@ describeWithAdapter("the device", () => {
     const program = await backend.compile(graph, source);
     const tokens = await tokensOf(program, 4);
     await backend[Symbol.asyncDispose]();
-    expect(backend.live).toEqual({ buffers: 0, bytes: 0 });
+    expect(backend.device.live).toEqual({ buffers: 0, bytes: 0 });
     await using second = await webgpu({ device });
     await using other = await second.compile(graph, source);
     expect(await tokensOf(other, 4)).toEqual(tokens);
@@ -252,10 +252,10 @@ describeWithAdapter("the device", () => {
     const { graph, source } = tinyModel();
     await using backend = await webgpu({ limits: "default" });
     await using program = await backend.compile(graph, source);
-    const before = backend.live;
+    const before = backend.device.live;
     const refused = expect.objectContaining({ code: "ERR_MEMORY", fittingContext: 2 ** 27 / 64 });
     expect(() => program.createCache(2 ** 28)).toThrow(refused);
-    expect(backend.live).toEqual(before);
+    expect(backend.device.live).toEqual(before);
   });
 
   test("what may not fit is refused before anything is read, with the context that would", async () => {
@@ -282,7 +282,7 @@ describeWithAdapter("the device", () => {
     expect(fitting).toBeGreaterThan(1000);
     using cache = program.createCache(fitting);
     expect(cache.capacity).toBe(fitting);
-    expect(backend.live.bytes).toBeLessThanOrEqual(16 * 2 ** 20);
+    expect(backend.device.live.bytes).toBeLessThanOrEqual(16 * 2 ** 20);
   });
 
   test.each(["f16", "bf16"] as const)("a cache in %s takes half the memory of keys and values", async (format) => {
@@ -290,9 +290,9 @@ describeWithAdapter("the device", () => {
     await using backend = await webgpu();
     await using program = await backend.compile(graph, source);
     const bytesOf = (wanted: "f32" | "f16" | "bf16"): number => {
-      const before = backend.live.bytes;
+      const before = backend.device.live.bytes;
       using _ = program.createCache(64, { format: wanted });
-      return backend.live.bytes - before;
+      return backend.device.live.bytes - before;
     };
     // Room for splits of 128 keys comes to the same, whatever the format.
     const keysAndValues = 64 * (2 * 2 * 2 * 16 * 4);
@@ -364,7 +364,7 @@ describeWithAdapter("the device", () => {
       needed: 65536,
       available: undefined,
     });
-    expect(backend.live).toEqual({ buffers: 0, bytes: 0 });
+    expect(backend.device.live).toEqual({ buffers: 0, bytes: 0 });
     device.destroy();
   });
 

@@ -2,4 +2,4 @@ import { lifecycle } from "@polyllama/conformance/vitest";
 import { webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 
-describeWithAdapter("webgpu", () => lifecycle(() => webgpu(), { live: ({ live }) => live }));
+describeWithAdapter("webgpu", () => lifecycle(() => webgpu(), { live: ({ device }) => device.live }));

@@ -51,9 +51,12 @@ export interface BackendOptions {
 }
 
 /** A backend of the first contract. Disposing it disposes the device. */
-export function asBackend(device: Device, options: BackendOptions = {}): DeviceBackend {
+export function asBackend<Own extends Device>(
+  device: Own,
+  options: BackendOptions = {},
+): DeviceBackend & { readonly device: Own } {
   const { availableMemory, onCompile } = options;
-  const backend: DeviceBackend = {
+  const backend: DeviceBackend & { readonly device: Own } = {
     device,
     name: device.name,
     roundings: device.roundings,
