@@ -185,7 +185,15 @@ describe("package files", () => {
   test.runIf(full).each(folders.filter((folder) => folder !== "packages/cli"))(
     "%s passes are-the-types-wrong",
     (folder) => {
-      must(run(join(root, "node_modules/.bin/attw"), [tarballOf(folder), "--profile", "esm-only"], root));
+      const { exports } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8")) as {
+        exports: Readonly<Record<string, object>>;
+      };
+      // What only a clone of the repository has leads to nothing in what is published.
+      const own = Object.keys(exports).filter(
+        (name) => Object.keys(exports[name] ?? {}).join() === "@polyllama/source",
+      );
+      const without = own.length === 0 ? [] : ["--exclude-entrypoints", ...own];
+      must(run(join(root, "node_modules/.bin/attw"), [tarballOf(folder), "--profile", "esm-only", ...without], root));
     },
   );
 });

@@ -1,6 +1,7 @@
 // Faults between a program and its kernels: KV blocks, steps that fail, turns, and what lives how long.
 
 import type { Mutant } from "./mutant.ts";
+import { planMutants } from "./plan-mutants.ts";
 
 const faults: readonly Omit<Mutant, "package">[] = [
   {
@@ -183,4 +184,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
 ];
 
-export const plannerMutants: readonly Mutant[] = faults.map((fault) => ({ package: "planner", ...fault }));
+export const plannerMutants: readonly Mutant[] = [...faults, ...planMutants].map((fault) => ({
+  package: "planner",
+  ...fault,
+}));

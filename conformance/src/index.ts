@@ -28,6 +28,7 @@ export { casesNotRun, summarize } from "./summary.ts";
 // Whole models against an estimated tolerance
 export type { Choices } from "./comparison/choices.ts";
 export { compareChoices, tooFewDecided } from "./comparison/choices.ts";
+export { greedyTokens } from "./comparison/greedy.ts";
 export type { Tolerance, ToleranceOptions } from "./comparison/tolerance.ts";
 export { estimateTolerance, worstShare } from "./comparison/tolerance.ts";
 

@@ -4,12 +4,12 @@ import { readFileSync } from "node:fs";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
-import { type Backend, llamaGraph, mostProbable, type Program } from "@polyllama/core";
+import { type Backend, llamaGraph } from "@polyllama/core";
 import { poet } from "@polyllama/model-poet";
 import { full } from "@polyllama/test-support/full";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
-import { estimateTolerance, worstShare } from "../src/index.ts";
+import { estimateTolerance, greedyTokens, worstShare } from "../src/index.ts";
 
 /** What arithmetic in f32 rounds, by whoever computed it. */
 const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
@@ -18,20 +18,6 @@ const backends: readonly (() => Backend)[] = [
   reference,
   () => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false }),
 ];
-
-/** The prompt and its greedy continuation, `count` tokens in all, token by token through a cache. */
-async function greedy(program: Program, prompt: readonly number[], count: number): Promise<number[]> {
-  using cache = program.createCache(count);
-  const ids = [...prompt];
-  let rows = prompt;
-  while (ids.length < count) {
-    const step = { inputs: { tokens: Int32Array.from(rows) }, batch: [{ rows: rows.length, cache }] };
-    const [logits] = await program.run(step, [{ value: "logits", rows: "last" }]);
-    rows = [mostProbable(logits!.data)];
-    ids.push(...rows);
-  }
-  return ids;
-}
 
 describeWithShared("stories260K", () => {
   const golden: { readonly input_ids: readonly number[] } = JSON.parse(
@@ -46,8 +32,7 @@ describeWithShared("stories260K", () => {
       const backend = createBackend();
       test(`${name} on ${backend.name}: the greedy ids`, async () => {
         await using checkpoint = await openCheckpoint(shared(`weights/${name}`));
-        await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
-        expect(await greedy(program, [1], golden.input_ids.length)).toEqual(golden.input_ids);
+        expect(await greedyTokens(backend, checkpoint, [1], golden.input_ids.length)).toEqual(golden.input_ids);
       });
     }
 
@@ -86,8 +71,7 @@ describeWithShared("TinyStories-656K", () => {
     const prompt = checkpoint.tokenizer!.encode("Once upon a time");
     const texts: string[] = [];
     for (const createBackend of backends) {
-      await using program = await createBackend().compile(llamaGraph(checkpoint.config), checkpoint);
-      texts.push(checkpoint.tokenizer!.decode(await greedy(program, prompt, 200)));
+      texts.push(checkpoint.tokenizer!.decode(await greedyTokens(createBackend(), checkpoint, prompt, 200)));
     }
     expect(texts[0]).toMatch(/^Once upon a time/);
     expect(texts[1]).toBe(texts[0]);
@@ -108,9 +92,8 @@ describe("poet", () => {
   test("greedy ids are equal on both backends", async () => {
     await using checkpoint = await openCheckpoint(poet);
     const prompt = checkpoint.tokenizer!.encode(lines);
-    const [exact, fast] = [reference(), onnxruntime({ activations: "f32", threads: 2, cacheFolder: false })];
-    await using a = await exact.compile(llamaGraph(checkpoint.config), checkpoint);
-    await using b = await fast.compile(llamaGraph(checkpoint.config), checkpoint);
-    expect(await greedy(b, prompt, 60)).toEqual(await greedy(a, prompt, 60));
+    const [exact, fast] = backends.map((createBackend) => createBackend()) as [Backend, Backend]; // there are two
+    const expected = await greedyTokens(exact, checkpoint, prompt, 60);
+    expect(await greedyTokens(fast, checkpoint, prompt, 60)).toEqual(expected);
   });
 });

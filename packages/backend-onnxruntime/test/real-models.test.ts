@@ -2,25 +2,12 @@
 
 import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";
-import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
-import { estimateTolerance, worstShare } from "@polyllama/conformance";
-import { type Backend, llamaGraph } from "@polyllama/core";
+import { openCheckpoint } from "@polyllama/checkpoints";
+import { estimateTolerance, greedyTokens, worstShare } from "@polyllama/conformance";
+import { llamaGraph } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { expect, test } from "vitest";
 import { onnxruntime } from "../src/index.ts";
-import { argmax } from "./support.ts";
-
-async function greedy(backend: Backend, checkpoint: Checkpoint, first: number, count: number): Promise<number[]> {
-  await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
-  using cache = program.createCache(count);
-  const ids = [first];
-  while (ids.length < count) {
-    const step = { inputs: { tokens: Int32Array.of(ids.at(-1)!) }, batch: [{ rows: 1, cache }] };
-    const [logits] = await program.run(step, [{ value: "logits", rows: "last" }]);
-    ids.push(argmax(logits!.data));
-  }
-  return ids;
-}
 
 describeWithShared("real models", () => {
   const exactly = () => onnxruntime({ cacheFolder: false, activations: "f32", threads: 2 });
@@ -30,7 +17,7 @@ describeWithShared("real models", () => {
       const { input_ids: ids } = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
       await using checkpoint = await openCheckpoint(shared(`weights/${file}`));
       await using backend = exactly();
-      expect(await greedy(backend, checkpoint, ids[0], ids.length)).toEqual(ids);
+      expect(await greedyTokens(backend, checkpoint, ids.slice(0, 1), ids.length)).toEqual(ids);
     });
   }
   for (const folder of ["stories260K.gguf", "TinyStories-656K", "poet"]) {
@@ -49,7 +36,7 @@ describeWithShared("real models", () => {
   test("TinyStories-656K: greedy text equals the reference's", async () => {
     await using checkpoint = await openCheckpoint(shared("weights/TinyStories-656K"));
     await using backend = exactly();
-    const first = 1;
-    expect(await greedy(backend, checkpoint, first, 60)).toEqual(await greedy(reference(), checkpoint, first, 60));
+    const expected = await greedyTokens(reference(), checkpoint, [1], 60);
+    expect(await greedyTokens(backend, checkpoint, [1], 60)).toEqual(expected);
   });
 });

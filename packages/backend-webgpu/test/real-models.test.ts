@@ -4,27 +4,14 @@
 import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
-import { type Backend, createSampler, llamaGraph, mostProbable } from "@polyllama/core";
+import { greedyTokens } from "@polyllama/conformance";
+import { type Backend, createSampler, llamaGraph } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type WebGpuBackend, webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 
-/** The first tokens and `count` more, each from logits on the host. */
-async function fromLogits(backend: Backend, checkpoint: Checkpoint, first: readonly number[], count: number) {
-  await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
-  using cache = program.createCache(first.length + count);
-  const ids = [...first];
-  while (ids.length < first.length + count) {
-    const tokens = Int32Array.from(ids.slice(cache.length));
-    const step = { inputs: { tokens }, batch: [{ rows: tokens.length, cache }] };
-    const [logits] = await program.run(step, [{ value: "logits", rows: "last" }]);
-    ids.push(mostProbable(logits!.data));
-  }
-  return ids;
-}
-
-/** The same, chosen on the device. */
+/** The first tokens and `count` more, chosen on the device. */
 async function onDevice(backend: Backend, checkpoint: Checkpoint, first: readonly number[], count: number) {
   await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
   using cache = program.createCache(first.length + count);
@@ -53,9 +40,9 @@ describeWithShared("real models", () => {
       test(`${folder}: greedy text equals the reference's`, async () => {
         await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
         const first = [1, 300, 17];
-        const expected = await fromLogits(reference(), checkpoint, first, 40);
+        const expected = await greedyTokens(reference(), checkpoint, first, 43);
         expect(await onDevice(backend, checkpoint, first, 40)).toEqual(expected);
-        expect(await fromLogits(backend, checkpoint, first, 40)).toEqual(expected);
+        expect(await greedyTokens(backend, checkpoint, first, 43)).toEqual(expected);
       });
     }
   });

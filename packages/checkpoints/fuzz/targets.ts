@@ -14,6 +14,8 @@ import {
   tokenizerFromLlama2c,
   tokenizerFromSentencePiece,
 } from "@polyllama/core";
+import { poet } from "@polyllama/model-poet";
+import { fixture } from "@polyllama/test-support/fixtures";
 import { mutated, mutatedJson, type Sample } from "@polyllama/test-support/fuzz/mutate";
 import { flatten, type Pieces } from "@polyllama/test-support/fuzz/pieces";
 import type { Random } from "@polyllama/test-support/fuzz/random";
@@ -46,8 +48,6 @@ import { withDirectory } from "./zip-directory.ts";
 
 export async function fuzzTargets(): Promise<readonly Target[]> {
   const shared = fileURLToPath(new URL("../../../../shared/data/", import.meta.url));
-  const own = fileURLToPath(new URL("../../", import.meta.url));
-  const fixtures = `${own}core/test/fixtures/`;
   const optional = async (path: string): Promise<Uint8Array[]> =>
     existsSync(shared + path) ? [new Uint8Array(await readFile(shared + path))] : [];
   const read = async (path: string): Promise<Uint8Array> => new Uint8Array(await readFile(path));
@@ -56,8 +56,8 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
   const safetensorsFiles = [
     { bytes: safetensors(tensors), config: huggingFaceConfig(small) },
     {
-      bytes: await read(`${own}model-poet/files/model.safetensors`),
-      config: json(await read(`${own}model-poet/files/config.json`)),
+      bytes: await read(join(poet, "model.safetensors")),
+      config: json(await read(join(poet, "config.json"))),
     },
   ];
   const ggufs = [
@@ -77,12 +77,12 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
   const params = { dim: 32, n_layers: 1, n_heads: 4, n_kv_heads: 2, vocab_size: -1, norm_eps: 1e-5 };
   const llama2cFiles = [llama2cFile(), ...(await optional("weights/stories260K.bin"))];
   const models = [
-    await read(`${fixtures}rules.model`),
-    await read(`${fixtures}unused.model`),
-    await read(`${own}model-poet/files/tokenizer.model`),
+    await read(fixture("rules.model")),
+    await read(fixture("unused.model")),
+    await read(join(poet, "tokenizer.model")),
   ];
   const tokenizers = [
-    ...tokenizerJsons(json(await read(`${fixtures}tokenizer-json.json`))),
+    ...tokenizerJsons(json(await read(fixture("tokenizer-json.json")))),
     ...(await optional("weights/TinyStories-656K/tokenizer.json")).map((bytes) => new TextDecoder().decode(bytes)),
   ];
   const tokenizerBins = await optional("weights/tok512.bin");

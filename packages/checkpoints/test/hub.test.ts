@@ -6,13 +6,11 @@ import { existsSync } from "node:fs";
 import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Progress } from "@polyllama/core";
+import { poet as poetFolder } from "@polyllama/model-poet";
 import { commit, type HubServer, repository, serveHub } from "@polyllama/test-support/hub-server";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { listHub, openCheckpoint, type PullOptions, pull } from "../src/index.ts";
-
-const poetFolder = fileURLToPath(new URL("../../model-poet/files/", import.meta.url));
 
 /** Bytes that repeat nowhere, so that a piece in the wrong place changes the hash. */
 const weights: Uint8Array = Uint8Array.from({ length: 400_000 }, (_, i) => (i * 2_654_435_761) >>> 13);

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { fixture } from "@polyllama/test-support/fixtures";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -11,7 +12,7 @@ import {
   tokenizerFromSentencePiece,
 } from "../src/index.ts";
 
-const file = (name: string): Buffer => readFileSync(new URL(`fixtures/${name}`, import.meta.url));
+const file = (name: string): Buffer => readFileSync(fixture(name));
 
 /** Makes a tokenizer and uses it: that succeeds, or fails as a PolyllamaError that names the file. */
 function survives(make: () => Tokenizer): boolean {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { fixture } from "@polyllama/test-support/fixtures";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -23,24 +24,24 @@ interface Fixture {
   readonly merges: readonly string[];
   readonly pipelines: Readonly<Record<string, Json & { model: Json; cases: Case[] }>>;
 }
-const fixture = read(new URL("fixtures/tokenizer-json.json", import.meta.url)) as Fixture;
-const vocab = Object.fromEntries(fixture.vocab.map((piece, id) => [piece, id]));
+const rules = read(fixture("tokenizer-json.json")) as Fixture;
+const vocab = Object.fromEntries(rules.vocab.map((piece, id) => [piece, id]));
 
 /** The tokenizer.json of one of the fixture's pipelines, with some of its fields replaced. */
 function pipeline(name: string, changes: Json = {}, model: Json = {}): Json {
-  const { cases, ...components } = fixture.pipelines[name]!;
+  const { cases, ...components } = rules.pipelines[name]!;
   return {
-    ...fixture.file,
+    ...rules.file,
     ...components,
-    model: { ...fixture.model, vocab, merges: fixture.merges, ...components.model, ...model },
+    model: { ...rules.model, vocab, merges: rules.merges, ...components.model, ...model },
     ...changes,
   };
 }
 
 describe("pipelines equal Hugging Face's tokenizers", () => {
-  test.each(Object.keys(fixture.pipelines))("%s", (name) => {
+  test.each(Object.keys(rules.pipelines))("%s", (name) => {
     const tokenizer = tokenizerFromJson(pipeline(name), name);
-    for (const { text, ids, special, decoded } of fixture.pipelines[name]!.cases) {
+    for (const { text, ids, special, decoded } of rules.pipelines[name]!.cases) {
       expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids);
       expect(tokenizer.encode(text, { bos: false, special: true }), JSON.stringify(text)).toEqual(special);
       expect(tokenizer.decode(ids), JSON.stringify(text)).toBe(decoded);
@@ -48,7 +49,7 @@ describe("pipelines equal Hugging Face's tokenizers", () => {
   });
 
   test("added tokens take along the white space that they say they do", () => {
-    const added = fixture.file["added_tokens"] as readonly Json[];
+    const added = rules.file["added_tokens"] as readonly Json[];
     const first = 1 + Math.max(...added.map(({ id }) => Number(id)));
     const token = (n: number, sides: Json): Json => ({
       id: first + n,
@@ -68,7 +69,7 @@ describe("pipelines equal Hugging Face's tokenizers", () => {
   });
 
   test("every token says its kind", () => {
-    const added = fixture.file["added_tokens"] as readonly Json[];
+    const added = rules.file["added_tokens"] as readonly Json[];
     const name = { id: 1 + Math.max(...added.map(({ id }) => Number(id))), content: "<|name|>", special: false };
     const file = pipeline("legacy", { added_tokens: [...added, name] });
     const tokenizer = tokenizerFromJson(file, "legacy");
@@ -79,12 +80,12 @@ describe("pipelines equal Hugging Face's tokenizers", () => {
   });
 
   test("merges may be pairs", () => {
-    const merges = fixture.merges.map((merge) => merge.split(" "));
+    const merges = rules.merges.map((merge) => merge.split(" "));
     const tokenizer = tokenizerFromJson(pipeline("legacy", {}, { merges }), "pairs");
-    for (const { text, ids } of fixture.pipelines["legacy"]!.cases) expect(tokenizer.encode(text)).toEqual(ids);
+    for (const { text, ids } of rules.pipelines["legacy"]!.cases) expect(tokenizer.encode(text)).toEqual(ids);
   });
 
-  test.each(Object.keys(fixture.pipelines))("%s: a stream joins to the whole", (name) => {
+  test.each(Object.keys(rules.pipelines))("%s: a stream joins to the whole", (name) => {
     const tokenizer = tokenizerFromJson(pipeline(name), name);
     const options = fc.record({ special: fc.boolean(), continuing: fc.boolean() });
     const id = fc.oneof(fc.nat(tokenizer.vocabSize - 1), fc.nat(270));

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { fixture } from "@polyllama/test-support/fixtures";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { type TinyPiece, tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import fc from "fast-check";
@@ -7,7 +8,6 @@ import { type Tokenizer, tokenizerFromGguf, tokenizerFromLlama2c, tokenizerFromS
 import { readSentencePiece } from "../src/tokenizer/sentencepiece.ts";
 
 const json = (path: string | URL): unknown => JSON.parse(readFileSync(path, "utf8"));
-const fixture = (name: string): URL => new URL(`fixtures/${name}`, import.meta.url);
 const load = (path: string | URL): Tokenizer => tokenizerFromSentencePiece(readFileSync(path), String(path));
 
 /** The same vocabulary as a GGUF file would carry it. */

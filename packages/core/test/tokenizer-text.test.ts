@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
+import { fixture } from "@polyllama/test-support/fixtures";
 import { tinyMetadata, tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Tokenizer, tokenizerFromGguf, tokenizerFromSentencePiece } from "../src/index.ts";
 import { utf8CodePoint, utf8Decode, utf8Encode, utf8Stream } from "../src/tokenizer/utf8.ts";
 
-const fixture = (name: string): Tokenizer =>
-  tokenizerFromSentencePiece(readFileSync(new URL(`fixtures/${name}.model`, import.meta.url)), name);
+const load = (name: string): Tokenizer => tokenizerFromSentencePiece(readFileSync(fixture(`${name}.model`)), name);
 const anyText = fc.string({ unit: "binary" });
 
 describe("UTF-8", () => {
@@ -89,8 +89,8 @@ describe("UTF-8", () => {
 describe("decoding", () => {
   const tokenizers: readonly [string, Tokenizer][] = [
     ["tiny", tinyTokenizer()],
-    ["rules", fixture("rules")],
-    ["unused", fixture("unused")],
+    ["rules", load("rules")],
+    ["unused", load("unused")],
   ];
 
   test.each(tokenizers)("%s: a stream's parts are well-formed and join to the whole", (_, tokenizer) => {

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readSentencePiece, tokenizerFromSentencePiece } from "@polyllama/core";
+import { fixture } from "@polyllama/test-support/fixtures";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { mergeVocabularies } from "../src/index.ts";
 import { messageWriter } from "../src/message-writer.ts";
 
-const fixture = (name: string): Buffer =>
-  readFileSync(new URL(`../../core/test/fixtures/${name}.model`, import.meta.url));
+const modelFile = (name: string): Buffer => readFileSync(fixture(`${name}.model`));
 
 /** A Unigram model with these pieces; of such a model only the pieces count. */
 function extraModel(pieces: readonly (readonly [string, number?])[]): Uint8Array {
@@ -27,7 +27,7 @@ function extraModel(pieces: readonly (readonly [string, number?])[]): Uint8Array
 
 describe("merging vocabularies", () => {
   test("appends what is missing, with score 0 and its kind, and changes nothing else", () => {
-    const base = fixture("unused");
+    const base = modelFile("unused");
     const before = readSentencePiece(base, "base");
     const extra = extraModel([
       ["<unk>", 2],
@@ -52,7 +52,7 @@ describe("merging vocabularies", () => {
   });
 
   test("twice changes nothing, whatever the pieces; old ids stay", () => {
-    const base = fixture("unused");
+    const base = modelFile("unused");
     const old = readSentencePiece(base, "base").pieces;
     const piece = fc.string({ unit: "binary", minLength: 1, maxLength: 6 });
     fc.assert(
@@ -70,9 +70,9 @@ describe("merging vocabularies", () => {
 
   test("is refused where the base has no place for bytes, is no BPE, or a file is damaged", () => {
     const attempts: readonly [Uint8Array, Uint8Array, RegExp][] = [
-      [fixture("rules"), extraModel([["<0x00>", 6]]), /^extra: "<0x00>" is a byte/],
-      [extraModel([["<unk>", 2]]), fixture("unused"), /^base: the model type is unigram/],
-      [fixture("unused"), fixture("unused").subarray(0, 100), /^extra: /],
+      [modelFile("rules"), extraModel([["<0x00>", 6]]), /^extra: "<0x00>" is a byte/],
+      [extraModel([["<unk>", 2]]), modelFile("unused"), /^base: the model type is unigram/],
+      [modelFile("unused"), modelFile("unused").subarray(0, 100), /^extra: /],
     ];
     for (const [base, extra, message] of attempts) {
       expect(() => mergeVocabularies(base, extra, "base", "extra")).toThrow(message);
