@@ -51,7 +51,6 @@ export interface ImportException {
 }
 
 export const importExceptions: readonly ImportException[] = [
-  { rule: "file-circle", path: /backend-webgpu\/src\/(cache|program)\//, reason: "to be removed: is being rewritten" },
   { rule: "upward-import", path: /backend-cpu\/src\/index\.ts/, reason: "an old name, which gives what it meant" },
 ];
 

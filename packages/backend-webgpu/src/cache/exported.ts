@@ -4,7 +4,7 @@
 import { type ExportedKind, headBytes, readLength, writeHead } from "@polyllama/planner";
 import { usage } from "../gpu.ts";
 import { blockBytes, blocksFor } from "./layout.ts";
-import type { PoolMemory, PoolPart } from "./pool-memory.ts";
+import type { PoolBlocks, PoolPart } from "./pool-part.ts";
 
 /** "GPU1", as a little-endian word. */
 const mark = 0x31555047;
@@ -12,7 +12,7 @@ const mark = 0x31555047;
 /** Bytes that are read back or written at once. */
 const pieceBytes = 16 << 20;
 
-function kindOf({ spec, format }: PoolMemory): ExportedKind {
+function kindOf({ spec, format }: PoolBlocks): ExportedKind {
   return { mark, spec, format };
 }
 
@@ -25,7 +25,7 @@ interface Piece {
 }
 
 /** All of them, in the order of the bytes. */
-function* piecesOf(pool: PoolMemory, table: readonly number[]): Generator<Piece> {
+function* piecesOf(pool: PoolBlocks, table: readonly number[]): Generator<Piece> {
   let at = headBytes(kindOf(pool));
   for (const parts of pool.parts) {
     for (const side of ["keys", "values"] as const) {
@@ -60,7 +60,7 @@ function* batchesOf(pieces: Iterable<Piece>): Generator<readonly Piece[]> {
 }
 
 /** The content of a sequence's blocks, behind what was submitted before. */
-export async function exportBlocks(pool: PoolMemory, table: readonly number[], length: number): Promise<Uint8Array> {
+export async function exportBlocks(pool: PoolBlocks, table: readonly number[], length: number): Promise<Uint8Array> {
   const { gpu, spec, format } = pool;
   const kind = kindOf(pool);
   const exported = new Uint8Array(headBytes(kind) + table.length * blockBytes(spec, format));
@@ -88,12 +88,12 @@ export async function exportBlocks(pool: PoolMemory, table: readonly number[], l
 }
 
 /** Positions of exported bytes. @throws {PolyllamaError} `ERR_OPTION` for those of another kind */
-export function exportedLength(pool: PoolMemory, bytes: Uint8Array): number {
+export function exportedLength(pool: PoolBlocks, bytes: Uint8Array): number {
   return readLength(bytes, kindOf(pool), (length) => blocksFor(length) * blockBytes(pool.spec, pool.format));
 }
 
 /** Writes exported bytes into blocks, behind what was submitted before. */
-export async function importBlocks(pool: PoolMemory, table: readonly number[], exported: Uint8Array): Promise<void> {
+export async function importBlocks(pool: PoolBlocks, table: readonly number[], exported: Uint8Array): Promise<void> {
   const { queue } = pool.gpu.device;
   const content = new Uint8Array(exported); // in memory that the queue takes
   for (const batch of batchesOf(piecesOf(pool, table))) {

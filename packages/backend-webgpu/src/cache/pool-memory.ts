@@ -4,18 +4,10 @@ import { type CacheFormat, MemoryError } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
 import type { BlockCopy, PoolStorage } from "@polyllama/planner";
 import { type Gpu, usage } from "../gpu.ts";
-import type { PoolBinding, PreparedPlan } from "../program/prepared-plan.ts";
+import type { BoundPlan, PoolBinding } from "../program/pool-binding.ts";
 import { exportBlocks, exportedLength, importBlocks } from "./exported.ts";
-import { blockBytes, blockRows, type HeadRange, headRanges, rowBytes } from "./layout.ts";
-
-/** Buffers of some heads of an attention. */
-export interface PoolPart {
-  readonly heads: HeadRange;
-  readonly keys: GPUBuffer;
-  readonly values: GPUBuffer;
-  /** Bytes of a block in either of them. */
-  readonly blockBytes: number;
-}
+import { blockBytes, blockRows, headRanges, rowBytes } from "./layout.ts";
+import type { PoolPart } from "./pool-part.ts";
 
 let made = 0;
 
@@ -32,7 +24,7 @@ export class PoolMemory implements PoolStorage {
   /** Resolves when the device has granted the memory. */
   readonly ready: Promise<void>;
   /** What kernels of plans are bound by. */
-  readonly bindings: Map<PreparedPlan, PoolBinding> = new Map();
+  readonly bindings: Map<BoundPlan, PoolBinding> = new Map();
 
   /** @param what What it is for, for errors. @throws {MemoryError} */
   constructor(gpu: Gpu, spec: CacheSpec, format: CacheFormat, blocks: number, what: string) {
@@ -121,7 +113,7 @@ export class PoolMemory implements PoolStorage {
   }
 
   /** Frees what a plan was bound by. */
-  unbind(plan: PreparedPlan): void {
+  unbind(plan: BoundPlan): void {
     const binding = this.bindings.get(plan);
     if (binding === undefined) return;
     this.gpu.free(binding.parameters);

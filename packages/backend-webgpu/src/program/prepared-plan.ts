@@ -3,14 +3,16 @@
 
 import { RotationTable, type ValueName } from "@polyllama/core";
 import type { Plan, RowSet } from "@polyllama/planner";
-import type { PoolMemory, PoolPart } from "../cache/pool-memory.ts";
-import type { Dispatch, Emitted, Grid, PoolResource, PoolRows, Resource } from "../emit/dispatch.ts";
+import type { PoolMemory } from "../cache/pool-memory.ts";
+import type { PoolPart } from "../cache/pool-part.ts";
+import type { Dispatch, Emitted, Grid, PoolResource, Resource } from "../emit/dispatch.ts";
 import { emit } from "../emit/emit.ts";
 import { type Gpu, usage } from "../gpu.ts";
 import type { Mode } from "../modes.ts";
 import type { WeightLayout } from "../weights/layout.ts";
 import type { DeviceWeights } from "../weights/upload.ts";
 import { type BoundDispatch, bind, parameterBuffer } from "./bindings.ts";
+import type { Binding, BoundPlan, BoundPoolDispatch, PoolBinding } from "./pool-binding.ts";
 import { sampleParameters, sampleSpec } from "./sampler.ts";
 import type { Scratch } from "./scratch.ts";
 
@@ -44,25 +46,6 @@ export interface Piece {
   readonly kernel: BoundKernel | Extract<Emitted, { readonly pooled: unknown }>;
 }
 
-/** What is bound to buffers that grow. */
-interface Binding {
-  /** Uniforms of its kernels; whoever drops the binding frees them. */
-  readonly parameters: GPUBuffer;
-  /** Of the buffers that grow. */
-  readonly version: number;
-}
-
-/** A kernel over KV blocks, and its workgroups. */
-export interface BoundPoolDispatch extends BoundDispatch {
-  grid(rows: PoolRows): Grid;
-}
-
-/** A plan bound to a pool. */
-export interface PoolBinding extends Binding {
-  /** By the plan's pieces. */
-  readonly pieces: readonly (readonly BoundPoolDispatch[])[];
-}
-
 /** What chooses tokens from a value of a plan. */
 export interface SamplerBinding extends Binding {
   readonly dispatch: BoundDispatch;
@@ -70,7 +53,7 @@ export interface SamplerBinding extends Binding {
   readonly source: number;
 }
 
-export interface PreparedPlan {
+export interface PreparedPlan extends BoundPlan {
   readonly plan: Plan;
   readonly mode: Mode;
   readonly pieces: readonly Piece[];

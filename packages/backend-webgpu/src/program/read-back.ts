@@ -2,9 +2,9 @@
 
 import { type Gpu, usage } from "../gpu.ts";
 import { selectedRows } from "./chunk.ts";
+import type { ChunkWork } from "./chunk-work.ts";
 import { partsTo, type SinkPart, takeRows, takeToken, wantsHostRows } from "./outputs.ts";
 import type { Scratch } from "./scratch.ts";
-import type { ChunkWork } from "./submit.ts";
 import type { ChunkDraws } from "./write-chunk.ts";
 
 /** A buffer that the host reads, and what takes its content. */

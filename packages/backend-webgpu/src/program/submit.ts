@@ -1,19 +1,18 @@
 // A chunk's kernels in the queue: one compute pass in one submission, unless it is so long that a browser's watchdog might object.
 // Outputs are copied to where they go in the last one.
 
-import type { Step } from "@polyllama/core/device";
-import type { PoolMemory } from "../cache/pool-memory.ts";
 import type { Grid, PoolRows } from "../emit/dispatch.ts";
 import type { Gpu } from "../gpu.ts";
 import type { Profile } from "../profile.ts";
 import { type BoundDispatch, encode } from "./bindings.ts";
 import { type PlacedChunk, poolRows, selectedRows } from "./chunk.ts";
-import type { SinkPart } from "./outputs.ts";
-import type { Piece, PoolBinding, PreparedPlan, SamplerBinding } from "./prepared-plan.ts";
+import type { ChunkWork } from "./chunk-work.ts";
+import type { PoolBinding } from "./pool-binding.ts";
+import type { Piece } from "./prepared-plan.ts";
 import { copyOutputs, type Staged } from "./read-back.ts";
 import { parallelDraws } from "./sampler.ts";
 import type { Scratch } from "./scratch.ts";
-import { type ChunkDraws, copyInputs } from "./write-chunk.ts";
+import { copyInputs } from "./write-chunk.ts";
 
 /** Submissions that may wait on the device. */
 const inFlight = 2;
@@ -57,17 +56,6 @@ export interface Meter {
   profile: Profile | undefined;
   /** Dispatches so far. */
   dispatched: number;
-}
-
-/** A chunk with all that it is bound to. */
-export interface ChunkWork {
-  readonly step: Step;
-  readonly prepared: PreparedPlan;
-  readonly chunk: PlacedChunk;
-  readonly pools: ReadonlyMap<PoolMemory, PoolBinding>;
-  readonly parts: readonly SinkPart[];
-  readonly draws: readonly ChunkDraws[];
-  readonly samplers: readonly SamplerBinding[];
 }
 
 /** @returns what is on its way to the host. */
