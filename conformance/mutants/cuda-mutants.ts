@@ -48,8 +48,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "cuda-blocks-without-cache",
     file: "program/executor.ts",
-    find: "() => first++);",
-    replace: "(_, i) => i);",
+    find: "const table = Uint32Array.from(",
+    replace: "first = 0;\n        const table = Uint32Array.from(",
     what: "sequences without a cache share their blocks",
   },
   {

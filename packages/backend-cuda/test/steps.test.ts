@@ -178,6 +178,18 @@ await describeWithEmulation("steps on the card", (emulation) => {
     });
   });
 
+  test("sequences without a cache see only their own rows", async () => {
+    await withDevice(emulation, async ({ program }) => {
+      const given = [3, 40, 1, 12].map((count, i) => ({ tokens: tokens(count, i) }));
+      const [together] = await submit(program, given, [lastLogits]).result;
+      for (const [i, sequence] of given.entries()) {
+        const [alone] = await submit(program, [sequence], [lastLogits]).result;
+        expect(rowsOf(together)[i]).toEqual(rowsOf(alone)[0]);
+      }
+    });
+    expect(control.reports()).toBe("");
+  });
+
   test("values stay on the card as tensors", async () => {
     await withDevice(emulation, async ({ program, pool }) => {
       using blocks = pool(64, 3);
