@@ -1,4 +1,4 @@
-// Faults in what core does around a model: sampling, ends of text, log probabilities, RoPE scaling, chat, decoding, caches.
+// Faults in what core does around a model: sampling, log probabilities, RoPE scaling, chat, decoding, caches.
 
 import type { Mutant } from "./mutant.ts";
 
@@ -16,20 +16,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     find: "return { logprob: logits[id]! - normalizer",
     replace: "return { logprob: most - normalizer",
     what: "the log probability is that of the best token instead of the drawn one",
-  },
-  {
-    id: "held-text-lost",
-    file: "generate.ts",
-    find: ": filter.end();",
-    replace: ': { text: "", stopped: false };',
-    what: "text that was held back for a stop sequence is lost at the end",
-  },
-  {
-    id: "stop-first-alone",
-    file: "stop.ts",
-    find: "...sequences.map((stop) => overlap(held, stop))",
-    replace: "...sequences.slice(0, 1).map((stop) => overlap(held, stop))",
-    what: "of several stop sequences only the first is found across tokens",
   },
   {
     id: "llama3-original-length",
@@ -86,27 +72,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     find: "|| a.id - b.id",
     replace: "|| b.id - a.id",
     what: "of equally probable alternatives the higher id comes first",
-  },
-  {
-    id: "stop-at-end-lost",
-    file: "stop.ts",
-    find: "return take(at, at < held.length);",
-    replace: "return take(held.length, false);",
-    what: "a stop sequence that is complete at the end of the text is shown",
-  },
-  {
-    id: "context-one-short",
-    file: "generate.ts",
-    find: "const full = prompt.length + count > sequence.capacity;",
-    replace: "const full = prompt.length + count >= sequence.capacity;",
-    what: "a text ends one token before the context is full",
-  },
-  {
-    id: "end-tokens-ignored-stop",
-    file: "generate.ts",
-    find: "ends: new Set(ignoreEos ? [] : ends",
-    replace: "ends: new Set(ignoreEos ? ends.slice(1) : ends",
-    what: "ignoreEos ignores the first end token alone",
   },
   {
     id: "strip-separators",

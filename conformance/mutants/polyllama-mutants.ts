@@ -1,4 +1,4 @@
-// Faults in the library: sequences and their prefixes, forks, conversations that are shortened, end tokens, chat.
+// Faults in the library: generation and ends of text, sequences and their prefixes, forks, conversations that are shortened, end tokens, chat.
 
 import type { Mutant } from "./mutant.ts";
 
@@ -8,22 +8,22 @@ const faults: readonly Omit<Mutant, "package">[] = [
     file: "sequence.ts",
     find: "this.#rewind(Math.min(commonPrefix(this.#held, tokens), tokens.length - 1));",
     replace:
-      'const same = where === "sample()" ? this.#held.length : commonPrefix(this.#held, tokens);\n    this.#rewind(Math.min(same, tokens.length - 1));',
+      'const same = where === "choose()" ? this.#held.length : commonPrefix(this.#held, tokens);\n    this.#rewind(Math.min(same, tokens.length - 1));',
     what: "where the device samples, another prompt continues the old one",
   },
   {
-    id: "device-repeats-chunk",
+    id: "prompt-repeats-chunk",
     file: "sequence.ts",
-    find: "const rows = tokens.slice(this.#held.length, this.#held.length + chunk);\n        await program.run(",
-    replace: "const rows = tokens.slice(0, chunk);\n        await program.run(",
-    what: "where the device samples, every full chunk of a prompt repeats the first",
+    find: "const rows = tokens.slice(this.#held.length, this.#held.length + chunk);",
+    replace: "const rows = tokens.slice(0, chunk);",
+    what: "every full chunk of a prompt repeats the first",
   },
   {
     id: "sample-keeps-too-much",
     file: "sequence.ts",
-    find: "this.#held = all.slice(0, this.#cache.length);",
-    replace: "this.#held = [...all];",
-    what: "a sequence holds tokens whose keys and values were not computed",
+    find: "cache.length > length) cache.truncate(length);",
+    replace: "cache.length > length + 1) cache.truncate(length);",
+    what: "a sequence keeps keys and values of a token that was drawn ahead and not taken",
   },
   {
     id: "fork-shares-tokens",
@@ -102,6 +102,41 @@ const faults: readonly Omit<Mutant, "package">[] = [
     find: "throw new AbortError(error, { text, ids,",
     replace: "throw new AbortError(error, { text, ids: ids.slice(0, -1),",
     what: "an aborted completion lacks its last token",
+  },
+  {
+    id: "held-text-lost",
+    file: "generation/generate.ts",
+    find: ": filter.end();",
+    replace: ': { text: "", stopped: false };',
+    what: "text that was held back for a stop sequence is lost at the end",
+  },
+  {
+    id: "stop-first-alone",
+    file: "generation/stop.ts",
+    find: "...sequences.map((stop) => overlap(held, stop))",
+    replace: "...sequences.slice(0, 1).map((stop) => overlap(held, stop))",
+    what: "of several stop sequences only the first is found across tokens",
+  },
+  {
+    id: "stop-at-end-lost",
+    file: "generation/stop.ts",
+    find: "return take(at, at < held.length);",
+    replace: "return take(held.length, false);",
+    what: "a stop sequence that is complete at the end of the text is shown",
+  },
+  {
+    id: "context-one-short",
+    file: "generation/generate.ts",
+    find: "const full = prompt.length + count > source.capacity;",
+    replace: "const full = prompt.length + count >= source.capacity;",
+    what: "a text ends one token before the context is full",
+  },
+  {
+    id: "end-tokens-ignored-stop",
+    file: "generation/generate.ts",
+    find: "ends: new Set(ignoreEos ? [] : ends",
+    replace: "ends: new Set(ignoreEos ? ends.slice(1) : ends",
+    what: "ignoreEos ignores the first end token alone",
   },
 ];
 
