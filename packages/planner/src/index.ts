@@ -56,7 +56,7 @@ export { type Chunk, type ChunkMode, type ChunkSegment, cutChunks, fittingRows }
 export type { Conversion, Fusion, FusionPreferences } from "./plan/fusion.ts";
 export { placesOf } from "./plan/lifetimes.ts";
 export { makePlan, type PlanPreferences } from "./plan/make-plan.ts";
-export type { NeedPreferences, Request, RowSet } from "./plan/needs.ts";
+export { findNeeds, type NeedPreferences, type Needs, type Request, type RowSet } from "./plan/needs.ts";
 export {
   type AddStep,
   type AttentionStep,
@@ -83,6 +83,7 @@ export {
 export { printPlan } from "./plan/print.ts";
 export type { PlacedRotation, Rotation } from "./plan/rotations.ts";
 export {
+  assertStored,
   groupWeights,
   type StoredWeights,
   type WeightGroup,

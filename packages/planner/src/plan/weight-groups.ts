@@ -8,6 +8,7 @@ import {
   type FormatName,
   type Graph,
   type PerNode,
+  PolyllamaError,
   rowCount,
   type ValueName,
   type WeightInfo,
@@ -110,6 +111,33 @@ export function groupWeights(
     }
   }
   return { groups, places, vectors: [...vectors.values()] };
+}
+
+/**
+ * Checks that stored weights serve a graph: all are there, and those that stand together are multiplied with the same value.
+ *
+ * @throws {PolyllamaError} `ERR_PARAMETERS`
+ */
+export function assertStored(graph: Graph, { places, vectors }: StoredWeights, preferences: WeightPreferences): void {
+  const used = usesOf(graph, preferences);
+  const refuse = (weight: WeightName, problem: string): never => {
+    const remedy = "Load them for this graph, too.";
+    throw new PolyllamaError(
+      "ERR_PARAMETERS",
+      `These parameters were loaded for other graphs: "${weight}" ${problem}. ${remedy}`,
+    );
+  };
+  for (const [weight, [use]] of used) {
+    const place = places.get(weight);
+    const isThere = use!.as === "vector" ? vectors.some(({ name }) => name === weight) : place !== undefined;
+    if (!isThere) refuse(weight, "is not among them");
+    if (place === undefined || place.group.members.length === 1) continue;
+    const alike = place.group.members.every(({ name }) => {
+      const uses = used.get(name) ?? [];
+      return uses.length === 1 && uses[0]!.as === "matrix" && uses[0]!.x === use!.x;
+    });
+    if (!alike) refuse(weight, "is stored with others that this graph does not multiply with the same value");
+  }
 }
 
 function usesOf(graph: Graph, { hostEmbeddings = false }: WeightPreferences): ReadonlyMap<WeightName, readonly Use[]> {
