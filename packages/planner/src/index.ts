@@ -70,6 +70,8 @@ export {
   type Norm,
   type NormStep,
   type PerStep,
+  type PlainOp,
+  type PlainStep,
   type Place,
   type Plan,
   type PlanAttention,

@@ -1,5 +1,5 @@
 import { buildGraph } from "@polyllama/core";
-import type { LinearStep, Plan, PlanStep, StepKind, StepOf } from "@polyllama/planner";
+import { type LinearStep, type Plan, type PlanStep, placesOf, type StepKind, type StepOf } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
 import { config, model, planned, preferring, request, stacked } from "./support.ts";
 
@@ -108,6 +108,14 @@ describe("what is not fused", () => {
       ...["norm", "linear", "rope", "rope", "cache", "attention", "linear", "add"],
       ...["norm", "linear", "swiglu", "linear", "add"],
     ]);
+    const [swiglu] = ofKind(plan, "swiglu");
+    const { gate, up, y } = swiglu!;
+    expect([gate, up].map(({ buffer, offset, width }) => [buffer.id, offset, width])).toEqual([
+      [gate.buffer.id, 0, 96],
+      [gate.buffer.id, 96, 96],
+    ]);
+    expect(placesOf(swiglu!)).toEqual([gate, up, y]);
+    expect(swiglu).toMatchObject({ label: "swiglu layers.0.swiglu [96]", rows: "all" });
   });
 
   test("depends on the rows: kernels for selected ones serve the end of the graph", () => {

@@ -3,10 +3,10 @@
 
 import { assignOffsets } from "./buffers.ts";
 import { placesOf } from "./lifetimes.ts";
-import { forStep, type PerStep, type Place, type Plan, type PlanStep } from "./plan.ts";
+import { forOtherStep, isPlain, type PerOtherStep, type Place, type Plan, type PlanStep } from "./plan.ts";
 
 /** What a step does beside what its label says. */
-const notes: PerStep<[], readonly string[]> = {
+const notes: PerOtherStep<readonly string[]> = {
   embedding: () => [],
   gather: () => [],
   norm: () => [],
@@ -20,7 +20,6 @@ const notes: PerStep<[], readonly string[]> = {
   rope: () => [],
   cache: ({ kRotation, q }) => [...given("rotates keys", kRotation), ...given("rotates queries", q)],
   attention: () => [],
-  swiglu: () => [],
   add: ({ normed }) => given("norm of the sum", normed),
 };
 
@@ -47,7 +46,10 @@ export function printPlan(plan: Plan): readonly string[] {
           .map(nameOf),
       ),
     ].join(" ");
-    const also = [...forStep(notes, step), ...(step.rows === "selected" ? ["selected rows"] : [])].join(", ");
+    const also = [
+      ...(isPlain(step) ? [] : forOtherStep(notes, step)),
+      ...(step.rows === "selected" ? ["selected rows"] : []),
+    ].join(", ");
     return [step.label, `${read}${y === undefined ? "" : ` -> ${nameOf(y)}`}`.trim(), also] as const;
   });
   const keys = rows.map(([label, , also]) => `${label.replace(/\.\d+\./, ".*.")} ${also}`); // the number is a layer's

@@ -3,11 +3,14 @@
 // that will use them: two weights stand together where each graph that has either of them reads both with the same value, once.
 
 import {
-  byOp,
   columnCount,
   type FormatName,
   type Graph,
-  type PerNode,
+  type Node,
+  type NodeOf,
+  type OpName,
+  type Ops,
+  ops,
   PolyllamaError,
   rowCount,
   type ValueName,
@@ -56,15 +59,20 @@ interface Use {
   readonly x?: ValueName;
 }
 
-const uses: PerNode<[], Use | undefined> = {
+/** Ops that have parameters. */
+type WeightedOp = { [Op in OpName]: Ops[Op]["parameters"] extends readonly [] ? never : Op }[OpName];
+
+const uses: { readonly [Op in WeightedOp]: (node: NodeOf<Op>) => Use } = {
   embedding: ({ table }) => ({ weight: table, as: "table" }),
   rmsNorm: ({ weight }) => ({ weight, as: "vector" }),
   linear: ({ weight, x }) => ({ weight, as: "matrix", x }),
-  rope: () => undefined,
-  attention: () => undefined,
-  swiglu: () => undefined,
-  add: () => undefined,
 };
+
+function useOf(node: Node): Use | undefined {
+  if (ops[node.op].parameters.length === 0) return undefined;
+  // The compiler does not see that the entry found by a node's op takes nodes of that op.
+  return (uses as Readonly<Record<string, (node: Node) => Use>>)[node.op]!(node);
+}
 
 /**
  * Decides how the weights of the given graphs are stored.
@@ -143,7 +151,7 @@ export function assertStored(graph: Graph, { places, vectors }: StoredWeights, p
 function usesOf(graph: Graph, { hostEmbeddings = false }: WeightPreferences): ReadonlyMap<WeightName, readonly Use[]> {
   const byWeight = new Map<WeightName, Use[]>();
   for (const node of graph.nodes) {
-    const use = byOp(uses, node);
+    const use = useOf(node);
     if (use === undefined || (use.as === "table" && hostEmbeddings)) continue;
     byWeight.set(use.weight, [...(byWeight.get(use.weight) ?? []), use]);
   }
