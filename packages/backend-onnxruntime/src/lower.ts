@@ -32,7 +32,7 @@ export interface LoweringOptions {
 }
 
 /** What ONNX Runtime has operators for. Those of a group multiply the whole of it, and attention appends to the cache itself. */
-const preferences: PlanPreferences = {
+export const preferences: PlanPreferences = {
   padding: 1,
   selectsRows: true,
   cachesAlone: false,

@@ -54,6 +54,7 @@ export { HostMemory, hostRun, inputArrays, isHostTensor } from "./host/tensors.t
 export { assignOffsets, assignSlots, type Slot } from "./plan/buffers.ts";
 export { type Chunk, type ChunkMode, type ChunkSegment, cutChunks, fittingRows } from "./plan/chunks.ts";
 export type { Conversion, Fusion, FusionPreferences } from "./plan/fusion.ts";
+export { generationPlans } from "./plan/generation-plans.ts";
 export { placesOf } from "./plan/lifetimes.ts";
 export { makePlan, type PlanPreferences } from "./plan/make-plan.ts";
 export { findNeeds, type NeedPreferences, type Needs, type Request, type RowSet } from "./plan/needs.ts";
