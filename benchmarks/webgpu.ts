@@ -15,7 +15,7 @@ import { createRequire } from "node:module";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { graphLayout, lower, openPackedWeights, planLayout } from "@polyllama/backend-onnxruntime/internals";
+import { lower, openPackedWeights, planLayout } from "@polyllama/backend-onnxruntime/internals";
 import { webgpuDevice } from "@polyllama/backend-webgpu";
 import { Profile } from "@polyllama/backend-webgpu/internals";
 import { openCheckpoint } from "@polyllama/checkpoints";
@@ -214,11 +214,7 @@ async function theirs(): Promise<Engine> {
   const folder = await mkdtemp(join(tmpdir(), "polyllama-bench-"));
   const settings = { folder, limit: 2 ** 34, onNote: console.error };
   const packed = await openPackedWeights(checkpoint, layout, settings, undefined, undefined);
-  const lowering = lower(graph, graphLayout(graph, layout), {
-    wanted: new Set(["logits"]),
-    fillsCaches: true,
-    accuracyLevel: 4,
-  });
+  const lowering = lower(graph, layout, { wanted: new Set(["logits"]), fillsCaches: true, accuracyLevel: 4 });
   const model = join(packed.folder, "model.onnx"); // beside the weights that it names
   await writeFile(model, lowering.model);
   const session = await InferenceSession.create(model, { executionProviders: ["webgpu"], logSeverityLevel: 3 });

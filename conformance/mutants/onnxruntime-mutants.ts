@@ -123,10 +123,10 @@ const linear: readonly Fault[] = [
   },
   {
     id: "linear-stacked-order",
-    file: "emit/linear.ts",
-    find: "const names = group.outputs.map(({ value }) => nameFor(value, need));",
-    replace: `const names = group.outputs.map(({ value }) => nameFor(value, need));
-      if (new Set(group.outputs.map(({ width }) => width)).size === 1) names.reverse();`,
+    file: "emit/tensors.ts",
+    find: 'model.node("Split", [from, model.integers(widths)], names, { axis: { int: -1 } });',
+    replace: `const outputs = new Set(widths).size === 1 ? [...names].reverse() : names;
+    model.node("Split", [from, model.integers(widths)], outputs, { axis: { int: -1 } });`,
     what: "stacked linears of equal width are told apart in the wrong order",
   },
 ];
@@ -135,7 +135,7 @@ const rowWise: readonly Fault[] = [
   {
     id: "norm-default-eps",
     file: "emit/rms-norm.ts",
-    find: "      axis: { int: -1 },\n      epsilon: { float: node.eps },",
+    find: "      axis: { int: -1 },\n      epsilon: { float: norm.eps },",
     replace: "      axis: { int: -1 },",
     what: "epsilon is always the operator's default, 1e-5",
   },

@@ -66,13 +66,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     replace: "this.#taken = false;",
     what: "two outputs of the same rows are the same memory",
   },
-  {
-    id: "onnxruntime-layout-of-other-graphs",
-    file: "pack/layout.ts",
-    find: "if (String(group.map(({ weight }) => weight)) !== String(members.map(({ weight }) => weight))) {",
-    replace: "if (group.length > members.length) {",
-    what: "a graph that multiplies a part of what is stored together is compiled all the same",
-  },
 ];
 
 export const onnxruntimePathMutants: readonly Mutant[] = faults.map((fault) => ({

@@ -182,6 +182,13 @@ const faults: readonly Omit<Mutant, "package">[] = [
     replace: "",
     what: "fields of kernel parameters are not aligned",
   },
+  {
+    id: "layout-of-other-graphs",
+    file: "plan/weight-groups.ts",
+    find: "if (!alike) refuse(",
+    replace: "if (!alike && used.size > 2 ** 16) refuse(",
+    what: "a graph that multiplies a part of what is stored together is compiled all the same",
+  },
 ];
 
 export const plannerMutants: readonly Mutant[] = [...faults, ...planMutants].map((fault) => ({

@@ -2,4 +2,4 @@
 
 export { openPackedWeights } from "./src/cache/packed-weights.ts";
 export { lower } from "./src/lower.ts";
-export { graphLayout, planLayout } from "./src/pack/layout.ts";
+export { planLayout } from "./src/pack/layout.ts";

@@ -1,6 +1,7 @@
 // What the host binds to the inputs of a model.
 
-import type { RopeNode, ValueName } from "@polyllama/core";
+import type { ValueName } from "@polyllama/core";
+import type { Rotation } from "@polyllama/planner";
 
 /** What the host binds to an input of the model. */
 export type Binding =
@@ -15,6 +16,6 @@ export type Binding =
   /** Length of the cache after the run: i32 [1]. */
   | { readonly kind: "totalLength" }
   /** f32 [positions, d / 2]. */
-  | { readonly kind: "cos" | "sin"; readonly rotation: RopeNode }
+  | { readonly kind: "cos" | "sin"; readonly rotation: Rotation }
   /** f32 [1, G, capacity, padded d]; the output of the same place is the same memory. */
   | { readonly kind: "keys" | "values"; readonly attention: number };

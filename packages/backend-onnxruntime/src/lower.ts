@@ -1,17 +1,15 @@
-// Lowers a graph to an ONNX model that computes given values. Rows are cut down as needs.ts says. Fused are residual addition with the
-// normalization that follows; linears over the same input (their weights are already stacked, see pack/layout.ts); rotation into
-// attention. A value that is asked for is never fused away, so a lowering belongs to a set of wanted values. Embedding rows are looked up
-// by the host and fed as activations, so the table is never in memory.
+// Lowers a graph to an ONNX model that computes given values: the planner says in which steps, and each step becomes operators. What is
+// asked for is computed for the rows that the input `selection` lists; a value that is needed in all rows is given in all of them.
+// Embedding rows are looked up by the host and fed as activations, so the table is never in memory.
 
-import { byOp, type Graph, type ValueName } from "@polyllama/core";
+import type { Graph, ValueName } from "@polyllama/core";
+import { findNeeds, forStep, makePlan, type PlanPreferences } from "@polyllama/planner";
 import type { Binding } from "./binding.ts";
 import type { Emission } from "./emit/emission.ts";
 import { emitters } from "./emit/index.ts";
 import { modelWriter, type TensorName } from "./emit/onnx.ts";
-import { findFusedRopes } from "./emit/rope.ts";
-import { valuesOf } from "./emit/values.ts";
-import { attentions, findConsumers, findNeeds, hostValues } from "./needs.ts";
-import type { GraphLayout } from "./pack/layout.ts";
+import { tensorsOf } from "./emit/tensors.ts";
+import type { Layout } from "./pack/layout.ts";
 
 export interface Lowering {
   /** Nothing to compute: all wanted values are the host's. */
@@ -33,32 +31,56 @@ export interface LoweringOptions {
   readonly accuracyLevel: 1 | 4;
 }
 
-export function lower(graph: Graph, layout: GraphLayout, options: LoweringOptions): Lowering {
-  const { wanted, fillsCaches, accuracyLevel } = options;
-  const needs = findNeeds(graph, wanted, fillsCaches);
-  const consumers = findConsumers(graph, needs);
-  const fusedRopes = findFusedRopes(graph, needs, consumers, wanted);
-  const model = modelWriter();
-  const values = valuesOf(graph, model);
-  const places = new Map(attentions(graph).map((node, i) => [node.output, i]));
-  const e: Emission = {
-    ...{ model, accuracyLevel, layout, needs, consumers, fusedRopes, values },
-    blockSums: new Map(),
-    caches: [],
-    attentionIndex: ({ output }) => places.get(output)!,
-  };
-  for (const node of graph.nodes) if (needs.has(node.output)) byOp(emitters, node, e);
+/** What ONNX Runtime has operators for. Those of a group multiply the whole of it, and attention appends to the cache itself. */
+export const preferences: PlanPreferences = {
+  padding: 1,
+  selectsRows: true,
+  cachesAlone: false,
+  hostEmbeddings: true,
+  partialGroups: false,
+  fusions: { all: new Set(["addNorm", "ropeAttention"]), selected: new Set(["addNorm"]) },
+  ropeAttentionMultiple: 16,
+};
 
-  const host = hostValues(graph);
-  const outputs = new Map<ValueName, { name: TensorName; selected: boolean }>();
-  for (const value of wanted) {
-    if (host.has(value)) continue;
-    const need = needs.get(value)!;
-    const name = values.tensor(value, need);
-    model.output(name, "f32", [1, need === "all" ? "rows" : "selected", graph.widths.get(value)!]);
-    outputs.set(value, { name, selected: need === "selected" });
+export function lower(graph: Graph, layout: Layout, options: LoweringOptions): Lowering {
+  const { wanted, fillsCaches, accuracyLevel } = options;
+  const asked = { all: new Set<ValueName>(), selected: wanted, fillsCaches };
+  const { rows } = findNeeds(graph, asked, layout, preferences);
+  const isWhole = (value: ValueName): boolean => rows.get(value) === "all";
+  const plan = makePlan(
+    graph,
+    layout,
+    {
+      all: new Set([...wanted].filter(isWhole)),
+      selected: new Set([...wanted].filter((value) => !isWhole(value))),
+      fillsCaches,
+    },
+    preferences,
+  );
+  const model = modelWriter();
+  const tensors = tensorsOf(model);
+  for (const [value, { buffer, width }] of plan.inputs) {
+    const name = `all ${value}`;
+    const binding = { kind: "activations", value, width } as const;
+    tensors.define(buffer, () => tensors.input(name, binding, () => model.input(name, "f32", [1, "rows", width])));
   }
-  const empty = outputs.size === 0 && e.caches.length === 0;
-  const used = attentions(graph).flatMap(({ output }, i) => (needs.has(output) ? [i] : []));
-  return { empty, model: model.finish(), inputs: values.inputs, caches: e.caches, outputs, attentions: used };
+  const e: Emission = { model, tensors, accuracyLevel, layout, blockSums: new Map(), appending: new Map(), caches: [] };
+  for (const step of plan.steps) forStep(emitters, step, e);
+
+  const outputs = new Map<ValueName, { name: TensorName; selected: boolean }>();
+  for (const [value, place] of plan.outputs) {
+    const name = tensors.at(place);
+    const selected = place.buffer.rows === "selected";
+    model.output(name, "f32", [1, selected ? "selected" : "rows", place.width]);
+    outputs.set(value, { name, selected });
+  }
+  const attentions = [...e.appending.keys()];
+  return {
+    empty: plan.steps.length === 0,
+    model: model.finish(),
+    inputs: tensors.inputs,
+    caches: e.caches,
+    outputs,
+    attentions,
+  };
 }

@@ -2,10 +2,11 @@
 // did not ask for, a few are kept.
 
 import type { Graph, ValueName } from "@polyllama/core";
+import { assertStored } from "@polyllama/planner";
 import { type Lowering, lower } from "./lower.ts";
 import type { Ort } from "./ort/api.ts";
 import { Session } from "./ort/session.ts";
-import { type GraphLayout, graphLayout } from "./pack/layout.ts";
+import { weightPreferences } from "./pack/layout.ts";
 import type { OnnxRuntimeParameters } from "./parameters.ts";
 
 export interface SessionParts {
@@ -44,7 +45,6 @@ const keptVariants = 2;
 
 export class Sessions implements AsyncDisposable {
   readonly #parts: SessionParts;
-  readonly #layout: GraphLayout;
   #slots: readonly Slot[] = [];
   #uses = 0;
   readonly #freeing = new Set<Promise<unknown>>();
@@ -52,7 +52,7 @@ export class Sessions implements AsyncDisposable {
   /** @throws {PolyllamaError} `ERR_PARAMETERS` for parameters of other graphs. */
   constructor(parts: SessionParts) {
     this.#parts = parts;
-    this.#layout = graphLayout(parts.graph, parts.parameters.layout);
+    assertStored(parts.graph, parts.parameters.layout, weightPreferences);
   }
 
   /** A session that computes the given values, one there is or another one, until it is released. */
@@ -86,7 +86,7 @@ export class Sessions implements AsyncDisposable {
 
   async #load(values: ReadonlySet<ValueName>, fillsCaches: boolean): Promise<Variant> {
     const { ort, graph, parameters, threads, accuracyLevel } = this.#parts;
-    const lowering = lower(graph, this.#layout, { wanted: values, fillsCaches, accuracyLevel });
+    const lowering = lower(graph, parameters.layout, { wanted: values, fillsCaches, accuracyLevel });
     if (lowering.empty) return { lowering, session: undefined };
     const inputs = lowering.inputs.map(({ name }) => name);
     const outputs = [...lowering.outputs.values(), ...lowering.caches].map(({ name }) => name);

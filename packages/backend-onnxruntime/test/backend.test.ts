@@ -8,7 +8,7 @@ import { buildGraph, llamaGraph, presets } from "@polyllama/core";
 import { randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
 import { defaultCacheFolder, onnxRuntimeStatus, onnxruntime } from "../src/index.ts";
-import { graphLayout, planLayout } from "../src/pack/layout.ts";
+import { planLayout } from "../src/pack/layout.ts";
 import { temporaryFolder } from "./support.ts";
 
 test.each([
@@ -48,11 +48,12 @@ test("linears over one value in one format share a matrix, others do not", () =>
       return [name, { name, shape, format: shape.length === 1 ? ("f32" as const) : formatOf(name) } as const];
     }),
   );
-  const { groups } = graphLayout(graph, planLayout([graph], infos, "int8"));
-  const outputs = (value: string) => groups.get(value)!.outputs.map((output) => output.value);
-  expect(outputs("layers.0.q")).toEqual(["layers.0.q", "layers.0.k"]);
-  expect(outputs("layers.0.v")).toEqual(["layers.0.v"]);
-  expect(outputs("layers.0.up")).toEqual(["layers.0.gate", "layers.0.up"]);
+  const { packed, places } = planLayout([graph], infos, "int8");
+  const beside = (weight: string) => packed.get(places.get(`layers.0.${weight}.weight`)!.group)!.members;
+  const weights = (weight: string) => beside(weight).map((member) => member.weight.split(".").at(-2));
+  expect(weights("attention.wq")).toEqual(["wq", "wk"]);
+  expect(weights("attention.wv")).toEqual(["wv"]);
+  expect(weights("feed_forward.w3")).toEqual(["w1", "w3"]);
 });
 
 test("estimates follow the sizes", () => {

@@ -1,7 +1,7 @@
-// The plans by which text is generated, without a device: for people who ask what a model's steps are.
+// The plans by which text is generated, without a device.
 
 import type { Graph, WeightInfo, WeightName } from "@polyllama/core";
-import { groupWeights, makePlan, type Plan } from "@polyllama/planner";
+import { generationPlans, type Plan } from "@polyllama/planner";
 import type { KernelFamily } from "./gpu.ts";
 import { type Mode, planPreferences, weightPreferences } from "./modes.ts";
 
@@ -11,21 +11,8 @@ export function webgpuPlans(
   weights: ReadonlyMap<WeightName, WeightInfo>,
   kernels: KernelFamily = "hardware",
 ): Readonly<Record<Mode, Plan>> {
-  const stored = groupWeights([graph], weights, weightPreferences);
-  const outputs = new Set(graph.outputs);
-  const none = new Set<string>();
-  return {
-    decode: makePlan(
-      graph,
-      stored,
-      { all: outputs, selected: none, fillsCaches: true },
-      planPreferences("decode", kernels),
-    ),
-    prefill: makePlan(
-      graph,
-      stored,
-      { all: none, selected: outputs, fillsCaches: true },
-      planPreferences("prefill", kernels),
-    ),
-  };
+  return generationPlans(graph, weights, weightPreferences, {
+    decode: planPreferences("decode", kernels),
+    prefill: planPreferences("prefill", kernels),
+  });
 }

@@ -1,18 +1,26 @@
 // The steps in which a backend computes a model, by mode, as the planner prints them. No device is asked.
 
-import { printPlan } from "@polyllama/planner";
+import type { Graph, WeightInfo, WeightName } from "@polyllama/core";
+import { type Plan, printPlan } from "@polyllama/planner";
 import { type Checkpoint, llamaGraph } from "polyllama";
 
 /** Backends whose plans can be listed. */
-export const plannedBackends = ["webgpu"] as const;
+export const plannedBackends = ["onnxruntime", "webgpu", "cuda"] as const;
 export type PlannedBackend = (typeof plannedBackends)[number];
+
+type Planner = (graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>) => Readonly<Record<string, Plan>>;
+
+const planners: Readonly<Record<PlannedBackend, () => Promise<Planner>>> = {
+  onnxruntime: async () => (await import("@polyllama/backend-onnxruntime")).onnxruntimePlans,
+  webgpu: async () => (await import("@polyllama/backend-webgpu")).webgpuPlans,
+  cuda: async () => (await import("@polyllama/backend-cuda")).cudaPlans,
+};
 
 /** Lines by mode. */
 export async function printedPlans(
-  _backend: PlannedBackend,
+  backend: PlannedBackend,
   { config, weights }: Pick<Checkpoint, "config" | "weights">,
 ): Promise<Readonly<Record<string, readonly string[]>>> {
-  const { webgpuPlans } = await import("@polyllama/backend-webgpu");
-  const plans = webgpuPlans(llamaGraph(config), weights);
+  const plans = (await planners[backend]())(llamaGraph(config), weights);
   return Object.fromEntries(Object.entries(plans).map(([mode, plan]) => [mode, printPlan(plan)]));
 }

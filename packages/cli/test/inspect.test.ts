@@ -71,6 +71,15 @@ test("inspect --plan lists the steps of each mode", async () => {
   expect(inJson.plans!["decode"]![0]).toMatch(/embedding/);
 });
 
+test.each([
+  ["cuda", ["decode", "prefill"], /converted layers/],
+  ["onnxruntime", ["generation"], /norm of the sum/],
+] as const)("the plans of %s have what it has kernels for", async (backend, modes, own) => {
+  const { plans = {} } = await inspect("synthetic://llama-2-7b?format=q4_0", "--plan", backend);
+  expect(Object.keys(plans)).toEqual(modes);
+  expect(plans[modes.at(-1)!]!.join("\n")).toMatch(own);
+});
+
 test("inspect prints one line for all layers, or with --tensors one for each tensor", async () => {
   const short = await run(["inspect", "synthetic://llama-2-7b?format=q4_k_m"]);
   expect(short.stdout).toMatch(/6,738,415,616 parameters/);

@@ -54,9 +54,10 @@ export { HostMemory, hostRun, inputArrays, isHostTensor } from "./host/tensors.t
 export { assignOffsets, assignSlots, type Slot } from "./plan/buffers.ts";
 export { type Chunk, type ChunkMode, type ChunkSegment, cutChunks, fittingRows } from "./plan/chunks.ts";
 export type { Conversion, Fusion, FusionPreferences } from "./plan/fusion.ts";
+export { generationPlans } from "./plan/generation-plans.ts";
 export { placesOf } from "./plan/lifetimes.ts";
 export { makePlan, type PlanPreferences } from "./plan/make-plan.ts";
-export type { NeedPreferences, Request, RowSet } from "./plan/needs.ts";
+export { findNeeds, type NeedPreferences, type Needs, type Request, type RowSet } from "./plan/needs.ts";
 export {
   type AddStep,
   type AttentionStep,
@@ -70,6 +71,8 @@ export {
   type Norm,
   type NormStep,
   type PerStep,
+  type PlainOp,
+  type PlainStep,
   type Place,
   type Plan,
   type PlanAttention,
@@ -83,6 +86,7 @@ export {
 export { printPlan } from "./plan/print.ts";
 export type { PlacedRotation, Rotation } from "./plan/rotations.ts";
 export {
+  assertStored,
   groupWeights,
   type StoredWeights,
   type WeightGroup,

@@ -25,6 +25,10 @@ describe("chunks", () => {
     expect(cut(18, 3)).toEqual(["prefill 8: 0:0+8@0", "prefill 8: 0:8+8@0", "prefill 5: 0:16+2@0. 1:0+3@2."]);
   });
 
+  test("end a sequence with its last row, also where that is alone", () => {
+    expect(cut(9, 2)).toEqual(["prefill 8: 0:0+8@0", "prefill 3: 0:8+1@0. 1:0+2@1."]);
+  });
+
   test("have so many sequences at most", () => {
     expect(cut(1, 1, 1, 1)).toEqual(["decode 3: 0:0+1@0. 1:0+1@1. 2:0+1@2.", "decode 1: 3:0+1@0."]);
   });

@@ -1,5 +1,5 @@
 import { buildGraph } from "@polyllama/core";
-import type { LinearStep, Plan, PlanStep, StepKind, StepOf } from "@polyllama/planner";
+import { type LinearStep, type Plan, type PlanStep, placesOf, type StepKind, type StepOf } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
 import { config, model, planned, preferring, request, stacked } from "./support.ts";
 
@@ -108,6 +108,14 @@ describe("what is not fused", () => {
       ...["norm", "linear", "rope", "rope", "cache", "attention", "linear", "add"],
       ...["norm", "linear", "swiglu", "linear", "add"],
     ]);
+    const [swiglu] = ofKind(plan, "swiglu");
+    const { gate, up, y } = swiglu!;
+    expect([gate, up].map(({ buffer, offset, width }) => [buffer.id, offset, width])).toEqual([
+      [gate.buffer.id, 0, 96],
+      [gate.buffer.id, 96, 96],
+    ]);
+    expect(placesOf(swiglu!)).toEqual([gate, up, y]);
+    expect(swiglu).toMatchObject({ label: "swiglu layers.0.swiglu [96]", rows: "all" });
   });
 
   test("depends on the rows: kernels for selected ones serve the end of the graph", () => {
@@ -179,6 +187,20 @@ describe("converted inputs", () => {
     expect(linear(plan, "layers.0.down")).toMatchObject({ converted: true, norm: undefined, x: down!.y });
   });
 
+  test("are made for all rows and for selected ones apart", () => {
+    const graph = buildGraph((g) => {
+      const x = g.activations("x", 32);
+      return [g.linear("a", x, g.weight("wa", [6, 32])), g.linear("b", x, g.weight("wb", [8, 32]))];
+    });
+    const preferences = preferring([], undefined, { conversion });
+    const { plan } = planned(graph, request({ all: ["a"], selected: ["b"] }), preferences, stacked);
+    expect(plan.steps.map(({ kind, rows }) => `${kind} ${rows}`)).toEqual([
+      ...["convert all", "linear all"],
+      ...["gather selected", "convert selected", "linear selected"],
+    ]);
+    expect(linear(plan, "b").x.buffer.rows).toBe("selected");
+  });
+
   test("leave a norm alone that something else reads, too", () => {
     const preferences = preferring([], undefined, {
       conversion: { ...conversion, formats: new Set(["q4_0"] as const) },
@@ -212,6 +234,28 @@ describe("graphs of a single operation", () => {
     const two = () => planned(graph, request({ all: ["y"] }), preferring());
     expect(two).toThrow(/"s" and "t" are both inputs of tokens/);
     expect(planned(graph, request({ all: ["b"] }), preferring()).plan.tokens).toBe("t");
+  });
+
+  test("add what comes later by a step of its own", () => {
+    const graph = buildGraph((g) => {
+      const x = g.activations("x", 32);
+      const y = g.linear("y", x, g.weight("w", [32, 32]));
+      return [g.add("sum", y, g.swiglu("later", x, x))];
+    });
+    const { plan } = planned(graph, request({ all: ["sum"] }), preferring());
+    expect(kinds(plan.steps)).toEqual(["linear", "swiglu", "add"]);
+  });
+
+  test("have a table with columns for each rotation, one for those that are alike", () => {
+    const graph = buildGraph((g) => {
+      const x = g.activations("x", 32);
+      const turned = (name: string, headDim: number, theta: number) =>
+        g.rope(name, x, { headDim, theta, scaling: { type: "none" } });
+      return [turned("a", 16, 1e4), turned("b", 8, 1e4), turned("c", 16, 1e4), turned("d", 16, 1e6)];
+    });
+    const { plan } = planned(graph, request({ all: ["a", "b", "c", "d"] }), preferring());
+    expect(ofKind(plan, "rope").map(({ rotation }) => rotation.offset)).toEqual([0, 8, 0, 12]);
+    expect(plan.rotationStride).toBe(20);
   });
 
   test("rotate before attention where queries are keys", () => {

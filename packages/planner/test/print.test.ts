@@ -1,7 +1,7 @@
 import { buildGraph, llamaGraph } from "@polyllama/core";
 import { printPlan } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
-import { config, planned, preferring, request, stacked } from "./support.ts";
+import { config, model, planned, preferring, request, stacked } from "./support.ts";
 
 describe("a printed plan", () => {
   test("has the steps of all layers that are alike once, and what they do on the way", () => {
@@ -36,5 +36,12 @@ describe("a printed plan", () => {
       "2  linear b q8_0 [8, 32]  b2 -> b3  rows 8 to 15 of 16, selected rows",
       "3 steps from x to b in b3; activations take 256 bytes a row",
     ]);
+  });
+
+  test("names both results of an addition that normalizes", () => {
+    const { plan } = planned(model, request({ all: ["layers.0.ffn_norm"] }), preferring(["addNorm"]));
+    expect(printPlan(plan).find((line) => line.includes("add layers.0.h"))).toMatch(
+      / b0 b\d+ -> b\d+ b\d+ +norm of the sum$/,
+    );
   });
 });

@@ -1,5 +1,5 @@
-import { buildGraph, llamaGraph, llamaLayerGraph } from "@polyllama/core";
-import { groupWeights, type StoredWeights } from "@polyllama/planner";
+import { buildGraph, type GraphBuilder, llamaGraph, llamaLayerGraph } from "@polyllama/core";
+import { assertStored, groupWeights, type StoredWeights } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
 import { alternating, config, infosOf, model, stacked } from "./support.ts";
 
@@ -85,5 +85,43 @@ describe("weights stored together", () => {
       "layers.0.attention.wq",
       "layers.0.attention.wk layers.0.attention.wv",
     ]);
+  });
+});
+
+describe("a graph that stored weights do not serve", () => {
+  const preferences = { ...stacked, rowMultiple: 1 };
+  const x = (g: GraphBuilder) => g.activations("x", 32);
+  const both = buildGraph((g) => {
+    const input = x(g);
+    return [g.linear("q", input, g.weight("wq", [32, 32])), g.linear("k", input, g.weight("wk", [16, 32]))];
+  });
+  const stored = groupWeights([both], infosOf([both]), preferences);
+
+  test("is refused where a weight is missing, stands with others, or is multiplied with something else", () => {
+    const other = buildGraph((g) => [g.linear("v", x(g), g.weight("wv", [8, 32]))]);
+    const part = buildGraph((g) => [g.linear("q", x(g), g.weight("wq", [32, 32]))]);
+    const chain = buildGraph((g) => {
+      const q = g.linear("q", x(g), g.weight("wq", [32, 32]));
+      return [g.linear("k", q, g.weight("wk", [16, 32]))];
+    });
+    const norm = buildGraph((g) => [g.rmsNorm("y", x(g), g.weight("norm", [32]), { eps: 1e-5 })]);
+    for (const [graph, message] of [
+      [other, /"wv" is not among them/],
+      [norm, /"norm" is not among them/],
+      [part, /"wq" is stored with others/],
+      [chain, /"wq" is stored with others/],
+    ] as const) {
+      expect(() => assertStored(graph, stored, preferences)).toThrow(
+        expect.objectContaining({ code: "ERR_PARAMETERS" }),
+      );
+      expect(() => assertStored(graph, stored, preferences)).toThrow(message);
+    }
+    expect(() => assertStored(both, stored, preferences)).not.toThrow();
+  });
+
+  test("is served where it leaves tables to the host", () => {
+    const table = buildGraph((g) => [g.embedding("y", g.tokens("t"), g.weight("table", [8, 32]))]);
+    expect(() => assertStored(table, stored, preferences)).toThrow(/"table" is not among them/);
+    expect(() => assertStored(table, stored, { ...preferences, hostEmbeddings: true })).not.toThrow();
   });
 });

@@ -4,7 +4,7 @@
 
 import { columnCount, type FormatName, type Graph, type WeightInfo, type WeightName } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
-import { groupWeights, type StoredWeights, type WeightGroup } from "@polyllama/planner";
+import { groupWeights, type StoredWeights, type WeightGroup, type WeightPreferences } from "@polyllama/planner";
 
 export type Plane = "q" | "h" | "s" | "d";
 
@@ -79,9 +79,12 @@ export interface WeightLayout extends StoredWeights {
   readonly bytes: number;
 }
 
+/** Each member of a matrix starts at a whole vector of its output. */
+export const weightPreferences: WeightPreferences = { rowMultiple: vector, alternates: false };
+
 /** One layout for all graphs that will use the weights. */
 export function planWeights(graphs: readonly Graph[], infos: ReadonlyMap<WeightName, WeightInfo>): WeightLayout {
-  const stored = groupWeights(graphs, infos, { rowMultiple: vector, alternates: false });
+  const stored = groupWeights(graphs, infos, weightPreferences);
   const matrices = new Map(stored.groups.map((group) => [group, layOut(group)]));
   const multiplied = new Set<WeightGroup>();
   for (const node of graphs.flatMap(({ nodes }) => nodes)) {

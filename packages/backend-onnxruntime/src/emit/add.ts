@@ -1,23 +1,19 @@
 // add, which takes in a normalization that follows.
 
-import type { AddNode, RmsNormNode } from "@polyllama/core";
-import { type Emission, emitValue, nameFor } from "./emission.ts";
-import { emitWeight } from "./linear.ts";
+import type { AddStep } from "@polyllama/planner";
+import { type Emission, emitTensor } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
 import { addRmsNorm } from "./rms-norm.ts";
 
 /** a, b [1, rows, D] -> [1, rows, D] */
-export function emitAdd(node: AddNode, e: Emission): void {
-  const { tensor, define } = e.values;
-  emitValue(e, node.output, (name, need) => {
-    const [a, b] = [tensor(node.a, need), tensor(node.b, need)];
-    const norm = e.consumers
-      .get(node.output)
-      ?.find((next): next is RmsNormNode => next.op === "rmsNorm" && e.needs.get(next.output) === need);
-    if (norm === undefined) return add(e, a, b, name);
-    const normed = nameFor(norm.output, need);
-    addRmsNorm(e, norm, [a, b], emitWeight(e, e.layout.norms.get(norm.weight)!), name, normed);
-    define(norm.output, need, () => normed);
+export function emitAdd(step: AddStep, e: Emission): void {
+  const { normed } = step;
+  emitTensor(e, step, (name) => {
+    const [a, b] = [e.tensors.at(step.a), e.tensors.at(step.b)];
+    if (normed === undefined) return add(e, a, b, name);
+    const norm = `${name}:normed`;
+    addRmsNorm(e, normed.norm, [a, b], name, norm);
+    e.tensors.define(normed.y.buffer, () => norm);
   });
 }
 

@@ -7,10 +7,9 @@
 // every head, because attention with sinks takes the plain path instead of the tiled one, which is about half as fast
 // when several query heads share keys.
 
-import type { AttentionNode, ValueName } from "@polyllama/core";
+import type { AttentionStep, CacheStep, PlanAttention } from "@polyllama/planner";
 import type { Binding } from "../binding.ts";
-import { type Emission, emitValue } from "./emission.ts";
-import { stackedName } from "./linear.ts";
+import { type Emission, emitTensor } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
 import { type RotationTables, rotationTables } from "./rope.ts";
 
@@ -43,7 +42,7 @@ interface AttentionOperands {
 }
 
 /** Queries times 1 / sqrt(d), rounded once; in a stack of q, k and v the others times 1. */
-function scaled(e: Emission, q: TensorName, { heads, kvHeads, headDim }: AttentionNode, stacked: boolean): TensorName {
+function scaled(e: Emission, q: TensorName, { heads, kvHeads, headDim }: PlanAttention, stacked: boolean): TensorName {
   const width = heads * paddedHead(headDim);
   const others = stacked ? 2 * kvHeads * headDim : 0;
   const factors = e.model.reals(`scale ${headDim} of ${width} and ${others}`, () =>
@@ -55,56 +54,48 @@ function scaled(e: Emission, q: TensorName, { heads, kvHeads, headDim }: Attenti
 }
 
 /** -> [1, rows, H d] */
-export function emitAttention(node: AttentionNode, e: Emission): void {
-  const index = e.attentionIndex(node);
-  declareCaches(node, e, index);
-  emitValue(e, node.output, (name) => attend(e, node, index, operandsOf(node, e), name));
+export function emitAttention(step: AttentionStep, e: Emission): void {
+  const { attention } = step;
+  declareCaches(attention, e);
+  const appended = e.appending.get(attention.index)!; // its step is right before
+  emitTensor(e, step, (name) => attend(e, attention, operandsOf(step, appended, e), name));
 }
 
 /** Where queries, keys and values come from: side by side where they were computed so, rotated here or before. */
-function operandsOf(node: AttentionNode, e: Emission): AttentionOperands {
-  const { tensor } = e.values;
-  const rope = e.fusedRopes.get(node.q);
-  const rotation = rope && { rotation: rotationTables(e, rope) };
-  const source = (value: ValueName): ValueName => e.fusedRopes.get(value)?.x ?? value;
-  const [q, k, v] = [source(node.q), source(node.k), node.v];
-  const group = e.layout.groups.get(q);
+function operandsOf({ attention, q: rotated }: AttentionStep, step: CacheStep, e: Emission): AttentionOperands {
+  const { k, v, kRotation } = step;
+  const q = step.q?.x ?? rotated;
+  const rotation = kRotation && { rotation: rotationTables(e, kRotation) };
   const stacked =
-    group !== undefined &&
-    String(group.outputs.map(({ value }) => value)) === String([q, k, v]) &&
-    paddedHead(node.headDim) === node.headDim;
-  if (stacked) return { q: stackedName(group, "all"), ...rotation };
-  return { q: tensor(q, "all"), k: tensor(k, "all"), v: tensor(v, "all"), ...rotation };
+    [k, v].every(({ buffer }) => buffer === q.buffer) &&
+    String([q.offset, k.offset, v.offset]) === String([0, q.width, q.width + k.width]) &&
+    q.buffer.stride === q.width + 2 * k.width &&
+    paddedHead(attention.headDim) === attention.headDim;
+  if (stacked) return { q: e.tensors.whole(q.buffer), ...rotation };
+  return { q: e.tensors.at(q), k: e.tensors.at(k), v: e.tensors.at(v), ...rotation };
 }
 
 /** Keys and values of before and after the run, which are the same memory. */
 function declareCaches(
-  { kvHeads, headDim }: AttentionNode,
-  { model, values, caches }: Emission,
-  attention: number,
+  { index: attention, kvHeads, headDim }: PlanAttention,
+  { model, tensors, caches }: Emission,
 ): void {
   for (const kind of ["lastPosition", "totalLength"] as const) {
     const shared = attentionInputs[kind];
-    values.input(shared, { kind }, () => model.input(shared, "i32", [1]));
+    tensors.input(shared, { kind }, () => model.input(shared, "i32", [1]));
   }
   const { past, present } = cacheNames(attention);
   const shape = [1, kvHeads, "capacity", paddedHead(headDim)];
   for (const [part, kind] of (["keys", "values"] as const).entries()) {
     const binding: Binding = { kind, attention };
-    values.input(past[part]!, binding, () => model.input(past[part]!, "f32", shape));
+    tensors.input(past[part]!, binding, () => model.input(past[part]!, "f32", shape));
     model.output(present[part]!, "f32", shape);
     caches.push({ name: present[part]!, binding });
   }
 }
 
-function attend(
-  e: Emission,
-  node: AttentionNode,
-  index: number,
-  operands: AttentionOperands,
-  output: TensorName,
-): void {
-  const { heads, kvHeads, headDim } = node;
+function attend(e: Emission, attention: PlanAttention, operands: AttentionOperands, output: TensorName): void {
+  const { index, heads, kvHeads, headDim } = attention;
   const padded = paddedHead(headDim);
   const pad = (x: TensorName, count: number): TensorName => {
     if (padded === headDim) return x;
@@ -122,7 +113,7 @@ function attend(
   e.model.node(
     "GroupQueryAttention",
     [
-      scaled(e, pad(q, heads), node, k === undefined),
+      scaled(e, pad(q, heads), attention, k === undefined),
       k === undefined ? "" : pad(k, kvHeads),
       v === undefined ? "" : pad(v, kvHeads),
       ...past,

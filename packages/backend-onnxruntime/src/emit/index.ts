@@ -1,19 +1,28 @@
-// Writes a node to the model, by op.
+// Writes a step to the model, by its kind.
 
-import type { PerNode } from "@polyllama/core";
+import type { PerStep } from "@polyllama/planner";
 import { emitAdd } from "./add.ts";
 import { emitAttention } from "./attention.ts";
 import type { Emission } from "./emission.ts";
+import { emitGather } from "./gather.ts";
 import { emitLinear } from "./linear.ts";
 import { emitRmsNorm } from "./rms-norm.ts";
 import { emitRope } from "./rope.ts";
 import { emitSwiglu } from "./swiglu.ts";
 
-export const emitters: PerNode<[Emission], void> = {
-  embedding: () => undefined, // its rows are the host's
-  rmsNorm: emitRmsNorm,
+export const emitters: PerStep<[Emission], void> = {
+  embedding({ label }) {
+    throw new Error(`${label}: its rows are the host's`); // lower.ts says so
+  },
+  gather: emitGather,
+  norm: emitRmsNorm,
+  convert({ label }) {
+    throw new Error(`${label}: no operator here wants that`); // lower.ts asks for none
+  },
   linear: emitLinear,
   rope: emitRope,
+  // Attention appends to its cache itself.
+  cache: (step, { appending }) => void appending.set(step.attention.index, step),
   attention: emitAttention,
   swiglu: emitSwiglu,
   add: emitAdd,

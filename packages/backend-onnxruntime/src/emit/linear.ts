@@ -2,54 +2,20 @@
 // of formats that have them are a further, small product with the sums of x over blocks (see pack/q4_k.ts), which linears
 // over the same x share; 8-bit matrices for f32 activations are a sum of two 4-bit products (see pack/split.ts).
 
-import type { LinearNode } from "@polyllama/core";
-import type { Need } from "../needs.ts";
+import { rowCount } from "@polyllama/core";
+import type { LinearStep } from "@polyllama/planner";
 import type { PartName } from "../pack/index.ts";
-import { type LinearGroup, type PackedArray, type PackedMatrix, packedFile } from "../pack/layout.ts";
-import { type Emission, nameFor } from "./emission.ts";
+import type { PackedMatrix } from "../pack/layout.ts";
+import { type Emission, emitTensor } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
+import { emitWeight } from "./weight.ts";
 
-/** x [1, rows, K] -> [1, rows, M], together with the linears of its group, which are computed with the first of them. */
-export function emitLinear(node: LinearNode, e: Emission): void {
-  const { tensor, define, has } = e.values;
-  if (has(node.output)) return;
-  const group = e.layout.groups.get(node.output)!;
-  const values = group.outputs.map(({ value }) => value);
-  const need: Need = values.some((value) => e.needs.get(value) === "all") ? "all" : "selected";
-  const x = tensor(group.x, need);
-  if (values.length === 1) {
-    const name = nameFor(node.output, need);
-    multiply(e, x, group.matrix, name);
-    define(node.output, need, () => name);
-    return;
-  }
-  const stacked = stackedName(group, need);
-  multiply(e, x, group.matrix, stacked);
-  const separate = splitter(e, group, need, stacked);
-  if (need === "selected") separate();
-  for (const value of values) {
-    define(value, need, () => {
-      separate();
-      return nameFor(value, need);
-    });
-  }
-}
-
-/** Name of the results of a group side by side. */
-export function stackedName(group: LinearGroup, need: Need): TensorName {
-  return `stacked ${need} ${group.outputs.map(({ value }) => value).join("+")}`;
-}
-
-/** Splits a group's results where somebody reads one alone, once. */
-function splitter(e: Emission, group: LinearGroup, need: Need, stacked: TensorName): () => void {
-  let split = false;
-  return () => {
-    if (split) return;
-    split = true;
-    const names = group.outputs.map(({ value }) => nameFor(value, need));
-    const widths = e.model.integers(group.outputs.map(({ width }) => width));
-    e.model.node("Split", [stacked, widths], names, { axis: { int: -1 } });
-  };
+/** x [1, rows, K] -> [1, rows, M]; the results of a group stand side by side. */
+export function emitLinear(step: LinearStep, e: Emission): void {
+  const { x, group, y } = step;
+  const { members } = group;
+  emitTensor(e, step, (name) => multiply(e, e.tensors.at(x), e.layout.packed.get(group)!, name));
+  if (members.length > 1) e.tensors.define(y.buffer, () => step.label, members.map(rowCount));
 }
 
 /** `x matrix^T`: x [1, rows, columns] -> [1, rows, matrix rows]. */
@@ -91,11 +57,6 @@ function emitQuantized(e: Emission, matrix: PackedMatrix, inputs: readonly Tenso
     block_size: { int: matrix.packer.block },
     accuracy_level: { int: e.accuracyLevel },
   });
-}
-
-/** A packed array as an initializer. */
-export function emitWeight(e: Emission, { name, type, shape, offset, length }: PackedArray): TensorName {
-  return e.model.external(`weight ${name}`, { type, shape, file: packedFile, offset, length });
 }
 
 /** Sums over blocks along each row: [1, rows, columns] -> [1, rows, columns / block]. */

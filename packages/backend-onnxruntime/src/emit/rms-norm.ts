@@ -1,19 +1,18 @@
 // rmsNorm, alone or together with the residual addition before it.
 
-import type { RmsNormNode } from "@polyllama/core";
-import { type Emission, emitValue } from "./emission.ts";
-import { emitWeight } from "./linear.ts";
+import type { Norm, NormStep } from "@polyllama/planner";
+import { type Emission, emitTensor } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
+import { emitWeight } from "./weight.ts";
 
-/** x [1, rows, D], weight [D] -> [1, rows, D]. The addition before it may have done it. */
-export function emitRmsNorm(node: RmsNormNode, e: Emission): void {
-  if (e.values.has(node.output)) return;
-  emitValue(e, node.output, (name, need) => {
-    const x = e.values.tensor(node.x, need);
-    const weight = emitWeight(e, e.layout.norms.get(node.weight)!);
-    e.model.node("SimplifiedLayerNormalization", [x, weight], [name], {
+/** x [1, rows, D], weight [D] -> [1, rows, D] */
+export function emitRmsNorm(step: NormStep, e: Emission): void {
+  const { norm } = step;
+  emitTensor(e, step, (name) => {
+    const x = e.tensors.at(step.x);
+    e.model.node("SimplifiedLayerNormalization", [x, weightOf(e, norm)], [name], {
       axis: { int: -1 },
-      epsilon: { float: node.eps },
+      epsilon: { float: norm.eps },
       stash_type: { int: 1 },
     });
   });
@@ -22,13 +21,16 @@ export function emitRmsNorm(node: RmsNormNode, e: Emission): void {
 /** `sum = a + b`, `output = rmsNorm(sum)`, in one pass over the rows. */
 export function addRmsNorm(
   e: Emission,
-  node: RmsNormNode,
+  norm: Norm,
   [a, b]: readonly [TensorName, TensorName],
-  weight: TensorName,
   sum: TensorName,
   output: TensorName,
 ): void {
-  e.model.node("SkipSimplifiedLayerNormalization", [a, b, weight], [output, "", "", sum], {
-    epsilon: { float: node.eps },
+  e.model.node("SkipSimplifiedLayerNormalization", [a, b, weightOf(e, norm)], [output, "", "", sum], {
+    epsilon: { float: norm.eps },
   });
+}
+
+function weightOf(e: Emission, { weight }: Norm): TensorName {
+  return emitWeight(e, e.layout.norms.get(weight)!); // there is one for every norm of the graph
 }

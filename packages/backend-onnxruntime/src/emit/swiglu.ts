@@ -1,13 +1,12 @@
 // swiglu: `QuickGelu` with alpha 1 is silu, computed in one pass.
 
-import type { SwigluNode } from "@polyllama/core";
-import { type Emission, emitValue } from "./emission.ts";
+import type { SwigluStep } from "@polyllama/planner";
+import { type Emission, emitTensor } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
 
 /** gate, up [1, rows, F] -> [1, rows, F] */
-export function emitSwiglu(node: SwigluNode, e: Emission): void {
-  const { tensor } = e.values;
-  emitValue(e, node.output, (name, need) => swiglu(e, tensor(node.gate, need), tensor(node.up, need), name));
+export function emitSwiglu(step: SwigluStep, e: Emission): void {
+  emitTensor(e, step, (name) => swiglu(e, e.tensors.at(step.gate), e.tensors.at(step.up), name));
 }
 
 function swiglu(e: Emission, gate: TensorName, up: TensorName, output: TensorName): void {

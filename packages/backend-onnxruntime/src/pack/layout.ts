@@ -1,20 +1,9 @@
-// Plans the packed file: which matrices are stacked into one, and where every array lies. Linears that read the same
-// value in the same format become one matrix of all their rows (wq, wk, wv; w1, w3), because one large multiplication is
-// faster than three and rounds its input once. The plan depends on the graphs and the formats alone, never on what a step
-// asks for, so every session of every program on the same parameters reads the same file.
+// Plans the packed file: the planner says which matrices are stacked into one, since one large multiplication is faster than three
+// and rounds its input once; here is where every array lies. The plan depends on the graphs and the formats alone, never on what a
+// step asks for, so every session of every program on the same parameters reads the same file.
 
-import {
-  columnCount,
-  type FormatName,
-  type Graph,
-  type LinearNode,
-  PolyllamaError,
-  rowCount,
-  type ValueName,
-  type WeightInfo,
-  type WeightName,
-} from "@polyllama/core";
-import { groupWeights, type WeightPreferences } from "@polyllama/planner";
+import { columnCount, type FormatName, type Graph, rowCount, type WeightInfo, type WeightName } from "@polyllama/core";
+import { groupWeights, type StoredWeights, type WeightGroup, type WeightPreferences } from "@polyllama/planner";
 import type { ElementType } from "../ort/api.ts";
 import { type Activations, floatPacker, type Packer, type PartSpec, packers } from "./index.ts";
 
@@ -38,29 +27,15 @@ export interface PackedMatrix {
   readonly parts: readonly { readonly spec: PartSpec; readonly array: PackedArray }[];
 }
 
-/** Linears over the same value that are computed together; their outputs stand side by side, in order. */
-export interface LinearGroup {
-  readonly x: ValueName;
-  readonly outputs: readonly { readonly value: ValueName; readonly width: number }[];
-  readonly matrix: PackedMatrix;
-}
-
 /** What a packed file holds. */
-export interface Layout {
+export interface Layout extends StoredWeights {
   /** All matrices, norms included as one row of f32. */
   readonly matrices: readonly PackedMatrix[];
   readonly norms: ReadonlyMap<WeightName, PackedArray>;
-  /** The matrix that a linear's weight is in. */
-  readonly stacks: ReadonlyMap<WeightName, PackedMatrix>;
+  /** The matrix of each group of linears. */
+  readonly packed: ReadonlyMap<WeightGroup, PackedMatrix>;
   /** Size of the packed file. */
   readonly bytes: number;
-}
-
-/** What of it a graph uses. */
-export interface GraphLayout {
-  readonly norms: ReadonlyMap<WeightName, PackedArray>;
-  /** The group of each linear's output. */
-  readonly groups: ReadonlyMap<ValueName, LinearGroup>;
 }
 
 /** Name of the packed file within its folder. */
@@ -69,7 +44,8 @@ export const packedFile = "weights.bin";
 /** Arrays start at multiples of a page, as mapping wants it. */
 const alignment = 4096;
 
-const preferences: WeightPreferences = { rowMultiple: 1, alternates: false, hostEmbeddings: true };
+/** How the planner is asked to store weights: embeddings are looked up in the checkpoint. */
+export const weightPreferences: WeightPreferences = { rowMultiple: 1, alternates: false, hostEmbeddings: true };
 
 /** Plans a packed file that serves all the given graphs. */
 export function planLayout(
@@ -103,51 +79,13 @@ export function planLayout(
     return matrix;
   };
 
-  const { places } = groupWeights(graphs, weights, preferences);
+  const stored = groupWeights(graphs, weights, weightPreferences);
   const norms = new Map<WeightName, PackedArray>();
-  const stacks = new Map<WeightName, PackedMatrix>();
-  for (const node of graphs.flatMap(({ nodes }) => nodes)) {
-    if (node.op === "rmsNorm" && !norms.has(node.weight)) {
-      const info = weights.get(node.weight)!;
-      norms.set(node.weight, { ...stack([info], floatPacker(info.format)).parts[0]!.array, shape: info.shape });
-    }
-    if (node.op === "linear" && !stacks.has(node.weight)) {
-      const { members, format } = places.get(node.weight)!.group;
-      const matrix = stack(members, packers[activations][format]);
-      for (const { name } of members) stacks.set(name, matrix);
-    }
+  for (const info of stored.vectors) {
+    const { shape, format } = info;
+    norms.set(info.name, { ...stack([info], floatPacker(format)).parts[0]!.array, shape });
   }
-  return { matrices, norms, stacks, bytes: Math.max(end, 1) };
-}
-
-/**
- * What a graph uses of a packed file.
- *
- * @throws {PolyllamaError} `ERR_PARAMETERS` for a graph that the file was not planned for.
- */
-export function graphLayout({ nodes, widths }: Graph, { norms, stacks }: Layout): GraphLayout {
-  const linears = nodes.filter((node): node is LinearNode => node.op === "linear");
-  const groups = new Map<ValueName, LinearGroup>();
-  for (const node of nodes) {
-    if (node.op === "rmsNorm" && !norms.has(node.weight)) throw notPlanned(node.weight, "is not among them");
-    if (node.op !== "linear" || groups.has(node.output)) continue;
-    const matrix = stacks.get(node.weight);
-    if (matrix === undefined) throw notPlanned(node.weight, "is not among them");
-    const { members } = matrix;
-    const beside = members.flatMap(({ weight }) => linears.filter((l) => l.weight === weight && l.x === node.x));
-    const group = members.length === 1 ? [node] : beside;
-    if (String(group.map(({ weight }) => weight)) !== String(members.map(({ weight }) => weight))) {
-      throw notPlanned(node.weight, "is stored with others that this graph does not multiply with the same value");
-    }
-    const outputs = group.map(({ output }) => ({ value: output, width: widths.get(output)! }));
-    for (const { output } of group) groups.set(output, { x: node.x, outputs, matrix });
-  }
-  return { norms, groups };
-}
-
-function notPlanned(weight: WeightName, problem: string): PolyllamaError {
-  return new PolyllamaError(
-    "ERR_PARAMETERS",
-    `These parameters were loaded for other graphs: "${weight}" ${problem}. Load them for this graph, too.`,
-  );
+  const packed = new Map<WeightGroup, PackedMatrix>();
+  for (const group of stored.groups) packed.set(group, stack(group.members, packers[activations][group.format]));
+  return { ...stored, matrices, norms, packed, bytes: Math.max(end, 1) };
 }

@@ -19,6 +19,7 @@ import {
   type ValueName,
 } from "@polyllama/core";
 import type { Needs, RowSet } from "./needs.ts";
+import type { PlainOp } from "./plan.ts";
 import { sameRotation } from "./rotations.ts";
 import type { StoredWeights, WeightGroup } from "./weight-groups.ts";
 
@@ -95,7 +96,7 @@ export type FusedNode =
   | FusedLinear
   | { readonly kind: "rope"; readonly node: RopeNode }
   | FusedAttention
-  | { readonly kind: "swiglu"; readonly node: SwigluNode }
+  | { readonly kind: "plain"; readonly node: NodeOf<PlainOp> }
   | { readonly kind: "add"; readonly node: AddNode; readonly norm: RmsNormNode | undefined };
 
 interface Fusing {
@@ -130,6 +131,11 @@ function emit(f: Fusing, node: FusedNode, ...computed: readonly ValueName[]): vo
   for (const value of computed) f.computed.add(value);
 }
 
+/** An op that is a step of its own. */
+function plain(node: NodeOf<PlainOp>, f: Fusing): void {
+  emit(f, { kind: "plain", node }, node.output);
+}
+
 const fusers: PerNode<[Fusing], void> = {
   embedding: (node, f) => emit(f, { kind: "embedding", node }, node.output),
   rmsNorm(node, f) {
@@ -154,7 +160,7 @@ const fusers: PerNode<[Fusing], void> = {
   },
   swiglu(node, f) {
     if (isRead(f, node.output, (reader) => converts(f, reader, "swiglu"))) f.absorbed.set(node.output, node);
-    else emit(f, { kind: "swiglu", node }, node.output);
+    else plain(node, f);
   },
   add(node, f) {
     const rows = f.needs.rows.get(node.output);

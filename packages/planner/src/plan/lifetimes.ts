@@ -1,14 +1,30 @@
 // How long a plan's buffers are in use: from the first step that touches them to the last. Inputs are there from the start, outputs
 // to the end and beyond.
 
-import { forStep, type Lifetime, type PerStep, type Place, type PlanBuffer, type PlanStep } from "./plan.ts";
+import { ops } from "@polyllama/core";
+import {
+  forOtherStep,
+  isPlain,
+  type Lifetime,
+  type PerOtherStep,
+  type Place,
+  type PlainStep,
+  type PlanBuffer,
+  type PlanStep,
+} from "./plan.ts";
 
 /** The places that a step reads or writes. */
 export function placesOf(step: PlanStep): readonly Place[] {
-  return forStep(places, step).filter((place) => place !== undefined);
+  if (isPlain(step)) return [...inputsOf(step), step.y];
+  return forOtherStep(places, step).filter((place) => place !== undefined);
 }
 
-const places: PerStep<[], readonly (Place | undefined)[]> = {
+function inputsOf(step: PlainStep): readonly Place[] {
+  const fields = step as unknown as Readonly<Record<string, Place>>; // those that are named by the op's inputs
+  return ops[step.kind].inputs.map((role) => fields[role]!);
+}
+
+const places: PerOtherStep<readonly (Place | undefined)[]> = {
   embedding: ({ y }) => [y],
   gather: ({ x, y }) => [x, y],
   norm: ({ x, y }) => [x, y],
@@ -17,7 +33,6 @@ const places: PerStep<[], readonly (Place | undefined)[]> = {
   rope: ({ x, y }) => [x, y],
   cache: ({ k, v, q }) => [k, v, q?.x, q?.y],
   attention: ({ q, y }) => [q, y],
-  swiglu: ({ gate, up, y }) => [gate, up, y],
   add: ({ a, b, y, normed }) => [a, b, y, normed?.y],
 };
 

@@ -1,10 +1,10 @@
 // From what is computed together to steps over places: for each kind of fused node the steps that compute it.
 
-import type { AttentionNode, RopeNode, ValueName } from "@polyllama/core";
+import { type AttentionNode, operands, ops, type RopeNode, type ValueName } from "@polyllama/core";
 import type { FusedAttention, FusedLinear, FusedNode } from "./fusion.ts";
 import type { Needs } from "./needs.ts";
 import { define, fresh, type Layout, linearOperand, normOf, operand } from "./places.ts";
-import type { CacheStep, Place, PlanAttention } from "./plan.ts";
+import type { CacheStep, Place, PlainStep, PlanAttention } from "./plan.ts";
 import { type PlacedRotation, placeRotation } from "./rotations.ts";
 import type { StoredWeights } from "./weight-groups.ts";
 
@@ -53,11 +53,15 @@ const lowerings: Lowerings = {
     p.steps.push({ kind: "rope", label: `rope ${node.output} [${y.width}]`, rows: "all", rotation, x, y });
   },
   attention: lowerAttention,
-  swiglu({ node }, p) {
+  plain({ node }, p) {
     const rows = p.needs.rows.get(node.output)!;
-    const [gate, up] = [operand(p, node.gate, rows), operand(p, node.up, rows)];
-    const y = define(p, node.output, rows);
-    p.steps.push({ kind: "swiglu", label: `swiglu ${node.output} [${y.width}]`, rows, gate, up, y });
+    const names = operands(node);
+    const inputs = ops[node.op].inputs.map((role, i) => [role, operand(p, names[i]!, rows)] as const);
+    const { op, output, ...fields } = node;
+    const y = define(p, output, rows);
+    const label = `${op} ${output} [${y.width}]`;
+    const step = { ...fields, ...Object.fromEntries(inputs), kind: op, label, rows, y };
+    p.steps.push(step as unknown as PlainStep); // its fields are those of the op's node, places for its inputs
   },
   add({ node, norm }, p) {
     const rows = p.needs.rows.get(node.output)!;

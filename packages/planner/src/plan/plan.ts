@@ -2,7 +2,7 @@
 // graph: everything a kernel needs to know is in the step. A step computes the rows of its set: all rows of what runs, or those
 // that the run's selection lists.
 
-import type { ValueName, WeightName } from "@polyllama/core";
+import type { NodeOf, OpName, Ops, ValueName, WeightName } from "@polyllama/core";
 import type { RowSet } from "./needs.ts";
 import type { PlacedRotation } from "./rotations.ts";
 import type { WeightGroup, WeightPlace } from "./weight-groups.ts";
@@ -112,13 +112,6 @@ export interface AttentionStep extends Step<"attention"> {
   readonly y: Place;
 }
 
-/** y = silu(gate) up */
-export interface SwigluStep extends Step<"swiglu"> {
-  readonly gate: Place;
-  readonly up: Place;
-  readonly y: Place;
-}
-
 /** y = a + b; `normed` = norm(y) beside it. */
 export interface AddStep extends Step<"add"> {
   readonly a: Place;
@@ -126,6 +119,21 @@ export interface AddStep extends Step<"add"> {
   readonly y: Place;
   readonly normed: { readonly norm: Norm; readonly y: Place } | undefined;
 }
+
+/** Ops that always are a step of their own, as the graph has them. */
+export type PlainOp = Exclude<OpName, "embedding" | "rmsNorm" | "linear" | "rope" | "attention" | "add">;
+
+/** An op alone: its inputs as places, its parameters and attributes as the node has them, and its result `y`. */
+export type PlainStep<Op extends PlainOp = PlainOp> = { [O in Op]: Step<O> & PlainFields<O> }[Op];
+
+type PlainFields<Op extends PlainOp> = {
+  readonly [Field in Exclude<keyof NodeOf<Op>, "op" | "output">]: Field extends Ops[Op]["inputs"][number]
+    ? Place
+    : NodeOf<Op>[Field];
+} & { readonly y: Place };
+
+/** y = silu(gate) up */
+export type SwigluStep = PlainStep<"swiglu">;
 
 export type PlanStep =
   | EmbeddingStep
@@ -136,8 +144,8 @@ export type PlanStep =
   | RopeStep
   | CacheStep
   | AttentionStep
-  | SwigluStep
-  | AddStep;
+  | AddStep
+  | PlainStep;
 
 export type StepKind = PlanStep["kind"];
 export type StepOf<Kind extends StepKind> = Extract<PlanStep, { readonly kind: Kind }>;
@@ -146,6 +154,34 @@ export type StepOf<Kind extends StepKind> = Extract<PlanStep, { readonly kind: K
 export type PerStep<Arguments extends readonly unknown[], Result> = {
   readonly [Kind in StepKind]: (step: StepOf<Kind>, ...rest: Arguments) => Result;
 };
+
+/** Kinds of steps that are not simply an op. */
+const others: Readonly<Record<Exclude<StepKind, PlainOp>, true>> = {
+  embedding: true,
+  gather: true,
+  norm: true,
+  convert: true,
+  linear: true,
+  rope: true,
+  cache: true,
+  attention: true,
+  add: true,
+};
+
+export function isPlain(step: PlanStep): step is PlainStep {
+  return !(step.kind in others);
+}
+
+/** A table for the kinds that are not simply an op. */
+export type PerOtherStep<Result> = {
+  readonly [Kind in keyof typeof others]: (step: StepOf<Kind>) => Result;
+};
+
+/** The table's result for a step that is not simply an op. */
+export function forOtherStep<Result>(table: PerOtherStep<Result>, step: Exclude<PlanStep, PlainStep>): Result {
+  const entry = table[step.kind] as (step: PlanStep) => Result; // the entry of the step's own kind
+  return entry(step);
+}
 
 /** The table's result for a step. */
 export function forStep<Arguments extends readonly unknown[], Result>(

@@ -3,10 +3,10 @@
 
 import { assignOffsets } from "./buffers.ts";
 import { placesOf } from "./lifetimes.ts";
-import { forStep, type PerStep, type Place, type Plan, type PlanStep } from "./plan.ts";
+import { forOtherStep, isPlain, type PerOtherStep, type Place, type Plan, type PlanStep } from "./plan.ts";
 
 /** What a step does beside what its label says. */
-const notes: PerStep<[], readonly string[]> = {
+const notes: PerOtherStep<readonly string[]> = {
   embedding: () => [],
   gather: () => [],
   norm: () => [],
@@ -20,7 +20,6 @@ const notes: PerStep<[], readonly string[]> = {
   rope: () => [],
   cache: ({ kRotation, q }) => [...given("rotates keys", kRotation), ...given("rotates queries", q)],
   attention: () => [],
-  swiglu: () => [],
   add: ({ normed }) => given("norm of the sum", normed),
 };
 
@@ -28,8 +27,9 @@ function given(note: string, what: unknown): readonly string[] {
   return what === undefined ? [] : [note];
 }
 
-function written(step: PlanStep): Place | undefined {
-  return step.kind === "cache" ? step.q?.y : step.y;
+function written(step: PlanStep): readonly Place[] {
+  if (step.kind === "cache") return step.q === undefined ? [] : [step.q.y];
+  return step.kind === "add" && step.normed !== undefined ? [step.y, step.normed.y] : [step.y];
 }
 
 function nameOf({ buffer, offset }: Place): string {
@@ -39,16 +39,14 @@ function nameOf({ buffer, offset }: Place): string {
 /** Lines without line breaks, at most some 120 columns wide. */
 export function printPlan(plan: Plan): readonly string[] {
   const rows = plan.steps.map((step) => {
-    const y = written(step);
-    const read = [
-      ...new Set(
-        placesOf(step)
-          .filter((place) => place !== y)
-          .map(nameOf),
-      ),
-    ].join(" ");
-    const also = [...forStep(notes, step), ...(step.rows === "selected" ? ["selected rows"] : [])].join(", ");
-    return [step.label, `${read}${y === undefined ? "" : ` -> ${nameOf(y)}`}`.trim(), also] as const;
+    const to = written(step);
+    const from = [...new Set(placesOf(step).filter((place) => !to.includes(place)))];
+    const buffers = [...from.map(nameOf), ...(to.length === 0 ? [] : ["->", ...to.map(nameOf)])].join(" ");
+    const also = [
+      ...(isPlain(step) ? [] : forOtherStep(notes, step)),
+      ...(step.rows === "selected" ? ["selected rows"] : []),
+    ].join(", ");
+    return [step.label, buffers, also] as const;
   });
   const keys = rows.map(([label, , also]) => `${label.replace(/\.\d+\./, ".*.")} ${also}`); // the number is a layer's
   const blocks: { readonly at: number; readonly period: number; readonly times: number }[] = [];

@@ -3,11 +3,15 @@
 // that will use them: two weights stand together where each graph that has either of them reads both with the same value, once.
 
 import {
-  byOp,
   columnCount,
   type FormatName,
   type Graph,
-  type PerNode,
+  type Node,
+  type NodeOf,
+  type OpName,
+  type Ops,
+  ops,
+  PolyllamaError,
   rowCount,
   type ValueName,
   type WeightInfo,
@@ -55,15 +59,20 @@ interface Use {
   readonly x?: ValueName;
 }
 
-const uses: PerNode<[], Use | undefined> = {
+/** Ops that have parameters. */
+type WeightedOp = { [Op in OpName]: Ops[Op]["parameters"] extends readonly [] ? never : Op }[OpName];
+
+const uses: { readonly [Op in WeightedOp]: (node: NodeOf<Op>) => Use } = {
   embedding: ({ table }) => ({ weight: table, as: "table" }),
   rmsNorm: ({ weight }) => ({ weight, as: "vector" }),
   linear: ({ weight, x }) => ({ weight, as: "matrix", x }),
-  rope: () => undefined,
-  attention: () => undefined,
-  swiglu: () => undefined,
-  add: () => undefined,
 };
+
+function useOf(node: Node): Use | undefined {
+  if (ops[node.op].parameters.length === 0) return undefined;
+  // The compiler does not see that the entry found by a node's op takes nodes of that op.
+  return (uses as Readonly<Record<string, (node: Node) => Use>>)[node.op]!(node);
+}
 
 /**
  * Decides how the weights of the given graphs are stored.
@@ -112,10 +121,37 @@ export function groupWeights(
   return { groups, places, vectors: [...vectors.values()] };
 }
 
+/**
+ * Checks that stored weights serve a graph: all are there, and those that stand together are multiplied with the same value.
+ *
+ * @throws {PolyllamaError} `ERR_PARAMETERS`
+ */
+export function assertStored(graph: Graph, { places, vectors }: StoredWeights, preferences: WeightPreferences): void {
+  const used = usesOf(graph, preferences);
+  const refuse = (weight: WeightName, problem: string): never => {
+    const remedy = "Load them for this graph, too.";
+    throw new PolyllamaError(
+      "ERR_PARAMETERS",
+      `These parameters were loaded for other graphs: "${weight}" ${problem}. ${remedy}`,
+    );
+  };
+  for (const [weight, [use]] of used) {
+    const place = places.get(weight);
+    const isThere = use!.as === "vector" ? vectors.some(({ name }) => name === weight) : place !== undefined;
+    if (!isThere) refuse(weight, "is not among them");
+    if (place === undefined || place.group.members.length === 1) continue;
+    const alike = place.group.members.every(({ name }) => {
+      const uses = used.get(name) ?? [];
+      return uses.length === 1 && uses[0]!.as === "matrix" && uses[0]!.x === use!.x;
+    });
+    if (!alike) refuse(weight, "is stored with others that this graph does not multiply with the same value");
+  }
+}
+
 function usesOf(graph: Graph, { hostEmbeddings = false }: WeightPreferences): ReadonlyMap<WeightName, readonly Use[]> {
   const byWeight = new Map<WeightName, Use[]>();
   for (const node of graph.nodes) {
-    const use = byOp(uses, node);
+    const use = useOf(node);
     if (use === undefined || (use.as === "table" && hostEmbeddings)) continue;
     byWeight.set(use.weight, [...(byWeight.get(use.weight) ?? []), use]);
   }
