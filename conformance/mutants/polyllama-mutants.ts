@@ -4,6 +4,13 @@ import type { Mutant } from "./mutant.ts";
 
 const faults: readonly Omit<Mutant, "package">[] = [
   {
+    id: "sampled-cache-length",
+    file: "sequence.ts",
+    find: "const length = taken === 0 ? before : prompt.length + taken - 1;",
+    replace: "const length = taken === 0 ? before : prompt.length + taken;",
+    what: "after device sampling a sequence counts one position too many",
+  },
+  {
     id: "device-continues-old-prompt",
     file: "sequence.ts",
     find: "this.#rewind(Math.min(commonPrefix(this.#held, tokens), tokens.length - 1));",

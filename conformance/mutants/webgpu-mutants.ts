@@ -5,9 +5,9 @@ import type { Mutant } from "./mutant.ts";
 const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "last-of-mixed-step",
-    file: "chunk.ts",
-    find: 'row(set === "selected" ? ended++ : first + rows - 1, sequence)',
-    replace: 'row(set === "selected" ? (ended++, sequence) : first + rows - 1, sequence)',
+    file: "program/outputs.ts",
+    find: "if (ends) selected.set(source + rows - 1, selected.size);",
+    replace: "if (ends) selected.set(source + rows - 1, source > 0 && selected.size === 0 ? 1 : selected.size);",
     what: "the last row of a prompt that shares a step with a decoding sequence is another row",
   },
   {
@@ -26,18 +26,19 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "fork-of-1024",
-    file: "kv-cache.ts",
-    find: "const size = this.length * row;",
-    replace: "const size = Math.min(this.length, 1024) * row;",
+    file: "cache/pool-memory.ts",
+    find: "of runsOf(from, to)) {",
+    replace: "of runsOf(from.slice(0, 1024 / blockRows), to.slice(0, 1024 / blockRows))) {",
     what: "a fork copies at most 1,024 positions",
   },
   {
     id: "submissions-bind-first",
-    file: "submit.ts",
-    find: "const bound = bindings.map((binding) => binding?.pieces[at] ?? []);",
+    file: "program/submit.ts",
+    find: "done += dispatchPiece(pass, pieces[at]!, at, chunk, bound);",
     replace:
-      "const same = pieces.findIndex(({ step }) => plan.steps[step]!.kind === plan.steps[pieces[at]!.step]!.kind);\n" +
-      "const bound = bindings.map((binding) => binding?.pieces[work === 0 && at > 0 ? same : at] ?? []);",
+      "const kindOf = (piece: number) => plan.steps[pieces[piece]!.step]!.kind;\n" +
+      "const same = pieces.findIndex((_, i) => kindOf(i) === kindOf(at));\n" +
+      "done += dispatchPiece(pass, pieces[at]!, done === 0 && at > 0 ? same : at, chunk, bound);",
     what: "a chunk cut into several submissions binds the first layers' caches again",
   },
   {
@@ -71,28 +72,21 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "second-chunk-position",
-    file: "chunk.ts",
+    file: "program/chunk.ts",
     find: "position: start + segment.from,",
     replace: "position: start,",
     what: "the second chunk of a prompt is rotated as the first",
   },
   {
     id: "selection-of-second",
-    file: "chunk.ts",
-    find: "Uint32Array.from(ends, ({ first, rows }) => first + rows - 1)",
-    replace: "Uint32Array.from(ends, ({ rows }) => rows - 1)",
+    file: "program/write-chunk.ts",
+    find: "Uint32Array.from(ends, ({ first, rows }) => first + rows - 1),",
+    replace: "Uint32Array.from(ends, ({ rows }) => rows - 1),",
     what: "of two prompts in a chunk the second has the last row of the first",
   },
   {
-    id: "sampled-cache-length",
-    file: "program.ts",
-    find: "own!.releaseAt(taken === 0 ? start : start + tokens.length + taken - 1);",
-    replace: "own!.releaseAt(taken === 0 ? start : start + tokens.length + taken);",
-    what: "after device sampling the cache counts one position too many",
-  },
-  {
     id: "seed-high-word",
-    file: "sampler.ts",
+    file: "program/sampler.ts",
     find: "seed_high: Math.floor(seed / 2 ** 32),",
     replace: "seed_high: 0,",
     what: "seeds above 2^32 draw as their lower half",
@@ -100,15 +94,15 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "device-min-p",
     file: "kernels/sample.wgsl",
-    find: "if (weights[i] < P.least) {",
-    replace: "if (weights[i] <= P.least) {",
+    find: "if (weights[base + i] < draw.least) {",
+    replace: "if (weights[base + i] <= draw.least) {",
     what: "on the device min-p leaves out a token that is exactly as probable",
   },
   {
     id: "device-position",
-    file: "kernels/sample.wgsl",
-    find: "philox(segment.start + segment.rows)",
-    replace: "philox(segment.start + 1u)",
+    file: "program/outputs.ts",
+    find: "return place.start + row - place.first + 1;",
+    replace: "return place.start + 1;",
     what: "a prompt's first token is drawn with the number of another position",
   },
   {
