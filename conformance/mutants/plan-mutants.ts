@@ -16,8 +16,8 @@ const needs: readonly Fault[] = [
   {
     id: "needs-asked-in-all-rows",
     file: "plan/needs.ts",
-    find: "      !all.has(node.output) &&\n",
-    replace: "",
+    find: "!all.has(node.output) &&",
+    replace: "!(all.has(node.output) && reading.length === 0) &&",
     what: "a value that is asked for in all rows is computed for those that its readers select",
   },
   {
@@ -107,21 +107,21 @@ const fusion: readonly Fault[] = [
     id: "fusion-rotated-values",
     file: "plan/fusion.ts",
     find: "v !== output && (q === output)",
-    replace: "(q === output)",
+    replace: "(v !== output || k === output) && (q === output)",
     what: "keys that are values, too, are rotated on the way to the cache",
   },
   {
     id: "fusion-one-rotation-for-both",
     file: "plan/fusion.ts",
     find: " && sameRotation(q, k)",
-    replace: "",
+    replace: " && (sameRotation(q, k) || q.theta === k.theta)",
     what: "attention rotates queries as its keys, where they turn otherwise",
   },
   {
     id: "fusion-norm-of-other-rows",
     file: "plan/fusion.ts",
     find: 'next.op === "rmsNorm" && f.needs.rows.get(next.output) === rows)',
-    replace: 'next.op === "rmsNorm")',
+    replace: 'next.op === "rmsNorm" && (f.needs.rows.get(next.output) === rows || rows === "all"))',
     what: "an addition of all rows also gives the norm that is wanted of selected ones",
   },
 ];

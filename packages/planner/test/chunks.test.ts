@@ -22,6 +22,7 @@ describe("chunks", () => {
   });
 
   test("cut a long sequence, and go on with the next in what is left", () => {
+    expect(cut(17)).toEqual(["prefill 8: 0:0+8@0", "prefill 8: 0:8+8@0", "prefill 1: 0:16+1@0."]);
     expect(cut(18, 3)).toEqual(["prefill 8: 0:0+8@0", "prefill 8: 0:8+8@0", "prefill 5: 0:16+2@0. 1:0+3@2."]);
   });
 
@@ -33,15 +34,18 @@ describe("chunks", () => {
     expect(cut(1, 1, 1, 1)).toEqual(["decode 3: 0:0+1@0. 1:0+1@1. 2:0+1@2.", "decode 1: 3:0+1@0."]);
   });
 
-  test("have every row once", () => {
+  test("have every row once, and say which is a sequence's last", () => {
     const rows = [5, 1, 9, 2, 1, 30, 8];
     const seen = new Map<string, number>();
+    const ended: number[] = [];
     for (const chunk of cutChunks(
       rows.map((count) => ({ rows: count })),
       modes,
     )) {
       let filled = 0;
-      for (const { sequence, first, from, rows: count } of chunk.segments) {
+      for (const { sequence, first, from, rows: count, ends } of chunk.segments) {
+        expect(ends).toBe(from + count === rows[sequence]);
+        if (ends) ended.push(sequence);
         expect(first).toBe(filled);
         filled += count;
         for (let i = 0; i < count; i++)
@@ -51,6 +55,7 @@ describe("chunks", () => {
     }
     expect(seen.size).toBe(rows.reduce((sum, count) => sum + count, 0));
     expect(new Set(seen.values())).toEqual(new Set([1]));
+    expect(ended.sort()).toEqual([...rows.keys()]);
   });
 
   test("fit a buffer, by one row at least", () => {
