@@ -17,7 +17,8 @@ const bounded = conformanceCases().filter(({ ownBounds }) => ownBounds !== true)
 /** Every kind of operation at small sizes, chains, a model and a path. */
 const sample = bounded.filter(
   ({ address }) =>
-    isSample(address) || /^chain:norm-linear:.*n=1$|^model:end-to-end:model=grouped|^path:fused:format=f32.*ragged/.test(address),
+    isSample(address) ||
+    /^chain:norm-linear:.*n=1$|^model:end-to-end:model=grouped|^path:fused:format=f32.*ragged/.test(address),
 );
 
 test("what is recorded is what today's cases allow some backend", () => {
