@@ -27,7 +27,11 @@ const features: DeviceFeatures = {
   cacheExport: true,
 };
 
-/** @param perturb Errors to move every operation's output by. */
+/**
+ * The float64 reference as a device.
+ *
+ * @param perturb Errors to move every operation's output by.
+ */
 export function referenceDevice(perturb?: Perturbation): Device {
   return new DeviceFrame({
     name: "reference",

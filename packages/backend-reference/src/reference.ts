@@ -65,6 +65,7 @@ export class ReferenceProgram extends BackendProgram {
     });
   }
 
+  /** Disposes the device, too. */
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
     await this.#device[Symbol.asyncDispose]();

@@ -80,6 +80,7 @@ export class WebGpuDevice implements Device {
     return this.#opened.gpu;
   }
 
+  /** The adapter, its limits and features, for people. */
   describe(): DeviceInfo {
     const { gpu, info } = this.#opened;
     return {

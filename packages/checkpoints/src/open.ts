@@ -31,7 +31,7 @@ import { checkFetching } from "./read/web-files.ts";
  * `tokenizer.json`; beside a llama2.c file as `tok512.bin` (with the vocabulary's size in place of 512), else
  * `tokenizer.bin`.
  *
- * @throws {CheckpointError} naming file, tensor and remedy; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER`,
+ * @throws {CheckpointError} naming file, tensor and remedy; `PolyllamaError` `ERR_CONFIG`, `ERR_TOKENIZER`,
  * `ERR_OPTION`, in a page `ERR_UNSUPPORTED` for what only Node has; the signal's reason when aborted.
  */
 export function openCheckpoint(location: string | WebLocation, options: OpenOptions = {}): Promise<Checkpoint> {

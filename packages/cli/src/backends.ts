@@ -39,7 +39,7 @@ export interface BackendOptions {
   readonly device?: number;
 }
 
-/** @throws {UsageError} for options that the backend does not have; {@link PolyllamaError} when it cannot start here. */
+/** @throws {UsageError} for options that the backend does not have; `PolyllamaError` when it cannot start here. */
 export async function createBackend(options: BackendOptions): Promise<DeviceBackend> {
   const { backend, threads, activations, cacheFolder, cache = true, device } = options;
   const given = {

@@ -21,6 +21,7 @@ export interface WeightValues {
   readonly values: Float32Array;
 }
 
+/** What reading values tells and hears. */
 export interface LoadValuesOptions {
   /** Values so far, in bytes. */
   readonly onProgress?: (progress: Progress) => void;

@@ -17,7 +17,7 @@ import { type ChatMessage, prepareChat, type RenderChatOptions } from "./chat/pr
  * Compares two checkpoints: their tensors, whatever files and formats they are in, their configurations, and what they mean to text.
  * Chat templates of different text that render a set of conversations alike are no difference.
  *
- * @throws {CheckpointError} when one cannot be read; {@link OptionError}; the signal's reason.
+ * @throws {CheckpointError} when one cannot be read; `OptionError`; the signal's reason.
  */
 export async function compareCheckpoints(
   a: Checkpoint,

@@ -74,8 +74,8 @@ export class Llama implements AsyncDisposable {
    * range requests), a `File`, `Blob` or handle, the bytes of a file; or one that was opened already, which then stays the caller's
    * to dispose.
    *
-   * @throws {CheckpointError} for a damaged or incomplete file; {@link OptionError}; {@link PolyllamaError} `ERR_CONFIG`,
-   * `ERR_UNSUPPORTED`, `ERR_BACKEND`; {@link MemoryError} where it is known that the model does not fit with a whole context;
+   * @throws {CheckpointError} for a damaged or incomplete file; `OptionError`; {@link PolyllamaError} `ERR_CONFIG`,
+   * `ERR_UNSUPPORTED`, `ERR_BACKEND`; `MemoryError` where it is known that the model does not fit with a whole context;
    * the signal's reason.
    */
   static async load(checkpoint: LoadSource, options: LoadOptions): Promise<Llama> {
@@ -95,7 +95,7 @@ export class Llama implements AsyncDisposable {
   /**
    * Continues a text, or tokens, as a stream. Text is encoded as the checkpoint says (`checkpoint.text`), for Llama 2 with BOS in front; "" starts from BOS alone.
    *
-   * @throws {OptionError} at once; while iterating: {@link ContextOverflowError}; the signal's reason.
+   * @throws {OptionError} at once; while iterating: `ContextOverflowError`; the signal's reason.
    */
   generate(
     prompt: string | readonly number[],

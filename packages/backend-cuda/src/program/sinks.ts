@@ -60,7 +60,7 @@ export function wantsHostRows(sink: Sink): boolean {
 /** Makes tensors of a step: so many elements, of tokens with their vocabulary. */
 export type MakeTensor = (shape: readonly [number, number], vocabulary?: number) => StepTensor<CudaTensor>;
 
-/** @throws {UnsupportedError}; {@link MemoryError} */
+/** @throws {UnsupportedError}; `MemoryError` */
 export function makeSinks(
   { step, places }: AcceptedStep<PoolMemory>,
   widths: ReadonlyMap<ValueName, number>,

@@ -42,7 +42,7 @@ export interface LoadOptions extends Pick<LoadParametersOptions, "onProgress"> {
 /**
  * Reads the weights of graphs onto the card.
  *
- * @throws {CheckpointError} naming the tensor; {@link MemoryError}, before anything is read
+ * @throws {CheckpointError} naming the tensor; `MemoryError`, before anything is read
  */
 export async function loadWeights(
   gpu: Gpu,

@@ -28,7 +28,7 @@ const chunkBytes = 4 << 20;
  * Writes the packed file into a folder. Errors name the folder that this one was made in.
  *
  * @returns The checksums of its arrays.
- * @throws {FolderFailure}; {@link CheckpointError} for NaN or infinite weights; what reading the weights throws.
+ * @throws {FolderFailure}; `CheckpointError` for NaN or infinite weights; what reading the weights throws.
  */
 export async function packInto(
   folder: string,

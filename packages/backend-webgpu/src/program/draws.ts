@@ -6,7 +6,7 @@ import type { Draw } from "@polyllama/core/device";
 /** Draws that were seen: a text is drawn by one and the same. */
 const checked = new WeakSet<Draw>();
 
-/** @throws {UnsupportedError}; {@link OptionError} where an option is out of range */
+/** @throws {UnsupportedError}; `OptionError` where an option is out of range */
 export function checkDraw(draw: Draw): void {
   if (checked.has(draw)) return;
   const { penalties, logitBias, mask, temperature, topK, topP, minP, seed } = draw;

@@ -61,7 +61,7 @@ export type Sink = HostSink | InputSink | DeviceSink | TokenSink;
 /** Makes a tensor of a step; of tokens with their vocabulary. */
 export type MakeTensor = (shape: readonly [number, number], vocabulary?: number) => StepTensor<GpuTensor>;
 
-/** @throws {UnsupportedError}; {@link OptionError} for a draw that is out of range; {@link MemoryError} */
+/** @throws {UnsupportedError}; `OptionError` for a draw that is out of range; `MemoryError` */
 export function makeSinks(
   { step, places }: AcceptedStep<PoolStorage>,
   widths: ReadonlyMap<ValueName, number>,

@@ -67,7 +67,7 @@ export interface PreparedPlan extends BoundPlan {
   readonly samplers: Map<ValueName, SamplerBinding>;
 }
 
-/** @param rows Most rows of a chunk. @throws {MemoryError}; {@link PolyllamaError} `ERR_BACKEND` */
+/** @param rows Most rows of a chunk. @throws {MemoryError}; `PolyllamaError` `ERR_BACKEND` */
 export async function preparePlan(home: Home, plan: Plan, mode: Mode, rows: number): Promise<PreparedPlan> {
   const { gpu, layout, scratch } = home;
   const { family, features } = gpu;

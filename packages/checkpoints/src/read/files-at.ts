@@ -6,7 +6,7 @@ import type { Files } from "./files.ts";
 import { blobSource } from "./sources/blob.ts";
 import { bytesAlone, type Fetching, fileAlone, filesBehind, filesChosen } from "./web-files.ts";
 
-/** @param option Name of the option, for errors. @throws {OptionError}; {@link PolyllamaError} `ERR_UNSUPPORTED` in a page */
+/** @param option Name of the option, for errors. @throws {OptionError}; `PolyllamaError` `ERR_UNSUPPORTED` in a page */
 export async function filesAt(location: string | WebLocation, option: string, fetching: Fetching): Promise<Files> {
   if (typeof location === "string" || location instanceof URL) {
     const address = addressOf(location, option);

@@ -73,7 +73,7 @@ function asTemplate(value: unknown): boolean {
  * The tokenizer of a folder for a table of that many rows: `tokenizer.model` with what stands around it, else `tokenizer.json`;
  * of both, the second where only that has as many tokens as the table has rows.
  *
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_TOKENIZER`
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_TOKENIZER`
  */
 export async function huggingFaceTokenizer(
   files: Files,

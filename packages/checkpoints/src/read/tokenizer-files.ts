@@ -21,7 +21,7 @@ import { type FoundTokenizer, ggufVocabulary, readTextFiles, sentencePieceTokeni
  * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would have.
  *
  * @param vocabSize Tokens of the model, which llama2.c's files do not say.
- * @throws {CheckpointError}; {@link PolyllamaError} `ERR_TOKENIZER`
+ * @throws {CheckpointError}; `PolyllamaError` `ERR_TOKENIZER`
  */
 export async function readTokenizer(
   location: TokenizerLocation,

@@ -20,7 +20,7 @@ import { intoShards, mostCommon, partNames, totalBytes } from "./shards.ts";
  * Without a tokenizer the file has no vocabulary.
  *
  * @throws {CheckpointError} when the file cannot be written or a weight is NaN or infinite; nothing is left behind.
- * {@link PolyllamaError} `ERR_OPTION`
+ * `PolyllamaError` `ERR_OPTION`
  */
 export async function writeGguf(path: string, content: WriteContent, options: WriteOptions = {}): Promise<Written> {
   checkValue(path, destinationType, "path", "writeGguf()");

@@ -20,7 +20,7 @@ const usualShard = 5e9;
  * f32 only because GGUF wants them so: they return to the matrices' format where that loses nothing.
  *
  * @throws {CheckpointError} when files cannot be written or a weight is NaN or infinite; nothing is left behind.
- * {@link PolyllamaError} `ERR_OPTION`, also for block formats, which safetensors does not hold.
+ * `PolyllamaError` `ERR_OPTION`, also for block formats, which safetensors does not hold.
  */
 export async function writeSafetensors(
   destination: string,

@@ -20,7 +20,7 @@ export async function readTemplate(given: string | undefined): Promise<ChatTempl
   return { jinja: decodeText(bytes, given) };
 }
 
-/** Says where the format is a guess. @throws {UsageError} where there is none; {@link OptionError} for a name that there is not */
+/** Says where the format is a guess. @throws {UsageError} where there is none; `OptionError` for a name that there is not */
 export function announceFormat(llama: Llama, template: ChatTemplate | undefined): void {
   try {
     const { notice } = llama.chatFormat(template);

@@ -40,7 +40,7 @@ export interface CachePool extends Disposable {
    * An empty sequence.
    *
    * @param reserve Positions for which blocks are set aside now; default 0, blocks are taken as they are needed.
-   * @throws {CacheFullError}; {@link PolyllamaError} `ERR_DISPOSED`
+   * @throws {CacheFullError}; `PolyllamaError` `ERR_DISPOSED`
    */
   open(reserve?: number): SequenceCache;
   /** Free blocks that a step of so many rows would take for a sequence. */
@@ -49,7 +49,7 @@ export interface CachePool extends Disposable {
    * A sequence with what {@link SequenceCache.export} gave, of a pool of the same spec and format.
    *
    * @param reserve As for {@link open}.
-   * @throws {CacheFullError}; {@link PolyllamaError} `ERR_OPTION` for bytes of another spec or format.
+   * @throws {CacheFullError}; `PolyllamaError` `ERR_OPTION` for bytes of another spec or format.
    */
   import(bytes: Uint8Array, reserve?: number): Promise<SequenceCache>;
 }
@@ -59,13 +59,13 @@ export interface SequenceCache extends Disposable {
   readonly pool: CachePool;
   /** Positions, those of submitted steps included. A step that fails takes its positions back. */
   readonly length: number;
-  /** Forgets all positions from `length` on. @throws {OptionError}; {@link PolyllamaError} `ERR_DISPOSED` */
+  /** Forgets all positions from `length` on. @throws {OptionError}; `PolyllamaError` `ERR_DISPOSED` */
   truncate(length: number): void;
   /**
    * A sequence with the same positions, which shares its blocks until one of the two writes into them.
    *
    * @param reserve Positions, shared ones included, for which blocks are set aside now; default 0.
-   * @throws {CacheFullError}; {@link PolyllamaError} `ERR_DISPOSED`
+   * @throws {CacheFullError}; `PolyllamaError` `ERR_DISPOSED`
    */
   fork(reserve?: number): SequenceCache;
   /** The content, when all submitted steps have ended: for hosts' memory and disks. @throws {UnsupportedError} */

@@ -23,6 +23,7 @@ export interface Device extends AsyncDisposable {
   /** Formats of weights that are kept as they are stored. Others are refused. */
   readonly formats: ReadonlySet<FormatName>;
   readonly features: DeviceFeatures;
+  /** The device, for people. */
   describe(): DeviceInfo;
   /** Whether an operation can be computed with weights of these formats. */
   supports(node: Node, weights: ReadonlyMap<WeightName, WeightInfo>): true | UnsupportedError;
@@ -34,21 +35,21 @@ export interface Device extends AsyncDisposable {
    * Puts weights on the device, in one layout that serves all the given graphs. Any number of programs share them.
    *
    * @param source Must stay readable until the parameters are disposed.
-   * @throws {UnsupportedError}; {@link CheckpointError} for weights that are missing, misshapen, NaN or infinite;
-   * {@link MemoryError}; the signal's reason.
+   * @throws {UnsupportedError}; `CheckpointError` for weights that are missing, misshapen, NaN or infinite;
+   * `MemoryError`; the signal's reason.
    */
   loadParameters(graphs: readonly Graph[], source: WeightSource, options?: LoadParametersOptions): Promise<Parameters>;
   /**
    * A pool of KV blocks for sequences of every program whose graph has this spec.
    *
-   * @throws {MemoryError} at once, or with the first step that uses it where the device answers later; {@link OptionError}
+   * @throws {MemoryError} at once, or with the first step that uses it where the device answers later; `OptionError`
    */
   cachePool(spec: CacheSpec, memory: PoolMemory): CachePool;
   /**
    * Prepares a graph.
    *
-   * @throws {UnsupportedError}; {@link PolyllamaError} `ERR_PARAMETERS` where the parameters were laid out for other graphs;
-   * {@link MemoryError}; the signal's reason.
+   * @throws {UnsupportedError}; `PolyllamaError` `ERR_PARAMETERS` where the parameters were laid out for other graphs;
+   * `MemoryError`; the signal's reason.
    */
   compile(graph: Graph, parameters: Parameters, options?: CompileProgramOptions): Promise<Program>;
 }

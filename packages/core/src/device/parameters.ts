@@ -15,7 +15,7 @@ export interface Parameters extends Disposable {
    * linear of that weight becomes x Wᵀ + scale (x Aᵀ) Bᵀ (Hu et al., "LoRA", 2021, section 4.1).
    *
    * @returns what removes it.
-   * @throws {UnsupportedError}; {@link CheckpointError}
+   * @throws {UnsupportedError}; `CheckpointError`
    */
   addAdapter(name: string, source: WeightSource, options?: AdapterOptions): Promise<Disposable>;
   /** The present values, as a source of f32 weights. @throws {UnsupportedError} */

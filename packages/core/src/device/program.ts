@@ -17,8 +17,8 @@ export interface Program extends AsyncDisposable {
    * A step without updates that fails or is aborted, in the queue or while it runs, leaves all caches as they were; steps that build upon it
    * fail with `ERR_DEPENDENCY`.
    *
-   * @throws {PolyllamaError} `ERR_GRAPH` for a step that does not fit the graph, `ERR_DISPOSED`; {@link CacheFullError};
-   * {@link UnsupportedError}; the signal's reason where it is aborted already.
+   * @throws {PolyllamaError} `ERR_GRAPH` for a step that does not fit the graph, `ERR_DISPOSED`; `CacheFullError`;
+   * `UnsupportedError`; the signal's reason where it is aborted already.
    */
   submit(step: Step, signal?: AbortSignal): Submission;
 }

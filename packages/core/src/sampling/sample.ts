@@ -36,6 +36,7 @@ export interface SamplingOptions {
   readonly seed?: number;
 }
 
+/** What each option of {@link SamplingOptions} takes. */
 export const samplingOptionTypes: OptionSchema<SamplingOptions> = {
   temperature: option.number({ least: 0, most: 1000 }),
   topK: option.integer({ least: 0 }),

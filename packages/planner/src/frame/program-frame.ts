@@ -53,7 +53,7 @@ export interface StepRun {
 
 /** What a backend adds to the frame. */
 export interface StepExecutor<Storage extends PoolStorage> {
-  /** Checks what the frame cannot, and reserves what the step needs. @throws {UnsupportedError}; {@link MemoryError} */
+  /** Checks what the frame cannot, and reserves what the step needs. @throws {UnsupportedError}; `MemoryError` */
   accept(step: AcceptedStep<Storage>): StepRun;
   /** Whether a tensor is of this device. */
   owns(tensor: StepTensor): boolean;

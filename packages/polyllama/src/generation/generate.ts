@@ -98,7 +98,7 @@ export interface ChooseOptions {
 /**
  * Checks options of generation before any work is done.
  *
- * @param types Those of the entry point `where`, which may have more than {@link generate}.
+ * @param types Those of the entry point `where`, which may have more than `generate`.
  * @param tokenizer Whose tokens the options name; where it is not known yet, names are not checked.
  * @throws {OptionError}
  */
@@ -116,7 +116,7 @@ export function checkGenerateOptions(
 /**
  * Continues a prompt token by token.
  *
- * @throws {PolyllamaError} `ERR_OPTION`; {@link ContextOverflowError} when the prompt does not fit; the signal's reason.
+ * @throws {PolyllamaError} `ERR_OPTION`; `ContextOverflowError` when the prompt does not fit; the signal's reason.
  */
 export async function* generate(
   source: TokenSource,

@@ -14,7 +14,7 @@ import { huggingFaceLayouts, huggingFaceParts, readIndex } from "./hugging-face.
 import { hasMetaNames, metaParts, openShards, shardName } from "./meta.ts";
 import type { Opening } from "./opening.ts";
 
-/** @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER` */
+/** @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`, `ERR_TOKENIZER` */
 export async function openOne(name: string, opening: Opening): Promise<Checkpoint> {
   const { files, tokenizer, signal, ignoreTensors, fitVocabulary } = opening;
   const source = await opening.open(name);

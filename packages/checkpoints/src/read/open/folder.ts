@@ -11,7 +11,7 @@ import { huggingFaceLayouts, huggingFaceParts, readIndex } from "./hugging-face.
 import { metaParts, openShards, shardName } from "./meta.ts";
 import type { Opening } from "./opening.ts";
 
-/** @throws {CheckpointError}; {@link PolyllamaError} `ERR_CONFIG`, `ERR_TOKENIZER` */
+/** @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`, `ERR_TOKENIZER` */
 export async function openFolder(opening: Opening): Promise<Checkpoint> {
   const { files, signal, onProgress } = opening;
   const names = await files.list();
