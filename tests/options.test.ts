@@ -122,7 +122,7 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
   [
     "Llama.load",
     (options) => Llama.load(poet, withRequired(options, { backend: reference() })),
-    { ...opening, backend: none!, contextLength: num!, quantize: str!, chunk: num! },
+    { ...opening, backend: none!, contextLength: num!, quantize: str!, chunk: num!, sequences: num! },
   ],
   ["generate", (options) => llama.generate("a", options), generation],
   ["complete", (options) => llama.complete("a", options), generation],
