@@ -26,11 +26,11 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "every full chunk of a prompt repeats the first",
   },
   {
-    id: "sample-keeps-too-much",
+    id: "sample-forgets-too-much",
     file: "sequence.ts",
-    find: "cache.length > length) cache.truncate(length);",
-    replace: "cache.length > length + 1) cache.truncate(length);",
-    what: "a sequence keeps keys and values of a token that was drawn ahead and not taken",
+    find: "const length = taken === 0 ? before : prompt.length + taken - 1;",
+    replace: "const length = taken === 0 ? before : prompt.length + taken - 2;",
+    what: "where the device samples, a sequence forgets one token more than the last that was taken",
   },
   {
     id: "fork-shares-tokens",

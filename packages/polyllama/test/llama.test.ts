@@ -182,6 +182,25 @@ describe.each([
     expect((await llama.complete(tale, options)).ids).toEqual(first.ids);
   });
 
+  test.each([undefined, 1])(
+    "a stream that is left holds all tokens that were taken but the last (logprobs %s)",
+    async (logprobs) => {
+      for (const count of [1, 4]) {
+        using sequence = llama.createSequence();
+        const taken: number[] = [];
+        for await (const { id } of llama.generate(prompt, {
+          sequence,
+          seed: 3,
+          maxTokens: 24,
+          ...(logprobs !== undefined && { logprobs }),
+        })) {
+          if (taken.push(id) === count) break;
+        }
+        expect(sequence.tokens).toEqual([...prompt, ...taken.slice(0, -1)]);
+      }
+    },
+  );
+
   test("a fork does not disturb its parent", async () => {
     using parent = llama.createSequence();
     await parent.continueTo(prompt);
