@@ -91,12 +91,27 @@ const heads = { heads: 2, kvHeads: 2, headDim: 4 };
 const rotations = [
   { headDim: 4, theta: 100, scaling: { type: "none" } },
   { headDim: 4, theta: 100, scaling: { type: "linear", factor: 3 } },
+  { headDim: 4, theta: 100, scaling: { type: "linear", factor: 5 } },
   { headDim: 8, theta: 50, scaling: { type: "none" } },
+] as const;
+
+/** As often as each stands here. */
+const kinds = [
+  "rmsNorm",
+  "linear",
+  "linear",
+  "linear",
+  "rope",
+  "attention",
+  "rotated",
+  "swiglu",
+  "add",
+  "add",
 ] as const;
 
 /** A node, by numbers that choose among what there is. */
 const recipe = fc.record({
-  op: fc.constantFrom("rmsNorm", "linear", "linear", "linear", "rope", "attention", "swiglu", "add", "add"),
+  op: fc.constantFrom(...kinds),
   operands: fc.array(fc.nat(), { minLength: 3, maxLength: 3 }),
   weight: fc.nat(7),
 });
@@ -111,14 +126,22 @@ const randomGraph: fc.Arbitrary<Graph> = fc.array(recipe, { minLength: 1, maxLen
     for (const [i, { op, operands, weight }] of recipes.entries()) {
       const [a, b, c] = operands.map((number) => values.at(-1 - (number % values.length))!) as [Value, Value, Value]; // three
       const y = `y${i}`;
+      const rotation = rotations[weight % rotations.length]!;
       const made = {
         rmsNorm: () => g.rmsNorm(y, a, g.weight(`n${weight % 2}`, [width]), { eps: 1e-5 }),
         linear: () => g.linear(y, a, g.weight(`w${weight}`, [width, width])),
-        rope: () => g.rope(y, a, rotations[weight % rotations.length]!),
+        rope: () => g.rope(y, a, rotation),
         attention: () => g.attention(y, a, b, c, heads),
+        rotated() {
+          const [q, k] = [
+            g.rope(`${y}.q`, a, rotation),
+            g.rope(`${y}.k`, b, rotations[operands[2]! % rotations.length]!),
+          ];
+          return g.attention(y, q, k, weight % 3 === 0 ? k : c, heads);
+        },
         swiglu: () => g.swiglu(y, a, b),
         add: () => g.add(y, a, b),
-      }[op as "add"](); // the record has them all
+      }[op]();
       values.push(made);
     }
     return values.slice(-1);
