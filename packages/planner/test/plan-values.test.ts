@@ -6,6 +6,7 @@ import {
   type Fusion,
   groupWeights,
   makePlan,
+  type Plan,
   type PlanPreferences,
   type Request,
   type WeightPreferences,
@@ -16,6 +17,29 @@ import { infosOf, model } from "./support.ts";
 import { batchFor } from "./values/batch.ts";
 import { type Evaluated, evaluate } from "./values/evaluate.ts";
 import { runPlan } from "./values/run-plan.ts";
+
+/** What a step does on the way must be something that a backend has a kernel for, in the rows that it computes. */
+function checkKernels({ steps }: Plan, { fusions, conversion }: PlanPreferences): void {
+  for (const step of steps) {
+    const has = (fusion: Fusion): boolean => fusions[step.rows].has(fusion);
+    if (step.kind === "linear") {
+      const { norm, residual, gated, converted, group } = step;
+      expect(converted, step.label).toBe(conversion?.formats.has(group.format) === true);
+      if (norm !== undefined) expect([has("normLinear"), converted], step.label).toEqual([true, false]);
+      if (residual !== undefined) expect(has("linearAdd"), step.label).toBe(true);
+      if (gated !== undefined) expect(has("linearSwiglu"), step.label).toBe(true);
+    } else if (step.kind === "convert") {
+      if (step.norm !== undefined) expect(conversion?.absorbs, step.label).toContain("rmsNorm");
+      if (step.up !== undefined) expect(conversion?.absorbs, step.label).toContain("swiglu");
+    } else if (step.kind === "cache") {
+      const { kRotation, q, attention } = step;
+      if ((kRotation === undefined && q === undefined) || has("ropeCache")) continue;
+      expect(has("ropeAttention"), step.label).toBe(true);
+      expect(kRotation, step.label).toEqual(q?.rotation); // which a kernel of attention has only one of
+      expect(kRotation?.headDim, step.label).toBe(attention.headDim);
+    } else if (step.kind === "add" && step.normed !== undefined) expect(has("addNorm"), step.label).toBe(true);
+  }
+}
 
 interface Case {
   readonly graph: Graph;
@@ -31,6 +55,7 @@ function check({ graph, formats, request, preferences, stored, memory }: Case): 
   const infos = infosOf([graph], formats);
   const batch = batchFor(graph, infos);
   const plan = makePlan(graph, groupWeights([graph], infos, stored), request, preferences);
+  checkKernels(plan, preferences);
   const expected = evaluate(graph, batch);
   const ran = runPlan(plan, batch, memory);
   const asked = graph.nodes
