@@ -193,8 +193,8 @@ const rotations: readonly Fault[] = [
     id: "rotations-without-scaling",
     file: "plan/rotations.ts",
     find: "return JSON.stringify([headDim, theta, scaling]);",
-    replace: "return JSON.stringify([headDim, theta]);",
-    what: "rotations that are scaled in different ways share a table",
+    replace: "return JSON.stringify([headDim, theta, scaling.type]);",
+    what: "rotations that are scaled by different factors share a table",
   },
   {
     id: "rotations-side-by-side",
@@ -230,9 +230,9 @@ const placement: readonly Fault[] = [
   {
     id: "place-of-gathered-rows",
     file: "plan/places.ts",
-    find: 'const y = fresh(l, x.width, "selected");',
-    replace: "const y = fresh(l, x.width, rows === x.buffer.rows ? rows : x.buffer.rows);",
-    what: "gathered rows count as all rows, and are gathered again from themselves",
+    find: "l.gathered.set(value, y);",
+    replace: "l.places.set(value, y);",
+    what: "a value whose rows were gathered is no longer there for those who read all of it",
   },
   {
     id: "place-unpadded",

@@ -130,6 +130,29 @@ describe("what is not fused", () => {
   });
 });
 
+describe("additions", () => {
+  const graph = buildGraph((g) => {
+    const sum = g.add("sum", g.activations("x", 32), g.activations("y", 32));
+    return [g.rmsNorm("norm", sum, g.weight("w", [32]), { eps: 1e-5 })];
+  });
+
+  test("give the norm of what they compute", () => {
+    const { plan } = planned(graph, request({ all: ["sum", "norm"] }), preferring(["addNorm"]));
+    expect(kinds(plan.steps)).toEqual(["add"]);
+    const [add] = ofKind(plan, "add");
+    expect(add!.normed).toEqual({ norm: { weight: "w", eps: 1e-5 }, y: plan.outputs.get("norm") });
+  });
+
+  test("do not, where it is wanted of fewer rows", () => {
+    const { plan } = planned(graph, request({ all: ["sum"], selected: ["norm"] }), preferring(["addNorm"]));
+    expect(plan.steps.map(({ kind, rows }) => `${kind} ${rows}`)).toEqual([
+      "add all",
+      "gather selected",
+      "norm selected",
+    ]);
+  });
+});
+
 describe("linears of one group", () => {
   const kOnly = request({ all: ["layers.0.k"], fillsCaches: false });
 

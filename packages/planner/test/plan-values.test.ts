@@ -6,6 +6,7 @@ import {
   type Fusion,
   groupWeights,
   makePlan,
+  type Plan,
   type PlanPreferences,
   type Request,
   type WeightPreferences,
@@ -16,6 +17,29 @@ import { infosOf, model } from "./support.ts";
 import { batchFor } from "./values/batch.ts";
 import { type Evaluated, evaluate } from "./values/evaluate.ts";
 import { runPlan } from "./values/run-plan.ts";
+
+/** What a step does on the way must be something that a backend has a kernel for, in the rows that it computes. */
+function checkKernels({ steps }: Plan, { fusions, conversion }: PlanPreferences): void {
+  for (const step of steps) {
+    const has = (fusion: Fusion): boolean => fusions[step.rows].has(fusion);
+    if (step.kind === "linear") {
+      const { norm, residual, gated, converted, group } = step;
+      expect(converted, step.label).toBe(conversion?.formats.has(group.format) === true);
+      if (norm !== undefined) expect([has("normLinear"), converted], step.label).toEqual([true, false]);
+      if (residual !== undefined) expect(has("linearAdd"), step.label).toBe(true);
+      if (gated !== undefined) expect(has("linearSwiglu"), step.label).toBe(true);
+    } else if (step.kind === "convert") {
+      if (step.norm !== undefined) expect(conversion?.absorbs, step.label).toContain("rmsNorm");
+      if (step.up !== undefined) expect(conversion?.absorbs, step.label).toContain("swiglu");
+    } else if (step.kind === "cache") {
+      const { kRotation, q, attention } = step;
+      if ((kRotation === undefined && q === undefined) || has("ropeCache")) continue;
+      expect(has("ropeAttention"), step.label).toBe(true);
+      expect(kRotation, step.label).toEqual(q?.rotation); // which a kernel of attention has only one of
+      expect(kRotation?.headDim, step.label).toBe(attention.headDim);
+    } else if (step.kind === "add" && step.normed !== undefined) expect(has("addNorm"), step.label).toBe(true);
+  }
+}
 
 interface Case {
   readonly graph: Graph;
@@ -31,6 +55,7 @@ function check({ graph, formats, request, preferences, stored, memory }: Case): 
   const infos = infosOf([graph], formats);
   const batch = batchFor(graph, infos);
   const plan = makePlan(graph, groupWeights([graph], infos, stored), request, preferences);
+  checkKernels(plan, preferences);
   const expected = evaluate(graph, batch);
   const ran = runPlan(plan, batch, memory);
   const asked = graph.nodes
@@ -91,12 +116,27 @@ const heads = { heads: 2, kvHeads: 2, headDim: 4 };
 const rotations = [
   { headDim: 4, theta: 100, scaling: { type: "none" } },
   { headDim: 4, theta: 100, scaling: { type: "linear", factor: 3 } },
+  { headDim: 4, theta: 100, scaling: { type: "linear", factor: 5 } },
   { headDim: 8, theta: 50, scaling: { type: "none" } },
+] as const;
+
+/** As often as each stands here. */
+const kinds = [
+  "rmsNorm",
+  "linear",
+  "linear",
+  "linear",
+  "rope",
+  "attention",
+  "rotated",
+  "swiglu",
+  "add",
+  "add",
 ] as const;
 
 /** A node, by numbers that choose among what there is. */
 const recipe = fc.record({
-  op: fc.constantFrom("rmsNorm", "linear", "linear", "linear", "rope", "attention", "swiglu", "add", "add"),
+  op: fc.constantFrom(...kinds),
   operands: fc.array(fc.nat(), { minLength: 3, maxLength: 3 }),
   weight: fc.nat(7),
 });
@@ -111,14 +151,22 @@ const randomGraph: fc.Arbitrary<Graph> = fc.array(recipe, { minLength: 1, maxLen
     for (const [i, { op, operands, weight }] of recipes.entries()) {
       const [a, b, c] = operands.map((number) => values.at(-1 - (number % values.length))!) as [Value, Value, Value]; // three
       const y = `y${i}`;
+      const rotation = rotations[weight % rotations.length]!;
       const made = {
         rmsNorm: () => g.rmsNorm(y, a, g.weight(`n${weight % 2}`, [width]), { eps: 1e-5 }),
         linear: () => g.linear(y, a, g.weight(`w${weight}`, [width, width])),
-        rope: () => g.rope(y, a, rotations[weight % rotations.length]!),
+        rope: () => g.rope(y, a, rotation),
         attention: () => g.attention(y, a, b, c, heads),
+        rotated() {
+          const [q, k] = [
+            g.rope(`${y}.q`, a, rotation),
+            g.rope(`${y}.k`, b, rotations[operands[2]! % rotations.length]!),
+          ];
+          return g.attention(y, q, k, weight % 3 === 0 ? k : c, heads);
+        },
         swiglu: () => g.swiglu(y, a, b),
         add: () => g.add(y, a, b),
-      }[op as "add"](); // the record has them all
+      }[op]();
       values.push(made);
     }
     return values.slice(-1);
