@@ -4,4 +4,4 @@ import { devices } from "@polyllama/conformance/vitest";
 import { webgpuDevice } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 
-describeWithAdapter("webgpu", () => devices(() => webgpuDevice()));
+describeWithAdapter("webgpu", () => devices(() => webgpuDevice(), { timeout: 300_000 }));

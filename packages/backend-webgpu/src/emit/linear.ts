@@ -82,7 +82,7 @@ function variantsOf(
     return {
       rows: most,
       spec: { kernel: "linear", parameters, values: { ...flags, ...values }, access },
-      grid: (count) => [Math.ceil(matrixRows / (rows * 16)), Math.ceil(count / tokens), 1],
+      grid: (count) => [Math.ceil(count / tokens), Math.ceil(matrixRows / (rows * 16)), 1],
     };
   };
   const wide = (rows: number, tokens: number, most: number): Variant => {
@@ -93,7 +93,7 @@ function variantsOf(
     return {
       rows: most,
       spec: { kernel: "linear_wide", parameters, values: { ...flags, ...values }, access },
-      grid: (count) => [Math.ceil(matrixRows / rows), Math.ceil(count / tokens), 1],
+      grid: (count) => [Math.ceil(count / tokens), Math.ceil(matrixRows / rows), 1],
     };
   };
   if (family === "software") return mode === "decode" ? [tile(4, 1, 1), tile(4, 4, any)] : [tile(4, 4, any)];

@@ -1,6 +1,6 @@
 // y = x W^T for few rows of x, on GPUs: a workgroup computes ROWS outputs for TOKENS rows of x together. Neighbouring invocations read
-// neighbouring words of W; their sums are added across subgroups where there are any (SUBGROUPS), otherwise in workgroup
-// memory.
+// neighbouring words of W; their sums are added across subgroups where there are any (SUBGROUPS), otherwise in workgroup memory.
+// Neighbouring workgroups have the same rows of W, which caches then hold.
 
 //#include "linear_common"
 
@@ -16,8 +16,8 @@ fn main(
 //#endif
 ) {
   let count = select(step.rows, step.selected, P.selected == 1u);
-  let token = group.y * TOKENS;
-  let row = group.x * ROWS;
+  let token = group.x * TOKENS;
+  let row = group.y * ROWS;
   let last = P.rows - 1u;
 //#repeat R ROWS
   let row_@R = min(row + @Ru, last);

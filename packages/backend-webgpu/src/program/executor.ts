@@ -8,7 +8,6 @@ import {
   type CacheSpec,
   cacheSpec,
   isDeviceTensor,
-  type Output,
   type OutputSpec,
   type OutputValue,
   type Step,
@@ -20,16 +19,15 @@ import type { Gpu } from "../gpu.ts";
 import { chunkModes, type Mode } from "../modes.ts";
 import { GpuTensor, TensorMemories } from "../tensors.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
-import { type PlacedChunk, placeChunks, type SequenceBlocks, splitsOf } from "./chunk.ts";
-import { disposeTensors, finishSinks, makeSinks, partsOf, partsTo, type Sink } from "./outputs.ts";
+import { type PlacedChunk, placeChunks } from "./chunk.ts";
+import { disposeTensors, finishSinks, makeSinks, type Sink } from "./outputs.ts";
 import { type Asked, Plans } from "./plans.ts";
-import { bindPool, bindSampler, type Home, type PreparedPlan } from "./prepared-plan.ts";
+import type { Home, PreparedPlan } from "./prepared-plan.ts";
 import { readBack } from "./read-back.ts";
-import { drawBytes, parallelDraws } from "./sampler.ts";
+import { type ChunkRunner, placeBlocks, runChunk, type StepChunks } from "./run-chunk.ts";
 import { Scratch } from "./scratch.ts";
 import { ScratchPool } from "./scratch-pool.ts";
-import { type Meter, Submissions, submitChunk } from "./submit.ts";
-import { tableEntries, writeChunk } from "./write-chunk.ts";
+import { type Meter, Submissions } from "./submit.ts";
 
 /** What a program tells its device. */
 export interface TensorRegister {
@@ -49,8 +47,9 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
   readonly #spec: CacheSpec;
   readonly #scratchPool: ScratchPool;
   readonly #modes: readonly ChunkMode<Mode>[];
-  /** Bytes between the kernels of split attention, for each split. */
-  readonly #splitBytes: number;
+  readonly #runner: ChunkRunner;
+  /** Pieces of keys that fit what split attention keeps between its kernels. */
+  readonly #mostSplits: number;
   /** Chunks go on when their step is aborted, and use what this program holds. */
   readonly #underWay = new Set<Promise<void>>();
 
@@ -63,7 +62,9 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
     this.#tensors = new TensorMemories(gpu);
     this.#spec = cacheSpec(graph);
     this.#scratchPool = new ScratchPool(gpu, this.#spec);
-    this.#splitBytes = partialBytes(graph.nodes.filter((node) => node.op === "attention"));
+    const splitBytes = partialBytes(graph.nodes.filter((node) => node.op === "attention"));
+    this.#runner = { home, meter: this.meter, splitBytes };
+    this.#mostSplits = Math.max(1, Math.floor(gpu.limits.maxStorageBufferBindingSize / Math.max(1, splitBytes)));
     let widest = 1;
     for (const width of graph.widths.values()) widest = Math.max(widest, width);
     for (const { rows } of layout.groups) widest = Math.max(widest, rows);
@@ -142,71 +143,34 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
     sinks: readonly Sink[],
     signal: AbortSignal,
   ): Promise<readonly Promise<void>[]> {
-    const { step, places, caches } = accepted;
-    const { scratch } = this.#home;
+    const { step, places } = accepted;
     const submissions = new Submissions(this.#gpu, signal);
+    const run: StepChunks = { ...this.#runner, step, sinks, submissions };
     const read: Promise<void>[] = [];
     try {
-      for (const sink of sinks) if (sink.to === "device" || sink.to === "token") await sink.tensor.storage.ready;
-      const blocks = await this.#blocks(accepted, submissions);
-      const asked = askedOf(step);
-      const limit = this.#gpu.limits.maxStorageBufferBindingSize;
-      const mostSplits = Math.max(1, Math.floor(limit / Math.max(1, this.#splitBytes)));
-      for (const chunk of placeChunks(places, blocks, this.#modes, mostSplits)) {
-        // Rows of later chunks see these, where there is no cache, too.
-        const kept = chunk.segments.some(({ sequence, ends }) => caches[sequence] !== undefined || !ends);
-        const ends = chunk.segments.some((segment) => segment.ends);
-        const wanted = asked.filter(({ rows }) => rows === "all" || ends);
-        const prepared = await this.#plans.get(chunk.mode, wanted, kept && this.#spec.length > 0);
+      for (const sink of sinks) if ("storage" in sink.tensor) await sink.tensor.storage.ready;
+      const blocks = await placeBlocks(accepted, this.#scratchPool, run);
+      for (const chunk of placeChunks(places, blocks, this.#modes, this.#mostSplits)) {
+        const prepared = await this.#planOf(accepted, chunk);
         if (prepared.pieces.length === 0) continue;
         await submissions.pace();
-        const staged = await this.#submit(step, chunk, prepared, sinks, submissions);
-        read.push(this.#follow(readBack(this.#gpu, scratch, staged)));
-      }
-      if (read.length === 0 || sinks.length === 0) {
-        read.push(this.#follow(this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone())));
+        read.push(this.#follow(readBack(this.#gpu, this.#home.scratch, await runChunk(run, chunk, prepared))));
       }
     } finally {
       this.#scratchPool.trim();
-      for (const check of submissions.checks) read.push(this.#follow(check));
+      for (const check of submissions.checks) this.#follow(check);
     }
-    return read;
+    const idle = read.length === 0 || sinks.length === 0;
+    if (idle) read.push(this.#follow(this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone())));
+    return [...read, ...submissions.checks];
   }
 
-  async #submit(
-    step: Step,
-    chunk: PlacedChunk,
-    prepared: PreparedPlan,
-    sinks: readonly Sink[],
-    submissions: Submissions,
-  ) {
-    const { scratch } = this.#home;
-    const parts = partsOf(chunk, prepared.plan.outputs, sinks);
-    const tokens = partsTo(parts, "token");
-    const draws = tokens.reduce((sum, { rows }) => sum + rows.length, 0);
-    const vocabulary = tokens.reduce((most, { place }) => Math.max(most, place.width), 0);
-    await scratch.growing.reserve({
-      tables: 4 * tableEntries(chunk),
-      partials: chunk.mode === "decode" ? this.#splitBytes * splitsOf(chunk) : 0,
-      draws: drawBytes * draws,
-      chosen: 4 * draws,
-      keys: 4 * vocabulary * Math.min(draws, parallelDraws),
-      weights: 4 * vocabulary * Math.min(draws, parallelDraws),
-    });
-    const pools = new Map(
-      await Promise.all(
-        [...new Set(chunk.segments.flatMap(({ blocks }) => (blocks === undefined ? [] : [blocks.pool])))].map(
-          async (pool) => [pool, await bindPool(this.#home, prepared, pool)] as const,
-        ),
-      ),
-    );
-    const values = [...new Set(tokens.map(({ sink }) => sink.value))];
-    const samplers = new Map<string, Awaited<ReturnType<typeof bindSampler>>>();
-    for (const value of values) samplers.set(value, await bindSampler(this.#home, prepared, value));
-    const drawn = tokens.map((part) => ({ ...part, source: samplers.get(part.sink.value)!.source })); // bound above
-    writeChunk(this.#gpu, scratch, prepared, chunk, step, drawn);
-    const work = { step, prepared, chunk, pools, parts, draws: drawn, samplers: [...samplers.values()] };
-    return submitChunk(this.#gpu, scratch, submissions, this.meter, work);
+  #planOf({ step, caches }: AcceptedStep<PoolMemory>, { mode, segments }: PlacedChunk): Promise<PreparedPlan> {
+    const ends = segments.some((segment) => segment.ends);
+    const asked = askedOf(step).filter(({ rows }) => rows === "all" || ends);
+    // Rows of later chunks see these, where there is no cache, too.
+    const kept = segments.some((segment) => caches[segment.sequence] !== undefined || !segment.ends);
+    return this.#plans.get(mode, asked, kept && this.#spec.length > 0);
   }
 
   #follow(work: Promise<void>): Promise<void> {
@@ -214,35 +178,6 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
     const end = (): void => void this.#underWay.delete(work);
     work.then(end, end);
     return work;
-  }
-
-  /** Where sequences have their keys and values. Blocks that they share and write into are copied first. */
-  async #blocks(
-    { places, caches }: AcceptedStep<PoolMemory>,
-    submissions: Submissions,
-  ): Promise<readonly (SequenceBlocks | undefined)[]> {
-    if (this.#spec.length === 0) return caches.map(() => undefined);
-    const scratch = await this.#scratchPool.assign(places);
-    const copied = caches.filter((cache) => cache !== undefined && cache.copies.length > 0);
-    for (const cache of caches) await cache?.pool.storage.ready;
-    if (copied.length > 0) await this.#copyBlocks(copied, submissions);
-    return caches.map((cache, i) => {
-      if (cache === undefined) return scratch[i];
-      const { table, start, pool } = cache;
-      return { pool: pool.storage, table, start };
-    });
-  }
-
-  async #copyBlocks(
-    caches: readonly (AcceptedStep<PoolMemory>["caches"][number] | undefined)[],
-    submissions: Submissions,
-  ): Promise<void> {
-    const largest = caches.reduce((most, cache) => Math.max(most, cache?.pool.storage.largestBlock ?? 0), 0);
-    const between = await this.#home.scratch.copyBuffer(largest);
-    await submissions.pace();
-    submissions.submit("copies of KV blocks", (encoder) => {
-      for (const cache of caches) cache?.pool.storage.copy(encoder, cache.copies, between);
-    });
   }
 
   /** @throws {PolyllamaError} `ERR_GRAPH` for drawn tokens that may not be in the table that looks them up */
@@ -273,10 +208,6 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
 function askedOf({ outputs, inputs }: Step): readonly Asked[] {
   return outputs.flatMap((output): readonly Asked[] => {
     if (inputs[output.value] !== undefined) return [];
-    return [{ value: output.value, rows: readsLast(output) ? "selected" : "all" }];
+    return [{ value: output.value, rows: output.to !== "score" && output.rows === "last" ? "selected" : "all" }];
   });
-}
-
-function readsLast(output: Output): boolean {
-  return output.to !== "score" && output.rows === "last";
 }

@@ -4,7 +4,8 @@
 import type { Graph, ValueName } from "@polyllama/core";
 import { makePlan, type Request, type RowSet } from "@polyllama/planner";
 import { type Mode, planPreferences } from "../modes.ts";
-import { dropPlan, type Home, type PreparedPlan, preparePlan } from "./prepared-plan.ts";
+import { dropPlan } from "./bind-plan.ts";
+import { type Home, type PreparedPlan, preparePlan } from "./prepared-plan.ts";
 
 /** Plans that are kept: those of a model's two modes, and some of other values. */
 const keptPlans = 8;

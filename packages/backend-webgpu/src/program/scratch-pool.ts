@@ -26,7 +26,7 @@ export class ScratchPool {
       if (cache !== undefined) return undefined;
       return Uint32Array.from({ length: blocksFor(rows) }, () => needed++);
     });
-    if (needed === 0) return tables.map(() => undefined);
+    if (needed === 0 || this.#spec.length === 0) return tables.map(() => undefined);
     if (this.#pool === undefined || this.#pool.blocks < needed) {
       this.free();
       const what = `A cache of ${needed * blockRows} positions for rows without one`;
