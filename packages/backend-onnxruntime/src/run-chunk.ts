@@ -52,10 +52,10 @@ export async function runChunk(
     keep.push(data);
     return tensor;
   };
-  const bind = (name: string, binding: Binding): Handle => bound(name, binding, { ...chunk, ...parts, selected, over });
+  const bindings: Bindings = { chunk, parts, selected, over };
 
   try {
-    const inputs = lowering.inputs.map(({ name, binding }) => bind(name, binding));
+    const inputs = lowering.inputs.map(({ name, binding }) => bound(name, binding, bindings));
     const outputs = new Map<string, Handle>();
     const copies: (() => void)[] = [];
     for (const [value, target] of within) {
@@ -71,7 +71,7 @@ export async function runChunk(
       outputs.set(output.name, over(data, [1, count, width], "f32"));
       if (!direct) copies.push(() => pick(target, data, (n) => (output.selected ? selected.indexOf(n) : n - first)));
     }
-    for (const { name, binding } of lowering.caches) outputs.set(name, bind(name, binding));
+    for (const { name, binding } of lowering.caches) outputs.set(name, bound(name, binding, bindings));
     if (session !== undefined && outputs.size > 0) await session.run(inputs, outputs, keep, signal);
     for (const copy of copies) copy();
   } finally {
@@ -100,14 +100,18 @@ function pick({ rows, data }: RowsWithin, from: Float32Array, indexOf: (row: num
 
 type TensorOver = (data: ArrayBufferView, shape: readonly number[], type: "f32" | "i32" | "i64") => Handle;
 
-interface Bound extends Chunk, ChunkParts {
+/** What the tensors of a run are made from. */
+interface Bindings {
+  readonly chunk: Chunk;
+  readonly parts: ChunkParts;
   readonly selected: readonly number[];
   readonly over: TensorOver;
 }
 
 /** The tensor for an input of the model, or for the output that shares its memory. */
-function bound(name: string, binding: Binding, chunk: Bound): Handle {
-  const { first, rows, length, host, tables, cache, selected, over } = chunk;
+function bound(name: string, binding: Binding, { chunk, parts, selected, over }: Bindings): Handle {
+  const { first, rows, length } = chunk;
+  const { host, tables, cache } = parts;
   switch (binding.kind) {
     case "activations":
       return over(host.get(binding.value)!, [1, rows, binding.width], "f32");

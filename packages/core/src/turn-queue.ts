@@ -31,14 +31,45 @@ export class TurnQueue {
 export async function orAborted<Result>(promise: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
   if (signal === undefined) return promise;
   signal.throwIfAborted();
-  let stop: () => void = () => undefined;
+  let leave: () => void = () => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
+    leave = onAbort(signal, () => reject(signal.reason));
   });
   try {
     return await Promise.race([promise, aborted]);
   } finally {
-    signal.removeEventListener("abort", stop);
+    leave();
   }
+}
+
+/** Who is told of an abort. */
+interface Waiters {
+  readonly each: Set<() => void>;
+  readonly tell: () => void;
+}
+
+/** One listener of a signal serves all who wait: platforms take many listeners for a leak. */
+const waiting = new WeakMap<AbortSignal, Waiters>();
+
+/** @returns what ends it. */
+function onAbort(signal: AbortSignal, act: () => void): () => void {
+  const waiters = waiting.get(signal) ?? listen(signal);
+  waiters.each.add(act);
+  return () => {
+    waiters.each.delete(act);
+    if (waiters.each.size > 0) return;
+    waiting.delete(signal);
+    signal.removeEventListener("abort", waiters.tell);
+  };
+}
+
+function listen(signal: AbortSignal): Waiters {
+  const each = new Set<() => void>();
+  const tell = (): void => {
+    for (const act of each) act();
+  };
+  signal.addEventListener("abort", tell, { once: true });
+  const waiters = { each, tell };
+  waiting.set(signal, waiters);
+  return waiters;
 }

@@ -1,7 +1,7 @@
 // Turns at a device: nobody computes beside another one, also where somebody who waited has left.
 
 import { setImmediate } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { TurnQueue } from "../src/index.ts";
 
 test("who is aborted while it waits lets nobody pass whoever has the turn", async () => {
@@ -24,4 +24,20 @@ test("who is aborted while it waits lets nobody pass whoever has the turn", asyn
   endFirst();
   await Promise.all([first, third]);
   expect(order).toEqual(["first ends", "third"]);
+});
+
+test("many may wait under one signal, without a warning of the platform, and all hear it", async () => {
+  const warn = vi.spyOn(process, "emitWarning");
+  onTestFinished(() => warn.mockRestore());
+  const turns = new TurnQueue();
+  let end: () => void = () => undefined;
+  const first = turns.run(undefined, () => new Promise<void>((resolve) => (end = resolve)));
+  const abort = new AbortController();
+  const others = Array.from({ length: 30 }, () => turns.run(abort.signal, async () => "ran"));
+  const reason = new Error("left");
+  abort.abort(reason);
+  for (const outcome of await Promise.allSettled(others)) expect(outcome).toEqual({ status: "rejected", reason });
+  end();
+  await first;
+  expect(warn).not.toHaveBeenCalled();
 });

@@ -77,7 +77,10 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   readonly parameters: SharedParameters<ParameterStorage>;
   readonly #parts: ProgramParts<Storage>;
   readonly #spec: CacheSpec;
-  readonly #controllers = new Set<AbortController>();
+  /** Aborted when the program is disposed. */
+  readonly #end = new AbortController();
+  /** Signals of callers, together with that: one for all steps of a signal, as making signals for every token is slow. */
+  readonly #either = new WeakMap<AbortSignal, AbortSignal>();
   readonly #pending = new Set<Promise<unknown>>();
   #disposed: Promise<void> | undefined;
 
@@ -135,30 +138,33 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
     uses: readonly Disposable[],
     signal: AbortSignal | undefined,
   ): Promise<readonly OutputValue[]> {
-    const controller = new AbortController();
-    const abort = (): void => controller.abort(signal?.reason);
-    signal?.addEventListener("abort", abort, { once: true });
-    this.#controllers.add(controller);
+    const aborted = this.#signal(signal);
     try {
-      const { outputs } = await this.#parts.queue.begin(controller.signal, async () => {
+      const { outputs } = await this.#parts.queue.begin(aborted, async () => {
         record.assertPossible();
-        return run.begin(controller.signal);
+        return run.begin(aborted);
       });
       const values = await outputs;
       await record.dependencies();
-      controller.signal.throwIfAborted();
+      aborted.throwIfAborted();
       record.keep();
       return values;
     } catch (error) {
       record.fail();
-      controller.signal.throwIfAborted(); // whatever else failed, failed because of that
+      aborted.throwIfAborted(); // whatever else failed, failed because of that
       throw error;
     } finally {
-      signal?.removeEventListener("abort", abort);
-      this.#controllers.delete(controller);
       run.end?.();
       for (const use of uses) use[Symbol.dispose]();
     }
+  }
+
+  #signal(callers: AbortSignal | undefined): AbortSignal {
+    if (callers === undefined) return this.#end.signal;
+    const known = this.#either.get(callers);
+    const either = known ?? AbortSignal.any([callers, this.#end.signal]);
+    if (known === undefined) this.#either.set(callers, either);
+    return either;
   }
 
   /** @throws {PolyllamaError} `ERR_GRAPH` for a cache of another device or shape, `ERR_DISPOSED` */
@@ -202,7 +208,7 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
 
   async #dispose(): Promise<void> {
     await undefined; // from here on `submit` refuses
-    for (const controller of this.#controllers) controller.abort(disposed());
+    this.#end.abort(disposed());
     await Promise.allSettled(this.#pending);
     await this.#parts.executor.free();
     await this.parameters.release();

@@ -39,6 +39,9 @@ describe("blocks of a sequence", () => {
     ]);
     cache.truncate(4);
     expect([cache.length, blocks.freeBlocks]).toEqual([4, 7]);
+    cache.truncate(0);
+    expect([cache.length, blocks.freeBlocks]).toEqual([0, 8]);
+    expect(grow(cache, 3).start).toBe(0);
     cache[Symbol.dispose]();
     expect(blocks.freeBlocks).toBe(8);
     cache[Symbol.dispose]();
