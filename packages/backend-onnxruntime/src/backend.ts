@@ -2,7 +2,7 @@
 
 import type { DeviceBackend } from "@polyllama/core/device";
 import { asBackend } from "@polyllama/planner";
-import { OnnxRuntimeDevice } from "./device.ts";
+import { deviceWith } from "./device.ts";
 import { type OnnxRuntimeOptions, withDefaults } from "./options.ts";
 
 /**
@@ -11,5 +11,5 @@ import { type OnnxRuntimeOptions, withDefaults } from "./options.ts";
  * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `compile` and `describe` say so, not this.
  */
 export function onnxruntime(options: OnnxRuntimeOptions = {}): DeviceBackend {
-  return asBackend(new OnnxRuntimeDevice(withDefaults(options, "onnxruntime()")));
+  return asBackend(deviceWith(withDefaults(options, "onnxruntime()")));
 }

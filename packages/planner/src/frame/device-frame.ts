@@ -33,10 +33,12 @@ import { StepQueue } from "./turns.ts";
 export interface CacheParts<Blocks extends PoolStorage> {
   /** Formats of pools; the first one is the default. */
   readonly formats: readonly [CacheFormat, ...CacheFormat[]];
-  /** Positions of a block. */
-  readonly blockRows: number;
-  /** Memory for so many blocks. @throws {MemoryError} */
-  allocate(spec: CacheSpec, format: CacheFormat, blocks: number): Blocks;
+  /** Why it has no others, for people. */
+  readonly reason?: string;
+  /** Positions of a block; without pages a block is a whole sequence, and its pool says how long that may be. */
+  readonly blockRows: number | "sequence";
+  /** Memory for so many blocks of `rows` positions. @throws {MemoryError} */
+  allocate(spec: CacheSpec, format: CacheFormat, blocks: number, rows: number): Blocks;
 }
 
 /** The caller's signal is aborted when the device is disposed, too. */
@@ -48,6 +50,8 @@ export interface DeviceParts<Weights extends ParameterStorage, Blocks extends Po
   /** Reads the weights of all the graphs, which {@link Device.supports} has let through. */
   loadWeights(graphs: readonly Graph[], source: WeightSource, options: Within<LoadParametersOptions>): Promise<Weights>;
   readonly caches: CacheParts<Blocks>;
+  /** Bytes that the whole device has; absent where the platform does not tell. */
+  totalMemory?(): number;
   /** What runs a graph's steps. @param parameters Hold all weights of the graph; their owner is the device. */
   executor(
     graph: Graph,
@@ -86,7 +90,8 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
     let allocated = 0;
     for (const { bytes } of this.#loaded) allocated += bytes;
     for (const { storage } of this.#pools) allocated += storage.allocated ?? storage.bytes;
-    return { allocated };
+    const total = this.#parts.totalMemory?.();
+    return { allocated, ...(total !== undefined && { total }) };
   }
 
   async loadParameters(
@@ -117,19 +122,21 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
 
   cachePool(spec: CacheSpec, memory: PoolMemory): CachePool {
     this.#resources.assertAlive();
-    const { formats, blockRows, allocate } = this.#parts.caches;
-    const { format = formats[0] } = memory;
-    if (!formats.includes(format)) {
-      const problem = `The ${this.name} backend keeps keys and values in ${formats.join(" or ")}, not ${format}`;
+    const { caches } = this.#parts;
+    const { rows, format = caches.formats[0] } = memory;
+    if (!caches.formats.includes(format)) {
+      const why = caches.reason === undefined ? "" : `: ${caches.reason}`;
+      const problem = `The ${this.name} backend keeps keys and values in ${caches.formats.join(" or ")}, not ${format}${why}`;
       throw new UnsupportedError(problem, "Leave `format` out, or use another backend.", { op: "attention", format });
     }
+    const blockRows = caches.blockRows === "sequence" ? rows : caches.blockRows;
     const blocks = poolBlocks(memory, blockRows);
     const pool: PagedPool<Blocks> = new PagedPool({
       spec,
       format,
       blockRows,
       blocks,
-      storage: allocate(spec, format, blocks),
+      storage: caches.allocate(spec, format, blocks, blockRows),
       owner: this,
       settled: () => this.#queue.settled(),
       onFree: () => {
@@ -150,23 +157,36 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
         const problem = `These parameters were loaded for other graphs: "${name}" is not among them.`;
         throw new PolyllamaError("ERR_PARAMETERS", `${problem} Load them for this graph, too.`);
       }
-      const executor = await this.#parts.executor(graph, parameters, { ...options, signal });
+      parameters.retain(); // they stay while the executor is made of them
       try {
-        const program = new ProgramFrame({
-          graph,
-          parameters,
-          owner: this,
-          queue: this.#queue,
-          executor,
-          onDispose: (disposed) => this.#resources.delete(disposed),
-        });
-        this.#resources.addProgram(program);
-        return program;
-      } catch (error) {
-        await executor.free(); // the parameters were disposed meanwhile
-        throw error;
+        const executor = await this.#parts.executor(graph, parameters, { ...options, signal });
+        return await this.#program(graph, parameters, executor);
+      } finally {
+        await parameters.release();
       }
     });
+  }
+
+  async #program(
+    graph: Graph,
+    parameters: SharedParameters<Weights>,
+    executor: StepExecutor<Blocks>,
+  ): Promise<Program> {
+    try {
+      const program = new ProgramFrame({
+        graph,
+        parameters,
+        owner: this,
+        queue: this.#queue,
+        executor,
+        onDispose: (disposed) => this.#resources.delete(disposed),
+      });
+      this.#resources.addProgram(program);
+      return program;
+    } catch (error) {
+      await executor.free(); // the parameters were disposed meanwhile
+      throw error;
+    }
   }
 
   /** Disposes everything that it gave out. */
