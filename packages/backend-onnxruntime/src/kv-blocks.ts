@@ -5,7 +5,14 @@
 import type { AttentionNode } from "@polyllama/core";
 import { ContextOverflowError, MemoryError } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
-import { type BlockCopy, cacheHeader, lengthInHeader, type PoolStorage } from "@polyllama/planner";
+import {
+  type BlockCopy,
+  type ExportedKind,
+  headBytes,
+  type PoolStorage,
+  readLength,
+  writeHead,
+} from "@polyllama/planner";
 import { paddedHead } from "./emit/attention.ts";
 import type { Handle, Ort } from "./ort/api.ts";
 
@@ -19,7 +26,7 @@ export function blockBytes(spec: CacheSpec, rows: number): number {
   return rows * spec.reduce((sum, attention) => sum + 2 * rowBytes(attention), 4);
 }
 
-/** "ORT1", as a word: what exported caches begin with, whose rows are f32 and whose heads are padded. */
+/** "ORT1", as a word: heads are padded in what sequences are exported as. */
 const mark = 0x3154524f;
 /** Bytes copied between two turns of the event loop. */
 const copyPerTurn = 8 << 20;
@@ -47,6 +54,7 @@ export class OnnxRuntimeBlocks implements PoolStorage {
   readonly bytes: number;
   readonly #ort: Ort;
   readonly #spec: CacheSpec;
+  readonly #kind: ExportedKind;
   readonly #blocks: readonly Block[];
 
   /**
@@ -58,6 +66,7 @@ export class OnnxRuntimeBlocks implements PoolStorage {
     this.bytes = blocks * blockBytes(spec, rows);
     this.#ort = ort;
     this.#spec = spec;
+    this.#kind = { mark, spec, format: "f32" };
     const allocated: Handle[] = [];
     const allocate = (shape: readonly number[]): Handle => {
       const tensor = ort.allocateTensor(shape, "f32");
@@ -100,20 +109,19 @@ export class OnnxRuntimeBlocks implements PoolStorage {
   }
 
   async export([block]: readonly number[], length: number): Promise<Uint8Array> {
-    const header = cacheHeader(mark, this.#spec, length);
-    const start = header.length + length; // behind the tokens, in words
-    const words = new Int32Array(start + length * ((blockBytes(this.#spec, 1) - 4) / 4));
-    words.set(header);
+    const head = headBytes(this.#kind);
+    const bytes = new Uint8Array(head + length * blockBytes(this.#spec, 1));
+    writeHead(bytes, this.#kind, length);
     if (block !== undefined) {
-      words.set(this.tokens(block).subarray(0, length), header.length);
-      const reals = new Float32Array(words.buffer);
-      for await (const { inBlock, at } of this.#inTurns(block, length)) reals.set(inBlock, start + at);
+      const { tokens, reals } = contentOf(bytes, head, length);
+      tokens.set(this.tokens(block).subarray(0, length));
+      for await (const { inBlock, at } of this.#inTurns(block, length)) reals.set(inBlock, at);
     }
-    return new Uint8Array(words.buffer);
+    return bytes;
   }
 
   lengthOf(bytes: Uint8Array): number {
-    const length = lengthInHeader(bytes, mark, this.#spec, blockBytes(this.#spec, 1));
+    const length = readLength(bytes, this.#kind, (rows) => blockBytes(this.#spec, rows));
     if (length <= this.rows) return length;
     throw new ContextOverflowError(length, this.rows, "Make a pool of longer sequences.");
   }
@@ -121,11 +129,9 @@ export class OnnxRuntimeBlocks implements PoolStorage {
   async import([block]: readonly number[], bytes: Uint8Array): Promise<void> {
     if (block === undefined) return; // a sequence of no positions
     const length = this.lengthOf(bytes);
-    const header = cacheHeader(mark, this.#spec, length);
-    const words = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
-    const tokens = new Int32Array(words.buffer, words.byteOffset + header.byteLength, length);
+    const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
+    const { tokens, reals } = contentOf(aligned, headBytes(this.#kind), length);
     this.tokens(block).set(tokens);
-    const reals = new Float32Array(words.buffer, tokens.byteOffset + tokens.byteLength);
     for await (const { inBlock, at } of this.#inTurns(block, length)) {
       inBlock.set(reals.subarray(at, at + inBlock.length));
     }
@@ -166,4 +172,14 @@ export class OnnxRuntimeBlocks implements PoolStorage {
       }
     }
   }
+}
+
+/** What follows the head of an exported sequence: its tokens [length], then all its pieces. */
+function contentOf(
+  { buffer, byteOffset }: Uint8Array,
+  head: number,
+  length: number,
+): { readonly tokens: Int32Array; readonly reals: Float32Array } {
+  const tokens = new Int32Array(buffer, byteOffset + head, length);
+  return { tokens, reals: new Float32Array(buffer, tokens.byteOffset + tokens.byteLength) };
 }

@@ -13,7 +13,6 @@ export {
   wgslStruct,
 } from "./struct.ts";
 export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
-export { cacheHeader, lengthInHeader } from "./frame/cache-header.ts";
 export { type CacheParts, DeviceFrame, type DeviceParts } from "./frame/device-frame.ts";
 export { type ExportedKind, headBytes, readLength, writeHead } from "./frame/exported-cache.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";

@@ -2,19 +2,28 @@
 
 import type { CacheFormat } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
-import type { BlockCopy, PoolStorage } from "@polyllama/planner";
+import {
+  type BlockCopy,
+  type ExportedKind,
+  headBytes,
+  type PoolStorage,
+  readLength,
+  writeHead,
+} from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { Gpu } from "../gpu.ts";
 import type { DeviceMemory } from "../memory.ts";
-import { headBytes, readLength, writeHead } from "./exported.ts";
-import { blockBytes } from "./layout.ts";
+import { blockBytes, blocksFor } from "./layout.ts";
+
+/** "KVB1", as a word: exported sequences are blocks as they lie on the card; what stands behind the last position is never read. */
+const mark = 0x3142564b;
 
 export class PoolMemory implements PoolStorage {
   readonly bytes: number;
   readonly blockBytes: number;
   readonly format: CacheFormat;
   readonly #gpu: Gpu;
-  readonly #spec: CacheSpec;
+  readonly #kind: ExportedKind;
   readonly #memory: DeviceMemory;
 
   /** @param what What it is for, for errors. @throws {MemoryError} */
@@ -23,7 +32,7 @@ export class PoolMemory implements PoolStorage {
     this.blockBytes = blockBytes(spec, format);
     this.bytes = blocks * this.blockBytes;
     this.#gpu = gpu;
-    this.#spec = spec;
+    this.#kind = { mark, spec, format };
     this.#memory = gpu.allocate(this.bytes, what);
   }
 
@@ -37,9 +46,9 @@ export class PoolMemory implements PoolStorage {
   }
 
   async export(table: readonly number[], length: number): Promise<Uint8Array> {
-    const head = headBytes(this.#spec);
+    const head = headBytes(this.#kind);
     const bytes = new Uint8Array(head + table.length * this.blockBytes);
-    writeHead(bytes, this.#spec, this.format, length);
+    writeHead(bytes, this.#kind, length);
     using staging = this.#gpu.allocateHost(table.length * this.blockBytes, "an exported sequence");
     for (const [i, block] of table.entries()) {
       this.#gpu.copyToHost(staging.address + this.#offset(i), this.#block(block), this.blockBytes);
@@ -50,11 +59,11 @@ export class PoolMemory implements PoolStorage {
   }
 
   lengthOf(bytes: Uint8Array): number {
-    return readLength(bytes, this.#spec, this.format);
+    return readLength(bytes, this.#kind, (length) => blocksFor(length) * this.blockBytes);
   }
 
   async import(table: readonly number[], bytes: Uint8Array): Promise<void> {
-    const content = bytes.subarray(headBytes(this.#spec));
+    const content = bytes.subarray(headBytes(this.#kind));
     using staging = this.#gpu.allocateHost(content.length, "an imported sequence");
     new Uint8Array(staging.buffer).set(content);
     for (const [i, block] of table.entries()) {

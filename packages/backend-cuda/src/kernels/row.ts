@@ -32,7 +32,7 @@ export interface Row {
 export const noBlocks: RowBlocks = { pool: 0n, table: 0n, blockBytes: 0, format: "f32" };
 
 /** Formats of keys and values as kernels number them. */
-export const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
+const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
 
 export const rowBytes: number = row.size;
 

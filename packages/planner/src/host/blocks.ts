@@ -3,7 +3,7 @@
 
 import type { CacheFormat, RealArray } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
-import { cacheHeader, lengthInHeader } from "../frame/cache-header.ts";
+import { type ExportedKind, headBytes, readLength, writeHead } from "../frame/exported-cache.ts";
 import type { BlockCopy } from "../frame/paged-cache.ts";
 import type { PoolStorage } from "../frame/paged-pool.ts";
 import type { Arrays } from "./rows.ts";
@@ -40,7 +40,7 @@ export class HostBlocks<Reals extends RealArray> implements PoolStorage {
   readonly #spec: CacheSpec;
   readonly #widths: readonly number[];
   readonly #rows: number;
-  readonly #mark: number;
+  readonly #kind: ExportedKind;
   readonly #round: HostBlocksOptions["round"];
   readonly #blocks: (Block<Reals> | undefined)[];
 
@@ -50,7 +50,7 @@ export class HostBlocks<Reals extends RealArray> implements PoolStorage {
     this.#spec = spec;
     this.#widths = spec.map(({ kvHeads, headDim }) => kvHeads * headDim);
     this.#rows = rows;
-    this.#mark = marks + 16 * ["f32", "f16", "bf16"].indexOf(format) + arrays.BYTES_PER_ELEMENT;
+    this.#kind = { mark: marks + arrays.BYTES_PER_ELEMENT, spec, format };
     this.#round = round;
     this.#blocks = new Array<Block<Reals> | undefined>(blocks).fill(undefined);
   }
@@ -101,13 +101,14 @@ export class HostBlocks<Reals extends RealArray> implements PoolStorage {
 
   async export(table: readonly number[], length: number): Promise<Uint8Array> {
     const ids = Uint32Array.from(table);
-    const parts: (Int32Array | RealArray)[] = [cacheHeader(this.#mark, this.#spec, length), this.tokens(ids, length)];
+    const parts: (Int32Array | RealArray)[] = [this.tokens(ids, length)];
     for (const attention of this.#widths.keys()) {
       const { k, v } = this.#gather(ids, attention, length);
       parts.push(k, v);
     }
-    const bytes = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
-    let at = 0;
+    let at = headBytes(this.#kind);
+    const bytes = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, at));
+    writeHead(bytes, this.#kind, length);
     for (const { buffer, byteOffset, byteLength } of parts) {
       bytes.set(new Uint8Array(buffer, byteOffset, byteLength), at);
       at += byteLength;
@@ -116,13 +117,13 @@ export class HostBlocks<Reals extends RealArray> implements PoolStorage {
   }
 
   lengthOf(bytes: Uint8Array): number {
-    return lengthInHeader(bytes, this.#mark, this.#spec, hostCacheBytes(this.#arrays, this.#spec));
+    return readLength(bytes, this.#kind, (length) => length * hostCacheBytes(this.#arrays, this.#spec));
   }
 
   async import(table: readonly number[], bytes: Uint8Array): Promise<void> {
     const ids = Uint32Array.from(table);
     const length = this.lengthOf(bytes);
-    let at = cacheHeader(this.#mark, this.#spec, length).byteLength;
+    let at = headBytes(this.#kind);
     const next = <Target extends Int32Array | Reals>(target: Target): Target => {
       const { buffer, byteLength } = target;
       new Uint8Array(buffer).set(bytes.subarray(at, at + byteLength));

@@ -116,7 +116,8 @@ describe("exported bytes", () => {
       new HostBlocks(Float32Array, spec, 3, { rows, format: "bf16" }),
       new HostBlocks(Float64Array, spec, 3, { rows }),
     ];
-    for (const other of others) expect(() => other.lengthOf(bytes)).toThrow(/no cache of this pool's shape and format/);
+    for (const other of others)
+      expect(() => other.lengthOf(bytes)).toThrow(/no sequence of this pool's device, attentions and format/);
     for (const wrong of [bytes.subarray(0, -4), new Uint8Array(3), new Uint8Array(0)]) {
       expect(() => blocks().lengthOf(wrong)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
     }
