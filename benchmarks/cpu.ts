@@ -2,6 +2,8 @@
 // of TinyLlama 1.1B, the same prompt and the same number of threads. Both engines are loaded, each in a process of its own, and
 // measured in turn; the figures are medians. On a machine with other work, two-thread timings are worthless: the load
 // average is printed beside them.
+//
+// `--against FOLDER` measures another checkout of this project, with its packages installed, in the other engine's place.
 
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -18,6 +20,7 @@ const options = readArguments("npm run bench:cpu", "Speed of the onnxruntime bac
   rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },
   "prompt-tokens": { type: "string", default: "512", about: "length of the prompt" },
   "generate-tokens": { type: "string", default: "32", about: "tokens to generate" },
+  against: { type: "string", about: "folder of another checkout, to compare with" },
   folder: { type: "string", default: join(tmpdir(), "polyllama-bench"), about: "folder for models" },
 });
 const threads = Number(options.threads);
@@ -25,7 +28,9 @@ const rounds = Number(options.rounds);
 const promptTokens = Number(options["prompt-tokens"]);
 const generateTokens = Number(options["generate-tokens"]);
 
-installEngines();
+const other = options.against === undefined ? "node-llama-cpp" : "the other checkout";
+
+if (options.against === undefined) installEngines();
 
 interface Figures {
   readonly load: number;
@@ -43,7 +48,7 @@ console.log("|---|---|---|---|---|---|");
 for (const format of options.formats.split(",")) {
   const [ours, theirs] = await compare(format);
   print(format, "polyllama", ours);
-  print(format, "node-llama-cpp", theirs);
+  print(format, other, theirs);
   const ratio = (a: number, b: number) => (a / b).toFixed(2);
   console.log(
     `| ${format} | **ratio** | ${ratio(ours.load, theirs.load)} | ${ratio(ours.prefill, theirs.prefill)} | ${ratio(ours.decode, theirs.decode)} | ${ratio(ours.peak, theirs.peak)} |`,
@@ -57,19 +62,22 @@ async function compare(format: string): Promise<readonly [Figures, Figures]> {
     await using checkpoint = await openCheckpoint(`synthetic://tinyllama-1.1b?seed=1&format=${format}`);
     await writeGguf(model, checkpoint);
   }
-  const engines = [startEngine("polyllama"), startEngine("llama-cpp")] as const;
+  const startTheirs = () =>
+    options.against === undefined ? startEngine("llama-cpp") : startEngine("polyllama", options.against);
   const contextLength = 2048;
-  const samples = engines.map(() => ({ load: [] as number[], prefill: [] as number[], decode: [] as number[] }));
-  try {
-    // The first load of a model packs its weights; it is not what a user waits for every day.
-    const first = await engines[0].ask({ kind: "load", model, threads, contextLength });
-    console.error(
-      `${format}: first load, weights packed: ${first.toFixed(1)} s; load average ${loadavg()[0]?.toFixed(1)}`,
-    );
-  } finally {
-    engines[0].stop();
+  for (const engine of [startEngine("polyllama"), ...(options.against === undefined ? [] : [startTheirs()])]) {
+    try {
+      // The first load of a model packs its weights; it is not what a user waits for every day.
+      const first = await engine.ask({ kind: "load", model, threads, contextLength });
+      console.error(
+        `${format}: first load, weights packed: ${first.toFixed(1)} s; load average ${loadavg()[0]?.toFixed(1)}`,
+      );
+    } finally {
+      engine.stop();
+    }
   }
-  const running: readonly [EngineProcess, EngineProcess] = [startEngine("polyllama"), engines[1]];
+  const running: readonly [EngineProcess, EngineProcess] = [startEngine("polyllama"), startTheirs()];
+  const samples = running.map(() => ({ load: [] as number[], prefill: [] as number[], decode: [] as number[] }));
   try {
     for (const [i, engine] of running.entries()) {
       samples[i]!.load.push(await engine.ask({ kind: "load", model, threads, contextLength }));

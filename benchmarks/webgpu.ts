@@ -4,6 +4,8 @@
 // caches at every step. Both engines are loaded, each in a process of its own, and measured in turn; the figures are medians. Our
 // tokens are chosen on the device, theirs from logits on the host.
 //
+// `--against FOLDER` measures another checkout of this project, with its packages installed, in the provider's place.
+//
 // `--batch 8` measures ours alone: 8 sequences that decode together, in turn with one.
 //
 // `--json` prints one object, with the time on the device by kernel where the adapter has timestamps. Run `npm run setup:system`
@@ -13,7 +15,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { lower, openPackedWeights, planLayout } from "@polyllama/backend-onnxruntime/internals";
 import { webgpuDevice } from "@polyllama/backend-webgpu";
@@ -27,6 +29,7 @@ import { median } from "./support.ts";
 
 const options = readArguments("npm run bench:webgpu", "Speed of the webgpu backend beside others.", {
   engine: { type: "string", about: "measure this one alone" },
+  against: { type: "string", about: "folder of another checkout, to compare with" },
   model: { type: "string", default: "synthetic://tinyllama-1.1b?seed=1&format=q4_0", about: "model" },
   rounds: { type: "string", default: "3", about: "rounds, of which medians are taken" },
   "prompt-tokens": { type: "string", default: "64", about: "length of the prompt" },
@@ -284,8 +287,10 @@ async function theirs(): Promise<Engine> {
 }
 
 /** A process with one engine, which answers the names of its methods. */
-function start(engine: string): { ask<T>(what: keyof Engine): Promise<T>; stop(): void } {
-  const child: ChildProcess = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), "--engine", engine], {
+function start(engine: string, file: string): { ask<T>(what: keyof Engine): Promise<T>; stop(): void } {
+  const given = ["model", "prompt-tokens", "generate-tokens"] as const;
+  const known = given.flatMap((name) => [`--${name}`, options[name]]);
+  const child: ChildProcess = fork(file, [...known, "--engine", engine], {
     env: { ...process.env, ...vulkanEnvironment() },
     stdio: ["ignore", "inherit", "ignore", "ipc"],
   });
@@ -318,8 +323,13 @@ async function serve(name: string): Promise<void> {
 }
 
 async function compare(): Promise<void> {
-  const names = ["polyllama", "onnxruntime"] as const;
-  const engines = names.map(start);
+  const here = fileURLToPath(import.meta.url);
+  const { against } = options;
+  const names = ["polyllama", against === undefined ? "onnxruntime" : "the other checkout"] as const;
+  const engines = [
+    start("polyllama", here),
+    against === undefined ? start("onnxruntime", here) : start("polyllama", resolve(against, "benchmarks/webgpu.ts")),
+  ];
   try {
     const timings: Timing[][] = names.map(() => []);
     for (let round = -1; round < Number(options.rounds); round++) {
@@ -350,6 +360,10 @@ async function compare(): Promise<void> {
       for (const [i, { prefill, decode, prefillCpu, decodeCpu }] of [...figures, ratio].entries()) {
         const cells = [prefill, decode, prefillCpu, decodeCpu].map((value) => value.toFixed(2));
         console.log(`| ${names[i] ?? "**ratio**"} | ${cells.join(" | ")} |`);
+      }
+      if (against !== undefined) {
+        const before = (await engines[1]!.ask<Record<string, unknown>>("facts"))["dispatchesPerToken"];
+        console.log(`\ndispatches per token in the other checkout: ${before}`);
       }
       const { device, dispatchesPerToken, dispatchesAllowed, bytesMinimum, bytesMoved } = facts;
       console.log(`\n${JSON.stringify(device)}; load average ${loadavg()[0]!.toFixed(1)}`);

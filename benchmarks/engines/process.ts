@@ -1,6 +1,7 @@
 // Starts an engine in a process of its own and asks it one thing at a time.
 
 import { fork } from "node:child_process";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Request } from "./protocol.ts";
 
@@ -9,8 +10,12 @@ export interface EngineProcess {
   stop(): void;
 }
 
-export function startEngine(name: "polyllama" | "llama-cpp"): EngineProcess {
-  const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+/** An engine of this folder, or of the benchmarks of another checkout of this project. */
+export function startEngine(name: "polyllama" | "llama-cpp", checkout?: string): EngineProcess {
+  const file =
+    checkout === undefined
+      ? fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
+      : resolve(checkout, "benchmarks/engines", `${name}.ts`);
   const child = fork(file, { execArgv: process.execArgv });
   return {
     ask(request) {
