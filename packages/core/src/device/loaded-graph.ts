@@ -1,0 +1,124 @@
+// A graph on a device with weights of its own: for whoever wants values of a graph and shares nothing, as tests, conformance and
+// tools do. What serves many users takes the device's handles itself.
+
+import type { Tensor } from "../backend.ts";
+import { PolyllamaError } from "../errors.ts";
+import type { Graph, ValueName } from "../graph.ts";
+import type { WeightSource } from "../weights.ts";
+import { type CachePool, cacheSpec } from "./cache.ts";
+import type { Device, LoadParametersOptions, PoolMemory } from "./device.ts";
+import type { Parameters } from "./parameters.ts";
+import type { HostArray, OutputValue, Program, SequenceRows } from "./program.ts";
+
+/** A value of the graph, for all rows [N, width] or, with `rows: "last"`, the last row of each sequence [sequences, width]. */
+export type Wanted = ValueName | { readonly value: ValueName; readonly rows: "last" };
+
+/** Rows from the host, N in all. */
+export interface HostStep {
+  /** Tokens [N] as Int32Array; activations [N, width]. */
+  readonly inputs: Readonly<Record<ValueName, HostArray>>;
+  /** Which rows belong to which sequence; default: all rows to one sequence without a cache. */
+  readonly sequences?: readonly SequenceRows[];
+}
+
+/** Options of {@link loadGraph}. */
+export interface LoadGraphOptions extends Omit<LoadParametersOptions, "mutable"> {
+  /** What runs will ask for; default: the graph's outputs, of all rows. */
+  readonly wanted?: readonly Wanted[];
+}
+
+/** A graph, its weights and its program, disposed together. Disposing it leaves the device. */
+export interface LoadedGraph extends AsyncDisposable {
+  readonly device: Device;
+  readonly graph: Graph;
+  readonly parameters: Parameters;
+  readonly program: Program;
+  /** A pool for sequences of up to `rows` positions, one unless more are asked for; disposed with the graph, or before. */
+  pool(rows: number, memory?: Omit<PoolMemory, "rows">): CachePool;
+  /**
+   * Values on the host, one tensor per wanted entry, in order, owned by the caller.
+   *
+   * @throws {PolyllamaError} what `Program.submit` and its result throw; `ERR_GRAPH` for a value that the graph does not define
+   */
+  run(step: HostStep, wanted: readonly Wanted[], signal?: AbortSignal): Promise<readonly Tensor[]>;
+}
+
+/**
+ * Loads the weights of a graph and compiles it.
+ *
+ * @param source Must stay readable until the graph is disposed.
+ * @throws what `Device.loadParameters` and `Device.compile` throw
+ */
+export async function loadGraph(
+  device: Device,
+  graph: Graph,
+  source: WeightSource,
+  { wanted = graph.outputs, ...options }: LoadGraphOptions = {},
+): Promise<LoadedGraph> {
+  const outputs = wanted.map(hostOutput);
+  const parameters = await device.loadParameters([graph], source, options);
+  try {
+    const program = await device.compile(graph, parameters, { outputs, ...options });
+    return new GraphOnDevice(device, parameters, program);
+  } catch (error) {
+    parameters[Symbol.dispose]();
+    throw error;
+  }
+}
+
+class GraphOnDevice implements LoadedGraph {
+  readonly device: Device;
+  readonly parameters: Parameters;
+  readonly program: Program;
+  readonly #pools = new Set<CachePool>();
+
+  constructor(device: Device, parameters: Parameters, program: Program) {
+    this.device = device;
+    this.parameters = parameters;
+    this.program = program;
+  }
+
+  get graph(): Graph {
+    return this.program.graph;
+  }
+
+  pool(rows: number, memory: Omit<PoolMemory, "rows"> = {}): CachePool {
+    const pool = this.device.cachePool(cacheSpec(this.graph), { rows, ...memory });
+    this.#pools.add(pool);
+    return pool;
+  }
+
+  async run(
+    { inputs, sequences }: HostStep,
+    wanted: readonly Wanted[],
+    signal?: AbortSignal,
+  ): Promise<readonly Tensor[]> {
+    const outputs = wanted.map(hostOutput);
+    const step = { inputs, sequences: sequences ?? [{ rows: this.#rowsOf(inputs) }], outputs };
+    const values = await this.program.submit(step, signal).result;
+    return values.map(hostTensor);
+  }
+
+  /** Rows of the first input; the device compares those of the others with it. */
+  #rowsOf(inputs: HostStep["inputs"]): number {
+    const [input] = this.graph.inputs;
+    const data = input && inputs[input.name];
+    if (data === undefined) return 1; // the device says which input is missing
+    return data.length / (input!.kind === "tokens" ? 1 : input!.width); // there is an input where there is data of it
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.program[Symbol.asyncDispose]();
+    for (const pool of this.#pools) pool[Symbol.dispose]();
+    this.parameters[Symbol.dispose]();
+  }
+}
+
+function hostOutput(wanted: Wanted) {
+  return { ...(typeof wanted === "string" ? { value: wanted, rows: "all" as const } : wanted), to: "host" as const };
+}
+
+function hostTensor(value: OutputValue): Tensor {
+  if (value.to === "host") return value.tensor;
+  throw new PolyllamaError("ERR_BACKEND", `A value for the host went to "${value.to}".`);
+}
