@@ -7,7 +7,7 @@ import type { Step } from "@polyllama/core/device";
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
 import { findAdapter, type WebGpuBackend, webgpu, webgpuDevice } from "../src/index.ts";
-import { Profile } from "../src/profile.ts";
+import { canProfile, Profile } from "../src/profile.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
 const sampling = createSampler({ seed: 1 }).draw!;
@@ -51,15 +51,15 @@ describeWithAdapter("the device", () => {
     await using device = await webgpuDevice();
     using parameters = await device.loadParameters([graph], source);
     await using program = await device.compile(graph, parameters);
-    skip(!program.canProfile, "the adapter has no timestamps");
-    const { meter } = program;
+    skip(!canProfile(device.gpu), "the adapter has no timestamps");
+    const { meter } = device;
     const step: Step = {
       inputs: { tokens: new Int32Array(16).fill(1) },
       sequences: [{ rows: 16 }],
       outputs: [{ value: "logits", rows: "all", to: "host" }],
     };
     await program.submit(step).result;
-    const profile = new Profile(program.gpu);
+    const profile = new Profile(device.gpu);
     meter.profile = profile;
     const [before, start] = [meter.dispatched, performance.now()];
     await program.submit(step).result;
