@@ -174,7 +174,7 @@ export function takeOutputRows<Storage extends TensorStorage>(
 }
 
 /** What kernels give instead of a token where a logit is NaN. */
-export const notANumber = 0xffffffff;
+const notANumber = 0xffffffff;
 
 /** @throws {PolyllamaError} `ERR_BACKEND` where a logit was NaN */
 export function takeToken<Storage extends TensorStorage>(
