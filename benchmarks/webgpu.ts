@@ -19,7 +19,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { lower, openPackedWeights, planLayout } from "@polyllama/backend-onnxruntime/internals";
 import { webgpuDevice } from "@polyllama/backend-webgpu";
-import { Profile } from "@polyllama/backend-webgpu/internals";
+import { canProfile, Profile } from "@polyllama/backend-webgpu/internals";
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { createSampler, formatBytes, llamaGraph } from "@polyllama/core";
 import { cacheSpec, type DeviceTensor, type Output, type SequenceCache } from "@polyllama/core/device";
@@ -121,7 +121,7 @@ async function ours(): Promise<Engine> {
     async facts() {
       const { pool, caches } = room(1);
       using _ = pool;
-      const { meter } = program;
+      const { meter } = device;
       await read(caches, []);
       await write(caches, 1);
       const before = meter.dispatched;
@@ -134,13 +134,13 @@ async function ours(): Promise<Engine> {
         dispatchesAllowed: 7 * layers + 4,
         ...bytesPerToken(graph, checkpoint.weights, device.estimateMemory(graph, checkpoint.weights, 1).weights),
       };
-      if (program.canProfile) {
+      if (canProfile(device.gpu)) {
         for (const [name, given] of [
           ["decode", Int32Array.of(1)],
           ["prefill", tokens],
         ] as const) {
           caches[0]!.truncate(0);
-          const profile = new Profile(program.gpu);
+          const profile = new Profile(device.gpu);
           meter.profile = profile;
           const sequences = [{ rows: given.length, cache: caches[0]! }];
           await program.submit({ inputs: { tokens: given }, sequences, outputs: [lastLogits] }).result;

@@ -102,13 +102,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "the last part of a long text is not seen in decoding",
   },
   {
-    id: "cuda-sample-position",
-    file: "program/sinks.ts",
-    find: "return place.start + row - place.first + 1;",
-    replace: "return place.start + row - place.first;",
-    what: "tokens are drawn on the card with the number of the position before",
-  },
-  {
     id: "cuda-seed-high-word",
     file: "kernels/sample.ts",
     find: "seed_high: Math.floor(seed / 2 ** 32),",

@@ -176,6 +176,13 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "a copy of a cache lacks the first value of every attention but one",
   },
   {
+    id: "device-position",
+    file: "gpu/sinks.ts",
+    find: "return place.start + row - place.first + 1;",
+    replace: "return place.start + 1;",
+    what: "a prompt's first token is drawn on the device with the number of another position",
+  },
+  {
     id: "struct-unaligned",
     file: "struct.ts",
     find: "end = Math.ceil(end / size) * size;",

@@ -99,13 +99,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "on the device min-p leaves out a token that is exactly as probable",
   },
   {
-    id: "device-position",
-    file: "program/outputs.ts",
-    find: "return place.start + row - place.first + 1;",
-    replace: "return place.start + 1;",
-    what: "a prompt's first token is drawn with the number of another position",
-  },
-  {
     id: "combine-eight-splits",
     file: "kernels/attention_combine.wgsl",
     find: "let splits = segment.start / P.split + 1u;",

@@ -1,4 +1,3 @@
-// What benchmarks of this repository use of the inside: how many kernels are dispatched, and the time of each.
+// What benchmarks of this repository use of the inside: the time of each kernel.
 
-export { Profile } from "./src/profile.ts";
-export { WebGpuProgram } from "./src/program/program.ts";
+export { canProfile, Profile } from "./src/profile.ts";

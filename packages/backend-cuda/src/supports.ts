@@ -1,6 +1,6 @@
 // What the kernels do not compute.
 
-import { type Graph, type Node, UnsupportedError } from "@polyllama/core";
+import { type Node, UnsupportedError } from "@polyllama/core";
 import { mostHeadDim } from "./kernels/heads.ts";
 
 export function supports(node: Node): true | UnsupportedError {
@@ -12,12 +12,4 @@ export function supports(node: Node): true | UnsupportedError {
     "Use the cpu backend.",
     { op: node.op, shapes: { q: ["rows", heads * headDim], k: ["rows", kvHeads * headDim] } },
   );
-}
-
-/** @throws {UnsupportedError} */
-export function checkGraph(graph: Graph): void {
-  for (const node of graph.nodes) {
-    const answer = supports(node);
-    if (answer !== true) throw answer;
-  }
 }

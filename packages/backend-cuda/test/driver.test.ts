@@ -107,7 +107,7 @@ await describeWithEmulation("the driver", (emulation) => {
       const refused = await errorOf(() => program.createCache(2 ** 30));
       expect(refused).toBeInstanceOf(MemoryError);
       expect(refused).toMatchObject({
-        what: expect.stringMatching(/^a cache of 1073741824 positions/),
+        what: expect.stringMatching(/^A cache of 1073741824 positions/),
         available: undefined,
       });
       expect((refused as MemoryError).needed % 2 ** 30).toBe(0); // bytes of each position, times positions

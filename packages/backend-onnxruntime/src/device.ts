@@ -65,7 +65,7 @@ export function deviceWith(options: Required<OnnxRuntimeOptions>): Device {
       formats: ["f32"],
       reason: "ONNX Runtime's CPU kernel would round queries as well",
       blockRows: "sequence",
-      allocate: (spec, _format, blocks, rows) => new OnnxRuntimeBlocks(loadOrt(), spec, rows, blocks),
+      allocate: ({ spec, blocks, rows }) => new OnnxRuntimeBlocks(loadOrt(), spec, rows, blocks),
     },
     executor: (graph, parameters, given) => prepared(graph, parameters, options, given),
   });

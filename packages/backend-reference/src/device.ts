@@ -45,7 +45,7 @@ export function referenceDevice(perturb?: Perturbation): Device {
     caches: {
       formats: ["f32", "f16", "bf16"],
       blockRows: hostBlockRows,
-      allocate: (spec, format, blocks) =>
+      allocate: ({ spec, format, blocks }) =>
         new HostBlocks(Float64Array, spec, blocks, { format, round: cacheRounding(format) }),
     },
     executor: (graph, parameters) => new ReferenceExecutor(graph, parameters, perturb),

@@ -5,6 +5,11 @@ import { type Gpu, usage } from "./gpu.ts";
 const queryResolve = 512; // GPUBufferUsage.QUERY_RESOLVE
 const most = 2048;
 
+/** Whether a device has timestamps for a {@link Profile}. */
+export function canProfile({ device }: Gpu): boolean {
+  return device.features.has("timestamp-query");
+}
+
 export class Profile {
   readonly #gpu: Gpu;
   readonly #queries: GPUQuerySet;

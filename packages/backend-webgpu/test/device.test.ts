@@ -3,11 +3,11 @@
 
 import { loweredLimits } from "@polyllama/conformance";
 import { buildGraph, createSampler, MemoryError, type Program, type WeightSource } from "@polyllama/core";
-import type { Step } from "@polyllama/core/device";
+import { cacheSpec, type Step } from "@polyllama/core/device";
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
 import { findAdapter, type WebGpuBackend, webgpu, webgpuDevice } from "../src/index.ts";
-import { Profile } from "../src/profile.ts";
+import { canProfile, Profile } from "../src/profile.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
 const sampling = createSampler({ seed: 1 }).draw!;
@@ -51,15 +51,15 @@ describeWithAdapter("the device", () => {
     await using device = await webgpuDevice();
     using parameters = await device.loadParameters([graph], source);
     await using program = await device.compile(graph, parameters);
-    skip(!program.canProfile, "the adapter has no timestamps");
-    const { meter } = program;
+    skip(!canProfile(device.gpu), "the adapter has no timestamps");
+    const { meter } = device;
     const step: Step = {
       inputs: { tokens: new Int32Array(16).fill(1) },
       sequences: [{ rows: 16 }],
       outputs: [{ value: "logits", rows: "all", to: "host" }],
     };
     await program.submit(step).result;
-    const profile = new Profile(program.gpu);
+    const profile = new Profile(device.gpu);
     meter.profile = profile;
     const [before, start] = [meter.dispatched, performance.now()];
     await program.submit(step).result;
@@ -125,6 +125,72 @@ describeWithAdapter("the device", () => {
     await using fresh = await webgpu();
     await using again = await fresh.compile(graph, source);
     expect(await tokensOf(again, 5)).toHaveLength(5);
+  });
+
+  test("a device of one's own gets another GPU after a loss, on which nothing of the last one counts", async () => {
+    const { graph, source } = tinyModel();
+    await using device = await webgpuDevice();
+    const parameters = await device.loadParameters([graph], source);
+    const program = await device.compile(graph, parameters);
+    const pool = device.cachePool(cacheSpec(graph), { rows: 64 });
+    const cache = pool.open();
+    const step = (tokens: readonly number[], of = cache): Step => ({
+      inputs: { tokens: Int32Array.from(tokens) },
+      sequences: [{ rows: tokens.length, cache: of }],
+      outputs: [{ value: "logits", rows: "last", to: "token", draw: [sampling] }],
+    });
+    const [expected] = await program.submit(step([1, 2, 3])).result;
+    const lost = device.gpu;
+    const flying = [step([4]), step([5, 6], pool.open())].map((each) => program.submit(each).result);
+    const exported = cache.export();
+    lost.device.destroy();
+    for (const outcome of await Promise.allSettled([...flying, exported])) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { code: "ERR_DEVICE_LOST" } });
+    }
+    expect(() => program.submit(step([4]))).toThrow(expect.objectContaining({ code: "ERR_DEVICE_LOST" }));
+    expect(() => device.cachePool(cacheSpec(graph), { rows: 8 })).toThrow(
+      expect.objectContaining({ code: "ERR_DEVICE_LOST" }),
+    );
+    await expect(device.compile(graph, parameters)).rejects.toMatchObject({ code: "ERR_DEVICE_LOST" });
+
+    const again = await device.loadParameters([graph], source);
+    expect(device.gpu).not.toBe(lost);
+    const next = await device.compile(graph, again);
+    await expect(device.compile(graph, parameters)).rejects.toMatchObject({ code: "ERR_DEVICE_LOST" });
+    expect(() => next.submit(step([4]))).toThrow(expect.objectContaining({ code: "ERR_DEVICE_LOST" }));
+    const fresh = device.cachePool(cacheSpec(graph), { rows: 64 }).open();
+    expect((await next.submit(step([1, 2, 3], fresh)).result)[0]).toEqual(expected);
+  });
+
+  test("what it does not compute is refused by op, shapes and remedy, before anything is loaded", async () => {
+    await using device = await webgpuDevice();
+    const odd = buildGraph((g) => {
+      const [q, k] = [g.activations("q", 6), g.activations("k", 3)];
+      return [g.attention("y", q, k, k, { heads: 2, kvHeads: 1, headDim: 3 })];
+    });
+    const { source } = tinyModel();
+    const refusal = { code: "ERR_UNSUPPORTED", op: "attention", shapes: { q: ["rows", 6], k: ["rows", 3] } };
+    expect(device.supports(odd.nodes[0]!, new Map())).toMatchObject(refusal);
+    await expect(device.loadParameters([odd], source)).rejects.toMatchObject(refusal);
+    const { graph } = tinyModel();
+    await expect(device.loadParameters([graph], source, { mutable: true })).rejects.toMatchObject({
+      code: "ERR_UNSUPPORTED",
+      op: "updates",
+    });
+    expect(device.live).toEqual({ buffers: 0, bytes: 0 });
+  });
+
+  test("parameters serve the graphs that they were loaded for", async () => {
+    const { graph, source } = tinyModel();
+    await using device = await webgpuDevice();
+    const parameters = await device.loadParameters([graph], source);
+    const table = graph.weights.find(({ name }) => name === "tok_embeddings.weight")!; // the model has it
+    const other = buildGraph((g) => {
+      const x = g.activations("x", table.shape[1]!); // [rows, columns]
+      return [g.rmsNorm("y", x, g.weight("output.weight", [table.shape[1]!]), { eps: 1e-5 })];
+    });
+    await expect(device.compile(other, parameters)).rejects.toMatchObject({ code: "ERR_PARAMETERS" });
+    expect(device.live.bytes).toBe(parameters.bytes);
   });
 
   test("what throws while its errors are watched is what the caller hears, whatever becomes of the watching", async () => {

@@ -13,7 +13,13 @@ export {
   wgslStruct,
 } from "./struct.ts";
 export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
-export { type CacheParts, DeviceFrame, type DeviceParts } from "./frame/device-frame.ts";
+export {
+  type BlocksSize,
+  type CacheParts,
+  DeviceFrame,
+  type DeviceParts,
+  type TensorRegister,
+} from "./frame/device-frame.ts";
 export { type ExportedKind, headBytes, readLength, writeHead } from "./frame/exported-cache.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";
 export { PagedPool, poolBlocks, type PoolStorage } from "./frame/paged-pool.ts";
@@ -30,6 +36,16 @@ export { type ParameterStorage, SharedParameters } from "./frame/shared-paramete
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
 export { StepQueue } from "./frame/turns.ts";
+export { type GpuRunner, type GpuTensorStorage, gpuRun } from "./gpu/run.ts";
+export {
+  partsTo,
+  type Sink,
+  type SinkPart,
+  takeOutputRows,
+  takeToken,
+  type TokenSink,
+  wantsHostRows,
+} from "./gpu/sinks.ts";
 export {
   HostBlocks,
   type HostBlocksOptions,

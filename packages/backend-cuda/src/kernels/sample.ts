@@ -22,8 +22,6 @@ const takeParameters = struct({ tokens: u64, rows: u64, count: u32 });
 export const structs: KernelStructs = { Draw: draw, Parameters: parameters, TakeParameters: takeParameters };
 
 export const drawBytes: number = draw.size;
-/** What stands for a token where a logit is NaN. */
-export const notANumber = 0xffffffff;
 
 /** Which row of logits is drawn from, and where the token goes. */
 export interface DrawPlace {

@@ -1,23 +1,15 @@
 // A chunk as it is going to run: its plan, and for each output which rows of the chunk go where.
 
-import type { AcceptedStep, Place } from "@polyllama/planner";
+import type { AcceptedStep, Sink, SinkPart } from "@polyllama/planner";
 import type { PoolMemory } from "../cache/pool-memory.ts";
+import type { CudaTensor } from "../tensors.ts";
 import type { ChunkRows, SequenceBlocks } from "./chunk-rows.ts";
 import type { PreparedPlan } from "./plans.ts";
-import type { Sink } from "./sinks.ts";
 
-/** Row `k` of an output is row `index` of the buffer that has its value. */
-export interface SinkRow {
-  readonly k: number;
-  readonly index: number;
-}
+export type CudaSink = Sink<CudaTensor>;
 
 /** Of an output what a chunk has. */
-export interface SinkPart<S extends Sink = Sink> {
-  readonly sink: S;
-  readonly place: Place;
-  readonly rows: readonly SinkRow[];
-}
+export type OutputPart = SinkPart<CudaSink>;
 
 export interface ChunkJob {
   readonly accepted: AcceptedStep<PoolMemory>;
@@ -27,7 +19,7 @@ export interface ChunkJob {
   readonly blocks: readonly (SequenceBlocks | undefined)[];
   /** Rows of the chunk that are selected; none where the plan selects none. */
   readonly selected: readonly number[];
-  readonly parts: readonly SinkPart[];
+  readonly parts: readonly OutputPart[];
 }
 
 export function chunkJob(
@@ -35,7 +27,7 @@ export function chunkJob(
   chunk: ChunkRows,
   prepared: PreparedPlan,
   blocks: readonly (SequenceBlocks | undefined)[],
-  sinks: readonly Sink[],
+  sinks: readonly CudaSink[],
 ): ChunkJob {
   const { plan } = prepared;
   const placed = sinks.flatMap((sink) => {
@@ -54,12 +46,4 @@ export function chunkJob(
     return { sink, place, rows: rows.map(({ k, n }) => ({ k, index: indexOf(n) })) };
   });
   return { accepted, chunk, prepared, blocks, selected, parts };
-}
-
-/** The parts of one kind of output. */
-export function partsTo<To extends Sink["to"]>(
-  { parts }: Pick<ChunkJob, "parts">,
-  to: To,
-): readonly SinkPart<Extract<Sink, { to: To }>>[] {
-  return parts.filter((part): part is SinkPart<Extract<Sink, { to: To }>> => part.sink.to === to);
 }

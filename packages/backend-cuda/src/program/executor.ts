@@ -3,23 +3,17 @@
 // that what a step that failed or was aborted gives back (blocks, tensors) is used again only behind what is still
 // under way of it.
 
-import { type CacheFormat, type Graph, orAborted, PolyllamaError } from "@polyllama/core";
-import {
-  type CacheSpec,
-  cacheSpec,
-  isDeviceTensor,
-  type Output,
-  type OutputSpec,
-  type OutputValue,
-  type Step,
-} from "@polyllama/core/device";
+import type { CacheFormat, Graph } from "@polyllama/core";
+import { type CacheSpec, cacheSpec, type Output, type OutputSpec } from "@polyllama/core/device";
 import {
   type AcceptedStep,
   cutChunks,
+  gpuRun,
   type Request,
   type StepExecutor,
   type StepRun,
-  StepTensor,
+  type StepTensor,
+  type TensorRegister,
 } from "@polyllama/planner";
 import { blockBytes, blocksFor } from "../cache/layout.ts";
 import type { PoolMemory } from "../cache/pool-memory.ts";
@@ -27,11 +21,10 @@ import type { Gpu } from "../gpu.ts";
 import { chunkModes } from "../modes.ts";
 import { CudaTensor, type TensorMemories } from "../tensors.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
-import { chunkJob } from "./chunk-job.ts";
+import { type CudaSink, chunkJob } from "./chunk-job.ts";
 import { chunkRowsOf, type SequenceBlocks } from "./chunk-rows.ts";
 import { Plans } from "./plans.ts";
 import { runChunk } from "./run-chunk.ts";
-import { disposeTensors, finishSinks, makeSinks, type Sink } from "./sinks.ts";
 import { Workspace } from "./workspace.ts";
 
 /** What programs get of their device. */
@@ -42,9 +35,7 @@ export interface ExecutorHome {
   readonly powers: bigint;
   /** Of keys and values of sequences without a cache. */
   readonly format: CacheFormat;
-  /** Called with each tensor, and when its memory is free. */
-  opened(tensor: Disposable): void;
-  closed(tensor: Disposable): void;
+  readonly register: TensorRegister;
 }
 
 export class CudaExecutor implements StepExecutor<PoolMemory> {
@@ -76,42 +67,17 @@ export class CudaExecutor implements StepExecutor<PoolMemory> {
   }
 
   accept(accepted: AcceptedStep<PoolMemory>): StepRun {
-    this.#checkTokens(accepted.step);
-    const sinks = makeSinks(accepted, this.#graph.widths, ([rows, width], vocabulary) => {
-      const storage = new CudaTensor(this.#home.gpu, this.#home.memories, rows * width, vocabulary);
-      const kind = vocabulary === undefined ? "activations" : "tokens";
-      const tensor = new StepTensor([rows, width], kind, storage, accepted.record);
-      this.#home.opened(tensor);
-      storage.onFree = () => this.#home.closed(tensor);
-      return tensor;
-    });
-    const offered = sinks.find((sink) => sink.to === "token")?.tensor;
-    let delivered = false;
-    return {
-      ...(offered && { tokens: offered }),
-      begin: async (signal) => {
-        const chunks = await this.#enqueue(accepted, sinks, signal);
-        const outputs = async (): Promise<readonly OutputValue[]> => {
-          await orAborted(Promise.all(chunks), signal);
-          const values = await finishSinks(sinks, signal);
-          delivered = true;
-          return values;
-        };
-        return { outputs: outputs() };
-      },
-      end: () => {
-        // Whoever submitted the step has the tokens; a tensor of a step that failed nobody has been given.
-        disposeTensors(
-          sinks.filter((sink) => (sink.to === "device" ? !delivered : sink.to === "token" && sink.tensor !== offered)),
-        );
-      },
-    };
+    const { gpu, memories, register } = this.#home;
+    const allocate = (elements: number, vocabulary: number | undefined): CudaTensor =>
+      new CudaTensor(gpu, memories, elements, vocabulary);
+    const runner = { name: "CUDA", graph: this.#graph, register, allocate };
+    return gpuRun(runner, accepted, (sinks, signal) => this.#enqueue(accepted, sinks, signal));
   }
 
   /** @returns what settles when the outputs of each chunk have been taken */
   async #enqueue(
     accepted: AcceptedStep<PoolMemory>,
-    sinks: readonly Sink[],
+    sinks: readonly CudaSink[],
     signal: AbortSignal,
   ): Promise<readonly Promise<void>[]> {
     const { places, caches, step } = accepted;
@@ -168,22 +134,6 @@ export class CudaExecutor implements StepExecutor<PoolMemory> {
     );
     const names = (list: readonly (Output | OutputSpec)[]) => new Set(list.map(({ value }) => value));
     return { all: names(all), selected: names(outputs.filter((output) => !all.includes(output))), fillsCaches };
-  }
-
-  /** @throws {PolyllamaError} `ERR_GRAPH` for drawn tokens that may not be in the table that looks them up */
-  #checkTokens(step: Step): void {
-    for (const node of this.#graph.nodes) {
-      const input = node.op === "embedding" ? step.inputs[node.tokens] : undefined;
-      if (node.op !== "embedding" || input === undefined || !isDeviceTensor(input)) continue;
-      // The frame has seen that it is this device's, and each weight of a node is among the graph's.
-      const { vocabulary = 0 } = (input as StepTensor<CudaTensor>).storage;
-      const rows = this.#graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
-      if (vocabulary <= rows) continue;
-      throw new PolyllamaError(
-        "ERR_GRAPH",
-        `"${node.tokens}" was drawn from ${vocabulary} logits; the table "${node.table}" has ${rows} rows.`,
-      );
-    }
   }
 
   async free(): Promise<void> {

@@ -2,7 +2,7 @@
 // what comes back.
 
 import { isDeviceTensor } from "@polyllama/core/device";
-import { type Place, StepTensor } from "@polyllama/planner";
+import { type Place, partsTo, StepTensor, takeOutputRows, takeToken, wantsHostRows } from "@polyllama/planner";
 import { countOf, type Emitting, rowsAt } from "../emit/emitting.ts";
 import { emit } from "../emit/index.ts";
 import { partKeys } from "../kernels/attention_split.ts";
@@ -11,9 +11,8 @@ import { drawBytes, sample, takeTokens } from "../kernels/sample.ts";
 import type { Launch } from "../launch.ts";
 import type { CudaTensor } from "../tensors.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
-import { type ChunkJob, partsTo } from "./chunk-job.ts";
+import type { ChunkJob } from "./chunk-job.ts";
 import { atLeast } from "./plans.ts";
-import { takeRow, takeToken, wantsHostRows } from "./sinks.ts";
 import type { Slot } from "./slots.ts";
 import { type StepLayout, stepLayout } from "./step-memory.ts";
 import type { Workspace } from "./workspace.ts";
@@ -109,7 +108,7 @@ function copyIn({ gpu, step }: Workspace, job: ChunkJob, layout: StepLayout, slo
 function launchAll(runner: ChunkRunner, job: ChunkJob, layout: StepLayout, e: Emitting): void {
   const { gpu, graphs, step, moves } = runner.workspace;
   const { prepared, chunk } = job;
-  const draws = partsTo(job, "token");
+  const draws = partsTo(job.parts, "token");
   const takes = drawnTokens(job) !== undefined;
   const launches = (): readonly Launch[] => [
     ...(takes ? [takeTokens(e.rows, e.step, step.address + BigInt(layout.tokens))] : []),
@@ -121,7 +120,7 @@ function launchAll(runner: ChunkRunner, job: ChunkJob, layout: StepLayout, e: Em
     graphs.launch(JSON.stringify([prepared.key, e.rows, e.parts, takes, drawn]), moves, launches);
   } else for (const launch of launches()) gpu.launch(launch);
   let listed = step.address + BigInt(layout.gathered);
-  for (const { sink, place, rows } of partsTo(job, "device")) {
+  for (const { sink, place, rows } of partsTo(job.parts, "device")) {
     for (const [first, count] of runsOf(rows.map(({ k }) => k))) {
       const { width } = place;
       const y = { address: sink.tensor.storage.address + BigInt(4 * width * first), width, stride: width };
@@ -133,7 +132,7 @@ function launchAll(runner: ChunkRunner, job: ChunkJob, layout: StepLayout, e: Em
 
 function drawLaunches({ powers, workspace }: ChunkRunner, job: ChunkJob, layout: StepLayout, e: Emitting): Launch[] {
   let at = workspace.step.address + BigInt(layout.draws);
-  return partsTo(job, "token").map(({ place, rows }) => {
+  return partsTo(job.parts, "token").map(({ place, rows }) => {
     const launch = sample(rows.length, rowsAt(place, e), powers, at);
     at += BigInt(drawBytes * rows.length);
     return launch;
@@ -160,7 +159,7 @@ function copyOut({ gpu }: Workspace, { parts }: ChunkJob, slot: Slot, e: Emittin
     places.set(place, bytes);
     bytes += 4 * place.buffer.stride * countOf(place.buffer, e);
   }
-  const drawn = partsTo({ parts }, "token").map((part) => {
+  const drawn = partsTo(parts, "token").map((part) => {
     const at = bytes;
     bytes += 4 * part.sink.tokens.length;
     return { ...part, at };
@@ -179,13 +178,10 @@ function copyOut({ gpu }: Workspace, { parts }: ChunkJob, slot: Slot, e: Emittin
       const tokens = new Uint32Array(pinned.buffer, at, sink.tokens.length);
       for (const { k } of rows) takeToken(sink, k, tokens[k]!); // each row of the sink has one
     }
-    for (const { sink, place, rows } of parts) {
-      const at = places.get(place);
-      if (at === undefined || !wantsHostRows(sink)) continue;
-      const { offset, width, buffer } = place;
-      for (const { k, index } of rows) {
-        takeRow(sink, k, new Float32Array(pinned.buffer, at + 4 * (index * buffer.stride + offset), width));
-      }
+    for (const part of parts) {
+      const at = places.get(part.place);
+      if (at === undefined || !wantsHostRows(part.sink)) continue;
+      takeOutputRows(part, new Float32Array(pinned.buffer, at));
     }
   };
 }

@@ -1,12 +1,12 @@
 // Writes what the host tells the card of a chunk into pinned memory, and its activations behind that.
 
 import { isDeviceTensor } from "@polyllama/core/device";
-import type { StepTensor } from "@polyllama/planner";
+import { partsTo, type StepTensor } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import { noBlocks, rowBytes, writeRow } from "../kernels/row.ts";
 import { drawBytes, writeDraw } from "../kernels/sample.ts";
 import type { CudaTensor } from "../tensors.ts";
-import { type ChunkJob, partsTo } from "./chunk-job.ts";
+import type { ChunkJob } from "./chunk-job.ts";
 import { tableAddresses } from "./chunk-rows.ts";
 import type { StepCounts, StepLayout } from "./step-memory.ts";
 
@@ -18,7 +18,8 @@ export function drawnTokens({ accepted, prepared }: ChunkJob): CudaTensor | unde
 }
 
 export function countsOf(job: ChunkJob): StepCounts {
-  const rowsOf = (to: "device" | "token"): number => partsTo(job, to).reduce((sum, { rows }) => sum + rows.length, 0);
+  const rowsOf = (to: "device" | "token"): number =>
+    partsTo(job.parts, to).reduce((sum, { rows }) => sum + rows.length, 0);
   return {
     rows: job.chunk.rows.length,
     rotationStride: job.prepared.plan.rotationStride,
@@ -52,14 +53,14 @@ export function writeChunk(job: ChunkJob, layout: StepLayout, buffer: ArrayBuffe
   const pairs = 2 * prepared.plan.rotationStride * chunk.rows.length;
   prepared.rotations.write(angles, new Float32Array(buffer, layout.rotations, pairs));
   new Uint32Array(buffer, layout.selection, job.selected.length).set(job.selected);
-  const gathered = partsTo(job, "device").flatMap(({ rows }) => rows.map(({ index }) => index));
+  const gathered = partsTo(job.parts, "device").flatMap(({ rows }) => rows.map(({ index }) => index));
   new Uint32Array(buffer, layout.gathered, gathered.length).set(gathered);
   writeDraws(job, layout, view);
 }
 
 function writeDraws(job: ChunkJob, layout: StepLayout, view: DataView): void {
   let at = layout.draws;
-  for (const { sink, rows } of partsTo(job, "token")) {
+  for (const { sink, rows } of partsTo(job.parts, "token")) {
     for (const { k, index } of rows) {
       const chosen = sink.tensor.storage.address + BigInt(4 * k);
       writeDraw(view, at, sink.draws[k]!, { row: index, position: sink.positions[k]!, chosen }); // one for each row

@@ -3,7 +3,7 @@
 import type { Step } from "@polyllama/core/device";
 import type { PoolMemory } from "../cache/pool-memory.ts";
 import type { PlacedChunk } from "./chunk.ts";
-import type { SinkPart } from "./outputs.ts";
+import type { OutputPart } from "./outputs.ts";
 import type { PoolBinding } from "./pool-binding.ts";
 import type { PreparedPlan, SamplerBinding } from "./prepared-plan.ts";
 import type { ChunkDraws } from "./write-chunk.ts";
@@ -14,7 +14,7 @@ export interface ChunkWork {
   readonly prepared: PreparedPlan;
   readonly chunk: PlacedChunk;
   readonly pools: ReadonlyMap<PoolMemory, PoolBinding>;
-  readonly parts: readonly SinkPart[];
+  readonly parts: readonly OutputPart[];
   readonly draws: readonly ChunkDraws[];
   readonly samplers: readonly SamplerBinding[];
 }

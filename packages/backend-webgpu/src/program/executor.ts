@@ -3,16 +3,17 @@
 // All work on the device is in order, so that the next step may begin when the chunks of the one before are enqueued, and what a step
 // that failed or was aborted gives back (blocks, tensors) is used again only behind what is still under way of it.
 
-import { type Graph, orAborted, PolyllamaError } from "@polyllama/core";
+import { type Graph, PolyllamaError } from "@polyllama/core";
+import { type CacheSpec, cacheSpec, type OutputSpec, type Step } from "@polyllama/core/device";
 import {
-  type CacheSpec,
-  cacheSpec,
-  isDeviceTensor,
-  type OutputSpec,
-  type OutputValue,
-  type Step,
-} from "@polyllama/core/device";
-import { type AcceptedStep, type ChunkMode, type StepExecutor, type StepRun, StepTensor } from "@polyllama/planner";
+  type AcceptedStep,
+  type ChunkMode,
+  gpuRun,
+  type StepExecutor,
+  type StepRun,
+  type StepTensor,
+  type TensorRegister,
+} from "@polyllama/planner";
 import { partialBytes } from "../cache/layout.ts";
 import type { PoolMemory } from "../cache/pool-memory.ts";
 import type { Gpu } from "../gpu.ts";
@@ -20,24 +21,17 @@ import { chunkModes, type Mode } from "../modes.ts";
 import { GpuTensor, TensorMemories } from "../tensors.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
 import { type PlacedChunk, placeChunks } from "./chunk.ts";
-import { disposeTensors, finishSinks, makeSinks, type Sink } from "./outputs.ts";
+import type { Meter } from "./meter.ts";
+import type { GpuSink } from "./outputs.ts";
 import { type Asked, Plans } from "./plans.ts";
 import type { Home, PreparedPlan } from "./prepared-plan.ts";
 import { readBack } from "./read-back.ts";
 import { type ChunkRunner, placeBlocks, runChunk, type StepChunks } from "./run-chunk.ts";
 import { Scratch } from "./scratch.ts";
 import { ScratchPool } from "./scratch-pool.ts";
-import { type Meter, Submissions } from "./submit.ts";
-
-/** What a program tells its device. */
-export interface TensorRegister {
-  /** Called with each tensor, and when its memory is free. */
-  opened(tensor: Disposable): void;
-  closed(tensor: Disposable): void;
-}
+import { Submissions } from "./submit.ts";
 
 export class WebGpuExecutor implements StepExecutor<PoolMemory> {
-  readonly meter: Meter = { profile: undefined, dispatched: 0 };
   readonly #graph: Graph;
   readonly #gpu: Gpu;
   readonly #home: Home;
@@ -53,7 +47,7 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
   /** Chunks go on when their step is aborted, and use what this program holds. */
   readonly #underWay = new Set<Promise<void>>();
 
-  private constructor(graph: Graph, home: Home, register: TensorRegister) {
+  private constructor(graph: Graph, home: Home, register: TensorRegister, meter: Meter) {
     const { gpu, layout } = home;
     this.#graph = graph;
     this.#gpu = gpu;
@@ -63,7 +57,7 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
     this.#spec = cacheSpec(graph);
     this.#scratchPool = new ScratchPool(gpu, this.#spec);
     const splitBytes = partialBytes(graph.nodes.filter((node) => node.op === "attention"));
-    this.#runner = { home, meter: this.meter, splitBytes };
+    this.#runner = { home, meter, splitBytes };
     this.#mostSplits = Math.max(1, Math.floor(gpu.limits.maxStorageBufferBindingSize / Math.max(1, splitBytes)));
     let widest = 1;
     for (const width of graph.widths.values()) widest = Math.max(widest, width);
@@ -74,19 +68,15 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
     this.#plans = new Plans(graph, home, rows);
   }
 
-  get gpu(): Gpu {
-    return this.#gpu;
-  }
-
   /** @throws {MemoryError} */
   static async create(
-    gpu: Gpu,
     graph: Graph,
-    { layout, buffers: weights }: LoadedWeights,
+    { gpu, layout, buffers: weights }: LoadedWeights,
     register: TensorRegister,
+    meter: Meter,
   ): Promise<WebGpuExecutor> {
     const scratch = await gpu.guard("scratch memory", () => new Scratch(gpu));
-    return new WebGpuExecutor(graph, { gpu, layout, weights, scratch }, register);
+    return new WebGpuExecutor(graph, { gpu, layout, weights, scratch }, register, meter);
   }
 
   /** Compiles what steps will need for the given outputs. */
@@ -105,42 +95,20 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
 
   accept(accepted: AcceptedStep<PoolMemory>): StepRun {
     this.#gpu.assertAlive();
-    this.#checkTokens(accepted.step);
-    const sinks = makeSinks(accepted, this.#graph.widths, ([rows, width], vocabulary) => {
-      const storage = new GpuTensor(this.#gpu, this.#tensors, rows * width, vocabulary);
-      const kind = vocabulary === undefined ? "activations" : "tokens";
-      const tensor = new StepTensor([rows, width], kind, storage, accepted.record);
-      this.#register.opened(tensor);
-      storage.onFree = () => this.#register.closed(tensor);
-      return tensor;
-    });
-    const offered = sinks.find((sink) => sink.to === "token")?.tensor;
-    let delivered = false;
-    return {
-      ...(offered && { tokens: offered }),
-      begin: async (signal) => {
-        const chunks = await this.#enqueue(accepted, sinks, signal);
-        const outputs = async (): Promise<readonly OutputValue[]> => {
-          await orAborted(Promise.all(chunks), signal);
-          const values = await finishSinks(sinks, signal);
-          delivered = true;
-          return values;
-        };
-        return { outputs: outputs() };
-      },
-      end: () => {
-        // Whoever submitted the step has the tokens; a tensor of a step that failed nobody has been given.
-        disposeTensors(
-          sinks.filter((sink) => (sink.to === "device" ? !delivered : sink.to === "token" && sink.tensor !== offered)),
-        );
-      },
-    };
+    for (const cache of accepted.caches) {
+      if (cache === undefined || cache.pool.storage.gpu === this.#gpu) continue;
+      throw new PolyllamaError("ERR_DEVICE_LOST", "The cache was on a device that is lost; open another one.");
+    }
+    const allocate = (elements: number, vocabulary: number | undefined): GpuTensor =>
+      new GpuTensor(this.#gpu, this.#tensors, elements, vocabulary);
+    const runner = { name: "WebGPU", graph: this.#graph, register: this.#register, allocate };
+    return gpuRun(runner, accepted, (sinks, signal) => this.#enqueue(accepted, sinks, signal));
   }
 
   /** @returns what settles when the outputs of all chunks have been taken */
   async #enqueue(
     accepted: AcceptedStep<PoolMemory>,
-    sinks: readonly Sink[],
+    sinks: readonly GpuSink[],
     signal: AbortSignal,
   ): Promise<readonly Promise<void>[]> {
     const { step, places } = accepted;
@@ -178,21 +146,6 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
     const end = (): void => void this.#underWay.delete(work);
     work.then(end, end);
     return work;
-  }
-
-  /** @throws {PolyllamaError} `ERR_GRAPH` for drawn tokens that may not be in the table that looks them up */
-  #checkTokens(step: Step): void {
-    for (const node of this.#graph.nodes) {
-      const input = node.op === "embedding" ? step.inputs[node.tokens] : undefined;
-      if (node.op !== "embedding" || input === undefined || !isDeviceTensor(input)) continue;
-      const { vocabulary = 0 } = (input as StepTensor<GpuTensor>).storage; // the frame has seen that it is this device's
-      const rows = this.#graph.weights.find(({ name }) => name === node.table)!.shape[0]!; // each weight of a node is there
-      if (vocabulary <= rows) continue;
-      throw new PolyllamaError(
-        "ERR_GRAPH",
-        `"${node.tokens}" was drawn from ${vocabulary} logits; the table "${node.table}" has ${rows} rows.`,
-      );
-    }
   }
 
   async free(): Promise<void> {

@@ -1,9 +1,10 @@
 // Outputs of a chunk on their way from the device: rows to tensors there, or to staging buffers that the host maps.
 
+import { partsTo, takeOutputRows, takeToken, wantsHostRows } from "@polyllama/planner";
 import { type Gpu, usage } from "../gpu.ts";
 import { selectedRows } from "./chunk.ts";
 import type { ChunkWork } from "./chunk-work.ts";
-import { partsTo, type SinkPart, takeRows, takeToken, wantsHostRows } from "./outputs.ts";
+import type { OutputPart } from "./outputs.ts";
 import type { Scratch } from "./scratch.ts";
 import type { ChunkDraws } from "./write-chunk.ts";
 
@@ -26,7 +27,7 @@ export function copyOutputs(
     copyToTensor(encoder, prepared.buffers[part.place.buffer.id]!, part, part.sink.tensor.storage.buffer);
   }
   const staged = draws.length === 0 ? [] : [copyTokens(encoder, scratch, draws)];
-  const wanted = parts.filter(wantsHostRows);
+  const wanted = parts.filter(({ sink }) => wantsHostRows(sink));
   for (const buffer of new Set(wanted.map(({ place }) => place.buffer))) {
     const bytes = (buffer.rows === "selected" ? selectedRows(chunk) : chunk.rows) * buffer.stride * 4;
     const staging = scratch.takeStaging(bytes);
@@ -35,7 +36,7 @@ export function copyOutputs(
     staged.push({
       staging,
       take(data) {
-        for (const part of own) takeRows(part, new Float32Array(data));
+        for (const part of own) takeOutputRows(part, new Float32Array(data));
       },
     });
   }
@@ -43,7 +44,7 @@ export function copyOutputs(
 }
 
 /** Rows of a value to the rows of a tensor. */
-function copyToTensor(encoder: GPUCommandEncoder, from: GPUBuffer, { place, rows }: SinkPart, to: GPUBuffer): void {
+function copyToTensor(encoder: GPUCommandEncoder, from: GPUBuffer, { place, rows }: OutputPart, to: GPUBuffer): void {
   const { width, offset, buffer } = place;
   for (const { k, index } of rows) {
     encoder.copyBufferToBuffer(from, 4 * (index * buffer.stride + offset), to, 4 * k * width, 4 * width);

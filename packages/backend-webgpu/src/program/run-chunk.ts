@@ -1,17 +1,18 @@
 // One chunk of a step: makes room for what it needs, binds its plan to the pools that its sequences have their blocks in, and submits it.
 
 import type { Step } from "@polyllama/core/device";
-import type { AcceptedStep, StepCache } from "@polyllama/planner";
+import { type AcceptedStep, partsTo, type StepCache } from "@polyllama/planner";
 import type { PoolMemory } from "../cache/pool-memory.ts";
 import { bindPool, bindSampler } from "./bind-plan.ts";
 import { type PlacedChunk, type SequenceBlocks, splitsOf } from "./chunk.ts";
-import { partsOf, partsTo, type Sink, type SinkPart, type TokenSink } from "./outputs.ts";
+import type { Meter } from "./meter.ts";
+import { type DrawPart, type GpuSink, partsOf } from "./outputs.ts";
 import type { PoolBinding } from "./pool-binding.ts";
 import type { Home, PreparedPlan, SamplerBinding } from "./prepared-plan.ts";
 import type { Staged } from "./read-back.ts";
 import { drawBytes, parallelDraws } from "./sampler.ts";
 import type { ScratchPool } from "./scratch-pool.ts";
-import { type Meter, type Submissions, submitChunk } from "./submit.ts";
+import { type Submissions, submitChunk } from "./submit.ts";
 import { tableEntries, writeChunk } from "./write-chunk.ts";
 
 /** What chunks of a program run with. */
@@ -25,7 +26,7 @@ export interface ChunkRunner {
 /** And those of a step. */
 export interface StepChunks extends ChunkRunner {
   readonly step: Step;
-  readonly sinks: readonly Sink[];
+  readonly sinks: readonly GpuSink[];
   readonly submissions: Submissions;
 }
 
@@ -78,7 +79,7 @@ export async function runChunk(run: StepChunks, chunk: PlacedChunk, prepared: Pr
 async function reserve(
   { home, splitBytes }: ChunkRunner,
   chunk: PlacedChunk,
-  tokens: readonly SinkPart<TokenSink>[],
+  tokens: readonly DrawPart[],
 ): Promise<void> {
   const draws = tokens.reduce((sum, { rows }) => sum + rows.length, 0);
   const vocabulary = tokens.reduce((most, { place }) => Math.max(most, place.width), 0);

@@ -24,9 +24,6 @@ const drawFields = struct({
 /** Bytes of a draw in the kernel's buffer. */
 export const drawBytes: number = drawFields.size;
 
-/** What the kernel gives instead of a token where a logit is NaN. */
-export const notANumber = 0xffffffff;
-
 export const sampleSpec: PipelineSpec = {
   kernel: "sample",
   parameters,

@@ -3,10 +3,10 @@
 
 import type { Grid, PoolRows } from "../emit/dispatch.ts";
 import type { Gpu } from "../gpu.ts";
-import type { Profile } from "../profile.ts";
 import { type BoundDispatch, encode } from "./bindings.ts";
 import { type PlacedChunk, poolRows, selectedRows } from "./chunk.ts";
 import type { ChunkWork } from "./chunk-work.ts";
+import type { Meter } from "./meter.ts";
 import type { PoolBinding } from "./pool-binding.ts";
 import type { Piece } from "./prepared-plan.ts";
 import { copyOutputs, type Staged } from "./read-back.ts";
@@ -49,13 +49,6 @@ export class Submissions {
     done.catch(() => undefined); // a lost device rejects whoever waits
     this.#running.push(done);
   }
-}
-
-/** Where submissions are timed and counted. */
-export interface Meter {
-  profile: Profile | undefined;
-  /** Dispatches so far. */
-  dispatched: number;
 }
 
 /** @returns what is on its way to the host. */

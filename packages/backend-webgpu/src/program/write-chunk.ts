@@ -8,14 +8,14 @@ import { blocksFor, splitsFor } from "../cache/layout.ts";
 import type { Gpu } from "../gpu.ts";
 import type { GpuTensor } from "../tensors.ts";
 import { type PlacedChunk, type PlacedSegment, selectedRows } from "./chunk.ts";
-import type { SinkPart, TokenSink } from "./outputs.ts";
+import type { DrawPart } from "./outputs.ts";
 import type { PreparedPlan } from "./prepared-plan.ts";
 import { drawBytes, writeDraw } from "./sampler.ts";
 import type { Scratch } from "./scratch.ts";
 import { encodeStep, type StepSegment } from "./step.ts";
 
 /** Draws of one output in a chunk, and by which number the kernel knows their value. */
-export interface ChunkDraws extends SinkPart<TokenSink> {
+export interface ChunkDraws extends DrawPart {
   readonly source: number;
 }
 

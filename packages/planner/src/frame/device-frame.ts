@@ -37,8 +37,25 @@ export interface CacheParts<Blocks extends PoolStorage> {
   readonly reason?: string;
   /** Positions of a block; without pages a block is a whole sequence, and its pool says how long that may be. */
   readonly blockRows: number | "sequence";
-  /** Memory for so many blocks of `rows` positions. @throws {MemoryError} */
-  allocate(spec: CacheSpec, format: CacheFormat, blocks: number, rows: number): Blocks;
+  allocate(size: BlocksSize): Blocks;
+}
+
+/** What a pool asks for. */
+export interface BlocksSize {
+  readonly spec: CacheSpec;
+  readonly format: CacheFormat;
+  readonly blocks: number;
+  /** Positions of a block. */
+  readonly rows: number;
+  /** What the memory is for, for errors. */
+  readonly what: string;
+}
+
+/** Where a device keeps the tensors that it gave out, which it frees with itself. */
+export interface TensorRegister {
+  opened(tensor: Disposable): void;
+  /** Its memory is free. */
+  closed(tensor: Disposable): void;
 }
 
 /** The caller's signal is aborted when the device is disposed, too. */
@@ -57,7 +74,12 @@ export interface DeviceParts<Weights extends ParameterStorage, Blocks extends Po
     graph: Graph,
     parameters: SharedParameters<Weights>,
     options: Within<CompileProgramOptions>,
+    register: TensorRegister,
   ): StepExecutor<Blocks> | Promise<StepExecutor<Blocks>>;
+  /** Memory in use, where that is more than parameters and pools. */
+  memory?(): DeviceMemory;
+  /** Frees what is left, when everything that the device gave out is disposed. */
+  release?(): void;
 }
 
 /** A device of a backend's parts. */
@@ -74,6 +96,10 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
   readonly #queue = new StepQueue();
   readonly #loaded = new Set<SharedParameters<Weights>>();
   readonly #pools = new Set<PagedPool<Blocks>>();
+  readonly #register: TensorRegister = {
+    opened: (tensor) => this.#resources.add(tensor),
+    closed: (tensor) => this.#resources.delete(tensor),
+  };
 
   constructor(parts: DeviceParts<Weights, Blocks>) {
     this.name = parts.name;
@@ -87,6 +113,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
   }
 
   async memory(): Promise<DeviceMemory> {
+    if (this.#parts.memory !== undefined) return this.#parts.memory();
     let allocated = 0;
     for (const { bytes } of this.#loaded) allocated += bytes;
     for (const { storage } of this.#pools) allocated += storage.allocated ?? storage.bytes;
@@ -123,7 +150,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
   cachePool(spec: CacheSpec, memory: PoolMemory): CachePool {
     this.#resources.assertAlive();
     const { caches } = this.#parts;
-    const { rows, format = caches.formats[0] } = memory;
+    const { rows, sequences = 1, format = caches.formats[0] } = memory;
     if (!caches.formats.includes(format)) {
       const why = caches.reason === undefined ? "" : `: ${caches.reason}`;
       const problem = `The ${this.name} backend keeps keys and values in ${caches.formats.join(" or ")}, not ${format}${why}`;
@@ -131,14 +158,16 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
     }
     const blockRows = caches.blockRows === "sequence" ? rows : caches.blockRows;
     const blocks = poolBlocks(memory, blockRows);
+    const what = `A cache of ${rows * sequences} positions in ${format}`;
     const pool: PagedPool<Blocks> = new PagedPool({
       spec,
       format,
       blockRows,
       blocks,
-      storage: caches.allocate(spec, format, blocks, blockRows),
+      storage: caches.allocate({ spec, format, blocks, rows: blockRows, what }),
       owner: this,
       settled: () => this.#queue.settled(),
+      inTurn: (action) => this.#queue.begin(undefined, action),
       onFree: () => {
         this.#pools.delete(pool);
         this.#resources.delete(pool);
@@ -159,7 +188,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
       }
       parameters.retain(); // they stay while the executor is made of them
       try {
-        const executor = await this.#parts.executor(graph, parameters, { ...options, signal });
+        const executor = await this.#parts.executor(graph, parameters, { ...options, signal }, this.#register);
         return await this.#program(graph, parameters, executor);
       } finally {
         await parameters.release();
@@ -191,7 +220,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
 
   /** Disposes everything that it gave out. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#resources.dispose();
+    return this.#resources.dispose(() => this.#parts.release?.());
   }
 
   /** @throws {UnsupportedError} for an operation or a format that the backend does not have */

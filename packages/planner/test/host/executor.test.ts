@@ -54,7 +54,7 @@ function device(parts: Partial<Parts> = {}, computed: Compute = compute): Device
     caches: {
       formats: ["f32"],
       blockRows: hostBlockRows,
-      allocate: (spec, _format, blocks) => new HostBlocks(Float64Array, spec, blocks),
+      allocate: ({ spec, blocks }) => new HostBlocks(Float64Array, spec, blocks),
     },
     executor: (graph, { owner }) => new HostExecutor(graph, owner, { arrays: Float64Array, compute: computed }),
     ...parts,

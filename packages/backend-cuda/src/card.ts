@@ -1,0 +1,56 @@
+// What a device has of its card from the first use on.
+
+import { exp2Table, PolyllamaError } from "@polyllama/core";
+import { Gpu } from "./gpu.ts";
+import type { DeviceMemory } from "./memory.ts";
+import type { CudaOptions } from "./options.ts";
+import { TensorMemories } from "./tensors.ts";
+
+export class Card implements Disposable {
+  readonly #options: CudaOptions;
+  #opened: { readonly gpu: Gpu; readonly memories: TensorMemories } | undefined;
+  #powers: DeviceMemory | undefined;
+  #disposed = false;
+
+  constructor(options: CudaOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {PolyllamaError} `ERR_UNSUPPORTED` where there is no driver or no card, `ERR_DISPOSED` */
+  get gpu(): Gpu {
+    return this.#open().gpu;
+  }
+
+  get memories(): TensorMemories {
+    return this.#open().memories;
+  }
+
+  /** Core's table of powers, for draws. */
+  async powerTable(): Promise<DeviceMemory> {
+    if (this.#powers !== undefined) return this.#powers;
+    const { gpu } = this;
+    const table = gpu.allocate(exp2Table.byteLength, "the sampler");
+    this.#powers = table;
+    using staging = gpu.allocateHost(exp2Table.byteLength, "the sampler");
+    new Uint32Array(staging.buffer).set(exp2Table);
+    gpu.copyToDevice(table.address, staging.address, exp2Table.byteLength);
+    await gpu.finished();
+    return table;
+  }
+
+  #open() {
+    if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The device was disposed; create another one.");
+    if (this.#opened === undefined) {
+      const gpu = new Gpu({ device: 0, ...this.#options });
+      this.#opened = { gpu, memories: new TensorMemories(gpu) };
+    }
+    return this.#opened;
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true;
+    this.#powers?.[Symbol.dispose]();
+    this.#opened?.memories[Symbol.dispose]();
+    this.#opened?.gpu.dispose();
+  }
+}
