@@ -115,6 +115,7 @@ export type { ChatFormatOptions, ChatMessage, ChatTemplateName } from "./chat.ts
 export { chatFormatOptionTypes, chatTemplateNames, encodeChat, renderChat } from "./chat.ts";
 
 // Generation
+export { TokenHistory } from "./sampling/history.ts";
 export type { DrawOptions, Sampler, SamplingOptions } from "./sampling/sample.ts";
 export { createSampler, mostProbable, samplingOptionTypes } from "./sampling/sample.ts";
 export { exp2Table } from "./sampling/exp2.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createSampler, PolyllamaError } from "../src/index.ts";
+import { createSampler, PolyllamaError, TokenHistory } from "../src/index.ts";
 import { exp2Weight, one } from "../src/sampling/exp2.ts";
 import { logprobs } from "../src/sampling/logprobs.ts";
 import { philox } from "../src/sampling/philox.ts";
@@ -74,6 +74,30 @@ describe("sampling", () => {
     const sampler = createSampler({ temperature: 0, repetitionPenalty: 2 });
     expect(sampler.sample(Float32Array.of(-1, -1.5), [0], 1)).toBe(1);
   });
+  test("a history that grows is the whole text read again", () => {
+    const sampler = createSampler({
+      seed: 5,
+      temperature: 1,
+      repetitionPenalty: 1.3,
+      presencePenalty: 0.2,
+      frequencyPenalty: 0.7,
+    });
+    const logits = Float32Array.from({ length: 12 }, (_, i) => 3 * Math.sin(7 * i)); // both signs
+    const prompt = [3, 3, 8];
+    const history = new TokenHistory(prompt);
+    const text = [...prompt];
+    for (let i = 0; i < 40; i++) {
+      const id = sampler.sampleAfter(logits, history);
+      expect(id).toBe(sampler.sample(logits, text, prompt.length));
+      text.push(id);
+      history.push(id);
+      expect(history.length).toBe(text.length);
+    }
+    expect(new Set(text).size).toBeGreaterThan(4);
+    const counts = [...history.generated].map(([id, count]) => [id, count]);
+    expect(counts).toEqual(expect.arrayContaining([[8, text.slice(3).filter((id) => id === 8).length]]));
+  });
+
   test("penalties and bias", () => {
     const pick = (options: object, tokens: readonly number[], promptLength: number) =>
       createSampler({ temperature: 0, ...options }).sample(logits, tokens, promptLength);

@@ -8,10 +8,12 @@
 // Temperature comes before top-p, as in Meta's code. A nucleus is large enough when its weight is at least p times that of all, the
 // product rounded to float64.
 
+import type { RealArray } from "../backend.ts";
 import { OptionError, PolyllamaError } from "../errors.ts";
 import { type OptionSchema, option } from "../option-types.ts";
 import { checkOptions } from "../options.ts";
 import { exp2Weight, one } from "./exp2.ts";
+import { TokenHistory } from "./history.ts";
 import { philox } from "./philox.ts";
 
 /** How the next token is drawn from its logits. */
@@ -68,12 +70,9 @@ export interface Sampler {
    * @throws {PolyllamaError} `ERR_BACKEND` for logits that are NaN, or all -Infinity, which name a defect and no token;
    * `ERR_OPTION` where `logitBias` and penalties forbid every token.
    */
-  sample(
-    logits: Float32Array | Float64Array,
-    tokens: readonly number[],
-    promptLength: number,
-    position?: number,
-  ): number;
+  sample(logits: RealArray, tokens: readonly number[], promptLength: number, position?: number): number;
+  /** As {@link Sampler.sample}, with work that does not grow with the text. */
+  sampleAfter(logits: RealArray, history: TokenHistory, position?: number): number;
 }
 
 /** @throws {PolyllamaError} `ERR_OPTION` */
@@ -85,17 +84,11 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   const biases = biasEntries(logitBias);
   const penalized = repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0 || biases.length > 0;
 
-  function adjust(logits: Float32Array, tokens: readonly number[], promptLength: number): void {
-    if (repetitionPenalty !== 1) {
-      for (const id of new Set(tokens)) {
-        const logit = logits[id]!;
-        logits[id] = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
-      }
-    }
-    if (presencePenalty !== 0 || frequencyPenalty !== 0) {
-      const counts = new Map<number, number>();
-      for (const id of tokens.slice(promptLength)) counts.set(id, (counts.get(id) ?? 0) + 1);
-      for (const [id, count] of counts) logits[id]! -= presencePenalty + frequencyPenalty * count;
+  function adjust(logits: Float32Array, { generated }: TokenHistory): void {
+    for (const [id, count] of generated) {
+      const logit = logits[id]!;
+      const repeated = Math.fround(logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty);
+      logits[id] = count === 0 ? repeated : repeated - (presencePenalty + frequencyPenalty * count);
     }
     for (const [id, bias] of biases) {
       if (id >= logits.length) {
@@ -105,20 +98,27 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
     }
   }
 
+  function sampleAfter(given: RealArray, history: TokenHistory, position = history.length): number {
+    const logits = Float32Array.from(given); // [V]
+    if (penalized) adjust(logits, history);
+    const best = mostProbable(logits);
+    if (logits[best] === -Infinity) throw noneAllowed(given);
+    if (temperature === 0) return best;
+    const weights = tokenWeights(logits, best, temperature); // [V]
+    if (topK > 0 && topK < logits.length) keepTopK(logits, weights, topK);
+    if (topP < 1) keepNucleus(logits, weights, topP);
+    if (minP > 0) keepAtLeast(weights, Math.ceil(minP * one));
+    return draw(weights, seed, position);
+  }
+
   return {
     seed,
     draw: penalized ? undefined : { temperature, topK, topP, minP, seed },
-    sample(given, tokens, promptLength, position = tokens.length) {
-      const logits = Float32Array.from(given); // [V]
-      if (penalized) adjust(logits, tokens, promptLength);
-      const best = mostProbable(logits);
-      if (logits[best] === -Infinity) throw noneAllowed(given);
-      if (temperature === 0) return best;
-      const weights = tokenWeights(logits, best, temperature); // [V]
-      if (topK > 0 && topK < logits.length) keepTopK(logits, weights, topK);
-      if (topP < 1) keepNucleus(logits, weights, topP);
-      if (minP > 0) keepAtLeast(weights, Math.ceil(minP * one));
-      return draw(weights, seed, position);
+    sampleAfter,
+    sample(logits, tokens, promptLength, position = tokens.length) {
+      const history = new TokenHistory(tokens.slice(0, promptLength));
+      for (const id of tokens.slice(promptLength)) history.push(id);
+      return sampleAfter(logits, history, position);
     },
   };
 }

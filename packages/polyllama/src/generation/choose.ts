@@ -1,7 +1,7 @@
 // Choosing tokens: on the device that has the logits, several steps ahead, or here from logits that are read back. Either way the work per
 // token does not depend on how long the text is.
 
-import { logprobs, PolyllamaError, type RealArray, type Sampler } from "@polyllama/core";
+import { logprobs, PolyllamaError, type RealArray, type Sampler, TokenHistory } from "@polyllama/core";
 import type { Submission } from "@polyllama/core/device";
 import type { Choice } from "./generate.ts";
 
@@ -15,11 +15,11 @@ export async function* chooseOnHost(
   sampler: Sampler,
   alternatives: number | undefined,
 ): AsyncGenerator<Choice, void, undefined> {
-  const tokens = [...prompt];
+  const history = new TokenHistory(prompt);
   for (let chosen: number | undefined; ; ) {
     const logits = await next(chosen); // [V]
-    chosen = sampler.sample(logits, tokens, prompt.length);
-    tokens.push(chosen);
+    chosen = sampler.sampleAfter(logits, history);
+    history.push(chosen);
     yield { id: chosen, ...(alternatives === undefined ? {} : logprobs(logits, chosen, alternatives)) };
   }
 }
