@@ -34,8 +34,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "column-slices-start",
     file: "read/slices.ts",
-    find: "source.read(offset + range.first * width, range.count * width, signal)",
-    replace: "source.read(offset, range.count * width, signal)",
+    find: "readCut({ rows, columns,",
+    replace: "readCut({ rows: { ...rows, first: 0 }, columns,",
     what: "rows in the middle of a matrix in slices of columns are read from its beginning",
   },
   {

@@ -98,8 +98,8 @@ const linear: readonly Fault[] = [
     find: "await loadValues(graphs, source, {",
     replace: `await loadValues(graphs, {
       ...source,
-      async read(name, rows, signal) {
-        const bytes = await source.read(name, rows, signal);
+      async read(name, ranges, signal) {
+        const bytes = await source.read(name, ranges, signal);
         const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === name));
         if (!multiplied || source.weights.get(name)!.format !== "q8_0") return bytes;
         return bytes.map((byte, i) => (byte === 128 && i % 34 >= 2 ? 129 : byte));

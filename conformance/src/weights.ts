@@ -3,9 +3,11 @@
 
 import {
   columnCount,
+  cutWeight,
   type FormatName,
   formatBytes,
   type Graph,
+  resolveRanges,
   rowCount,
   type WeightInfo,
   type WeightSource,
@@ -23,11 +25,9 @@ export function memoryWeights(weights: readonly MemoryWeight[]): WeightSource {
   return {
     name: "conformance",
     weights: byName,
-    async read(name, rows) {
+    async read(name, ranges) {
       const weight = byName.get(name)!; // checked by whoever compiles
-      const rowBytes = formatBytes(weight.format, columnCount(weight));
-      const { first, count } = rows ?? { first: 0, count: rowCount(weight) };
-      return weight.bytes.slice(first * rowBytes, (first + count) * rowBytes);
+      return cutWeight(weight.bytes, resolveRanges(weight, ranges));
     },
     async fingerprint() {
       const parts = weights.map(({ bytes }) => bytes as BufferSource); // never shared memory here
@@ -57,7 +57,9 @@ export async function readWeightRows(
 ): Promise<MemoryWeight> {
   const rowBytes = formatBytes(info.format, columnCount(info));
   const bytes = new Uint8Array(rows.length * rowBytes);
-  for (const [i, first] of rows.entries()) bytes.set(await source.read(info.name, { first, count: 1 }), i * rowBytes);
+  for (const [i, first] of rows.entries()) {
+    bytes.set(await source.read(info.name, { rows: { first, count: 1 } }), i * rowBytes);
+  }
   return { ...info, shape: [rows.length, columnCount(info)], bytes };
 }
 

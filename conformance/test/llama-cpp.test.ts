@@ -105,8 +105,8 @@ function widened(source: Checkpoint): Checkpoint {
     weights,
     tokenizer: source.tokenizer,
     metadata: source.metadata,
-    async read(name, rows, signal) {
-      const bytes = await source.read(name, rows, signal);
+    async read(name, ranges, signal) {
+      const bytes = await source.read(name, ranges, signal);
       const { format } = source.weights.get(name)!; // listed above
       const values = new Float32Array((bytes.length / formats[format].blockBytes) * formats[format].blockSize);
       formats[format].dequantize(bytes, values);

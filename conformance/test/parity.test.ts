@@ -66,12 +66,13 @@ function signTurned(name: WeightName, row: number, column: number) {
     name: source.name,
     weights: source.weights,
     fingerprint: async () => `${await source.fingerprint()} with a turned sign`,
-    async read(wanted, range, signal) {
-      const bytes = await source.read(wanted, range, signal);
+    async read(wanted, ranges, signal) {
+      const bytes = await source.read(wanted, ranges, signal);
       const { shape, format } = source.weights.get(wanted)!;
-      const at = row - (range?.first ?? 0);
-      if (wanted === name && at >= 0 && at < (range?.count ?? Infinity)) {
-        expect(format).toBe("f16");
+      const { first, count } = ranges?.rows ?? { first: 0, count: Infinity };
+      const at = row - first;
+      if (wanted === name && at >= 0 && at < count) {
+        expect({ format, columns: ranges?.columns }).toEqual({ format: "f16", columns: undefined });
         bytes[2 * (at * shape[1]! + column) + 1]! ^= 0x80;
       }
       return bytes;

@@ -40,7 +40,7 @@ export const graph: ReturnType<typeof llamaGraph> = llamaGraph(config);
 export const source: WeightSource = {
   name: "formula",
   weights: new Map(graph.weights.map(({ name, shape }) => [name, { name, shape, format: "f32" as const }])),
-  async read(name, rows) {
+  async read(name, { rows } = {}) {
     const { shape } = this.weights.get(name)!;
     const columns = shape.at(-1)!;
     const { first, count } = rows ?? { first: 0, count: shape.length === 1 ? 1 : shape[0]! };

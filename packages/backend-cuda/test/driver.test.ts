@@ -43,7 +43,7 @@ function sourceFor(graph: Graph): WeightSource {
   return {
     name: "formula",
     weights,
-    async read(name, rows) {
+    async read(name, { rows } = {}) {
       const { shape } = weights.get(name)!;
       const columns = shape.at(-1)!;
       const { first, count } = rows ?? { first: 0, count: shape.length === 1 ? 1 : shape[0]! };
@@ -203,7 +203,8 @@ await describeWithEmulation("the driver", (emulation) => {
     const source: WeightSource = {
       name: "ones",
       weights: new Map([["w", info]]),
-      read: async (_, range) => new Uint8Array(new Uint16Array((range?.count ?? width) * width).fill(0x3c00).buffer),
+      read: async (_, { rows } = {}) =>
+        new Uint8Array(new Uint16Array((rows?.count ?? width) * width).fill(0x3c00).buffer),
       fingerprint: async () => "",
     };
     for (const [driver, major, minor, expected] of [

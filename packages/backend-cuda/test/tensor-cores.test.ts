@@ -18,7 +18,7 @@ function noise(length: number, seed: number): Float32Array {
 const source: WeightSource = {
   name: "noise",
   weights: new Map([["w", { name: "w", shape: [M, K], format: "bf16" }]]),
-  async read(_, rows) {
+  async read(_, { rows } = {}) {
     const { first, count } = rows ?? { first: 0, count: M };
     const bits = new Uint32Array(noise(M * K, 1).buffer).map((word) => word >>> 16);
     return new Uint8Array(Uint16Array.from(bits.subarray(first * K, (first + count) * K)).buffer);

@@ -15,7 +15,7 @@ function source(format: FormatName, rows: number, read: (first: number, count: n
   const made: WeightSource = {
     name: "file",
     weights: new Map([["w", info]]),
-    read: async (_, range) => Uint8Array.from(await read(range!.first, range!.count)),
+    read: async (_, ranges) => Uint8Array.from(await read(ranges!.rows!.first, ranges!.rows!.count)),
     fingerprint: async () => "",
   };
   return made;

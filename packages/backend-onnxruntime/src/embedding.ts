@@ -55,13 +55,13 @@ export class EmbeddingTable {
     }
     const ranges = merge([...places.keys()].sort((a, b) => a - b));
     const readSome = async (): Promise<void> => {
-      for (let range = ranges.pop(); range !== undefined; range = ranges.pop()) {
-        const bytes = await this.#source.read(this.#info.name, range, signal).catch((error: unknown) => {
+      for (let rows = ranges.pop(); rows !== undefined; rows = ranges.pop()) {
+        const bytes = await this.#source.read(this.#info.name, { rows }, signal).catch((error: unknown) => {
           ranges.length = 0; // the other readers need not go on
           throw error;
         });
-        for (let row = 0; row < range.count; row++) {
-          const [place, ...others] = places.get(range.first + row) ?? [];
+        for (let row = 0; row < rows.count; row++) {
+          const [place, ...others] = places.get(rows.first + row) ?? [];
           if (place === undefined) continue;
           dequantize(
             bytes.subarray(row * this.#rowBytes, (row + 1) * this.#rowBytes),

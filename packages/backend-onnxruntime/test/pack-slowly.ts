@@ -8,11 +8,11 @@ const { graph, source } = cacheModel();
 let reads = 0;
 await onnxruntime({ cacheFolder: folder === "" ? false : folder, threads: 1 }).compile(graph, {
   ...source,
-  async read(name, rows, signal) {
+  async read(name, ranges, signal) {
     if (reads++ === 3) {
       process.stdout.write("packing");
       await new Promise((resolve) => setTimeout(resolve, 60_000));
     }
-    return source.read(name, rows, signal);
+    return source.read(name, ranges, signal);
   },
 });

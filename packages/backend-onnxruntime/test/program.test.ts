@@ -372,9 +372,9 @@ describe("what fails", () => {
     const table = new EmbeddingTable(
       {
         ...source,
-        async read(name, rows, signal) {
-          const bytes = await source.read(name, rows, signal);
-          if (rows?.first === 1900) throw new Error("a damaged disk");
+        async read(name, ranges, signal) {
+          const bytes = await source.read(name, ranges, signal);
+          if (ranges?.rows?.first === 1900) throw new Error("a damaged disk");
           return bytes;
         },
       },

@@ -3,8 +3,10 @@
 import {
   CheckpointError,
   columnCount,
+  cutWeight,
   formatBytes,
   type Graph,
+  resolveRanges,
   rowCount,
   type WeightInfo,
   type WeightName,
@@ -99,11 +101,10 @@ export class ReferenceParameters implements ParameterStorage {
     return {
       name: "parameters of the reference",
       weights: new Map([...held].map(([name, { info }]) => [name, { ...info, format: "f32" }])),
-      async read(name, rows) {
+      async read(name, ranges) {
         const { info, values } = held.get(name)!; // the caller asks for what is listed
-        const columns = columnCount(info);
-        const { first, count } = rows ?? { first: 0, count: rowCount(info) };
-        return new Uint8Array(values.slice(first * columns, (first + count) * columns).buffer);
+        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+        return cutWeight(bytes, resolveRanges({ ...info, format: "f32" }, ranges));
       },
       fingerprint: async () => `reference ${crypto.randomUUID()}`,
     };

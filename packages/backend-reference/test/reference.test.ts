@@ -12,7 +12,7 @@ function source(
   return {
     name: "test weights",
     weights: new Map(infos),
-    async read(name, rows) {
+    async read(name, { rows } = {}) {
       const { shape, values } = weights[name]!;
       const columns = shape.at(-1)!;
       const range = rows ?? { first: 0, count: values.length / columns };
@@ -101,7 +101,8 @@ test("a matrix of more than 64 MiB is read in pieces, each of which counts", asy
   const source: WeightSource = {
     name: "numbered rows",
     weights: new Map([["w", info]]),
-    async read(_, { first, count } = { first: 0, count: rows }) {
+    async read(_, ranges) {
+      const { first, count } = ranges?.rows ?? { first: 0, count: rows };
       pieces.push(count);
       const values = new Float32Array(count * columns);
       for (let row = 0; row < count; row++) values[row * columns] = first + row;

@@ -244,8 +244,8 @@ function headed(bytes: Uint8Array, fields: Sample["fields"]): Sample {
 async function touch(checkpoint: Checkpoint, withTokenizer = false): Promise<void> {
   for (const [name, { shape }] of checkpoint.weights) {
     const rows = shape.length === 1 ? 1 : shape[0]!;
-    await checkpoint.read(name, { first: 0, count: 1 });
-    await checkpoint.read(name, { first: rows - 1, count: 1 });
+    await checkpoint.read(name, { rows: { first: 0, count: 1 } });
+    await checkpoint.read(name, { rows: { first: rows - 1, count: 1 } });
   }
   if (withTokenizer && checkpoint.tokenizer !== undefined) use(checkpoint.tokenizer);
 }

@@ -5,8 +5,6 @@ import {
   type FormatName,
   type LlamaConfig,
   PolyllamaError,
-  type RowRange,
-  rowCount,
   type TextSetup,
   type Tokenizer,
   type WeightInfo,
@@ -58,17 +56,4 @@ export function findWeight(weights: ReadonlyMap<WeightName, WeightInfo>, name: W
   const info = weights.get(name);
   if (info === undefined) throw new PolyllamaError("ERR_OPTION", `${source} has no weight "${name}".`);
   return info;
-}
-
-/** The rows to read. @throws {PolyllamaError} `ERR_OPTION` for rows that the tensor does not have. */
-export function resolveRows(info: WeightInfo, rows: RowRange | undefined): RowRange {
-  const all = rowCount(info);
-  if (rows === undefined) return { first: 0, count: all };
-  const { first, count } = rows;
-  if (Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0 && first + count <= all)
-    return rows;
-  throw new PolyllamaError(
-    "ERR_OPTION",
-    `${info.name} has ${all} rows; rows ${first} to ${first + count} do not exist.`,
-  );
 }

@@ -131,9 +131,10 @@ async function compareValues(
   let squares = 0;
   let differences = 0;
   for (let row = 0; row < rows; row += step) {
-    const range = { first: row, count: Math.min(step, rows - row) };
-    const [left, right] = await Promise.all([a.read(first.name, range, signal), b.read(second.name, range, signal)]);
-    onValues(range.count * columns);
+    const count = Math.min(step, rows - row);
+    const ranges = { rows: { first: row, count } };
+    const [left, right] = await Promise.all([a.read(first.name, ranges, signal), b.read(second.name, ranges, signal)]);
+    onValues(count * columns);
     const [x, y] = [valuesOf(first.format, left), valuesOf(second.format, right)];
     const same = first.format === second.format && Buffer.compare(left, right) === 0;
     equalBits &&= same;

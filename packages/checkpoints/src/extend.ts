@@ -8,10 +8,12 @@ import {
   CheckpointError,
   checkOptions,
   columnCount,
+  cutWeight,
   formatBytes,
   type OptionSchema,
   option,
   PolyllamaError,
+  resolveRanges,
   rowCount,
   type Tokenizer,
   type WeightInfo,
@@ -19,7 +21,7 @@ import {
 } from "@polyllama/core";
 import { formats, isWritable, quantizeRows } from "@polyllama/formats";
 import { checkContinues, meansOfAll, meansOfSubTokens, type ReadNewRows } from "@polyllama/vocabulary";
-import { type Checkpoint, findWeight, resolveRows } from "./checkpoint.ts";
+import { type Checkpoint, findWeight } from "./checkpoint.ts";
 import { asObject } from "./json.ts";
 import { storedName } from "./names.ts";
 import { hexDigest } from "./read/fingerprint.ts";
@@ -96,20 +98,25 @@ export async function extendVocabulary(
     weights,
     metadata: grownMetadata(checkpoint, vocabulary, tokenizer.vocabSize),
     companions: grownCompanions(checkpoint, tokenizerPath),
-    async read(weight, range, signal) {
+    async read(weight, ranges, signal) {
       const from = findWeight(checkpoint.weights, weight, name);
       const info = findWeight(weights, weight, name);
-      if (info === from) return checkpoint.read(weight, range, signal);
-      const { first, count } = resolveRows(info, range);
+      if (info === from) return checkpoint.read(weight, ranges, signal);
+      const cut = resolveRanges(info, ranges);
+      const { first, count } = cut.rows;
       const split = Math.min(Math.max(rowCount(from), first), first + count);
-      const output = new Uint8Array(formatBytes(info.format, columnCount(info)) * count);
+      const output = new Uint8Array(cut.cutBytes * count);
       const oldRows = split - first;
-      if (oldRows > 0) output.set(await checkpoint.read(weight, { first, count: oldRows }, signal));
+      if (oldRows > 0) {
+        const old = { rows: { first, count: oldRows }, columns: cut.columns };
+        output.set(await checkpoint.read(weight, old, signal));
+      }
       if (oldRows < count) {
         const made = { first: split - rowCount(from), count: count - oldRows };
         const values = await newRows.read(info, made, signal);
         if (!isWritable(info.format)) throw unwritable(checkpoint, info);
-        output.set(quantizeRows(values, info.format), output.length - (output.length / count) * made.count);
+        const rows = quantizeRows(values, info.format);
+        output.set(cutWeight(rows, { ...cut, rows: { first: 0, count: made.count } }), oldRows * cut.cutBytes);
       }
       return output;
     },

@@ -105,9 +105,9 @@ describe("safetensors to GGUF and back", () => {
     await using source = await openCheckpoint(folder);
     await writeGguf(join(folder, "model.gguf"), source);
     await using gguf = await openCheckpoint(join(folder, "model.gguf"));
-    expect(new Float32Array((await gguf.read("layers.0.attention.wk.weight", { first: 1, count: 1 })).buffer)).toEqual(
-      coordinates(3, 1, small.dim),
-    );
+    expect(
+      new Float32Array((await gguf.read("layers.0.attention.wk.weight", { rows: { first: 1, count: 1 } })).buffer),
+    ).toEqual(coordinates(3, 1, small.dim));
     await writeSafetensors(join(folder, "back"), gguf);
     await using back = await openCheckpoint(join(folder, "back"));
     for (const { name, bytes } of tensors) {

@@ -37,7 +37,7 @@ async function files(): Promise<{ folder: string; grown: string }> {
 /** Values of a row of the embedding table. */
 async function rows(path: string, first: number, count: number, name = "tok_embeddings.weight"): Promise<Float32Array> {
   await using checkpoint = await openCheckpoint(path);
-  const bytes = await checkpoint.read(name, { first, count });
+  const bytes = await checkpoint.read(name, { rows: { first, count } });
   const values = new Float32Array(count * base.dim); // [count, D]
   formats[checkpoint.weights.get(name)!.format].dequantize(bytes, values);
   return values;
@@ -57,7 +57,7 @@ describe("extending a checkpoint's vocabulary", () => {
     expect(written.tokenizer?.vocabSize).toBe(vocabSize);
     expect(written.tokenizer?.encode("明月")).toEqual(tokenizerFromSentencePiece(grownModel, "grown").encode("明月"));
     for (const [name, info] of checkpoint.weights) {
-      const all = { first: 0, count: rowCount(info) };
+      const all = { rows: { first: 0, count: rowCount(info) } };
       expect(Buffer.from(await written.read(name, all)).equals(await checkpoint.read(name, all)), name).toBe(true);
     }
     const id = base.vocabSize + added.indexOf("明月");
@@ -85,7 +85,7 @@ describe("extending a checkpoint's vocabulary", () => {
       for (let row = 0; row < base.vocabSize; row++) sum += all[row * base.dim + column]!;
       return sum / base.vocabSize;
     });
-    const last = { first: base.vocabSize + added.length - 1, count: 1 };
+    const last = { rows: { first: base.vocabSize + added.length - 1, count: 1 } };
     const meant = await extendVocabulary(checkpoint, grown, { rows: "mean" });
     expect(new Float32Array((await meant.read("tok_embeddings.weight", last)).buffer)).toEqual(mean);
 
@@ -95,7 +95,7 @@ describe("extending a checkpoint's vocabulary", () => {
     const tensors = names.map((name) => ({ name, dtype: "F32", shape, bytes: new Uint8Array(own.buffer) }));
     const file = join(await folderWith({ "rows.safetensors": safetensors(tensors) }), "rows.safetensors");
     const given = await extendVocabulary(checkpoint, grown, { rows: { file } });
-    const both = { first: base.vocabSize - 1, count: 3 };
+    const both = { rows: { first: base.vocabSize - 1, count: 3 } };
     const values = new Float32Array((await given.read("output.weight", both)).buffer);
     expect(values.slice(base.dim)).toEqual(own.slice(0, 2 * base.dim));
     expect(values.slice(0, base.dim)).toEqual(await rows(folder, base.vocabSize - 1, 1, "output.weight"));

@@ -79,14 +79,14 @@ describe("writing and reading back", () => {
     const name = "layers.1.feed_forward.w1.weight";
     const all = await result.read(name);
     const rowBytes = all.length / 96;
-    expect(await result.read(name, { first: 17, count: 3 })).toEqual(all.slice(17 * rowBytes, 20 * rowBytes));
-    expect(await result.read(name, { first: 96, count: 0 })).toHaveLength(0);
+    expect(await result.read(name, { rows: { first: 17, count: 3 } })).toEqual(all.slice(17 * rowBytes, 20 * rowBytes));
+    expect(await result.read(name, { rows: { first: 96, count: 0 } })).toHaveLength(0);
     for (const rows of [
       { first: 95, count: 2 },
       { first: -1, count: 1 },
       { first: 0.5, count: 1 },
     ]) {
-      expect((await failure(result.read(name, rows))).code).toBe("ERR_OPTION");
+      expect((await failure(result.read(name, { rows }))).code).toBe("ERR_OPTION");
     }
     expect((await failure(result.read("layers.9.attention.wq.weight"))).message).toMatch(/has no weight "layers.9/);
   });

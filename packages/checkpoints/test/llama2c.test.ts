@@ -121,7 +121,7 @@ describe("llama2.c", () => {
         expect(format).toBe("f32");
         expect(new Float32Array((await checkpoint.read(name)).buffer), name).toEqual(values.get(name));
         if (shape.length === 1) continue;
-        const rows = await checkpoint.read(name, { first: 3, count: 5 });
+        const rows = await checkpoint.read(name, { rows: { first: 3, count: 5 } });
         expect(new Float32Array(rows.buffer), name).toEqual(values.get(name)!.subarray(3 * shape[1]!, 8 * shape[1]!));
       }
       expect(checkpoint.stored.find(({ name }) => name === "output.weight")?.format).toBe(

@@ -43,7 +43,7 @@ afterAll(async () => {
 async function content(location: string | WebLocation, options?: OpenOptions): Promise<unknown> {
   await using checkpoint = await openCheckpoint(location, options);
   const [name] = checkpoint.weights.keys();
-  return { config: checkpoint.config, rows: await checkpoint.read(name!, { first: 0, count: 2 }) };
+  return { config: checkpoint.config, rows: await checkpoint.read(name!, { rows: { first: 0, count: 2 } }) };
 }
 
 describe("the same checkpoint is read", () => {

@@ -93,7 +93,7 @@ describe("slices", () => {
         [shape[0]! - 1, 1],
         [5, 0],
       ] as const) {
-        const rows = await checkpoint.read(name, { first, count });
+        const rows = await checkpoint.read(name, { rows: { first, count } });
         expect(Buffer.compare(rows, whole.subarray(first * rowBytes, (first + count) * rowBytes)), name).toBe(0);
       }
     }
@@ -112,13 +112,13 @@ describe("slices", () => {
     const parts = { name: "m", params, paramsName: "params.json", tokenizer: async () => undefined };
     const checkpoint = await openMeta(sources, parts);
     read.length = 0;
-    await checkpoint.read("layers.0.feed_forward.w1.weight", { first: 18, count: 4 }); // 20 rows in each file
+    await checkpoint.read("layers.0.feed_forward.w1.weight", { rows: { first: 18, count: 4 } }); // 20 rows in each file
     expect(read).toEqual([2 * 24 * 4, 2 * 24 * 4]);
     read.length = 0;
-    await checkpoint.read("layers.0.feed_forward.w1.weight", { first: 30, count: 1 });
+    await checkpoint.read("layers.0.feed_forward.w1.weight", { rows: { first: 30, count: 1 } });
     expect(read).toEqual([24 * 4]);
     read.length = 0;
-    await checkpoint.read("layers.0.attention.wo.weight", { first: 3, count: 2 });
+    await checkpoint.read("layers.0.attention.wo.weight", { rows: { first: 3, count: 2 } });
     expect(read).toEqual([2 * 12 * 4, 2 * 12 * 4]);
   });
 

@@ -42,7 +42,7 @@ describe("reading", () => {
       expect(Buffer.compare(await checkpoint.read(name), expected), name).toBe(0);
       for (let first = 0; first < rows; first += 3) {
         const count = Math.min(5, rows - first);
-        const part = await checkpoint.read(name, { first, count });
+        const part = await checkpoint.read(name, { rows: { first, count } });
         expect(Buffer.compare(part, expected.subarray(first * columns * 4, (first + count) * columns * 4))).toBe(0);
       }
     }
@@ -140,7 +140,7 @@ describe("what changes nothing", () => {
       const tensor = [...checkpoint.weights.keys()].indexOf(name);
       for (const row of [0, rowCount(info) - 1]) {
         const values = new Float32Array(columns);
-        formats[info.format].dequantize(await checkpoint.read(name, { first: row, count: 1 }), values);
+        formats[info.format].dequantize(await checkpoint.read(name, { rows: { first: row, count: 1 } }), values);
         expect(values, name).toEqual(coordinates(tensor, row, columns).map((value) => value % 128));
       }
     }

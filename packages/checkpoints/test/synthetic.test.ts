@@ -64,7 +64,9 @@ describe("synthetic://", () => {
     const name = "layers.0.feed_forward.w2.weight";
     const all = await checkpoint.read(name);
     const rowBytes = all.length / 256;
-    expect(await checkpoint.read(name, { first: 100, count: 7 })).toEqual(all.slice(100 * rowBytes, 107 * rowBytes));
+    expect(await checkpoint.read(name, { rows: { first: 100, count: 7 } })).toEqual(
+      all.slice(100 * rowBytes, 107 * rowBytes),
+    );
   });
 
   test.each(Object.keys(formats))(
@@ -89,7 +91,7 @@ describe("synthetic://", () => {
   );
 
   test("seed, tensor and layer all matter", async () => {
-    const read = (url: string, name: string) => openSynthetic(url).read(name, { first: 0, count: 1 });
+    const read = (url: string, name: string) => openSynthetic(url).read(name, { rows: { first: 0, count: 1 } });
     const rows = await Promise.all([
       read(tiny, "layers.0.attention.wq.weight"),
       read(`${tiny}&seed=2`, "layers.0.attention.wq.weight"),

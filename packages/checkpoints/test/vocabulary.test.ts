@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { RowRange, Tokenizer, WeightName } from "@polyllama/core";
+import type { Tokenizer, WeightName, WeightRanges } from "@polyllama/core";
 import { llamaGraph, presets, tokenizerFromSentencePiece } from "@polyllama/core";
 import { tinyMetadata } from "@polyllama/test-support/tiny-tokenizer";
 import { sentencePieceFromGguf } from "@polyllama/vocabulary";
@@ -66,10 +66,12 @@ describe("a table that is not as long as the vocabulary", () => {
     expect(opened.weights.get("output.weight")?.shape).toEqual([tokens, small.dim]);
     expect(opened.stored.find(({ name }) => name === "lm_head.weight")?.shape).toEqual([rows, small.dim]);
     expect(opened.notices).toEqual([expect.stringContaining(`the ${rows - tokens} behind them are left out`)]);
-    const last = new Float32Array((await opened.read("output.weight", { first: tokens - 1, count: 1 })).buffer);
+    const last = new Float32Array(
+      (await opened.read("output.weight", { rows: { first: tokens - 1, count: 1 } })).buffer,
+    );
     const output = opened.stored.findIndex(({ name }) => name === "lm_head.weight");
     expect(last).toEqual(coordinates(output, tokens - 1, small.dim));
-    await expect(opened.read("output.weight", { first: tokens, count: 1 })).rejects.toThrow(/do not exist/);
+    await expect(opened.read("output.weight", { rows: { first: tokens, count: 1 } })).rejects.toThrow(/do not exist/);
   });
 
   test("what is written of it opens, in either layout", async () => {
@@ -106,9 +108,9 @@ describe("a table that is not as long as the vocabulary", () => {
       );
       return {
         weights,
-        async read(name: WeightName, range?: RowRange) {
+        async read(name: WeightName, { rows }: WeightRanges = {}) {
           const info = weights.get(name)!;
-          return new Uint8Array(4 * (range?.count ?? info.shape[0]!) * (info.shape.length === 1 ? 1 : info.shape[1]!));
+          return new Uint8Array(4 * (rows?.count ?? info.shape[0]!) * (info.shape.length === 1 ? 1 : info.shape[1]!));
         },
       };
     }

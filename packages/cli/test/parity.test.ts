@@ -22,8 +22,8 @@ function faulty(name: string): Backend {
   const backend = reference();
   const changed = (source: WeightSource): WeightSource => ({
     ...source,
-    async read(weight, rows, abort) {
-      const bytes = await source.read(weight, rows, abort);
+    async read(weight, ranges, abort) {
+      const bytes = await source.read(weight, ranges, abort);
       if (weight === name) bytes[1]! ^= 0x80;
       return bytes;
     },

@@ -20,17 +20,31 @@ export interface RowRange {
   readonly count: number;
 }
 
+/** A run of elements of every row: whole blocks of the weight's format. A vector is one row, and its columns are its elements. */
+export interface ColumnRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** What to read of a weight: all rows and all columns, where nothing else is said. */
+export interface WeightRanges {
+  readonly rows?: RowRange | undefined;
+  readonly columns?: ColumnRange | undefined;
+}
+
 /** Where a backend reads weights, under the names of `llamaGraph`. */
 export interface WeightSource {
   /** Path or URL, for errors and for people. */
   readonly name: string;
   readonly weights: ReadonlyMap<WeightName, WeightInfo>;
   /**
-   * Bytes of the given rows, all of them by default, in a buffer of the caller's own. May be called concurrently.
+   * Bytes of the given rows, each cut to the given columns, one behind the other in a buffer of the caller's own: all of the
+   * weight by default. May be called concurrently.
    *
-   * @throws {CheckpointError} when the file has changed, ended early or cannot be read.
+   * @throws {OptionError} for rows or columns that the weight does not have, and columns that cut a block of its format;
+   * {@link CheckpointError} when the file has changed, ended early or cannot be read; the signal's reason.
    */
-  read(name: WeightName, rows?: RowRange, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  read(name: WeightName, ranges?: WeightRanges, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * A string that changes when any weight may have changed: for keys of caches. It identifies, it does not protect: files
    * are identified by inode, size, times, header and samples, those behind a URL by what the server says of their version, and

@@ -1,11 +1,11 @@
 // The check of weights for values that are none.
 
-import { CheckpointError, columnCount, type WeightInfo, type WeightSource } from "@polyllama/core";
+import { CheckpointError, type ColumnRange, columnCount, type WeightInfo, type WeightSource } from "@polyllama/core";
 import { formats } from "./formats.ts";
 
 /**
  * Refuses weights that are NaN or infinite: they would turn every logit into NaN far from their cause. For backends, on
- * whatever rows they have read; `firstRow` is the row where `bytes` starts.
+ * whatever rows they have read; `firstRow` is the row where `bytes` starts, `columns` what its rows are cut to.
  *
  * @throws {CheckpointError} naming the tensor and the row.
  */
@@ -14,14 +14,14 @@ export function assertFinite(
   info: WeightInfo,
   bytes: Uint8Array,
   firstRow = 0,
+  columns: ColumnRange = { first: 0, count: columnCount(info) },
 ): void {
   const { blockSize, findNonFinite } = formats[info.format];
   const block = findNonFinite(bytes);
   if (block < 0) return;
-  const columns = columnCount(info);
   const element = block * blockSize;
-  const row = firstRow + Math.floor(element / columns);
-  const column = element % columns;
+  const row = firstRow + Math.floor(element / columns.count);
+  const column = columns.first + (element % columns.count);
   const where = blockSize === 1 ? `column ${column}` : `columns ${column} to ${column + blockSize - 1}`;
   throw new CheckpointError(
     { file: source.name, tensor: info.name },

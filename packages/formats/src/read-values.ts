@@ -78,7 +78,7 @@ export async function readValues(
   for (let first = 0; first < rowCount(info); first += step) {
     signal?.throwIfAborted();
     const count = Math.min(step, rowCount(info) - first);
-    const bytes = await source.read(info.name, { first, count }, signal);
+    const bytes = await source.read(info.name, { rows: { first, count } }, signal);
     assertFinite(source, info, bytes, first);
     formats[info.format].dequantize(bytes, values.subarray(first * columns, (first + count) * columns));
     onRows?.(bytes, first, count);

@@ -353,7 +353,9 @@ test("disposing twice at once waits for the same end, and the checkpoint closes 
   const failed = { status: "rejected", reason: new Error("the device is gone") };
   expect(await second).toEqual([failed, failed, "freed"]);
   const [weight] = gone.checkpoint.weights.keys();
-  await expect(gone.checkpoint.read(weight!, { first: 0, count: 1 })).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+  await expect(gone.checkpoint.read(weight!, { rows: { first: 0, count: 1 } })).rejects.toMatchObject({
+    code: "ERR_DISPOSED",
+  });
 });
 
 test("logged, a model is a line; in JSON, a few facts", async () => {

@@ -1,7 +1,15 @@
 // A model whose logits are known in advance, for samplers: a table whose row t holds the logits that follow token t, so that a
 // generation walks through many different rows. And the ways of sampling that devices are compared with the host in.
 
-import { buildGraph, type Graph, type SamplingOptions, type WeightSource } from "@polyllama/core";
+import {
+  buildGraph,
+  cutWeight,
+  type Graph,
+  resolveRanges,
+  type SamplingOptions,
+  type WeightInfo,
+  type WeightSource,
+} from "@polyllama/core";
 import { uniform } from "./random.ts";
 
 /** Logits of many kinds: flat, steep, tied, with distances that overflow and both zeros. [V, V] */
@@ -27,13 +35,14 @@ export function tableModel(
   vocabSize: number,
 ): { readonly graph: Graph; readonly source: WeightSource } {
   const shape = [vocabSize, vocabSize] as const;
+  const info: WeightInfo = { name: "table", shape, format: "f32" };
   return {
     graph: buildGraph((g) => [g.embedding("logits", g.tokens("tokens"), g.weight("table", shape))]),
     source: {
       name: "table",
-      weights: new Map([["table", { name: "table", shape, format: "f32" }]]),
-      async read(_, { first, count } = { first: 0, count: vocabSize }) {
-        return new Uint8Array(table.slice(first * vocabSize, (first + count) * vocabSize).buffer);
+      weights: new Map([["table", info]]),
+      async read(_, ranges) {
+        return cutWeight(new Uint8Array(table.buffer), resolveRanges(info, ranges));
       },
       fingerprint: async () => "",
     },

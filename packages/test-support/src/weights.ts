@@ -1,11 +1,11 @@
 // Weights made from a seed, in every format.
 
 import {
-  columnCount,
+  cutWeight,
   type FormatName,
   formatBytes,
   type Graph,
-  rowCount,
+  resolveRanges,
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
@@ -79,12 +79,9 @@ export function randomSource(
     reads: 0,
     weights,
     bytes,
-    async read(name, rows) {
+    async read(name, ranges) {
       source.reads++;
-      const info = weights.get(name)!;
-      const rowBytes = formatBytes(info.format, columnCount(info));
-      const { first, count } = rows ?? { first: 0, count: rowCount(info) };
-      return bytes.get(name)!.slice(first * rowBytes, (first + count) * rowBytes);
+      return cutWeight(bytes.get(name)!, resolveRanges(weights.get(name)!, ranges)); // both list the graph's weights
     },
     fingerprint: async () => `test ${seed} ${source.version} ${JSON.stringify([...weights.values()])}`,
   };

@@ -130,7 +130,7 @@ async function readValues(
   signal?: AbortSignal,
 ): Promise<Float32Array> {
   const info = storedWeight(source, name);
-  const bytes = await source.read(name, rows, signal);
+  const bytes = await source.read(name, { rows }, signal);
   assertFinite(source, info, bytes, rows.first);
   const values = new Float32Array(rows.count * columnCount(info)); // [rows, D]
   formats[info.format].dequantize(bytes, values);

@@ -128,7 +128,7 @@ function piecesOf(info: WeightInfo): readonly Piece[] {
 
 async function readPiece(source: WeightSource, { info, first, count }: Piece, signal: AbortSignal) {
   try {
-    return await source.read(info.name, { first, count }, signal);
+    return await source.read(info.name, { rows: { first, count } }, signal);
   } catch (error) {
     if (!(error instanceof CheckpointError) || error.tensor !== undefined) throw error;
     const rows = `rows ${first} to ${first + count - 1} could not be read`;

@@ -96,7 +96,7 @@ async function packMatrix(
     for (let first = 0; first < rows; first += most) {
       signal?.throwIfAborted();
       const chunk = Math.min(most, rows - first);
-      const bytes = await source.read(weight, { first, count: chunk }, signal);
+      const bytes = await source.read(weight, { rows: { first, count: chunk } }, signal);
       assertFinite(source, source.weights.get(weight)!, bytes, first);
       const outputs = matrix.parts.map(({ spec }) => new Uint8Array(chunk * spec.bytesPerRow));
       matrix.packer.pack(bytes, outputs);

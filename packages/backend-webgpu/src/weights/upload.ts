@@ -102,7 +102,7 @@ export async function uploadWeights(
   const read = async (info: WeightInfo, first: number, count: number): Promise<Uint8Array> => {
     gpu.assertAlive();
     signal.throwIfAborted();
-    const bytes = await source.read(info.name, { first, count }, signal);
+    const bytes = await source.read(info.name, { rows: { first, count } }, signal);
     assertFinite(source, info, bytes, first);
     done += bytes.length;
     onProgress?.({ phase: "uploading weights", done, total });

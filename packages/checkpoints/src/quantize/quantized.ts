@@ -1,10 +1,10 @@
 // Quantization on load: a source whose matrices are read in blocks, though its file holds floats. Work is done on the rows
 // that are asked for, a few MiB at a time, on several threads where it is much.
 
-import { columnCount, formatBytes, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
+import { columnCount, resolveRanges, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
 import { assertFinite, checkQuantizedFormat, formatForRows, formats, type QuantizedFormat } from "@polyllama/formats";
 import { breathe } from "../breathe.ts";
-import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
+import { type Checkpoint, findWeight } from "../checkpoint.ts";
 import { createQuantizerPool, type QuantizerPoolOptions } from "./pool.ts";
 
 /** Raised when the same values would be quantized to other blocks than before. */
@@ -36,20 +36,19 @@ export function quantized(
   const view: WeightSource = {
     name: source.name,
     weights,
-    async read(name, rows, signal) {
+    async read(name, ranges, signal) {
       const from = findWeight(source.weights, name, source.name);
       const target = targetOf(from, format);
-      if (target === undefined) return source.read(name, rows, signal);
-      const range = resolveRows(from, rows);
-      const columns = columnCount(from);
-      const output = new Uint8Array(formatBytes(target, columns) * range.count);
-      const step = Math.max(1, Math.floor(PIECE / columns));
+      if (target === undefined) return source.read(name, ranges, signal);
+      const { rows, columns, cutBytes } = resolveRanges({ ...from, format: target }, ranges);
+      const output = new Uint8Array(cutBytes * rows.count);
+      const step = Math.max(1, Math.floor(PIECE / columns.count));
       let written = 0;
-      for (let done = 0; done < range.count; done += step) {
-        const piece = { first: range.first + done, count: Math.min(step, range.count - done) };
-        const bytes = await source.read(name, piece, signal);
-        assertFinite(source, from, bytes, piece.first);
-        const values = new Float32Array(piece.count * columns);
+      for (let done = 0; written < output.length; done += step) {
+        const piece = { first: rows.first + done, count: Math.min(step, rows.count - done) };
+        const bytes = await source.read(name, { rows: piece, columns }, signal);
+        assertFinite(source, from, bytes, piece.first, columns);
+        const values = new Float32Array(piece.count * columns.count);
         formats[from.format].dequantize(bytes, values);
         const blocks = await pool.quantize(values, target, signal);
         output.set(blocks, written);

@@ -3,16 +3,16 @@
 
 import {
   CheckpointError,
-  columnCount,
-  formatBytes,
   type LlamaConfig,
   llamaGraph,
   type RowRange,
+  readCut,
+  resolveRanges,
   textSetupOf,
   type WeightInfo,
   type WeightName,
 } from "@polyllama/core";
-import { type Checkpoint, findWeight, resolveRows } from "../checkpoint.ts";
+import { type Checkpoint, findWeight } from "../checkpoint.ts";
 import { storedName } from "../names.ts";
 import { readInterleaved } from "../permute.ts";
 import { identify } from "./fingerprint.ts";
@@ -40,14 +40,14 @@ export function fileCheckpoint(given: FileCheckpointParts): Checkpoint {
     stored: parts.stored,
     metadata: parts.metadata,
     weights,
-    async read(weight, rows, signal) {
+    async read(weight, ranges, signal) {
       const info = findWeight(weights, weight, name);
-      const { source, offset, halfSplit, read: readRows } = places.get(weight)!; // `weights` lists exactly the places
-      const range = resolveRows(info, rows);
-      if (readRows !== undefined) return readRows(info, range, signal);
-      const rowBytes = formatBytes(info.format, columnCount(info));
-      const read = (wanted: RowRange) => source.read(offset + wanted.first * rowBytes, wanted.count * rowBytes, signal);
-      return halfSplit ? readInterleaved(range, config.headDim, rowBytes, read) : read(range);
+      const { source, offset, halfSplit, read: readPlace } = places.get(weight)!; // `weights` lists exactly the places
+      const cut = resolveRanges(info, ranges);
+      if (readPlace !== undefined) return readPlace(info, cut, signal);
+      const read = (rows: RowRange) =>
+        readCut({ ...cut, rows }, (start, length) => source.read(offset + start, length, signal));
+      return halfSplit ? readInterleaved(cut.rows, config.headDim, cut.cutBytes, read) : read(cut.rows);
     },
     fingerprint() {
       fingerprint ??= identify(parts).catch((error: unknown) => {

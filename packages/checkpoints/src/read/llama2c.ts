@@ -4,10 +4,10 @@
 // scale each. All store rotary pairs interleaved. Version 2 is read as f32: its groups run on across rows and its scales have
 // more digits than those of ggml's formats, so that only the products, each rounded once, keep what the file says.
 
-import { CheckpointError, columnCount, type LlamaConfig, validateConfig, type WeightName } from "@polyllama/core";
+import { CheckpointError, type LlamaConfig, readCut, validateConfig, type WeightName } from "@polyllama/core";
 import type { Checkpoint, StoredTensor } from "../checkpoint.ts";
 import { fileCheckpoint } from "./file-checkpoint.ts";
-import type { RowReader, TensorPlace } from "./parts.ts";
+import type { CutReader, TensorPlace } from "./parts.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 import type { FoundTokenizer } from "./text-files.ts";
 
@@ -165,13 +165,11 @@ export async function openLlama2c(
 }
 
 /** Reads int8 weights, which `elements / groupSize` scales follow, as their f32 products. */
-function readGroups(source: ByteSource, offset: number, elements: number, groupSize: number): RowReader {
-  return async (info, { first, count }, signal) => {
-    const columns = columnCount(info);
-    const start = first * columns;
+function readGroups(source: ByteSource, offset: number, elements: number, groupSize: number): CutReader {
+  const read = async (start: number, count: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> => {
     const firstGroup = Math.floor(start / groupSize);
-    const groups = Math.ceil((start + count * columns) / groupSize) - firstGroup;
-    const quants = await source.read(offset + start, count * columns, signal);
+    const groups = Math.ceil((start + count) / groupSize) - firstGroup;
+    const quants = await source.read(offset + start, count, signal);
     const scales = await source.read(offset + elements + 4 * firstGroup, 4 * groups, signal);
     const scale = new DataView(scales.buffer, scales.byteOffset, scales.byteLength);
     const bytes = new Uint8Array(4 * quants.length);
@@ -182,6 +180,7 @@ function readGroups(source: ByteSource, offset: number, elements: number, groupS
     }
     return bytes;
   };
+  return (_, cut, signal) => readCut(cut, (start, length) => read(start / 4, length / 4, signal));
 }
 
 function incomplete(file: string, size: number, expected: number): CheckpointError {

@@ -1,11 +1,11 @@
 // What readers of files find, from which a checkpoint is made: where each tensor lies, and what was said about it.
 
-import type { FormatName, LlamaConfig, RowRange, TextSetup, Tokenizer, WeightInfo, WeightName } from "@polyllama/core";
+import type { FormatName, LlamaConfig, TextSetup, Tokenizer, WeightCut, WeightInfo, WeightName } from "@polyllama/core";
 import type { CheckpointKind, StoredTensor } from "../checkpoint.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 
-/** Reads rows of a tensor. */
-export type RowReader = (info: WeightInfo, rows: RowRange, signal?: AbortSignal) => Promise<Uint8Array<ArrayBuffer>>;
+/** Reads rows and columns of a tensor. */
+export type CutReader = (info: WeightInfo, cut: WeightCut, signal?: AbortSignal) => Promise<Uint8Array<ArrayBuffer>>;
 
 /** A tensor that a weight is read from. */
 export interface TensorPlace {
@@ -18,8 +18,8 @@ export interface TensorPlace {
   readonly offset: number;
   /** Whether its rows stand in half-split rotary order (`permute.ts`). */
   readonly halfSplit?: boolean;
-  /** Reads rows of a tensor that does not lie in one run of bytes in its own format. */
-  readonly read?: RowReader;
+  /** Reads a tensor that does not lie in one run of bytes in its own format. */
+  readonly read?: CutReader;
 }
 
 /** Tensors in files, and what else makes a checkpoint. */

@@ -1,8 +1,8 @@
 // A matrix that lies in slices, in several files: slices of rows follow one another, slices of columns stand side by side. A
-// read touches the bytes of the rows that are asked for and no others.
+// read touches the slices that have something of what is asked for, and no others.
 
-import { columnCount, formatBytes, type RowRange, type WeightInfo } from "@polyllama/core";
-import type { RowReader } from "./parts.ts";
+import { formatBytes, type RowRange, readCut, type WeightCut, type WeightInfo } from "@polyllama/core";
+import type { CutReader } from "./parts.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 
 interface Slice {
@@ -13,24 +13,24 @@ interface Slice {
   readonly size: number;
 }
 
-/** Reads rows of the joined matrix, whose slices are of rows (0) or of columns (1). Formats are those of single elements. */
-export function readSliced(axis: 0 | 1, slices: readonly Slice[]): RowReader {
+/** Reads the joined matrix, whose slices are of rows (0) or of columns (1). Formats are those of single elements. */
+export function readSliced(axis: 0 | 1, slices: readonly Slice[]): CutReader {
   const read = axis === 0 ? readRows : readColumns;
-  return (info, range, signal) => read(slices, info, range, signal);
+  return (info, cut, signal) => read(slices, info, cut, signal);
 }
 
-async function readRows(slices: readonly Slice[], info: WeightInfo, range: RowRange, signal?: AbortSignal) {
-  const rowBytes = formatBytes(info.format, columnCount(info));
+async function readRows(slices: readonly Slice[], _: WeightInfo, cut: WeightCut, signal?: AbortSignal) {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let before = 0;
   for (const { source, offset, size } of slices) {
-    const first = Math.max(0, range.first - before);
-    const end = Math.min(size, range.first + range.count - before);
-    if (first < end) pieces.push(await source.read(offset + first * rowBytes, (end - first) * rowBytes, signal));
+    const rows = within(cut.rows, before, size);
+    if (rows.count > 0) {
+      pieces.push(await readCut({ ...cut, rows }, (start, length) => source.read(offset + start, length, signal)));
+    }
     before += size;
   }
   if (pieces.length === 1) return pieces[0]!;
-  const joined = new Uint8Array(range.count * rowBytes);
+  const joined = new Uint8Array(cut.rows.count * cut.cutBytes);
   let at = 0;
   for (const piece of pieces) {
     joined.set(piece, at);
@@ -39,17 +39,32 @@ async function readRows(slices: readonly Slice[], info: WeightInfo, range: RowRa
   return joined;
 }
 
-async function readColumns(slices: readonly Slice[], info: WeightInfo, range: RowRange, signal?: AbortSignal) {
-  const rowBytes = formatBytes(info.format, columnCount(info));
-  const joined = new Uint8Array(range.count * rowBytes);
-  let column = 0;
+async function readColumns(slices: readonly Slice[], { format }: WeightInfo, cut: WeightCut, signal?: AbortSignal) {
+  const { rows, cutBytes } = cut;
+  const joined = new Uint8Array(rows.count * cutBytes);
+  let before = 0;
+  let at = 0;
   for (const { source, offset, size } of slices) {
-    const width = formatBytes(info.format, size);
-    const bytes = await source.read(offset + range.first * width, range.count * width, signal);
-    for (let row = 0; row < range.count; row++) {
-      joined.set(bytes.subarray(row * width, (row + 1) * width), row * rowBytes + column);
+    const columns = within(cut.columns, before, size);
+    before += size;
+    if (columns.count === 0) continue;
+    const rowBytes = formatBytes(format, size);
+    const skippedBytes = formatBytes(format, columns.first);
+    const width = formatBytes(format, columns.count);
+    const bytes = await readCut({ rows, columns, rowBytes, skippedBytes, cutBytes: width }, (start, length) =>
+      source.read(offset + start, length, signal),
+    );
+    for (let row = 0; row < rows.count; row++) {
+      joined.set(bytes.subarray(row * width, (row + 1) * width), row * cutBytes + at);
     }
-    column += width;
+    at += width;
   }
   return joined;
+}
+
+/** What of a range lies in a slice of `size` that has `before` in front of it, counted from the slice's beginning. */
+function within({ first, count }: RowRange, before: number, size: number): RowRange {
+  const start = Math.min(Math.max(0, first - before), size);
+  const end = Math.min(Math.max(start, first + count - before), size);
+  return { first: start, count: end - start };
 }

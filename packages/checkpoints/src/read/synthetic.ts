@@ -12,6 +12,7 @@ import {
   PolyllamaError,
   type PresetName,
   presets,
+  resolveRanges,
   type Tokenizer,
   textSetupOf,
   tokenizerFromGguf,
@@ -21,7 +22,7 @@ import {
 } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
 import { breathe } from "../breathe.ts";
-import { type Checkpoint, findWeight, resolveRows, type StoredTensor } from "../checkpoint.ts";
+import { type Checkpoint, findWeight, type StoredTensor } from "../checkpoint.ts";
 import { recipeFormat } from "../write/formats.ts";
 import { fillRow, type Recipe, recipeFor, tensorKey } from "./synthetic-rows.ts";
 import { syntheticVocabulary } from "./synthetic-vocabulary.ts";
@@ -95,21 +96,25 @@ export function openSynthetic(url: string): Checkpoint {
     stored,
     metadata,
     weights,
-    async read(weight, rows, signal) {
+    async read(weight, ranges, signal) {
       signal?.throwIfAborted();
       const info = findWeight(weights, weight, name);
-      const range = resolveRows(info, rows);
+      const { rows, rowBytes, skippedBytes, cutBytes } = resolveRanges(info, ranges);
       const columns = columnCount(info);
-      const rowBytes = formatBytes(info.format, columns);
-      const output = new Uint8Array(rowBytes * range.count);
+      const output = new Uint8Array(cutBytes * rows.count);
+      const whole = new Uint8Array(cutBytes === rowBytes ? 0 : rowBytes); // a row that is cut
       const key = tensorKey(seed, weight);
       let recipe = recipes.get(weight);
       if (recipe === undefined) {
         recipe = recipeFor(info, weight === "tok_embeddings.weight" && !config.tiedEmbeddings ? 1 : columns);
         recipes.set(weight, recipe);
       }
-      for (let i = 0, pending = 0; i < range.count; i++) {
-        fillRow(recipe, key, range.first + i, output, i * rowBytes, columns);
+      for (let i = 0, pending = 0; i < rows.count; i++) {
+        if (cutBytes === rowBytes) fillRow(recipe, key, rows.first + i, output, i * rowBytes, columns);
+        else {
+          fillRow(recipe, key, rows.first + i, whole, 0, columns);
+          output.set(whole.subarray(skippedBytes, skippedBytes + cutBytes), i * cutBytes);
+        }
         pending += rowBytes;
         if (pending < PIECE) continue;
         pending = 0;

@@ -56,7 +56,7 @@ async function convertPiece(
   pool: QuantizerPool,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await source.read(info.name, range, signal);
+  const bytes = await source.read(info.name, { rows: range }, signal);
   assertFinite(source, info, bytes, range.first);
   if (format === info.format || !isWritable(format)) return bytes; // what cannot be written is only ever kept
   const values = new Float32Array(range.count * columnCount(info));

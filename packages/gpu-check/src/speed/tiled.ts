@@ -1,6 +1,6 @@
 // Weights that cost nothing to make.
 
-import { columnCount, formatBytes, rowCount, type WeightSource } from "@polyllama/core";
+import { resolveRanges, rowCount, type WeightSource } from "@polyllama/core";
 import type { Checkpoint } from "polyllama";
 
 /**
@@ -14,14 +14,15 @@ export function tiled(checkpoint: Checkpoint): WeightSource {
     name: checkpoint.name,
     weights: checkpoint.weights,
     fingerprint: async () => `${await checkpoint.fingerprint()} tiled by ${rows}`,
-    async read(name, range, signal) {
+    async read(name, ranges, signal) {
       const info = checkpoint.weights.get(name);
-      if (info === undefined || info.shape.length === 1) return checkpoint.read(name, range, signal);
-      const { first, count } = range ?? { first: 0, count: rowCount(info) };
-      const rowBytes = formatBytes(info.format, columnCount(info));
+      if (info === undefined || info.shape.length === 1) return checkpoint.read(name, ranges, signal);
+      const { rows: wanted, columns, cutBytes: rowBytes } = resolveRanges(info, ranges);
+      const { first, count } = wanted;
       const held = Math.min(rows, rowCount(info));
-      const tile = tiles.get(name) ?? checkpoint.read(name, { first: 0, count: held }, signal);
-      tiles.set(name, tile);
+      const key = `${name} ${columns.first} ${columns.count}`;
+      const tile = tiles.get(key) ?? checkpoint.read(name, { rows: { first: 0, count: held }, columns }, signal);
+      tiles.set(key, tile);
       const source = await tile;
       const bytes = new Uint8Array(count * rowBytes);
       for (let row = 0; row < count; ) {
