@@ -67,13 +67,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "rows of missing tokens are taken for padding",
   },
   {
-    id: "rows-one-too-many",
-    file: "checkpoint.ts",
-    find: "first + count <= all)",
-    replace: "first + count <= all + 1)",
-    what: "a row behind a matrix can be read",
-  },
-  {
     id: "tokenizer-of-both",
     file: "read/tokenizer-files.ts",
     find: "!== vocabSize && (await sizeOf(second)) === vocabSize ? second : first",

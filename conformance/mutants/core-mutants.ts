@@ -115,6 +115,27 @@ const faults: readonly Omit<Mutant, "package">[] = [
     replace: "releaseAt(start + rows)",
     what: "a cache advances although its step failed",
   },
+  {
+    id: "rows-one-too-many",
+    file: "weight-cut.ts",
+    find: "first + count <= all)",
+    replace: "first + count <= all + 1)",
+    what: "a row behind a matrix can be read",
+  },
+  {
+    id: "columns-within-a-block",
+    file: "weight-cut.ts",
+    find: "columns.first % blockSize !== 0 || ",
+    replace: "",
+    what: "columns that begin within a block are read",
+  },
+  {
+    id: "columns-of-the-first-piece",
+    file: "weight-cut.ts",
+    find: "(rows.first + done) * rowBytes + skippedBytes",
+    replace: "rows.first * rowBytes + skippedBytes",
+    what: "columns of a long matrix are those of its first rows again and again",
+  },
 ];
 
 export const coreMutants: readonly Mutant[] = faults.map((fault) => ({ ...fault, package: "core" }));

@@ -61,12 +61,11 @@ function checkRange(
 ): RowRange | ColumnRange {
   if (range === undefined) return { first: 0, count: all };
   const { first, count } = range;
-  const whole = Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0;
-  if (whole && first + count <= all) return range;
+  if (Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0 && first + count <= all)
+    return range;
   const { blockSize } = blockSizes[format];
   const blocks = what === "columns" && blockSize > 1 ? ` in blocks of ${blockSize} (${format})` : "";
-  const end = whole ? `${first + count}` : `${first} + ${count}`;
-  throw new OptionError(`${name} has ${all} ${what}${blocks}; ${what} ${first} to ${end} do not exist.`, {
+  throw new OptionError(`${name} has ${all} ${what}${blocks}; ${what} ${first} to ${first + count} do not exist.`, {
     option: what,
     expected: `${what} from 0 to ${all}`,
     value: range,

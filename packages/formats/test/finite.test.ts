@@ -31,4 +31,13 @@ describe("assertFinite", () => {
     expect(check).toThrow(CheckpointError);
     expect(check).toThrow(`model.gguf, tensor "layers.0.attention.wq.weight": ${where} holds a NaN or an infinity`);
   });
+
+  test("columns of a cut are counted from the row's beginning", () => {
+    const info: WeightInfo = { name: "w", shape: [20, 256], format: "q4_0" };
+    const { blockBytes } = formats.q4_0;
+    const bytes = new Uint8Array(blockBytes * 2 * 3); // three rows of two blocks
+    bytes.fill(0xff, 5 * blockBytes, 5 * blockBytes + 2);
+    const check = () => assertFinite({ name: "model.gguf" }, info, bytes, 7, { first: 96, count: 64 });
+    expect(check).toThrow('model.gguf, tensor "w": row 9, columns 128 to 159, holds a NaN or an infinity');
+  });
 });
