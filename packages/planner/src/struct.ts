@@ -6,9 +6,13 @@ import { PolyllamaError } from "@polyllama/core";
 /** Type of a field: unsigned integers of 32 and 64 bits (device addresses), or floats of 32 and 64 bits. */
 export type FieldType = "u32" | "u64" | "f32" | "f64";
 
+/** A field of an unsigned integer of 32 bits. */
 export const u32 = "u32";
+/** A field of an unsigned integer of 64 bits, such as a device address; its values are bigints. */
 export const u64 = "u64";
+/** A field of a float of 32 bits; values are rounded to it. */
 export const f32 = "f32";
+/** A field of a float of 64 bits. WGSL has none. */
 export const f64 = "f64";
 
 type Fields = Readonly<Record<string, FieldType>>;

@@ -43,6 +43,7 @@ import {
 import { PagedCache } from "./paged-cache.ts";
 import { PagedPool } from "./paged-pool.ts";
 
+/** What a backend of the first contract adds to its device. */
 export interface BackendOptions {
   /** Bytes that the device has left, where that is limited and known. */
   readonly availableMemory?: () => number | undefined;
@@ -217,6 +218,7 @@ export class BackendProgram implements Program {
     throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
   }
 
+  /** Waits for the steps under way and frees the program and its caches. A second call waits for the first. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;

@@ -37,6 +37,7 @@ export interface CacheParts<Blocks extends PoolStorage> {
   readonly reason?: string;
   /** Positions of a block; without pages a block is a whole sequence, and its pool says how long that may be. */
   readonly blockRows: number | "sequence";
+  /** Allocates the memory of a pool. @throws {MemoryError} where the device has less; {@link UnsupportedError} for a spec that it cannot keep */
   allocate(size: BlocksSize): Blocks;
 }
 
@@ -53,6 +54,7 @@ export interface BlocksSize {
 
 /** Where a device keeps the tensors that it gave out, which it frees with itself. */
 export interface TensorRegister {
+  /** It was given out. */
   opened(tensor: Disposable): void;
   /** Its memory is free. */
   closed(tensor: Disposable): void;

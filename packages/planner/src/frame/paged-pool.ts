@@ -27,6 +27,7 @@ export interface PoolStorage {
   import?(table: readonly number[], bytes: Uint8Array): Promise<void>;
   /** Copies blocks of a pool of the same size and kind, behind what has begun before; absent where bytes do as well. */
   copyFrom?(source: this, from: readonly number[], to: readonly number[]): Promise<void>;
+  /** Gives the memory back. Called once, when no step under way uses the pool. */
   free(): void;
 }
 
@@ -81,6 +82,7 @@ export class PagedPool<Storage extends PoolStorage = PoolStorage> implements Cac
     return this.#store.blockRows;
   }
 
+  /** Blocks that the pool has, free ones included. */
   get blocks(): number {
     return this.#store.blocks;
   }
@@ -158,6 +160,7 @@ export class PagedPool<Storage extends PoolStorage = PoolStorage> implements Cac
     };
   }
 
+  /** Disposes its sequences; the memory is freed when the last step under way that uses it has ended. */
   [Symbol.dispose](): void {
     if (this.#state !== "alive") return;
     for (const cache of this.#caches) cache[Symbol.dispose]();

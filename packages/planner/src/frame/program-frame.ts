@@ -61,6 +61,7 @@ export interface StepExecutor<Storage extends PoolStorage> {
   free(): void | Promise<void>;
 }
 
+/** What a program is made of. */
 export interface ProgramParts<Storage extends PoolStorage> {
   readonly graph: Graph;
   readonly parameters: SharedParameters<ParameterStorage>;
@@ -68,6 +69,7 @@ export interface ProgramParts<Storage extends PoolStorage> {
   readonly owner: object;
   readonly queue: StepQueue;
   readonly executor: StepExecutor<Storage>;
+  /** Called once, when the program has ended. */
   readonly onDispose: (program: Program) => void;
 }
 
@@ -201,6 +203,7 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
     );
   }
 
+  /** Aborts the steps under way, waits for them and frees what is the program's alone. A second call waits for the first. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;

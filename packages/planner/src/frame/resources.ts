@@ -39,10 +39,12 @@ export class Resources {
     }
   }
 
+  /** A program that {@link dispose} ends, before what it uses. */
   addProgram(program: AsyncDisposable): void {
     this.#programs.add(program);
   }
 
+  /** Parameters, a pool or a tensor, which {@link dispose} frees when all programs have ended. */
   add(resource: Disposable): void {
     this.#others.add(resource);
   }

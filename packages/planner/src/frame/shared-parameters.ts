@@ -41,6 +41,7 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     this.#onFree = options.onFree;
   }
 
+  /** Shape and format of each weight, as the device holds it. */
   get weights(): ReadonlyMap<WeightName, WeightInfo> {
     return this.storage.weights;
   }
@@ -49,6 +50,7 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     return this.storage.bytes;
   }
 
+  /** Whether an adapter of that name was added and is not disposed. */
   hasAdapter(name: string): boolean {
     return this.#adapters.has(name);
   }
@@ -97,12 +99,14 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     await this.#freeUnused();
   }
 
+  /** No program can be compiled with them any more. Their memory is freed when the last program that uses them has ended. */
   [Symbol.dispose](): void {
     if (this.#state !== "alive") return;
     this.#state = "disposed";
     void this.#freeUnused();
   }
 
+  /** @throws {PolyllamaError} `ERR_DISPOSED` when they were disposed, also while programs still use them */
   assertAlive(): void {
     if (this.#state !== "alive") {
       throw new PolyllamaError("ERR_DISPOSED", "The parameters were disposed; load them again.");

@@ -28,6 +28,7 @@ export class StepRecord {
     });
   }
 
+  /** A change to take back if the step fails. */
   add(change: CacheChange): void {
     this.#changes.push(change);
   }

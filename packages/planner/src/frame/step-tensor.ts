@@ -6,7 +6,9 @@ import type { StepRecord } from "./step-record.ts";
 
 /** The memory of a tensor, as a backend has it. */
 export interface TensorStorage {
+  /** Its elements [rows, width], or tokens [rows], copied to the host. Called when the step that computes them has succeeded. */
   read(signal: AbortSignal | undefined): Promise<HostArray>;
+  /** Gives the memory back. Called once, when nobody uses the tensor. */
   free(): void;
 }
 
@@ -56,6 +58,7 @@ export class StepTensor<Storage extends TensorStorage = TensorStorage> implement
     };
   }
 
+  /** No later step can use it. Its memory is freed when the last step or read under way that uses it has ended. */
   [Symbol.dispose](): void {
     if (this.#state !== "alive") return;
     this.#state = "disposed";

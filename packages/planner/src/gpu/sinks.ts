@@ -44,18 +44,23 @@ export interface DeviceSink<Storage extends TensorStorage> extends Wanted {
   readonly tensor: StepTensor<Storage>;
 }
 
+/** An output of tokens: rows of logits to draw from, and where the tokens go. */
 export interface TokenSink<Storage extends TensorStorage> extends Wanted {
   readonly to: "token";
   readonly draws: readonly Draw[];
   /** Positions of the random numbers. */
   readonly positions: readonly number[];
+  /** The tokens [rows] on the device. */
   readonly tensor: StepTensor<Storage>;
+  /** The tokens [rows] on the host, once they have been read back. */
   readonly tokens: Int32Array;
   /** How many alternatives are wanted with log-probabilities. */
   readonly alternatives: number | undefined;
+  /** By row, where they are wanted. */
   readonly logprobs: RowLogprobs[];
 }
 
+/** Where an output goes: to the host, which may mean a copy of an input, to a tensor of the device, or to the choice of tokens. */
 export type Sink<Storage extends TensorStorage> = HostSink | InputSink | DeviceSink<Storage> | TokenSink<Storage>;
 
 /** Makes a tensor of a step; of tokens with how many there are to choose from. */

@@ -25,6 +25,7 @@ interface Block<Reals extends RealArray> {
   readonly tokens: Int32Array;
 }
 
+/** How a pool in the host's memory keeps keys and values. */
 export interface HostBlocksOptions {
   /** Positions of a block; default {@link hostBlockRows}. */
   readonly rows?: number;
@@ -88,6 +89,7 @@ export class HostBlocks<Reals extends RealArray> implements PoolStorage {
     );
   }
 
+  /** Copies a block that was written into one that is free: before a fork writes to it. */
   copy({ from, to }: BlockCopy): void {
     const source = this.#block(from);
     const target = this.#empty();
@@ -137,6 +139,7 @@ export class HostBlocks<Reals extends RealArray> implements PoolStorage {
     }
   }
 
+  /** Forgets all blocks. */
   free(): void {
     this.#blocks.fill(undefined);
   }

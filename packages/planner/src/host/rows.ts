@@ -16,6 +16,7 @@ export interface HostRows<Reals extends RealArray> {
 export interface Arrays<Reals extends RealArray> {
   readonly BYTES_PER_ELEMENT: number;
   new (length: number): Reals;
+  /** An array of the given values, rounded to its elements. */
   from(values: ArrayLike<number>): Reals;
 }
 

@@ -17,10 +17,12 @@ export class HostMemory implements TensorStorage {
     this.data = data;
   }
 
+  /** A copy of the array. */
   async read(): Promise<HostArray> {
     return this.data!.slice(); // whoever reads has awaited the step
   }
 
+  /** Forgets the array. */
   free(): void {
     this.data = undefined;
   }

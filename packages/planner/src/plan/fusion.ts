@@ -46,6 +46,7 @@ export interface Conversion {
   readonly extraWords: number;
 }
 
+/** What a backend has kernels for, beside those of single ops. */
 export interface FusionPreferences {
   /** Kernels for all rows, and those that are used where only selected rows are computed. */
   readonly fusions: Readonly<Record<RowSet, ReadonlySet<Fusion>>>;

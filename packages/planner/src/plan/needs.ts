@@ -42,6 +42,11 @@ export interface Needs {
   isAsked(value: ValueName): boolean;
 }
 
+/**
+ * Which nodes a request takes, and of which rows.
+ *
+ * @param weights Where weights are stored: linears of one group are computed for the same rows.
+ */
 export function findNeeds(
   graph: Graph,
   request: Request,

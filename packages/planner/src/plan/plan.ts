@@ -135,6 +135,7 @@ type PlainFields<Op extends PlainOp> = {
 /** y = silu(gate) up */
 export type SwigluStep = PlainStep<"swiglu">;
 
+/** A step of a plan: about one kernel call. */
 export type PlanStep =
   | EmbeddingStep
   | GatherStep
@@ -147,7 +148,9 @@ export type PlanStep =
   | AddStep
   | PlainStep;
 
+/** Names of the kinds of steps. */
 export type StepKind = PlanStep["kind"];
+/** The steps of a kind. */
 export type StepOf<Kind extends StepKind> = Extract<PlanStep, { readonly kind: Kind }>;
 
 /** What is done with a step, by its kind: a kind that a table forgets does not compile. */

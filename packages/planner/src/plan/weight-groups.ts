@@ -45,8 +45,11 @@ export interface WeightPlace {
   readonly firstRow: number;
 }
 
+/** How a device lays out the weights of its graphs. */
 export interface StoredWeights {
+  /** Matrices, each stored together with those that are multiplied by the same input. */
   readonly groups: readonly WeightGroup[];
+  /** By matrix: its group and where its rows begin in it. */
   readonly places: ReadonlyMap<WeightName, WeightPlace>;
   /** Weights of norms, each stored alone as f32. */
   readonly vectors: readonly WeightInfo[];
