@@ -1,4 +1,4 @@
-// `npm run bench:cpu`: polyllama's cpu backend beside node-llama-cpp, on the same synthetic GGUF file with the dimensions
+// `npm run bench:cpu`: polyllama's onnxruntime backend beside node-llama-cpp, on the same synthetic GGUF file with the dimensions
 // of TinyLlama 1.1B, the same prompt and the same number of threads. Both engines are loaded, each in a process of its own, and
 // measured in turn; the figures are medians. On a machine with other work, two-thread timings are worthless: the load
 // average is printed beside them.
