@@ -2,7 +2,7 @@
 // t holds the logits that follow token t, so that a generation walks through many different rows.
 
 import { buildGraph, createSampler, type WeightSource } from "@polyllama/core";
-import { drawTokens } from "@polyllama/test-support/drawn";
+import { choose, drawTokens } from "@polyllama/test-support/drawn";
 import { logitTable, samplings, tableModel } from "@polyllama/test-support/logits";
 import { expect, test } from "vitest";
 import { describeWithEmulation, withGraph } from "./support.ts";
@@ -19,18 +19,11 @@ await describeWithEmulation("sampling on the card", (emulation) => {
     await withGraph(emulation, graph, source, async (loaded) => {
       const sampler = createSampler({ ...setting, seed: 2 ** 40 + 77 });
       const cache = loaded.pool(count + 10).open();
-      const tokens = [3, 1, 4];
+      const prompt = Int32Array.of(3, 1, 4);
       const chosen: number[] = [];
-      for await (const id of drawTokens(loaded, cache, Int32Array.from(tokens), sampler.draw!, count)) chosen.push(id);
-      const expected: number[] = [];
-      for (let i = 0; i < count; i++) {
-        const last = tokens.at(-1)!;
-        const id = sampler.sample(table.subarray(last * V, (last + 1) * V), tokens, 3);
-        tokens.push(id);
-        expected.push(id);
-      }
+      for await (const id of drawTokens(loaded, cache, prompt, sampler.draw!, count)) chosen.push(id);
       expect(emulation.control.reports()).toBe("");
-      expect(chosen).toEqual(expected);
+      expect(chosen).toEqual(choose(table, V, sampler, prompt, count));
       expect(cache.length).toBe(3 + count - 1);
     });
     expect(emulation.control.live()).toBe(0);

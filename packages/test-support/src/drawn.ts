@@ -1,6 +1,7 @@
 // A sequence that a device continues by itself: each token is drawn where the logits are and is the next step's input before the host
 // has seen it. For tests of devices below `Llama`, which does the same.
 
+import type { Sampler } from "@polyllama/core";
 import type {
   DeviceTensor,
   Draw,
@@ -41,6 +42,22 @@ export async function* drawTokens(
   } finally {
     last?.[Symbol.dispose]();
   }
+}
+
+/** The same tokens chosen on the host, where row t of a table [V, V] holds the logits behind token t. */
+export function choose(
+  table: Float32Array,
+  vocabSize: number,
+  sampler: Sampler,
+  prompt: Int32Array,
+  count: number,
+): readonly number[] {
+  const tokens = [...prompt];
+  while (tokens.length < prompt.length + count) {
+    const row = table.subarray(tokens.at(-1)! * vocabSize, (tokens.at(-1)! + 1) * vocabSize); // a prompt is not empty
+    tokens.push(sampler.sample(row, tokens, prompt.length));
+  }
+  return tokens.slice(prompt.length);
 }
 
 /** Tokens that a step has drawn. */
