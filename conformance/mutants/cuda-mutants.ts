@@ -76,8 +76,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "cuda-last-of-mixed-step",
     file: "program/chunk-job.ts",
-    find: "index: indexOf(n) }))",
-    replace: 'index: place.buffer.rows === "all" ? n : k }))',
+    find: "new Map(rows.map((row, i) => [row, i]))",
+    replace: "new Map(rows.map((row) => [row, Math.max(...sinks.map((sink) => sink.rows.indexOf(row)))]))",
     what: "the last row of a prompt that shares a step with a decoding sequence is another row",
   },
   {

@@ -147,7 +147,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "dispose-does-not-wait",
     file: "frame/program-frame.ts",
-    find: "    await Promise.allSettled(this.#pending);\n",
+    find: "    await this.#pending.settled();\n",
     replace: "",
     what: "a program is freed while its steps run",
   },

@@ -27,9 +27,9 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "fork-of-1024",
     file: "cache/pool-memory.ts",
-    find: "of runsOf(from, to)) {",
-    replace: "of runsOf(from.slice(0, 1024 / blockRows), to.slice(0, 1024 / blockRows))) {",
-    what: "a fork copies at most 1,024 positions",
+    find: "for (const { from, to } of copies) {",
+    replace: "for (const { from, to } of copies.filter((copy) => copy.from < 1024 / blockRows)) {",
+    what: "a fork of more than 1,024 positions has no copy of its last block",
   },
   {
     id: "submissions-bind-first",

@@ -1,21 +1,21 @@
 // A card as a device: weights, pools of KV blocks and programs on it. Nothing happens before the first use: making it
 // costs nothing and needs no driver.
 
-import { type CacheFormat, type DeviceInfo, type FormatName, type Graph, PolyllamaError } from "@polyllama/core";
+import type { CacheFormat, DeviceInfo, FormatName } from "@polyllama/core";
 import { cacheSpec } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { DeviceFrame } from "@polyllama/planner";
+import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
 import { blockBytes, blocksFor } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Card } from "./card.ts";
 import type { Gpu } from "./gpu.ts";
+import { mostHeadDim } from "./kernels/heads.ts";
 import { kvBlockRows } from "./kernels/row.ts";
 import { chunkRows } from "./modes.ts";
 import type { CudaOptions } from "./options.ts";
 import { CudaExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { capabilityText, versionText } from "./status.ts";
-import { supports } from "./supports.ts";
 import { placeExponents } from "./weights/exponents.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
@@ -45,7 +45,7 @@ export class CudaDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         pagedCaches: true,
       },
       describe: () => describe(card.gpu, tensorCores(card.gpu)),
-      supports,
+      supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
       memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.driver.memoryInfo() }),
       estimateMemory(graph, weights, rows) {
         let widest = 0;
@@ -69,7 +69,8 @@ export class CudaDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         allocate: ({ spec, format, blocks, what }) => new PoolMemory(card.gpu, spec, format, blocks, what),
       },
       async executor(graph, { storage }, { outputs }, register) {
-        checkLayout(graph, storage);
+        const { multiplied } = storage.layout;
+        assertPlaced(graph, storage.layout, (group, as) => as === "table" || multiplied.has(group));
         const { gpu, memories } = card;
         const { address: powers } = await card.powerTable();
         const executor = new CudaExecutor(graph, storage, { gpu, memories, powers, format: cache, register });
@@ -107,20 +108,4 @@ function describe(gpu: Gpu, tensorCores: boolean): DeviceInfo {
       "free, bytes": free,
     },
   };
-}
-
-/** @throws {PolyllamaError} `ERR_PARAMETERS` where a weight is missing, or not there for what the graph does with it */
-function checkLayout(graph: Graph, { layout }: LoadedWeights): void {
-  const vectors = new Set(layout.vectors.map(({ name }) => name));
-  for (const node of graph.nodes) {
-    const name =
-      node.op === "linear" || node.op === "rmsNorm" ? node.weight : node.op === "embedding" ? node.table : "";
-    const there = node.op === "rmsNorm" ? vectors.has(name) : layout.places.has(name);
-    const group = layout.places.get(name)?.group;
-    if (name === "" || (there && (node.op !== "linear" || layout.multiplied.has(group!)))) continue; // it has a place
-    throw new PolyllamaError(
-      "ERR_PARAMETERS",
-      `The parameters were not loaded for ${node.op} with "${name}"; name this graph, too, when they are loaded.`,
-    );
-  }
 }

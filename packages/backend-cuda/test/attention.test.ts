@@ -6,14 +6,15 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { conformanceCases, type OpCase, runCase } from "@polyllama/conformance";
-import { type Backend, buildGraph, type CacheFormat, type WeightSource } from "@polyllama/core";
+import { buildGraph, type CacheFormat, type WeightSource } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { full } from "@polyllama/test-support/full";
 import { uniform } from "@polyllama/test-support/random";
 import { expect, test } from "vitest";
-import { buildEmulation } from "../emulation/build.ts";
+import { buildEmulation, type Emulation } from "../emulation/build.ts";
 import { kernelFolder } from "../scripts/kernel-list.ts";
-import { cuda } from "../src/index.ts";
-import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
+import { cuda, cudaDevice } from "../src/index.ts";
+import { describeWithEmulation, emulated, errorOf, withGraph } from "./support.ts";
 
 interface Heads {
   readonly heads: number;
@@ -75,25 +76,11 @@ function ragged(heads: Heads): OpCase {
   };
 }
 
-/** The backend with caches of a format. */
-function withCaches(backend: Backend, format: CacheFormat): Backend {
-  return {
-    name: backend.name,
-    // Of what the cache holds exactly only the way through tensor cores matters.
-    roundings: { ...backend.roundings, cache: format === "f16" ? "f16" : "f32" },
-    describe: () => backend.describe(),
-    estimateMemory: (...rest) => backend.estimateMemory(...rest),
-    async compile(...rest) {
-      const program = await backend.compile(...rest);
-      return {
-        graph: program.graph,
-        createCache: (capacity) => program.createCache(capacity, { format }),
-        run: (...step) => program.run(...step),
-        [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
-      };
-    },
-    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
-  };
+/** With caches of a format, whose own rounding does not count: what they hold here they hold exactly. */
+function withCaches(emulation: Emulation, format: CacheFormat) {
+  const backend = cuda({ ...emulated(emulation), cache: format });
+  const cache = format === "f16" ? "f16" : "f32"; // which matters on the way through tensor cores
+  return Object.assign(backend, { roundings: { ...backend.roundings, cache } });
 }
 
 await describeWithEmulation("attention of prompts", (emulation) => {
@@ -111,7 +98,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
   ])("%o, a cache in %s, threads %s", { timeout: 120_000 }, async (heads, format, order) => {
     emulation.control.reset();
     emulation.control.order(order);
-    await using backend = withCaches(cuda(emulated(emulation)), format);
+    await using backend = withCaches(emulation, format);
     const { status, detail } = await runCase(ragged(heads), backend, 1);
     expect(emulation.control.reports()).toBe("");
     expect(`${status} ${detail}`).toBe("passed ");
@@ -145,16 +132,21 @@ await describeWithEmulation("attention of prompts", (emulation) => {
       [9, "bf16"],
       [41, "f16"],
       [10, "f16"],
+      [12, undefined], // without a cache
     ] as const;
-    await withProgram(emulation, graphOf(heads), noWeights, async (program) => {
+    await withGraph(emulation, graphOf(heads), noWeights, async (loaded) => {
       const parts = sequences.map(([rows], i) => inputsFor(heads, rows, i));
+      const pool = (format: CacheFormat) => loaded.pool(80, { sequences: 3, format });
+      const pools = { f32: pool("f32"), f16: pool("f16"), bf16: pool("bf16") };
       const run = async (chosen: readonly number[]): Promise<number[]> => {
-        const caches = chosen.map((i) => program.createCache(80, { format: sequences[i]![1] }));
         const joined = (name: "q" | "k" | "v") => Float64Array.from(chosen.flatMap((i) => [...parts[i]![name]]));
         const inputs = { q: joined("q"), k: joined("k"), v: joined("v") };
-        const batch = chosen.map((i, at) => ({ rows: sequences[i]![0], cache: caches[at]! }));
-        const [y] = await program.run({ inputs, batch }, ["y"]);
-        for (const cache of caches) cache[Symbol.dispose]();
+        const given = chosen.map((i) => {
+          const [rows, format] = sequences[i]!;
+          return { rows, ...(format && { cache: pools[format].open() }) };
+        });
+        const [y] = await loaded.run({ inputs, sequences: given }, ["y"]);
+        for (const { cache } of given) cache?.[Symbol.dispose]();
         return [...y!.data];
       };
       const alone: number[] = [];
@@ -235,7 +227,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
     rmSync(folder, { recursive: true });
     spoiled.control.reset();
     const format = file === "attention_mma.cu" ? "f16" : "f32";
-    const backend = withCaches(cuda(emulated(spoiled)), format);
+    const backend = withCaches(spoiled, format);
     const { status } = await runCase(ragged({ heads: 3, kvHeads: 1, headDim: 64 }), backend, 1);
     expect(status).toBe("failed");
     await backend[Symbol.asyncDispose]();
@@ -243,10 +235,10 @@ await describeWithEmulation("attention of prompts", (emulation) => {
   });
 
   test("heads of odd size and of more than 256 are refused", async () => {
-    await using backend = cuda(emulated(emulation));
+    await using device = cudaDevice(emulated(emulation));
     for (const headDim of [5, 258]) {
       const graph = graphOf({ heads: 1, kvHeads: 1, headDim });
-      const error = await errorOf(() => backend.compile(graph, noWeights));
+      const error = await errorOf(() => loadGraph(device, graph, noWeights));
       expect(error).toMatchObject({ code: "ERR_UNSUPPORTED", message: /even size up to 256/ });
     }
   });

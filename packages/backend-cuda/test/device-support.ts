@@ -19,6 +19,8 @@ import { type CudaOptions, cudaDevice } from "../src/index.ts";
 import type { LoadedWeights } from "../src/weights/loaded.ts";
 import { emulated } from "./support.ts";
 
+export { tokensOf } from "@polyllama/test-support/drawn";
+
 export const config: LlamaConfig = {
   dim: 32,
   layers: 2,
@@ -115,9 +117,4 @@ export function rowsOf(value: OutputValue | undefined): readonly Float32Array[] 
   if (value?.to !== "host") throw new Error("no rows came to the host");
   const { data, shape } = value.tensor;
   return Array.from({ length: shape[0] }, (_, i) => Float32Array.from(data.subarray(i * shape[1], (i + 1) * shape[1])));
-}
-
-export function tokensOf(value: OutputValue | undefined): readonly number[] {
-  if (value?.to !== "token") throw new Error("no tokens came");
-  return [...value.tokens];
 }

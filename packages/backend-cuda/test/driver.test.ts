@@ -3,23 +3,24 @@
 
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { buildGraph, type Graph, type LlamaConfig, llamaGraph, MemoryError, type WeightSource } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { Llama } from "polyllama";
 import { expect, test } from "vitest";
-import { cuda } from "../src/index.ts";
-import { describeWithEmulation, emulated, errorOf, withProgram } from "./support.ts";
+import { cuda, cudaDevice } from "../src/index.ts";
+import { describeWithEmulation, emulated, errorOf, withGraph } from "./support.ts";
 
 test("without a driver the backend says so, when it is used and not before", async () => {
   const options = { library: "/nowhere/libcuda.so.1" };
-  const backend = cuda(options);
+  const device = cudaDevice(options);
   expect(cuda.available(options)).toMatchObject({ available: false, reason: /No NVIDIA driver/ });
-  expect(await errorOf(() => backend.describe())).toMatchObject({ code: "ERR_UNSUPPORTED" });
-  await backend[Symbol.asyncDispose]();
+  expect(await errorOf(() => device.describe())).toMatchObject({ code: "ERR_UNSUPPORTED" });
+  await device[Symbol.asyncDispose]();
 });
 
 test("options that nobody knows are refused", async () => {
-  expect(await errorOf(() => cuda({ devise: 1 } as object))).toMatchObject({ code: "ERR_OPTION" });
-  expect(await errorOf(() => cuda({ device: -1 }))).toMatchObject({ code: "ERR_OPTION" });
+  expect(await errorOf(() => cudaDevice({ devise: 1 } as object))).toMatchObject({ code: "ERR_OPTION" });
+  expect(await errorOf(() => cudaDevice({ device: -1 }))).toMatchObject({ code: "ERR_OPTION" });
 });
 
 const config: LlamaConfig = {
@@ -83,7 +84,7 @@ await describeWithEmulation("the driver", (emulation) => {
       reason: /7\.5 \(Turing\) is the least/,
     });
     control.card({ count: 2 });
-    const third = cuda({ ...emulated(emulation), device: 2 });
+    const third = cudaDevice({ ...emulated(emulation), device: 2 });
     expect(await errorOf(() => third.describe())).toMatchObject({ code: "ERR_OPTION" });
     expect(control.live()).toBe(0);
   });
@@ -91,34 +92,34 @@ await describeWithEmulation("the driver", (emulation) => {
   test("a card without memory for the weights, for a cache, for a run", async () => {
     control.reset();
     control.card({ memory: 4096 });
-    const backend = cuda(emulated(emulation));
-    const failure = await errorOf(() => backend.compile(graph, sourceFor(graph)));
+    const device = cudaDevice(emulated(emulation));
+    const failure = await errorOf(() => loadGraph(device, graph, sourceFor(graph)));
     expect(failure).toBeInstanceOf(MemoryError);
     expect(failure).toMatchObject({
       code: "ERR_MEMORY",
       what: expect.stringMatching(/\w/),
       needed: expect.any(Number),
     });
-    await backend[Symbol.asyncDispose]();
+    await device[Symbol.asyncDispose]();
     expect(control.live()).toBe(0);
 
     control.reset();
-    await withProgram(emulation, graph, sourceFor(graph), async (program) => {
-      const refused = await errorOf(() => program.createCache(2 ** 30));
+    await withGraph(emulation, graph, sourceFor(graph), async (loaded) => {
+      const refused = await errorOf(() => loaded.pool(2 ** 30));
       expect(refused).toBeInstanceOf(MemoryError);
       expect(refused).toMatchObject({
         what: expect.stringMatching(/^A cache of 1073741824 positions/),
         available: undefined,
       });
       expect((refused as MemoryError).needed % 2 ** 30).toBe(0); // bytes of each position, times positions
-      using cache = program.createCache(8);
+      const cache = loaded.pool(8).open();
       control.fail("cuMemAlloc", 0, 2);
-      const step = { inputs: { tokens: Int32Array.of(1) }, batch: [{ rows: 1, cache }] };
-      const failed = await errorOf(() => program.run(step, ["logits"]));
+      const step = { inputs: { tokens: Int32Array.of(1) }, sequences: [{ rows: 1, cache }] };
+      const failed = await errorOf(() => loaded.run(step, ["logits"]));
       expect(failed).toBeInstanceOf(MemoryError);
       expect(failed).toMatchObject({ code: "ERR_MEMORY", what: expect.stringMatching(/^a run of \d+ rows/) });
       expect(cache.length).toBe(0);
-      expect((await program.run(step, ["logits"]))[0]!.shape).toEqual([1, 40]);
+      expect((await loaded.run(step, ["logits"]))[0]!.shape).toEqual([1, 40]);
     });
     expect(control.live()).toBe(0);
   });
@@ -127,11 +128,11 @@ await describeWithEmulation("the driver", (emulation) => {
     const launches = async (layers: number): Promise<number> => {
       control.reset();
       const llama = llamaGraph({ ...config, layers });
-      return await withProgram(emulation, llama, sourceFor(llama), async (program) => {
-        using cache = program.createCache(8);
-        const step = { inputs: { tokens: Int32Array.of(1) }, batch: [{ rows: 1, cache }] };
+      return await withGraph(emulation, llama, sourceFor(llama), async (loaded) => {
+        const cache = loaded.pool(8).open();
+        const step = { inputs: { tokens: Int32Array.of(1) }, sequences: [{ rows: 1, cache }] };
         control.log();
-        await program.run(step, ["logits"]);
+        await loaded.run(step, ["logits"]);
         return control.log().filter((call) => call.startsWith("cuLaunchKernel")).length;
       });
     };
@@ -145,9 +146,10 @@ await describeWithEmulation("the driver", (emulation) => {
     control.reset();
     await using whole = await openCheckpoint(poet);
     await using backend = cuda(emulated(emulation));
-    const { weights, cache, scratch } = backend.estimateMemory(llamaGraph(whole.config), whole.weights, 100);
+    const { device } = backend;
+    const { weights, cache, scratch } = device.estimateMemory(llamaGraph(whole.config), whole.weights, 100);
     control.card({ memory: weights + cache + scratch });
-    expect(backend.availableMemory).toBe(weights + cache + scratch);
+    expect((await device.memory()).free).toBe(weights + cache + scratch);
     control.log();
     const read = async (): Promise<never> => expect.unreachable("weights were read");
     const refused = await errorOf(() => Llama.load({ ...whole, read }, { backend }));
@@ -155,34 +157,34 @@ await describeWithEmulation("the driver", (emulation) => {
     expect(refused).toMatchObject({ available: weights + cache + scratch, fittingContext: 100 });
     expect(control.log().filter((call) => call.startsWith("cuMemAlloc"))).toEqual([]);
     await using llama = await Llama.load(whole, { backend, contextLength: 100 });
-    expect(backend.availableMemory).toBeLessThan(cache + scratch + 1);
+    expect((await device.memory()).free).toBeLessThan(cache + scratch + 1);
     expect((await llama.complete("a", { maxTokens: 2, ignoreEos: true })).finish).toBe("length");
   });
 
   test("a card that is lost in a run is an error of that run and of all later ones", async () => {
     control.reset();
-    await withProgram(emulation, small, sourceFor(small), async (program) => {
-      await program.run({ inputs }, ["y"]);
+    await withGraph(emulation, small, sourceFor(small), async (loaded) => {
+      await loaded.run({ inputs }, ["y"]);
       control.fail("cuEventQuery", 0, 719);
       for (let i = 0; i < 2; i++) {
-        expect(await errorOf(() => program.run({ inputs }, ["y"]))).toMatchObject({ code: "ERR_DEVICE_LOST" });
+        expect(await errorOf(() => loaded.run({ inputs }, ["y"]))).toMatchObject({ code: "ERR_DEVICE_LOST" });
       }
     });
   });
 
   test("a decoded token is one graph launch without allocations", async () => {
     control.reset();
-    await withProgram(emulation, graph, sourceFor(graph), async (program) => {
-      using cache = program.createCache(16);
+    await withGraph(emulation, graph, sourceFor(graph), async (loaded) => {
+      const cache = loaded.pool(16).open();
       const step = (tokens: readonly number[]) => ({
         inputs: { tokens: Int32Array.from(tokens) },
-        batch: [{ rows: tokens.length, cache }],
+        sequences: [{ rows: tokens.length, cache }],
       });
-      await program.run(step([1, 2, 3]), []);
-      await program.run(step([4]), ["logits"]);
+      await loaded.run(step([1, 2, 3]), []);
+      await loaded.run(step([4]), ["logits"]);
       for (let token = 5; token < 10; token++) {
         control.log();
-        await program.run(step([token]), ["logits"]);
+        await loaded.run(step([token]), ["logits"]);
         const calls = control.log().map((call) => call.split(" ")[0]!);
         expect(calls.filter((call) => call !== "cuEventQuery")).toEqual([
           "cuMemcpyHtoDAsync",
@@ -217,10 +219,10 @@ await describeWithEmulation("the driver", (emulation) => {
     ] as const) {
       control.reset();
       control.card({ driver, major, minor });
-      await using backend = cuda({ library: emulation.library });
-      await using program = await backend.compile(linear, source);
+      await using device = cudaDevice({ library: emulation.library });
+      await using loaded = await loadGraph(device, linear, source);
       control.log();
-      const [y] = await program.run({ inputs: { x: new Float32Array(rows * width).fill(0.5) } }, ["y"]);
+      const [y] = await loaded.run({ inputs: { x: new Float32Array(rows * width).fill(0.5) } }, ["y"]);
       const modules = control.log().filter((call) => call.startsWith("cuModuleLoadData"));
       expect(modules.filter((call) => call.includes("gemm"))).toEqual([`cuModuleLoadData ${expected}`]);
       expect([...y!.data]).toEqual(new Array(rows * width).fill(width / 2));
@@ -236,13 +238,14 @@ await describeWithEmulation("the driver", (emulation) => {
         headDim: 8,
       }),
     ]);
-    await withProgram(emulation, attention, sourceFor(attention), async (program) => {
+    await withGraph(emulation, attention, sourceFor(attention), async (loaded) => {
       const rows = 11;
       // Numbers of few bits, which every format holds.
       const values = (width: number, step: number) =>
         Float32Array.from({ length: rows * width }, (_, i) => (((i * step) % 15) - 7) / 8);
       const run = async (format: "f32" | "f16" | "bf16"): Promise<number[]> => {
-        using cache = program.createCache(rows, { format });
+        using pool = loaded.pool(rows, { format });
+        const cache = pool.open();
         const data: number[] = [];
         for (const [first, count] of [
           [0, 8], // no more, so that tensor cores round nothing
@@ -251,10 +254,8 @@ await describeWithEmulation("the driver", (emulation) => {
         ] as const) {
           const part = (width: number, step: number) =>
             values(width, step).slice(first * width, (first + count) * width);
-          const [y] = await program.run(
-            { inputs: { q: part(16, 7), k: part(8, 11), v: part(8, 13) }, batch: [{ rows: count, cache }] },
-            ["y"],
-          );
+          const given = { q: part(16, 7), k: part(8, 11), v: part(8, 13) };
+          const [y] = await loaded.run({ inputs: given, sequences: [{ rows: count, cache }] }, ["y"]);
           data.push(...y!.data);
         }
         return data;

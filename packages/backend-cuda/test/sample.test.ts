@@ -2,9 +2,10 @@
 // t holds the logits that follow token t, so that a generation walks through many different rows.
 
 import { buildGraph, createSampler, type WeightSource } from "@polyllama/core";
+import { choose, drawTokens } from "@polyllama/test-support/drawn";
 import { logitTable, samplings, tableModel } from "@polyllama/test-support/logits";
 import { expect, test } from "vitest";
-import { describeWithEmulation, withProgram } from "./support.ts";
+import { describeWithEmulation, withGraph } from "./support.ts";
 
 const V = 301;
 
@@ -15,22 +16,14 @@ await describeWithEmulation("sampling on the card", (emulation) => {
   test.each(samplings)("equals sampling on the host: %o", async (setting) => {
     emulation.control.reset();
     const count = 9;
-    await withProgram(emulation, graph, source, async (program) => {
+    await withGraph(emulation, graph, source, async (loaded) => {
       const sampler = createSampler({ ...setting, seed: 2 ** 40 + 77 });
-      using cache = program.createCache(count + 10);
-      const tokens = [3, 1, 4];
-      const run = { cache, tokens: Int32Array.from(tokens), sampling: sampler.draw!, count };
+      const cache = loaded.pool(count + 10).open();
+      const prompt = Int32Array.of(3, 1, 4);
       const chosen: number[] = [];
-      for await (const id of program.sample!(run)) chosen.push(id);
-      const expected: number[] = [];
-      for (let i = 0; i < count; i++) {
-        const last = tokens.at(-1)!;
-        const id = sampler.sample(table.subarray(last * V, (last + 1) * V), tokens, 3);
-        tokens.push(id);
-        expected.push(id);
-      }
+      for await (const id of drawTokens(loaded, cache, prompt, sampler.draw!, count)) chosen.push(id);
       expect(emulation.control.reports()).toBe("");
-      expect(chosen).toEqual(expected);
+      expect(chosen).toEqual(choose(table, V, sampler, prompt, count));
       expect(cache.length).toBe(3 + count - 1);
     });
     expect(emulation.control.live()).toBe(0);
@@ -38,12 +31,12 @@ await describeWithEmulation("sampling on the card", (emulation) => {
 
   test("one graph launch, no allocation and no other kernel per token", async () => {
     emulation.control.reset();
-    await withProgram(emulation, graph, source, async (program) => {
-      using cache = program.createCache(50);
-      const sampling = createSampler({ seed: 5 }).draw!;
+    await withGraph(emulation, graph, source, async (loaded) => {
+      const cache = loaded.pool(50).open();
+      const draw = createSampler({ seed: 5 }).draw!;
       const calls = new Map<string, number>();
       let taken = 0;
-      for await (const _ of program.sample!({ cache, tokens: Int32Array.of(1, 2), sampling, count: 20 })) {
+      for await (const _ of drawTokens(loaded, cache, Int32Array.of(1, 2), draw, 20)) {
         const log = emulation.control.log();
         if (++taken < 6 || taken > 15) continue; // by then both graphs are made, and the next step is under way
         for (const call of log) calls.set(call.split(" ")[0]!, (calls.get(call.split(" ")[0]!) ?? 0) + 1);
@@ -55,16 +48,24 @@ await describeWithEmulation("sampling on the card", (emulation) => {
     });
   });
 
-  test("a caller that stops early has a cache that ends with what it took", async () => {
+  test("a sequence that is cut while steps of it are under way goes on behind what is left", async () => {
     emulation.control.reset();
-    await withProgram(emulation, graph, source, async (program) => {
-      using cache = program.createCache(50);
-      const sampling = createSampler({ seed: 5 }).draw!;
-      let taken = 0;
-      for await (const _ of program.sample!({ cache, tokens: Int32Array.of(1, 2), sampling, count: 40 })) {
-        if (++taken === 7) break;
+    await withGraph(emulation, graph, source, async (loaded) => {
+      const pool = loaded.pool(50, { sequences: 2 });
+      const draw = createSampler({ seed: 5 }).draw!;
+      const prompt = Int32Array.of(1, 2);
+      const [cut, whole] = [pool.open(), pool.open()];
+      const all: number[] = [];
+      for await (const id of drawTokens(loaded, whole, prompt, draw, 12)) all.push(id);
+      const taken: number[] = [];
+      for await (const id of drawTokens(loaded, cut, prompt, draw, 12)) {
+        taken.push(id);
+        if (taken.length === 7) break;
       }
-      expect(cache.length).toBe(2 + 7 - 1);
+      expect(cut.length).toBeGreaterThan(2 + 7 - 1); // steps ahead
+      cut.truncate(2 + 7 - 1);
+      for await (const id of drawTokens(loaded, cut, Int32Array.of(taken.at(-1)!), draw, 5)) taken.push(id);
+      expect(taken).toEqual(all);
     });
     expect(emulation.control.live()).toBe(0);
   });
@@ -80,12 +81,14 @@ await describeWithEmulation("sampling on the card", (emulation) => {
       fingerprint: async () => "",
     };
     const rows = buildGraph((g) => [g.embedding("logits", g.tokens("tokens"), g.weight("table", [1, wide]))]);
-    await withProgram(emulation, rows, large, async (program) => {
+    await withGraph(emulation, rows, large, async (loaded) => {
+      const pool = loaded.pool(4, { sequences: 2 });
       for (const temperature of [0, 0.5]) {
-        using cache = program.createCache(4);
         const sampler = createSampler({ temperature, topP: 1, seed: 3 });
-        const run = { cache, tokens: Int32Array.of(0), sampling: sampler.draw!, count: 1 };
-        for await (const id of program.sample!(run)) expect(id).toBe(sampler.sample(logits, [0], 1));
+        const chosen: number[] = [];
+        const drawn = drawTokens(loaded, pool.open(), Int32Array.of(0), sampler.draw!, 1);
+        for await (const id of drawn) chosen.push(id);
+        expect(chosen).toEqual([sampler.sample(logits, [0], 1)]);
       }
     });
   });

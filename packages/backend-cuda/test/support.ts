@@ -1,21 +1,22 @@
 // What several test files share.
 
-import { type Backend, type Graph, PolyllamaError, type Program } from "@polyllama/core";
+import { type Graph, PolyllamaError, type WeightSource } from "@polyllama/core";
+import { type LoadedGraph, loadGraph } from "@polyllama/core/device";
 import { describeWithEmulation, emulated } from "@polyllama/test-support/emulation";
 import type { Emulation } from "../emulation/build.ts";
-import { cuda } from "../src/index.ts";
+import { cudaDevice } from "../src/index.ts";
 
 export { describeWithEmulation, emulated };
 
-export async function withProgram<T>(
+export async function withGraph<T>(
   emulation: Emulation,
   graph: Graph,
-  source: Parameters<Backend["compile"]>[1],
-  use: (program: Program) => Promise<T>,
+  source: WeightSource,
+  use: (loaded: LoadedGraph) => Promise<T>,
 ): Promise<T> {
-  await using backend = cuda(emulated(emulation));
-  await using program = await backend.compile(graph, source);
-  return await use(program);
+  await using device = cudaDevice(emulated(emulation));
+  await using loaded = await loadGraph(device, graph, source);
+  return await use(loaded);
 }
 
 /** The error that an action throws. */

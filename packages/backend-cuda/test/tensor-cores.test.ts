@@ -1,9 +1,10 @@
 // Prompts on tensor cores: on which cards, by which option, and that a row's result does not depend on the rows beside
 // it. What they compute is held to its bounds by the suite (conformance.test.ts).
 
-import { buildGraph, type Graph, type Program, type WeightSource } from "@polyllama/core";
+import { buildGraph, type Graph, type WeightSource } from "@polyllama/core";
+import { type LoadedGraph, loadGraph } from "@polyllama/core/device";
 import { expect, test } from "vitest";
-import { cuda } from "../src/index.ts";
+import { cudaDevice } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf } from "./support.ts";
 
 const [K, M] = [72, 40];
@@ -26,18 +27,18 @@ const source: WeightSource = {
   fingerprint: async () => "",
 };
 
-async function rowsOf(program: Program, counts: readonly number[]): Promise<Float32Array> {
+async function rowsOf(loaded: LoadedGraph, counts: readonly number[]): Promise<Float32Array> {
   const rows = counts.reduce((sum, count) => sum + count, 0);
-  const step = { inputs: { x: noise(rows * K, 2) }, batch: counts.map((count) => ({ rows: count })) };
-  const [y] = await program.run(step, ["y"]);
+  const step = { inputs: { x: noise(rows * K, 2) }, sequences: counts.map((count) => ({ rows: count })) };
+  const [y] = await loaded.run(step, ["y"]);
   return y!.data as Float32Array; // this backend's tensors are f32
 }
 
 test("activations are f16 or f32, and what f16 rounds is declared", async () => {
-  expect(await errorOf(() => cuda({ activations: "int8" as "f16" }))).toMatchObject({ code: "ERR_OPTION" });
-  expect(cuda().roundings.tensorCores).toMatchObject({ fromRows: 9, unit: 2 ** -11 });
-  expect(cuda({ activations: "f16" }).roundings).toEqual(cuda().roundings);
-  expect(cuda({ activations: "f32" }).roundings.tensorCores).toBeUndefined();
+  expect(await errorOf(() => cudaDevice({ activations: "int8" as "f16" }))).toMatchObject({ code: "ERR_OPTION" });
+  expect(cudaDevice().roundings.tensorCores).toMatchObject({ fromRows: 9, unit: 2 ** -11 });
+  expect(cudaDevice({ activations: "f16" }).roundings).toEqual(cudaDevice().roundings);
+  expect(cudaDevice({ activations: "f32" }).roundings.tensorCores).toBeUndefined();
 });
 
 await describeWithEmulation("tensor cores", (emulation) => {
@@ -50,12 +51,12 @@ await describeWithEmulation("tensor cores", (emulation) => {
   ] as const)("card $card, activations $activations: $kernels", async ({ major, minor, activations, kernels }) => {
     control.reset();
     control.card({ major, minor });
-    await using backend = cuda({ ...emulated(emulation), activations });
+    await using device = cudaDevice({ ...emulated(emulation), activations });
     const used = activations === "f16" && major >= 8 ? "f16" : "f32";
-    expect(backend.describe().details).toMatchObject({ activations: used });
-    await using program = await backend.compile(graph, source);
+    expect(device.describe().details).toMatchObject({ activations: used });
+    await using loaded = await loadGraph(device, graph, source);
     control.log();
-    for (const rows of [8, 9, 65]) await rowsOf(program, [rows]);
+    for (const rows of [8, 9, 65]) await rowsOf(loaded, [rows]);
     const functions = control.log().filter((call) => call.startsWith("cuModuleGetFunction"));
     const called = functions.map((call) => call.split(" ")[1]!).sort();
     expect(called.filter((name) => name.startsWith("gem"))).toEqual(kernels);
@@ -64,10 +65,10 @@ await describeWithEmulation("tensor cores", (emulation) => {
 
   test("a row's bits are the same in small tiles and large, alone and beside others", async () => {
     control.reset();
-    await using backend = cuda(emulated(emulation));
-    await using program = await backend.compile(graph, source);
-    const alone = await rowsOf(program, [11]);
-    const together = await rowsOf(program, [11, 3, 70]);
+    await using device = cudaDevice(emulated(emulation));
+    await using loaded = await loadGraph(device, graph, source);
+    const alone = await rowsOf(loaded, [11]);
+    const together = await rowsOf(loaded, [11, 3, 70]);
     expect(new Uint32Array(together.slice(0, 11 * M).buffer)).toEqual(new Uint32Array(alone.slice().buffer));
     expect(control.reports()).toBe("");
   });

@@ -2,9 +2,10 @@
 // number are errors that name the tensor, in every format; and nothing is left behind.
 
 import { buildGraph, CheckpointError, type FormatName, formatBytes, type WeightSource } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import { expect, test } from "vitest";
-import { cuda } from "../src/index.ts";
+import { cudaDevice } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf } from "./support.ts";
 
 const columns = 256;
@@ -41,9 +42,9 @@ await describeWithEmulation("loading weights", (emulation) => {
       if (first > 0) throw new CheckpointError({ file: "file" }, "the disk is gone", "Look for it.");
       return new Uint8Array(bytesOf(count));
     });
-    await using backend = cuda(emulated(emulation));
+    await using device = cudaDevice(emulated(emulation));
     const graph = graphOf(rows);
-    const error = await errorOf(() => backend.compile(graph, failing));
+    const error = await errorOf(() => loadGraph(device, graph, failing));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(/tensor "w": rows \d+ to \d+ could not be read\..*the disk is gone/);
     expect(most).toBeGreaterThan(1);
@@ -58,10 +59,10 @@ await describeWithEmulation("loading weights", (emulation) => {
     const zeros = source("q2_k", rows, async (_, count) => new Uint8Array(formatBytes("q2_k", count * columns)));
     const abort = new AbortController();
     const reason = new Error("enough");
-    const backend = cuda(emulated(emulation));
+    const device = cudaDevice(emulated(emulation));
     const options = { signal: abort.signal, onProgress: () => abort.abort(reason) };
-    await expect(backend.compile(graphOf(rows), zeros, options)).rejects.toBe(reason);
-    await backend[Symbol.asyncDispose]();
+    await expect(loadGraph(device, graphOf(rows), zeros, options)).rejects.toBe(reason);
+    await device[Symbol.asyncDispose]();
     expect(control.live()).toBe(0);
   });
 
@@ -73,9 +74,9 @@ await describeWithEmulation("loading weights", (emulation) => {
     const rowBytes = formatBytes(format, columns);
     const stored = new Uint8Array(rows * rowBytes);
     const read = async (first: number, count: number) => stored.slice(first * rowBytes, (first + count) * rowBytes);
-    const backend = cuda(emulated(emulation));
+    const device = cudaDevice(emulated(emulation));
     const compile = async (): Promise<void> => {
-      await using _ = await backend.compile(graphOf(rows), source(format, rows, read));
+      await using _ = await loadGraph(device, graphOf(rows), source(format, rows, read));
     };
     stored.fill(0xda); // no exponent has all its bits
     await compile();
@@ -94,7 +95,7 @@ await describeWithEmulation("loading weights", (emulation) => {
       stored[place] = 0xda;
     }
     expect(found).toBeGreaterThan(0);
-    await backend[Symbol.asyncDispose]();
+    await device[Symbol.asyncDispose]();
     expect(control.reports()).toBe("");
     expect(control.live()).toBe(0);
   });

@@ -2,7 +2,7 @@
 // how each format is laid out and lower.ts for the operators. Nothing is loaded before it is needed.
 
 import { cpus, totalmem } from "node:os";
-import { type FormatName, type Graph, resolveWanted, type ValueName } from "@polyllama/core";
+import type { FormatName, Graph, ValueName } from "@polyllama/core";
 import type { CompileProgramOptions, Device, DeviceFeatures } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import { DeviceFrame, type SharedParameters } from "@polyllama/planner";
@@ -78,8 +78,7 @@ async function prepared(
   { threads, activations }: Required<OnnxRuntimeOptions>,
   { outputs, onProgress, signal }: CompileProgramOptions & { readonly signal: AbortSignal },
 ): Promise<OnnxRuntimeExecutor> {
-  const wanted: readonly ValueName[] = outputs?.map(({ value }) => value) ?? graph.outputs;
-  const values = new Set(wanted.map((value) => resolveWanted(graph, value).value));
+  const values: ReadonlySet<ValueName> = new Set(outputs?.map(({ value }) => value) ?? graph.outputs);
   const executor = new OnnxRuntimeExecutor({
     ort: loadOrt(),
     graph,

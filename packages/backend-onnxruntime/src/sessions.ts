@@ -2,7 +2,7 @@
 // did not ask for, a few are kept.
 
 import type { Graph, ValueName } from "@polyllama/core";
-import { assertStored } from "@polyllama/planner";
+import { assertStored, UnderWay } from "@polyllama/planner";
 import { type Lowering, lower } from "./lower.ts";
 import type { Ort } from "./ort/api.ts";
 import { Session } from "./ort/session.ts";
@@ -47,7 +47,7 @@ export class Sessions implements AsyncDisposable {
   readonly #parts: SessionParts;
   #slots: readonly Slot[] = [];
   #uses = 0;
-  readonly #freeing = new Set<Promise<unknown>>();
+  readonly #freeing = new UnderWay();
 
   /** @throws {PolyllamaError} `ERR_PARAMETERS` for parameters of other graphs. */
   constructor(parts: SessionParts) {
@@ -100,15 +100,13 @@ export class Sessions implements AsyncDisposable {
     const idle = others.filter(({ users }) => users === 0).sort((a, b) => a.used - b.used);
     for (const slot of idle.slice(0, Math.max(0, others.length - keptVariants))) {
       this.#slots = this.#slots.filter((other) => other !== slot);
-      const freeing = slot.loading.then(({ session }) => session?.[Symbol.asyncDispose]()).catch(() => undefined);
-      this.#freeing.add(freeing);
-      void freeing.then(() => this.#freeing.delete(freeing));
+      this.#freeing.add(slot.loading.then(({ session }) => session?.[Symbol.asyncDispose]()));
     }
   }
 
   /** No step is under way. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#freeing);
+    await this.#freeing.settled();
     for (const variant of await Promise.allSettled(this.#slots.map(({ loading }) => loading))) {
       if (variant.status === "fulfilled") await variant.value.session?.[Symbol.asyncDispose]();
     }

@@ -1,6 +1,7 @@
 // The model of the cache's tests: small, but with several packed arrays.
 
-import { type Graph, llamaGraph, type Program } from "@polyllama/core";
+import { type Graph, llamaGraph } from "@polyllama/core";
+import type { LoadedGraph } from "@polyllama/core/device";
 import { type RandomSource, randomSource } from "@polyllama/test-support/weights";
 
 export function cacheModel(seed = 1): { graph: Graph; source: RandomSource } {
@@ -21,8 +22,8 @@ export function cacheModel(seed = 1): { graph: Graph; source: RandomSource } {
   return { graph, source: randomSource(graph, (name) => (name.includes("w2") ? "q8_0" : "q4_0"), seed) };
 }
 
-export async function firstLogits(program: Program): Promise<number[]> {
-  const [logits] = await program.run({ inputs: { tokens: Int32Array.of(1, 2, 3) } }, [
+export async function firstLogits(loaded: LoadedGraph): Promise<number[]> {
+  const [logits] = await loaded.run({ inputs: { tokens: Int32Array.of(1, 2, 3) } }, [
     { value: "logits", rows: "last" },
   ]);
   return Array.from(logits!.data);

@@ -1,38 +1,41 @@
 // Every operation alone, as a graph of one node, against float64.
 
-import { reference } from "@polyllama/backend-reference";
+import { referenceDevice } from "@polyllama/backend-reference";
 import { estimateTolerance, worstShare } from "@polyllama/conformance";
-import { buildGraph, type FormatName, type Graph, type Step, type Tensor } from "@polyllama/core";
+import { buildGraph, type FormatName, type Graph, type Tensor } from "@polyllama/core";
+import { type HostStep, loadGraph } from "@polyllama/core/device";
 import { everyFormat, type RandomSource, randomReals, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
-import { onnxruntime } from "../src/index.ts";
+import { onnxRuntimeDevice } from "../src/index.ts";
 import { emulateInt8Linear, expectWithin, judge } from "./support.ts";
 
 const quantized: readonly FormatName[] = everyFormat.filter((format) => !["f32", "f16", "bf16"].includes(format));
 
 type Activations = "int8" | "f32";
 
-const create = (activations: Activations = "f32") => onnxruntime({ activations, cacheFolder: false, threads: 2 });
+const create = (activations: Activations = "f32") => onnxRuntimeDevice({ activations, cacheFolder: false, threads: 2 });
 
 async function compute(
   graph: Graph,
   source: RandomSource,
-  step: Step,
+  step: HostStep,
   activations: Activations = "f32",
 ): Promise<Tensor> {
-  await using backend = create(activations);
-  await using program = await backend.compile(graph, source);
-  return (await program.run(step, graph.outputs))[0]!;
+  await using device = create(activations);
+  await using loaded = await loadGraph(device, graph, source);
+  const [value] = await loaded.run(step, graph.outputs);
+  return value!; // graphs of one output
 }
 
 /** Holds what an operation gives in f32 to its derived bound. */
-async function expectRight(graph: Graph, source: RandomSource, step: Step): Promise<void> {
+async function expectRight(graph: Graph, source: RandomSource, step: HostStep): Promise<void> {
   expectWithin((await compute(graph, source, step)).data, await judge(graph, source, step, create()));
 }
 
-async function exact(graph: Graph, source: RandomSource, step: Step): Promise<Float64Array> {
-  await using program = await reference().compile(graph, source);
-  return Float64Array.from((await program.run(step, graph.outputs))[0]!.data);
+async function exact(graph: Graph, source: RandomSource, step: HostStep): Promise<Float64Array> {
+  await using device = referenceDevice();
+  await using loaded = await loadGraph(device, graph, source);
+  return Float64Array.from((await loaded.run(step, graph.outputs))[0]!.data);
 }
 
 describe("linear", () => {
@@ -74,11 +77,11 @@ describe("linear", () => {
     const both = ["q2_k", "q4_k"] as const;
     const source = randomSource(linears(both), (name) => name as FormatName); // named after formats
     const step = { inputs: { x: randomReals(2, 3 * 256, 3) } };
-    await using backend = create();
-    await using program = await backend.compile(linears(both), source);
-    const values = await program.run(step, ["q2_k x", "q4_k x"]);
+    await using device = create();
+    await using loaded = await loadGraph(device, linears(both), source);
+    const values = await loaded.run(step, ["q2_k x", "q4_k x"]);
     for (const [i, format] of both.entries()) {
-      expectWithin(values[i]!.data, await judge(linears([format]), source, step, backend)); // one for each
+      expectWithin(values[i]!.data, await judge(linears([format]), source, step, device)); // one for each
     }
   });
   test.each([
@@ -169,7 +172,7 @@ describe("rope", () => {
     position: number,
   ): Promise<void> {
     const graph = buildGraph((g) => [g.rope("y", g.activations("x", width), rotation)]);
-    const step = { inputs: { x: randomReals(width, 9 * width) }, batch: [{ rows: 9, position }] };
+    const step = { inputs: { x: randomReals(width, 9 * width) }, sequences: [{ rows: 9, position }] };
     await expectRight(graph, randomSource(graph), step);
   }
 });
@@ -207,9 +210,12 @@ describe("attention", () => {
       k: randomReals(2, rows * kvHeads * headDim, 2),
       v: randomReals(3, rows * kvHeads * headDim, 2),
     };
-    const step = { inputs, batch: [{ rows, position: 3 }] };
+    const sequences = [{ rows, position: 3 }];
+    const step = { inputs, sequences };
     if (!rotate) return expectRight(graph, source, step);
-    const tolerance = await estimateTolerance(graph, source, step, "y", create().roundings, { runs: 4 });
+    const tolerance = await estimateTolerance(graph, source, { inputs, batch: sequences }, "y", create().roundings, {
+      runs: 4,
+    });
     expect(worstShare(await compute(graph, source, step), tolerance)).toBeLessThanOrEqual(1);
   }
 });

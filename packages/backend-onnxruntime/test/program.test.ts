@@ -1,33 +1,32 @@
-// Whole models: that how a computation is cut into runs does not matter, and that programs, caches and runs behave as the
+// Whole models: that how a computation is cut into runs does not matter, and that values, caches and what fails behave as the
 // contract says. Tolerances come from reference runs perturbed within the backend's declared roundings.
 
 import { estimateTolerance, worstShare } from "@polyllama/conformance";
 import {
   buildGraph,
   type FormatName,
-  type Graph,
-  type KvCache,
   type LlamaConfig,
   llamaGraph,
-  type Program,
   type RealArray,
-  type Step,
   type Tensor,
+  type WeightSource,
 } from "@polyllama/core";
+import { type HostStep, type LoadedGraph, loadGraph, type SequenceCache } from "@polyllama/core/device";
 import { tinyConfig } from "@polyllama/test-support/tiny-model";
-import { type RandomSource, randomReals, randomSource } from "@polyllama/test-support/weights";
+import { randomReals, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EmbeddingTable } from "../src/embedding.ts";
-import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
+import { type OnnxRuntimeOptions, onnxRuntimeDevice } from "../src/index.ts";
+import { loadOrt } from "../src/ort/api.ts";
 import { Session } from "../src/ort/session.ts";
 import { argmax } from "./support.ts";
 
 const config: LlamaConfig = { ...tinyConfig, contextLength: 4096 };
 
+/** A model, and where its weights come from. */
 interface Model {
-  readonly graph: Graph;
-  readonly source: RandomSource;
-  readonly program: Program;
+  readonly loaded: LoadedGraph;
+  readonly source: WeightSource;
 }
 
 async function load(
@@ -36,32 +35,35 @@ async function load(
 ): Promise<Model> {
   const graph = llamaGraph({ ...config, ...changes });
   const source = randomSource(graph, () => format, 7);
-  const backend = onnxruntime({ cacheFolder: false, threads: 2, activations: "f32", ...options });
-  onTestFinished(() => backend[Symbol.asyncDispose]());
-  return { graph, source, program: await backend.compile(graph, source) };
+  const device = onnxRuntimeDevice({ cacheFolder: false, threads: 2, activations: "f32", ...options });
+  onTestFinished(() => device[Symbol.asyncDispose]());
+  return { source, loaded: await loadGraph(device, graph, source) };
 }
 
 function tokens(count: number, seed = 1): Int32Array {
   return Int32Array.from(randomReals(seed, count), (x) => Math.floor(((x + 1) / 2) * 131));
 }
 
+/** Rows of one sequence. */
+function stepOf(ids: Int32Array, cache?: SequenceCache): HostStep {
+  return { inputs: { tokens: ids }, sequences: [{ rows: ids.length, ...(cache && { cache }) }] };
+}
+
 /** Feeds tokens in chunks; logits of all rows. */
-async function feed({ program }: Model, cache: KvCache, ids: Int32Array, chunk: number): Promise<Tensor> {
+async function feed({ loaded }: Model, cache: SequenceCache, ids: Int32Array, chunk: number): Promise<Tensor> {
   const logits: number[] = [];
   for (let at = 0; at < ids.length; at += chunk) {
-    const part = ids.subarray(at, at + chunk);
-    const step = { inputs: { tokens: part }, batch: [{ rows: part.length, cache }] };
-    for (const logit of (await program.run(step, ["logits"]))[0]!.data) logits.push(logit);
+    const [part] = await loaded.run(stepOf(ids.subarray(at, at + chunk), cache), ["logits"]);
+    for (const logit of part!.data) logits.push(logit);
   }
   return { shape: [ids.length, logits.length / ids.length], data: Float32Array.from(logits) };
 }
 
 /** Greedy continuation. */
-async function generate(program: Program, cache: KvCache, first: number, count: number): Promise<number[]> {
+async function generate({ loaded }: Model, cache: SequenceCache, first: number, count: number): Promise<number[]> {
   const ids = [first];
   while (ids.length <= count) {
-    const step = { inputs: { tokens: Int32Array.of(ids.at(-1)!) }, batch: [{ rows: 1, cache }] };
-    const [logits] = await program.run(step, [{ value: "logits", rows: "last" }]);
+    const [logits] = await loaded.run(stepOf(Int32Array.of(ids.at(-1)!), cache), [{ value: "logits", rows: "last" }]);
     ids.push(argmax(logits!.data));
   }
   return ids.slice(1);
@@ -69,12 +71,15 @@ async function generate(program: Program, cache: KvCache, first: number, count: 
 
 /** Exact values and how far the backend may be from them, which declares f32's roundings or, where they are named, others. */
 function expected(
-  { graph, source }: Model,
-  step: Step,
+  { loaded, source }: Model,
+  { inputs, sequences }: HostStep,
   value = "logits",
   { activations = "f32" }: OnnxRuntimeOptions = {},
 ) {
-  return estimateTolerance(graph, source, step, value, onnxruntime({ activations }).roundings, { runs: 8 });
+  const { roundings } = onnxRuntimeDevice({ activations });
+  const batch = sequences?.map(({ rows, position = 0 }) => ({ rows, position }));
+  const step = { inputs, ...(batch && { batch }) };
+  return estimateTolerance(loaded.graph, source, step, value, roundings, { runs: 8 });
 }
 
 describe("the same logits however the prompt is cut", () => {
@@ -83,11 +88,12 @@ describe("the same logits however the prompt is cut", () => {
       const model = await load({ headDim });
       const ids = tokens(130);
       const tolerance = await expected(model, { inputs: { tokens: ids } });
+      const pool = model.loaded.pool(140, { sequences: 4 });
       for (const chunk of [1, 7, 64, 130]) {
-        const logits = await feed(model, model.program.createCache(140), ids, chunk);
+        const logits = await feed(model, pool.open(), ids, chunk);
         expect(worstShare(logits, tolerance), `chunks of ${chunk}`).toBeLessThanOrEqual(1);
       }
-      const [alone] = await model.program.run({ inputs: { tokens: ids } }, ["logits"]);
+      const [alone] = await model.loaded.run({ inputs: { tokens: ids } }, ["logits"]);
       expect(worstShare(alone!, tolerance), "without a cache").toBeLessThanOrEqual(1);
     });
   }
@@ -96,8 +102,9 @@ describe("the same logits however the prompt is cut", () => {
       const model = await load({ format }, { activations: "int8" });
       const ids = tokens(70);
       const tolerance = await expected(model, { inputs: { tokens: ids } }, "logits", { activations: "int8" });
+      const pool = model.loaded.pool(80, { sequences: 4 });
       for (const chunk of [1, 7, 64, 70]) {
-        const logits = await feed(model, model.program.createCache(80), ids, chunk);
+        const logits = await feed(model, pool.open(), ids, chunk);
         expect(worstShare(logits, tolerance), `chunks of ${chunk}`).toBeLessThanOrEqual(1);
       }
     });
@@ -106,8 +113,9 @@ describe("the same logits however the prompt is cut", () => {
     const model = await load({ layers: 1, dim: 16, heads: 2, kvHeads: 1, headDim: 8, hiddenDim: 16 });
     const ids = tokens(560);
     const tolerance = await expected(model, { inputs: { tokens: ids } });
+    const pool = model.loaded.pool(560, { sequences: 2 });
     for (const chunk of [300, 560]) {
-      const logits = await feed(model, model.program.createCache(560), ids, chunk);
+      const logits = await feed(model, pool.open(), ids, chunk);
       expect(worstShare(logits, tolerance), `chunks of ${chunk}`).toBeLessThanOrEqual(1);
     }
   });
@@ -116,24 +124,25 @@ describe("the same logits however the prompt is cut", () => {
 describe("values", () => {
   test("any value can be asked for, also ones that are fused away", async () => {
     const model = await load({ layers: 1 });
+    const { loaded } = model;
     const ids = tokens(9);
-    const step = { inputs: { tokens: ids } };
-    for (const value of [...model.graph.widths.keys()]) {
-      const tolerance = await expected(model, step, value);
-      const cache = model.program.createCache(16);
-      const [alone] = await model.program.run(step, [value]);
-      const [cached] = await model.program.run({ ...step, batch: [{ rows: 9, cache }] }, [value]);
+    const pool = loaded.pool(16);
+    for (const value of [...loaded.graph.widths.keys()]) {
+      const tolerance = await expected(model, { inputs: { tokens: ids } }, value);
+      using cache = pool.open();
+      const [alone] = await loaded.run(stepOf(ids), [value]);
+      const [cached] = await loaded.run(stepOf(ids, cache), [value]);
       expect(worstShare(alone!, tolerance), value).toBeLessThanOrEqual(1);
       expect(worstShare(cached!, tolerance), `${value}, with a cache`).toBeLessThanOrEqual(1);
-      cache[Symbol.dispose]();
     }
   });
   test("last rows are the last of all rows, whatever is asked for beside them", async () => {
     const model = await load();
-    const { program } = model;
-    const step = { inputs: { tokens: tokens(11) }, batch: [{ rows: 4 }, { rows: 7 }] };
+    const { loaded } = model;
+    const ids = tokens(11);
+    const step = { inputs: { tokens: ids }, sequences: [{ rows: 4 }, { rows: 7 }] };
     const last = (value: string) => ({ value, rows: "last" }) as const;
-    const [logits, few, k, fewK, embedding, fewTokens] = await program.run(step, [
+    const [logits, few, k, fewK, embedding, fewTokens] = await loaded.run(step, [
       "logits",
       last("logits"),
       "layers.1.k",
@@ -142,8 +151,8 @@ describe("values", () => {
       last("tokens"),
     ]);
     const [alone, both] = [
-      (await program.run(step, [last("logits")]))[0]!,
-      await program.run(step, [last("logits"), "layers.1.h"]),
+      (await loaded.run(step, [last("logits")]))[0]!,
+      await loaded.run(step, [last("logits"), "layers.1.h"]),
     ];
     const rowsOf = (data: RealArray, width: number, rows: readonly number[]) =>
       rows.flatMap((row) => Array.from(data.subarray(row * width, (row + 1) * width)));
@@ -151,7 +160,7 @@ describe("values", () => {
     expect(Array.from(few!.data)).toEqual(rowsOf(logits!.data, 131, [3, 10]));
     expect(Array.from(fewK!.data)).toEqual(rowsOf(k!.data, 32, [3, 10]));
     expect(embedding!.shape).toEqual([2, 64]);
-    expect(Array.from(fewTokens!.data)).toEqual([step.inputs.tokens[3], step.inputs.tokens[10]]);
+    expect(Array.from(fewTokens!.data)).toEqual([ids[3], ids[10]]);
     const { exact, perRow } = await expected(model, step);
     const ends = {
       exact: { shape: few!.shape, data: Float64Array.from(rowsOf(exact.data, 131, [3, 10])) },
@@ -162,21 +171,25 @@ describe("values", () => {
     expect(both[1]!.shape).toEqual([11, 64]);
   });
   test("nothing may be asked for; the cache fills all the same", async () => {
-    const { program } = await load();
-    const [filled, other] = [program.createCache(8), program.createCache(8)];
+    const model = await load();
+    const { loaded } = model;
+    const pool = loaded.pool(8, { sequences: 2 });
+    const [filled, other] = [pool.open(), pool.open()];
     const ids = tokens(6);
-    expect(await program.run({ inputs: { tokens: ids }, batch: [{ rows: 6, cache: filled }] }, [])).toEqual([]);
-    await program.run({ inputs: { tokens: ids }, batch: [{ rows: 6, cache: other }] }, ["logits"]);
+    expect(await loaded.run(stepOf(ids, filled), [])).toEqual([]);
+    await loaded.run(stepOf(ids, other), ["logits"]);
     expect(filled.length).toBe(6);
-    expect(await generate(program, filled, 3, 2)).toEqual(await generate(program, other, 3, 2));
+    expect(await generate(model, filled, 3, 2)).toEqual(await generate(model, other, 3, 2));
   });
   test("an inner value asked for with a cache still fills every layer's", async () => {
-    const { program } = await load();
-    const [filled, other] = [program.createCache(16), program.createCache(16)];
+    const model = await load();
+    const { loaded } = model;
+    const pool = loaded.pool(16, { sequences: 2 });
+    const [filled, other] = [pool.open(), pool.open()];
     const ids = tokens(6);
-    await program.run({ inputs: { tokens: ids }, batch: [{ rows: 6, cache: filled }] }, ["layers.0.q_rope"]);
-    await program.run({ inputs: { tokens: ids }, batch: [{ rows: 6, cache: other }] }, ["logits"]);
-    expect(await generate(program, filled, 3, 8)).toEqual(await generate(program, other, 3, 8));
+    await loaded.run(stepOf(ids, filled), ["layers.0.q_rope"]);
+    await loaded.run(stepOf(ids, other), ["logits"]);
+    expect(await generate(model, filled, 3, 8)).toEqual(await generate(model, other, 3, 8));
   });
   test("values of the first compile can be chosen, and Float64Array is taken", async () => {
     const graph = buildGraph((g) => {
@@ -186,12 +199,12 @@ describe("values", () => {
       return [g.add("sum", g.linear("twice", once, w), g.swiglu("s", x, once))];
     });
     const source = randomSource(graph);
-    await using backend = onnxruntime({ cacheFolder: false });
-    const program = await backend.compile(graph, source, { wanted: ["twice"] });
+    await using device = onnxRuntimeDevice({ cacheFolder: false });
+    await using loaded = await loadGraph(device, graph, source, { wanted: ["twice"] });
     const inputs = { x: Float64Array.from(randomReals(1, 24)) };
-    const [twice, sum, x] = await program.run({ inputs }, ["twice", "sum", "x"]);
+    const [twice, sum, x] = await loaded.run({ inputs }, ["twice", "sum", "x"]);
     for (const [name, value] of Object.entries({ twice, sum })) {
-      const tolerance = await estimateTolerance(graph, source, { inputs }, name, backend.roundings);
+      const tolerance = await estimateTolerance(graph, source, { inputs }, name, device.roundings);
       expect(worstShare(value!, tolerance), name).toBeLessThanOrEqual(1);
     }
     expect(Array.from(x!.data)).toEqual(Array.from(inputs.x));
@@ -199,18 +212,18 @@ describe("values", () => {
   test("positions of sequences without a cache turn q and k alone", async () => {
     const model = await load();
     const ids = tokens(20);
-    const at = (position: number): Step => ({ inputs: { tokens: ids }, batch: [{ rows: 20, position }] });
+    const at = (position: number): HostStep => ({ inputs: { tokens: ids }, sequences: [{ rows: 20, position }] });
     for (const value of ["layers.0.q_rope", "logits"]) {
-      const [far] = await model.program.run(at(5000), [value]);
+      const [far] = await model.loaded.run(at(5000), [value]);
       expect(worstShare(far!, await expected(model, at(5000), value)), value).toBeLessThanOrEqual(1);
     }
-    const [near] = await model.program.run(at(0), ["layers.0.q_rope"]);
+    const [near] = await model.loaded.run(at(0), ["layers.0.q_rope"]);
     expect(worstShare(near!, await expected(model, at(5000), "layers.0.q_rope"))).toBeGreaterThan(1);
   });
   test("tied embeddings, an odd vocabulary and weights used twice", async () => {
     const model = await load({ tiedEmbeddings: true, format: "q8_0" });
     const step = { inputs: { tokens: tokens(12) } };
-    const [logits] = await model.program.run(step, ["logits"]);
+    const [logits] = await model.loaded.run(step, ["logits"]);
     expect(worstShare(logits!, await expected(model, step))).toBeLessThanOrEqual(1);
   });
 });
@@ -218,101 +231,99 @@ describe("values", () => {
 describe("caches", () => {
   test("rewinding and generating again gives the same tokens", async () => {
     const model = await load();
-    const cache = model.program.createCache(64);
+    const cache = model.loaded.pool(64).open();
     await feed(model, cache, tokens(20), 20);
-    const first = await generate(model.program, cache, 5, 20);
+    const first = await generate(model, cache, 5, 20);
     cache.truncate(20);
-    expect(await generate(model.program, cache, 5, 20)).toEqual(first);
+    expect(await generate(model, cache, 5, 20)).toEqual(first);
     cache.truncate(20);
     await feed(model, cache, tokens(9, 2), 9);
     cache.truncate(20);
-    expect(await generate(model.program, cache, 5, 20)).toEqual(first);
+    expect(await generate(model, cache, 5, 20)).toEqual(first);
   });
   test("a fork and its parent do not disturb each other", async () => {
     const model = await load({ headDim: 6 });
-    const { program } = model;
-    const parent = program.createCache(64);
+    const parent = model.loaded.pool(64, { sequences: 4 }).open();
     await feed(model, parent, tokens(20), 20);
-    const fork = await parent.fork();
+    const fork = parent.fork();
     expect(fork.length).toBe(20);
-    const untouched = await parent.fork();
-    const straight = await generate(program, untouched, 5, 15);
+    const untouched = parent.fork();
+    const straight = await generate(model, untouched, 5, 15);
     await feed(model, fork, tokens(30, 9), 7);
-    expect(await generate(program, parent, 5, 15)).toEqual(straight);
+    expect(await generate(model, parent, 5, 15)).toEqual(straight);
     fork.truncate(20);
     parent[Symbol.dispose]();
-    expect(await generate(program, fork, 5, 15)).toEqual(straight);
+    expect(await generate(model, fork, 5, 15)).toEqual(straight);
   });
   test("two sequences in one step equal each alone, bit for bit", async () => {
-    const { program } = await load();
-    const caches = [1, 2, 3, 4].map(() => program.createCache(32)) as [KvCache, KvCache, KvCache, KvCache];
+    const { loaded } = await load();
+    const pool = loaded.pool(32, { sequences: 4 });
     const [a, b] = [tokens(5, 1), tokens(9, 2)];
-    const run = async (ids: Int32Array, batch: { rows: number; cache: KvCache }[]) =>
-      (await program.run({ inputs: { tokens: ids }, batch }, ["logits"]))[0]!.data;
-    const both = await run(Int32Array.of(...a, ...b), [
-      { rows: 5, cache: caches[0] },
-      { rows: 9, cache: caches[1] },
-    ]);
-    const alone = [
-      ...(await run(a, [{ rows: 5, cache: caches[2] }])),
-      ...(await run(b, [{ rows: 9, cache: caches[3] }])),
-    ];
-    expect(Array.from(both)).toEqual(alone);
-    expect(caches.map(({ length }) => length)).toEqual([5, 9, 5, 9]);
+    const run = async (...all: readonly Int32Array[]) => {
+      const caches = all.map(() => pool.open());
+      const sequences = all.map(({ length: rows }, i) => ({ rows, cache: caches[i]! }));
+      const inputs = { tokens: Int32Array.from(all.flatMap((ids) => [...ids])) };
+      const [logits] = await loaded.run({ inputs, sequences }, ["logits"]);
+      expect(caches.map(({ length }) => length)).toEqual(all.map(({ length }) => length));
+      return Array.from(logits!.data);
+    };
+    expect(await run(a, b)).toEqual([...(await run(a)), ...(await run(b))]);
   });
-  test("runs of different caches at once equal runs in turn", async () => {
-    const { program } = await load();
+  test("steps of different caches at once equal steps in turn", async () => {
+    const model = await load();
+    const pool = model.loaded.pool(24, { sequences: 6 });
     const starts = [3, 60, 100];
     const inTurn: number[][] = [];
-    for (const start of starts) inTurn.push(await generate(program, program.createCache(24), start, 20));
-    const atOnce = await Promise.all(starts.map((start) => generate(program, program.createCache(24), start, 20)));
+    for (const start of starts) inTurn.push(await generate(model, pool.open(), start, 20));
+    const atOnce = await Promise.all(starts.map((start) => generate(model, pool.open(), start, 20)));
     expect(atOnce).toEqual(inTurn);
   });
   test("sizes, and what is refused", async () => {
-    const { program } = await load({ headDim: 6 });
-    const cache = program.createCache(16);
-    expect(cache.bytes).toBe(2 * 2 * 2 * 8 * 16 * 4 + 16 * 4); // keys and values, layers, heads, padded width, capacity, f32; tokens
-    expect(() => program.createCache(16, { format: "f16" })).toThrow(
-      expect.objectContaining({ code: "ERR_UNSUPPORTED" }),
-    );
-    expect(() => program.createCache(0)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+    const { loaded } = await load({ headDim: 6 });
+    const pool = loaded.pool(16);
+    expect(pool.bytes).toBe(2 * 2 * 2 * 8 * 16 * 4 + 16 * 4); // keys and values, layers, heads, padded width, rows, f32; tokens
+    const cache = pool.open();
+    expect(() => loaded.pool(0)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
     expect(() => cache.truncate(1)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
-    const step = { inputs: { tokens: tokens(17) }, batch: [{ rows: 17, cache }] };
-    await expect(program.run(step, ["logits"])).rejects.toMatchObject({
-      code: "ERR_CONTEXT",
-      needed: 17,
-      available: 16,
-    });
-    expect(cache.length).toBe(0);
-    const stranger = (await load()).program.createCache(4);
-    const foreign = program.run({ inputs: { tokens: tokens(1) }, batch: [{ rows: 1, cache: stranger }] }, ["logits"]);
-    await expect(foreign).rejects.toMatchObject({ code: "ERR_GRAPH" });
+    const stranger = (await load({ headDim: 6 })).loaded.pool(4).open();
+    await expect(loaded.run(stepOf(tokens(1), stranger), ["logits"])).rejects.toMatchObject({ code: "ERR_GRAPH" });
   });
-  test("a cache in use is busy, for runs, rewinds and forks", async () => {
-    const { program } = await load();
-    const cache = program.createCache(64);
-    const step = { inputs: { tokens: tokens(20) }, batch: [{ rows: 20, cache }] };
-    const running = program.run(step, ["logits"]);
-    const busy = { code: "ERR_BUSY" };
-    await expect(program.run(step, ["logits"])).rejects.toMatchObject(busy);
-    await expect(cache.fork()).rejects.toMatchObject(busy);
-    expect(() => cache.truncate(0)).toThrow(expect.objectContaining(busy));
-    cache[Symbol.dispose](); // takes effect when the run has ended
-    await running;
-    await expect(program.run(step, ["logits"])).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+  test("steps, forks and rewinds of a sequence take effect in the order of their calls", async () => {
+    const model = await load();
+    const { loaded } = model;
+    const pool = loaded.pool(64, { sequences: 3 });
+    const last = [{ value: "logits", rows: "last" }] as const;
+    const cache = pool.open();
+    const first = loaded.run(stepOf(tokens(20), cache), last);
+    const second = loaded.run(stepOf(tokens(4, 2), cache), last);
+    const fork = cache.fork();
+    cache.truncate(20);
+    const third = loaded.run(stepOf(tokens(3, 3), cache), last);
+    cache[Symbol.dispose](); // its block is free again when these steps have ended
+    const refused = loaded.run(stepOf(tokens(1), cache), last);
+    await expect(refused).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+    const forked = await loaded.run(stepOf(tokens(2, 4), fork), last);
+    const alone = pool.open();
+    expect(await loaded.run(stepOf(tokens(20), alone), last)).toEqual(await first);
+    expect(await loaded.run(stepOf(tokens(4, 2), alone), last)).toEqual(await second);
+    expect(await loaded.run(stepOf(tokens(2, 4), alone), last)).toEqual(forked);
+    alone.truncate(20);
+    expect(await loaded.run(stepOf(tokens(3, 3), alone), last)).toEqual(await third);
   });
-  test("a run that fails leaves every cache as it was", async () => {
-    const { program } = await load();
-    const [good, full] = [program.createCache(8), program.createCache(2)];
-    const batch = [
+  test.each([
+    [1, { code: "ERR_CACHE_FULL", needed: 2, free: 1 }], // its second block is not there
+    [2, { code: "ERR_CONTEXT", needed: 3, available: 2 }], // and where it is: a sequence has one block alone
+  ])("a step beyond one of its caches, of %i sequences, leaves all as they were", async (count, refusal) => {
+    const { loaded } = await load();
+    const [good, full] = [loaded.pool(8).open(), loaded.pool(2, { sequences: count }).open()];
+    const sequences = [
       { rows: 2, cache: good },
       { rows: 3, cache: full },
     ];
-    await expect(program.run({ inputs: { tokens: tokens(5) }, batch }, ["logits"])).rejects.toMatchObject({
-      code: "ERR_CONTEXT",
-    });
-    expect(good.length).toBe(0);
-    await program.run({ inputs: { tokens: tokens(2) }, batch: [{ rows: 2, cache: good }] }, []);
+    const refused = loaded.run({ inputs: { tokens: tokens(5) }, sequences }, ["logits"]);
+    await expect(refused).rejects.toMatchObject(refusal);
+    expect([good.length, full.length]).toEqual([0, 0]);
+    await loaded.run(stepOf(tokens(2), good), []);
     expect(good.length).toBe(2);
   });
 });
@@ -320,28 +331,25 @@ describe("caches", () => {
 describe("cancellation", () => {
   test("in the middle of a long prefill; the model stays usable", async () => {
     const model = await load({ dim: 256, headDim: 64, hiddenDim: 1024, layers: 4 });
-    const { program } = model;
-    const cache = program.createCache(2100);
+    const { loaded } = model;
+    const cache = loaded.pool(2100, { sequences: 2 }).open();
     await feed(model, cache, tokens(10), 10);
-    const before = await generate(program, await cache.fork(), 5, 5);
+    const before = await generate(model, cache.fork(), 5, 5);
     const reason = new Error("enough");
     const controller = new AbortController();
-    const step = { inputs: { tokens: tokens(2000) }, batch: [{ rows: 2000, cache }] };
-    const running = program.run(step, [{ value: "logits", rows: "last" }], { signal: controller.signal });
+    const running = loaded.run(stepOf(tokens(2000), cache), [{ value: "logits", rows: "last" }], controller.signal);
     setTimeout(() => controller.abort(reason), 30);
     await expect(running).rejects.toBe(reason);
     expect(cache.length).toBe(10);
-    expect(await generate(program, cache, 5, 5)).toEqual(before);
+    expect(await generate(model, cache, 5, 5)).toEqual(before);
   });
-  test("before it starts, and while waiting for another run's turn", async () => {
-    const { program } = await load();
+  test("before it starts, and while waiting for another step's turn", async () => {
+    const { loaded } = await load();
     const reason = new Error("no");
-    const step = { inputs: { tokens: tokens(4) } };
-    const stopped = { signal: AbortSignal.abort(reason) };
-    await expect(program.run(step, ["logits"], stopped)).rejects.toBe(reason);
+    await expect(loaded.run(stepOf(tokens(4)), ["logits"], AbortSignal.abort(reason))).rejects.toBe(reason);
     const controller = new AbortController();
-    const first = program.run({ inputs: { tokens: tokens(500) } }, ["logits"]);
-    const second = program.run(step, ["logits"], { signal: controller.signal });
+    const first = loaded.run(stepOf(tokens(500)), ["logits"]);
+    const second = loaded.run(stepOf(tokens(4)), ["logits"], controller.signal);
     controller.abort(reason);
     await expect(second).rejects.toBe(reason);
     expect((await first)[0]!.shape).toEqual([500, 131]);
@@ -349,22 +357,21 @@ describe("cancellation", () => {
 });
 
 describe("what fails", () => {
-  test("while nobody waits for it any more does not fail the next run", async () => {
-    const { program } = await load();
+  test("while nobody waits for it any more does not fail the next step", async () => {
+    const { loaded } = await load();
     let fail: (reason: Error) => void = () => undefined;
     const loading = new Promise<never>((_, reject) => {
       fail = reject;
     });
     vi.spyOn(Session, "load").mockReturnValueOnce(loading);
     onTestFinished(() => void vi.restoreAllMocks());
-    const step = { inputs: { tokens: tokens(3) } };
     const controller = new AbortController();
-    const stopped = program.run(step, ["layers.0.q"], { signal: controller.signal });
+    const stopped = loaded.run(stepOf(tokens(3)), ["layers.0.q"], controller.signal);
     controller.abort(new Error("enough"));
     await expect(stopped).rejects.toThrow("enough");
     fail(new Error("no memory just then"));
     await loading.catch(() => undefined);
-    expect((await program.run(step, ["layers.0.q"]))[0]!.shape).toEqual([3, 64]);
+    expect((await loaded.run(stepOf(tokens(3)), ["layers.0.q"]))[0]!.shape).toEqual([3, 64]);
   });
   test("is read by no other reader of the embedding table", async () => {
     const graph = buildGraph((g) => [g.embedding("x", g.tokens("tokens"), g.weight("table", [20_000, 64]))]);
@@ -390,45 +397,51 @@ describe("what fails", () => {
 });
 
 describe("disposal", () => {
-  test("waits for runs, then everything says that it is disposed", async () => {
-    const { program } = await load();
-    const cache = program.createCache(600);
-    const step = { inputs: { tokens: tokens(500) }, batch: [{ rows: 500, cache }] };
-    const running = program.run(step, ["logits"]);
-    await program[Symbol.asyncDispose]();
-    expect((await running)[0]!.shape).toEqual([500, 131]);
+  test("of a device ends its steps; then everything says that it is disposed", async () => {
+    const { loaded, source } = await load();
+    const { device, graph } = loaded;
+    const cache = loaded.pool(600).open();
     const disposed = { code: "ERR_DISPOSED" };
-    await expect(program.run(step, ["logits"])).rejects.toMatchObject(disposed);
-    expect(() => program.createCache(1)).toThrow(expect.objectContaining(disposed));
+    const ended = expect(loaded.run(stepOf(tokens(500), cache), ["logits"])).rejects.toMatchObject(disposed);
+    await device[Symbol.asyncDispose]();
+    await ended;
+    await expect(loaded.run(stepOf(tokens(1)), ["logits"])).rejects.toMatchObject(disposed);
+    expect(() => loaded.pool(1)).toThrow(expect.objectContaining(disposed));
     expect(() => cache.truncate(0)).toThrow(expect.objectContaining(disposed));
-    await program[Symbol.asyncDispose]();
+    await expect(loadGraph(device, graph, source)).rejects.toMatchObject(disposed);
+    await device[Symbol.asyncDispose]();
   });
-  test("of a backend disposes its programs", async () => {
+  test("gives every session and tensor back to ONNX Runtime", async () => {
     const graph = llamaGraph(config);
-    const backend = onnxruntime({ cacheFolder: false });
-    const program = await backend.compile(graph, randomSource(graph));
-    await backend[Symbol.asyncDispose]();
-    await expect(program.run({ inputs: { tokens: tokens(1) } }, ["logits"])).rejects.toMatchObject({
-      code: "ERR_DISPOSED",
-    });
-    await expect(backend.compile(graph, randomSource(graph))).rejects.toMatchObject({ code: "ERR_DISPOSED" });
-  });
-  test("many sessions and caches leave no memory behind", async () => {
-    const graph = llamaGraph(config);
-    const source = randomSource(graph);
-    const round = async () => {
-      await using backend = onnxruntime({ cacheFolder: false });
-      await using program = await backend.compile(graph, source);
-      for (let i = 0; i < 20; i++) {
-        using cache = program.createCache(20000); // 10 MB
-        await program.run({ inputs: { tokens: tokens(3) }, batch: [{ rows: 3, cache }] }, ["logits"]);
-        using fork = await cache.fork();
-        expect(fork.length).toBe(3);
+    const ort = loadOrt();
+    const counted = [
+      { made: ["createSession"], freed: "releaseSession" },
+      { made: ["allocateTensor", "tensorOver"], freed: "releaseValue" },
+      { made: ["createRunOptions"], freed: "releaseRunOptions" },
+      { made: ["createSessionOptions"], freed: "releaseSessionOptions" },
+    ] as const;
+    const spies = counted.map(({ made, freed }) => ({
+      made: made.map((name) => vi.spyOn(ort, name)),
+      freed: vi.spyOn(ort, freed),
+    }));
+    onTestFinished(() => void vi.restoreAllMocks());
+    await using device = onnxRuntimeDevice({ cacheFolder: false });
+    for (let round = 0; round < 2; round++) {
+      await using loaded = await loadGraph(device, graph, randomSource(graph));
+      const { allocated } = await device.memory();
+      for (let i = 0; i < 5; i++) {
+        using pool = loaded.pool(2000, { sequences: 2 });
+        const cache = pool.open();
+        await loaded.run(stepOf(tokens(3), cache), ["logits"]);
+        await loaded.run(stepOf(tokens(2), cache.fork()), ["layers.0.q"]);
       }
-    };
-    await round();
-    const before = process.memoryUsage.rss();
-    for (let i = 0; i < 5; i++) await round();
-    expect(process.memoryUsage.rss() - before).toBeLessThan(100 << 20); // the caches alone would be 2 GB
+      expect((await device.memory()).allocated).toBe(allocated);
+    }
+    expect((await device.memory()).allocated).toBe(0);
+    for (const { made, freed } of spies) {
+      const handles = await Promise.all(made.flatMap(({ mock }) => mock.results.map(({ value }) => value)));
+      expect(handles.length).toBeGreaterThan(0);
+      expect(freed.mock.calls.flat().sort()).toEqual(handles.sort());
+    }
   });
 });

@@ -4,16 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compileReference, dotError } from "@polyllama/backend-reference";
-import {
-  type Backend,
-  columnCount,
-  type FormatName,
-  type Graph,
-  type RealArray,
-  rowCount,
-  type Step,
-  type WeightSource,
-} from "@polyllama/core";
+import { columnCount, type FormatName, type Graph, type RealArray, rowCount, type WeightSource } from "@polyllama/core";
+import type { Device, HostStep } from "@polyllama/core/device";
 import { formats, offsetFormats } from "@polyllama/formats";
 import type { RandomSource } from "@polyllama/test-support/weights";
 import { expect, onTestFinished } from "vitest";
@@ -40,11 +32,12 @@ export interface Judged {
 export async function judge(
   graph: Graph,
   source: WeightSource,
-  step: Step,
-  { roundings }: Pick<Backend, "roundings">,
+  { inputs, sequences }: HostStep,
+  { roundings }: Pick<Device, "roundings">,
 ): Promise<Judged> {
   await using program = await compileReference(graph, source);
-  const [expected] = await program.runWithBounds(step, graph.outputs, roundings);
+  const batch = sequences?.map(({ rows, position = 0 }) => ({ rows, position }));
+  const [expected] = await program.runWithBounds({ inputs, ...(batch && { batch }) }, graph.outputs, roundings);
   const { value, bound } = expected!; // one output
   return { value: Float64Array.from(value.data), bound: Float64Array.from(bound.data) };
 }

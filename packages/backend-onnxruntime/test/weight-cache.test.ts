@@ -20,12 +20,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildGraph, CheckpointError, type FormatName, type Progress } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { everyFormat, type RandomSource, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
 import { checkFile, removeEntry } from "../src/cache/entry.ts";
 import { packInto } from "../src/cache/pack.ts";
 import { type CacheSettings, openPackedWeights } from "../src/cache/packed-weights.ts";
-import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
+import { type OnnxRuntimeOptions, onnxRuntimeDevice } from "../src/index.ts";
 import { packingVersion } from "../src/pack/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
@@ -34,9 +35,9 @@ import { temporaryFolder } from "./support.ts";
 /** Compiles, computes and disposes. Notes are not expected. */
 async function logitsWith(options: OnnxRuntimeOptions, { graph, source } = cacheModel()): Promise<number[]> {
   const onNote = (note: string) => expect.unreachable(note);
-  await using backend = onnxruntime({ threads: 1, onNote, ...options });
-  await using program = await backend.compile(graph, source);
-  return await firstLogits(program);
+  await using device = onnxRuntimeDevice({ threads: 1, onNote, ...options });
+  await using loaded = await loadGraph(device, graph, source);
+  return await firstLogits(loaded);
 }
 
 async function entries(folder: string): Promise<string[]> {
@@ -57,14 +58,14 @@ describe("an entry", () => {
     const cacheFolder = join(await temporaryFolder(), "not", "there", "yet");
     const { graph, source } = cacheModel();
     const progress: Progress[] = [];
-    const backend = onnxruntime({ cacheFolder, threads: 1 });
-    const program = await backend.compile(graph, source, { onProgress: (step) => progress.push(step) });
-    const first = await firstLogits(program);
+    const device = onnxRuntimeDevice({ cacheFolder, threads: 1 });
+    const loaded = await loadGraph(device, graph, source, { onProgress: (step) => progress.push(step) });
+    const first = await firstLogits(loaded);
     const packing = progress.filter(({ phase }) => phase === "packing weights");
     expect(packing[0]).toMatchObject({ done: 0 });
     expect(packing.at(-1)!.done).toBe(packing.at(-1)!.total);
     expect(progress.at(-1)!.phase).toBe("loading weights");
-    await backend[Symbol.asyncDispose]();
+    await device[Symbol.asyncDispose]();
     expect(await entries(cacheFolder)).toHaveLength(1);
     expect((await readdir(join(cacheFolder, (await entries(cacheFolder))[0]!))).sort()).toEqual([
       "manifest.json",
@@ -210,16 +211,16 @@ test("compiling twice at once in one process packs to one entry", async () => {
 });
 
 describe("without a folder", () => {
-  test("the packed file is private and goes with the program", async () => {
+  test("the packed file is private and goes with the device", async () => {
     const own = async () =>
       (await readdir(tmpdir())).filter(
         (name) => name.startsWith("polyllama-packed-") && name.includes(`-${process.pid}-`),
       );
     const { graph, source } = cacheModel();
-    const backend = onnxruntime({ cacheFolder: false, threads: 1 });
-    await backend.compile(graph, source);
+    const device = onnxRuntimeDevice({ cacheFolder: false, threads: 1 });
+    await loadGraph(device, graph, source);
     expect(await own()).toHaveLength(1);
-    await backend[Symbol.asyncDispose]();
+    await device[Symbol.asyncDispose]();
     expect(await own()).toEqual([]);
   });
 });
@@ -262,9 +263,9 @@ describe("damage", () => {
     const weights = randomSource(wide);
     const cacheFolder = await temporaryFolder();
     const compute = async (options: OnnxRuntimeOptions): Promise<Float32Array> => {
-      await using backend = onnxruntime({ cacheFolder, threads: 1, activations: "f32", ...options });
-      await using program = await backend.compile(wide, weights);
-      const [y] = await program.run({ inputs: { x: new Float32Array(1024).fill(1) } }, wide.outputs);
+      await using device = onnxRuntimeDevice({ cacheFolder, threads: 1, activations: "f32", ...options });
+      await using loaded = await loadGraph(device, wide, weights);
+      const [y] = await loaded.run({ inputs: { x: new Float32Array(1024).fill(1) } }, wide.outputs);
       return Float32Array.from(y!.data);
     };
     const right = await compute({});
@@ -400,9 +401,9 @@ describe("a cache folder", () => {
     const file = join(await temporaryFolder(), "file");
     await writeFile(file, "");
     const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
-    await using backend = onnxruntime({ threads: 1, cacheFolder: join(file, "folder") });
+    await using device = onnxRuntimeDevice({ threads: 1, cacheFolder: join(file, "folder") });
     const { graph, source } = cacheModel();
-    await backend.compile(graph, source);
+    await loadGraph(device, graph, source);
     expect((await warned).message).toContain(join(file, "folder"));
   });
 });
@@ -433,7 +434,10 @@ describe("weights", () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const onProgress = ({ done }: Progress) => done > 0 && controller.abort(reason);
-    const compiling = onnxruntime({ cacheFolder }).compile(graph, source, { signal: controller.signal, onProgress });
+    const compiling = loadGraph(onnxRuntimeDevice({ cacheFolder }), graph, source, {
+      signal: controller.signal,
+      onProgress,
+    });
     await expect(compiling).rejects.toBe(reason);
     expect(await readdir(cacheFolder)).toEqual([]);
   });
@@ -465,24 +469,24 @@ describe("the limit", () => {
   test("spares entries in use, and those that were packed just now", async () => {
     const cacheFolder = await temporaryFolder();
     const { graph, source } = cacheModel();
-    await using backend = onnxruntime({ cacheFolder, cacheLimit: 0, threads: 1 });
-    const program = await backend.compile(graph, source);
+    await using device = onnxRuntimeDevice({ cacheFolder, cacheLimit: 0, threads: 1 });
+    const loaded = await loadGraph(device, graph, source);
     const [inUse] = await entries(cacheFolder);
     await fill(cacheFolder, 0, "other");
     expect(await entries(cacheFolder)).toContain(inUse);
-    expect(await firstLogits(program)).toEqual(await logitsWith({ cacheFolder }));
+    expect(await firstLogits(loaded)).toEqual(await logitsWith({ cacheFolder }));
   });
   test("does not take an entry from whoever came to use it meanwhile", async () => {
     const cacheFolder = await temporaryFolder();
     const { graph, source } = cacheModel();
-    await using backend = onnxruntime({ cacheFolder, threads: 1 });
-    const program = await backend.compile(graph, source);
-    const right = await firstLogits(program);
+    await using device = onnxRuntimeDevice({ cacheFolder, threads: 1 });
+    const loaded = await loadGraph(device, graph, source);
+    const right = await firstLogits(loaded);
     const [inUse] = await entries(cacheFolder);
     await removeEntry(join(cacheFolder, inUse!)); // as whoever looked before it was in use
     expect(await entries(cacheFolder)).toEqual([]);
-    const [hidden] = await program.run({ inputs: { tokens: Int32Array.of(1) } }, ["layers.0.attention_norm"]); // loads anew
+    const [hidden] = await loaded.run({ inputs: { tokens: Int32Array.of(1) } }, ["layers.0.attention_norm"]); // loads anew
     expect(hidden!.data.length).toBe(64);
-    expect(await firstLogits(program)).toEqual(right);
+    expect(await firstLogits(loaded)).toEqual(right);
   });
 });

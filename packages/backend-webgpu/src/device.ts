@@ -5,7 +5,7 @@
 import { checkNumber, type DeviceInfo, type FormatName } from "@polyllama/core";
 import type { DeviceMemory } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { DeviceFrame } from "@polyllama/planner";
+import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
 import { type DeviceOptions, describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
 import { blockRows } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
@@ -14,8 +14,7 @@ import { estimateMemory } from "./memory.ts";
 import { WebGpuExecutor } from "./program/executor.ts";
 import type { Meter } from "./program/meter.ts";
 import { roundings } from "./roundings.ts";
-import { supports } from "./supports.ts";
-import { checkLayout, type LoadedWeights, loadWeights } from "./weights/loaded.ts";
+import { type LoadedWeights, loadWeights } from "./weights/loaded.ts";
 
 /** Steps under way while tokens are drawn on the device. */
 const stepsAhead: Readonly<Record<KernelFamily, number>> = { software: 2, hardware: 3 };
@@ -44,7 +43,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         cacheExport: true,
       },
       describe: () => describe(adapter),
-      supports,
+      supports: (node) => supportsHeads("WebGPU", node),
       memory: () => memoryOf(adapter.gpu),
       estimateMemory(graph, weights, rows) {
         checkNumber(rows, "capacity", { least: 1, integer: true });
@@ -60,7 +59,8 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
       },
       async executor(graph, { storage }, { outputs, signal }, register) {
         storage.gpu.assertAlive();
-        checkLayout(graph, storage);
+        // A table that stands below other rows is not found by its own numbers.
+        assertPlaced(graph, storage.layout, ({ members }, as) => as === "matrix" || members.length === 1);
         const executor = await WebGpuExecutor.create(graph, storage, register, meter);
         try {
           await executor.prepare(outputs ?? graph.outputs.map((value) => ({ value, to: "host" })));

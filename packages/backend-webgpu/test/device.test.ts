@@ -2,21 +2,21 @@
 // waits, and errors say what was being done.
 
 import { loweredLimits } from "@polyllama/conformance";
-import { buildGraph, createSampler, MemoryError, type Program, type WeightSource } from "@polyllama/core";
-import { cacheSpec, type Step } from "@polyllama/core/device";
+import { buildGraph, createSampler, MemoryError, type WeightSource } from "@polyllama/core";
+import { cacheSpec, type LoadedGraph, loadGraph, type Step } from "@polyllama/core/device";
+import { drawTokens } from "@polyllama/test-support/drawn";
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
-import { findAdapter, type WebGpuBackend, webgpu, webgpuDevice } from "../src/index.ts";
+import { findAdapter, webgpuDevice } from "../src/index.ts";
 import { canProfile, Profile } from "../src/profile.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
 const sampling = createSampler({ seed: 1 }).draw!;
 
-async function tokensOf(program: Program, count: number): Promise<number[]> {
-  using cache = program.createCache(64);
+async function draw(loaded: LoadedGraph, count: number): Promise<readonly number[]> {
+  using pool = loaded.pool(64);
   const tokens: number[] = [];
-  const run = { cache, tokens: Int32Array.of(1, 2, 3), sampling, count };
-  for await (const id of program.sample!(run)) tokens.push(id);
+  for await (const id of drawTokens(loaded, pool.open(), Int32Array.of(1, 2, 3), sampling, count)) tokens.push(id);
   return tokens;
 }
 
@@ -31,19 +31,32 @@ function sizeOf(resource: GPUBindingResource): number {
 describeWithAdapter("the device", () => {
   test("fifty cycles of loading and disposing leave no buffer", async () => {
     const { graph, source } = tinyModel();
-    await using backend = await webgpu();
-    let settled = 0;
+    const gpu = await (await findAdapter({})).requestDevice();
+    const create = gpu.createBuffer.bind(gpu);
+    const alive = new Set<GPUBuffer>();
+    gpu.createBuffer = (descriptor) => {
+      const buffer = create(descriptor);
+      const destroy = buffer.destroy.bind(buffer);
+      buffer.destroy = () => {
+        alive.delete(buffer);
+        return destroy();
+      };
+      alive.add(buffer);
+      return buffer;
+    };
+    await using device = await webgpuDevice({ device: gpu });
     for (let cycle = 0; cycle < 50; cycle++) {
-      const program = await backend.compile(graph, source);
-      if (cycle % 10 === 0) await tokensOf(program, 5);
-      const cache = program.createCache(32);
-      await program.run({ inputs: { tokens: Int32Array.of(1, 2) }, batch: [{ rows: 2, cache }] }, ["logits"]);
-      expect(backend.device.live.buffers).toBeGreaterThan(0);
-      await program[Symbol.asyncDispose]();
-      expect(backend.device.live).toEqual({ buffers: 0, bytes: 0 });
-      if (cycle === 20) settled = process.memoryUsage().rss;
+      const loaded = await loadGraph(device, graph, source);
+      if (cycle % 10 === 0) await draw(loaded, 5);
+      const cache = loaded.pool(32).open();
+      await loaded.run({ inputs: { tokens: Int32Array.of(1, 2) }, sequences: [{ rows: 2, cache }] }, ["logits"]);
+      expect(device.live.buffers).toBe(alive.size);
+      expect(alive.size).toBeGreaterThan(0);
+      await loaded[Symbol.asyncDispose]();
+      expect(device.live).toEqual({ buffers: 0, bytes: 0 });
+      expect(alive.size).toBe(0);
     }
-    expect(process.memoryUsage().rss - settled).toBeLessThan(64 << 20);
+    gpu.destroy();
   });
 
   test("a profile has every dispatch with its time, all of them within that of the run", async ({ skip }) => {
@@ -75,37 +88,37 @@ describeWithAdapter("the device", () => {
 
   test("asking for ever other values keeps no more buffers than some", async () => {
     const { graph, source } = tinyModel();
-    await using backend = await webgpu();
-    await using program = await backend.compile(graph, source);
-    using cache = program.createCache(32);
+    await using device = await webgpuDevice();
+    await using loaded = await loadGraph(device, graph, source);
+    const cache = loaded.pool(32).open();
     const values = [...graph.widths.keys()].filter((name) => !graph.inputs.some((input) => input.name === name));
     expect(values.length).toBeGreaterThan(24);
     const ask = async (value: string): Promise<void> => {
       cache.truncate(0);
-      await program.run({ inputs: { tokens: Int32Array.of(1, 2) }, batch: [{ rows: 2, cache }] }, [value, "logits"]);
+      const step = { inputs: { tokens: Int32Array.of(1, 2) }, sequences: [{ rows: 2, cache }] };
+      await loaded.run(step, [value, "logits"]);
     };
     for (const value of values.slice(0, 12)) await ask(value);
-    const after = backend.device.live;
+    const after = device.live;
     for (const value of values.slice(12, 24)) await ask(value);
     // Activations of a width that was not asked for before may come; parameters, rotations and bindings do not add up.
-    expect(backend.device.live.buffers).toBeLessThan(after.buffers + 12);
+    expect(device.live.buffers).toBeLessThan(after.buffers + 12);
     for (const value of values.slice(0, 24)) await ask(value);
-    const settled = backend.device.live;
+    const settled = device.live;
     for (const value of values.slice(0, 24)) await ask(value);
-    expect(backend.device.live).toEqual(settled);
+    expect(device.live).toEqual(settled);
   });
 
   test("a device that is lost rejects every call that waits, and the next load gets another one", async () => {
     const { graph, source } = tinyModel();
-    const adapter = await findAdapter({});
-    const device = await adapter.requestDevice();
-    const lossy = await webgpu({ device });
-    const program = await lossy.compile(graph, source);
-    const cache = program.createCache(64);
-    const run = program.sample!({ cache, tokens: Int32Array.of(1, 2, 3), sampling, count: 60 });
+    const gpu = await (await findAdapter({})).requestDevice();
+    const lossy = await webgpuDevice({ device: gpu });
+    const loaded = await loadGraph(lossy, graph, source);
+    const run = drawTokens(loaded, loaded.pool(64).open(), Int32Array.of(1, 2, 3), sampling, 60);
     for (let i = 0; i < 4; i++) expect((await run.next()).done).toBe(false);
-    const other = program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"]);
-    device.destroy();
+    const one = { inputs: { tokens: Int32Array.of(4) } };
+    const other = loaded.run(one, ["logits"]);
+    gpu.destroy();
     const rest = (async () => {
       for await (const _ of run) {
         // what was under way may still come
@@ -115,16 +128,14 @@ describeWithAdapter("the device", () => {
     for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ status: "rejected", reason: { code: "ERR_DEVICE_LOST" } });
     }
-    await expect(program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"])).rejects.toMatchObject({
-      code: "ERR_DEVICE_LOST",
-    });
-    await expect(lossy.compile(graph, source)).rejects.toMatchObject({ code: "ERR_DEVICE_LOST" });
-    await program[Symbol.asyncDispose]();
+    await expect(loaded.run(one, ["logits"])).rejects.toMatchObject({ code: "ERR_DEVICE_LOST" });
+    await expect(loadGraph(lossy, graph, source)).rejects.toMatchObject({ code: "ERR_DEVICE_LOST" });
+    await loaded[Symbol.asyncDispose]();
     await lossy[Symbol.asyncDispose]();
 
-    await using fresh = await webgpu();
-    await using again = await fresh.compile(graph, source);
-    expect(await tokensOf(again, 5)).toHaveLength(5);
+    await using fresh = await webgpuDevice();
+    await using again = await loadGraph(fresh, graph, source);
+    expect(await draw(again, 5)).toHaveLength(5);
   });
 
   test("a device of one's own gets another GPU after a loss, on which nothing of the last one counts", async () => {
@@ -216,8 +227,7 @@ describeWithAdapter("the device", () => {
   test("values that cannot be read while a later chunk is prepared are the run's error alone", async () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
-    await using backend = await webgpu({ device });
-    await using program = await backend.compile(graph, source);
+    await using loaded = await loadGraph(await webgpuDevice({ device }), graph, source);
     const create = device.createBuffer.bind(device);
     let refused = 0;
     device.createBuffer = (descriptor) => {
@@ -235,7 +245,7 @@ describeWithAdapter("the device", () => {
     const unhandled = vi.fn();
     process.on("unhandledRejection", unhandled);
     const inputs = { tokens: Int32Array.of(1, 2, 3) };
-    const run = program.run({ inputs, batch: [{ rows: 2 }, { rows: 1 }] }, [...graph.widths.keys()].slice(-2));
+    const run = loaded.run({ inputs, sequences: [{ rows: 2 }, { rows: 1 }] }, [...graph.widths.keys()].slice(-2));
     await expect(run).rejects.toThrow("no room to read 1");
     process.off("unhandledRejection", unhandled);
     expect(refused).toBe(4);
@@ -246,17 +256,14 @@ describeWithAdapter("the device", () => {
   test("the first prompt and the first token use what was prepared for them", async () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
-    await using backend = await webgpu({ device });
     const asked = [{ value: "logits", rows: "last" }] as const;
-    await using program = await backend.compile(graph, source, { wanted: asked });
-    using cache = program.createCache(64);
+    await using loaded = await loadGraph(await webgpuDevice({ device }), graph, source, { wanted: asked });
+    const cache = loaded.pool(64).open();
     const bindings = vi.spyOn(device, "createBindGroup");
     const made = async (tokens: readonly number[]): Promise<readonly (string | undefined)[]> => {
       bindings.mockClear();
-      await program.run(
-        { inputs: { tokens: Int32Array.from(tokens) }, batch: [{ rows: tokens.length, cache }] },
-        asked,
-      );
+      const sequences = [{ rows: tokens.length, cache }];
+      await loaded.run({ inputs: { tokens: Int32Array.from(tokens) }, sequences }, asked);
       return bindings.mock.calls.map(([{ label }]) => label);
     };
     // A cache is bound to a plan when both first meet; all else was bound before.
@@ -269,17 +276,15 @@ describeWithAdapter("the device", () => {
 
   test("a device of the caller's is not destroyed", async () => {
     const { graph, source } = tinyModel();
-    const device = await (await findAdapter({})).requestDevice();
-    const backend: WebGpuBackend = await webgpu({ device });
-    const program = await backend.compile(graph, source);
-    const tokens = await tokensOf(program, 4);
-    await backend[Symbol.asyncDispose]();
-    expect(backend.device.live).toEqual({ buffers: 0, bytes: 0 });
-    await using second = await webgpu({ device });
-    await using other = await second.compile(graph, source);
-    expect(await tokensOf(other, 4)).toEqual(tokens);
-    await other[Symbol.asyncDispose]();
-    device.destroy();
+    const gpu = await (await findAdapter({})).requestDevice();
+    const first = await webgpuDevice({ device: gpu });
+    const tokens = await draw(await loadGraph(first, graph, source), 4);
+    await first[Symbol.asyncDispose]();
+    expect(first.live).toEqual({ buffers: 0, bytes: 0 });
+    const second = await webgpuDevice({ device: gpu });
+    expect(await draw(await loadGraph(second, graph, source), 4)).toEqual(tokens);
+    await second[Symbol.asyncDispose]();
+    gpu.destroy();
   });
 
   test("lowered limits cut every buffer and binding of weights and caches, and steps into submissions", async () => {
@@ -287,17 +292,17 @@ describeWithAdapter("the device", () => {
     const largest = loweredLimits.maxBufferSize;
     const measured = async (submissionWork?: number) => {
       const device = await (await findAdapter({})).requestDevice();
-      await using backend = await webgpu({
+      await using opened = await webgpuDevice({
         device,
         ...(submissionWork !== undefined && { loweredLimits: { ...loweredLimits, submissionWork } }),
       });
       const buffers = vi.spyOn(device, "createBuffer");
-      await using program = await backend.compile(graph, source);
-      using cache = program.createCache(64);
+      await using loaded = await loadGraph(opened, graph, source);
+      const cache = loaded.pool(64).open();
       const sizes = buffers.mock.calls.flatMap(([{ size, usage }]) => ((usage & storage) === 0 ? [] : [size]));
       const bindings = vi.spyOn(device, "createBindGroup");
       const submissions = vi.spyOn(device.queue, "submit");
-      await program.run({ inputs: { tokens: Int32Array.of(1, 2) }, batch: [{ rows: 2, cache }] }, ["logits"]);
+      await loaded.run({ inputs: { tokens: Int32Array.of(1, 2) }, sequences: [{ rows: 2, cache }] }, ["logits"]);
       const bound = bindings.mock.calls.flatMap(([{ entries }]) =>
         [...entries].map(({ resource }) => sizeOf(resource)),
       );
@@ -316,12 +321,12 @@ describeWithAdapter("the device", () => {
 
   test("a cache beyond the device's memory is an error that says so, and nothing stays behind", async () => {
     const { graph, source } = tinyModel();
-    await using backend = await webgpu({ limits: "default" });
-    await using program = await backend.compile(graph, source);
-    const before = backend.device.live;
+    await using device = await webgpuDevice({ limits: "default" });
+    await using loaded = await loadGraph(device, graph, source);
+    const before = device.live;
     const refused = expect.objectContaining({ code: "ERR_MEMORY", fittingContext: 2 ** 27 / 64 });
-    expect(() => program.createCache(2 ** 28)).toThrow(refused);
-    expect(backend.device.live).toEqual(before);
+    expect(() => loaded.pool(2 ** 28)).toThrow(refused);
+    expect(device.live).toEqual(before);
   });
 
   test("what may not fit is refused before anything is read, with the context that would", async () => {
@@ -334,31 +339,33 @@ describeWithAdapter("the device", () => {
         return source.read(...given);
       },
     };
-    await using small = await webgpu({ memory: 2 ** 20 });
-    await expect(small.compile(graph, counting)).rejects.toMatchObject({ code: "ERR_MEMORY", fittingContext: 0 });
+    await using small = await webgpuDevice({ memory: 2 ** 20 });
+    await expect(loadGraph(small, graph, counting)).rejects.toMatchObject({ code: "ERR_MEMORY", fittingContext: 0 });
     expect(reads).toBe(0);
-    await using backend = await webgpu({ memory: 16 * 2 ** 20 });
-    await using program = await backend.compile(graph, counting);
+    await using device = await webgpuDevice({ memory: 16 * 2 ** 20 });
+    await using loaded = await loadGraph(device, graph, counting);
     let fitting = 0;
     try {
-      program.createCache(10 ** 6);
+      loaded.pool(10 ** 6);
     } catch (error) {
       if (error instanceof MemoryError) fitting = error.fittingContext;
     }
     expect(fitting).toBeGreaterThan(1000);
-    using cache = program.createCache(fitting);
-    expect(cache.capacity).toBe(fitting);
-    expect(backend.device.live.bytes).toBeLessThanOrEqual(16 * 2 ** 20);
+    const pool = loaded.pool(fitting);
+    expect(pool.blocks * pool.blockRows).toBeGreaterThanOrEqual(fitting);
+    const { allocated, total, free } = await device.memory();
+    expect([total, free]).toEqual([16 * 2 ** 20, 16 * 2 ** 20 - allocated]);
+    expect(free).toBeGreaterThanOrEqual(0);
   });
 
   test.each(["f16", "bf16"] as const)("a cache in %s takes half the memory of keys and values", async (format) => {
     const { graph, source } = tinyModel();
-    await using backend = await webgpu();
-    await using program = await backend.compile(graph, source);
+    await using device = await webgpuDevice();
+    await using loaded = await loadGraph(device, graph, source);
     const bytesOf = (wanted: "f32" | "f16" | "bf16"): number => {
-      const before = backend.device.live.bytes;
-      using _ = program.createCache(64, { format: wanted });
-      return backend.device.live.bytes - before;
+      const before = device.live.bytes;
+      using _ = loaded.pool(64, { format: wanted });
+      return device.live.bytes - before;
     };
     // Room for splits of 128 keys comes to the same, whatever the format.
     const keysAndValues = 64 * (2 * 2 * 2 * 16 * 4);
@@ -366,16 +373,15 @@ describeWithAdapter("the device", () => {
   });
 
   test("options that nobody honours are refused", async () => {
-    await expect(webgpu({ limits: "most" as "default" })).rejects.toMatchObject({ code: "ERR_OPTION" });
-    await expect(webgpu({ speed: 1 } as object)).rejects.toMatchObject({ code: "ERR_OPTION" });
-    await expect(webgpu({ features: { f16: true } as object })).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(webgpuDevice({ limits: "most" as "default" })).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(webgpuDevice({ speed: 1 } as object)).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(webgpuDevice({ features: { f16: true } as object })).rejects.toMatchObject({ code: "ERR_OPTION" });
   });
 
   test("a kernel that fails names itself, its operation and shapes", async () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
-    await using backend = await webgpu({ device });
-    await using program = await backend.compile(graph, source);
+    await using loaded = await loadGraph(await webgpuDevice({ device }), graph, source);
     // A buffer that somebody destroys under our feet makes the submission invalid.
     const dispatch = device.queue.submit.bind(device.queue);
     const wrong = device.createBuffer({ size: 16, usage: 8 });
@@ -385,22 +391,21 @@ describeWithAdapter("the device", () => {
       encoder.clearBuffer(wrong);
       dispatch([...buffers, encoder.finish()]);
     };
-    await expect(program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"])).rejects.toThrow(
-      /decode of 1 rows from embedding/,
-    );
+    const one = { inputs: { tokens: Int32Array.of(4) } };
+    await expect(loaded.run(one, ["logits"])).rejects.toThrow(/decode of 1 rows from embedding/);
     device.queue.submit = dispatch;
-    expect((await program.run({ inputs: { tokens: Int32Array.of(4) } }, ["logits"]))[0]!.shape).toEqual([1, 256]);
+    expect((await loaded.run(one, ["logits"]))[0]!.shape).toEqual([1, 256]);
     device.destroy();
   });
 
   test("a graph without weights runs at once after another failed to compile", async () => {
-    await using backend = await webgpu();
+    await using device = await webgpuDevice();
     const add = buildGraph((g) => [g.add("y", g.activations("a", 3), g.activations("b", 3))]);
     const none = { name: "none", weights: new Map(), read: async () => new Uint8Array(), fingerprint: async () => "" };
-    await expect(backend.compile(tinyModel().graph, none)).rejects.toMatchObject({ code: "ERR_CHECKPOINT" });
-    await using program = await backend.compile(add, none);
+    await expect(loadGraph(device, tinyModel().graph, none)).rejects.toMatchObject({ code: "ERR_CHECKPOINT" });
+    await using loaded = await loadGraph(device, add, none);
     const inputs = { a: Float32Array.of(1, 2, 3), b: Float32Array.of(4, 5, 6) };
-    expect([...(await program.run({ inputs }, ["y"]))[0]!.data]).toEqual([5, 7, 9]);
+    expect([...(await loaded.run({ inputs }, ["y"]))[0]!.data]).toEqual([5, 7, 9]);
   });
 
   test("memory that runs out while weights are allocated is an error that names the matrix and its bytes", async () => {
@@ -419,8 +424,8 @@ describeWithAdapter("the device", () => {
       const error = await pop();
       return refused ? { message: "no memory" } : error;
     };
-    await using backend = await webgpu({ device });
-    await expect(backend.compile(graph, source)).rejects.toMatchObject({
+    await using opened = await webgpuDevice({ device });
+    await expect(loadGraph(opened, graph, source)).rejects.toMatchObject({
       code: "ERR_MEMORY",
       message: expect.stringMatching(
         /^output\.weight, 65536 bytes of \d+ for all weights: the device has no memory left/,
@@ -430,7 +435,7 @@ describeWithAdapter("the device", () => {
       needed: 65536,
       available: undefined,
     });
-    expect(backend.device.live).toEqual({ buffers: 0, bytes: 0 });
+    expect(opened.live).toEqual({ buffers: 0, bytes: 0 });
     device.destroy();
   });
 
@@ -440,7 +445,7 @@ describeWithAdapter("the device", () => {
       getPreferredCanvasFormat: () => "rgba8unorm",
       wgslLanguageFeatures: new Set(),
     };
-    await expect(webgpu({ gpu: none })).rejects.toMatchObject({
+    await expect(webgpuDevice({ gpu: none })).rejects.toMatchObject({
       code: "ERR_BACKEND",
       message: expect.stringMatching(/found no adapter.*driver/),
     });

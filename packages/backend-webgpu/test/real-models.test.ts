@@ -5,19 +5,21 @@ import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import { greedyTokens } from "@polyllama/conformance";
-import { type Backend, createSampler, llamaGraph } from "@polyllama/core";
+import { createSampler, llamaGraph } from "@polyllama/core";
+import { type Device, loadGraph } from "@polyllama/core/device";
+import { drawTokens } from "@polyllama/test-support/drawn";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type WebGpuBackend, webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 
 /** The first tokens and `count` more, chosen on the device. */
-async function onDevice(backend: Backend, checkpoint: Checkpoint, first: readonly number[], count: number) {
-  await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
-  using cache = program.createCache(first.length + count);
-  const sampling = createSampler({ temperature: 0 }).draw!;
+async function onDevice(device: Device, checkpoint: Checkpoint, first: readonly number[], count: number) {
+  await using loaded = await loadGraph(device, llamaGraph(checkpoint.config), checkpoint);
+  const cache = loaded.pool(first.length + count).open();
   const ids = [...first];
-  for await (const id of program.sample!({ cache, tokens: Int32Array.from(first), sampling, count })) ids.push(id);
+  const draw = createSampler({ temperature: 0 }).draw!; // nothing in these options is the host's alone
+  for await (const id of drawTokens(loaded, cache, Int32Array.from(first), draw, count)) ids.push(id);
   return ids;
 }
 
@@ -33,7 +35,7 @@ describeWithShared("real models", () => {
       test(`${file}: the 256 reference tokens`, async () => {
         const { input_ids: ids } = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
         await using checkpoint = await openCheckpoint(shared(`weights/${file}`));
-        expect(await onDevice(backend, checkpoint, ids.slice(0, 1), ids.length - 1)).toEqual(ids);
+        expect(await onDevice(backend.device, checkpoint, ids.slice(0, 1), ids.length - 1)).toEqual(ids);
       });
     }
     for (const folder of ["TinyStories-656K", "poet"]) {
@@ -41,7 +43,7 @@ describeWithShared("real models", () => {
         await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
         const first = [1, 300, 17];
         const expected = await greedyTokens(reference(), checkpoint, first, 43);
-        expect(await onDevice(backend, checkpoint, first, 40)).toEqual(expected);
+        expect(await onDevice(backend.device, checkpoint, first, 40)).toEqual(expected);
         expect(await greedyTokens(backend, checkpoint, first, 43)).toEqual(expected);
       });
     }

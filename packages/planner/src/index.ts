@@ -36,9 +36,13 @@ export { type ParameterStorage, SharedParameters } from "./frame/shared-paramete
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
 export { StepQueue } from "./frame/turns.ts";
+export { UnderWay } from "./frame/under-way.ts";
+export { supportsHeads } from "./gpu/heads.ts";
 export { type GpuRunner, type GpuTensorStorage, gpuRun } from "./gpu/run.ts";
 export {
+  partsOf,
   partsTo,
+  runsOf,
   type Sink,
   type SinkPart,
   takeOutputRows,
@@ -101,6 +105,7 @@ export {
 export { printPlan } from "./plan/print.ts";
 export type { PlacedRotation, Rotation } from "./plan/rotations.ts";
 export {
+  assertPlaced,
   assertStored,
   groupWeights,
   type StoredWeights,

@@ -1,6 +1,6 @@
 import { buildGraph, type GraphBuilder, llamaGraph, llamaLayerGraph } from "@polyllama/core";
-import { assertStored, groupWeights, type StoredWeights } from "@polyllama/planner";
-import { describe, expect, test } from "vitest";
+import { assertPlaced, assertStored, groupWeights, type StoredWeights } from "@polyllama/planner";
+import { describe, expect, test, vi } from "vitest";
 import { alternating, config, infosOf, model, stacked } from "./support.ts";
 
 /** Names of each group's members, the layers' own part alone. */
@@ -117,6 +117,23 @@ describe("a graph that stored weights do not serve", () => {
       expect(() => assertStored(graph, stored, preferences)).toThrow(message);
     }
     expect(() => assertStored(both, stored, preferences)).not.toThrow();
+  });
+
+  test("is refused by op and weight where that is not stored for the op", () => {
+    const serves = vi.fn((_: unknown, as: "matrix" | "table") => as === "matrix");
+    expect(() => assertPlaced(both, stored, serves)).not.toThrow();
+    expect(serves.mock.calls).toEqual([...both.weights.keys()].map(() => [stored.groups[0], "matrix"]));
+    const table = buildGraph((g) => [g.embedding("y", g.tokens("t"), g.weight("wq", [32, 32]))]);
+    const norm = buildGraph((g) => [g.rmsNorm("y", x(g), g.weight("norm", [32]), { eps: 1e-5 })]);
+    const other = buildGraph((g) => [g.linear("v", x(g), g.weight("wv", [8, 32]))]);
+    for (const [graph, what] of [
+      [table, 'embedding with "wq"'],
+      [norm, 'rmsNorm with "norm"'],
+      [other, 'linear with "wv"'],
+    ] as const) {
+      const refused = { code: "ERR_PARAMETERS", message: expect.stringContaining(`not loaded for ${what}`) };
+      expect(() => assertPlaced(graph, stored, serves)).toThrow(expect.objectContaining(refused));
+    }
   });
 
   test("is served where it leaves tables to the host", () => {

@@ -1,6 +1,6 @@
 // A chunk as it is going to run: its plan, and for each output which rows of the chunk go where.
 
-import type { AcceptedStep, Sink, SinkPart } from "@polyllama/planner";
+import { type AcceptedStep, partsOf, type Sink, type SinkPart } from "@polyllama/planner";
 import type { PoolMemory } from "../cache/pool-memory.ts";
 import type { CudaTensor } from "../tensors.ts";
 import type { ChunkRows, SequenceBlocks } from "./chunk-rows.ts";
@@ -29,21 +29,10 @@ export function chunkJob(
   blocks: readonly (SequenceBlocks | undefined)[],
   sinks: readonly CudaSink[],
 ): ChunkJob {
-  const { plan } = prepared;
-  const placed = sinks.flatMap((sink) => {
-    const place = plan.outputs.get(sink.value); // none of an input
-    const rows = sink.rows.flatMap((row, k) => {
-      const n = chunk.numbers.get(row);
-      return n === undefined ? [] : [{ k, n }];
-    });
-    return place === undefined || rows.length === 0 ? [] : [{ sink, place, rows }];
-  });
-  const wanted = placed.filter(({ place }) => place.buffer.rows === "selected").flatMap(({ rows }) => rows);
-  const selected = [...new Set(wanted.map(({ n }) => n))].sort((a, b) => a - b);
-  const numbers = new Map(selected.map((n, index) => [n, index]));
-  const parts = placed.map(({ sink, place, rows }) => {
-    const indexOf = (n: number): number => (place.buffer.rows === "all" ? n : numbers.get(n)!); // selected above
-    return { sink, place, rows: rows.map(({ k, n }) => ({ k, index: indexOf(n) })) };
-  });
+  const { outputs } = prepared.plan;
+  const wanted = sinks.flatMap(({ value, rows }) => (outputs.get(value)?.buffer.rows === "selected" ? rows : []));
+  const rows = [...new Set(wanted)].filter((row) => chunk.numbers.has(row)).sort((a, b) => a - b);
+  const parts = partsOf(sinks, outputs, { all: chunk.numbers, selected: new Map(rows.map((row, i) => [row, i])) });
+  const selected = rows.map((row) => chunk.numbers.get(row)!); // those of the chunk
   return { accepted, chunk, prepared, blocks, selected, parts };
 }

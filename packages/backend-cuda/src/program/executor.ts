@@ -14,6 +14,7 @@ import {
   type StepRun,
   type StepTensor,
   type TensorRegister,
+  UnderWay,
 } from "@polyllama/planner";
 import { blockBytes, blocksFor } from "../cache/layout.ts";
 import type { PoolMemory } from "../cache/pool-memory.ts";
@@ -45,7 +46,8 @@ export class CudaExecutor implements StepExecutor<PoolMemory> {
   readonly #plans: Plans;
   readonly #workspace: Workspace;
   readonly #spec: CacheSpec;
-  readonly #chunks = new Set<Promise<void>>();
+  /** Chunks go on when their step is aborted, and use what this program holds. */
+  readonly #chunks = new UnderWay();
 
   constructor(graph: Graph, weights: LoadedWeights, home: ExecutorHome) {
     this.#graph = graph;
@@ -95,17 +97,9 @@ export class CudaExecutor implements StepExecutor<PoolMemory> {
       if (prepared.plan.steps.length === 0) continue;
       const job = chunkJob(accepted, chunkRowsOf(chunk, places, blocks), prepared, blocks, sinks);
       const { outputs } = await runChunk(runner, job);
-      taken.push(this.#underWay(outputs));
+      taken.push(this.#chunks.add(outputs));
     }
     return taken;
-  }
-
-  /** Chunks go on when their step is aborted, and use what this program holds. */
-  #underWay(chunk: Promise<void>): Promise<void> {
-    this.#chunks.add(chunk);
-    const end = (): void => void this.#chunks.delete(chunk);
-    chunk.then(end, end);
-    return chunk;
   }
 
   /** Where sequences have their keys and values. Blocks that they share and write into are copied first. */
@@ -137,7 +131,7 @@ export class CudaExecutor implements StepExecutor<PoolMemory> {
   }
 
   async free(): Promise<void> {
-    await Promise.allSettled(this.#chunks);
+    await this.#chunks.settled();
     this.#workspace[Symbol.dispose]();
   }
 }

@@ -2,7 +2,7 @@
 // what comes back.
 
 import { isDeviceTensor } from "@polyllama/core/device";
-import { type Place, partsTo, StepTensor, takeOutputRows, takeToken, wantsHostRows } from "@polyllama/planner";
+import { type Place, partsTo, runsOf, StepTensor, takeOutputRows, takeToken, wantsHostRows } from "@polyllama/planner";
 import { countOf, type Emitting, rowsAt } from "../emit/emitting.ts";
 import { emit } from "../emit/index.ts";
 import { partKeys } from "../kernels/attention_split.ts";
@@ -137,17 +137,6 @@ function drawLaunches({ powers, workspace }: ChunkRunner, job: ChunkJob, layout:
     at += BigInt(drawBytes * rows.length);
     return launch;
   });
-}
-
-/** Runs of numbers that follow each other: the first of each, and how many. */
-function runsOf(numbers: readonly number[]): readonly (readonly [number, number])[] {
-  const runs: [number, number][] = [];
-  for (const number of numbers) {
-    const last = runs.at(-1);
-    if (last !== undefined && last[0] + last[1] === number) last[1]++;
-    else runs.push([number, 1]);
-  }
-  return runs;
 }
 
 /** Enqueues copies of what goes to the host. @returns what takes it from there */

@@ -3,6 +3,7 @@
 // would end later runs too.
 
 import { PolyllamaError } from "@polyllama/core";
+import { UnderWay } from "@polyllama/planner";
 import { cString, type Handle, type Ort } from "./api.ts";
 
 export interface SessionOptions {
@@ -16,7 +17,7 @@ export class Session implements AsyncDisposable {
   readonly #handle: Handle;
   readonly #inputNames: Names;
   readonly #outputNames: ReadonlyMap<string, { readonly memory: Uint8Array; readonly pointer: bigint }>;
-  readonly #pending = new Set<Promise<void>>();
+  readonly #pending = new UnderWay();
   #disposed = false;
 
   private constructor(ort: Ort, handle: Handle, inputs: readonly string[], outputs: readonly string[]) {
@@ -81,16 +82,14 @@ export class Session implements AsyncDisposable {
       outputNames: BigUint64Array.from(outputs.keys(), (name) => this.#outputNames.get(name)!.pointer),
       outputs: BigUint64Array.from(outputs.values()),
     };
-    const running = this.#ort.run(call);
+    const running = this.#pending.add(this.#ort.run(call));
     const held = { call, keep, names: [this.#inputNames, this.#outputNames] };
     inFlight.add(held);
-    this.#pending.add(running);
     try {
       await running;
     } catch (error) {
       if (!signal?.aborted) throw error;
     } finally {
-      this.#pending.delete(running);
       inFlight.delete(held);
       signal?.removeEventListener("abort", terminate);
       this.#ort.releaseRunOptions(runOptions);
@@ -101,7 +100,7 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    await Promise.allSettled(this.#pending);
+    await this.#pending.settled();
     this.#ort.releaseSession(this.#handle);
   }
 }

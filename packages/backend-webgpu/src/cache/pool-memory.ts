@@ -81,23 +81,6 @@ export class PoolMemory implements PoolStorage {
     return this.parts.flat().reduce((most, part) => Math.max(most, part.blockBytes), 0);
   }
 
-  /** Copies blocks of another pool of the same size and kind, behind what was submitted before. */
-  async copyFrom(source: PoolMemory, from: readonly number[], to: readonly number[]): Promise<void> {
-    await this.ready;
-    await this.gpu.guard("copy of a cache", () => {
-      const encoder = this.gpu.device.createCommandEncoder({ label: "fork" });
-      const targets = this.parts.flat();
-      for (const [i, { keys, values, blockBytes: size }] of source.parts.flat().entries()) {
-        const target = targets[i]!; // pools of one size have the same parts
-        for (const { first, count, block } of runsOf(from, to)) {
-          encoder.copyBufferToBuffer(keys, block * size, target.keys, first * size, count * size);
-          encoder.copyBufferToBuffer(values, block * size, target.values, first * size, count * size);
-        }
-      }
-      this.gpu.device.queue.submit([encoder.finish()]);
-    });
-  }
-
   async export(table: readonly number[], length: number): Promise<Uint8Array> {
     await this.ready;
     return exportBlocks(this, table, length);
@@ -127,16 +110,5 @@ export class PoolMemory implements PoolStorage {
       this.gpu.free(keys);
       this.gpu.free(values);
     }
-  }
-}
-
-/** Blocks that follow each other in both tables, as the first of each and their count. */
-function* runsOf(from: readonly number[], to: readonly number[]) {
-  for (let i = 0; i < from.length; ) {
-    const [block, first] = [from[i]!, to[i]!]; // as many as in the other
-    let count = 1;
-    while (from[i + count] === block + count && to[i + count] === first + count) count++;
-    yield { block, first, count };
-    i += count;
   }
 }

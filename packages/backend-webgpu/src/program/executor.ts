@@ -13,6 +13,7 @@ import {
   type StepRun,
   type StepTensor,
   type TensorRegister,
+  UnderWay,
 } from "@polyllama/planner";
 import { partialBytes } from "../cache/layout.ts";
 import type { PoolMemory } from "../cache/pool-memory.ts";
@@ -45,7 +46,7 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
   /** Pieces of keys that fit what split attention keeps between its kernels. */
   readonly #mostSplits: number;
   /** Chunks go on when their step is aborted, and use what this program holds. */
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #underWay = new UnderWay();
 
   private constructor(graph: Graph, home: Home, register: TensorRegister, meter: Meter) {
     const { gpu, layout } = home;
@@ -122,14 +123,14 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
         const prepared = await this.#planOf(accepted, chunk);
         if (prepared.pieces.length === 0) continue;
         await submissions.pace();
-        read.push(this.#follow(readBack(this.#gpu, this.#home.scratch, await runChunk(run, chunk, prepared))));
+        read.push(this.#underWay.add(readBack(this.#gpu, this.#home.scratch, await runChunk(run, chunk, prepared))));
       }
     } finally {
       this.#scratchPool.trim();
-      for (const check of submissions.checks) this.#follow(check);
+      for (const check of submissions.checks) this.#underWay.add(check);
     }
     const idle = read.length === 0 || sinks.length === 0;
-    if (idle) read.push(this.#follow(this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone())));
+    if (idle) read.push(this.#underWay.add(this.#gpu.wait(this.#gpu.device.queue.onSubmittedWorkDone())));
     return [...read, ...submissions.checks];
   }
 
@@ -141,15 +142,8 @@ export class WebGpuExecutor implements StepExecutor<PoolMemory> {
     return this.#plans.get(mode, asked, kept && this.#spec.length > 0);
   }
 
-  #follow(work: Promise<void>): Promise<void> {
-    this.#underWay.add(work);
-    const end = (): void => void this.#underWay.delete(work);
-    work.then(end, end);
-    return work;
-  }
-
   async free(): Promise<void> {
-    await Promise.allSettled(this.#underWay);
+    await this.#underWay.settled();
     await this.#plans.free();
     this.#scratchPool.free();
     this.#tensors.free();

@@ -1,6 +1,6 @@
 // Outputs of a chunk on their way from the device: rows to tensors there, or to staging buffers that the host maps.
 
-import { partsTo, takeOutputRows, takeToken, wantsHostRows } from "@polyllama/planner";
+import { partsTo, runsOf, takeOutputRows, takeToken, wantsHostRows } from "@polyllama/planner";
 import { type Gpu, usage } from "../gpu.ts";
 import { selectedRows } from "./chunk.ts";
 import type { ChunkWork } from "./chunk-work.ts";
@@ -56,9 +56,9 @@ function copyTokens(encoder: GPUCommandEncoder, scratch: Scratch, draws: readonl
   const chosen = scratch.growing.get("chosen");
   let count = 0;
   for (const { sink, rows } of draws) {
-    for (const { first, length } of runsOf(rows.map(({ k }) => k))) {
-      encoder.copyBufferToBuffer(chosen, 4 * count, sink.tensor.storage.buffer, 4 * first, 4 * length);
-      count += length;
+    for (const [first, many] of runsOf(rows.map(({ k }) => k))) {
+      encoder.copyBufferToBuffer(chosen, 4 * count, sink.tensor.storage.buffer, 4 * first, 4 * many);
+      count += many;
     }
   }
   const staging = scratch.takeStaging(4 * count);
@@ -71,17 +71,6 @@ function copyTokens(encoder: GPUCommandEncoder, scratch: Scratch, draws: readonl
       for (const { sink, rows } of draws) for (const { k } of rows) takeToken(sink, k, tokens[at++]!); // all were copied
     },
   };
-}
-
-/** Runs of numbers that follow each other. */
-function runsOf(numbers: readonly number[]): readonly { readonly first: number; readonly length: number }[] {
-  const runs: { readonly first: number; length: number }[] = [];
-  for (const number of numbers) {
-    const last = runs.at(-1);
-    if (last !== undefined && last.first + last.length === number) last.length++;
-    else runs.push({ first: number, length: 1 });
-  }
-  return runs;
 }
 
 /** Waits for staged buffers, takes what is in them, and gives them back. */

@@ -1,12 +1,12 @@
 // One chunk of a step: makes room for what it needs, binds its plan to the pools that its sequences have their blocks in, and submits it.
 
 import type { Step } from "@polyllama/core/device";
-import { type AcceptedStep, partsTo, type StepCache } from "@polyllama/planner";
+import { type AcceptedStep, partsOf, partsTo, type StepCache } from "@polyllama/planner";
 import type { PoolMemory } from "../cache/pool-memory.ts";
 import { bindPool, bindSampler } from "./bind-plan.ts";
 import { type PlacedChunk, type SequenceBlocks, splitsOf } from "./chunk.ts";
 import type { Meter } from "./meter.ts";
-import { type DrawPart, type GpuSink, partsOf } from "./outputs.ts";
+import { type DrawPart, type GpuSink, rowIndices } from "./outputs.ts";
 import type { PoolBinding } from "./pool-binding.ts";
 import type { Home, PreparedPlan, SamplerBinding } from "./prepared-plan.ts";
 import type { Staged } from "./read-back.ts";
@@ -60,7 +60,7 @@ async function copyBlocks(caches: readonly StepCache<PoolMemory>[], { home, subm
 export async function runChunk(run: StepChunks, chunk: PlacedChunk, prepared: PreparedPlan): Promise<Staged> {
   const { home, step, sinks, submissions, meter } = run;
   const { gpu, scratch } = home;
-  const parts = partsOf(chunk, prepared.plan.outputs, sinks);
+  const parts = partsOf(sinks, prepared.plan.outputs, rowIndices(chunk));
   const tokens = partsTo(parts, "token");
   await reserve(run, chunk, tokens);
   const samplers = new Map<string, SamplerBinding>();

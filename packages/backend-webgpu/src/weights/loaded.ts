@@ -4,7 +4,6 @@ import {
   checkWeights,
   type Graph,
   MemoryError,
-  PolyllamaError,
   type Progress,
   type WeightInfo,
   type WeightName,
@@ -56,22 +55,5 @@ export async function loadWeights(
   } catch (error) {
     loaded.free();
     throw error;
-  }
-}
-
-/** @throws {PolyllamaError} `ERR_PARAMETERS` where a weight is missing, or not there for what the graph does with it */
-export function checkLayout(graph: Graph, { layout }: LoadedWeights): void {
-  const vectors = new Set(layout.vectors.map(({ name }) => name));
-  for (const node of graph.nodes) {
-    let there = true;
-    if (node.op === "rmsNorm") there = vectors.has(node.weight);
-    if (node.op === "linear") there = layout.places.has(node.weight);
-    // A table that stands below other rows is not found by its own numbers.
-    if (node.op === "embedding") there = layout.places.get(node.table)?.group.members.length === 1;
-    if (there) continue;
-    throw new PolyllamaError(
-      "ERR_PARAMETERS",
-      `The parameters were not loaded for ${node.op} "${node.output}"; name this graph, too, when they are loaded.`,
-    );
   }
 }

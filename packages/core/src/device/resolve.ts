@@ -149,6 +149,7 @@ function range(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-function checkValue(graph: Graph, name: ValueName): void {
+/** @throws {PolyllamaError} `ERR_GRAPH` for a name that the graph does not define */
+export function checkValue(graph: Graph, name: ValueName): void {
   if (!graph.widths.has(name)) throw new PolyllamaError("ERR_GRAPH", `The graph has no value "${name}".`);
 }

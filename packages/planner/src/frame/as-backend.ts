@@ -40,8 +40,6 @@ import {
   type OutputValue,
   type Submission,
 } from "@polyllama/core/device";
-import { PagedCache } from "./paged-cache.ts";
-import { PagedPool } from "./paged-pool.ts";
 
 /** What a backend of the first contract adds to its device. */
 export interface BackendOptions {
@@ -276,9 +274,7 @@ class BackendCache extends SequenceCache {
   }
 
   protected override async copyTo(copy: BackendCache): Promise<void> {
-    const [pool, sequence] = [copy.#pool, this.#sequence];
-    const paged = pool instanceof PagedPool && sequence instanceof PagedCache;
-    const copied = await (paged ? pool.copyOf(sequence) : pool.import(await sequence.export()));
+    const copied = await copy.#pool.import(await this.#sequence.export());
     copy.#sequence[Symbol.dispose]();
     copy.#sequence = copied;
   }

@@ -12,16 +12,17 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import type {
-  CachePool,
-  CacheSpec,
-  CompileProgramOptions,
-  Device,
-  DeviceMemory,
-  LoadParametersOptions,
-  Parameters,
-  PoolMemory,
-  Program,
+import {
+  type CachePool,
+  type CacheSpec,
+  type CompileProgramOptions,
+  checkValue,
+  type Device,
+  type DeviceMemory,
+  type LoadParametersOptions,
+  type Parameters,
+  type PoolMemory,
+  type Program,
 } from "@polyllama/core/device";
 import { PagedPool, type PoolStorage, poolBlocks } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
@@ -168,8 +169,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
       blocks,
       storage: caches.allocate({ spec, format, blocks, rows: blockRows, what }),
       owner: this,
-      settled: () => this.#queue.settled(),
-      inTurn: (action) => this.#queue.begin(undefined, action),
+      settled: () => this.#queue.underWay.settled(),
       onFree: () => {
         this.#pools.delete(pool);
         this.#resources.delete(pool);
@@ -182,6 +182,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
 
   async compile(graph: Graph, given: Parameters, options: CompileProgramOptions = {}): Promise<Program> {
     return this.#resources.load(options.signal, async (signal) => {
+      for (const { value } of options.outputs ?? []) checkValue(graph, value);
       const parameters = this.#own(given);
       for (const { name } of graph.weights) {
         if (parameters.weights.has(name)) continue;

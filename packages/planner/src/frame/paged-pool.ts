@@ -25,8 +25,6 @@ export interface PoolStorage {
   lengthOf?(bytes: Uint8Array): number;
   /** Writes them into blocks. */
   import?(table: readonly number[], bytes: Uint8Array): Promise<void>;
-  /** Copies blocks of a pool of the same size and kind, behind what has begun before; absent where bytes do as well. */
-  copyFrom?(source: this, from: readonly number[], to: readonly number[]): Promise<void>;
   /** Gives the memory back. Called once, when no step under way uses the pool. */
   free(): void;
 }
@@ -41,8 +39,6 @@ export interface PoolParts<Storage extends PoolStorage> {
   readonly owner: object;
   /** Resolves when all steps that were submitted before have ended. */
   readonly settled: () => Promise<void>;
-  /** Does something when all steps that were submitted before have begun: with `copyFrom`. */
-  readonly inTurn?: <Result>(action: () => Promise<Result>) => Promise<Result>;
   /** Called once, when its memory has been freed. */
   readonly onFree: () => void;
 }
@@ -120,28 +116,6 @@ export class PagedPool<Storage extends PoolStorage = PoolStorage> implements Cac
       cache.fill(length);
       await this.#parts.settled();
       await storage.import(cache.table, bytes);
-      return cache;
-    } catch (error) {
-      cache[Symbol.dispose]();
-      throw error;
-    }
-  }
-
-  /**
-   * A sequence with what one of another pool of the same size and kind holds.
-   *
-   * @throws {CacheFullError}
-   */
-  async copyOf(source: PagedCache): Promise<PagedCache> {
-    this.#assertAlive();
-    const { storage } = this;
-    const { inTurn } = this.#parts;
-    const { storage: given } = source.pool as PagedPool<Storage>; // of the same device
-    if (storage.copyFrom === undefined || inTurn === undefined) return this.import(await source.export());
-    const cache = this.open();
-    try {
-      cache.fill(source.length);
-      await inTurn(async () => storage.copyFrom?.(given, source.table, cache.table));
       return cache;
     } catch (error) {
       cache[Symbol.dispose]();

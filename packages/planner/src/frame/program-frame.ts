@@ -21,6 +21,7 @@ import type { ParameterStorage, SharedParameters } from "./shared-parameters.ts"
 import { StepRecord } from "./step-record.ts";
 import { StepTensor } from "./step-tensor.ts";
 import type { StepQueue } from "./turns.ts";
+import { UnderWay } from "./under-way.ts";
 
 /** A sequence's blocks in a step, and the memory that they lie in. */
 export interface StepCache<Storage extends PoolStorage> extends CacheRows {
@@ -83,7 +84,7 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   readonly #end = new AbortController();
   /** Signals of callers, together with that: one for all steps of a signal, as making signals for every token is slow. */
   readonly #either = new WeakMap<AbortSignal, AbortSignal>();
-  readonly #pending = new Set<Promise<unknown>>();
+  readonly #pending = new UnderWay();
   #disposed: Promise<void> | undefined;
 
   /** @throws {PolyllamaError} `ERR_DISPOSED` for parameters that were disposed */
@@ -127,10 +128,8 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
     }
     const result = this.#follow(record, run, uses, signal);
     result.catch(() => undefined); // whoever asks for it gets the rejection
-    this.#parts.queue.follow(result);
+    this.#parts.queue.underWay.add(result);
     this.#pending.add(result);
-    const end = (): void => void this.#pending.delete(result);
-    result.then(end, end);
     return { result, ...(run.tokens && { tokens: run.tokens }) };
   }
 
@@ -212,7 +211,7 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   async #dispose(): Promise<void> {
     await undefined; // from here on `submit` refuses
     this.#end.abort(disposed());
-    await Promise.allSettled(this.#pending);
+    await this.#pending.settled();
     await this.#parts.executor.free();
     await this.parameters.release();
     this.#parts.onDispose(this);

@@ -1,13 +1,14 @@
 // What a device gave out and has to take back: parameters, pools, tensors and programs, from the beginning of their loading on.
 
 import { PolyllamaError } from "@polyllama/core";
+import { UnderWay } from "./under-way.ts";
 
 /** Resources that are alive, by kind: programs are disposed before what they use. */
 export class Resources {
   readonly #programs = new Set<AsyncDisposable>();
   readonly #others = new Set<Disposable>();
-  readonly #loads = new Set<Promise<unknown>>();
-  readonly #freeing = new Set<Promise<unknown>>();
+  readonly #loads = new UnderWay();
+  readonly #freeing = new UnderWay();
   readonly #end = new AbortController();
   #disposed: Promise<void> | undefined;
 
@@ -27,15 +28,11 @@ export class Resources {
     this.assertAlive();
     signal?.throwIfAborted();
     const either = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]);
-    const load = action(either);
-    this.#loads.add(load);
     try {
-      return await load;
+      return await this.#loads.add(action(either));
     } catch (error) {
       this.assertAlive(); // whatever else failed, failed because of that
       throw error;
-    } finally {
-      this.#loads.delete(load);
     }
   }
 
@@ -53,10 +50,7 @@ export class Resources {
   delete(resource: Disposable | AsyncDisposable, freed?: void | Promise<void>): void {
     this.#programs.delete(resource as AsyncDisposable); // whichever it is, the other set does not have it
     this.#others.delete(resource as Disposable);
-    if (!freed) return;
-    this.#freeing.add(freed);
-    const end = (): void => void this.#freeing.delete(freed);
-    freed.then(end, end);
+    if (freed) this.#freeing.add(freed);
   }
 
   /** Ends loads, disposes everything and then does what is left. Later calls wait for the first. */
@@ -67,10 +61,10 @@ export class Resources {
 
   async #dispose(rest: () => void | Promise<void>): Promise<void> {
     this.#end.abort(new PolyllamaError("ERR_DISPOSED", "The device was disposed; create another one."));
-    await Promise.allSettled(this.#loads);
+    await this.#loads.settled();
     await Promise.all([...this.#programs].map((program) => program[Symbol.asyncDispose]()));
     for (const resource of this.#others) resource[Symbol.dispose]();
-    await Promise.allSettled(this.#freeing);
+    await this.#freeing.settled();
     await rest();
   }
 }

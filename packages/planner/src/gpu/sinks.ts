@@ -14,6 +14,7 @@ import {
 import type { PoolStorage } from "../frame/paged-pool.ts";
 import type { AcceptedStep } from "../frame/program-frame.ts";
 import type { StepTensor, TensorStorage } from "../frame/step-tensor.ts";
+import type { RowSet } from "../plan/needs.ts";
 import type { Place } from "../plan/plan.ts";
 import { checkDraw } from "./draws.ts";
 
@@ -151,12 +152,45 @@ export interface SinkPart<Of> {
   readonly rows: readonly SinkRow[];
 }
 
+/**
+ * What a chunk has of each output.
+ *
+ * @param places Where the chunk's plan has its values.
+ * @param indices By row of the step, the row of the chunk's buffers that have all rows, and of those that have selected ones.
+ */
+export function partsOf<Storage extends TensorStorage>(
+  sinks: readonly Sink<Storage>[],
+  places: ReadonlyMap<ValueName, Place>,
+  indices: Readonly<Record<RowSet, ReadonlyMap<number, number>>>,
+): readonly SinkPart<Sink<Storage>>[] {
+  return sinks.flatMap((sink) => {
+    const place = places.get(sink.value); // none of an input
+    if (place === undefined) return [];
+    const rows = sink.rows.flatMap((row, k) => {
+      const index = indices[place.buffer.rows].get(row);
+      return index === undefined ? [] : [{ k, index }];
+    });
+    return rows.length === 0 ? [] : [{ sink, place, rows }];
+  });
+}
+
 /** The parts of one kind of output. */
 export function partsTo<Storage extends TensorStorage, To extends Sink<Storage>["to"]>(
   parts: readonly SinkPart<Sink<Storage>>[],
   to: To,
 ): readonly SinkPart<Extract<Sink<Storage>, { to: To }>>[] {
   return parts.filter((part): part is SinkPart<Extract<Sink<Storage>, { to: To }>> => part.sink.to === to);
+}
+
+/** Numbers that follow each other: the first of each run, and how many it has. */
+export function runsOf(numbers: readonly number[]): readonly (readonly [number, number])[] {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[0] + last[1] === number) last[1]++;
+    else runs.push([number, 1]);
+  }
+  return runs;
 }
 
 /** Whether rows of logits or activations come to the host. */

@@ -151,6 +151,31 @@ export function assertStored(graph: Graph, { places, vectors }: StoredWeights, p
   }
 }
 
+/**
+ * Checks that stored weights serve a graph on a backend whose kernels take parts of what is stored together.
+ *
+ * @param serves Whether a matrix can be used so.
+ * @throws {PolyllamaError} `ERR_PARAMETERS`
+ */
+export function assertPlaced(
+  graph: Graph,
+  { places, vectors }: StoredWeights,
+  serves: (group: WeightGroup, as: "matrix" | "table") => boolean,
+): void {
+  for (const node of graph.nodes) {
+    const use = useOf(node);
+    if (use === undefined) continue;
+    const group = places.get(use.weight)?.group;
+    const placed =
+      use.as === "vector" ? vectors.some(({ name }) => name === use.weight) : group && serves(group, use.as);
+    if (placed) continue;
+    throw new PolyllamaError(
+      "ERR_PARAMETERS",
+      `The parameters were not loaded for ${node.op} with "${use.weight}"; name this graph, too, when they are loaded.`,
+    );
+  }
+}
+
 function usesOf(graph: Graph, { hostEmbeddings = false }: WeightPreferences): ReadonlyMap<WeightName, readonly Use[]> {
   const byWeight = new Map<WeightName, Use[]>();
   for (const node of graph.nodes) {

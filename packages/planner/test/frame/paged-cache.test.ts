@@ -234,37 +234,6 @@ describe("a pool", () => {
     expect(() => cache.fork()).toThrow(expect.objectContaining({ code: "ERR_DISPOSED" }));
   });
 
-  test("copies sequences of another pool where they lie, when the steps before have begun", async () => {
-    const order: string[] = [];
-    const make = (name: string) => {
-      const storage = {
-        bytes: 0,
-        free: () => undefined,
-        copyFrom: async (_: PoolStorage, from: readonly number[], to: readonly number[]) => {
-          order.push(`${name}: ${from} to ${to}`);
-        },
-      };
-      const inTurn = async <Result>(action: () => Promise<Result>): Promise<Result> => {
-        order.push("its turn");
-        return action();
-      };
-      const spec = [{ kvHeads: 1, headDim: 2 }];
-      const common = { owner: {}, settled: async () => undefined, onFree: () => undefined, inTurn };
-      return new PagedPool<PoolStorage>({ spec, format: "f32", blockRows: 4, blocks: 3, storage, ...common });
-    };
-    const [source, target] = [make("source"), make("target")];
-    source.open(4); // so that tables differ
-    const cache = source.open();
-    grow(cache, 2);
-    grow(cache, 5);
-    const other = target.open();
-    grow(other, 1);
-    const copy = await target.copyOf(cache);
-    expect([copy.length, target.freeBlocks]).toEqual([7, 0]);
-    expect(order).toEqual(["its turn", "target: 0,1 to 1,2"]);
-    await expect(target.copyOf(cache)).rejects.toMatchObject({ code: "ERR_CACHE_FULL" });
-  });
-
   test("that cannot export says so", async () => {
     const { pool: blocks } = pool(4);
     await expect(blocks.open().export()).rejects.toMatchObject({ code: "ERR_UNSUPPORTED" });

@@ -72,7 +72,7 @@ function setUp({ passes = true } = {}) {
     blocks: 8,
     storage: { bytes: 1, free: () => freed.push("pool") },
     owner,
-    settled: () => queue.settled(),
+    settled: () => queue.underWay.settled(),
     onFree: () => undefined,
   });
   return { program, pool, begun, freed, parameters };

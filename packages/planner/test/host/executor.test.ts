@@ -237,6 +237,8 @@ describe("a device", () => {
     const norm = buildGraph((g) => [g.rmsNorm("y", g.activations("x", 2), g.weight("w", [2]), { eps: 1e-5 })]);
     await expect(made.compile(norm, parameters)).rejects.toMatchObject({ code: "ERR_PARAMETERS" });
     await expect(made.compile(norm, parameters)).rejects.toThrow(/"w"/);
+    const asked = made.compile(graph, parameters, { outputs: [{ value: "nothing", to: "host" }] });
+    await expect(asked).rejects.toMatchObject({ code: "ERR_GRAPH", message: expect.stringContaining('"nothing"') });
     parameters[Symbol.dispose]();
     await expect(made.compile(graph, parameters)).rejects.toMatchObject({ code: "ERR_DISPOSED" });
   });
