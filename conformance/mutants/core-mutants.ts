@@ -54,10 +54,17 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "penalty-counts-prompt",
-    file: "sampling/sample.ts",
-    find: "for (const id of tokens.slice(promptLength)) counts",
-    replace: "for (const id of tokens) counts",
+    file: "sampling/history.ts",
+    find: "this.#generated.set(id, 0)",
+    replace: "this.#generated.set(id, 1)",
     what: "presence and frequency penalties count the prompt",
+  },
+  {
+    id: "history-counts-once",
+    file: "sampling/history.ts",
+    find: "(this.#generated.get(id) ?? 0) + 1",
+    replace: "1",
+    what: "frequency penalties count each token of a text once",
   },
   {
     id: "repetition-of-negative",

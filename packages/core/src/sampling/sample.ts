@@ -8,7 +8,6 @@
 // Temperature comes before top-p, as in Meta's code. A nucleus is large enough when its weight is at least p times that of all, the
 // product rounded to float64.
 
-import type { RealArray } from "../backend.ts";
 import { OptionError, PolyllamaError } from "../errors.ts";
 import { type OptionSchema, option } from "../option-types.ts";
 import { checkOptions } from "../options.ts";
@@ -70,9 +69,14 @@ export interface Sampler {
    * @throws {PolyllamaError} `ERR_BACKEND` for logits that are NaN, or all -Infinity, which name a defect and no token;
    * `ERR_OPTION` where `logitBias` and penalties forbid every token.
    */
-  sample(logits: RealArray, tokens: readonly number[], promptLength: number, position?: number): number;
+  sample(
+    logits: Float32Array | Float64Array,
+    tokens: readonly number[],
+    promptLength: number,
+    position?: number,
+  ): number;
   /** As {@link Sampler.sample}, with work that does not grow with the text. */
-  sampleAfter(logits: RealArray, history: TokenHistory, position?: number): number;
+  sampleAfter(logits: Float32Array | Float64Array, history: TokenHistory, position?: number): number;
 }
 
 /** @throws {PolyllamaError} `ERR_OPTION` */
@@ -98,7 +102,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
     }
   }
 
-  function sampleAfter(given: RealArray, history: TokenHistory, position = history.length): number {
+  function sampleAfter(given: Float32Array | Float64Array, history: TokenHistory, position = history.length): number {
     const logits = Float32Array.from(given); // [V]
     if (penalized) adjust(logits, history);
     const best = mostProbable(logits);
