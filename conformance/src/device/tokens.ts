@@ -1,13 +1,22 @@
 // Tokens that are chosen where the logits are: by core's definition, for whole batches, and as the next step's input.
 
 import { createSampler } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
 import { must, mustEqual, mustThrow } from "../must.ts";
 import type { DeviceCase } from "./case.ts";
-import { decode, draws, greedy, lastLogits, load, logits, prompts, rowsOf, step, tokens, tokensOf } from "./subject.ts";
-
-const needs = ({ features }: Device): string | undefined =>
-  features.outputs.includes("token") ? undefined : "tokens are chosen on the host";
+import {
+  decode,
+  draws,
+  greedy,
+  lastLogits,
+  load,
+  logits,
+  drawsTokens as needs,
+  prompts,
+  rowsOf,
+  step,
+  tokens,
+  tokensOf,
+} from "./subject.ts";
 
 export const tokenCases: readonly DeviceCase[] = [
   {
@@ -15,7 +24,7 @@ export const tokenCases: readonly DeviceCase[] = [
     needs,
     async run(device) {
       await using subject = await load(device);
-      const pool = subject.pool(64, 8);
+      const pool = subject.pool(64, { sequences: 8 });
       const options = [0, 0.7, 1, 1.3, 2, 0.9, 1, 0.5].map((temperature, i) => {
         return {
           temperature,
@@ -54,7 +63,7 @@ export const tokenCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(64, 6);
+      const pool = subject.pool(64, { sequences: 6 });
       const caches = [pool.open(), pool.open(), pool.open()];
       const given = prompts(3);
       const first = program.submit(
@@ -110,7 +119,7 @@ export const tokenCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(64, 2);
+      const pool = subject.pool(64, { sequences: 2 });
       const cache = pool.open();
       const prompt = tokens(12);
       const penalties = { repetitionPenalty: 1.7, frequencyPenalty: 0.4, presencePenalty: 0.2, promptLength: 4 };

@@ -213,9 +213,7 @@ describe("attention", () => {
     const sequences = [{ rows, position: 3 }];
     const step = { inputs, sequences };
     if (!rotate) return expectRight(graph, source, step);
-    const tolerance = await estimateTolerance(graph, source, { inputs, batch: sequences }, "y", create().roundings, {
-      runs: 4,
-    });
+    const tolerance = await estimateTolerance(graph, source, step, "y", create().roundings, { runs: 4 });
     expect(worstShare(await compute(graph, source, step), tolerance)).toBeLessThanOrEqual(1);
   }
 });

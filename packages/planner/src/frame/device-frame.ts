@@ -4,6 +4,7 @@
 
 import {
   type CacheFormat,
+  checkOptions,
   type Graph,
   PolyllamaError,
   showBriefly,
@@ -12,16 +13,19 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import type {
-  CachePool,
-  CacheSpec,
-  CompileProgramOptions,
-  Device,
-  DeviceMemory,
-  LoadParametersOptions,
-  Parameters,
-  PoolMemory,
-  Program,
+import {
+  type CachePool,
+  type CacheSpec,
+  type CompileProgramOptions,
+  compileProgramOptionTypes,
+  type Device,
+  type DeviceMemory,
+  type LoadParametersOptions,
+  loadParametersOptionTypes,
+  type Parameters,
+  type PoolMemory,
+  type Program,
+  poolMemoryTypes,
 } from "@polyllama/core/device";
 import { PagedPool, type PoolStorage, poolBlocks } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
@@ -126,6 +130,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
     source: WeightSource,
     options: LoadParametersOptions = {},
   ): Promise<Parameters> {
+    checkOptions(options, loadParametersOptionTypes, "loadParameters()");
     const { mutable = false } = options;
     return this.#resources.load(options.signal, async (signal) => {
       if (mutable && !this.features.updates) {
@@ -149,6 +154,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
 
   cachePool(spec: CacheSpec, memory: PoolMemory): CachePool {
     this.#resources.assertAlive();
+    checkOptions(memory, poolMemoryTypes, "cachePool()");
     const { caches } = this.#parts;
     const { rows, sequences = 1, format = caches.formats[0] } = memory;
     if (!caches.formats.includes(format)) {
@@ -179,6 +185,10 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
   }
 
   async compile(graph: Graph, given: Parameters, options: CompileProgramOptions = {}): Promise<Program> {
+    checkOptions(options, compileProgramOptionTypes, "compile()");
+    for (const { value } of options.outputs ?? []) {
+      if (!graph.widths.has(value)) throw new PolyllamaError("ERR_GRAPH", `The graph has no value "${value}".`);
+    }
     return this.#resources.load(options.signal, async (signal) => {
       const parameters = this.#own(given);
       for (const { name } of graph.weights) {
