@@ -19,6 +19,7 @@ import {
   type Program,
   type SequenceCache,
   type Step,
+  type Submission,
 } from "@polyllama/core/device";
 import { must } from "../must.ts";
 import { random } from "../random.ts";
@@ -92,6 +93,12 @@ export function rowsOf(value: OutputValue | undefined): readonly (readonly numbe
   must(value?.to === "host", "a value for the host");
   const [rows, width] = value.tensor.shape;
   return Array.from({ length: rows }, (_, i) => Array.from(value.tensor.data.subarray(i * width, (i + 1) * width)));
+}
+
+/** What a step gives, whose chosen tokens no other step reads. */
+export function valuesOf({ result, tokens: chosen }: Submission): Submission["result"] {
+  chosen?.[Symbol.dispose]();
+  return result;
 }
 
 export function tokensOf(value: OutputValue | undefined): readonly number[] {

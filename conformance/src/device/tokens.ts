@@ -16,6 +16,7 @@ import {
   step,
   tokens,
   tokensOf,
+  valuesOf,
 } from "./subject.ts";
 
 export const tokenCases: readonly DeviceCase[] = [
@@ -38,7 +39,7 @@ export const tokenCases: readonly DeviceCase[] = [
       const given = prompts(8);
       const sequences = given.map((each, i) => ({ cache: caches[i]!, tokens: each })); // one for each
       const token = { value: "logits", rows: "last", to: "token", draw: options } as const;
-      const [drawn, values] = await subject.program.submit(step(sequences, [token, lastLogits])).result;
+      const [drawn, values] = await valuesOf(subject.program.submit(step(sequences, [token, lastLogits])));
       let chosen = tokensOf(drawn);
       for (const [i, row] of rowsOf(values).entries()) {
         const length = given[i]!.length;
@@ -47,7 +48,7 @@ export const tokenCases: readonly DeviceCase[] = [
       }
       for (let round = 1; round < 4; round++) {
         const next = decode(Int32Array.from(chosen), caches, [token, lastLogits]);
-        const [tokensDrawn, logitsThen] = await subject.program.submit(next).result;
+        const [tokensDrawn, logitsThen] = await valuesOf(subject.program.submit(next));
         chosen = tokensOf(tokensDrawn);
         for (const [i, row] of rowsOf(logitsThen).entries()) {
           const position = given[i]!.length + round;
@@ -82,10 +83,10 @@ export const tokenCases: readonly DeviceCase[] = [
         given.map((each, i) => ({ cache: again[i]!, tokens: each })),
         [draws(3)],
       );
-      let [value] = await program.submit(prompt).result;
+      let [value] = await valuesOf(program.submit(prompt));
       mustEqual(tokensOf(value), chosen[0], "the first tokens");
       for (let i = 1; i < 6; i++) {
-        [value] = await program.submit(decode(Int32Array.from(tokensOf(value)), again, [draws(3)])).result;
+        [value] = await valuesOf(program.submit(decode(Int32Array.from(tokensOf(value)), again, [draws(3)])));
         mustEqual(tokensOf(value), chosen[i], `tokens of step ${i}`);
       }
       for (const { tokens: tensor } of steps) tensor?.[Symbol.dispose]();
@@ -105,7 +106,7 @@ export const tokenCases: readonly DeviceCase[] = [
       } as const;
       const sequences = [6, 4, 2].map((rows) => ({ tokens: tokens(rows) }));
       const all = { value: "logits", rows: "all", to: "host" } as const;
-      const [drawn, values] = await program.submit(step(sequences, [output, all])).result;
+      const [drawn, values] = await valuesOf(program.submit(step(sequences, [output, all])));
       const rows = rowsOf(values);
       const best = [3, 4, 5, 10, 11].map((row) =>
         createSampler({ temperature: 0 }).sample(Float32Array.from(rows[row]!), [], 0),
@@ -129,7 +130,7 @@ export const tokenCases: readonly DeviceCase[] = [
       mask[0]! &= ~(1 << 3);
       const draw = { ...greedy, penalties, logitBias, mask };
       const output = { value: "logits", rows: "last", to: "token", draw: [draw] } as const;
-      const [drawn, values] = await program.submit(step([{ cache, tokens: prompt }], [output, lastLogits])).result;
+      const [drawn, values] = await valuesOf(program.submit(step([{ cache, tokens: prompt }], [output, lastLogits])));
       const row = Float32Array.from(rowsOf(values)[0]!); // of one sequence
       row[3] = -Infinity;
       const { promptLength, ...factors } = penalties;
@@ -137,8 +138,9 @@ export const tokenCases: readonly DeviceCase[] = [
       mustEqual(tokensOf(drawn), [expected], "the token");
       const history = [...prompt, expected];
       const fork = cache.fork();
-      const [next, nextValues] = await program.submit(decode(Int32Array.of(expected), [fork], [output, lastLogits]))
-        .result;
+      const [next, nextValues] = await valuesOf(
+        program.submit(decode(Int32Array.of(expected), [fork], [output, lastLogits])),
+      );
       const nextRow = Float32Array.from(rowsOf(nextValues)[0]!); // of one sequence
       nextRow[3] = -Infinity;
       const then = createSampler({ temperature: 0, logitBias, ...factors }).sample(nextRow, history, promptLength);
