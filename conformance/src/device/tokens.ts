@@ -1,7 +1,9 @@
 // Tokens that are chosen where the logits are: by core's definition, for whole batches, and as the next step's input.
 
-import { createSampler } from "@polyllama/core";
+import { buildGraph, createSampler } from "@polyllama/core";
+import { loadGraph, type OutputValue } from "@polyllama/core/device";
 import { must, mustEqual, mustThrow } from "../must.ts";
+import { memoryWeights } from "../weights.ts";
 import type { DeviceCase } from "./case.ts";
 import {
   decode,
@@ -148,7 +150,7 @@ export const tokenCases: readonly DeviceCase[] = [
     },
   },
   {
-    name: "logits that are NaN are an error, and the cache is as it was",
+    name: "a temperature that is NaN is refused, and the cache is as it was",
     needs,
     async run(device) {
       await using subject = await load(device);
@@ -159,6 +161,23 @@ export const tokenCases: readonly DeviceCase[] = [
       await mustThrow("ERR_OPTION", act, "a temperature that is NaN");
       must(cache.length === 0, "the cache is as it was");
       await logits(subject.program, cache, tokens(3));
+    },
+  },
+  {
+    name: "logits that are NaN are an error, and the next step is right",
+    needs,
+    async run(device) {
+      const graph = buildGraph((g) => [g.add("logits", g.activations("a", 97), g.activations("b", 97))]);
+      await using loaded = await loadGraph(device, graph, memoryWeights([]));
+      const drawn = (a: number, b: number): Promise<readonly OutputValue[]> => {
+        const inputs = {
+          a: Float32Array.from({ length: 97 }, (_, i) => (i === 41 ? a : 1)),
+          b: new Float32Array(97).fill(b),
+        };
+        return valuesOf(loaded.submit({ inputs }, [draws(1)]));
+      };
+      await mustThrow("ERR_BACKEND", () => drawn(Number.NaN, 1), "a logit that is NaN");
+      mustEqual(tokensOf((await drawn(2, 1))[0]), [41], "the step after it");
     },
   },
 ];

@@ -7,6 +7,3 @@ export { type BoundedTensor, runWithBounds } from "./bounded.ts";
 export type { Rounding } from "./bounds.ts";
 export { dotError } from "./bounds.ts";
 export type { Perturbation } from "./perturb.ts";
-
-// The first contract
-export { compileReference, type ReferenceProgram, referenceDevice } from "./first-contract.ts";
