@@ -11,7 +11,7 @@ import { conformanceCases } from "./cases.ts";
 import { type Expectations, isAsExpected, judge, unmatched } from "./expectations.ts";
 
 export type { DevicesOptions } from "./device/vitest.ts";
-export { devices, devices as lifecycle } from "./device/vitest.ts";
+export { devices } from "./device/vitest.ts";
 export type { LlamaSuiteOptions } from "./llama/vitest.ts";
 export { llama } from "./llama/vitest.ts";
 
