@@ -1,13 +1,14 @@
 // The backends of `npm run conformance`, each in its environment.
 
 import { loweredLimits } from "@polyllama/conformance";
-import type { Backend, RoundingProfile } from "@polyllama/core";
+import type { RoundingProfile } from "@polyllama/core";
+import { type Device, deviceOf } from "@polyllama/core/device";
 import { readSystem } from "../../scripts/system.mjs";
 import { chromium } from "./chromium.ts";
 import { deno } from "./deno.ts";
 import type { Environment, RemoteBackend } from "./environment.ts";
 import { local } from "./local.ts";
-import { createBackend } from "./remote.ts";
+import { openDevice } from "./remote.ts";
 
 export interface Subject {
   readonly title: string;
@@ -27,8 +28,8 @@ const { chromium: browser, deno: denoProgram } = readSystem();
 
 function onnxruntimeWith(activations: "f32" | "int8"): Subject {
   const name = activations === "f32" ? "onnxruntime" : "onnxruntime-int8";
-  const create = async (): Promise<Backend> =>
-    (await import("@polyllama/backend-onnxruntime")).onnxruntime({ activations, cacheFolder: false });
+  const create = async (): Promise<Device> =>
+    deviceOf((await import("@polyllama/backend-onnxruntime")).onnxruntime({ activations, cacheFolder: false }));
   return {
     title: `onnxruntime, activations ${activations}`,
     expectations: name,
@@ -39,7 +40,7 @@ function onnxruntimeWith(activations: "f32" | "int8"): Subject {
 }
 
 function cudaWith(activations: "f16" | "f32"): Subject {
-  const create = async (): Promise<Backend> => (await import("@polyllama/backend-cuda")).cuda({ activations });
+  const create = async (): Promise<Device> => deviceOf((await import("@polyllama/backend-cuda")).cuda({ activations }));
   return {
     title: `cuda, activations ${activations}`,
     expectations: "cuda",
@@ -56,8 +57,8 @@ function webgpuIn(where: string, open: () => Promise<Environment>): Subject {
     expectations: "webgpu",
     bounds: "webgpu",
     roundings: async () => {
-      await using backend = await createBackend({ name: "webgpu" });
-      return backend.roundings;
+      await using device = await openDevice({ name: "webgpu" });
+      return device.roundings;
     },
     open,
   };
@@ -66,7 +67,7 @@ function webgpuIn(where: string, open: () => Promise<Environment>): Subject {
 function dawn(title: string, options: Omit<RemoteBackend, "name">): Subject {
   const backend: RemoteBackend = { name: "webgpu", ...options };
   return webgpuIn(`Node with Dawn${title}`, async () =>
-    local(await createBackend(backend), () => createBackend({ ...backend, loweredLimits })),
+    local(await openDevice(backend), () => openDevice({ ...backend, loweredLimits })),
   );
 }
 

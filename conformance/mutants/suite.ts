@@ -1,10 +1,11 @@
-// What a mutant is run against: first the operation cases, cheap ones first, then chains and models. A backend under test is
+// What a mutant is run against: first the operation cases, cheap ones first, then chains and models. A device under test is
 // watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that numbers betray.
 
-import type { Backend, OpName, PerOp, Program, RoundingProfile, Tensor } from "@polyllama/core";
+import type { OpName, PerOp, RoundingProfile, Tensor } from "@polyllama/core";
+import type { Device, OutputValue, Program } from "@polyllama/core/device";
 import type { CaseResult } from "../src/case.ts";
 import { chainCases } from "../src/chains.ts";
-import { forwardBackend, forwardProgram } from "../src/forward.ts";
+import { forwardDevice, forwardDeviceProgram } from "../src/forward.ts";
 import { modelCases } from "../src/models/index.ts";
 import { opCases } from "../src/ops/index.ts";
 import { type OpCase, runCase } from "../src/ops/op-case.ts";
@@ -16,7 +17,7 @@ export interface SuiteCase {
   readonly address: string;
   /** Multiply-adds, roughly. */
   readonly cost: number;
-  run(backend: Backend, seed: number): Promise<CaseResult>;
+  run(device: Device, seed: number): Promise<CaseResult>;
 }
 
 /** Operation cases, then chains and models, each from cheap to dear. */
@@ -26,7 +27,7 @@ export function suiteCases(): readonly SuiteCase[] {
       stage: "op",
       address: opCase.address,
       cost: opCost(opCase),
-      run: (backend, seed) => runCase(opCase, backend, seed),
+      run: (device, seed) => runCase(opCase, device, seed),
     }),
   );
   const models = [...chainCases(), ...modelCases()].map(
@@ -58,7 +59,7 @@ function modelCost(address: string): number {
   return address.includes("k-quants") ? 2 ** 25 : 2 ** 20;
 }
 
-/** What may be assumed of a backend that computes in f32, and knows nothing of this project. */
+/** What may be assumed of a device that computes in f32, and knows nothing of this project. */
 export const f32Roundings: RoundingProfile = {
   unit: 2 ** -24,
   flushesSubnormals: false,
@@ -67,12 +68,12 @@ export const f32Roundings: RoundingProfile = {
   sources: ["IEEE 754 binary32"],
 };
 
-/** A backend whose results are checked for shape and finiteness as they come; `broken` says what was wrong first. */
-export interface Watched extends Backend {
+/** A device whose results are checked for shape and finiteness as they come; `broken` says what was wrong first. */
+export interface Watched extends Device {
   readonly broken: string | undefined;
 }
 
-export function watch(backend: Backend, roundings: RoundingProfile = backend.roundings): Watched {
+export function watch(device: Device, roundings: RoundingProfile = device.roundings): Watched {
   let broken: string | undefined;
   const attempt = async <T>(action: () => Promise<T>): Promise<T> => {
     try {
@@ -82,20 +83,28 @@ export function watch(backend: Backend, roundings: RoundingProfile = backend.rou
       throw error;
     }
   };
-  const watchProgram = (program: Program): Program =>
-    forwardProgram(program, {
-      async run(step, wanted, options) {
-        const tensors = await attempt(() => program.run(step, wanted, options));
-        wanted.forEach((entry, i) => {
-          const name = typeof entry === "string" ? entry : entry.value;
-          broken ??= defect(tensors[i]!, program.graph.widths.get(name)!, name);
+  const watchProgram = (program: Program): Program => {
+    const look = ({ value }: { readonly value: string }, given: OutputValue | undefined): void => {
+      if (given?.to === "host") broken ??= defect(given.tensor, program.graph.widths.get(value)!, value);
+    };
+    return forwardDeviceProgram(program, {
+      submit(step, signal) {
+        const submission = program.submit(step, signal);
+        const result = attempt(async () => {
+          const values = await submission.result;
+          step.outputs.forEach((output, i) => {
+            look(output, values[i]);
+          });
+          return values;
         });
-        return tensors;
+        return { ...submission, result };
       },
     });
-  const watched = forwardBackend(backend, {
+  };
+  const watched = forwardDevice(device, {
     roundings,
-    compile: async (...given) => watchProgram(await attempt(() => backend.compile(...given))),
+    loadParameters: (...given) => attempt(() => device.loadParameters(...given)),
+    compile: async (...given) => watchProgram(await attempt(() => device.compile(...given))),
   });
   return {
     ...watched,

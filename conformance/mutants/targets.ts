@@ -33,7 +33,7 @@ export const targets: Readonly<Record<string, Target>> = {
   },
   planner: {
     package: "planner",
-    tests: [...packageTests("planner", "backend-reference"), "conformance/test/lifecycle"],
+    tests: [...packageTests("planner", "backend-reference"), "conformance/test/device"],
   },
   vocabulary: { package: "vocabulary", tests: packageTests("vocabulary", "checkpoints", "cli") },
   polyllama: {

@@ -4,9 +4,10 @@
 // `model:vocabulary`) have none; theirs are derived as those of single operations are.
 
 import { reference } from "@polyllama/backend-reference";
-import type { Backend, RoundingProfile } from "@polyllama/core";
+import type { RoundingProfile } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import type { CaseResult } from "./case.ts";
-import { forwardBackend } from "./forward.ts";
+import { forwardDevice } from "./forward.ts";
 
 /** Mean and largest of what a case allows, by address. */
 export type Bounds = Readonly<Record<string, readonly [mean: number, largest: number]>>;
@@ -42,6 +43,6 @@ export function widened(before: Bounds, now: Bounds): readonly Widened[] {
 }
 
 /** The reference in the name of a backend: cases allow on it what they allow that backend. */
-export function inNameOf(roundings: RoundingProfile): Backend {
-  return forwardBackend(reference(), { name: "reference in the name of another backend", roundings });
+export function inNameOf(roundings: RoundingProfile): Device {
+  return forwardDevice(reference(), { name: "reference in the name of another backend", roundings });
 }

@@ -1,7 +1,7 @@
-// What a case is, whatever it is about: an address, and a check of a backend that is a function of the address and a
+// What a case is, whatever it is about: an address, and a check of a device that is a function of the address and a
 // seed.
 
-import type { Backend } from "@polyllama/core";
+import { type Device, type DeviceOption, deviceOf } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "./address.ts";
 import type { Finding } from "./comparison/measure.ts";
 import type { Unsupported } from "./support.ts";
@@ -11,32 +11,32 @@ export interface ConformanceCase {
   readonly address: string;
   /** Takes longer than tests should; `npm run conformance` has it. */
   readonly slow?: boolean;
-  /** Is held to bounds that follow from what the backend computed, or to equality: there is no bound to record. */
+  /** Is held to bounds that follow from what the device computed, or to equality: there is no bound to record. */
   readonly ownBounds?: boolean;
   /**
    * Equal seeds give equal weights and inputs.
    *
-   * @param lowered The same backend under `loweredLimits`, for what only large models split otherwise; without it, or
-   * where a backend splits nothing, such cases are absent.
+   * @param lowered The same device under `loweredLimits`, for what only large models split otherwise; without it, or
+   * where a device splits nothing, such cases are absent.
    */
-  run(backend: Backend, seed: number, lowered?: Backend): Promise<CaseResult>;
+  run(device: DeviceOption, seed: number, lowered?: DeviceOption): Promise<CaseResult>;
 }
 
-/** What came of a case on a backend. */
+/** What came of a case on a device. */
 export interface CaseResult {
   readonly address: string;
-  /** `unsupported`: the backend cannot do it and says so. `absent`: it has no such path, which nobody needs. */
+  /** `unsupported`: the device cannot do it and says so. `absent`: it has no such path, which nobody needs. */
   readonly status: "passed" | "failed" | "unsupported" | "absent";
   /** Largest error as a share of its bound; at most 1 passes. */
   readonly worst: number;
   /** What failed and where, or why it is not supported. */
   readonly detail: string;
-  /** Mean and largest of what the case allows, where that does not depend on what the backend computed. */
+  /** Mean and largest of what the case allows, where that does not depend on what the device computed. */
   readonly allowed?: readonly [mean: number, largest: number];
 }
 
 /** What a check found, or why there is nothing to check. */
-export type Check = (backend: Backend, seed: number, lowered: Backend | undefined) => Promise<Finding | Unsupported>;
+export type Check = (device: Device, seed: number, lowered: Device | undefined) => Promise<Finding | Unsupported>;
 
 /** What else is said of a case. */
 export type Marks = Pick<ConformanceCase, "slow" | "ownBounds">;
@@ -50,7 +50,12 @@ export function makeCase(
   marks: Marks = {},
 ): ConformanceCase {
   const address = formatAddress(suite, name, parameters);
-  return { address, ...marks, run: (backend, seed, lowered) => resultOf(address, () => check(backend, seed, lowered)) };
+  return {
+    address,
+    ...marks,
+    run: (device, seed, lowered) =>
+      resultOf(address, () => check(deviceOf(device), seed, lowered && deviceOf(lowered))),
+  };
 }
 
 /** A check's outcome as a result. What is thrown is a failure. */

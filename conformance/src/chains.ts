@@ -2,14 +2,8 @@
 // linear and residual, rope and attention. Only the end of a chain is asked for, so that what lies between may never be
 // written.
 
-import {
-  buildGraph,
-  type FormatName,
-  type GraphBuilder,
-  type RopeScaling,
-  type Value,
-  type Wanted,
-} from "@polyllama/core";
+import { buildGraph, type FormatName, type GraphBuilder, type RopeScaling, type Value } from "@polyllama/core";
+import type { Wanted } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import type { Parameters } from "./address.ts";
 import { formatAddress } from "./address.ts";
@@ -104,7 +98,7 @@ function linearCase(given: {
       ),
     );
     const weights = memoryWeights(randomWeights(graph, format, stream));
-    const action = { run: { x: activations("normal", n, width, stream) }, batch: [{ rows: n }] };
+    const action = { run: { x: activations("normal", n, width, stream) }, sequences: [{ rows: n }] };
     return { graph, weights, actions: [action], wanted: wanted ?? graph.outputs };
   });
 }
@@ -125,9 +119,9 @@ function ropeAttentionCase(given: {
       const k = g.rope("k_rope", g.activations("k", kvHeads * d), rotation); // [N, G d]
       return [g.attention("y", q, k, g.activations("v", kvHeads * d), { heads, kvHeads, headDim: d })];
     });
-    const actions = scenarios[scenario]((batch) => {
-      const input = (columns: number) => activations("normal", rowsOf(batch), columns, stream);
-      return { run: { q: input(heads * d), k: input(kvHeads * d), v: input(kvHeads * d) }, batch };
+    const actions = scenarios[scenario]((sequences) => {
+      const input = (columns: number) => activations("normal", rowsOf(sequences), columns, stream);
+      return { run: { q: input(heads * d), k: input(kvHeads * d), v: input(kvHeads * d) }, sequences };
     });
     return { graph, weights: memoryWeights([]), capacity: scenarioCapacity, actions, wanted: graph.outputs };
   });
@@ -135,5 +129,5 @@ function ropeAttentionCase(given: {
 
 function chainCase(name: string, given: Parameters, build: (stream: Random) => Chain): ConformanceCase {
   const address = formatAddress("chain", name, given);
-  return makeCase("chain", name, given, (backend, seed) => compareChain(build(random(address, seed)), backend));
+  return makeCase("chain", name, given, (device, seed) => compareChain(build(random(address, seed)), device));
 }

@@ -1,35 +1,7 @@
-// A backend, a device or a program that does what another one does, but for what is given: for counting what is asked
-// of it, watching what it gives, and planting faults around it.
+// A device or a program that does what another one does, but for what is given: for counting what is asked of it, watching what it
+// gives, and planting faults around it.
 
-import type { Backend, Program } from "@polyllama/core";
-import type { Device, Program as DeviceProgram } from "@polyllama/core/device";
-
-/** A backend that passes everything on to another one, except what is given in its place. */
-export function forwardBackend(backend: Backend, changes: Partial<Backend>): Backend {
-  return {
-    name: backend.name,
-    roundings: backend.roundings,
-    availableMemory: backend.availableMemory,
-    describe: () => backend.describe(),
-    estimateMemory: (...given) => backend.estimateMemory(...given),
-    compile: (...given) => backend.compile(...given),
-    [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),
-    ...changes,
-  };
-}
-
-/** A program that passes everything on to another one, except what is given in its place. */
-export function forwardProgram(program: Program, changes: Partial<Program>): Program {
-  const { sample } = program;
-  return {
-    graph: program.graph,
-    createCache: (...given) => program.createCache(...given),
-    run: (...given) => program.run(...given),
-    sample: sample && ((...given) => sample.apply(program, given)),
-    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
-    ...changes,
-  };
-}
+import type { Device, Program } from "@polyllama/core/device";
 
 /** A device that passes everything on to another one, except what is given in its place. */
 export function forwardDevice(device: Device, changes: Partial<Device>): Device {
@@ -52,8 +24,8 @@ export function forwardDevice(device: Device, changes: Partial<Device>): Device 
   };
 }
 
-/** A device's program that passes everything on to another one, except what is given in its place. */
-export function forwardDeviceProgram(program: DeviceProgram, changes: Partial<DeviceProgram>): DeviceProgram {
+/** A program that passes everything on to another one, except what is given in its place. */
+export function forwardDeviceProgram(program: Program, changes: Partial<Program>): Program {
   return {
     graph: program.graph,
     parameters: program.parameters,

@@ -1,18 +1,17 @@
 // The suite as vitest tests, for the backend's own test file:
 //
 //   import { conformance } from "@polyllama/conformance/vitest";
-//   conformance(() => myBackend());
+//   conformance(() => myDevice());
 
-import type { Backend } from "@polyllama/core";
+import { type Device, type DeviceOption, deviceOf } from "@polyllama/core/device";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { addressFilter } from "./address.ts";
 import type { ConformanceCase } from "./case.ts";
 import { conformanceCases } from "./cases.ts";
 import { type Expectations, isAsExpected, judge, unmatched } from "./expectations.ts";
 
+export type { DevicesOptions } from "./device/vitest.ts";
 export { devices } from "./device/vitest.ts";
-export type { LifecycleOptions } from "./lifecycle/vitest.ts";
-export { lifecycle } from "./lifecycle/vitest.ts";
 export type { LlamaSuiteOptions } from "./llama/vitest.ts";
 export { llama } from "./llama/vitest.ts";
 
@@ -23,9 +22,9 @@ export interface ConformanceOptions {
   readonly expectations?: Expectations;
   /** Default 1. */
   readonly seed?: number;
-  /** The same backend under `loweredLimits`, where limits of its device make it split what is large. */
-  readonly lowered?: () => Backend | Promise<Backend>;
-  /** Whether the backend has every path, so that one that is absent is a failure; default false. */
+  /** The same device under `loweredLimits`, where its limits make it split what is large. */
+  readonly lowered?: () => DeviceOption | Promise<DeviceOption>;
+  /** Whether the device has every path, so that one that is absent is a failure; default false. */
   readonly everyPath?: boolean;
   /** Whether cases that take long are run; default false. */
   readonly slow?: boolean;
@@ -33,9 +32,9 @@ export interface ConformanceOptions {
   readonly timeout?: number;
 }
 
-/** Emits one test per case, grouped by suite and name. The backend is created once and disposed at the end. */
+/** Emits one test per case, grouped by suite and name. The device is opened once and disposed at the end. */
 export function conformance(
-  createBackend: () => Backend | Promise<Backend>,
+  createDevice: () => DeviceOption | Promise<DeviceOption>,
   {
     filter,
     expectations = {},
@@ -58,21 +57,21 @@ export function conformance(
     groups.set(group, [...(groups.get(group) ?? []), entry]);
   }
   describe("conformance", () => {
-    let backend: Backend;
-    let lowered: Backend | undefined;
+    let device: Device;
+    let lowered: Device | undefined;
     beforeAll(async () => {
-      backend = await createBackend();
-      lowered = await createLowered?.();
+      device = deviceOf(await createDevice());
+      lowered = createLowered && deviceOf(await createLowered());
     });
     afterAll(async () => {
-      await backend[Symbol.asyncDispose]();
+      await device[Symbol.asyncDispose]();
       await lowered?.[Symbol.asyncDispose]();
     });
     for (const [group, cases] of groups) {
       describe(group, () => {
         for (const { address, run } of cases) {
           test(address, { timeout }, async (context) => {
-            const { verdict, reason } = judge(await run(backend, seed, lowered), expectations);
+            const { verdict, reason } = judge(await run(device, seed, lowered), expectations);
             if (verdict === "passed") return;
             if (isAsExpected(verdict) && !(verdict === "absent" && everyPath)) context.skip(reason);
             throw new Error(`${address}: ${verdict}: ${reason}`);

@@ -1,13 +1,13 @@
 // The comparator itself: what is within its bound passes, and what is not is named by its place.
 
 import { reference } from "@polyllama/backend-reference";
-import { buildGraph, PolyllamaError, type Tensor } from "@polyllama/core";
+import { buildGraph, PolyllamaError, type Tensor, UnsupportedError } from "@polyllama/core";
 import { describe, expect, test } from "vitest";
 import { resultOf } from "../src/case.ts";
 import { compareChoices, tooFewDecided } from "../src/comparison/choices.ts";
 import { at, both, exact, measure, wrong } from "../src/comparison/measure.ts";
 import { noTolerance, toleranceRows, widen, worstShare } from "../src/comparison/tolerance.ts";
-import { forwardBackend, forwardProgram } from "../src/forward.ts";
+import { forwardDevice } from "../src/forward.ts";
 import { support } from "../src/support.ts";
 import { memoryWeights } from "../src/weights.ts";
 
@@ -102,32 +102,41 @@ describe("support", () => {
   const refuse = (code: "ERR_UNSUPPORTED" | "ERR_MEMORY") => (): never => {
     throw new PolyllamaError(code, "no such thing here");
   };
-  const refusing = (code: "ERR_UNSUPPORTED" | "ERR_MEMORY") =>
-    forwardBackend(reference(), {
-      compile: async (...given) => {
-        const program = await reference().compile(...given);
-        return forwardProgram(program, { createCache: refuse(code), run: refuse(code) });
-      },
-    });
 
-  test("a backend that can gives the program", async () => {
-    const supported = await support(reference(), needs);
+  test("a device that can gives the graph", async () => {
+    const supported = await support(reference(), { ...needs, cache: "f16", sampling: true });
     if (supported.status !== "supported") throw new Error(supported.reason);
-    await supported.program[Symbol.asyncDispose]();
+    await using loaded = supported.loaded;
+    expect(loaded.graph).toBe(graph);
   });
 
-  test("a graph or a cache that it refuses is unsupported, and no other error is", async () => {
-    const backend = forwardBackend(reference(), { compile: refuse("ERR_UNSUPPORTED") });
-    expect(await support(backend, needs)).toEqual({ status: "unsupported", reason: "no such thing here" });
+  test("an operation, a format or a cache that it refuses is unsupported, before anything is loaded", async () => {
+    const loadParameters = (): never => expect.unreachable("weights were loaded");
+    const answer = new UnsupportedError("no such thing here", "Use another backend.");
+    const device = forwardDevice(reference(), { loadParameters, supports: () => answer });
+    expect(await support(device, needs)).toEqual({ status: "unsupported", reason: answer.message });
+    const linear = buildGraph((g) => [g.linear("y", g.activations("x", 32), g.weight("w", [2, 32]))]);
+    const weights = memoryWeights([{ name: "w", shape: [2, 32], format: "q4_0", bytes: new Uint8Array(36) }]);
+    const plain = forwardDevice(reference(), { loadParameters, formats: new Set(["f32"] as const) });
+    expect(await support(plain, { graph: linear, weights })).toMatchObject({
+      status: "unsupported",
+      reason: expect.stringMatching(/q4_0 of "w"/),
+    });
     const caches = { ...needs, cache: "f16" } as const;
-    expect(await support(refusing("ERR_UNSUPPORTED"), caches)).toMatchObject({ status: "unsupported" });
-    await expect(support(refusing("ERR_MEMORY"), caches)).rejects.toMatchObject({ code: "ERR_MEMORY" });
+    const uncached = forwardDevice(reference(), { loadParameters, cachePool: refuse("ERR_UNSUPPORTED") });
+    expect(await support(uncached, caches)).toMatchObject({ status: "unsupported", reason: "no such thing here" });
+  });
+
+  test("no other error is an answer", async () => {
+    const small = forwardDevice(reference(), { cachePool: refuse("ERR_MEMORY") });
+    await expect(support(small, { ...needs, cache: "f16" })).rejects.toMatchObject({ code: "ERR_MEMORY" });
+    const late = forwardDevice(reference(), { compile: refuse("ERR_UNSUPPORTED") });
+    await expect(support(late, needs)).rejects.toMatchObject({ code: "ERR_UNSUPPORTED" });
   });
 
   test("tokens that are chosen on the host alone are a path that is absent", async () => {
-    const host = forwardBackend(reference(), {
-      compile: async (...given) => forwardProgram(await reference().compile(...given), { sample: undefined }),
-    });
+    const device = reference();
+    const host = forwardDevice(device, { features: { ...device.features, outputs: ["host"] } });
     expect(await support(host, { ...needs, sampling: true })).toMatchObject({ status: "absent" });
   });
 

@@ -8,7 +8,8 @@ import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "@polyllama/checkpoints";
-import { type Backend, llamaGraph, type RealArray } from "@polyllama/core";
+import { llamaGraph, type RealArray } from "@polyllama/core";
+import { type DeviceOption, deviceOf, loadGraph } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { describeWithSystem } from "@polyllama/test-support/system";
 import { mergeVocabularies, trainVocabulary } from "@polyllama/vocabulary";
@@ -27,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function keepsOldLogits(create: () => Backend | Promise<Backend>): void {
+function keepsOldLogits(create: () => DeviceOption | Promise<DeviceOption>): void {
   test.each(["folder", "file.gguf"])(
     "as a %s gives the old tokens' logits exactly, and knows the new ones",
     async (name) => {
@@ -43,10 +44,10 @@ function keepsOldLogits(create: () => Backend | Promise<Backend>): void {
       expect(ids.some((id) => id >= from)).toBe(true);
       expect(extended.tokenizer!.decode(ids)).toBe("人工智能");
 
-      await using backend = await create();
+      await using device = deviceOf(await create());
       const logits = async (checkpoint: typeof original, rows: Int32Array): Promise<RealArray> => {
-        await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
-        return (await program.run({ inputs: { tokens: rows } }, ["logits"]))[0]!.data;
+        await using loaded = await loadGraph(device, llamaGraph(checkpoint.config), checkpoint);
+        return (await loaded.run({ inputs: { tokens: rows } }, ["logits"]))[0]!.data;
       };
       const before = await logits(original, tokens); // [N, V]
       const after = await logits(extended, Int32Array.from([...tokens, ...ids])); // [N + M, V']

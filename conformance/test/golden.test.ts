@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
-import { type Backend, llamaGraph } from "@polyllama/core";
+import { llamaGraph } from "@polyllama/core";
+import { type Device, deviceOf, loadGraph } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { full } from "@polyllama/test-support/full";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
@@ -14,10 +15,9 @@ import { estimateTolerance, greedyTokens, worstShare } from "../src/index.ts";
 /** What arithmetic in f32 rounds, by whoever computed it. */
 const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
 
-const backends: readonly (() => Backend)[] = [
-  reference,
-  () => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false }),
-];
+const onnxruntimeInF32 = (): Device => deviceOf(onnxruntime({ activations: "f32", threads: 2, cacheFolder: false }));
+
+const devices: readonly (() => Device)[] = [reference, onnxruntimeInF32];
 
 describeWithShared("stories260K", () => {
   const golden: { readonly input_ids: readonly number[] } = JSON.parse(
@@ -28,11 +28,11 @@ describeWithShared("stories260K", () => {
   const inputs = { tokens: Int32Array.from(golden.input_ids) };
 
   for (const name of ["stories260K.bin", "stories260K.gguf"]) {
-    for (const createBackend of backends) {
-      const backend = createBackend();
-      test(`${name} on ${backend.name}: the greedy ids`, async () => {
+    for (const open of devices) {
+      const device = open();
+      test(`${name} on ${device.name}: the greedy ids`, async () => {
         await using checkpoint = await openCheckpoint(shared(`weights/${name}`));
-        expect(await greedyTokens(backend, checkpoint, [1], golden.input_ids.length)).toEqual(golden.input_ids);
+        expect(await greedyTokens(device, checkpoint, [1], golden.input_ids.length)).toEqual(golden.input_ids);
       });
     }
 
@@ -57,11 +57,11 @@ describeWithShared("stories260K", () => {
 });
 
 async function onnxruntimeShare(checkpoint: Checkpoint, inputs: { readonly tokens: Int32Array }): Promise<number> {
-  const backend = onnxruntime({ activations: "f32", threads: 2, cacheFolder: false });
+  await using device = onnxruntimeInF32();
   const graph = llamaGraph(checkpoint.config);
-  const tolerance = await estimateTolerance(graph, checkpoint, { inputs }, "logits", backend.roundings, { runs: 4 });
-  await using program = await backend.compile(graph, checkpoint);
-  const [logits] = await program.run({ inputs }, ["logits"]);
+  const tolerance = await estimateTolerance(graph, checkpoint, { inputs }, "logits", device.roundings, { runs: 4 });
+  await using loaded = await loadGraph(device, graph, checkpoint);
+  const [logits] = await loaded.run({ inputs }, ["logits"]);
   return worstShare(logits!, tolerance);
 }
 
@@ -70,8 +70,8 @@ describeWithShared("TinyStories-656K", () => {
     await using checkpoint = await openCheckpoint(shared("weights/TinyStories-656K"));
     const prompt = checkpoint.tokenizer!.encode("Once upon a time");
     const texts: string[] = [];
-    for (const createBackend of backends) {
-      texts.push(checkpoint.tokenizer!.decode(await greedyTokens(createBackend(), checkpoint, prompt, 200)));
+    for (const open of devices) {
+      texts.push(checkpoint.tokenizer!.decode(await greedyTokens(open(), checkpoint, prompt, 200)));
     }
     expect(texts[0]).toMatch(/^Once upon a time/);
     expect(texts[1]).toBe(texts[0]);
@@ -92,7 +92,7 @@ describe("poet", () => {
   test("greedy ids are equal on both backends", async () => {
     await using checkpoint = await openCheckpoint(poet);
     const prompt = checkpoint.tokenizer!.encode(lines);
-    const [exact, fast] = backends.map((createBackend) => createBackend()) as [Backend, Backend]; // there are two
+    const [exact, fast] = devices.map((open) => open()) as [Device, Device]; // there are two
     const expected = await greedyTokens(exact, checkpoint, prompt, 60);
     expect(await greedyTokens(fast, checkpoint, prompt, 60)).toEqual(expected);
   });

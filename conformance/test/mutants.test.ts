@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { reference } from "@polyllama/backend-reference";
 import { buildGraph } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { expect, test } from "vitest";
 import { typescriptChanges } from "../mutants/changes.ts";
 import { draw } from "../mutants/draw.ts";
@@ -55,12 +56,12 @@ test("an unknown mutant is an error of usage", () => {
 
 test("a value that is not finite counts as broken, not as found", async () => {
   const graph = buildGraph((g) => [g.add("y", g.activations("a", 2), g.activations("b", 2))]);
-  const backend = watch(reference());
-  await using program = await backend.compile(graph, memoryWeights([]));
-  await program.run({ inputs: { a: Float32Array.of(1, 2), b: Float32Array.of(3, 4) } }, ["y"]);
-  expect(backend.broken).toBeUndefined();
-  await program.run({ inputs: { a: Float32Array.of(1, 2), b: Float32Array.of(3, Number.NaN) } }, ["y"]);
-  expect(backend.broken).toBe('"y" is NaN in row 0, column 1');
+  await using device = watch(reference());
+  await using loaded = await loadGraph(device, graph, memoryWeights([]));
+  await loaded.run({ inputs: { a: Float32Array.of(1, 2), b: Float32Array.of(3, 4) } }, ["y"]);
+  expect(device.broken).toBeUndefined();
+  await loaded.run({ inputs: { a: Float32Array.of(1, 2), b: Float32Array.of(3, Number.NaN) } }, ["y"]);
+  expect(device.broken).toBe('"y" is NaN in row 0, column 1');
 });
 
 test("TypeScript is changed where a fault may lie, not in types and errors", () => {

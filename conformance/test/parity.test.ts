@@ -5,19 +5,18 @@ import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint, quantized } from "@polyllama/checkpoints";
 import {
-  type Backend,
   type Graph,
   llamaGraph,
   PolyllamaError,
-  type Program,
+  type RealArray,
   type RoundingProfile,
-  type Tensor,
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
+import { type Device, deviceOf, type OutputValue, type Step } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { forwardBackend, forwardProgram } from "../src/forward.ts";
+import { forwardDevice, forwardDeviceProgram } from "../src/forward.ts";
 import { type Compared, compareModel, estimateTolerance, htmlReport, type ModelComparison } from "../src/index.ts";
 
 const f32: RoundingProfile = { unit: 2 ** -24, flushesSubnormals: false, exp: 4, cache: "f32", sources: ["this test"] };
@@ -36,28 +35,37 @@ interface Fault {
   readonly roundings?: RoundingProfile;
   graph?(graph: Graph): Graph;
   weights?(source: WeightSource): WeightSource;
-  /** Changes what a run returns. */
-  values?(tensors: readonly Tensor[], run: Parameters<Program["run"]>, graph: Graph): void;
+  /** Changes what a step gives. */
+  values?(values: readonly RealArray[], step: Step, graph: Graph): void;
 }
 
-function faulty(fault: Fault): Backend {
-  const backend = reference();
-  return forwardBackend(backend, {
+function faulty(fault: Fault): Device {
+  const device = reference();
+  const changed = (graph: Graph): Graph => fault.graph?.(graph) ?? graph;
+  return forwardDevice(device, {
     name: "faulty",
     roundings: fault.roundings ?? f32,
-    async compile(graph, source, options) {
-      const changed = fault.graph?.(graph) ?? graph;
-      const program = await backend.compile(changed, fault.weights?.(source) ?? source, options);
-      return forwardProgram(program, {
+    loadParameters: async (graphs, source, options) =>
+      device.loadParameters(graphs.map(changed), fault.weights?.(source) ?? source, options),
+    async compile(graph, parameters, options) {
+      const program = await device.compile(changed(graph), parameters, options);
+      return forwardDeviceProgram(program, {
         graph,
-        async run(...given) {
-          const tensors = await program.run(...given);
-          fault.values?.(tensors, given, graph);
-          return tensors;
+        submit(step, signal) {
+          const submission = program.submit(step, signal);
+          const result = submission.result.then((values) => {
+            fault.values?.(values.map(onHost), step, graph);
+            return values;
+          });
+          return { ...submission, result };
         },
       });
     },
   });
+}
+
+function onHost(value: OutputValue): RealArray {
+  return value.to === "host" ? value.tensor.data : expect.unreachable("a value did not come to the host");
 }
 
 /** The source with the sign of one element of an f16 weight turned. */
@@ -80,8 +88,8 @@ function signTurned(name: WeightName, row: number, column: number) {
   });
 }
 
-async function compareOne(backend: Backend): Promise<Compared> {
-  const { backends } = await compareModel(checkpoint, [backend], { ...quick, tokens: tokens.slice(0, 4) });
+async function compareOne(device: Device): Promise<Compared> {
+  const { backends } = await compareModel(checkpoint, [device], { ...quick, tokens: tokens.slice(0, 4) });
   expect(backends).toHaveLength(1);
   const [only] = backends;
   if (only!.status === "not run") throw new Error(only!.reason);
@@ -91,8 +99,8 @@ async function compareOne(backend: Backend): Promise<Compared> {
 describe("backends that are right", () => {
   let comparison: ModelComparison;
   beforeAll(async () => {
-    await using backend = onnxruntime({ activations: "f32", cacheFolder: false });
-    comparison = await compareModel(checkpoint, [backend], { tokens });
+    await using device = deviceOf(onnxruntime({ activations: "f32", cacheFolder: false }));
+    comparison = await compareModel(checkpoint, [device], { tokens });
   });
 
   test("onnxruntime agrees on every operation, every layer and the text", async () => {
@@ -111,7 +119,7 @@ describe("backends that are right", () => {
     expect(endToEnd.sameToken).toBe(tokens.length);
     expect(endToEnd.worst).toBeGreaterThan(0);
     const step = { inputs: { tokens: Int32Array.from(tokens) } };
-    const { roundings } = onnxruntime({ activations: "f32" });
+    const { roundings } = deviceOf(onnxruntime({ activations: "f32" }));
     const graph = llamaGraph(checkpoint.config);
     const { perRow } = await estimateTolerance(graph, checkpoint, step, "logits", roundings, { runs: 4 });
     // Logits that are off by at most d move a distribution by at most (2 d)^2 / 8 (Hoeffding's lemma).
@@ -134,14 +142,14 @@ describe("backends that are right", () => {
 });
 
 test("rounding activations to int8 is allowed for where it is declared", async () => {
-  await using backend = onnxruntime({ activations: "int8", cacheFolder: false });
+  await using device = deviceOf(onnxruntime({ activations: "int8", cacheFolder: false }));
   const source = { ...quantized(checkpoint, "q8_0"), config: checkpoint.config };
   const options = { ...quick, tokens: tokens.slice(0, 2) };
-  const { backends, verdict } = await compareModel(source, [backend], options);
+  const { backends, verdict } = await compareModel(source, [device], options);
   expect(verdict).toMatch(/^onnxruntime agrees/);
   expect(backends).toMatchObject([{ activations: "int8" }]);
   // The same results from a backend that declares f32 are far outside.
-  const claim = forwardBackend(backend, { name: "claim", roundings: f32 });
+  const claim = forwardDevice(device, { name: "claim", roundings: f32 });
   const claimed = await compareModel(source, [claim], options);
   expect(claimed.verdict).toMatch(
     /^claim differs from reference: first in layers\.0, linear \(q\): error \d+x its bound$/,
@@ -170,15 +178,15 @@ describe("faults are found and named", () => {
 
   test("the output matrix", async () => {
     const values: Fault["values"] = ([logits], _, { outputs }) => {
-      if (outputs[0] === "logits") logits!.data[7]! += 1e-3;
+      if (outputs[0] === "logits") logits![7]! += 1e-3;
     };
     const found = await compareOne(faulty({ values }));
     expect(found.verdict).toMatch(/first in linear \(logits\): error/);
   });
 
   test("a result that is no number", async () => {
-    const values: Fault["values"] = ([tensor], _, { outputs }) => {
-      if (outputs[0] === "layers.3.swiglu") tensor!.data[4] = Number.NaN;
+    const values: Fault["values"] = ([value], _, { outputs }) => {
+      if (outputs[0] === "layers.3.swiglu") value![4] = Number.NaN;
     };
     const found = await compareOne(faulty({ values }));
     expect(found.verdict).toMatch(/first in layers\.3, swiglu \(swiglu\): row 0, column 4: NaN instead of/);
@@ -186,16 +194,16 @@ describe("faults are found and named", () => {
   });
 
   test("what only goes wrong where nothing inside is asked for", async () => {
-    const values: Fault["values"] = (tensors, [, wanted], { nodes, outputs }) => {
-      if (nodes.length === 15 && outputs[0] === "layers.2.out" && wanted.length === 1) tensors[0]!.data[0]! += 0.01;
+    const values: Fault["values"] = ([value], step, { nodes, outputs }) => {
+      if (nodes.length === 15 && outputs[0] === "layers.2.out" && step.outputs.length === 1) value![0]! += 0.01;
     };
     const { verdict } = await compareOne(faulty({ values }));
     expect(verdict).toMatch(/first in layers\.2 as a whole, though each value in it agrees by itself: error/);
   });
 
   test("what only goes wrong when tokens come one by one", async () => {
-    const values: Fault["values"] = ([logits], [{ batch }]) => {
-      if (batch?.[0]?.cache !== undefined && batch[0].rows === 1) logits!.data[0]! += 0.1;
+    const values: Fault["values"] = ([logits], { sequences: [first] }) => {
+      if (first?.cache !== undefined && first.rows === 1) logits![0]! += 0.1;
     };
     const { verdict, endToEnd } = await compareOne(faulty({ values }));
     expect(verdict).toMatch(/^faulty differs from reference: end to end: logits of row/);
@@ -224,7 +232,7 @@ test("a backend that cannot run is not run, which is no agreement; the others ar
   const refuse = (): never => {
     throw new PolyllamaError("ERR_UNSUPPORTED", "no device here");
   };
-  const refusing = { ...reference(), name: "refusing", compile: refuse };
+  const refusing = forwardDevice(reference(), { name: "refusing", loadParameters: refuse });
   const options = { ...quick, tokens: tokens.slice(0, 2) };
   const missing = { name: "missing", reason: "no driver" };
   const { agrees, backends, verdict } = await compareModel(checkpoint, [missing, refusing, faulty({})], options);

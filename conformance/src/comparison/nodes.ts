@@ -2,20 +2,20 @@
 // against its derived bound. It needs no estimate, holds at any size, and names the first operation that is wrong. Of a
 // large linear some columns are computed, of a table of embeddings the rows that are asked for.
 
-import { compileReference, type Rounding } from "@polyllama/backend-reference";
+import { type Rounding, reference, runWithBounds } from "@polyllama/backend-reference";
 import {
   buildGraph,
   type Graph,
   type Node,
   operands,
   parameters,
-  type RealArray,
   type Tensor,
   type Value,
   type ValueName,
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
+import { type HostArray, loadGraph } from "@polyllama/core/device";
 import type { Random } from "../random.ts";
 import { memoryWeights, readWeightRows } from "../weights.ts";
 import { sampledColumns } from "./constants.ts";
@@ -27,13 +27,13 @@ const mostWhole = 1024;
 const edges = [0, 1, 31, 32, 63, 64, 31_999, 32_000];
 
 /** Values of a graph by name. */
-type Values = ReadonlyMap<ValueName, Int32Array | RealArray>;
+type Values = ReadonlyMap<ValueName, HostArray>;
 
 /** An operation alone, on the reference. */
 interface Single {
   readonly graph: Graph;
   readonly weights: WeightSource;
-  readonly inputs: Readonly<Record<ValueName, Int32Array | RealArray>>;
+  readonly inputs: Readonly<Record<ValueName, HostArray>>;
   /** Where its columns stand in the whole output; all of them where undefined. */
   readonly columns?: readonly number[];
 }
@@ -46,20 +46,21 @@ interface Single {
 export async function compareNodes(
   graph: Graph,
   source: WeightSource,
-  inputs: Readonly<Record<ValueName, Int32Array | RealArray>>,
+  inputs: Readonly<Record<ValueName, HostArray>>,
   tensors: readonly Tensor[],
   rounding: Rounding,
   stream: Random,
 ): Promise<Finding> {
-  const values = new Map<ValueName, Int32Array | RealArray>(Object.entries(inputs));
+  const values = new Map<ValueName, HostArray>(Object.entries(inputs));
   graph.nodes.forEach(({ output }, i) => {
     values.set(output, tensors[i]!.data); // one for each
   });
+  await using judge = reference();
   let finding = exact;
   for (const [i, node] of graph.nodes.entries()) {
     const single = await isolate(graph, node, source, values, stream);
-    await using reference = await compileReference(single.graph, single.weights);
-    const [expected] = await reference.runWithBounds({ inputs: single.inputs }, [node.output], rounding);
+    await using loaded = await loadGraph(judge, single.graph, single.weights);
+    const [expected] = await runWithBounds(loaded, { inputs: single.inputs }, [node.output], rounding);
     const { value, bound } = expected!; // one value was asked for
     const found = measure(tensors[i]!, value, (_, index) => bound.data[index]!, single.columns);
     finding = both(finding, at(`${node.output} (${node.op})`, withoutWidth(found)));

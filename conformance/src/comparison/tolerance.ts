@@ -4,7 +4,8 @@
 // program, a script of runs on caches, or (parity/walk.ts) one operation after another.
 
 import { type Rounding, reference } from "@polyllama/backend-reference";
-import type { Backend, Graph, Step, Tensor, ValueName, WeightSource } from "@polyllama/core";
+import type { Graph, Tensor, ValueName, WeightSource } from "@polyllama/core";
+import { type Device, type HostStep, loadGraph } from "@polyllama/core/device";
 import { allowance, perturbedRuns } from "./constants.ts";
 import { type Measured, measure } from "./measure.ts";
 
@@ -43,13 +44,15 @@ export function widen({ exact, perRow }: Tolerance, { data }: Tensor): void {
  * @param seeds One for each perturbed run.
  */
 export async function estimateTolerances(
-  run: (backend: Backend) => Promise<readonly Tensor[]>,
+  run: (device: Device) => Promise<readonly Tensor[]>,
   rounding: Rounding,
   seeds: readonly number[],
 ): Promise<readonly Tolerance[]> {
-  const tolerances = (await run(reference())).map(noTolerance);
+  await using exactly = reference();
+  const tolerances = (await run(exactly)).map(noTolerance);
   for (const seed of seeds) {
-    const moved = await run(reference({ perturb: { rounding, seed } }));
+    await using perturbed = reference({ perturb: { rounding, seed } });
+    const moved = await run(perturbed);
     for (const [i, tolerance] of tolerances.entries()) widen(tolerance, moved[i]!); // the same values each time
   }
   return tolerances;
@@ -59,14 +62,14 @@ export async function estimateTolerances(
 export async function estimateTolerance(
   graph: Graph,
   weights: WeightSource,
-  step: Step,
+  step: HostStep,
   wanted: ValueName,
   rounding: Rounding,
   { runs = perturbedRuns, seed = 1 }: ToleranceOptions = {},
 ): Promise<Tolerance> {
-  const run = async (backend: Backend): Promise<readonly Tensor[]> => {
-    await using program = await backend.compile(graph, weights);
-    return await program.run(step, [wanted]); // before it is disposed
+  const run = async (device: Device): Promise<readonly Tensor[]> => {
+    await using loaded = await loadGraph(device, graph, weights, { wanted: [wanted] });
+    return await loaded.run(step, [wanted]); // before it is disposed
   };
   const seeds = Array.from({ length: runs }, (_, i) => seed * 1000 + i);
   const [tolerance] = await estimateTolerances(run, rounding, seeds);

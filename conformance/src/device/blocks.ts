@@ -14,7 +14,7 @@ export const blockCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(prefixRows + 24, 4); // with room for what differs, not for 33 prefixes
+      const pool = subject.pool(prefixRows + 24, { sequences: 4 }); // with room for what differs, not for 33 prefixes
       const prefix = pool.open();
       await logits(program, prefix, tokens(prefixRows));
       const held = pool.blocks - pool.freeBlocks;
@@ -41,7 +41,7 @@ export const blockCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(100, 3);
+      const pool = subject.pool(100, { sequences: 3 });
       const original = pool.open();
       await logits(program, original, tokens(21));
       const fork = original.fork();
@@ -77,7 +77,7 @@ export const blockCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(64, 2);
+      const pool = subject.pool(64, { sequences: 2 });
       const first = pool.open();
       const expected = await logits(program, first, tokens(40));
       first.truncate(0);
@@ -117,7 +117,7 @@ export const blockCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(60, 3);
+      const pool = subject.pool(60, { sequences: 3 });
       const cache = pool.open();
       await logits(program, cache, tokens(37));
       const bytes = await cache.export();

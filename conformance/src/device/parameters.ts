@@ -40,17 +40,6 @@ export const parameterCases: readonly DeviceCase[] = [
     },
   },
   {
-    name: "a cache, a tensor and parameters of another device are refused",
-    async run(device) {
-      await using subject = await load(device);
-      await using other = await load(device);
-      const strange = other.device.cachePool([{ kvHeads: 1, headDim: 8 }], { rows: 8 });
-      const given = step([{ cache: strange.open(), tokens: tokens(2) }]);
-      await mustThrow("ERR_GRAPH", () => subject.program.submit(given), "a pool for another shape");
-      strange[Symbol.dispose]();
-    },
-  },
-  {
     name: "steps update mutable parameters for all programs, and none where a value is not finite",
     needs: ({ features }) => (features.updates ? undefined : "parameters stay as they are"),
     async run(device) {

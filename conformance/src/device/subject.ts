@@ -1,54 +1,60 @@
-// What device cases work on: the lifecycle suite's small model, loaded on a device, and the steps that the cases submit.
+// What device cases work on: a small model with random weights, loaded on a device, and the steps that the cases submit.
 
-import { createSampler, type DrawOptions } from "@polyllama/core";
 import {
-  type CachePool,
-  cacheSpec,
+  createSampler,
+  type DrawOptions,
+  type Graph,
+  type LlamaConfig,
+  llamaGraph,
+  type WeightSource,
+} from "@polyllama/core";
+import {
   type Device,
   type DeviceTensor,
   type Draw,
+  type LoadedGraph,
+  loadGraph,
   type Output,
   type OutputValue,
-  type Parameters,
   type Program,
   type SequenceCache,
   type Step,
+  type Submission,
 } from "@polyllama/core/device";
-import { model, tokens } from "../lifecycle/subject.ts";
 import { must } from "../must.ts";
+import { random } from "../random.ts";
+import { narrowConfig } from "../small-config.ts";
+import { memoryWeights, randomWeights } from "../weights.ts";
 
-export { tokens } from "../lifecycle/subject.ts";
+const config: LlamaConfig = { ...narrowConfig, layers: 2, hiddenDim: 48, vocabSize: 97, contextLength: 1024 };
 
-/** A loaded model. */
-export interface Subject extends AsyncDisposable {
-  readonly device: Device;
-  readonly parameters: Parameters;
-  readonly program: Program;
-  /** A pool with room for so many sequences of so many positions. */
-  pool(rows: number, sequences?: number): CachePool;
+/** The model's graph and weights, new ones each time. */
+export function model(): { readonly graph: Graph; readonly weights: WeightSource } {
+  const graph = llamaGraph(config);
+  return { graph, weights: memoryWeights(randomWeights(graph, "f32", random("lifecycle", 1))) };
 }
 
-export async function load(device: Device): Promise<Subject> {
+export function load(device: Device): Promise<LoadedGraph> {
   const { graph, weights } = model();
-  const parameters = await device.loadParameters([graph], weights);
-  const program = await device.compile(graph, parameters);
-  const pools: CachePool[] = [];
-  return {
-    device,
-    parameters,
-    program,
-    pool(rows, sequences = 1) {
-      const pool = device.cachePool(cacheSpec(graph), { rows, sequences });
-      pools.push(pool);
-      return pool;
-    },
-    async [Symbol.asyncDispose]() {
-      await program[Symbol.asyncDispose]();
-      for (const pool of pools) pool[Symbol.dispose]();
-      parameters[Symbol.dispose]();
-    },
-  };
+  return loadGraph(device, graph, weights);
 }
+
+/** Rows that take a device longer than a turn of the event loop. */
+export const long = 700;
+
+/** `count` tokens, the same ones each time. */
+export function tokens(count: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => (i * 31 + 7) % config.vocabSize);
+}
+
+/** Turns of the microtask queue, enough for whatever waits for nothing else. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 100; i++) await undefined;
+}
+
+/** What a device that draws no tokens leaves out. */
+export const drawsTokens = ({ features }: Device): string | undefined =>
+  features.outputs.includes("token") ? undefined : "tokens are chosen on the host";
 
 /** Draws the most probable token. */
 export const greedy: DrawOptions = createSampler({ temperature: 0, seed: 1 }).draw!; // nothing in these options is the host's alone
@@ -89,15 +95,30 @@ export function rowsOf(value: OutputValue | undefined): readonly (readonly numbe
   return Array.from({ length: rows }, (_, i) => Array.from(value.tensor.data.subarray(i * width, (i + 1) * width)));
 }
 
+/** What a step gives, whose chosen tokens no other step reads. */
+export function valuesOf({ result, tokens: chosen }: Submission): Submission["result"] {
+  chosen?.[Symbol.dispose]();
+  return result;
+}
+
 export function tokensOf(value: OutputValue | undefined): readonly number[] {
   must(value?.to === "token", "drawn tokens");
   return [...value.tokens];
 }
 
-/** Logits [V] of the last row when a cache advances by some tokens. */
-export async function logits(program: Program, cache: SequenceCache, given: Int32Array): Promise<readonly number[]> {
-  const [value] = await program.submit(step([{ cache, tokens: given }])).result;
+/** Logits [V] of the last row of some tokens, by which a cache advances where there is one. */
+export async function logits(
+  program: Program,
+  cache: SequenceCache | undefined,
+  given: Int32Array,
+): Promise<readonly number[]> {
+  const [value] = await program.submit(step([{ ...(cache && { cache }), tokens: given }])).result;
   return rowsOf(value)[0]!; // of one sequence
+}
+
+/** Code of the error that a step ended with. */
+export function codeOf(outcome: PromiseSettledResult<unknown>): string | undefined {
+  return outcome.status === "rejected" ? (outcome.reason as { readonly code?: string }).code : "none"; // read only
 }
 
 /** Different prompts of different lengths. */

@@ -1,13 +1,25 @@
 // Tokens that are chosen where the logits are: by core's definition, for whole batches, and as the next step's input.
 
-import { createSampler } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
+import { buildGraph, createSampler } from "@polyllama/core";
+import { loadGraph, type OutputValue } from "@polyllama/core/device";
 import { must, mustEqual, mustThrow } from "../must.ts";
+import { memoryWeights } from "../weights.ts";
 import type { DeviceCase } from "./case.ts";
-import { decode, draws, greedy, lastLogits, load, logits, prompts, rowsOf, step, tokens, tokensOf } from "./subject.ts";
-
-const needs = ({ features }: Device): string | undefined =>
-  features.outputs.includes("token") ? undefined : "tokens are chosen on the host";
+import {
+  decode,
+  draws,
+  greedy,
+  lastLogits,
+  load,
+  logits,
+  drawsTokens as needs,
+  prompts,
+  rowsOf,
+  step,
+  tokens,
+  tokensOf,
+  valuesOf,
+} from "./subject.ts";
 
 export const tokenCases: readonly DeviceCase[] = [
   {
@@ -15,7 +27,7 @@ export const tokenCases: readonly DeviceCase[] = [
     needs,
     async run(device) {
       await using subject = await load(device);
-      const pool = subject.pool(64, 8);
+      const pool = subject.pool(64, { sequences: 8 });
       const options = [0, 0.7, 1, 1.3, 2, 0.9, 1, 0.5].map((temperature, i) => {
         return {
           temperature,
@@ -29,7 +41,7 @@ export const tokenCases: readonly DeviceCase[] = [
       const given = prompts(8);
       const sequences = given.map((each, i) => ({ cache: caches[i]!, tokens: each })); // one for each
       const token = { value: "logits", rows: "last", to: "token", draw: options } as const;
-      const [drawn, values] = await subject.program.submit(step(sequences, [token, lastLogits])).result;
+      const [drawn, values] = await valuesOf(subject.program.submit(step(sequences, [token, lastLogits])));
       let chosen = tokensOf(drawn);
       for (const [i, row] of rowsOf(values).entries()) {
         const length = given[i]!.length;
@@ -38,7 +50,7 @@ export const tokenCases: readonly DeviceCase[] = [
       }
       for (let round = 1; round < 4; round++) {
         const next = decode(Int32Array.from(chosen), caches, [token, lastLogits]);
-        const [tokensDrawn, logitsThen] = await subject.program.submit(next).result;
+        const [tokensDrawn, logitsThen] = await valuesOf(subject.program.submit(next));
         chosen = tokensOf(tokensDrawn);
         for (const [i, row] of rowsOf(logitsThen).entries()) {
           const position = given[i]!.length + round;
@@ -54,7 +66,7 @@ export const tokenCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(64, 6);
+      const pool = subject.pool(64, { sequences: 6 });
       const caches = [pool.open(), pool.open(), pool.open()];
       const given = prompts(3);
       const first = program.submit(
@@ -73,10 +85,10 @@ export const tokenCases: readonly DeviceCase[] = [
         given.map((each, i) => ({ cache: again[i]!, tokens: each })),
         [draws(3)],
       );
-      let [value] = await program.submit(prompt).result;
+      let [value] = await valuesOf(program.submit(prompt));
       mustEqual(tokensOf(value), chosen[0], "the first tokens");
       for (let i = 1; i < 6; i++) {
-        [value] = await program.submit(decode(Int32Array.from(tokensOf(value)), again, [draws(3)])).result;
+        [value] = await valuesOf(program.submit(decode(Int32Array.from(tokensOf(value)), again, [draws(3)])));
         mustEqual(tokensOf(value), chosen[i], `tokens of step ${i}`);
       }
       for (const { tokens: tensor } of steps) tensor?.[Symbol.dispose]();
@@ -96,7 +108,7 @@ export const tokenCases: readonly DeviceCase[] = [
       } as const;
       const sequences = [6, 4, 2].map((rows) => ({ tokens: tokens(rows) }));
       const all = { value: "logits", rows: "all", to: "host" } as const;
-      const [drawn, values] = await program.submit(step(sequences, [output, all])).result;
+      const [drawn, values] = await valuesOf(program.submit(step(sequences, [output, all])));
       const rows = rowsOf(values);
       const best = [3, 4, 5, 10, 11].map((row) =>
         createSampler({ temperature: 0 }).sample(Float32Array.from(rows[row]!), [], 0),
@@ -110,7 +122,7 @@ export const tokenCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(64, 2);
+      const pool = subject.pool(64, { sequences: 2 });
       const cache = pool.open();
       const prompt = tokens(12);
       const penalties = { repetitionPenalty: 1.7, frequencyPenalty: 0.4, presencePenalty: 0.2, promptLength: 4 };
@@ -120,7 +132,7 @@ export const tokenCases: readonly DeviceCase[] = [
       mask[0]! &= ~(1 << 3);
       const draw = { ...greedy, penalties, logitBias, mask };
       const output = { value: "logits", rows: "last", to: "token", draw: [draw] } as const;
-      const [drawn, values] = await program.submit(step([{ cache, tokens: prompt }], [output, lastLogits])).result;
+      const [drawn, values] = await valuesOf(program.submit(step([{ cache, tokens: prompt }], [output, lastLogits])));
       const row = Float32Array.from(rowsOf(values)[0]!); // of one sequence
       row[3] = -Infinity;
       const { promptLength, ...factors } = penalties;
@@ -128,8 +140,9 @@ export const tokenCases: readonly DeviceCase[] = [
       mustEqual(tokensOf(drawn), [expected], "the token");
       const history = [...prompt, expected];
       const fork = cache.fork();
-      const [next, nextValues] = await program.submit(decode(Int32Array.of(expected), [fork], [output, lastLogits]))
-        .result;
+      const [next, nextValues] = await valuesOf(
+        program.submit(decode(Int32Array.of(expected), [fork], [output, lastLogits])),
+      );
       const nextRow = Float32Array.from(rowsOf(nextValues)[0]!); // of one sequence
       nextRow[3] = -Infinity;
       const then = createSampler({ temperature: 0, logitBias, ...factors }).sample(nextRow, history, promptLength);
@@ -137,7 +150,7 @@ export const tokenCases: readonly DeviceCase[] = [
     },
   },
   {
-    name: "logits that are NaN are an error, and the cache is as it was",
+    name: "a temperature that is NaN is refused, and the cache is as it was",
     needs,
     async run(device) {
       await using subject = await load(device);
@@ -148,6 +161,23 @@ export const tokenCases: readonly DeviceCase[] = [
       await mustThrow("ERR_OPTION", act, "a temperature that is NaN");
       must(cache.length === 0, "the cache is as it was");
       await logits(subject.program, cache, tokens(3));
+    },
+  },
+  {
+    name: "logits that are NaN are an error, and the next step is right",
+    needs,
+    async run(device) {
+      const graph = buildGraph((g) => [g.add("logits", g.activations("a", 97), g.activations("b", 97))]);
+      await using loaded = await loadGraph(device, graph, memoryWeights([]));
+      const drawn = (a: number, b: number): Promise<readonly OutputValue[]> => {
+        const inputs = {
+          a: Float32Array.from({ length: 97 }, (_, i) => (i === 41 ? a : 1)),
+          b: new Float32Array(97).fill(b),
+        };
+        return valuesOf(loaded.submit({ inputs }, [draws(1)]));
+      };
+      await mustThrow("ERR_BACKEND", () => drawn(Number.NaN, 1), "a logit that is NaN");
+      mustEqual(tokensOf((await drawn(2, 1))[0]), [41], "the step after it");
     },
   },
 ];

@@ -2,8 +2,15 @@
 // program whose logits the definitions read, and a count of what `Llama` had computed.
 
 import { llamaGraph } from "@polyllama/core";
-import { cacheSpec, type Device, isDeviceTensor, type Program } from "@polyllama/core/device";
-import { type DeviceOption, Llama, type LlamaGenerateOptions, type Piece } from "polyllama";
+import {
+  cacheSpec,
+  type Device,
+  type DeviceOption,
+  deviceOf,
+  isDeviceTensor,
+  type Program,
+} from "@polyllama/core/device";
+import { Llama, type LlamaGenerateOptions, type Piece } from "polyllama";
 import { forwardDevice, forwardDeviceProgram } from "../forward.ts";
 import { type DefinedOptions, type DefinedPiece, defineGeneration, difference, type Logits } from "./definition.ts";
 import { buildModel, type Model, type ModelName } from "./models.ts";
@@ -35,8 +42,8 @@ export interface LlamaSubject extends AsyncDisposable {
   model(name: ModelName, chunk?: number): Promise<LoadedModel>;
 }
 
-export function createLlamaSubject(backend: DeviceOption): LlamaSubject {
-  const device = "device" in backend ? backend.device : backend;
+export function createLlamaSubject(given: DeviceOption): LlamaSubject {
+  const device = deviceOf(given);
   const loaded = new Map<string, Promise<LoadedModel & { readonly program: Program }>>();
   return {
     device,

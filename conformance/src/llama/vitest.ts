@@ -1,9 +1,9 @@
 // The Llama suite as vitest tests, for the backend's own test file:
 //
 //   import { llama } from "@polyllama/conformance/vitest";
-//   llama(() => myBackend());
+//   llama(() => myDevice());
 
-import type { DeviceOption } from "polyllama";
+import { type Device, type DeviceOption, deviceOf } from "@polyllama/core/device";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { createLlamaSubject, type LlamaSubject, llamaCases } from "./cases.ts";
 
@@ -15,23 +15,21 @@ export interface LlamaSuiteOptions {
   readonly timeout?: number;
 }
 
-type OwnBackend = DeviceOption & AsyncDisposable;
-
-/** Emits one test per case of generation, chat and sequences. The backend is created once and disposed at the end. */
+/** Emits one test per case of generation, chat and sequences. The device is opened once and disposed at the end. */
 export function llama(
-  createBackend: () => OwnBackend | Promise<OwnBackend>,
+  createDevice: () => DeviceOption | Promise<DeviceOption>,
   { filter = () => true, timeout = 120_000 }: LlamaSuiteOptions = {},
 ): void {
   describe("Llama", () => {
-    let backend: OwnBackend;
+    let device: Device;
     let subject: LlamaSubject;
     beforeAll(async () => {
-      backend = await createBackend();
-      subject = createLlamaSubject(backend);
+      device = deviceOf(await createDevice());
+      subject = createLlamaSubject(device);
     });
     afterAll(async () => {
       await subject[Symbol.asyncDispose]();
-      await backend[Symbol.asyncDispose]();
+      await device[Symbol.asyncDispose]();
     });
     for (const { name, run } of llamaCases) if (filter(name)) test(name, { timeout }, () => run(subject));
   });

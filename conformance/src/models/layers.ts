@@ -18,12 +18,12 @@ export function layerCases(): readonly ConformanceCase[] {
       "model",
       "layer",
       { model, format },
-      async (backend, seed) => {
+      async (device, seed) => {
         const stream = random(`model ${model}`, seed);
         const config = presets[model];
         await using weights = openSynthetic(`synthetic://${model}?seed=${stream.integer(2 ** 31)}&format=${format}`);
         const inputs = { x: activations("normal", 3, config.dim, stream) };
-        return verifyNodes(backend, llamaLayerGraph(config, 0), weights, inputs, stream);
+        return verifyNodes(device, llamaLayerGraph(config, 0), weights, inputs, stream);
       },
       { ownBounds: true },
     ),

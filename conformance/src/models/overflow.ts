@@ -1,4 +1,4 @@
-// A residual stream beyond 65,504, the largest f16 number: it must come out right, or the backend must name the layer.
+// A residual stream beyond 65,504, the largest f16 number: it must come out right, or the device must name the layer.
 
 import { llamaGraph, PolyllamaError, type Tensor } from "@polyllama/core";
 import { at, exact } from "../comparison/measure.ts";
@@ -9,20 +9,20 @@ import { drawTokens, type ModelCheck } from "./small.ts";
 
 const largest = 65_504;
 
-export const checkOverflow: ModelCheck = async (backend, { config, format }, stream) => {
+export const checkOverflow: ModelCheck = async (device, { config, format }, stream) => {
   const graph = llamaGraph(config);
   const drawn = randomWeights(graph, format, stream);
   const weights = memoryWeights(
     drawn.map((weight) => (weight.name === "tok_embeddings.weight" ? scaled(weight, 2 ** 24) : weight)),
   );
   const tokens = drawTokens(config, stream);
-  const supported = await support(backend, { graph, weights });
+  const supported = await support(device, { graph, weights });
   if (supported.status !== "supported") return supported;
-  await using program = supported.program;
-  const tolerance = await estimateTolerance(graph, weights, { inputs: { tokens } }, "logits", backend.roundings);
+  await using loaded = supported.loaded;
+  const tolerance = await estimateTolerance(graph, weights, { inputs: { tokens } }, "logits", device.roundings);
   try {
     const wanted = ["logits", "layers.0.out"];
-    const [logits, residual] = (await program.run({ inputs: { tokens } }, wanted)) as [Tensor, Tensor];
+    const [logits, residual] = (await loaded.run({ inputs: { tokens } }, wanted)) as [Tensor, Tensor];
     if (!residual.data.some((value) => Math.abs(value) > largest)) throw new Error("the case does not overflow f16");
     return at("logits", measureTolerance(logits, tolerance));
   } catch (error) {

@@ -6,31 +6,30 @@ import { equalBits } from "../comparison/tolerance.ts";
 import { support } from "../support.ts";
 import { drawModel, type ModelCheck, rows } from "./small.ts";
 
-export const checkRepetition: ModelCheck = async (backend, model, stream) => {
+export const checkRepetition: ModelCheck = async (device, model, stream) => {
   const drawn = drawModel(model, stream);
   const { tokens } = drawn;
-  const supported = await support(backend, drawn);
+  const supported = await support(device, drawn);
   if (supported.status !== "supported") return supported;
-  await using program = supported.program;
-  const { contextLength } = model.config;
+  await using loaded = supported.loaded;
+  const pool = loaded.pool(model.config.contextLength, { sequences: 2 });
   const alone = async (): Promise<RealArray> => {
-    using cache = program.createCache(contextLength);
-    const step = { inputs: { tokens }, batch: [{ rows, cache }] };
-    const [logits] = (await program.run(step, ["logits"])) as [Tensor];
+    using cache = pool.open();
+    const step = { inputs: { tokens }, sequences: [{ rows, cache }] };
+    const [logits] = (await loaded.run(step, ["logits"])) as [Tensor];
     return logits.data;
   };
   const first = await alone();
   for (let repetition = 1; repetition < 5; repetition++) {
     if (!equalBits(first, await alone())) return wrong(`run ${repetition} differs from the first`);
   }
-  using own = program.createCache(contextLength);
-  using other = program.createCache(contextLength);
+  const [own, other] = [pool.open(), pool.open()];
   const inputs = { tokens: Int32Array.from([...tokens.slice(3, 8), ...tokens]) };
-  const batch = [
+  const sequences = [
     { rows: 5, cache: other },
     { rows, cache: own },
   ];
-  const [together] = (await program.run({ inputs, batch }, ["logits"])) as [Tensor];
+  const [together] = (await loaded.run({ inputs, sequences }, ["logits"])) as [Tensor];
   const beside = together.data.subarray(5 * together.shape[1]);
   return equalBits(first, beside) ? exact : wrong("another sequence in the step changes the bits");
 };

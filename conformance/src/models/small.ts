@@ -1,14 +1,8 @@
 // The small models that cases of whole models are about: random weights in several formats, every kind of grouping and
 // scaling.
 
-import {
-  type Backend,
-  type FormatName,
-  type Graph,
-  type LlamaConfig,
-  llamaGraph,
-  type WeightSource,
-} from "@polyllama/core";
+import { type FormatName, type Graph, type LlamaConfig, llamaGraph, type WeightSource } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { type ConformanceCase, type Marks, makeCase } from "../case.ts";
 import type { Finding } from "../comparison/measure.ts";
 import { estimateTolerance, type Tolerance } from "../comparison/tolerance.ts";
@@ -40,13 +34,13 @@ export const smallModels: Readonly<Record<string, Model>> = {
 /** Tokens of a text. */
 export const rows = 24;
 
-/** A check of one model on a backend. All checks of a model see the same weights and tokens. */
-export type ModelCheck = (backend: Backend, model: Model, stream: Random) => Promise<Finding | Unsupported>;
+/** A check of one model on a device. All checks of a model see the same weights and tokens. */
+export type ModelCheck = (device: Device, model: Model, stream: Random) => Promise<Finding | Unsupported>;
 
 /** Makes a case of a model; its weights and tokens follow from its name alone, so that findings can be compared. */
 export function modelCase(check: string, name: string, model: Model, run: ModelCheck, marks?: Marks): ConformanceCase {
   const parameters = { model: name, format: model.format };
-  const seeded = (backend: Backend, seed: number) => run(backend, model, random(`model ${name}`, seed));
+  const seeded = (device: Device, seed: number) => run(device, model, random(`model ${name}`, seed));
   return makeCase("model", check, parameters, seeded, marks);
 }
 
@@ -68,6 +62,6 @@ export function drawTokens({ vocabSize }: LlamaConfig, stream: Random): Int32Arr
 }
 
 /** Of the text's logits. */
-export function logitsTolerance({ graph, weights, tokens }: Drawn, { roundings }: Backend): Promise<Tolerance> {
+export function logitsTolerance({ graph, weights, tokens }: Drawn, { roundings }: Device): Promise<Tolerance> {
   return estimateTolerance(graph, weights, { inputs: { tokens } }, "logits", roundings);
 }

@@ -2,7 +2,8 @@
 // and Chinese-LLaMA-2, 55,296, at 7B's dimensions: the rows of the table, the logits, and the choice of a token, first
 // and last ids included. The layers between do not know the vocabulary and are left out.
 
-import { createSampler, llamaGraph, mostProbable, type Program, presets, type Tensor } from "@polyllama/core";
+import { createSampler, llamaGraph, mostProbable, presets, type Tensor } from "@polyllama/core";
+import type { LoadedGraph } from "@polyllama/core/device";
 import { type ConformanceCase, makeCase } from "../case.ts";
 import { combinations } from "../combine.ts";
 import { both, wrong } from "../comparison/measure.ts";
@@ -21,7 +22,7 @@ export function vocabularyCases(): readonly ConformanceCase[] {
       "model",
       "vocabulary",
       { model, format },
-      async (backend, seed) => {
+      async (device, seed) => {
         const config = { ...presets[model], layers: 0 };
         const { vocabSize: V } = config;
         const stream = random(`vocabulary ${model}`, seed);
@@ -29,14 +30,14 @@ export function vocabularyCases(): readonly ConformanceCase[] {
         const weights = memoryWeights(randomWeights(graph, format, stream));
         const tokens = Int32Array.from([0, V - 1, 31_999, 32_000, stream.integer(V)]);
         const wanted = graph.nodes.map(({ output }) => output);
-        const supported = await support(backend, { graph, weights, wanted });
+        const supported = await support(device, { graph, weights, wanted });
         if (supported.status !== "supported") return supported;
-        await using program = supported.program;
-        const tensors = await program.run({ inputs: { tokens } }, wanted);
-        const finding = await compareNodes(graph, weights, { tokens }, tensors, backend.roundings, stream);
+        await using loaded = supported.loaded;
+        const tensors = await loaded.run({ inputs: { tokens } }, wanted);
+        const finding = await compareNodes(graph, weights, { tokens }, tensors, device.roundings, stream);
         const logits = Float32Array.from(tensors.at(-1)!.data); // the last node's
         const problem =
-          finding.problem ?? wrongChoice(logits.subarray(-V), tokens, seed) ?? (await wrongDraw(program, tokens, seed));
+          finding.problem ?? wrongChoice(logits.subarray(-V), tokens, seed) ?? (await wrongDraw(loaded, tokens, seed));
         return problem === finding.problem || problem === undefined ? finding : both(finding, wrong(problem));
       },
       { ownBounds: true },
@@ -54,17 +55,16 @@ function wrongChoice(logits: Float32Array, tokens: Int32Array, seed: number): st
   return chosen === V - 1 ? undefined : `token ${chosen} is drawn where only ${V - 1} is probable`;
 }
 
-/** Whether tokens that the device chooses are not those that the host would. */
-async function wrongDraw(program: Program, tokens: Int32Array, seed: number): Promise<string | undefined> {
+/** Whether a token that the device chooses is not the one that the host would. */
+async function wrongDraw(loaded: LoadedGraph, tokens: Int32Array, seed: number): Promise<string | undefined> {
   const sampler = createSampler({ temperature: 0.8, topP: 1, seed });
-  if (program.sample === undefined || sampler.draw === undefined) return undefined;
-  using own = program.createCache(tokens.length + 1);
-  const batch = [{ rows: tokens.length, cache: own }];
-  const [last] = (await program.run({ inputs: { tokens }, batch }, [{ value: "logits", rows: "last" }])) as [Tensor];
+  if (!loaded.device.features.outputs.includes("token") || sampler.draw === undefined) return undefined;
+  const pool = loaded.pool(tokens.length + 1, { sequences: 2 });
+  const step = () => ({ inputs: { tokens }, sequences: [{ rows: tokens.length, cache: pool.open() }] });
+  const [last] = (await loaded.run(step(), [{ value: "logits", rows: "last" }])) as [Tensor];
   const expected = sampler.sample(Float32Array.from(last.data), [...tokens], tokens.length);
-  using cache = program.createCache(tokens.length + 1);
-  for await (const id of program.sample({ cache, tokens, sampling: sampler.draw, count: 1 })) {
-    if (id !== expected) return `the device draws token ${id} where the host draws ${expected}`;
-  }
-  return undefined;
+  const token = { value: "logits", rows: "last", to: "token", draw: [sampler.draw] } as const;
+  const [drawn] = await loaded.submit(step(), [token]).result;
+  const id = drawn?.to === "token" ? drawn.tokens[0] : undefined;
+  return id === expected ? undefined : `the device draws token ${id} where the host draws ${expected}`;
 }

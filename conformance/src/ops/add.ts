@@ -15,7 +15,7 @@ export function addCases(): readonly OpCase[] {
       return {
         graph: buildGraph((g) => [g.add("y", g.activations("a", width), g.activations("b", width))]),
         weights: memoryWeights([]),
-        actions: [{ run: { a, b }, batch: [{ rows: n }] }],
+        actions: [{ run: { a, b }, sequences: [{ rows: n }] }],
       };
     }),
   );

@@ -93,7 +93,7 @@ function attentionCase({ heads, kvHeads, d, scenario, input, cache }: AttentionP
       weights: memoryWeights([]),
       capacity: scenarioCapacity,
       ...(cache && { cache }),
-      actions: scenarios[scenario]((batch) => runOf(shape, batch, input, stream)),
+      actions: scenarios[scenario]((sequences) => runOf(shape, sequences, input, stream)),
     };
   });
 }
@@ -123,13 +123,18 @@ function attentionGraph({ heads, kvHeads, d }: Heads): Graph {
   ]);
 }
 
-function runOf({ heads, kvHeads, d }: Heads, batch: readonly SequencePart[], input: InputKind, stream: Random): Run {
-  const rows = rowsOf(batch);
+function runOf(
+  { heads, kvHeads, d }: Heads,
+  sequences: readonly SequencePart[],
+  input: InputKind,
+  stream: Random,
+): Run {
+  const rows = rowsOf(sequences);
   // Large scores would make softmax a choice between two keys whose order is below any rounding.
   const scale = input === "large" ? 2 ** -24 : input === "cancelling" ? 2 ** -8 : 1;
   const scaled = (width: number) => activations(input, rows, width, stream).map((value) => value * scale);
   return {
     run: { q: scaled(heads * d), k: scaled(kvHeads * d), v: activations(input, rows, kvHeads * d, stream) },
-    batch,
+    sequences,
   };
 }

@@ -22,7 +22,7 @@ export function embeddingCases(): readonly OpCase[] {
       return {
         graph: buildGraph((g) => [g.embedding("y", g.tokens("tokens"), g.weight("table", [v, d]))]),
         weights: memoryWeights([randomWeight("table", [v, d], format, stream)]),
-        actions: [{ run: { tokens }, batch: [{ rows: tokens.length }] }],
+        actions: [{ run: { tokens }, sequences: [{ rows: tokens.length }] }],
       };
     }),
   );

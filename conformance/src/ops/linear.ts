@@ -123,7 +123,7 @@ function linearCase({ format, n, k, m, input }: LinearParameters): OpCase {
     const script: OpScript = {
       graph: linearGraph(k, m),
       weights: memoryWeights([weight]),
-      actions: [{ run: { x: activations(input, n, k, stream) }, batch: [{ rows: n }] }],
+      actions: [{ run: { x: activations(input, n, k, stream) }, sequences: [{ rows: n }] }],
     };
     return m * k * n <= 2 ** 22 ? script : { ...script, sampled: sample(weight, k, m, stream) };
   });
@@ -141,7 +141,7 @@ function besideCase(given: LinearParameters & { readonly beside: number }): OpCa
         return [g.linear("y", x, g.weight("w", [m, k]))];
       }),
       weights: memoryWeights(weights),
-      actions: [{ run: { x: activations(input, n, k, stream) }, batch: [{ rows: n }] }],
+      actions: [{ run: { x: activations(input, n, k, stream) }, sequences: [{ rows: n }] }],
     };
   });
 }

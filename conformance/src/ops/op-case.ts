@@ -2,8 +2,9 @@
 // run's output must lie within the bound that follows from the backend's declared roundings. What is too large to
 // compute exactly is computed for some columns and checked for the rest.
 
-import { compileReference } from "@polyllama/backend-reference";
-import type { Backend, Graph, OpName, Tensor, WeightSource } from "@polyllama/core";
+import { reference, runWithBounds } from "@polyllama/backend-reference";
+import type { Graph, OpName, Tensor, WeightSource } from "@polyllama/core";
+import { type Device, type DeviceOption, deviceOf, loadGraph } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "../address.ts";
 import { type CaseResult, resultOf } from "../case.ts";
 import { at, both, exact, type Finding, measure, wrong } from "../comparison/measure.ts";
@@ -37,31 +38,32 @@ export function opCase(op: OpName, parameters: Parameters, build: (seed: number)
   return { address: formatAddress("op", op, parameters), op, parameters, build };
 }
 
-/** Runs one case on a backend. */
-export function runCase(testCase: OpCase, backend: Backend, seed: number): Promise<CaseResult> {
-  return resultOf(testCase.address, () => compareOp(testCase.build(seed), backend));
+/** Runs one case on a device. */
+export function runCase(testCase: OpCase, device: DeviceOption, seed: number): Promise<CaseResult> {
+  return resultOf(testCase.address, () => compareOp(testCase.build(seed), deviceOf(device)));
 }
 
-async function compareOp(script: OpScript, backend: Backend): Promise<Finding | Unsupported> {
-  const supported = await support(backend, script);
+async function compareOp(script: OpScript, device: Device): Promise<Finding | Unsupported> {
+  const supported = await support(device, script);
   if (supported.status !== "supported") return supported;
-  await using program = supported.program;
+  await using loaded = supported.loaded;
   const { graph, weights, columns } = script.sampled ?? { ...script, columns: undefined };
-  await using reference = await compileReference(graph, weights);
-  const { capacity, cache } = script;
-  using caches = new ScriptCaches(program, script);
-  using exactCaches = new ScriptCaches(reference, { ...(capacity !== undefined && { capacity }) }); // which do not round
+  await using judge = reference();
+  await using exactly = await loadGraph(judge, graph, weights);
+  const { cache, ...unrounded } = script;
+  using caches = new ScriptCaches(loaded, script);
+  using exactCaches = new ScriptCaches(exactly, unrounded);
   const [output] = script.graph.outputs as [string]; // an op's graph has one
-  const rounding = { ...backend.roundings, ...(cache !== undefined && { cache }) };
+  const rounding = { ...device.roundings, ...(cache !== undefined && { cache }) };
 
   let finding = exact;
   for (const [number, action] of script.actions.entries()) {
-    const step = await caches.next(action);
-    const exactStep = await exactCaches.next(action);
+    const step = caches.next(action);
+    const exactStep = exactCaches.next(action);
     if (step === undefined || exactStep === undefined) continue;
     const inputs = guarded(step.inputs);
-    const [actual] = (await program.run({ ...step, inputs }, [output])) as [Tensor];
-    const [expected] = await reference.runWithBounds(exactStep, [output], rounding);
+    const [actual] = (await loaded.run({ ...step, inputs }, [output])) as [Tensor];
+    const [expected] = await runWithBounds(exactly, exactStep, [output], rounding);
     const { value, bound } = expected!; // one value was asked for
     const touched = disturbed(inputs, step.inputs);
     const found = measure(actual, value, (_, i) => bound.data[i]!, columns);

@@ -29,7 +29,7 @@ export function rmsNormCases(): readonly OpCase[] {
       return {
         graph: buildGraph((g) => [g.rmsNorm("y", g.activations("x", d), g.weight("w", [d]), { eps })]),
         weights: memoryWeights([randomWeight("w", [d], format, stream)]),
-        actions: [{ run: { x: activations(input, n, d, stream) }, batch: [{ rows: n }] }],
+        actions: [{ run: { x: activations(input, n, d, stream) }, sequences: [{ rows: n }] }],
       };
     });
   });

@@ -57,7 +57,7 @@ function rowsCase(given: RopeParameters): OpCase {
     actions: [
       {
         run: { x: activations(input, n, heads * d, random(`rope ${JSON.stringify(given)}`, seed)) },
-        batch: [{ rows: n, position }],
+        sequences: [{ rows: n, position }],
       },
     ],
   }));
@@ -70,7 +70,7 @@ function chunksCase(d: number): OpCase {
     const stream = random(`rope chunks ${d}`, seed);
     const run = (rows: number): Run => ({
       run: { x: activations("normal", rows, heads * d, stream) },
-      batch: [{ rows, cache: 0 }],
+      sequences: [{ rows, cache: 0 }],
     });
     return {
       graph: ropeGraph({ d, heads, theta: 10000, factor: 1 }),

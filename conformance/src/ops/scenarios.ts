@@ -6,7 +6,7 @@ import type { Action, Run, SequencePart } from "../script.ts";
 /** Capacity of caches that any of these fits in; one of them fills it. */
 export const scenarioCapacity = 64;
 
-type Scenario = (run: (batch: readonly SequencePart[]) => Run) => readonly Action[];
+type Scenario = (run: (sequences: readonly SequencePart[]) => Run) => readonly Action[];
 
 export type ScenarioName =
   | "one-key"
@@ -71,7 +71,7 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
 
 export const scenarioNames: readonly ScenarioName[] = Object.keys(scenarios) as ScenarioName[]; // its own keys
 
-/** Rows of a batch. */
-export function rowsOf(batch: readonly SequencePart[]): number {
-  return batch.reduce((sum, { rows }) => sum + rows, 0);
+/** Rows of sequences together. */
+export function rowsOf(sequences: readonly SequencePart[]): number {
+  return sequences.reduce((sum, { rows }) => sum + rows, 0);
 }

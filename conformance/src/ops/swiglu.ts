@@ -17,7 +17,7 @@ export function swigluCases(): readonly OpCase[] {
       return {
         graph: buildGraph((g) => [g.swiglu("y", g.activations("gate", width), g.activations("up", width))]),
         weights: memoryWeights([]),
-        actions: [{ run: { gate, up }, batch: [{ rows: n }] }],
+        actions: [{ run: { gate, up }, sequences: [{ rows: n }] }],
       };
     }),
   );

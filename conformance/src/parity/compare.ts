@@ -1,11 +1,10 @@
 // Compares backends on a whole model, on this device, with the float64 reference as the judge. Three views of it: every
 // operation alone, against its derived bound; every layer alone, against an estimated tolerance; the logits of a text.
 //
-// The reference goes through the model once (pass.ts), and its perturbed runs go beside it (walk.ts). A backend is
-// compiled as a whole, for the logits, and for every part that is compared.
+// The reference goes through the model once (pass.ts), and its perturbed runs go beside it (walk.ts). A device
+// loads the whole model, for the logits, and every part that is compared.
 
 import {
-  type Backend,
   type CheckpointError,
   checkNumber,
   checkOptions,
@@ -15,6 +14,7 @@ import {
   type Progress,
   parameterCount,
 } from "@polyllama/core";
+import type { DeviceOption } from "@polyllama/core/device";
 import { perturbedRuns } from "../comparison/constants.ts";
 import type { ModelSource } from "./context.ts";
 import { compareAll } from "./pass.ts";
@@ -43,16 +43,16 @@ export interface CompareOptions {
 }
 
 /**
- * Compares each backend with the float64 reference, which always judges. A backend that cannot compile the model here
+ * Compares each device with the float64 reference, which always judges. One that cannot load the model here
  * is "not run" and counts as no agreement; one that fails later differs, at the place where it failed.
  *
- * @param backends Stay the caller's: they are not disposed.
+ * @param devices Stay the caller's: they are not disposed.
  * @throws {PolyllamaError} `ERR_OPTION`; {@link CheckpointError} when the model itself cannot be read; the signal's
  * reason.
  */
 export async function compareModel(
   source: ModelSource,
-  backends: readonly (Backend | Unavailable)[],
+  devices: readonly (DeviceOption | Unavailable)[],
   options: CompareOptions,
 ): Promise<ModelComparison> {
   checkOptions(options, ["tokens", "layers", "runs", "seed", "onProgress", "signal"], "compareModel()");
@@ -67,12 +67,12 @@ export async function compareModel(
   const entries: (Rival | NotRun)[] = [];
   const rivals: Rival[] = [];
   try {
-    for (const candidate of backends) {
+    for (const candidate of devices) {
       const entry = await openRival(candidate, graph, source, signal);
       entries.push(entry);
       if (!("status" in entry)) rivals.push(entry);
     }
-    const roundings = rivals.map(({ backend }) => backend.roundings);
+    const roundings = rivals.map(({ device }) => device.roundings);
     const total = tokens.length * comparisonWork(config, roundings, runs, opLayers.length);
     let done = 0;
     const advance = (part: number): void => {
@@ -85,7 +85,7 @@ export async function compareModel(
     }
     onProgress?.({ phase: "comparing", done: total, total, unit: "steps" });
   } finally {
-    for (const { program } of rivals) await program[Symbol.asyncDispose]();
+    for (const { loaded } of rivals) await loaded[Symbol.asyncDispose]();
   }
 
   const order = graph.nodes.map(({ output }) => output);

@@ -1,21 +1,22 @@
 // The logits of a text on a backend: half of it read at once, the rest token by token through the same cache, as a
 // generation does. Two correct backends must choose the same token wherever the choice is not a matter of rounding.
 
-import type { Program, RealArray, Tensor } from "@polyllama/core";
+import type { RealArray, Tensor } from "@polyllama/core";
+import type { LoadedGraph } from "@polyllama/core/device";
 import type { Activations } from "../activations.ts";
 import { compareChoices, tooFewDecided } from "../comparison/choices.ts";
 import { measureTolerance, type Tolerance } from "../comparison/tolerance.ts";
 import { type EndToEnd, measured } from "./result.ts";
 
 export async function compareLogits(
-  program: Program,
+  loaded: LoadedGraph,
   tokens: Int32Array,
   tolerance: Tolerance,
   { activations, signal }: { readonly activations: Activations; readonly signal: AbortSignal | undefined },
 ): Promise<EndToEnd> {
   const { exact } = tolerance;
   const prefilled = Math.ceil(tokens.length / 2);
-  const actual = await readTokens(program, tokens, prefilled, exact.shape, signal);
+  const actual = await readTokens(loaded, tokens, prefilled, exact.shape, signal);
   const found = measureTolerance(actual, tolerance);
   const choices = compareChoices(actual, tolerance);
   const kl = meanDivergence(exact, actual);
@@ -38,18 +39,19 @@ export async function compareLogits(
 }
 
 async function readTokens(
-  program: Program,
+  loaded: LoadedGraph,
   tokens: Int32Array,
   prefilled: number,
   shape: Tensor["shape"],
   signal: AbortSignal | undefined,
 ): Promise<Tensor> {
-  using cache = program.createCache(tokens.length);
+  using pool = loaded.pool(tokens.length);
+  const cache = pool.open();
   const data = new Float64Array(shape[0] * shape[1]);
   for (let first = 0; first < tokens.length; ) {
     const rows = first === 0 ? prefilled : 1;
-    const step = { inputs: { tokens: tokens.slice(first, first + rows) }, batch: [{ rows, cache }] };
-    const [logits] = await program.run(step, ["logits"], signal && { signal });
+    const step = { inputs: { tokens: tokens.slice(first, first + rows) }, sequences: [{ rows, cache }] };
+    const [logits] = await loaded.run(step, ["logits"], signal);
     data.set(logits!.data, first * shape[1]);
     first += rows;
   }

@@ -2,6 +2,7 @@
 // its output as in use, then all inner values.
 
 import { type Graph, llamaLayerGraph, type RealArray, type Tensor } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { at } from "../comparison/measure.ts";
 import { measureTolerance, type Tolerance } from "../comparison/tolerance.ts";
 import { type Context, localName, roundedValues } from "./context.ts";
@@ -27,7 +28,7 @@ export async function compareLayer(
   const graph = llamaLayerGraph(source.config, layer);
   const rounded = Float32Array.from(x);
   const starts = Array.from({ length: runs }, () => rounded);
-  const fresh = rivals.map(({ backend }) => ({ backend, starts }));
+  const fresh = rivals.map(({ device }) => ({ device, starts }));
   const alone = await walk(graph, source, rounded, fresh, context);
   const values = roundedValues(graph, rounded, alone.exact);
   for (const [i, rival] of rivals.entries()) {
@@ -36,7 +37,7 @@ export async function compareLayer(
   const suspects = rivals.filter(({ layers }) => withOperations || exceeds(layers.at(-1)!.worst)); // just added
   for (const node of graph.nodes) await compareOperation(context, suspects, layer, graph, node, values);
 
-  const moving = rivals.map(({ backend, chains }) => ({ backend, starts: chains }));
+  const moving = rivals.map(({ device, chains }) => ({ device, starts: chains }));
   const { exact, walkers } = await walk(graph, source, x, moving, context);
   for (const [i, rival] of rivals.entries()) rival.chains = walkers[i]!.ends; // one for each
   return exact.at(-1)!.data; // a layer has values
@@ -44,7 +45,7 @@ export async function compareLayer(
 
 async function runLayer(
   { source, signal }: Context,
-  { backend }: Rival,
+  { device }: Rival,
   graph: Graph,
   layer: number,
   x: Float32Array,
@@ -56,11 +57,11 @@ async function runLayer(
   return attempt<LayerFinding>(
     signal,
     async () => {
-      await using program = await backend.compile(graph, source, signal && { signal });
-      const [output] = (await program.run({ inputs: { x } }, outputs, signal && { signal })) as [Tensor]; // a layer has one
+      await using loaded = await loadGraph(device, graph, source, signal && { signal });
+      const [output] = (await loaded.run({ inputs: { x } }, outputs, signal)) as [Tensor]; // a layer has one
       const whole = compare(output, nodes.length - 1);
       const names = nodes.map((node) => node.output);
-      const inner = (await program.run({ inputs: { x } }, names, signal && { signal })).map(compare);
+      const inner = (await loaded.run({ inputs: { x } }, names, signal)).map(compare);
       const values = nodes.map((node, i) => ({ value: localName(node.output), op: node.op, worst: inner[i]!.worst }));
       const [first = whole] = inner.filter(({ worst }) => exceeds(worst));
       const worst = inner.reduce((most, { worst }) => larger(most, worst), whole.worst);

@@ -1,8 +1,9 @@
 // One operation of a model alone on each backend, fed with what the reference computed up to there, against its derived
 // bound.
 
-import { compileReference } from "@polyllama/backend-reference";
+import { reference, runWithBounds } from "@polyllama/backend-reference";
 import { type Graph, type Node, operands, parameters, type Tensor, type ValueName } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { extract } from "../comparison/extract.ts";
 import { measure } from "../comparison/measure.ts";
 import { type Context, localName } from "./context.ts";
@@ -31,20 +32,21 @@ export async function compareOperation(
     ...(format !== undefined && { format }),
     widths: [...operands(node), node.output].map((name) => graph.widths.get(name)!), // likewise
   };
-  await using reference = await compileReference(alone, source, signal && { signal });
-  for (const { backend, ops } of rivals) {
-    const [expected] = await reference.runWithBounds({ inputs }, alone.outputs, backend.roundings);
+  await using judge = reference();
+  await using exactly = await loadGraph(judge, alone, source, signal && { signal });
+  for (const { device, ops } of rivals) {
+    const [expected] = await runWithBounds(exactly, { inputs }, alone.outputs, device.roundings, signal);
     const { value, bound } = expected!; // one value was asked for
     const finding = await attempt<Measured>(
       signal,
       async () => {
-        await using program = await backend.compile(alone, source, signal && { signal });
-        const [actual] = (await program.run({ inputs }, alone.outputs, signal && { signal })) as [Tensor]; // likewise
+        await using loaded = await loadGraph(device, alone, source, signal && { signal });
+        const [actual] = (await loaded.run({ inputs }, alone.outputs, signal)) as [Tensor]; // likewise
         return measured(measure(actual, value, (_, i) => bound.data[i]!));
       },
       (problem) => ({ worst: null, problem }),
     );
     ops.push({ ...facts, ...finding });
-    advance(products(backend.roundings) * linearWork(alone));
+    advance(products(device.roundings) * linearWork(alone));
   }
 }

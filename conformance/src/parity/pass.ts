@@ -1,8 +1,9 @@
 // The reference's way through a model, from the tokens to the logits, once, with the backends beside it: each is fed
 // what the reference computed up to there, so that an error is seen where it is made and not where it arrives.
 
-import { compileReference } from "@polyllama/backend-reference";
+import { reference } from "@polyllama/backend-reference";
 import type { RealArray, Tensor } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { extract } from "../comparison/extract.ts";
 import { type Context, roundedValues } from "./context.ts";
 import { compareLogits } from "./end-to-end.ts";
@@ -29,16 +30,16 @@ export async function compareAll(
   }
 
   const head = extract(graph, graph.nodes.slice(-2)); // norm and logits
-  const moving = rivals.map(({ backend, chains }) => ({ backend, starts: chains }));
+  const moving = rivals.map(({ device, chains }) => ({ device, starts: chains }));
   const { exact, walkers } = await walk(head, source, x, moving, context);
   const values = roundedValues(head, x, exact);
   for (const node of head.nodes) await compareOperation(context, rivals, undefined, head, node, values);
   for (const [i, rival] of rivals.entries()) {
-    const { program, activations } = rival;
+    const { loaded, activations } = rival;
     const tolerance = walkers[i]!.tolerances.at(-1)!; // of the logits
     rival.endToEnd = await attempt<EndToEnd>(
       signal,
-      () => compareLogits(program, tokens, tolerance, { activations, signal }),
+      () => compareLogits(loaded, tokens, tolerance, { activations, signal }),
       (problem) => {
         return { worst: null, problem, prefilled: 0, worstRow: 0, sameToken: 0, decided: 0, meanKl: null };
       },
@@ -48,7 +49,8 @@ export async function compareAll(
 
 async function embed({ source, graph, tokens, signal }: Context): Promise<RealArray> {
   const lookUp = extract(graph, graph.nodes.slice(0, 1));
-  await using program = await compileReference(lookUp, source, signal && { signal });
-  const [embedded] = (await program.run({ inputs: { tokens } }, lookUp.outputs, signal && { signal })) as [Tensor];
+  await using judge = reference();
+  await using loaded = await loadGraph(judge, lookUp, source, signal && { signal });
+  const [embedded] = (await loaded.run({ inputs: { tokens } }, lookUp.outputs, signal)) as [Tensor];
   return embedded.data;
 }

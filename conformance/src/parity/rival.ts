@@ -1,33 +1,32 @@
-// A backend under comparison with the reference on a whole model: what it has shown so far, and what becomes of errors
-// on the way. One that cannot compile the model is "not run"; one that fails later differs, at the place where it
+// A device under comparison with the reference on a whole model: what it has shown so far, and what becomes of errors
+// on the way. One that cannot load the model is "not run"; one that fails later differs, at the place where it
 // failed.
 
 import {
-  type Backend,
   CheckpointError,
   type DeviceInfo,
   type Graph,
-  type Program,
   type RealArray,
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
+import { type Device, type DeviceOption, deviceOf, type LoadedGraph, loadGraph } from "@polyllama/core/device";
 import { type Activations, roundedActivations } from "../activations.ts";
 import type { Compared, EndToEnd, LayerFinding, NotRun, OpFinding } from "./result.ts";
 import { agreement, disagreement, firstDivergence } from "./verdict.ts";
 
-/** A backend that could not be created here, and why. It is reported as not run. */
+/** A device that could not be opened here, and why. It is reported as not run. */
 export interface Unavailable {
   readonly name: string;
   readonly reason: string;
 }
 
-/** A backend under comparison. */
+/** A device under comparison. */
 export interface Rival {
-  readonly backend: Backend;
-  readonly device: DeviceInfo;
+  readonly device: Device;
+  readonly info: DeviceInfo;
   /** The whole model. */
-  readonly program: Program;
+  readonly loaded: LoadedGraph;
   readonly activations: Activations;
   /** The residual stream of each perturbed run, [N, D]. */
   chains: readonly RealArray[];
@@ -36,25 +35,26 @@ export interface Rival {
   endToEnd: EndToEnd | undefined;
 }
 
-/** Compiles the whole model on a backend. */
+/** Loads the whole model on a device. */
 export async function openRival(
-  candidate: Backend | Unavailable,
+  candidate: DeviceOption | Unavailable,
   graph: Graph,
   source: WeightSource,
   signal: AbortSignal | undefined,
 ): Promise<Rival | NotRun> {
-  const { name } = candidate;
+  const device = "reason" in candidate ? candidate : deviceOf(candidate);
+  const { name } = device;
   const notRun = (reason: string): NotRun => {
     return { status: "not run", name, reason, verdict: `${name} not run: ${reason}` };
   };
-  if (!("compile" in candidate)) return notRun(candidate.reason);
+  if ("reason" in device) return notRun(device.reason);
   return attempt<Rival | NotRun>(
     signal,
     async () => ({
-      backend: candidate,
-      device: candidate.describe(),
-      program: await candidate.compile(graph, source, signal && { signal }),
-      activations: activationsOf(candidate, graph, source),
+      device,
+      info: device.describe(),
+      loaded: await loadGraph(device, graph, source, signal && { signal }),
+      activations: activationsOf(device, graph, source),
       chains: [],
       ops: [],
       layers: [],
@@ -64,7 +64,7 @@ export async function openRival(
   );
 }
 
-function activationsOf({ roundings }: Backend, graph: Graph, source: WeightSource): Activations {
+function activationsOf({ roundings }: Device, graph: Graph, source: WeightSource): Activations {
   const names = graph.nodes.flatMap((node) => (node.op === "linear" ? [node.weight] : []));
   return roundedActivations(
     roundings,
@@ -74,16 +74,16 @@ function activationsOf({ roundings }: Backend, graph: Graph, source: WeightSourc
 
 /** What was found of a backend, once the whole model was gone through. @param order Values of the model's graph. */
 export function conclude(rival: Rival, order: readonly ValueName[], rows: number): Compared {
-  const { backend, device, activations, ops, layers } = rival;
-  const { name } = backend;
+  const { device, info, activations, ops, layers } = rival;
+  const { name } = device;
   const endToEnd = rival.endToEnd!; // the last thing that is compared
   const first = firstDivergence(order, { ops, layers, endToEnd });
   const verdict = first === null ? agreement({ name, ops, layers, endToEnd }, rows) : disagreement(name, first);
   const status = first === null ? "agrees" : "differs";
-  return { status, name, device, activations, ops, layers, endToEnd, first, verdict };
+  return { status, name, device: info, activations, ops, layers, endToEnd, first, verdict };
 }
 
-/** `action`'s result; what a backend throws becomes a finding, unless it is about the model's files or an abort. */
+/** `action`'s result; what a device throws becomes a finding, unless it is about the model's files or an abort. */
 export async function attempt<Result>(
   signal: AbortSignal | undefined,
   action: () => Promise<Result>,

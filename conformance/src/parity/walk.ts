@@ -4,18 +4,17 @@
 // are the same but for second order. Node by node, because then one weight at a time is in memory as float64 loops want
 // it, and is read by all runs while it is.
 
-import { compileReference } from "@polyllama/backend-reference";
+import { reference, runWithBounds } from "@polyllama/backend-reference";
 import {
-  type Backend,
   type Graph,
   type Node,
   operands,
   type RealArray,
-  type Step,
   type Tensor,
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
+import { type Device, type HostStep, loadGraph } from "@polyllama/core/device";
 import { extract } from "../comparison/extract.ts";
 import { noTolerance, type Tolerance, widen } from "../comparison/tolerance.ts";
 import { random } from "../random.ts";
@@ -23,7 +22,7 @@ import { random } from "../random.ts";
 import { linearWork, products } from "./work.ts";
 
 export interface Walker {
-  readonly backend: Backend;
+  readonly device: Device;
   /** Where each of its perturbed runs starts, [N, width of the input]. */
   readonly starts: readonly RealArray[];
 }
@@ -60,25 +59,26 @@ export async function walk(
   const exact: Tensor[] = [];
   const runs = walkers.map(({ starts }) => starts.map((start): Values => new Map([[input, start]])));
   const tolerances = walkers.map((): Tolerance[] => []);
+  await using judge = reference();
   for (const node of graph.nodes) {
     const alone = extract(graph, [node]);
     const work = linearWork(alone);
-    await using program = await compileReference(alone, source, signal && { signal });
-    const step = (values: Values): Step => ({
+    await using loaded = await loadGraph(judge, alone, source, signal && { signal });
+    const step = (values: Values): HostStep => ({
       inputs: Object.fromEntries(operands(node).map((name) => [name, values.get(name)!])),
     });
     const forget = (values: Values): void => {
       for (const name of operands(node)) if (lastUse.get(name) === node) values.delete(name);
     };
-    for (const [w, { backend }] of walkers.entries()) {
-      const { roundings } = backend;
-      const [bounded] = await program.runWithBounds(step(own), alone.outputs, roundings);
+    for (const [w, { device }] of walkers.entries()) {
+      const { roundings } = device;
+      const [bounded] = await runWithBounds(loaded, step(own), alone.outputs, roundings, signal);
       const { value, bound } = bounded!;
       if (w === 0) exact.push(value);
       advance(products(roundings) * work);
       const tolerance = noTolerance(value);
       for (const [run, values] of runs[w]!.entries()) {
-        const [moved] = await program.run(step(values), alone.outputs, signal && { signal });
+        const [moved] = await loaded.run(step(values), alone.outputs, signal);
         const { uniform } = random(`${node.output} ${run}`, seed);
         const { data } = moved!;
         for (let i = 0; i < data.length; i++) data[i]! += bound.data[i]! * (2 * uniform() - 1);

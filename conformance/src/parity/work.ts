@@ -2,7 +2,8 @@
 // counted, for progress and to say beforehand how many tokens can be compared.
 
 import type { Rounding } from "@polyllama/backend-reference";
-import type { Backend, Graph, LlamaConfig } from "@polyllama/core";
+import type { Graph, LlamaConfig } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { perturbedRuns } from "../comparison/constants.ts";
 
 /** Multiply-adds per second that float64 loops in JavaScript do on a slow or busy core. */
@@ -46,13 +47,13 @@ export function comparisonWork(
  */
 export function affordableTokens(
   config: LlamaConfig,
-  backends: readonly Pick<Backend, "roundings">[],
+  devices: readonly Pick<Device, "roundings">[],
   {
     seconds,
     runs = perturbedRuns,
     opLayers = 3,
   }: { readonly seconds: number; readonly runs?: number; readonly opLayers?: number },
 ): number {
-  const roundings = backends.map((backend) => backend.roundings);
+  const roundings = devices.map((device) => device.roundings);
   return Math.max(1, Math.floor((seconds * pace) / comparisonWork(config, roundings, runs, opLayers)));
 }

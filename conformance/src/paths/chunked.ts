@@ -1,7 +1,7 @@
-// Prompts longer than what a backend computes at once: one that is cut several times, several that share the pieces,
+// Prompts longer than what a device computes at once: one that is cut several times, several that share the pieces,
 // more short ones than a piece has room for, with the last row asked for and with all.
 
-import type { Wanted } from "@polyllama/core";
+import type { Wanted } from "@polyllama/core/device";
 import type { ConformanceCase } from "../case.ts";
 import { narrowConfig } from "../small-config.ts";
 import { pathCase, walk } from "./path-case.ts";
@@ -13,8 +13,8 @@ const hidden = "layers.0.h";
 const model: PathModel = { config: narrowConfig, format: "f16" };
 
 export function chunkedCases(): readonly ConformanceCase[] {
-  const one = pathCase("chunked", { sequences: 1, rows: 545 }, (backend, seed) =>
-    walk(backend, seed, {
+  const one = pathCase("chunked", { sequences: 1, rows: 545 }, (device, seed) =>
+    walk(device, seed, {
       model,
       lengths: [545],
       values: ["logits", hidden],
@@ -28,11 +28,12 @@ export function chunkedCases(): readonly ConformanceCase[] {
       },
     }),
   );
-  const shared = pathCase("chunked", { sequences: 3, rows: 140 }, (backend, seed) =>
-    walk(backend, seed, {
+  const shared = pathCase("chunked", { sequences: 3, rows: 140 }, (device, seed) =>
+    walk(device, seed, {
       model,
       lengths: [140, 150, 145],
       twins: true,
+      sequences: 3,
       async steps(play, texts) {
         const [a, b, c] = texts.map((text) => play.open(text)) as [Sequence, Sequence, Sequence]; // three texts
         const parts = (...rows: readonly number[]): readonly Part[] =>
@@ -44,11 +45,12 @@ export function chunkedCases(): readonly ConformanceCase[] {
       },
     }),
   );
-  const many = pathCase("chunked", { sequences: 70, rows: 2 }, (backend, seed) =>
-    walk(backend, seed, {
+  const many = pathCase("chunked", { sequences: 70, rows: 2 }, (device, seed) =>
+    walk(device, seed, {
       model,
       lengths: [12, 11, 13],
       twins: true,
+      sequences: 70,
       async steps(play, texts) {
         const sequences = Array.from({ length: 70 }, (_, i) => play.open(texts[i % 3]!));
         await play.step(

@@ -42,15 +42,15 @@ function fusedCase(given: {
   return pathCase(
     "fused",
     { format, dim, heads, kvHeads, scenario },
-    (backend, seed) => {
+    (device, seed) => {
       const stream = random(`fused ${format} ${dim} ${scenario}`, seed);
       const graph = llamaLayerGraph(config, 0);
       const weights = memoryWeights(randomWeights(graph, format, stream));
-      const actions = scenarios[scenario]((batch) => {
-        return { run: { x: activations("normal", rowsOf(batch), dim, stream) }, batch };
+      const actions = scenarios[scenario]((sequences) => {
+        return { run: { x: activations("normal", rowsOf(sequences), dim, stream) }, sequences };
       });
       const chain = { graph, weights, capacity: scenarioCapacity, actions, wanted: graph.outputs };
-      return compareChain(chain, backend, fewPerturbedRuns);
+      return compareChain(chain, device, fewPerturbedRuns);
     },
     { slow },
   );

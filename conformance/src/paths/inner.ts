@@ -20,8 +20,8 @@ const orders = combinations.combine("order", ["without", "with"]);
 
 export function innerCases(): readonly ConformanceCase[] {
   return orders.map(({ order }) =>
-    pathCase("inner", { order }, (backend, seed) =>
-      walk(backend, seed, {
+    pathCase("inner", { order }, (device, seed) =>
+      walk(device, seed, {
         model: { config: smallConfig, format: "q8_0" },
         lengths: [24, 30],
         values: ["logits", ...asked.flat()],

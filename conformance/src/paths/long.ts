@@ -14,20 +14,20 @@ export function longCases(): readonly ConformanceCase[] {
     pathCase(
       "long",
       { positions },
-      (backend, seed) =>
-        walk(backend, seed, {
+      (device, seed) =>
+        walk(device, seed, {
           model,
           lengths: [positions],
           first: positions - 80,
           capacity: positions + 3,
           async steps(play, [text]) {
-            const parent = play.open(text!);
+            const parent = play.open(text!, 3);
             await play.step("the last row of a prompt", [{ sequence: parent, rows: positions - 30 }]);
-            const child = await play.fork(parent);
+            const child = play.fork(parent);
             await play.step("decode a fork", [{ sequence: child, rows: 1 }]);
             play.rewind(parent, positions - 70);
             await play.step("read on behind a rewind", [{ sequence: parent, rows: 20 }], ["logits"]);
-            const grandchild = await play.fork(child);
+            const grandchild = play.fork(child);
             await play.step("a fork of a fork, its parents beside it", [
               { sequence: grandchild, rows: 4 },
               { sequence: parent, rows: 1 },

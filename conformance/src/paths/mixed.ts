@@ -1,7 +1,7 @@
 // Steps as a server makes them: prompts beside sequences that decode, in any order, ragged, forked and rewound. Every
 // row must be what the reference says of its text, and to the bit what the sequence gives alone.
 
-import type { Wanted } from "@polyllama/core";
+import type { Wanted } from "@polyllama/core/device";
 import type { ConformanceCase } from "../case.ts";
 import { combinations } from "../combine.ts";
 import { smallConfig } from "../small-config.ts";
@@ -29,12 +29,13 @@ const hidden = "layers.0.out";
 
 export function mixedCases(): readonly ConformanceCase[] {
   return batches.map(({ format, sequences }) =>
-    pathCase("mixed", { format, sequences }, (backend, seed) =>
-      walk(backend, seed, {
+    pathCase("mixed", { format, sequences }, (device, seed) =>
+      walk(device, seed, {
         model: models[format],
         lengths: [40, 37, 43],
         values: ["logits", hidden],
         twins: true,
+        sequences: sequences + 4, // three prompts more, and a fork
         steps: (play, texts) => advance(play, texts, sequences),
       }),
     ),
@@ -45,9 +46,9 @@ async function advance(play: Play, texts: readonly Text[], count: number): Promi
   const textOf = (i: number): Text => texts[i % texts.length]!;
   const decode = (sequences: readonly Sequence[]): readonly Part[] =>
     sequences.map((sequence) => ({ sequence, rows: 1 }));
-  const open = (i: number, rows: number): Part => ({ sequence: play.open(textOf(i)), rows });
+  const open = (i: number, rows: number, room?: number): Part => ({ sequence: play.open(textOf(i), room), rows });
 
-  const prompts = Array.from({ length: count }, (_, i) => open(i, 1 + ((i * 5) % 11)));
+  const prompts = Array.from({ length: count }, (_, i) => open(i, 1 + ((i * 5) % 11), i === 0 ? 2 : 1));
   await play.step("ragged prompts", prompts);
   const running = prompts.map(({ sequence }) => sequence);
   await play.step("decode", decode(running), ["logits"]);
@@ -59,7 +60,7 @@ async function advance(play: Play, texts: readonly Text[], count: number): Promi
   const mixed = [...decode(running.slice(0, half)), between, ...decode(running.slice(half))];
   await play.step("a prompt between", mixed, [last, "logits", { value: hidden, rows: "last" }, hidden]);
 
-  const forked = await play.fork(running[0]!);
+  const forked = play.fork(running[0]!);
   const rewound = running.at(-1)!;
   play.rewind(rewound, 1);
   const others = running.slice(1, -1);

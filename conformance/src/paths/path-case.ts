@@ -1,7 +1,7 @@
 // A case of a path: how real use reaches the kernels, where single operations and short texts do not: several sequences
 // in a step, prompts in chunks, splits, what is fused, long texts.
 
-import type { Backend } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import type { Parameters } from "../address.ts";
 import { type Check, type ConformanceCase, type Marks, makeCase } from "../case.ts";
 import type { Finding } from "../comparison/measure.ts";
@@ -14,20 +14,20 @@ export function pathCase(name: string, parameters: Parameters, check: Check, mar
   return makeCase("path", name, parameters, check, marks);
 }
 
-/** A path of texts through one program. */
+/** A path of texts through one graph. */
 export interface Walk extends TruthOptions, Partial<PlayOptions> {
   readonly model: PathModel;
   steps(play: Play, texts: readonly Text[]): Promise<void>;
 }
 
-/** Plays a walk on a backend. */
-export async function walk(backend: Backend, seed: number, options: Walk): Promise<Finding | Unsupported> {
-  const { model, steps, twins = false, capacity = Math.max(...options.lengths) } = options;
-  const { graph, weights, texts } = await truthOf(model, backend.roundings, seed, options);
-  const supported = await support(backend, { graph, weights });
+/** Plays a walk on a device. */
+export async function walk(device: Device, seed: number, options: Walk): Promise<Finding | Unsupported> {
+  const { model, steps, twins = false, sequences = 0, capacity = Math.max(...options.lengths) } = options;
+  const { graph, weights, texts } = await truthOf(model, device.roundings, seed, options);
+  const supported = await support(device, { graph, weights });
   if (supported.status !== "supported") return supported;
-  await using program = supported.program;
-  using play = new Play(program, { capacity, twins });
+  await using loaded = supported.loaded;
+  const play = new Play(loaded, { capacity, twins, sequences });
   await steps(play, texts);
   return play.finding;
 }

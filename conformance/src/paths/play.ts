@@ -1,7 +1,8 @@
-// Sequences on a backend, step by step. Whatever a step gives is held against the reference's values of the rows, and
+// Sequences on a device, step by step. Whatever a step gives is held against the reference's values of the rows, and
 // against the bits of a twin: the same sequence, advanced by the same rows, alone in its step.
 
-import type { KvCache, Program, SequenceStep, Tensor, Wanted } from "@polyllama/core";
+import type { Tensor } from "@polyllama/core";
+import type { CachePool, LoadedGraph, SequenceCache, SequenceRows, Wanted } from "@polyllama/core/device";
 import { at, both, exact, type Finding, wrong } from "../comparison/measure.ts";
 import { equalBits, measureTolerance, toleranceRows } from "../comparison/tolerance.ts";
 import type { Text } from "./truth.ts";
@@ -9,9 +10,9 @@ import type { Text } from "./truth.ts";
 /** A text that is being read; the length of its cache says how far. */
 export interface Sequence {
   readonly text: Text;
-  readonly cache: KvCache;
+  readonly cache: SequenceCache;
   /** Advanced alone. */
-  readonly twin: KvCache | undefined;
+  readonly twin: SequenceCache | undefined;
 }
 
 /** A sequence's part of a step. */
@@ -20,37 +21,45 @@ export interface Part {
   readonly rows: number;
 }
 
-/** Whether sequences have twins. */
+/** Where sequences lie, and whether they have twins. */
 export interface PlayOptions {
+  /** Positions of a sequence. */
   readonly capacity: number;
+  /** Twins have pools of their own. */
   readonly twins?: boolean;
+  /** Sequences of the pool that all share; 0: each text that is opened has a pool of its own. */
+  readonly sequences?: number;
 }
 
 const lastLogits: Wanted = { value: "logits", rows: "last" };
 
-/** Plays sequences on a program; {@link finding} says what came of it. */
-export class Play implements Disposable {
-  readonly #program: Program;
+/** Plays sequences on a graph; {@link finding} says what came of it. */
+export class Play {
+  readonly #loaded: LoadedGraph;
   readonly #options: PlayOptions;
-  readonly #caches: KvCache[] = [];
+  readonly #shared: CachePool | undefined;
   #finding = exact;
 
-  constructor(program: Program, options: PlayOptions) {
-    this.#program = program;
+  constructor(loaded: LoadedGraph, options: PlayOptions) {
+    const { capacity, sequences = 0 } = options;
+    this.#loaded = loaded;
     this.#options = options;
+    this.#shared = sequences > 0 ? loaded.pool(capacity, { sequences }) : undefined;
   }
 
   get finding(): Finding {
     return this.#finding;
   }
 
-  open(text: Text): Sequence {
-    const cache = (): KvCache => this.#keep(this.#program.createCache(this.#options.capacity));
-    return { text, cache: cache(), twin: this.#options.twins === true ? cache() : undefined };
+  /** @param room Sequences that a pool of its own has room for: itself and its forks. */
+  open(text: Text, room = 1): Sequence {
+    const { capacity, twins = false } = this.#options;
+    const own = (): CachePool => this.#loaded.pool(capacity, { sequences: room });
+    return { text, cache: (this.#shared ?? own()).open(), twin: twins ? own().open() : undefined };
   }
 
-  async fork({ text, cache, twin }: Sequence): Promise<Sequence> {
-    return { text, cache: this.#keep(await cache.fork()), twin: twin && this.#keep(await twin.fork()) };
+  fork({ text, cache, twin }: Sequence): Sequence {
+    return { text, cache: cache.fork(), twin: twin?.fork() };
   }
 
   rewind({ cache, twin }: Sequence, length: number): void {
@@ -84,21 +93,21 @@ export class Play implements Disposable {
 
   /** Rows of a text from its beginning, without a cache. */
   async apart(name: string, text: Text, rows: number, wanted: readonly Wanted[]): Promise<void> {
-    const tensors = await this.#program.run({ inputs: { tokens: text.tokens.subarray(0, rows) } }, wanted);
+    const tensors = await this.#loaded.run({ inputs: { tokens: text.tokens.subarray(0, rows) } }, wanted);
     for (const [entry, tensor] of tensors.entries()) this.#check(name, text, 0, rows, wanted[entry]!, tensor);
   }
 
   #run(
     parts: readonly Part[],
-    cacheOf: (sequence: Sequence) => KvCache,
+    cacheOf: (sequence: Sequence) => SequenceCache,
     starts: readonly number[],
     wanted: readonly Wanted[],
   ): Promise<readonly Tensor[]> {
     const tokens = parts.flatMap(({ sequence, rows }, i) => [
       ...sequence.text.tokens.subarray(starts[i]!, starts[i]! + rows),
     ]);
-    const batch = parts.map(({ sequence, rows }): SequenceStep => ({ rows, cache: cacheOf(sequence) }));
-    return this.#program.run({ inputs: { tokens: Int32Array.from(tokens) }, batch }, wanted);
+    const sequences = parts.map(({ sequence, rows }): SequenceRows => ({ rows, cache: cacheOf(sequence) }));
+    return this.#loaded.run({ inputs: { tokens: Int32Array.from(tokens) }, sequences }, wanted);
   }
 
   #check(where: string, text: Text, start: number, rows: number, asked: Wanted, tensor: Tensor): void {
@@ -114,15 +123,6 @@ export class Play implements Disposable {
 
   #note(where: string, finding: Finding): void {
     this.#finding = both(this.#finding, at(where, finding));
-  }
-
-  #keep(cache: KvCache): KvCache {
-    this.#caches.push(cache);
-    return cache;
-  }
-
-  [Symbol.dispose](): void {
-    for (const cache of this.#caches) cache[Symbol.dispose]();
   }
 }
 

@@ -20,8 +20,10 @@ export const loweredLimits: {
   readonly submissionWork: number;
 } = { maxStorageBufferBindingSize: 5120, maxBufferSize: 5120, submissionWork: 1 };
 
-const capacity = 48;
-/** Heads of 8 take 1,536 bytes at this capacity: ranges of three and two, each of which four queries read. */
+const textLength = 48;
+/** Pools of two blocks of 32 positions where blocks are that small. */
+const capacity = 24;
+/** Heads of 8 take 2,048 bytes in such a pool: ranges of two, two and one, each of which four queries read. */
 const grouped: LlamaConfig = { ...smallConfig, layers: 3, heads: 20, kvHeads: 5, headDim: 8, vocabSize: 203 };
 /** Blocks of k-quants are 256 wide. A range has one head, which four queries read. */
 const wide: LlamaConfig = { ...smallConfig, dim: 256, hiddenDim: 256, heads: 16, kvHeads: 4, headDim: 16 };
@@ -43,11 +45,12 @@ export function splitCases(): readonly ConformanceCase[] {
         if (lowered === undefined) return notLowered;
         return walk(lowered, seed, {
           model: { config, format },
-          lengths: [capacity, capacity],
+          lengths: [textLength, textLength],
+          capacity,
           values: ["logits", "layers.1.h"],
           twins: true,
           async steps(play, [first, second]) {
-            const [a, b] = [play.open(first!), play.open(second!)];
+            const [a, b] = [play.open(first!, 2), play.open(second!, 2)];
             await play.step("prompts", [
               { sequence: a, rows: 13 },
               { sequence: b, rows: 20 },
@@ -56,7 +59,7 @@ export function splitCases(): readonly ConformanceCase[] {
               { sequence: a, rows: 1 },
               { sequence: b, rows: 1 },
             ]);
-            const c = await play.fork(a);
+            const c = play.fork(a);
             play.rewind(b, 4);
             const wanted = ["logits", { value: "layers.1.h", rows: "last" }] as const;
             await play.step(

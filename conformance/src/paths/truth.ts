@@ -1,10 +1,9 @@
 // What a path is measured against: texts with the values that the reference computes for them, each in one piece, and
-// how far a backend may be from those. Paths differ in how rows reach the device; what a row must be does not depend on
+// how far a device may be from those. Paths differ in how rows reach the device; what a row must be does not depend on
 // the path.
 
 import type { Rounding } from "@polyllama/backend-reference";
 import {
-  type Backend,
   type FormatName,
   type Graph,
   type LlamaConfig,
@@ -13,6 +12,7 @@ import {
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
+import { type Device, loadGraph } from "@polyllama/core/device";
 import { fewPerturbedRuns } from "../comparison/constants.ts";
 import { estimateTolerances, type Tolerance } from "../comparison/tolerance.ts";
 import { type Random, random } from "../random.ts";
@@ -47,8 +47,8 @@ export interface TruthOptions {
 }
 
 /**
- * By a backend's roundings: what was computed for cases that differ in their steps alone, and for other variants of the
- * backend.
+ * By a device's roundings: what was computed for cases that differ in their steps alone, and for other variants of the
+ * device.
  */
 const known = new WeakMap<Rounding, Map<string, Promise<Truth>>>();
 
@@ -76,8 +76,8 @@ async function computeTruth(
   const graph = llamaGraph(config);
   const weights = memoryWeights(randomWeights(graph, format, stream));
   const tokens = lengths.map((length) => Int32Array.from({ length }, () => stream.integer(config.vocabSize)));
-  const run = (backend: Backend): Promise<readonly Tensor[]> =>
-    compute(backend, { graph, weights }, tokens, first, values);
+  const run = (device: Device): Promise<readonly Tensor[]> =>
+    compute(device, { graph, weights }, tokens, first, values);
   const seeds = Array.from({ length: fewPerturbedRuns }, (_, seed) => seed);
   const tolerances = await estimateTolerances(run, rounding, seeds);
   const texts = tokens.map((own, text) => {
@@ -89,18 +89,19 @@ async function computeTruth(
 
 /** The values of every text, one text after another, from row `first` on. */
 async function compute(
-  backend: Backend,
+  device: Device,
   { graph, weights }: Pick<Truth, "graph" | "weights">,
   texts: readonly Int32Array[],
   first: number,
   values: readonly ValueName[],
 ): Promise<readonly Tensor[]> {
-  await using program = await backend.compile(graph, weights);
+  await using loaded = await loadGraph(device, graph, weights);
   const computed: Tensor[] = [];
   for (const tokens of texts) {
-    using cache = program.createCache(tokens.length);
+    using pool = loaded.pool(tokens.length);
+    const cache = pool.open();
     const run = (from: number, to: number, wanted: readonly ValueName[]) =>
-      program.run({ inputs: { tokens: tokens.subarray(from, to) }, batch: [{ rows: to - from, cache }] }, wanted);
+      loaded.run({ inputs: { tokens: tokens.subarray(from, to) }, sequences: [{ rows: to - from, cache }] }, wanted);
     if (first > 0) await run(0, first, []);
     computed.push(...(await run(first, tokens.length, values)));
   }

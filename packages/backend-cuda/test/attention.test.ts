@@ -65,7 +65,7 @@ function ragged(heads: Heads): OpCase {
   ];
   const actions = batches.map((batch, i) => {
     const rows = batch.reduce((sum, { rows: count }) => sum + count, 0);
-    return { run: inputsFor(heads, rows, 7 * i + heads.headDim), batch };
+    return { run: inputsFor(heads, rows, 7 * i + heads.headDim), sequences: batch };
   });
   const parameters = { heads: heads.heads, kvHeads: heads.kvHeads, d: heads.headDim };
   return {
@@ -109,7 +109,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
     const heads = { heads: 4, kvHeads: 2, headDim: 8 };
     const batches = [length, 1, 2].map((rows, i) => ({
       run: inputsFor(heads, rows, 11 * i),
-      batch: [{ rows, cache: 0 }],
+      sequences: [{ rows, cache: 0 }],
     }));
     const parameters = { heads: 4, kvHeads: 2, d: 8, length };
     const decoding: OpCase = {

@@ -1,6 +1,6 @@
 // The rules that all backends keep, and what a fork costs.
 
-import { lifecycle } from "@polyllama/conformance/vitest";
+import { devices } from "@polyllama/conformance/vitest";
 import { buildGraph, type WeightSource } from "@polyllama/core";
 import type { SequenceCache } from "@polyllama/core/device";
 import { afterEach, expect, test } from "vitest";
@@ -9,7 +9,7 @@ import { describeWithEmulation, emulated, withGraph } from "./support.ts";
 
 await describeWithEmulation("cuda", (emulation) => {
   afterEach(() => expect(emulation.control.live()).toBe(0)); // every test disposes its backend
-  lifecycle(() => cuda(emulated(emulation)));
+  devices(() => cuda(emulated(emulation)));
 
   test.each([5, 1100])(
     "a fork of %i positions copies nothing, and the block that it writes into when it does",

@@ -1,6 +1,6 @@
 // Every operation alone, as a graph of one node, against float64.
 
-import { referenceDevice } from "@polyllama/backend-reference";
+import { reference } from "@polyllama/backend-reference";
 import { estimateTolerance, worstShare } from "@polyllama/conformance";
 import { buildGraph, type FormatName, type Graph, type Tensor } from "@polyllama/core";
 import { type HostStep, loadGraph } from "@polyllama/core/device";
@@ -33,7 +33,7 @@ async function expectRight(graph: Graph, source: RandomSource, step: HostStep): 
 }
 
 async function exact(graph: Graph, source: RandomSource, step: HostStep): Promise<Float64Array> {
-  await using device = referenceDevice();
+  await using device = reference();
   await using loaded = await loadGraph(device, graph, source);
   return Float64Array.from((await loaded.run(step, graph.outputs))[0]!.data);
 }
@@ -213,9 +213,7 @@ describe("attention", () => {
     const sequences = [{ rows, position: 3 }];
     const step = { inputs, sequences };
     if (!rotate) return expectRight(graph, source, step);
-    const tolerance = await estimateTolerance(graph, source, { inputs, batch: sequences }, "y", create().roundings, {
-      runs: 4,
-    });
+    const tolerance = await estimateTolerance(graph, source, step, "y", create().roundings, { runs: 4 });
     expect(worstShare(await compute(graph, source, step), tolerance)).toBeLessThanOrEqual(1);
   }
 });

@@ -3,9 +3,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileReference, dotError } from "@polyllama/backend-reference";
+import { dotError, reference, runWithBounds } from "@polyllama/backend-reference";
 import { columnCount, type FormatName, type Graph, type RealArray, rowCount, type WeightSource } from "@polyllama/core";
-import type { Device, HostStep } from "@polyllama/core/device";
+import { type Device, type HostStep, loadGraph } from "@polyllama/core/device";
 import { formats, offsetFormats } from "@polyllama/formats";
 import type { RandomSource } from "@polyllama/test-support/weights";
 import { expect, onTestFinished } from "vitest";
@@ -32,12 +32,12 @@ export interface Judged {
 export async function judge(
   graph: Graph,
   source: WeightSource,
-  { inputs, sequences }: HostStep,
+  step: HostStep,
   { roundings }: Pick<Device, "roundings">,
 ): Promise<Judged> {
-  await using program = await compileReference(graph, source);
-  const batch = sequences?.map(({ rows, position = 0 }) => ({ rows, position }));
-  const [expected] = await program.runWithBounds({ inputs, ...(batch && { batch }) }, graph.outputs, roundings);
+  await using device = reference();
+  await using loaded = await loadGraph(device, graph, source);
+  const [expected] = await runWithBounds(loaded, step, graph.outputs, roundings);
   const { value, bound } = expected!; // one output
   return { value: Float64Array.from(value.data), bound: Float64Array.from(bound.data) };
 }

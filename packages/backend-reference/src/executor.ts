@@ -2,7 +2,7 @@
 // rounds as declared may be from its exact output, given its exact inputs.
 
 import { byOp, type Graph, type Node, PolyllamaError, type Tensor, type ValueName } from "@polyllama/core";
-import type { Output, OutputValue, SequencePlace } from "@polyllama/core/device";
+import type { HostOutput, Output, OutputValue, SequencePlace } from "@polyllama/core/device";
 import {
   type AcceptedStep,
   computedRows,
@@ -26,10 +26,7 @@ import type { ReferenceParameters } from "./parameters.ts";
 import { exactly, type Perturbation, perturbed, type Settle } from "./perturb.ts";
 
 /** A value for the host together with how far a backend with these roundings may be from it, given exact operands. */
-export type BoundedOutput = Extract<Output, { to: "host" | "device" }> & {
-  readonly to: "host";
-  readonly rounding: Rounding;
-};
+export type BoundedOutput = HostOutput & { readonly rounding: Rounding };
 
 /** Such a value. */
 export type BoundedValue = Extract<OutputValue, { to: "host" }> & {

@@ -1,23 +1,31 @@
-// The reference behind the first contract, and its programs that also say how far others may be from each value.
+// The reference as a device: float64 loops that say what every operation means. Slow, obvious, and exact enough to judge the others by.
 
-import {
-  type CompileOptions,
-  checkOptions,
-  type Graph,
-  type OptionSchema,
-  option,
-  resolveWanted,
-  type Step,
-  type Tensor,
-  type Wanted,
-  type WeightSource,
-} from "@polyllama/core";
-import type { Device, DeviceBackend, Program } from "@polyllama/core/device";
-import { asBackend, BackendProgram } from "@polyllama/planner";
-import type { Rounding } from "./bounds.ts";
-import { referenceDevice } from "./device.ts";
-import type { BoundedOutput, BoundedValue } from "./executor.ts";
+import { checkOptions, type FormatName, type OptionSchema, option, type RoundingProfile } from "@polyllama/core";
+import type { Device, DeviceFeatures } from "@polyllama/core/device";
+import { formats } from "@polyllama/formats";
+import { DeviceFrame, estimateHostMemory, HostBlocks, hostBlockRows } from "@polyllama/planner";
+import { cacheRounding } from "./cache-rounding.ts";
+import { ReferenceExecutor } from "./executor.ts";
+import { loadWeights } from "./parameters.ts";
 import type { Perturbation } from "./perturb.ts";
+
+const roundings: RoundingProfile = {
+  unit: 2 ** -53,
+  flushesSubnormals: false,
+  exp: 2,
+  cache: "f64",
+  sources: ["ECMAScript: Number is IEEE 754 binary64", "V8: Math.exp is fdlibm's, within 1 ulp"],
+};
+
+const features: DeviceFeatures = {
+  outputs: ["host", "device", "token", "score"],
+  adjustments: true,
+  stepsAhead: 1,
+  adapters: true,
+  updates: true,
+  pagedCaches: true,
+  cacheExport: true,
+};
 
 /** Options of `reference()`. */
 export interface ReferenceOptions {
@@ -28,64 +36,27 @@ export interface ReferenceOptions {
 const optionTypes: OptionSchema<ReferenceOptions> = { perturb: option.anyObject };
 
 /**
- * The float64 backend. Runs everywhere, about a thousand times slower than the others.
+ * The float64 reference. Runs everywhere, about a thousand times slower than others.
  *
  * @throws {PolyllamaError} `ERR_OPTION` for unknown options.
  */
-export function reference(options: ReferenceOptions = {}): DeviceBackend {
+export function reference(options: ReferenceOptions = {}): Device {
   checkOptions(options, optionTypes, "reference()");
-  return asBackend(referenceDevice(options.perturb));
-}
-
-/** An exact value, and how far a backend may be from each element when the operation's inputs are exact. */
-export interface BoundedTensor {
-  /** [rows, width] */
-  readonly value: Tensor;
-  /** [rows, width], not negative. */
-  readonly bound: Tensor;
-}
-
-/** A graph in float64, one operation after the other. */
-export class ReferenceProgram extends BackendProgram {
-  readonly #device: Device;
-
-  /** Made by {@link compileReference}. Disposing it disposes the device. */
-  constructor(device: Device, program: Program) {
-    super(device, program);
-    this.#device = device;
-  }
-
-  /** Like `run`; values that no operation computes have a bound of zero. */
-  async runWithBounds(step: Step, wanted: readonly Wanted[], rounding: Rounding): Promise<readonly BoundedTensor[]> {
-    const outputs = wanted.map((each): BoundedOutput => ({ ...resolveWanted(this.graph, each), to: "host", rounding }));
-    const values = await this.submit(step, outputs);
-    return values.map((value) => {
-      const { tensor, bound } = value as BoundedValue; // as such outputs give
-      return { value: tensor, bound };
-    });
-  }
-
-  /** Disposes the device, too. */
-  override async [Symbol.asyncDispose](): Promise<void> {
-    await super[Symbol.asyncDispose]();
-    await this.#device[Symbol.asyncDispose]();
-  }
-}
-
-/**
- * Compiles a graph for the reference itself rather than for the contract: the program can also say how far another backend
- * may be from each value.
- *
- * @throws {CheckpointError}
- */
-export async function compileReference(
-  graph: Graph,
-  source: WeightSource,
-  { perturb, wanted = [], onProgress, signal }: CompileOptions & ReferenceOptions = {},
-): Promise<ReferenceProgram> {
-  for (const each of wanted) resolveWanted(graph, each);
-  const device = referenceDevice(perturb);
-  const options = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
-  using parameters = await device.loadParameters([graph], source, options);
-  return new ReferenceProgram(device, await device.compile(graph, parameters));
+  return new DeviceFrame({
+    name: "reference",
+    roundings,
+    formats: new Set(Object.keys(formats) as FormatName[]), // its own keys
+    features,
+    describe: () => ({ backend: "reference", device: "float64 in JavaScript", details: {} }),
+    supports: () => true,
+    estimateMemory: (graph, weights, rows) => estimateHostMemory(Float64Array, graph, weights, rows),
+    loadWeights,
+    caches: {
+      formats: ["f32", "f16", "bf16"],
+      blockRows: hostBlockRows,
+      allocate: ({ spec, format, blocks }) =>
+        new HostBlocks(Float64Array, spec, blocks, { format, round: cacheRounding(format) }),
+    },
+    executor: (graph, parameters) => new ReferenceExecutor(graph, parameters, options.perturb),
+  });
 }

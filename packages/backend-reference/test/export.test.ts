@@ -4,14 +4,14 @@ import { buildGraph } from "@polyllama/core";
 import { expectRangesOfWhole } from "@polyllama/test-support/ranges";
 import { randomSource } from "@polyllama/test-support/weights";
 import { expect, test } from "vitest";
-import { referenceDevice } from "../src/index.ts";
+import { reference } from "../src/index.ts";
 
 test("rows and columns of exported parameters", async () => {
   const graph = buildGraph((g) => {
     const x = g.rmsNorm("n", g.activations("x", 64), g.weight("norm", [64]), { eps: 1e-5 });
     return [g.linear("y", x, g.weight("w", [24, 64]))];
   });
-  await using device = referenceDevice();
+  await using device = reference();
   using parameters = await device.loadParameters(
     [graph],
     randomSource(graph, () => "q4_0"),

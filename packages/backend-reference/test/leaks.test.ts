@@ -6,7 +6,7 @@ import { buildGraph, type WeightSource } from "@polyllama/core";
 import type { Program } from "@polyllama/core/device";
 import type { SharedParameters } from "@polyllama/planner";
 import { expect, test } from "vitest";
-import { referenceDevice } from "../src/index.ts";
+import { reference } from "../src/index.ts";
 import type { ReferenceParameters } from "../src/parameters.ts";
 
 setFlagsFromString("--expose-gc");
@@ -29,7 +29,7 @@ const source: WeightSource = {
 };
 
 test("a program that was disposed is forgotten, while others of its device live", async () => {
-  await using device = referenceDevice();
+  await using device = reference();
   using parameters = await device.loadParameters([graph], source);
   await using other = await device.compile(graph, parameters);
   const made = async (dispose: boolean): Promise<WeakRef<object>> => {
@@ -42,7 +42,7 @@ test("a program that was disposed is forgotten, while others of its device live"
 });
 
 test("whoever keeps a program that was disposed does not keep its weights", async () => {
-  await using device = referenceDevice();
+  await using device = reference();
   const load = async (): Promise<readonly [Program, WeakRef<object>]> => {
     using parameters = await device.loadParameters([graph], source);
     const { storage } = parameters as SharedParameters<ReferenceParameters>; // as this device makes them

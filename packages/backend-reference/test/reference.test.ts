@@ -1,6 +1,7 @@
 import { buildGraph, type Graph, type WeightInfo, type WeightSource } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { expect, test } from "vitest";
-import { reference } from "../src/index.ts";
+import { reference, runWithBounds } from "../src/index.ts";
 
 function source(
   weights: Readonly<Record<string, { shape: readonly number[]; values: readonly number[] }>>,
@@ -30,9 +31,10 @@ async function evaluate(
   inputs: Record<string, Float64Array | Int32Array>,
   position = 0,
 ) {
-  await using program = await reference().compile(graph, weights);
+  await using device = reference();
+  await using loaded = await loadGraph(device, graph, weights);
   const rows = Object.values(inputs)[0]!.length / graph.widths.get(graph.inputs[0]!.name)!;
-  const [tensor] = await program.run({ inputs, batch: [{ rows, position }] }, graph.outputs);
+  const [tensor] = await loaded.run({ inputs, sequences: [{ rows, position }] }, graph.outputs);
   return Array.from(tensor!.data);
 }
 
@@ -110,11 +112,11 @@ test("a matrix of more than 64 MiB is read in pieces, each of which counts", asy
     },
     fingerprint: async () => "",
   };
-  await using backend = reference();
-  await using program = await backend.compile(graph, source);
+  await using device = reference();
+  await using loaded = await loadGraph(device, graph, source);
   const x = new Float32Array(columns);
   x[0] = 1;
-  const [y] = await program.run({ inputs: { x } }, ["y"]);
+  const [y] = await loaded.run({ inputs: { x } }, ["y"]);
   expect([...y!.data]).toEqual(Array.from({ length: rows }, (_, row) => row));
   expect(pieces).toEqual([1024, 6]);
 });
@@ -131,9 +133,20 @@ test("a cache says what its keys and values take as float64", async () => {
     read: () => Promise.reject(new Error("there are no weights")),
     fingerprint: async () => "",
   };
-  await using backend = reference();
-  await using program = await backend.compile(graph, none);
-  using cache = program.createCache(10);
+  await using device = reference();
+  await using loaded = await loadGraph(device, graph, none);
   // Blocks of 16 positions, each with its token.
-  expect(cache.bytes).toBe(16 * (2 * 8 * kvHeads * headDim + 4));
+  expect(loaded.pool(10).bytes).toBe(16 * (2 * 8 * kvHeads * headDim + 4));
+});
+
+test("what no operation computes has a bound of zero, whatever rows are asked for", async () => {
+  const graph = buildGraph((g) => [g.add("y", g.activations("a", 2), g.activations("b", 2))]);
+  await using device = reference();
+  await using loaded = await loadGraph(device, graph, source({}));
+  const inputs = { a: Float64Array.of(1, 2, 3, 4), b: Float64Array.of(4, 2, 0, -8) };
+  const rounding = { unit: 2 ** -10, flushesSubnormals: false, exp: 1 };
+  const [y, a] = await runWithBounds(loaded, { inputs }, [{ value: "y", rows: "last" }, "a"], rounding);
+  expect(y!.value).toEqual({ shape: [1, 2], data: Float64Array.of(3, -4) });
+  expect([...y!.bound.data].map((bound) => bound / 2 ** -10)).toEqual([3, 4].map((value) => expect.closeTo(value, 6)));
+  expect(a).toEqual({ value: { shape: [2, 2], data: inputs.a }, bound: { shape: [2, 2], data: new Float64Array(4) } });
 });

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { reference } from "@polyllama/backend-reference";
 import { llamaGraph, type TextSetup } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
 import { formats, quantizeRows } from "@polyllama/formats";
 import { poet } from "@polyllama/model-poet";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
@@ -48,9 +49,9 @@ async function roundTrip(source: Checkpoint, ids: readonly number[]): Promise<vo
   await expectEqual(source, back);
   const logits = [];
   for (const checkpoint of [source, gguf, back]) {
-    await using backend = reference();
-    await using program = await backend.compile(llamaGraph(checkpoint.config), checkpoint);
-    const [values] = await program.run({ inputs: { tokens: Int32Array.from(ids) } }, ["logits"]);
+    await using device = reference();
+    await using loaded = await loadGraph(device, llamaGraph(checkpoint.config), checkpoint);
+    const [values] = await loaded.run({ inputs: { tokens: Int32Array.from(ids) } }, ["logits"]);
     logits.push(values!.data);
   }
   expect(logits[1]).toEqual(logits[0]);

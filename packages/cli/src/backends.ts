@@ -1,7 +1,7 @@
 // The backends that this program offers, by name. Each is imported when it is chosen, so that one that cannot start here
 // does not keep the others from working, and the options of one are refused by the others.
 
-import type { DeviceBackend } from "@polyllama/core/device";
+import { type Device, deviceOf } from "@polyllama/core/device";
 import { InvalidArgumentError } from "commander";
 import { UsageError } from "./exit.ts";
 import { note } from "./terminal.ts";
@@ -40,7 +40,7 @@ export interface BackendOptions {
 }
 
 /** @throws {UsageError} for options that the backend does not have; `PolyllamaError` when it cannot start here. */
-export async function createBackend(options: BackendOptions): Promise<DeviceBackend> {
+export async function createBackend(options: BackendOptions): Promise<Device> {
   const { backend, threads, activations, cacheFolder, cache = true, device } = options;
   const given = {
     onnxruntime: {
@@ -63,24 +63,28 @@ export async function createBackend(options: BackendOptions): Promise<DeviceBack
     case "reference":
       return (await import("@polyllama/backend-reference")).reference();
     case "webgpu":
-      return (await import("@polyllama/backend-webgpu")).webgpu();
+      return deviceOf(await (await import("@polyllama/backend-webgpu")).webgpu());
     case "cuda":
       if (activations === "int8") throw new UsageError("--activations of the cuda backend are f16 and f32");
-      return (await import("@polyllama/backend-cuda")).cuda({
-        ...(activations !== undefined && { activations }),
-        ...(device !== undefined && { device }),
-      });
+      return deviceOf(
+        (await import("@polyllama/backend-cuda")).cuda({
+          ...(activations !== undefined && { activations }),
+          ...(device !== undefined && { device }),
+        }),
+      );
     case "onnxruntime": {
       const { onnxruntime } = await import("@polyllama/backend-onnxruntime");
       if (activations === "f16") throw new UsageError("--activations of the onnxruntime backend are int8 and f32");
       if (!cache && cacheFolder !== undefined) throw new UsageError("--cache-folder and --no-cache exclude each other");
       const folder = cache ? cacheFolder : false;
-      return onnxruntime({
-        ...(threads !== undefined && { threads }),
-        ...(activations !== undefined && { activations }),
-        ...(folder !== undefined && { cacheFolder: folder }),
-        onNote: (text) => note(inOwnWords(new Error(text))),
-      });
+      return deviceOf(
+        onnxruntime({
+          ...(threads !== undefined && { threads }),
+          ...(activations !== undefined && { activations }),
+          ...(folder !== undefined && { cacheFolder: folder }),
+          onNote: (text) => note(inOwnWords(new Error(text))),
+        }),
+      );
     }
   }
 }

@@ -3,7 +3,7 @@
 
 import { totalmem } from "node:os";
 import { type DeviceInfo, llamaGraph, type PresetName } from "@polyllama/core";
-import type { DeviceBackend } from "@polyllama/core/device";
+import { type Device, deviceOf } from "@polyllama/core/device";
 import { openCheckpoint } from "polyllama";
 import type { CudaCards } from "./cuda.ts";
 import { type DeviceFits, judgeFit, type ModelNeeds, type Room } from "./fit.ts";
@@ -15,15 +15,15 @@ const models = ["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const satisfies r
 export async function deviceFits(cuda: CudaCards, webgpu: boolean, probing: Probing): Promise<readonly DeviceFits[]> {
   const found: DeviceFits[] = [];
   const ofProcessor = async (): Promise<void> => {
-    await using backend = (await import("@polyllama/backend-onnxruntime")).onnxruntime();
-    found.push(await fitsOn(backend, backend.describe().device, { memory: machineMemory() }));
+    await using processor = deviceOf((await import("@polyllama/backend-onnxruntime")).onnxruntime());
+    found.push(await fitsOn(processor, processor.describe().device, { memory: machineMemory() }));
   };
   await ofProcessor().catch(() => undefined); // its own report says what is wrong
   const adapters = webgpu ? await probe("fits", { ...probing, seconds: 60 }) : undefined;
   if (adapters !== undefined && "answer" in adapters) found.push(...adapters.answer);
   for (const { number, device, memory } of cuda.available ? cuda.cards : []) {
-    await using backend = (await import("@polyllama/backend-cuda")).cuda({ device: number });
-    found.push(await fitsOn(backend, `card ${number}, ${device}`, { memory: memory.free }));
+    await using card = deviceOf((await import("@polyllama/backend-cuda")).cuda({ device: number }));
+    found.push(await fitsOn(card, `card ${number}, ${device}`, { memory: memory.free }));
   }
   return found;
 }
@@ -34,28 +34,28 @@ export async function adapterFits(): Promise<readonly DeviceFits[]> {
   const found: DeviceFits[] = [];
   for (const powerPreference of [undefined, "high-performance", "low-power"] as const) {
     const ofAdapter = async (): Promise<void> => {
-      await using backend = await webgpu(powerPreference === undefined ? {} : { powerPreference });
-      const info = backend.describe();
+      await using adapter = deviceOf(await webgpu(powerPreference === undefined ? {} : { powerPreference }));
+      const info = adapter.describe();
       if (found.some(({ device }) => device === info.device)) return;
-      found.push(await fitsOn(backend, info.device, adapterRoom(info)));
+      found.push(await fitsOn(adapter, info.device, adapterRoom(info)));
     };
     await ofAdapter().catch(() => undefined);
   }
   return found;
 }
 
-async function fitsOn(backend: DeviceBackend, device: string, room: Room): Promise<DeviceFits> {
-  const models = (await modelNeeds(backend)).map((needs) => judgeFit(needs, room));
-  return { backend: backend.name, device, models };
+async function fitsOn(device: Device, name: string, room: Room): Promise<DeviceFits> {
+  const models = (await modelNeeds(device)).map((needs) => judgeFit(needs, room));
+  return { backend: device.name, device: name, models };
 }
 
-async function modelNeeds(backend: DeviceBackend): Promise<readonly ModelNeeds[]> {
+async function modelNeeds(device: Device): Promise<readonly ModelNeeds[]> {
   const needs: ModelNeeds[] = [];
   for (const model of models) {
     await using checkpoint = await openCheckpoint(`synthetic://${model}?format=q4_0`);
     const { config, weights } = checkpoint;
     const context = config.contextLength;
-    const estimate = backend.estimateMemory(llamaGraph(config), weights, context);
+    const estimate = device.estimateMemory(llamaGraph(config), weights, context);
     needs.push({ model, context, head: 4 * context * config.headDim, ...estimate });
   }
   return needs;

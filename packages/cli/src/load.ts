@@ -1,7 +1,7 @@
 // Loading the model that the options name, with a progress bar.
 
 import { existsSync } from "node:fs";
-import type { DeviceBackend } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { type Checkpoint, CheckpointError, Llama, openCheckpoint } from "polyllama";
 import { createBackend } from "./backends.ts";
@@ -14,7 +14,7 @@ import { note } from "./terminal.ts";
 /** A model together with the backend it runs on; disposing it frees both. */
 export interface LoadedModel extends AsyncDisposable {
   readonly llama: Llama;
-  readonly backend: DeviceBackend;
+  readonly backend: Device;
 }
 
 /** Opens a checkpoint alone, and fetches it first where it lies on the hub. */

@@ -1,7 +1,7 @@
 // What running a model takes on a backend, in several formats and contexts.
 
 import { blockSizes, columnCount, type FormatName, type MemoryEstimate, type WeightInfo } from "@polyllama/core";
-import type { DeviceBackend } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { type Checkpoint, type LlamaConfig, llamaGraph } from "polyllama";
 import type { BackendName } from "./backends.ts";
 
@@ -15,7 +15,7 @@ export interface MemoryRow extends MemoryEstimate {
 
 /** Estimates for the weights as they are stored and in other formats, for short contexts and the whole one. */
 export function memoryRows(
-  backend: DeviceBackend,
+  device: Device,
   name: BackendName,
   config: LlamaConfig,
   weights: Checkpoint["weights"],
@@ -28,7 +28,7 @@ export function memoryRows(
       [...weights].map(([key, info]) => [key, format === "stored" ? info : inFormat(info, format)]),
     );
     return contexts.map((context) => {
-      const { weights, cache, scratch } = backend.estimateMemory(graph, infos, context);
+      const { weights, cache, scratch } = device.estimateMemory(graph, infos, context);
       return { backend: name, format, context, weights, cache, scratch, total: weights + cache + scratch };
     });
   });

@@ -2,7 +2,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reference } from "@polyllama/backend-reference";
-import type { Backend, WeightSource } from "@polyllama/core";
+import { forwardDevice } from "@polyllama/conformance";
+import type { WeightSource } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runParity } from "../src/commands/parity.ts";
 import type { ParityOptions } from "../src/parity/options.ts";
@@ -18,8 +20,8 @@ const signal = new AbortController().signal;
 const few: ParityOptions = { backends: ["onnxruntime", "reference"], tokens: 2, seed: 1 };
 
 /** The reference under f32's roundings, which reads one element of a weight with the other sign. */
-function faulty(name: string): Backend {
-  const backend = reference();
+function faulty(name: string): Device {
+  const device = reference();
   const changed = (source: WeightSource): WeightSource => ({
     ...source,
     async read(weight, ranges, abort) {
@@ -28,12 +30,11 @@ function faulty(name: string): Backend {
       return bytes;
     },
   });
-  return {
-    ...backend,
+  return forwardDevice(device, {
     name: "onnxruntime",
-    roundings: { ...backend.roundings, unit: 2 ** -24, exp: 4 },
-    compile: (graph, source, options) => backend.compile(graph, changed(source), options),
-  };
+    roundings: { ...device.roundings, unit: 2 ** -24, exp: 4 },
+    loadParameters: (graphs, source, options) => device.loadParameters(graphs, changed(source), options),
+  });
 }
 
 test("onnxruntime and reference agree: exit code 0, as JSON and as a report", async () => {

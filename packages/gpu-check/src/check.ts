@@ -5,6 +5,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
+import { deviceOf } from "@polyllama/core/device";
 import type { GpuCheckContext } from "./context.ts";
 import { killAfter } from "./deadline.ts";
 import { type GpuCheckOptions, notRunCode, UsageError } from "./options.ts";
@@ -109,8 +110,9 @@ async function suite(
   seed: number,
   { signal, createBackend, cases, note }: GpuCheckContext,
 ): Promise<SuiteResult | (NotRun & { readonly backend: string })> {
-  const backend = await createBackend(name).catch((error: Error) => error);
-  if (backend instanceof Error) return { backend: name, notRun: backend.message };
+  const given = await createBackend(name).catch((error: Error) => error);
+  if (given instanceof Error) return { backend: name, notRun: given.message };
+  const device = deviceOf(given);
   let told = performance.now();
   const onCase = (done: number, total: number): void => {
     if (performance.now() - told < 10_000) return;
@@ -118,9 +120,9 @@ async function suite(
     note(`conformance of ${name}: ${done} of ${total} ...`);
   };
   try {
-    return await runSuite(backend, { seconds, seed, signal, onCase, ...(cases !== undefined && { cases }) });
+    return await runSuite(device, { seconds, seed, signal, onCase, ...(cases !== undefined && { cases }) });
   } finally {
-    await backend[Symbol.asyncDispose]();
+    await device[Symbol.asyncDispose]();
   }
 }
 

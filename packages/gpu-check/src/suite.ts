@@ -2,7 +2,7 @@
 // cheapest of each, and so on, so that whatever the budget is, it is spent on breadth.
 
 import { type CaseResult, type ConformanceCase, conformanceCases } from "@polyllama/conformance";
-import type { Backend } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 
 export interface SuiteResult {
   readonly backend: string;
@@ -10,7 +10,7 @@ export interface SuiteResult {
   readonly seconds: number;
   /** Cases of the suite. */
   readonly total: number;
-  /** Cases that were run, those included that the backend refuses. */
+  /** Cases that were run, those included that the device refuses. */
   readonly ran: number;
   readonly passed: number;
   readonly unsupported: number;
@@ -30,7 +30,7 @@ export interface SuiteOptions {
   readonly cases?: readonly ConformanceCase[];
 }
 
-export async function runSuite(backend: Backend, options: SuiteOptions): Promise<SuiteResult> {
+export async function runSuite(device: Device, options: SuiteOptions): Promise<SuiteResult> {
   const { seconds, seed, signal, onCase, cases = conformanceCases() } = options;
   const started = performance.now();
   const elapsed = (): number => (performance.now() - started) / 1000;
@@ -40,14 +40,14 @@ export async function runSuite(backend: Backend, options: SuiteOptions): Promise
     if (elapsed() >= seconds) break;
     signal.throwIfAborted();
     onCase?.(results.length, ordered.length, address);
-    results.push(await run(backend, seed));
+    results.push(await run(device, seed));
   }
   const passed = results.filter(({ status }) => status === "passed");
   const reached = new Set(results.map(({ address }) => kindOf(address)));
   const kinds = new Set(cases.map(({ address }) => kindOf(address)));
   return {
-    backend: backend.name,
-    device: backend.describe().device,
+    backend: device.name,
+    device: device.describe().device,
     seconds: elapsed(),
     total: ordered.length,
     ran: results.length,

@@ -4,7 +4,9 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cuda } from "@polyllama/backend-cuda";
-import { type Backend, PolyllamaError } from "@polyllama/core";
+import { forwardDevice, forwardDeviceProgram } from "@polyllama/conformance";
+import { PolyllamaError } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { describeWithEmulation, emulated } from "@polyllama/test-support/emulation";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runGpuCheck } from "../src/check.ts";
@@ -86,25 +88,26 @@ test("without a driver: a code of its own, every measurement listed as not run",
 });
 
 test("a wrong result, and a measurement that fails, are failures", async () => {
-  const broken: Backend = {
-    ...standIn(),
-    async compile(graph, weights, options) {
-      const program = await standIn().compile(graph, weights, options);
-      return {
-        ...program,
-        graph,
-        [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
-        createCache: (capacity) => program.createCache(capacity),
-        async run(step, wanted, runOptions) {
-          if (step.inputs["tokens"]?.length === 3) throw new Error("illegal address");
-          const tensors = await program.run(step, wanted, runOptions);
-          tensors[0]?.data.fill(0.5);
-          return tensors;
-        },
-      };
-    },
+  const broken = async (): Promise<Device> => {
+    const device = standIn();
+    return forwardDevice(device, {
+      async compile(...given) {
+        const program = await device.compile(...given);
+        return forwardDeviceProgram(program, {
+          submit(step, signal) {
+            if (step.sequences.length === 3) throw new Error("illegal address");
+            const submission = program.submit(step, signal);
+            const result = submission.result.then((values) => {
+              for (const value of values) if (value.to === "host") value.tensor.data.fill(0.5);
+              return values;
+            });
+            return { ...submission, result };
+          },
+        });
+      },
+    });
   };
-  const { code, report, markdown } = await check("broken", {}, { createBackend: async () => broken });
+  const { code, report, markdown } = await check("broken", {}, { createBackend: broken });
   expect(code).toBe(1);
   expect(report.conformance[0].failures.length).toBeGreaterThan(0);
   expect(markdown).toMatch(/FAILED: illegal address/);

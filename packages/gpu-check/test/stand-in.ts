@@ -1,8 +1,8 @@
 // The reference in a card's place, and models and cases that it computes at once.
 
 import { reference } from "@polyllama/backend-reference";
-import { type ConformanceCase, conformanceCases } from "@polyllama/conformance";
-import type { Backend } from "@polyllama/core";
+import { type ConformanceCase, conformanceCases, forwardDevice } from "@polyllama/conformance";
+import type { Device } from "@polyllama/core/device";
 import type { BenchTask } from "../src/speed/tasks.ts";
 
 export const few: readonly ConformanceCase[] = conformanceCases().filter(({ address }) =>
@@ -18,7 +18,7 @@ export const tiny: BenchTask = {
 };
 
 /** The reference under f32's roundings, by the name of the backend that it stands for. */
-export function standIn(): Backend {
-  const backend = reference();
-  return { ...backend, name: "cuda", roundings: { ...backend.roundings, unit: 2 ** -24, exp: 4 } };
+export function standIn(): Device {
+  const device = reference();
+  return forwardDevice(device, { name: "cuda", roundings: { ...device.roundings, unit: 2 ** -24, exp: 4 } });
 }

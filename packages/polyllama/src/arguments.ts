@@ -1,16 +1,8 @@
 // What a model's methods take beside their options: prompts, messages, token ids and names of values. All of it may come from a
 // request's body, so that everything about it is checked before it is used.
 
-import {
-  checkValue,
-  type Graph,
-  nearestName,
-  OptionError,
-  type OptionType,
-  option,
-  type Wanted,
-} from "@polyllama/core";
-
+import { checkValue, type Graph, nearestName, OptionError, type OptionType, option } from "@polyllama/core";
+import type { Wanted } from "@polyllama/core/device";
 import type { ChatMessage } from "./chat/prompt.ts";
 
 const ids = option.list(option.integer({ least: 0 }), "a list of token ids");

@@ -12,7 +12,6 @@ export type {
   Tensor,
   Tokenizer,
   TokenLogprob,
-  Wanted,
 } from "@polyllama/core";
 export {
   CheckpointError,
@@ -24,6 +23,7 @@ export {
   parameterCount,
   presets,
 } from "@polyllama/core";
+export type { DeviceOption, Wanted } from "@polyllama/core/device";
 export type { QuantizedFormat } from "@polyllama/formats";
 export { quantizedFormats } from "@polyllama/formats";
 // The model
@@ -39,5 +39,5 @@ export type { ChooseOptions, FinishReason, GenerateOptions, Piece, TokenSource }
 export { checkGenerateOptions } from "./generation/generate.ts";
 export { Llama } from "./llama.ts";
 export type { LoadSource } from "./load.ts";
-export type { ChatOptions, DeviceOption, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
+export type { ChatOptions, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
 export { Sequence } from "./sequence.ts";

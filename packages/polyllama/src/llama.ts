@@ -12,9 +12,8 @@ import {
   showBriefly,
   type Tensor,
   type Tokenizer,
-  type Wanted,
 } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
+import type { Device, Wanted } from "@polyllama/core/device";
 import { checkIds, checkMessages, checkPrompt, checkWanted } from "./arguments.ts";
 import { type ChatFormat, chatFormatOf } from "./chat/format.ts";
 import type { ChatTemplate } from "./chat/named.ts";

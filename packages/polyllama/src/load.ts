@@ -20,9 +20,9 @@ import {
   OptionError,
   type OptionType,
 } from "@polyllama/core";
-import { cacheSpec, type Device } from "@polyllama/core/device";
+import { cacheSpec, type Device, deviceOf } from "@polyllama/core/device";
 import { checkFits } from "./memory.ts";
-import { type DeviceOption, isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
+import { isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
 import type { SequenceModel } from "./sequence-model.ts";
 import { sequencePools } from "./sequence-pools.ts";
 
@@ -92,10 +92,6 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
     if (ownsCheckpoint) await checkpoint[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-function deviceOf(backend: DeviceOption): Device {
-  return "loadParameters" in backend ? backend : backend.device;
 }
 
 /** What is open cannot be opened in another way. */

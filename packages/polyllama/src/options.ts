@@ -2,14 +2,11 @@
 
 import { type OpenOptions, openOptionTypes } from "@polyllama/checkpoints";
 import { type OptionSchema, type OptionType, option, type Progress } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
+import type { DeviceOption } from "@polyllama/core/device";
 import { type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
 import type { RenderChatOptions } from "./chat/prompt.ts";
 import { type GenerateOptions, generateOptionTypes } from "./generation/generate.ts";
 import type { Sequence } from "./sequence.ts";
-
-/** What computes, or what stands for it. */
-export type DeviceOption = Device | { readonly device: Device };
 
 /** Options of `Llama.load`. */
 export interface LoadOptions extends OpenOptions {

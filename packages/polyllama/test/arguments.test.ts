@@ -334,7 +334,7 @@ test("completeChat gives what chat streams", async () => {
 
 test("disposing twice at once waits for the same end, and the checkpoint closes whatever the program does", async () => {
   const events: string[] = [];
-  const { device } = reference();
+  const device = reference();
   const gone = await Llama.load(poet, {
     backend: forwardDevice(device, {
       async compile(...given) {

@@ -9,7 +9,6 @@ import {
   worstShare,
 } from "@polyllama/conformance";
 import {
-  type Backend,
   ContextOverflowError,
   llamaGraph,
   mostProbable,
@@ -18,18 +17,18 @@ import {
   type Tensor,
   type Tokenizer,
 } from "@polyllama/core";
-import type { DeviceBackend } from "@polyllama/core/device";
+import { type Device, deviceOf } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Piece } from "../src/generation/generate.ts";
 import { Llama } from "../src/index.ts";
 
-const createOnnxRuntime = (): DeviceBackend => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });
+const createOnnxRuntime = (): Device => deviceOf(onnxruntime({ threads: 2, activations: "f32", cacheFolder: false }));
 const poem = "春夜\n李白\n";
 const tale = "Once upon a time there was a little girl who lived in a small house near the forest with her mother and";
 
 /** What a checkpoint's logits are, and how far a backend may be from them. */
-function toleranceOf(checkpoint: Checkpoint, ids: readonly number[], { roundings }: Backend): Promise<Tolerance> {
+function toleranceOf(checkpoint: Checkpoint, ids: readonly number[], { roundings }: Device): Promise<Tolerance> {
   const inputs = { tokens: Int32Array.from(ids) };
   return estimateTolerance(llamaGraph(checkpoint.config), checkpoint, { inputs }, "logits", roundings, { runs: 4 });
 }
@@ -53,7 +52,7 @@ test.each([{ tokenizer: "a.model" }, { keep: true }, { sha256: "0" }, { hub: {} 
 test("a context that does not fit is refused before weights are read, with the one that would", async () => {
   await using whole = await openCheckpoint(poet);
   const read = async (): Promise<never> => expect.unreachable("weights were read");
-  const { device } = reference();
+  const device = reference();
   const rows = 112; // whole blocks
   const { weights, cache, scratch } = device.estimateMemory(llamaGraph(whole.config), whole.weights, rows);
   const backend = forwardDevice(device, {
@@ -66,7 +65,7 @@ test("a context that does not fit is refused before weights are read, with the o
 });
 
 test("a backend prepares the logits of last rows, which are all that a text reads", async () => {
-  const { device } = reference();
+  const device = reference();
   const asked = vi.fn();
   const backend = forwardDevice(device, {
     async compile(graph, parameters, options) {
@@ -111,7 +110,7 @@ describe("stretched contexts", () => {
     const changed = { ...checkpoint, config: { ...config, ropeTheta } };
     const scaled = { ...checkpoint, config: { ...config, ropeScaling: dynamic } };
     const ids = [1, 500, 600, 700, 800];
-    const logits = async (from: Checkpoint, backend: DeviceBackend, contextLength?: number): Promise<Tensor> => {
+    const logits = async (from: Checkpoint, backend: Device, contextLength?: number): Promise<Tensor> => {
       await using llama = await Llama.load(from, { backend, ...(contextLength !== undefined && { contextLength }) });
       const [tensor] = await llama.values(ids, ["logits"]);
       return tensor!;
@@ -129,7 +128,7 @@ describe("stretched contexts", () => {
 describe.each([
   ["reference", reference],
   ["onnxruntime", createOnnxRuntime],
-])("on %s", (_name, createBackend: () => DeviceBackend) => {
+])("on %s", (_name, createBackend: () => Device) => {
   let llama: Llama;
   let tokenizer: Tokenizer;
   let prompt: readonly number[];

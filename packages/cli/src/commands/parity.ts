@@ -5,7 +5,7 @@ import { access, constants, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { dirname, resolve } from "node:path";
 import { compareModel, htmlReport, type Unavailable } from "@polyllama/conformance";
-import type { Backend } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import type { Command } from "commander";
 import { Option } from "commander";
@@ -16,7 +16,7 @@ import { addHubOptions } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
 import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
-import { checkOwners, create, isBackend } from "../parity/candidates.ts";
+import { checkOwners, create, isDevice } from "../parity/candidates.ts";
 import type { ParityContext, ParityOptions } from "../parity/options.ts";
 import { printComparison } from "../parity/print.ts";
 import { chooseTokens, defaultTokens } from "../parity/text.ts";
@@ -83,10 +83,10 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   if (report !== undefined) await checkFolder("--report", report);
   const started = performance.now();
   await using checkpoint = await openModel(model, options, signal);
-  const candidates: (Backend | Unavailable)[] = [];
+  const candidates: (Device | Unavailable)[] = [];
   try {
     for (const name of names) candidates.push(await create(name, options, context));
-    const tokens = chooseTokens(checkpoint, candidates.filter(isBackend), options);
+    const tokens = chooseTokens(checkpoint, candidates.filter(isDevice), options);
     const { config } = checkpoint;
     if (!options.backends.includes("reference")) note("The reference judges, so it is added.");
     using progress = createProgress(options);
@@ -128,7 +128,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
     if (!toOutput) note(`${plural(tokens.length, "token")}, ${seconds(facts.seconds)}`);
     if (!comparison.agrees) throw new Exit(1);
   } finally {
-    for (const candidate of candidates) if (isBackend(candidate)) await candidate[Symbol.asyncDispose]();
+    for (const candidate of candidates) if (isDevice(candidate)) await candidate[Symbol.asyncDispose]();
   }
 }
 

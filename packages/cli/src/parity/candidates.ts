@@ -1,7 +1,7 @@
 // The backends that are compared.
 
 import type { Unavailable } from "@polyllama/conformance";
-import type { Backend } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import type { BackendName } from "../backends.ts";
 import { UsageError } from "../exit.ts";
 import type { ParityContext, ParityOptions } from "./options.ts";
@@ -23,7 +23,7 @@ export async function create(
   name: BackendName,
   { activations, threads }: ParityOptions,
   context: ParityContext,
-): Promise<Backend | Unavailable> {
+): Promise<Device | Unavailable> {
   const owners: readonly BackendName[] = activations === undefined ? [] : activationOwners[activations];
   const asked = activations !== undefined && owners.includes(name) ? { activations } : {};
   const onnxruntime = name === "onnxruntime" && {
@@ -39,6 +39,6 @@ export async function create(
   }
 }
 
-export function isBackend(candidate: Backend | Unavailable): candidate is Backend {
-  return "compile" in candidate;
+export function isDevice(candidate: Device | Unavailable): candidate is Device {
+  return !("reason" in candidate);
 }

@@ -1,6 +1,6 @@
 // What `polyllama parity` is asked, and what it meets.
 
-import type { Backend } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import type { BackendName, BackendOptions } from "../backends.ts";
 import type { HubFlags } from "../hub.ts";
 
@@ -28,5 +28,5 @@ export interface ParityOptions extends HubFlags {
 export interface ParityContext {
   readonly signal: AbortSignal;
   /** What makes the backends. */
-  readonly createBackend: (options: BackendOptions) => Promise<Backend>;
+  readonly createBackend: (options: BackendOptions) => Promise<Device>;
 }

@@ -1,7 +1,7 @@
 // The text that backends are compared on.
 
 import { affordableTokens } from "@polyllama/conformance";
-import type { Backend } from "@polyllama/core";
+import type { Device } from "@polyllama/core/device";
 import type { Checkpoint } from "polyllama";
 import { UsageError } from "../exit.ts";
 import { plural, seconds } from "../format.ts";
@@ -22,7 +22,7 @@ const ownText =
 /** Tokens of the text, or what takes their place where there is no tokenizer. */
 export function chooseTokens(
   { config, tokenizer, name }: Checkpoint,
-  backends: readonly Backend[],
+  devices: readonly Device[],
   { text, tokens: wanted, layers }: ParityOptions,
 ): readonly number[] {
   const { contextLength, vocabSize } = config;
@@ -38,7 +38,7 @@ export function chooseTokens(
     throw new UsageError(`--tokens ${wanted} exceeds the model's context of ${contextLength}`);
   }
   const opLayers = layers === "all" ? config.layers : 3;
-  const affordable = affordableTokens(config, backends, { seconds: patience, opLayers });
+  const affordable = affordableTokens(config, devices, { seconds: patience, opLayers });
   const most = Math.min(defaultTokens, contextLength);
   const count = wanted ?? Math.min(most, affordable);
   if (wanted === undefined && count < most) {

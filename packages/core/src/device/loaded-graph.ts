@@ -8,10 +8,13 @@ import type { WeightSource } from "../weights.ts";
 import { type CachePool, cacheSpec } from "./cache.ts";
 import type { Device, LoadParametersOptions, PoolMemory } from "./device.ts";
 import type { Parameters } from "./parameters.ts";
-import type { HostArray, OutputValue, Program, SequenceRows } from "./program.ts";
+import type { HostArray, Output, OutputValue, Program, SequenceRows, Submission } from "./program.ts";
 
 /** A value of the graph, for all rows [N, width] or, with `rows: "last"`, the last row of each sequence [sequences, width]. */
 export type Wanted = ValueName | { readonly value: ValueName; readonly rows: "last" };
+
+/** Such a value as an output of a step. */
+export type HostOutput = Extract<Output, { readonly to: "host" | "device" }> & { readonly to: "host" };
 
 /** Rows from the host, N in all. */
 export interface HostStep {
@@ -35,6 +38,8 @@ export interface LoadedGraph extends AsyncDisposable {
   readonly program: Program;
   /** A pool for sequences of up to `rows` positions, one unless more are asked for; disposed with the graph, or before. */
   pool(rows: number, memory?: Omit<PoolMemory, "rows">): CachePool;
+  /** Enqueues a step of rows from the host, with outputs of any kind. @throws what `Program.submit` throws */
+  submit(step: HostStep, outputs: readonly Output[], signal?: AbortSignal): Submission;
   /**
    * Values on the host, one tensor per wanted entry, in order, owned by the caller.
    *
@@ -88,14 +93,12 @@ class GraphOnDevice implements LoadedGraph {
     return pool;
   }
 
-  async run(
-    { inputs, sequences }: HostStep,
-    wanted: readonly Wanted[],
-    signal?: AbortSignal,
-  ): Promise<readonly Tensor[]> {
-    const outputs = wanted.map(hostOutput);
-    const step = { inputs, sequences: sequences ?? [{ rows: this.#rowsOf(inputs) }], outputs };
-    const values = await this.program.submit(step, signal).result;
+  submit({ inputs, sequences }: HostStep, outputs: readonly Output[], signal?: AbortSignal): Submission {
+    return this.program.submit({ inputs, sequences: sequences ?? [{ rows: this.#rowsOf(inputs) }], outputs }, signal);
+  }
+
+  async run(step: HostStep, wanted: readonly Wanted[], signal?: AbortSignal): Promise<readonly Tensor[]> {
+    const values = await this.submit(step, wanted.map(hostOutput), signal).result;
     return values.map(hostTensor);
   }
 
@@ -114,8 +117,9 @@ class GraphOnDevice implements LoadedGraph {
   }
 }
 
-function hostOutput(wanted: Wanted) {
-  return { ...(typeof wanted === "string" ? { value: wanted, rows: "all" as const } : wanted), to: "host" as const };
+/** The output that gives what is wanted. */
+export function hostOutput(wanted: Wanted): HostOutput {
+  return { ...(typeof wanted === "string" ? { value: wanted, rows: "all" } : wanted), to: "host" };
 }
 
 function hostTensor(value: OutputValue): Tensor {

@@ -1,16 +1,10 @@
-// How fast a backend runs a model: loading, prompts, and decoding of one and of many sequences, with the bytes or operations per
+// How fast a device runs a model: loading, prompts, and decoding of one and of many sequences, with the bytes or operations per
 // second that this is.
 
-import {
-  type Backend,
-  type CacheFormat,
-  type KvCache,
-  llamaGraph,
-  PolyllamaError,
-  type Program,
-} from "@polyllama/core";
+import { type CacheFormat, llamaGraph, PolyllamaError } from "@polyllama/core";
+import { type Device, type LoadedGraph, loadGraph } from "@polyllama/core/device";
 import { type Checkpoint, openCheckpoint } from "polyllama";
-import { continueAll, generate, read } from "./steps.ts";
+import { continueAll, generate, lastLogits, read } from "./steps.ts";
 import { type BenchResult, type BenchTask, type Measurement, plan, warmUp } from "./tasks.ts";
 import { tiled } from "./tiled.ts";
 import { cacheBytes, embeddingBytes, prefillWork, weightBytes } from "./work.ts";
@@ -34,7 +28,7 @@ export async function skipTask(task: BenchTask, notRun: string): Promise<BenchRe
   return { ...facts(task, checkpoint), measurements: plan(task).map(({ what, unit }) => ({ what, unit, notRun })) };
 }
 
-export async function runTask(backend: Backend, task: BenchTask, options: BenchOptions): Promise<BenchResult> {
+export async function runTask(device: Device, task: BenchTask, options: BenchOptions): Promise<BenchResult> {
   const { signal, onProgress, onResult, free, cache: format = "f16", tokens = 64 } = options;
   await using checkpoint = await openCheckpoint(task.model);
   const { config } = checkpoint;
@@ -43,7 +37,7 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
   const planned = [...plan(task, tokens)];
   const { contextLength } = config;
   const positions = Math.max(...planned.map((one) => (one.positions > contextLength ? 1 : one.positions)));
-  const estimate = backend.estimateMemory(graph, checkpoint.weights, 1);
+  const estimate = device.estimateMemory(graph, checkpoint.weights, 1);
   const needed = estimate.weights + estimate.scratch + positions * cacheBytes(config, format);
   if (free !== undefined && needed > free) {
     const [takes, has] = [needed, free].map((bytes) => (bytes / 2 ** 30).toFixed(1));
@@ -51,7 +45,7 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
   }
 
   const measurements: Measurement[] = [];
-  let program: Program | undefined;
+  let model: LoadedGraph | undefined;
   /** Takes the next measurement of the plan; a failure is part of the result. */
   const measure = async (action: () => Promise<Pick<Measurement, "value" | "rate">>): Promise<void> => {
     const { what, unit, positions: filled } = planned.shift()!;
@@ -72,22 +66,23 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
   try {
     await measure(async () => {
       const started = performance.now();
-      program = await backend.compile(graph, tiled(checkpoint), { signal });
+      model = await loadGraph(device, graph, tiled(checkpoint), { wanted: [lastLogits], signal });
       return { value: (performance.now() - started) / 1000 };
     });
-    const loaded = program;
+    const loaded = model;
     if (loaded === undefined) {
       const rest = planned.map(({ what, unit }) => ({ what, unit, notRun: "the model was not loaded" }));
       return { ...known, measurements: [...measurements, ...rest] };
     }
     for (const n of task.prefill) {
       await measure(async () => {
-        using cache = loaded.createCache(n, { format });
+        using pool = loaded.pool(n, { format });
+        const cache = pool.open();
         const times: number[] = [];
         for (let round = 0; round < 4; round++) {
           cache.truncate(0);
           const started = performance.now();
-          await read(loaded, cache, n, config, signal);
+          await read(loaded, [cache], n, signal);
           if (round > 0) times.push((performance.now() - started) / 1000); // the first one allocates
         }
         const value = n / median(times);
@@ -95,25 +90,20 @@ export async function runTask(backend: Backend, task: BenchTask, options: BenchO
       });
     }
     const decode = async (count: number, context: number): Promise<Pick<Measurement, "value" | "rate">> => {
-      const caches: KvCache[] = [];
-      try {
-        caches.push(loaded.createCache(context + tokens + warmUp, { format }));
-        await read(loaded, caches[0]!, context, config, signal);
-        while (caches.length < count) caches.push(await caches[0]!.fork());
-        const steps = loaded.sample === undefined || count > 1 ? continueAll : generate;
-        const perSecond = await steps(loaded, caches, tokens, signal);
-        const bytes =
-          known.weights - embeddingBytes(checkpoint) + count * (context + tokens / 2) * cacheBytes(config, format);
-        return { value: count * perSecond, rate: bytes * perSecond };
-      } finally {
-        for (const cache of caches) cache[Symbol.dispose]();
-      }
+      using pool = loaded.pool(context + tokens + warmUp, { sequences: count, format });
+      const caches = Array.from({ length: count }, () => pool.open()); // forks would read the same memory
+      await read(loaded, caches, context, signal);
+      const onDevice = device.features.outputs.includes("token") && count === 1;
+      const perSecond = await (onDevice ? generate : continueAll)(loaded, caches, tokens, signal);
+      const bytes =
+        known.weights - embeddingBytes(checkpoint) + count * (context + tokens / 2) * cacheBytes(config, format);
+      return { value: count * perSecond, rate: bytes * perSecond };
     };
     for (const context of task.contexts) await measure(() => decode(1, context));
     for (const size of task.batches.sizes) await measure(() => decode(size, task.batches.context));
     return { ...known, measurements };
   } finally {
-    await program?.[Symbol.asyncDispose]();
+    await model?.[Symbol.asyncDispose]();
   }
 }
 

@@ -1,5 +1,6 @@
 // The part of a check that measures speed: every task on the card, what the card itself can, and PyTorch beside it.
 
+import { deviceOf } from "@polyllama/core/device";
 import type { GpuCheckContext } from "../context.ts";
 import { runTorch, torchMissing } from "../programs.ts";
 import { benchLines } from "../report/figures.ts";
@@ -54,7 +55,7 @@ async function runTasks(
   { signal, tasks, bench, note, createBackend }: GpuCheckContext,
   save: () => Promise<void>,
 ): Promise<void> {
-  await using backend = await createBackend("cuda");
+  await using device = deviceOf(await createBackend("cuda"));
   for (const [index, task] of tasks.entries()) {
     const rest = left();
     if (rest <= 0) found.results.push(await skipTask(task, "out of time"));
@@ -65,7 +66,7 @@ async function runTasks(
         found.results[index] = result;
         await save();
       };
-      found.results[index] = await runTask(backend, task, { signal: limited, onProgress, onResult, free, ...bench });
+      found.results[index] = await runTask(device, task, { signal: limited, onProgress, onResult, free, ...bench });
       signal.throwIfAborted();
     }
     await save();

@@ -4,6 +4,7 @@
 
 import {
   type CacheFormat,
+  checkOptions,
   type Graph,
   PolyllamaError,
   showBriefly,
@@ -17,12 +18,15 @@ import {
   type CacheSpec,
   type CompileProgramOptions,
   checkValue,
+  compileProgramOptionTypes,
   type Device,
   type DeviceMemory,
   type LoadParametersOptions,
+  loadParametersOptionTypes,
   type Parameters,
   type PoolMemory,
   type Program,
+  poolMemoryTypes,
 } from "@polyllama/core/device";
 import { PagedPool, type PoolStorage, poolBlocks } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
@@ -129,6 +133,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
     source: WeightSource,
     options: LoadParametersOptions = {},
   ): Promise<Parameters> {
+    checkOptions(options, loadParametersOptionTypes, "loadParameters()");
     const { mutable = false } = options;
     return this.#resources.load(options.signal, async (signal) => {
       if (mutable && !this.features.updates) {
@@ -152,6 +157,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
 
   cachePool(spec: CacheSpec, memory: PoolMemory): CachePool {
     this.#resources.assertAlive();
+    checkOptions(memory, poolMemoryTypes, "cachePool()");
     const { caches } = this.#parts;
     const { rows, sequences = 1, format = caches.formats[0] } = memory;
     if (!caches.formats.includes(format)) {
@@ -181,8 +187,9 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
   }
 
   async compile(graph: Graph, given: Parameters, options: CompileProgramOptions = {}): Promise<Program> {
+    checkOptions(options, compileProgramOptionTypes, "compile()");
+    for (const { value } of options.outputs ?? []) checkValue(graph, value);
     return this.#resources.load(options.signal, async (signal) => {
-      for (const { value } of options.outputs ?? []) checkValue(graph, value);
       const parameters = this.#own(given);
       for (const { name } of graph.weights) {
         if (parameters.weights.has(name)) continue;

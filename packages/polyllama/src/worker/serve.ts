@@ -1,9 +1,9 @@
 // The worker's side.
 
 import { PolyllamaError } from "@polyllama/core";
+import type { DeviceOption } from "@polyllama/core/device";
 import type { Piece } from "../generation/generate.ts";
 import { Llama } from "../llama.ts";
-import type { DeviceOption } from "../options.ts";
 import { parentPort } from "./port.ts";
 import { type Answer, type ModelInfo, type RequestMessage, takeApart } from "./protocol.ts";
 
