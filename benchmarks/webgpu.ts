@@ -18,7 +18,7 @@ import { loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { lower, openPackedWeights, planLayout } from "@polyllama/backend-onnxruntime/internals";
-import { webgpuDevice } from "@polyllama/backend-webgpu";
+import { webgpu } from "@polyllama/backend-webgpu";
 import { canProfile, Profile } from "@polyllama/backend-webgpu/internals";
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { createSampler, formatBytes, llamaGraph } from "@polyllama/core";
@@ -79,7 +79,7 @@ const lastLogits = { value: "logits", rows: "last", to: "host" } as const;
 async function ours(): Promise<Engine> {
   const checkpoint = await openCheckpoint(options.model);
   const graph = llamaGraph(checkpoint.config);
-  const device = await webgpuDevice();
+  const device = await webgpu();
   const parameters = await device.loadParameters([graph], checkpoint);
   const program = await device.compile(graph, parameters, { outputs: [lastLogits] });
   const draw = createSampler({ temperature: 0 }).draw!; // nothing in these options is the host's alone

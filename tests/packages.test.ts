@@ -31,10 +31,10 @@ await llama.dispose();
 `;
 
 /** Compiled beside it, for the declarations of the backend for WebGPU, which name types of TypeScript's DOM. */
-const webgpuProgram = `import { type LoweredLimits, type WebGpuBackend, type WebGpuOptions, webgpu } from "@polyllama/backend-webgpu";
+const webgpuProgram = `import { type LoweredLimits, type WebGpuDevice, type WebGpuOptions, webgpu } from "@polyllama/backend-webgpu";
 
 const limits: LoweredLimits = { maxBufferSize: 2 ** 28 };
-export const open = (device: GPUDevice): Promise<WebGpuBackend> => {
+export const open = (device: GPUDevice): Promise<WebGpuDevice> => {
   const options: WebGpuOptions = { device, loweredLimits: limits };
   return webgpu(options);
 };

@@ -2,7 +2,7 @@
 // where it went; a backend with CPU kernels of its own will come under this name.
 
 import { type OnnxRuntimeOptions, onnxruntime } from "@polyllama/backend-onnxruntime";
-import type { DeviceBackend } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 
 export type { OnnxRuntimeStatus, PackedWeightsReason } from "@polyllama/backend-onnxruntime";
 export { defaultCacheFolder, onnxRuntimeStatus, PackedWeightsError } from "@polyllama/backend-onnxruntime";
@@ -20,7 +20,7 @@ let noticed = false;
  *
  * @throws {PolyllamaError} `ERR_OPTION`, as `onnxruntime()` does.
  */
-export function cpu(options: CpuOptions = {}): DeviceBackend {
+export function cpu(options: CpuOptions = {}): Device {
   if (!noticed) process.emitWarning(notice);
   noticed = true;
   return onnxruntime(options);

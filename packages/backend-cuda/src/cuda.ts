@@ -1,38 +1,26 @@
-// `cuda()`: the backend, and what looks at the card.
+// `cuda()`: the card as a device, and what looks at the card.
 
 import { checkOptions } from "@polyllama/core";
-import type { Device, DeviceBackend } from "@polyllama/core/device";
-import { asBackend } from "@polyllama/planner";
-import { CudaDevice } from "./device.ts";
+import type { Device } from "@polyllama/core/device";
+import { cudaDevice } from "./device.ts";
 import type { GpuOptions } from "./gpu.ts";
 import { type CopyOptions, copyBandwidth, tensorPeak } from "./limits.ts";
 import { type CudaOptions, cudaOptionTypes } from "./options.ts";
 import { available, type CudaStatus } from "./status.ts";
 
-function create(options: CudaOptions = {}): DeviceBackend {
+function create(options: CudaOptions = {}): Device {
   checkOptions(options, cudaOptionTypes, "cuda()");
-  const device = new CudaDevice(options);
-  return asBackend(device, { availableMemory: () => device.freeMemory });
+  return cudaDevice(options);
 }
 
-/**
- * The card as a device: shared parameters, pools of KV blocks, and steps of many sequences.
- *
- * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card, what is done first with the device says so.
- */
-export function cudaDevice(options: CudaOptions = {}): Device {
-  checkOptions(options, cudaOptionTypes, "cudaDevice()");
-  return new CudaDevice(options);
-}
-
-/** `cuda()` makes a backend; its functions look at the card. */
+/** `cuda()` gives a card; its functions look at it. */
 export interface Cuda {
   /**
-   * The CUDA backend, for NVIDIA cards of compute capability 7.5 and later.
+   * An NVIDIA card of compute capability 7.5 or later.
    *
-   * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card `compile` and `describe` say so, not this.
+   * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card, what is done first with the device says so.
    */
-  (options?: CudaOptions): DeviceBackend;
+  (options?: CudaOptions): Device;
   /** Looks for a driver and a card, loads nothing onto it, and says what is missing. */
   available(options?: CudaOptions): CudaStatus;
   /** How fast the card copies within its own memory, in bytes per second, read and written bytes both counted. */
@@ -41,8 +29,5 @@ export interface Cuda {
   tensorPeak(options?: Partial<GpuOptions>): Promise<number>;
 }
 
-/**
- * The CUDA backend, for NVIDIA cards of compute capability 7.5 and later, and functions that look at the card; see
- * {@link Cuda}.
- */
+/** NVIDIA cards of compute capability 7.5 and later, and functions that look at them; see {@link Cuda}. */
 export const cuda: Cuda = Object.assign(create, { available, copyBandwidth, tensorPeak });

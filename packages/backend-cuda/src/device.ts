@@ -2,7 +2,7 @@
 // costs nothing and needs no driver.
 
 import type { CacheFormat, DeviceInfo, FormatName } from "@polyllama/core";
-import { cacheSpec } from "@polyllama/core/device";
+import { cacheSpec, type Device } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
 import { blockBytes, blocksFor } from "./cache/layout.ts";
@@ -19,73 +19,63 @@ import { capabilityText, versionText } from "./status.ts";
 import { placeExponents } from "./weights/exponents.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
-import type { LoadedWeights } from "./weights/loaded.ts";
 
 /** Least compute capability, times ten, whose tensor cores the kernels use. */
 const tensorCoreCapability = 80;
 
-export class CudaDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
-  readonly #card: Card;
-
-  constructor(options: CudaOptions) {
-    const { activations = "f16", cache = "f32" } = options;
-    const card = new Card(options);
-    const tensorCores = ({ capability }: Gpu): boolean => activations === "f16" && capability >= tensorCoreCapability;
-    super({
-      name: "cuda",
-      roundings: roundings(activations === "f16", cache),
-      formats: new Set(Object.keys(formats) as FormatName[]), // the record's own keys
-      features: {
-        outputs: ["host", "device", "token"],
-        adjustments: false,
-        stepsAhead: 2,
-        adapters: false,
-        updates: false,
-        cacheExport: true,
-        pagedCaches: true,
-      },
-      describe: () => describe(card.gpu, tensorCores(card.gpu)),
-      supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
-      memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.driver.memoryInfo() }),
-      estimateMemory(graph, weights, rows) {
-        let widest = 0;
-        for (const width of graph.widths.values()) widest = Math.max(widest, width);
-        const layout = planWeights([graph], weights);
-        return {
-          weights: layout.bytes + placeExponents(layout).bytes,
-          cache: blocksFor(rows) * blockBytes(cacheSpec(graph), cache),
-          scratch: 4 * Math.min(chunkRows, rows) * 6 * widest + (64 << 20),
-        };
-      },
-      loadWeights: (graphs, source, { onProgress, signal }) =>
-        loadWeights(card.gpu, graphs, source, {
-          signal,
-          tensorCores: tensorCores(card.gpu),
-          ...(onProgress && { onProgress }),
-        }),
-      caches: {
-        formats: [cache, ...otherFormats(cache)],
-        blockRows: kvBlockRows,
-        allocate: ({ spec, format, blocks, what }) => new PoolMemory(card.gpu, spec, format, blocks, what),
-      },
-      async executor(graph, { storage }, { outputs }, register) {
-        const { multiplied } = storage.layout;
-        assertPlaced(graph, storage.layout, (group, as) => as === "table" || multiplied.has(group));
-        const { gpu, memories } = card;
-        const { address: powers } = await card.powerTable();
-        const executor = new CudaExecutor(graph, storage, { gpu, memories, powers, format: cache, register });
-        executor.prepare(outputs ?? graph.outputs.map((value) => ({ value, to: "host" })));
-        return executor;
-      },
-      release: () => card[Symbol.dispose](),
-    });
-    this.#card = card;
-  }
-
-  /** What the card has left, whoever uses the rest. @throws {PolyllamaError} `ERR_UNSUPPORTED` */
-  get freeMemory(): number {
-    return this.#card.gpu.freeMemory;
-  }
+/** A card that is opened when it is first used. */
+export function cudaDevice(options: CudaOptions): Device {
+  const { activations = "f16", cache = "f32" } = options;
+  const card = new Card(options);
+  const tensorCores = ({ capability }: Gpu): boolean => activations === "f16" && capability >= tensorCoreCapability;
+  return new DeviceFrame({
+    name: "cuda",
+    roundings: roundings(activations === "f16", cache),
+    formats: new Set(Object.keys(formats) as FormatName[]), // the record's own keys
+    features: {
+      outputs: ["host", "device", "token"],
+      adjustments: false,
+      stepsAhead: 2,
+      adapters: false,
+      updates: false,
+      cacheExport: true,
+      pagedCaches: true,
+    },
+    describe: () => describe(card.gpu, tensorCores(card.gpu)),
+    supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
+    memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.memoryInfo() }),
+    estimateMemory(graph, weights, rows) {
+      let widest = 0;
+      for (const width of graph.widths.values()) widest = Math.max(widest, width);
+      const layout = planWeights([graph], weights);
+      return {
+        weights: layout.bytes + placeExponents(layout).bytes,
+        cache: blocksFor(rows) * blockBytes(cacheSpec(graph), cache),
+        scratch: 4 * Math.min(chunkRows, rows) * 6 * widest + (64 << 20),
+      };
+    },
+    loadWeights: (graphs, source, { onProgress, signal }) =>
+      loadWeights(card.gpu, graphs, source, {
+        signal,
+        tensorCores: tensorCores(card.gpu),
+        ...(onProgress && { onProgress }),
+      }),
+    caches: {
+      formats: [cache, ...otherFormats(cache)],
+      blockRows: kvBlockRows,
+      allocate: ({ spec, format, blocks, what }) => new PoolMemory(card.gpu, spec, format, blocks, what),
+    },
+    async executor(graph, { storage }, { outputs }, register) {
+      const { multiplied } = storage.layout;
+      assertPlaced(graph, storage.layout, (group, as) => as === "table" || multiplied.has(group));
+      const { gpu, memories } = card;
+      const { address: powers } = await card.powerTable();
+      const executor = new CudaExecutor(graph, storage, { gpu, memories, powers, format: cache, register });
+      executor.prepare(outputs ?? graph.outputs.map((value) => ({ value, to: "host" })));
+      return executor;
+    },
+    release: () => card[Symbol.dispose](),
+  });
 }
 
 function otherFormats(format: CacheFormat): readonly CacheFormat[] {
@@ -94,7 +84,7 @@ function otherFormats(format: CacheFormat): readonly CacheFormat[] {
 }
 
 function describe(gpu: Gpu, tensorCores: boolean): DeviceInfo {
-  const { free, total } = gpu.driver.memoryInfo();
+  const { free, total } = gpu.memoryInfo();
   return {
     backend: "cuda",
     device: gpu.name,

@@ -95,9 +95,9 @@ export class Gpu {
     contexts.set(this.driver, this);
   }
 
-  /** Bytes of the card's memory that nobody uses. */
-  get freeMemory(): number {
-    return this.#call(() => this.driver.memoryInfo().free);
+  /** Bytes of the card's memory: what nobody uses, and all. */
+  memoryInfo(): { readonly free: number; readonly total: number } {
+    return this.#call(() => this.driver.memoryInfo());
   }
 
   /** Bytes of the card's memory that were given out and not given back. */

@@ -12,7 +12,7 @@ export interface CudaOptions {
    */
   readonly activations?: "f16" | "f32";
   /**
-   * Format of keys and values where `createCache` is not told one, as by `Llama`; default f32. `f16` halves what a
+   * Format of keys and values where a pool is not told one, as by `Llama`; default f32. `f16` halves what a
    * context takes, is what lets the attention of prompts use tensor cores (with activations in f16), and cannot hold
    * numbers beyond 65,504.
    */

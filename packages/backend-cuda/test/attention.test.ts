@@ -13,7 +13,7 @@ import { uniform } from "@polyllama/test-support/random";
 import { expect, test } from "vitest";
 import { buildEmulation, type Emulation } from "../emulation/build.ts";
 import { kernelFolder } from "../scripts/kernel-list.ts";
-import { cuda, cudaDevice } from "../src/index.ts";
+import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf, withGraph } from "./support.ts";
 
 interface Heads {
@@ -235,7 +235,7 @@ await describeWithEmulation("attention of prompts", (emulation) => {
   });
 
   test("heads of odd size and of more than 256 are refused", async () => {
-    await using device = cudaDevice(emulated(emulation));
+    await using device = cuda(emulated(emulation));
     for (const headDim of [5, 258]) {
       const graph = graphOf({ heads: 1, kvHeads: 1, headDim });
       const error = await errorOf(() => loadGraph(device, graph, noWeights));

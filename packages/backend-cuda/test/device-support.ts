@@ -15,7 +15,7 @@ import {
 } from "@polyllama/core/device";
 import type { SharedParameters } from "@polyllama/planner";
 import type { Emulation } from "../emulation/build.ts";
-import { type CudaOptions, cudaDevice } from "../src/index.ts";
+import { type CudaOptions, cuda } from "../src/index.ts";
 import type { LoadedWeights } from "../src/weights/loaded.ts";
 import { emulated } from "./support.ts";
 
@@ -68,7 +68,7 @@ export async function withDevice<T>(
   options: CudaOptions = {},
 ): Promise<T> {
   emulation.control.reset();
-  await using device = cudaDevice({ ...emulated(emulation), ...options });
+  await using device = cuda({ ...emulated(emulation), ...options });
   using parameters = await device.loadParameters([graph], source);
   await using program = await device.compile(graph, parameters);
   const { storage } = parameters as SharedParameters<LoadedWeights>; // as this device makes them

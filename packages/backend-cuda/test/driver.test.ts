@@ -7,20 +7,20 @@ import { loadGraph } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { Llama } from "polyllama";
 import { expect, test } from "vitest";
-import { cuda, cudaDevice } from "../src/index.ts";
+import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf, withGraph } from "./support.ts";
 
 test("without a driver the backend says so, when it is used and not before", async () => {
   const options = { library: "/nowhere/libcuda.so.1" };
-  const device = cudaDevice(options);
+  const device = cuda(options);
   expect(cuda.available(options)).toMatchObject({ available: false, reason: /No NVIDIA driver/ });
   expect(await errorOf(() => device.describe())).toMatchObject({ code: "ERR_UNSUPPORTED" });
   await device[Symbol.asyncDispose]();
 });
 
 test("options that nobody knows are refused", async () => {
-  expect(await errorOf(() => cudaDevice({ devise: 1 } as object))).toMatchObject({ code: "ERR_OPTION" });
-  expect(await errorOf(() => cudaDevice({ device: -1 }))).toMatchObject({ code: "ERR_OPTION" });
+  expect(await errorOf(() => cuda({ devise: 1 } as object))).toMatchObject({ code: "ERR_OPTION" });
+  expect(await errorOf(() => cuda({ device: -1 }))).toMatchObject({ code: "ERR_OPTION" });
 });
 
 const config: LlamaConfig = {
@@ -84,7 +84,7 @@ await describeWithEmulation("the driver", (emulation) => {
       reason: /7\.5 \(Turing\) is the least/,
     });
     control.card({ count: 2 });
-    const third = cudaDevice({ ...emulated(emulation), device: 2 });
+    const third = cuda({ ...emulated(emulation), device: 2 });
     expect(await errorOf(() => third.describe())).toMatchObject({ code: "ERR_OPTION" });
     expect(control.live()).toBe(0);
   });
@@ -92,7 +92,7 @@ await describeWithEmulation("the driver", (emulation) => {
   test("a card without memory for the weights, for a cache, for a run", async () => {
     control.reset();
     control.card({ memory: 4096 });
-    const device = cudaDevice(emulated(emulation));
+    const device = cuda(emulated(emulation));
     const failure = await errorOf(() => loadGraph(device, graph, sourceFor(graph)));
     expect(failure).toBeInstanceOf(MemoryError);
     expect(failure).toMatchObject({
@@ -145,18 +145,17 @@ await describeWithEmulation("the driver", (emulation) => {
   test("a model that does not fit is refused before anything is read, with the context that would", async () => {
     control.reset();
     await using whole = await openCheckpoint(poet);
-    await using backend = cuda(emulated(emulation));
-    const { device } = backend;
+    await using device = cuda(emulated(emulation));
     const { weights, cache, scratch } = device.estimateMemory(llamaGraph(whole.config), whole.weights, 100);
     control.card({ memory: weights + cache + scratch });
     expect((await device.memory()).free).toBe(weights + cache + scratch);
     control.log();
     const read = async (): Promise<never> => expect.unreachable("weights were read");
-    const refused = await errorOf(() => Llama.load({ ...whole, read }, { backend }));
+    const refused = await errorOf(() => Llama.load({ ...whole, read }, { backend: device }));
     expect(refused).toBeInstanceOf(MemoryError);
     expect(refused).toMatchObject({ available: weights + cache + scratch, fittingContext: 100 });
     expect(control.log().filter((call) => call.startsWith("cuMemAlloc"))).toEqual([]);
-    await using llama = await Llama.load(whole, { backend, contextLength: 100 });
+    await using llama = await Llama.load(whole, { backend: device, contextLength: 100 });
     expect((await device.memory()).free).toBeLessThan(cache + scratch + 1);
     expect((await llama.complete("a", { maxTokens: 2, ignoreEos: true })).finish).toBe("length");
   });
@@ -219,7 +218,7 @@ await describeWithEmulation("the driver", (emulation) => {
     ] as const) {
       control.reset();
       control.card({ driver, major, minor });
-      await using device = cudaDevice({ library: emulation.library });
+      await using device = cuda({ library: emulation.library });
       await using loaded = await loadGraph(device, linear, source);
       control.log();
       const [y] = await loaded.run({ inputs: { x: new Float32Array(rows * width).fill(0.5) } }, ["y"]);

@@ -4,7 +4,7 @@
 import { createSampler, llamaLayerGraph, UnsupportedError } from "@polyllama/core";
 import { cacheSpec } from "@polyllama/core/device";
 import { expect, test } from "vitest";
-import { cudaDevice } from "../src/index.ts";
+import { cuda } from "../src/index.ts";
 import {
   config,
   drawOf,
@@ -215,7 +215,7 @@ await describeWithEmulation("steps on the card", (emulation) => {
   test("one program's tensor is another one's input, on the same parameters", async () => {
     control.reset();
     const layer = llamaLayerGraph(config, 0);
-    await using device = cudaDevice(emulated(emulation));
+    await using device = cuda(emulated(emulation));
     using parameters = await device.loadParameters([graph, layer], source);
     await using whole = await device.compile(graph, parameters);
     await using part = await device.compile(layer, parameters);
@@ -240,7 +240,7 @@ await describeWithEmulation("steps on the card", (emulation) => {
 
     using layerAlone = await device.loadParameters([layer], source);
     expect(await errorOf(() => device.compile(graph, layerAlone))).toMatchObject({ code: "ERR_PARAMETERS" });
-    await using other = cudaDevice(emulated(emulation));
+    await using other = cuda(emulated(emulation));
     expect(await errorOf(() => other.compile(graph, parameters))).toMatchObject({ code: "ERR_PARAMETERS" });
     expect(control.reports()).toBe("");
   });

@@ -4,7 +4,7 @@ import { type Graph, PolyllamaError, type WeightSource } from "@polyllama/core";
 import { type LoadedGraph, loadGraph } from "@polyllama/core/device";
 import { describeWithEmulation, emulated } from "@polyllama/test-support/emulation";
 import type { Emulation } from "../emulation/build.ts";
-import { cudaDevice } from "../src/index.ts";
+import { cuda } from "../src/index.ts";
 
 export { describeWithEmulation, emulated };
 
@@ -14,7 +14,7 @@ export async function withGraph<T>(
   source: WeightSource,
   use: (loaded: LoadedGraph) => Promise<T>,
 ): Promise<T> {
-  await using device = cudaDevice(emulated(emulation));
+  await using device = cuda(emulated(emulation));
   await using loaded = await loadGraph(device, graph, source);
   return await use(loaded);
 }

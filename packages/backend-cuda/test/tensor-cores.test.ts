@@ -4,7 +4,7 @@
 import { buildGraph, type Graph, type WeightSource } from "@polyllama/core";
 import { type LoadedGraph, loadGraph } from "@polyllama/core/device";
 import { expect, test } from "vitest";
-import { cudaDevice } from "../src/index.ts";
+import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf } from "./support.ts";
 
 const [K, M] = [72, 40];
@@ -35,10 +35,10 @@ async function rowsOf(loaded: LoadedGraph, counts: readonly number[]): Promise<F
 }
 
 test("activations are f16 or f32, and what f16 rounds is declared", async () => {
-  expect(await errorOf(() => cudaDevice({ activations: "int8" as "f16" }))).toMatchObject({ code: "ERR_OPTION" });
-  expect(cudaDevice().roundings.tensorCores).toMatchObject({ fromRows: 9, unit: 2 ** -11 });
-  expect(cudaDevice({ activations: "f16" }).roundings).toEqual(cudaDevice().roundings);
-  expect(cudaDevice({ activations: "f32" }).roundings.tensorCores).toBeUndefined();
+  expect(await errorOf(() => cuda({ activations: "int8" as "f16" }))).toMatchObject({ code: "ERR_OPTION" });
+  expect(cuda().roundings.tensorCores).toMatchObject({ fromRows: 9, unit: 2 ** -11 });
+  expect(cuda({ activations: "f16" }).roundings).toEqual(cuda().roundings);
+  expect(cuda({ activations: "f32" }).roundings.tensorCores).toBeUndefined();
 });
 
 await describeWithEmulation("tensor cores", (emulation) => {
@@ -51,7 +51,7 @@ await describeWithEmulation("tensor cores", (emulation) => {
   ] as const)("card $card, activations $activations: $kernels", async ({ major, minor, activations, kernels }) => {
     control.reset();
     control.card({ major, minor });
-    await using device = cudaDevice({ ...emulated(emulation), activations });
+    await using device = cuda({ ...emulated(emulation), activations });
     const used = activations === "f16" && major >= 8 ? "f16" : "f32";
     expect(device.describe().details).toMatchObject({ activations: used });
     await using loaded = await loadGraph(device, graph, source);
@@ -65,7 +65,7 @@ await describeWithEmulation("tensor cores", (emulation) => {
 
   test("a row's bits are the same in small tiles and large, alone and beside others", async () => {
     control.reset();
-    await using device = cudaDevice(emulated(emulation));
+    await using device = cuda(emulated(emulation));
     await using loaded = await loadGraph(device, graph, source);
     const alone = await rowsOf(loaded, [11]);
     const together = await rowsOf(loaded, [11, 3, 70]);

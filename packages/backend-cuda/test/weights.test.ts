@@ -5,7 +5,7 @@ import { buildGraph, CheckpointError, type FormatName, formatBytes, type WeightS
 import { loadGraph } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import { expect, test } from "vitest";
-import { cudaDevice } from "../src/index.ts";
+import { cuda } from "../src/index.ts";
 import { describeWithEmulation, emulated, errorOf } from "./support.ts";
 
 const columns = 256;
@@ -42,7 +42,7 @@ await describeWithEmulation("loading weights", (emulation) => {
       if (first > 0) throw new CheckpointError({ file: "file" }, "the disk is gone", "Look for it.");
       return new Uint8Array(bytesOf(count));
     });
-    await using device = cudaDevice(emulated(emulation));
+    await using device = cuda(emulated(emulation));
     const graph = graphOf(rows);
     const error = await errorOf(() => loadGraph(device, graph, failing));
     expect(error).toBeInstanceOf(CheckpointError);
@@ -59,7 +59,7 @@ await describeWithEmulation("loading weights", (emulation) => {
     const zeros = source("q2_k", rows, async (_, count) => new Uint8Array(formatBytes("q2_k", count * columns)));
     const abort = new AbortController();
     const reason = new Error("enough");
-    const device = cudaDevice(emulated(emulation));
+    const device = cuda(emulated(emulation));
     const options = { signal: abort.signal, onProgress: () => abort.abort(reason) };
     await expect(loadGraph(device, graphOf(rows), zeros, options)).rejects.toBe(reason);
     await device[Symbol.asyncDispose]();
@@ -74,7 +74,7 @@ await describeWithEmulation("loading weights", (emulation) => {
     const rowBytes = formatBytes(format, columns);
     const stored = new Uint8Array(rows * rowBytes);
     const read = async (first: number, count: number) => stored.slice(first * rowBytes, (first + count) * rowBytes);
-    const device = cudaDevice(emulated(emulation));
+    const device = cuda(emulated(emulation));
     const compile = async (): Promise<void> => {
       await using _ = await loadGraph(device, graphOf(rows), source(format, rows, read));
     };

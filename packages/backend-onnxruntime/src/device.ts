@@ -25,20 +25,16 @@ const features: DeviceFeatures = {
 };
 
 /**
- * The processor as a device.
+ * The processor, by ONNX Runtime.
  *
  * A block of a pool is the whole of a sequence: `blockRows` is the longest sequence's length, beyond which a step throws a
  * `ContextOverflowError`, and a fork copies its block when it is first written. Caches are f32. Allocated memory is that of packed files,
  * which are mapped, and of KV blocks; what is free it does not tell, as pages of mapped files are dropped when memory is short.
  *
- * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `compile` and `describe` say so, not this.
+ * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `loadParameters` and `describe` say so, not this.
  */
-export function onnxRuntimeDevice(options: OnnxRuntimeOptions = {}): Device {
-  return deviceWith(withDefaults(options, "onnxRuntimeDevice()"));
-}
-
-/** With options that were checked. */
-export function deviceWith(options: Required<OnnxRuntimeOptions>): Device {
+export function onnxruntime(given: OnnxRuntimeOptions = {}): Device {
+  const options = withDefaults(given);
   const { threads, activations } = options;
   return new DeviceFrame({
     name: "onnxruntime",

@@ -1,7 +1,6 @@
 // @polyllama/backend-onnxruntime: the graph on the processor, by ONNX Runtime's own library.
 
-export { onnxruntime } from "./backend.ts";
-export { onnxRuntimeDevice } from "./device.ts";
+export { onnxruntime } from "./device.ts";
 export type { OnnxRuntimeOptions } from "./options.ts";
 export type { PackedWeightsReason } from "./cache/failure.ts";
 export { PackedWeightsError } from "./cache/failure.ts";

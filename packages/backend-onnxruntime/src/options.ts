@@ -37,8 +37,8 @@ const optionTypes: OptionSchema<OnnxRuntimeOptions> = {
 };
 
 /** @throws {OptionError} */
-export function withDefaults(options: OnnxRuntimeOptions, where: string): Required<OnnxRuntimeOptions> {
-  checkOptions(options, optionTypes, where);
+export function withDefaults(options: OnnxRuntimeOptions): Required<OnnxRuntimeOptions> {
+  checkOptions(options, optionTypes, "onnxruntime()");
   const { threads = availableParallelism(), activations = "int8" } = options;
   const { cacheFolder = defaultCacheFolder() ?? false, cacheLimit = 32 * 2 ** 30 } = options;
   const { onNote = (note: string) => process.emitWarning(note) } = options;

@@ -8,7 +8,7 @@ import { buildGraph, llamaGraph, presets } from "@polyllama/core";
 import { loadGraph } from "@polyllama/core/device";
 import { randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
-import { defaultCacheFolder, onnxRuntimeDevice, onnxRuntimeStatus } from "../src/index.ts";
+import { defaultCacheFolder, onnxRuntimeStatus, onnxruntime } from "../src/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { temporaryFolder } from "./support.ts";
 
@@ -21,20 +21,20 @@ test.each([
   [{ cacheLimit: -1 }, /cacheLimit/],
 ])("onnxruntime(%j) is refused", (options, message) => {
   const refused = expect.objectContaining({ code: "ERR_OPTION", message: expect.stringMatching(message) });
-  expect(() => onnxRuntimeDevice(options as object)).toThrow(refused);
+  expect(() => onnxruntime(options as object)).toThrow(refused);
 });
 
 test("describe() names the processor and what computes", () => {
-  const { backend, device, details } = onnxRuntimeDevice({ threads: 3 }).describe();
+  const { backend, device, details } = onnxruntime({ threads: 3 }).describe();
   expect(backend).toBe("onnxruntime");
   expect(device).not.toBe("");
   expect(details).toMatchObject({ threads: 3, activations: "int8", onnxruntime: expect.stringMatching(/^1\./) });
 });
 
 test("roundings say what the option does", () => {
-  expect(onnxRuntimeDevice().roundings.int8Activations?.block).toBe(32);
-  expect(onnxRuntimeDevice().roundings.int8Activations?.formats).toContain("q2_k");
-  expect(onnxRuntimeDevice({ activations: "f32" }).roundings.int8Activations).toBeUndefined();
+  expect(onnxruntime().roundings.int8Activations?.block).toBe(32);
+  expect(onnxruntime().roundings.int8Activations?.formats).toContain("q2_k");
+  expect(onnxruntime({ activations: "f32" }).roundings.int8Activations).toBeUndefined();
 });
 
 test("the default cache folder lies under the user's home", () => {
@@ -64,7 +64,7 @@ test("estimates follow the sizes", () => {
       return [name, { name, shape, format: shape.length === 1 ? ("f32" as const) : ("q4_0" as const) }];
     }),
   );
-  const { weights, cache } = onnxRuntimeDevice().estimateMemory(graph, infos, 4096);
+  const { weights, cache } = onnxruntime().estimateMemory(graph, infos, 4096);
   expect(cache).toBe(2 * 32 * 4096 * 4096 * 4 + 4096 * 4); // keys and values, and tokens
   const linears = 6_738_415_616 - 32000 * 4096; // the embedding table is not loaded
   expect(weights / (linears / 8)).toBeGreaterThan(7);
@@ -108,7 +108,7 @@ test("nothing is left in the user's folders, and nothing is reported", async () 
 
 test("a graph without anything to compute needs no session", async () => {
   const graph = buildGraph((g) => [g.activations("x", 3)]);
-  await using device = onnxRuntimeDevice({ cacheFolder: false });
+  await using device = onnxruntime({ cacheFolder: false });
   await using loaded = await loadGraph(device, graph, randomSource(graph));
   const [x] = await loaded.run({ inputs: { x: Float32Array.of(1, 2, 3, 4, 5, 6) } }, [{ value: "x", rows: "last" }]);
   expect(Array.from(x!.data)).toEqual([4, 5, 6]);

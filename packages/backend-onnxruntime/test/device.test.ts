@@ -8,14 +8,14 @@ import { cacheSpec, type Output, type OutputValue, type SequenceCache, type Step
 import { tinyConfig } from "@polyllama/test-support/tiny-model";
 import { randomReals, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type OnnxRuntimeOptions, onnxRuntimeDevice } from "../src/index.ts";
+import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { temporaryFolder } from "./support.ts";
 
 const graph = llamaGraph(tinyConfig);
 
 function makeDevice(options: OnnxRuntimeOptions = {}) {
-  const device = onnxRuntimeDevice({ cacheFolder: false, threads: 2, activations: "f32", ...options });
+  const device = onnxruntime({ cacheFolder: false, threads: 2, activations: "f32", ...options });
   onTestFinished(() => device[Symbol.asyncDispose]());
   return device;
 }

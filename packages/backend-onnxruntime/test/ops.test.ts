@@ -6,14 +6,14 @@ import { buildGraph, type FormatName, type Graph, type Tensor } from "@polyllama
 import { type HostStep, loadGraph } from "@polyllama/core/device";
 import { everyFormat, type RandomSource, randomReals, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
-import { onnxRuntimeDevice } from "../src/index.ts";
+import { onnxruntime } from "../src/index.ts";
 import { emulateInt8Linear, expectWithin, judge } from "./support.ts";
 
 const quantized: readonly FormatName[] = everyFormat.filter((format) => !["f32", "f16", "bf16"].includes(format));
 
 type Activations = "int8" | "f32";
 
-const create = (activations: Activations = "f32") => onnxRuntimeDevice({ activations, cacheFolder: false, threads: 2 });
+const create = (activations: Activations = "f32") => onnxruntime({ activations, cacheFolder: false, threads: 2 });
 
 async function compute(
   graph: Graph,

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { loadGraph } from "@polyllama/core/device";
 import { afterEach, expect, test, vi } from "vitest";
 import { createOwnedFolder, removeLeftovers } from "../src/cache/owned-folder.ts";
-import { onnxRuntimeDevice } from "../src/index.ts";
+import { onnxruntime } from "../src/index.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
 import { temporaryFolder } from "./support.ts";
 
@@ -40,7 +40,7 @@ test("a process that is killed while it packs without a cache leaves a folder th
   const [left = ""] = await privateFolders(pid);
   expect((await stat(join(tmpdir(), left, "weights.bin"))).size).toBeGreaterThan(0);
   const { graph, source } = cacheModel();
-  await using device = onnxRuntimeDevice({ cacheFolder: await temporaryFolder(), threads: 1 });
+  await using device = onnxruntime({ cacheFolder: await temporaryFolder(), threads: 1 });
   await firstLogits(await loadGraph(device, graph, source));
   expect(await privateFolders(pid)).toEqual([]);
 });
@@ -50,7 +50,7 @@ test("so does one that packs into the cache", async () => {
   await killWhilePacking(cacheFolder);
   expect(await readdir(cacheFolder)).toEqual([expect.stringMatching(/^tmp-/)]);
   const { graph, source } = cacheModel();
-  await using device = onnxRuntimeDevice({ cacheFolder, threads: 1 });
+  await using device = onnxruntime({ cacheFolder, threads: 1 });
   await firstLogits(await loadGraph(device, graph, source));
   await device[Symbol.asyncDispose]();
   expect(await readdir(cacheFolder)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);

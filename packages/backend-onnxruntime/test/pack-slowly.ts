@@ -1,13 +1,13 @@
 // A process that packs a model, into the cache folder given as argument or without one, says so in the middle and stays there.
 
 import { loadGraph } from "@polyllama/core/device";
-import { onnxRuntimeDevice } from "../src/index.ts";
+import { onnxruntime } from "../src/index.ts";
 import { cacheModel } from "./cache-model.ts";
 
 const [folder = ""] = process.argv.slice(2);
 const { graph, source } = cacheModel();
 let reads = 0;
-const device = onnxRuntimeDevice({ cacheFolder: folder === "" ? false : folder, threads: 1 });
+const device = onnxruntime({ cacheFolder: folder === "" ? false : folder, threads: 1 });
 await loadGraph(device, graph, {
   ...source,
   async read(name, ranges, signal) {

@@ -16,7 +16,7 @@ import { tinyConfig } from "@polyllama/test-support/tiny-model";
 import { randomReals, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { EmbeddingTable } from "../src/embedding.ts";
-import { type OnnxRuntimeOptions, onnxRuntimeDevice } from "../src/index.ts";
+import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
 import { loadOrt } from "../src/ort/api.ts";
 import { Session } from "../src/ort/session.ts";
 import { argmax } from "./support.ts";
@@ -35,7 +35,7 @@ async function load(
 ): Promise<Model> {
   const graph = llamaGraph({ ...config, ...changes });
   const source = randomSource(graph, () => format, 7);
-  const device = onnxRuntimeDevice({ cacheFolder: false, threads: 2, activations: "f32", ...options });
+  const device = onnxruntime({ cacheFolder: false, threads: 2, activations: "f32", ...options });
   onTestFinished(() => device[Symbol.asyncDispose]());
   return { source, loaded: await loadGraph(device, graph, source) };
 }
@@ -72,13 +72,11 @@ async function generate({ loaded }: Model, cache: SequenceCache, first: number, 
 /** Exact values and how far the backend may be from them, which declares f32's roundings or, where they are named, others. */
 function expected(
   { loaded, source }: Model,
-  { inputs, sequences }: HostStep,
+  step: HostStep,
   value = "logits",
   { activations = "f32" }: OnnxRuntimeOptions = {},
 ) {
-  const { roundings } = onnxRuntimeDevice({ activations });
-  const batch = sequences?.map(({ rows, position = 0 }) => ({ rows, position }));
-  const step = { inputs, ...(batch && { batch }) };
+  const { roundings } = onnxruntime({ activations });
   return estimateTolerance(loaded.graph, source, step, value, roundings, { runs: 8 });
 }
 
@@ -199,7 +197,7 @@ describe("values", () => {
       return [g.add("sum", g.linear("twice", once, w), g.swiglu("s", x, once))];
     });
     const source = randomSource(graph);
-    await using device = onnxRuntimeDevice({ cacheFolder: false });
+    await using device = onnxruntime({ cacheFolder: false });
     await using loaded = await loadGraph(device, graph, source, { wanted: ["twice"] });
     const inputs = { x: Float64Array.from(randomReals(1, 24)) };
     const [twice, sum, x] = await loaded.run({ inputs }, ["twice", "sum", "x"]);
@@ -425,7 +423,7 @@ describe("disposal", () => {
       freed: vi.spyOn(ort, freed),
     }));
     onTestFinished(() => void vi.restoreAllMocks());
-    await using device = onnxRuntimeDevice({ cacheFolder: false });
+    await using device = onnxruntime({ cacheFolder: false });
     for (let round = 0; round < 2; round++) {
       await using loaded = await loadGraph(device, graph, randomSource(graph));
       const { allocated } = await device.memory();

@@ -8,7 +8,7 @@ import { llamaGraph } from "@polyllama/core";
 import { loadGraph } from "@polyllama/core/device";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { expect, test } from "vitest";
-import { onnxRuntimeDevice, onnxruntime } from "../src/index.ts";
+import { onnxruntime } from "../src/index.ts";
 
 describeWithShared("real models", () => {
   const options = { cacheFolder: false, activations: "f32", threads: 2 } as const;
@@ -24,7 +24,7 @@ describeWithShared("real models", () => {
   for (const folder of ["stories260K.gguf", "TinyStories-656K", "poet"]) {
     test(`${folder}: logits within what the declared roundings allow`, async () => {
       await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
-      await using device = onnxRuntimeDevice(options);
+      await using device = onnxruntime(options);
       const tokens = Int32Array.from({ length: 24 }, (_, i) => (i * 7919 + 1) % checkpoint.config.vocabSize);
       const graph = llamaGraph(checkpoint.config);
       await using loaded = await loadGraph(device, graph, checkpoint);

@@ -26,7 +26,7 @@ import { describe, expect, test } from "vitest";
 import { checkFile, removeEntry } from "../src/cache/entry.ts";
 import { packInto } from "../src/cache/pack.ts";
 import { type CacheSettings, openPackedWeights } from "../src/cache/packed-weights.ts";
-import { type OnnxRuntimeOptions, onnxRuntimeDevice } from "../src/index.ts";
+import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
 import { packingVersion } from "../src/pack/index.ts";
 import { planLayout } from "../src/pack/layout.ts";
 import { cacheModel, firstLogits } from "./cache-model.ts";
@@ -35,7 +35,7 @@ import { temporaryFolder } from "./support.ts";
 /** Compiles, computes and disposes. Notes are not expected. */
 async function logitsWith(options: OnnxRuntimeOptions, { graph, source } = cacheModel()): Promise<number[]> {
   const onNote = (note: string) => expect.unreachable(note);
-  await using device = onnxRuntimeDevice({ threads: 1, onNote, ...options });
+  await using device = onnxruntime({ threads: 1, onNote, ...options });
   await using loaded = await loadGraph(device, graph, source);
   return await firstLogits(loaded);
 }
@@ -58,7 +58,7 @@ describe("an entry", () => {
     const cacheFolder = join(await temporaryFolder(), "not", "there", "yet");
     const { graph, source } = cacheModel();
     const progress: Progress[] = [];
-    const device = onnxRuntimeDevice({ cacheFolder, threads: 1 });
+    const device = onnxruntime({ cacheFolder, threads: 1 });
     const loaded = await loadGraph(device, graph, source, { onProgress: (step) => progress.push(step) });
     const first = await firstLogits(loaded);
     const packing = progress.filter(({ phase }) => phase === "packing weights");
@@ -217,7 +217,7 @@ describe("without a folder", () => {
         (name) => name.startsWith("polyllama-packed-") && name.includes(`-${process.pid}-`),
       );
     const { graph, source } = cacheModel();
-    const device = onnxRuntimeDevice({ cacheFolder: false, threads: 1 });
+    const device = onnxruntime({ cacheFolder: false, threads: 1 });
     await loadGraph(device, graph, source);
     expect(await own()).toHaveLength(1);
     await device[Symbol.asyncDispose]();
@@ -263,7 +263,7 @@ describe("damage", () => {
     const weights = randomSource(wide);
     const cacheFolder = await temporaryFolder();
     const compute = async (options: OnnxRuntimeOptions): Promise<Float32Array> => {
-      await using device = onnxRuntimeDevice({ cacheFolder, threads: 1, activations: "f32", ...options });
+      await using device = onnxruntime({ cacheFolder, threads: 1, activations: "f32", ...options });
       await using loaded = await loadGraph(device, wide, weights);
       const [y] = await loaded.run({ inputs: { x: new Float32Array(1024).fill(1) } }, wide.outputs);
       return Float32Array.from(y!.data);
@@ -401,7 +401,7 @@ describe("a cache folder", () => {
     const file = join(await temporaryFolder(), "file");
     await writeFile(file, "");
     const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
-    await using device = onnxRuntimeDevice({ threads: 1, cacheFolder: join(file, "folder") });
+    await using device = onnxruntime({ threads: 1, cacheFolder: join(file, "folder") });
     const { graph, source } = cacheModel();
     await loadGraph(device, graph, source);
     expect((await warned).message).toContain(join(file, "folder"));
@@ -434,7 +434,7 @@ describe("weights", () => {
     const controller = new AbortController();
     const reason = new Error("enough");
     const onProgress = ({ done }: Progress) => done > 0 && controller.abort(reason);
-    const compiling = loadGraph(onnxRuntimeDevice({ cacheFolder }), graph, source, {
+    const compiling = loadGraph(onnxruntime({ cacheFolder }), graph, source, {
       signal: controller.signal,
       onProgress,
     });
@@ -469,7 +469,7 @@ describe("the limit", () => {
   test("spares entries in use, and those that were packed just now", async () => {
     const cacheFolder = await temporaryFolder();
     const { graph, source } = cacheModel();
-    await using device = onnxRuntimeDevice({ cacheFolder, cacheLimit: 0, threads: 1 });
+    await using device = onnxruntime({ cacheFolder, cacheLimit: 0, threads: 1 });
     const loaded = await loadGraph(device, graph, source);
     const [inUse] = await entries(cacheFolder);
     await fill(cacheFolder, 0, "other");
@@ -479,7 +479,7 @@ describe("the limit", () => {
   test("does not take an entry from whoever came to use it meanwhile", async () => {
     const cacheFolder = await temporaryFolder();
     const { graph, source } = cacheModel();
-    await using device = onnxRuntimeDevice({ cacheFolder, threads: 1 });
+    await using device = onnxruntime({ cacheFolder, threads: 1 });
     const loaded = await loadGraph(device, graph, source);
     const right = await firstLogits(loaded);
     const [inUse] = await entries(cacheFolder);

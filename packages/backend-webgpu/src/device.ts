@@ -19,13 +19,13 @@ import { type LoadedWeights, loadWeights } from "./weights/loaded.ts";
 /** Steps under way while tokens are drawn on the device. */
 const stepsAhead: Readonly<Record<KernelFamily, number>> = { software: 2, hardware: 3 };
 
-/** What `webgpuDevice()` gives. */
+/** What `webgpu()` gives. */
 export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
   /** Dispatches of all its programs; where it has a profile, submissions are timed by kernel. */
   readonly meter: Meter;
   readonly #adapter: Adapter;
 
-  /** Made by {@link webgpuDevice}. */
+  /** Made by {@link webgpu}. */
   constructor(options: DeviceOptions, opened: OpenedDevice) {
     const adapter = new Adapter(options, opened);
     const meter: Meter = { profile: undefined, dispatched: 0 };
@@ -85,11 +85,6 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
   /** Buffers alive on the device and their bytes; both 0 when everything is disposed. */
   get live(): { readonly buffers: number; readonly bytes: number } {
     return { ...this.gpu.live };
-  }
-
-  /** What the option `memory` leaves; WebGPU itself does not tell. */
-  get availableMemory(): number | undefined {
-    return memoryOf(this.gpu).free;
   }
 }
 

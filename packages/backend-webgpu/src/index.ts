@@ -3,7 +3,7 @@
 export type { WebGpuDevice } from "./device.ts";
 export type { LoweredLimits } from "./gpu.ts";
 export type { WebGpuOptions } from "./options.ts";
-export { type WebGpuBackend, webgpu, webgpuDevice } from "./webgpu.ts";
+export { webgpu } from "./webgpu.ts";
 // What a model's steps are, for `polyllama inspect --plan`
 export { webgpuPlans } from "./describe-plans.ts";
 // What a machine has, for `polyllama doctor`

@@ -1,9 +1,9 @@
-// What `webgpu()` and `webgpuDevice()` take.
+// What `webgpu()` takes.
 
 import { type OptionSchema, option } from "@polyllama/core";
 import type { KernelFamily, LoweredLimits } from "./gpu.ts";
 
-/** Options of `webgpu()` and `webgpuDevice()`. */
+/** Options of `webgpu()`. */
 export interface WebGpuOptions {
   /** A device of your own, which stays yours: it is never destroyed here. It excludes the options that choose one. */
   readonly device?: GPUDevice;

@@ -7,7 +7,7 @@ import { cacheSpec, type LoadedGraph, loadGraph, type Step } from "@polyllama/co
 import { drawTokens } from "@polyllama/test-support/drawn";
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
-import { findAdapter, webgpuDevice } from "../src/index.ts";
+import { findAdapter, webgpu } from "../src/index.ts";
 import { canProfile, Profile } from "../src/profile.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
@@ -44,7 +44,7 @@ describeWithAdapter("the device", () => {
       alive.add(buffer);
       return buffer;
     };
-    await using device = await webgpuDevice({ device: gpu });
+    await using device = await webgpu({ device: gpu });
     for (let cycle = 0; cycle < 50; cycle++) {
       const loaded = await loadGraph(device, graph, source);
       if (cycle % 10 === 0) await draw(loaded, 5);
@@ -61,7 +61,7 @@ describeWithAdapter("the device", () => {
 
   test("a profile has every dispatch with its time, all of them within that of the run", async ({ skip }) => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     using parameters = await device.loadParameters([graph], source);
     await using program = await device.compile(graph, parameters);
     skip(!canProfile(device.gpu), "the adapter has no timestamps");
@@ -88,7 +88,7 @@ describeWithAdapter("the device", () => {
 
   test("asking for ever other values keeps no more buffers than some", async () => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     await using loaded = await loadGraph(device, graph, source);
     const cache = loaded.pool(32).open();
     const values = [...graph.widths.keys()].filter((name) => !graph.inputs.some((input) => input.name === name));
@@ -112,7 +112,7 @@ describeWithAdapter("the device", () => {
   test("a device that is lost rejects every call that waits, and the next load gets another one", async () => {
     const { graph, source } = tinyModel();
     const gpu = await (await findAdapter({})).requestDevice();
-    const lossy = await webgpuDevice({ device: gpu });
+    const lossy = await webgpu({ device: gpu });
     const loaded = await loadGraph(lossy, graph, source);
     const run = drawTokens(loaded, loaded.pool(64).open(), Int32Array.of(1, 2, 3), sampling, 60);
     for (let i = 0; i < 4; i++) expect((await run.next()).done).toBe(false);
@@ -133,14 +133,14 @@ describeWithAdapter("the device", () => {
     await loaded[Symbol.asyncDispose]();
     await lossy[Symbol.asyncDispose]();
 
-    await using fresh = await webgpuDevice();
+    await using fresh = await webgpu();
     await using again = await loadGraph(fresh, graph, source);
     expect(await draw(again, 5)).toHaveLength(5);
   });
 
   test("a device of one's own gets another GPU after a loss, on which nothing of the last one counts", async () => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     const parameters = await device.loadParameters([graph], source);
     const program = await device.compile(graph, parameters);
     const pool = device.cachePool(cacheSpec(graph), { rows: 64 });
@@ -174,7 +174,7 @@ describeWithAdapter("the device", () => {
   });
 
   test("what it does not compute is refused by op, shapes and remedy, before anything is loaded", async () => {
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     const odd = buildGraph((g) => {
       const [q, k] = [g.activations("q", 6), g.activations("k", 3)];
       return [g.attention("y", q, k, k, { heads: 2, kvHeads: 1, headDim: 3 })];
@@ -193,7 +193,7 @@ describeWithAdapter("the device", () => {
 
   test("parameters serve the graphs that they were loaded for", async () => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     const parameters = await device.loadParameters([graph], source);
     const table = graph.weights.find(({ name }) => name === "tok_embeddings.weight")!; // the model has it
     const other = buildGraph((g) => {
@@ -227,7 +227,7 @@ describeWithAdapter("the device", () => {
   test("values that cannot be read while a later chunk is prepared are the run's error alone", async () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
-    await using loaded = await loadGraph(await webgpuDevice({ device }), graph, source);
+    await using loaded = await loadGraph(await webgpu({ device }), graph, source);
     const create = device.createBuffer.bind(device);
     let refused = 0;
     device.createBuffer = (descriptor) => {
@@ -257,7 +257,7 @@ describeWithAdapter("the device", () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
     const asked = [{ value: "logits", rows: "last" }] as const;
-    await using loaded = await loadGraph(await webgpuDevice({ device }), graph, source, { wanted: asked });
+    await using loaded = await loadGraph(await webgpu({ device }), graph, source, { wanted: asked });
     const cache = loaded.pool(64).open();
     const bindings = vi.spyOn(device, "createBindGroup");
     const made = async (tokens: readonly number[]): Promise<readonly (string | undefined)[]> => {
@@ -277,11 +277,11 @@ describeWithAdapter("the device", () => {
   test("a device of the caller's is not destroyed", async () => {
     const { graph, source } = tinyModel();
     const gpu = await (await findAdapter({})).requestDevice();
-    const first = await webgpuDevice({ device: gpu });
+    const first = await webgpu({ device: gpu });
     const tokens = await draw(await loadGraph(first, graph, source), 4);
     await first[Symbol.asyncDispose]();
     expect(first.live).toEqual({ buffers: 0, bytes: 0 });
-    const second = await webgpuDevice({ device: gpu });
+    const second = await webgpu({ device: gpu });
     expect(await draw(await loadGraph(second, graph, source), 4)).toEqual(tokens);
     await second[Symbol.asyncDispose]();
     gpu.destroy();
@@ -292,7 +292,7 @@ describeWithAdapter("the device", () => {
     const largest = loweredLimits.maxBufferSize;
     const measured = async (submissionWork?: number) => {
       const device = await (await findAdapter({})).requestDevice();
-      await using opened = await webgpuDevice({
+      await using opened = await webgpu({
         device,
         ...(submissionWork !== undefined && { loweredLimits: { ...loweredLimits, submissionWork } }),
       });
@@ -321,7 +321,7 @@ describeWithAdapter("the device", () => {
 
   test("a cache beyond the device's memory is an error that says so, and nothing stays behind", async () => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice({ limits: "default" });
+    await using device = await webgpu({ limits: "default" });
     await using loaded = await loadGraph(device, graph, source);
     const before = device.live;
     const refused = expect.objectContaining({ code: "ERR_MEMORY", fittingContext: 2 ** 27 / 64 });
@@ -339,10 +339,10 @@ describeWithAdapter("the device", () => {
         return source.read(...given);
       },
     };
-    await using small = await webgpuDevice({ memory: 2 ** 20 });
+    await using small = await webgpu({ memory: 2 ** 20 });
     await expect(loadGraph(small, graph, counting)).rejects.toMatchObject({ code: "ERR_MEMORY", fittingContext: 0 });
     expect(reads).toBe(0);
-    await using device = await webgpuDevice({ memory: 16 * 2 ** 20 });
+    await using device = await webgpu({ memory: 16 * 2 ** 20 });
     await using loaded = await loadGraph(device, graph, counting);
     let fitting = 0;
     try {
@@ -360,7 +360,7 @@ describeWithAdapter("the device", () => {
 
   test.each(["f16", "bf16"] as const)("a cache in %s takes half the memory of keys and values", async (format) => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     await using loaded = await loadGraph(device, graph, source);
     const bytesOf = (wanted: "f32" | "f16" | "bf16"): number => {
       const before = device.live.bytes;
@@ -373,15 +373,15 @@ describeWithAdapter("the device", () => {
   });
 
   test("options that nobody honours are refused", async () => {
-    await expect(webgpuDevice({ limits: "most" as "default" })).rejects.toMatchObject({ code: "ERR_OPTION" });
-    await expect(webgpuDevice({ speed: 1 } as object)).rejects.toMatchObject({ code: "ERR_OPTION" });
-    await expect(webgpuDevice({ features: { f16: true } as object })).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(webgpu({ limits: "most" as "default" })).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(webgpu({ speed: 1 } as object)).rejects.toMatchObject({ code: "ERR_OPTION" });
+    await expect(webgpu({ features: { f16: true } as object })).rejects.toMatchObject({ code: "ERR_OPTION" });
   });
 
   test("a kernel that fails names itself, its operation and shapes", async () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
-    await using loaded = await loadGraph(await webgpuDevice({ device }), graph, source);
+    await using loaded = await loadGraph(await webgpu({ device }), graph, source);
     // A buffer that somebody destroys under our feet makes the submission invalid.
     const dispatch = device.queue.submit.bind(device.queue);
     const wrong = device.createBuffer({ size: 16, usage: 8 });
@@ -399,7 +399,7 @@ describeWithAdapter("the device", () => {
   });
 
   test("a graph without weights runs at once after another failed to compile", async () => {
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     const add = buildGraph((g) => [g.add("y", g.activations("a", 3), g.activations("b", 3))]);
     const none = { name: "none", weights: new Map(), read: async () => new Uint8Array(), fingerprint: async () => "" };
     await expect(loadGraph(device, tinyModel().graph, none)).rejects.toMatchObject({ code: "ERR_CHECKPOINT" });
@@ -424,7 +424,7 @@ describeWithAdapter("the device", () => {
       const error = await pop();
       return refused ? { message: "no memory" } : error;
     };
-    await using opened = await webgpuDevice({ device });
+    await using opened = await webgpu({ device });
     await expect(loadGraph(opened, graph, source)).rejects.toMatchObject({
       code: "ERR_MEMORY",
       message: expect.stringMatching(
@@ -445,7 +445,7 @@ describeWithAdapter("the device", () => {
       getPreferredCanvasFormat: () => "rgba8unorm",
       wgslLanguageFeatures: new Set(),
     };
-    await expect(webgpuDevice({ gpu: none })).rejects.toMatchObject({
+    await expect(webgpu({ gpu: none })).rejects.toMatchObject({
       code: "ERR_BACKEND",
       message: expect.stringMatching(/found no adapter.*driver/),
     });

@@ -10,7 +10,7 @@ import { type Device, loadGraph } from "@polyllama/core/device";
 import { drawTokens } from "@polyllama/test-support/drawn";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type WebGpuBackend, webgpu } from "../src/index.ts";
+import { webgpu } from "../src/index.ts";
 import { describeWithAdapter } from "./support.ts";
 
 /** The first tokens and `count` more, chosen on the device. */
@@ -25,17 +25,17 @@ async function onDevice(device: Device, checkpoint: Checkpoint, first: readonly 
 
 describeWithShared("real models", () => {
   describeWithAdapter("WebGPU", () => {
-    let backend: WebGpuBackend;
+    let device: Device;
     beforeAll(async () => {
-      backend = await webgpu();
+      device = await webgpu();
     });
-    afterAll(() => backend[Symbol.asyncDispose]());
+    afterAll(() => device[Symbol.asyncDispose]());
 
     for (const file of ["stories260K.gguf", "stories260K.bin"]) {
       test(`${file}: the 256 reference tokens`, async () => {
         const { input_ids: ids } = JSON.parse(await readFile(shared("reference/stories260K-greedy.json"), "utf8"));
         await using checkpoint = await openCheckpoint(shared(`weights/${file}`));
-        expect(await onDevice(backend.device, checkpoint, ids.slice(0, 1), ids.length - 1)).toEqual(ids);
+        expect(await onDevice(device, checkpoint, ids.slice(0, 1), ids.length - 1)).toEqual(ids);
       });
     }
     for (const folder of ["TinyStories-656K", "poet"]) {
@@ -43,8 +43,8 @@ describeWithShared("real models", () => {
         await using checkpoint = await openCheckpoint(shared(`weights/${folder}`));
         const first = [1, 300, 17];
         const expected = await greedyTokens(reference(), checkpoint, first, 43);
-        expect(await onDevice(backend.device, checkpoint, first, 40)).toEqual(expected);
-        expect(await greedyTokens(backend, checkpoint, first, 43)).toEqual(expected);
+        expect(await onDevice(device, checkpoint, first, 40)).toEqual(expected);
+        expect(await greedyTokens(device, checkpoint, first, 43)).toEqual(expected);
       });
     }
   });

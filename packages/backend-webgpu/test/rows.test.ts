@@ -3,7 +3,7 @@
 import type { Tensor } from "@polyllama/core";
 import { loadGraph, type Wanted } from "@polyllama/core/device";
 import { expect, test } from "vitest";
-import { webgpuDevice } from "../src/index.ts";
+import { webgpu } from "../src/index.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
 describeWithAdapter("rows of a prompt", () => {
@@ -12,7 +12,7 @@ describeWithAdapter("rows of a prompt", () => {
     ["layers.1.gate", "layers.1.swiglu"],
   ])("%s of all rows beside %s of the last one is what it is alone", async (all, last) => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     await using loaded = await loadGraph(device, graph, source);
     const run = async (wanted: readonly Wanted[]): Promise<readonly Tensor[]> =>
       loaded.run({ inputs: { tokens: Int32Array.of(1, 2, 3, 4, 5) } }, wanted);
@@ -24,7 +24,7 @@ describeWithAdapter("rows of a prompt", () => {
 
   test("keys of all rows reach the cache beside queries of the last one", async () => {
     const { graph, source } = tinyModel();
-    await using device = await webgpuDevice();
+    await using device = await webgpu();
     await using loaded = await loadGraph(device, graph, source);
     const logits = async (asked: readonly Wanted[]): Promise<readonly number[]> => {
       using pool = loaded.pool(8);

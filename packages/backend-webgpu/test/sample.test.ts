@@ -7,7 +7,7 @@ import { choose, drawTokens } from "@polyllama/test-support/drawn";
 import { amount } from "@polyllama/test-support/full";
 import { logitTable, samplings, tableModel } from "@polyllama/test-support/logits";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { webgpuDevice } from "../src/index.ts";
+import { webgpu } from "../src/index.ts";
 import { drawOnDevice, drawOnHost, V } from "./draws.ts";
 import { describeWithAdapter } from "./support.ts";
 
@@ -16,7 +16,7 @@ describeWithAdapter("sampling on the device", () => {
   const { graph, source } = tableModel(table, V);
   let device: Device;
   beforeAll(async () => {
-    device = await webgpuDevice();
+    device = await webgpu();
   });
   afterAll(() => device[Symbol.asyncDispose]());
 

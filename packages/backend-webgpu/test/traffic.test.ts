@@ -4,7 +4,7 @@
 import { createSampler } from "@polyllama/core";
 import { cacheSpec, type Step } from "@polyllama/core/device";
 import { expect, test, vi } from "vitest";
-import { findAdapter, webgpuDevice } from "../src/index.ts";
+import { findAdapter, webgpu } from "../src/index.ts";
 import { describeWithAdapter, tinyModel } from "./support.ts";
 
 /** Bytes of the given buffers that dispatches are bound to, a buffer once for each dispatch. */
@@ -52,7 +52,7 @@ const draw = createSampler({ temperature: 0 }).draw!; // nothing in these option
 async function loaded(contextLength: number, sequences: number) {
   const { graph, source } = tinyModel();
   const gpu = await (await findAdapter({})).requestDevice();
-  const device = await webgpuDevice({ device: gpu });
+  const device = await webgpu({ device: gpu });
   const create = vi.spyOn(gpu, "createBuffer");
   const parameters = await device.loadParameters([graph], source);
   const weights = new Set(create.mock.results.map(({ value }) => value as GPUBuffer)); // all that loading has made
