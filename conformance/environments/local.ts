@@ -1,13 +1,12 @@
 // This process as an environment.
 
 import { conformanceCases } from "@polyllama/conformance";
-import { type DeviceOption, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import type { Environment } from "./environment.ts";
 
 /** @param createLowered Opens the same device under `loweredLimits`; called for the cases that need it. */
-export function local(given: DeviceOption, createLowered?: () => Promise<DeviceOption>): Environment {
-  const device = deviceOf(given);
-  let lowered: Promise<DeviceOption> | undefined;
+export function local(device: Device, createLowered?: () => Promise<Device>): Environment {
+  let lowered: Promise<Device> | undefined;
   const cases = new Map(conformanceCases().map((entry) => [entry.address, entry]));
   return {
     info: device.describe(),
@@ -19,7 +18,7 @@ export function local(given: DeviceOption, createLowered?: () => Promise<DeviceO
     async [Symbol.asyncDispose]() {
       await device[Symbol.asyncDispose]();
       const other = await lowered;
-      if (other !== undefined) await deviceOf(other)[Symbol.asyncDispose]();
+      if (other !== undefined) await other[Symbol.asyncDispose]();
     },
   };
 }

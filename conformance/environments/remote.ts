@@ -1,7 +1,7 @@
 // The far side of an environment: opens a device and runs single cases on it. Needs nothing but what every runtime has.
 
 import { conformanceCases, loweredLimits } from "@polyllama/conformance";
-import { type Device, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import type { Remote, RemoteBackend } from "./environment.ts";
 
 /** Only what is asked for is loaded. */
@@ -10,7 +10,7 @@ export async function openDevice({ name, ...options }: RemoteBackend): Promise<D
     case "reference":
       return (await import("@polyllama/backend-reference")).reference();
     case "webgpu":
-      return deviceOf(await (await import("@polyllama/backend-webgpu")).webgpu(options));
+      return (await import("@polyllama/backend-webgpu")).webgpu(options);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { loweredLimits } from "@polyllama/conformance";
 import type { RoundingProfile } from "@polyllama/core";
-import { type Device, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { readSystem } from "../../scripts/system.mjs";
 import { chromium } from "./chromium.ts";
 import { deno } from "./deno.ts";
@@ -29,7 +29,7 @@ const { chromium: browser, deno: denoProgram } = readSystem();
 function onnxruntimeWith(activations: "f32" | "int8"): Subject {
   const name = activations === "f32" ? "onnxruntime" : "onnxruntime-int8";
   const create = async (): Promise<Device> =>
-    deviceOf((await import("@polyllama/backend-onnxruntime")).onnxruntime({ activations, cacheFolder: false }));
+    (await import("@polyllama/backend-onnxruntime")).onnxruntime({ activations, cacheFolder: false });
   return {
     title: `onnxruntime, activations ${activations}`,
     expectations: name,
@@ -40,7 +40,7 @@ function onnxruntimeWith(activations: "f32" | "int8"): Subject {
 }
 
 function cudaWith(activations: "f16" | "f32"): Subject {
-  const create = async (): Promise<Device> => deviceOf((await import("@polyllama/backend-cuda")).cuda({ activations }));
+  const create = async (): Promise<Device> => (await import("@polyllama/backend-cuda")).cuda({ activations });
   return {
     title: `cuda, activations ${activations}`,
     expectations: "cuda",

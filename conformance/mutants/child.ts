@@ -3,7 +3,6 @@
 
 import { readFileSync } from "node:fs";
 import { type Expectations, judge } from "@polyllama/conformance";
-import { deviceOf } from "@polyllama/core/device";
 import type { MutatedPackage } from "./mutant.ts";
 import { f32Roundings, type Stage, suiteCases, type Watched, watch } from "./suite.ts";
 
@@ -44,7 +43,7 @@ const expectations: Expectations = JSON.parse(
 async function open({ index, package: name }: Order): Promise<Watched> {
   const backends = await import(index);
   return name === "backend-onnxruntime"
-    ? watch(deviceOf(backends.onnxruntime({ activations: "f32", threads: 1, cacheFolder: false })))
+    ? watch(backends.onnxruntime({ activations: "f32", threads: 1, cacheFolder: false }))
     : watch(backends.reference(), f32Roundings);
 }
 

@@ -1,7 +1,7 @@
 // What a case is, whatever it is about: an address, and a check of a device that is a function of the address and a
 // seed.
 
-import { type Device, type DeviceOption, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "./address.ts";
 import type { Finding } from "./comparison/measure.ts";
 import type { Unsupported } from "./support.ts";
@@ -19,7 +19,7 @@ export interface ConformanceCase {
    * @param lowered The same device under `loweredLimits`, for what only large models split otherwise; without it, or
    * where a device splits nothing, such cases are absent.
    */
-  run(device: DeviceOption, seed: number, lowered?: DeviceOption): Promise<CaseResult>;
+  run(device: Device, seed: number, lowered?: Device): Promise<CaseResult>;
 }
 
 /** What came of a case on a device. */
@@ -53,8 +53,7 @@ export function makeCase(
   return {
     address,
     ...marks,
-    run: (device, seed, lowered) =>
-      resultOf(address, () => check(deviceOf(device), seed, lowered && deviceOf(lowered))),
+    run: (device, seed, lowered) => resultOf(address, () => check(device, seed, lowered)),
   };
 }
 

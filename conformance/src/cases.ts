@@ -1,7 +1,7 @@
 // All cases, addressable alike: single operations, then chains of them, then models, then the paths of real use. Cheap
 // ones come first within operations, chains and models.
 
-import type { DeviceOption } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import type { ConformanceCase } from "./case.ts";
 import { chainCases } from "./chains.ts";
 import { modelCases, vocabularyCases } from "./models/index.ts";
@@ -13,7 +13,7 @@ import { pathCases } from "./paths/index.ts";
 export function conformanceCases(): readonly ConformanceCase[] {
   const ops = opCases().map((testCase) => ({
     address: testCase.address,
-    run: (device: DeviceOption, seed: number) => runCase(testCase, device, seed),
+    run: (device: Device, seed: number) => runCase(testCase, device, seed),
   }));
   return [...ops, ...chainCases(), ...modelCases(), ...vocabularyCases(), ...pathCases()];
 }

@@ -3,7 +3,7 @@
 //   import { conformance } from "@polyllama/conformance/vitest";
 //   conformance(() => myDevice());
 
-import { type Device, type DeviceOption, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { addressFilter } from "./address.ts";
 import type { ConformanceCase } from "./case.ts";
@@ -23,7 +23,7 @@ export interface ConformanceOptions {
   /** Default 1. */
   readonly seed?: number;
   /** The same device under `loweredLimits`, where its limits make it split what is large. */
-  readonly lowered?: () => DeviceOption | Promise<DeviceOption>;
+  readonly lowered?: () => Device | Promise<Device>;
   /** Whether the device has every path, so that one that is absent is a failure; default false. */
   readonly everyPath?: boolean;
   /** Whether cases that take long are run; default false. */
@@ -34,7 +34,7 @@ export interface ConformanceOptions {
 
 /** Emits one test per case, grouped by suite and name. The device is opened once and disposed at the end. */
 export function conformance(
-  createDevice: () => DeviceOption | Promise<DeviceOption>,
+  createDevice: () => Device | Promise<Device>,
   {
     filter,
     expectations = {},
@@ -60,8 +60,8 @@ export function conformance(
     let device: Device;
     let lowered: Device | undefined;
     beforeAll(async () => {
-      device = deviceOf(await createDevice());
-      lowered = createLowered && deviceOf(await createLowered());
+      device = await createDevice();
+      lowered = await createLowered?.();
     });
     afterAll(async () => {
       await device[Symbol.asyncDispose]();

@@ -9,7 +9,7 @@ import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { extendVocabulary, openCheckpoint, writeGguf, writeSafetensors } from "@polyllama/checkpoints";
 import { llamaGraph, type RealArray } from "@polyllama/core";
-import { type DeviceOption, deviceOf, loadGraph } from "@polyllama/core/device";
+import { type Device, loadGraph } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { describeWithSystem } from "@polyllama/test-support/system";
 import { mergeVocabularies, trainVocabulary } from "@polyllama/vocabulary";
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-function keepsOldLogits(create: () => DeviceOption | Promise<DeviceOption>): void {
+function keepsOldLogits(create: () => Device | Promise<Device>): void {
   test.each(["folder", "file.gguf"])(
     "as a %s gives the old tokens' logits exactly, and knows the new ones",
     async (name) => {
@@ -44,7 +44,7 @@ function keepsOldLogits(create: () => DeviceOption | Promise<DeviceOption>): voi
       expect(ids.some((id) => id >= from)).toBe(true);
       expect(extended.tokenizer!.decode(ids)).toBe("人工智能");
 
-      await using device = deviceOf(await create());
+      await using device = await create();
       const logits = async (checkpoint: typeof original, rows: Int32Array): Promise<RealArray> => {
         await using loaded = await loadGraph(device, llamaGraph(checkpoint.config), checkpoint);
         return (await loaded.run({ inputs: { tokens: rows } }, ["logits"]))[0]!.data;

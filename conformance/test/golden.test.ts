@@ -5,7 +5,7 @@ import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import { llamaGraph } from "@polyllama/core";
-import { type Device, deviceOf, loadGraph } from "@polyllama/core/device";
+import { type Device, loadGraph } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { full } from "@polyllama/test-support/full";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
@@ -15,7 +15,7 @@ import { estimateTolerance, greedyTokens, worstShare } from "../src/index.ts";
 /** What arithmetic in f32 rounds, by whoever computed it. */
 const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
 
-const onnxruntimeInF32 = (): Device => deviceOf(onnxruntime({ activations: "f32", threads: 2, cacheFolder: false }));
+const onnxruntimeInF32 = (): Device => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false });
 
 const devices: readonly (() => Device)[] = [reference, onnxruntimeInF32];
 

@@ -13,7 +13,7 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import { type Device, deviceOf, type OutputValue, type Step } from "@polyllama/core/device";
+import type { Device, OutputValue, Step } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { forwardDevice, forwardDeviceProgram } from "../src/forward.ts";
@@ -99,7 +99,7 @@ async function compareOne(device: Device): Promise<Compared> {
 describe("backends that are right", () => {
   let comparison: ModelComparison;
   beforeAll(async () => {
-    await using device = deviceOf(onnxruntime({ activations: "f32", cacheFolder: false }));
+    await using device = onnxruntime({ activations: "f32", cacheFolder: false });
     comparison = await compareModel(checkpoint, [device], { tokens });
   });
 
@@ -119,7 +119,7 @@ describe("backends that are right", () => {
     expect(endToEnd.sameToken).toBe(tokens.length);
     expect(endToEnd.worst).toBeGreaterThan(0);
     const step = { inputs: { tokens: Int32Array.from(tokens) } };
-    const { roundings } = deviceOf(onnxruntime({ activations: "f32" }));
+    const { roundings } = onnxruntime({ activations: "f32" });
     const graph = llamaGraph(checkpoint.config);
     const { perRow } = await estimateTolerance(graph, checkpoint, step, "logits", roundings, { runs: 4 });
     // Logits that are off by at most d move a distribution by at most (2 d)^2 / 8 (Hoeffding's lemma).
@@ -142,7 +142,7 @@ describe("backends that are right", () => {
 });
 
 test("rounding activations to int8 is allowed for where it is declared", async () => {
-  await using device = deviceOf(onnxruntime({ activations: "int8", cacheFolder: false }));
+  await using device = onnxruntime({ activations: "int8", cacheFolder: false });
   const source = { ...quantized(checkpoint, "q8_0"), config: checkpoint.config };
   const options = { ...quick, tokens: tokens.slice(0, 2) };
   const { backends, verdict } = await compareModel(source, [device], options);

@@ -3,7 +3,7 @@
 import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
 import { developmentData } from "@polyllama/test-support/shared-page";
-import { type DeviceOption, Llama } from "polyllama";
+import { type Device, Llama } from "polyllama";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const english = "Once upon a time";
@@ -14,7 +14,7 @@ const models = [
   { name: "TinyStories-656K", url: "/shared/weights/TinyStories-656K/", prompt: english },
 ];
 
-let backend: DeviceOption & AsyncDisposable;
+let backend: Device;
 beforeAll(async () => {
   backend = await webgpu();
 });
@@ -22,7 +22,7 @@ afterAll(() => backend[Symbol.asyncDispose]());
 
 test.for(models)("$name", { timeout: 120_000 }, async ({ url, prompt }, { skip }) => {
   skip(url.startsWith("/shared/") && !developmentData, "needs the development data");
-  const write = async (chosen: DeviceOption) => {
+  const write = async (chosen: Device) => {
     await using llama = await Llama.load(new URL(url, location.href), { backend: chosen });
     return await llama.complete(prompt, { temperature: 0, maxTokens: 24, ignoreEos: true });
   };

@@ -2,11 +2,11 @@
 // requests are answered at once, each in a sequence of its own; a request that its client leaves is aborted.
 
 import { serve } from "@hono/node-server";
-import { type DeviceOption, Llama, PolyllamaError } from "polyllama";
+import { type Device, Llama, PolyllamaError } from "polyllama";
 import { createApp } from "./app.ts";
 import { readOptions } from "./options.ts";
 
-const backends: Readonly<Record<string, () => Promise<DeviceOption & AsyncDisposable>>> = {
+const backends: Readonly<Record<string, () => Promise<Device>>> = {
   onnxruntime: async () => (await import("@polyllama/backend-onnxruntime")).onnxruntime(),
   webgpu: async () => (await import("@polyllama/backend-webgpu")).webgpu(),
   cuda: async () => (await import("@polyllama/backend-cuda")).cuda(),

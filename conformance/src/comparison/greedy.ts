@@ -2,18 +2,18 @@
 // not decide.
 
 import { llamaGraph, mostProbable, type Tensor } from "@polyllama/core";
-import { type DeviceOption, deviceOf, loadGraph } from "@polyllama/core/device";
+import { type Device, loadGraph } from "@polyllama/core/device";
 import type { ModelSource } from "../parity/context.ts";
 
 /** A prompt, which is read at once, and what follows token by token: `count` tokens in all. */
 export async function greedyTokens(
-  device: DeviceOption,
+  device: Device,
   model: ModelSource,
   prompt: readonly number[],
   count: number,
 ): Promise<readonly number[]> {
   const wanted = [{ value: "logits", rows: "last" }] as const;
-  await using loaded = await loadGraph(deviceOf(device), llamaGraph(model.config), model, { wanted });
+  await using loaded = await loadGraph(device, llamaGraph(model.config), model, { wanted });
   const cache = loaded.pool(count).open();
   const ids = [...prompt];
   while (ids.length < count) {

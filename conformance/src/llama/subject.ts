@@ -2,14 +2,7 @@
 // program whose logits the definitions read, and a count of what `Llama` had computed.
 
 import { llamaGraph } from "@polyllama/core";
-import {
-  cacheSpec,
-  type Device,
-  type DeviceOption,
-  deviceOf,
-  isDeviceTensor,
-  type Program,
-} from "@polyllama/core/device";
+import { cacheSpec, type Device, isDeviceTensor, type Program } from "@polyllama/core/device";
 import { Llama, type LlamaGenerateOptions, type Piece } from "polyllama";
 import { forwardDevice, forwardDeviceProgram } from "../forward.ts";
 import { type DefinedOptions, type DefinedPiece, defineGeneration, difference, type Logits } from "./definition.ts";
@@ -42,8 +35,7 @@ export interface LlamaSubject extends AsyncDisposable {
   model(name: ModelName, chunk?: number): Promise<LoadedModel>;
 }
 
-export function createLlamaSubject(given: DeviceOption): LlamaSubject {
-  const device = deviceOf(given);
+export function createLlamaSubject(device: Device): LlamaSubject {
   const loaded = new Map<string, Promise<LoadedModel & { readonly program: Program }>>();
   return {
     device,

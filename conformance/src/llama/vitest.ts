@@ -3,7 +3,7 @@
 //   import { llama } from "@polyllama/conformance/vitest";
 //   llama(() => myDevice());
 
-import { type Device, type DeviceOption, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { createLlamaSubject, type LlamaSubject, llamaCases } from "./cases.ts";
 
@@ -17,14 +17,14 @@ export interface LlamaSuiteOptions {
 
 /** Emits one test per case of generation, chat and sequences. The device is opened once and disposed at the end. */
 export function llama(
-  createDevice: () => DeviceOption | Promise<DeviceOption>,
+  createDevice: () => Device | Promise<Device>,
   { filter = () => true, timeout = 120_000 }: LlamaSuiteOptions = {},
 ): void {
   describe("Llama", () => {
     let device: Device;
     let subject: LlamaSubject;
     beforeAll(async () => {
-      device = deviceOf(await createDevice());
+      device = await createDevice();
       subject = createLlamaSubject(device);
     });
     afterAll(async () => {

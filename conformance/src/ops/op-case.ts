@@ -4,7 +4,7 @@
 
 import { reference, runWithBounds } from "@polyllama/backend-reference";
 import type { Graph, OpName, Tensor, WeightSource } from "@polyllama/core";
-import { type Device, type DeviceOption, deviceOf, loadGraph } from "@polyllama/core/device";
+import { type Device, loadGraph } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "../address.ts";
 import { type CaseResult, resultOf } from "../case.ts";
 import { at, both, exact, type Finding, measure, wrong } from "../comparison/measure.ts";
@@ -39,8 +39,8 @@ export function opCase(op: OpName, parameters: Parameters, build: (seed: number)
 }
 
 /** Runs one case on a device. */
-export function runCase(testCase: OpCase, device: DeviceOption, seed: number): Promise<CaseResult> {
-  return resultOf(testCase.address, () => compareOp(testCase.build(seed), deviceOf(device)));
+export function runCase(testCase: OpCase, device: Device, seed: number): Promise<CaseResult> {
+  return resultOf(testCase.address, () => compareOp(testCase.build(seed), device));
 }
 
 async function compareOp(script: OpScript, device: Device): Promise<Finding | Unsupported> {

@@ -14,7 +14,7 @@ import {
   type Progress,
   parameterCount,
 } from "@polyllama/core";
-import type { DeviceOption } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { perturbedRuns } from "../comparison/constants.ts";
 import type { ModelSource } from "./context.ts";
 import { compareAll } from "./pass.ts";
@@ -52,7 +52,7 @@ export interface CompareOptions {
  */
 export async function compareModel(
   source: ModelSource,
-  devices: readonly (DeviceOption | Unavailable)[],
+  devices: readonly (Device | Unavailable)[],
   options: CompareOptions,
 ): Promise<ModelComparison> {
   checkOptions(options, ["tokens", "layers", "runs", "seed", "onProgress", "signal"], "compareModel()");

@@ -10,7 +10,7 @@ import {
   type ValueName,
   type WeightSource,
 } from "@polyllama/core";
-import { type Device, type DeviceOption, deviceOf, type LoadedGraph, loadGraph } from "@polyllama/core/device";
+import { type Device, type LoadedGraph, loadGraph } from "@polyllama/core/device";
 import { type Activations, roundedActivations } from "../activations.ts";
 import type { Compared, EndToEnd, LayerFinding, NotRun, OpFinding } from "./result.ts";
 import { agreement, disagreement, firstDivergence } from "./verdict.ts";
@@ -37,12 +37,11 @@ export interface Rival {
 
 /** Loads the whole model on a device. */
 export async function openRival(
-  candidate: DeviceOption | Unavailable,
+  device: Device | Unavailable,
   graph: Graph,
   source: WeightSource,
   signal: AbortSignal | undefined,
 ): Promise<Rival | NotRun> {
-  const device = "reason" in candidate ? candidate : deviceOf(candidate);
   const { name } = device;
   const notRun = (reason: string): NotRun => {
     return { status: "not run", name, reason, verdict: `${name} not run: ${reason}` };

@@ -1,7 +1,7 @@
 // The backends that this program offers, by name. Each is imported when it is chosen, so that one that cannot start here
 // does not keep the others from working, and the options of one are refused by the others.
 
-import { type Device, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { InvalidArgumentError } from "commander";
 import { UsageError } from "./exit.ts";
 import { note } from "./terminal.ts";
@@ -63,28 +63,24 @@ export async function createBackend(options: BackendOptions): Promise<Device> {
     case "reference":
       return (await import("@polyllama/backend-reference")).reference();
     case "webgpu":
-      return deviceOf(await (await import("@polyllama/backend-webgpu")).webgpu());
+      return (await import("@polyllama/backend-webgpu")).webgpu();
     case "cuda":
       if (activations === "int8") throw new UsageError("--activations of the cuda backend are f16 and f32");
-      return deviceOf(
-        (await import("@polyllama/backend-cuda")).cuda({
-          ...(activations !== undefined && { activations }),
-          ...(device !== undefined && { device }),
-        }),
-      );
+      return (await import("@polyllama/backend-cuda")).cuda({
+        ...(activations !== undefined && { activations }),
+        ...(device !== undefined && { device }),
+      });
     case "onnxruntime": {
       const { onnxruntime } = await import("@polyllama/backend-onnxruntime");
       if (activations === "f16") throw new UsageError("--activations of the onnxruntime backend are int8 and f32");
       if (!cache && cacheFolder !== undefined) throw new UsageError("--cache-folder and --no-cache exclude each other");
       const folder = cache ? cacheFolder : false;
-      return deviceOf(
-        onnxruntime({
-          ...(threads !== undefined && { threads }),
-          ...(activations !== undefined && { activations }),
-          ...(folder !== undefined && { cacheFolder: folder }),
-          onNote: (text) => note(inOwnWords(new Error(text))),
-        }),
-      );
+      return onnxruntime({
+        ...(threads !== undefined && { threads }),
+        ...(activations !== undefined && { activations }),
+        ...(folder !== undefined && { cacheFolder: folder }),
+        onNote: (text) => note(inOwnWords(new Error(text))),
+      });
     }
   }
 }

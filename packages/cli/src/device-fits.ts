@@ -3,7 +3,7 @@
 
 import { totalmem } from "node:os";
 import { type DeviceInfo, llamaGraph, type PresetName } from "@polyllama/core";
-import { type Device, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { openCheckpoint } from "polyllama";
 import type { CudaCards } from "./cuda.ts";
 import { type DeviceFits, judgeFit, type ModelNeeds, type Room } from "./fit.ts";
@@ -15,14 +15,14 @@ const models = ["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const satisfies r
 export async function deviceFits(cuda: CudaCards, webgpu: boolean, probing: Probing): Promise<readonly DeviceFits[]> {
   const found: DeviceFits[] = [];
   const ofProcessor = async (): Promise<void> => {
-    await using processor = deviceOf((await import("@polyllama/backend-onnxruntime")).onnxruntime());
+    await using processor = (await import("@polyllama/backend-onnxruntime")).onnxruntime();
     found.push(await fitsOn(processor, processor.describe().device, { memory: machineMemory() }));
   };
   await ofProcessor().catch(() => undefined); // its own report says what is wrong
   const adapters = webgpu ? await probe("fits", { ...probing, seconds: 60 }) : undefined;
   if (adapters !== undefined && "answer" in adapters) found.push(...adapters.answer);
   for (const { number, device, memory } of cuda.available ? cuda.cards : []) {
-    await using card = deviceOf((await import("@polyllama/backend-cuda")).cuda({ device: number }));
+    await using card = (await import("@polyllama/backend-cuda")).cuda({ device: number });
     found.push(await fitsOn(card, `card ${number}, ${device}`, { memory: memory.free }));
   }
   return found;
@@ -34,7 +34,7 @@ export async function adapterFits(): Promise<readonly DeviceFits[]> {
   const found: DeviceFits[] = [];
   for (const powerPreference of [undefined, "high-performance", "low-power"] as const) {
     const ofAdapter = async (): Promise<void> => {
-      await using adapter = deviceOf(await webgpu(powerPreference === undefined ? {} : { powerPreference }));
+      await using adapter = await webgpu(powerPreference === undefined ? {} : { powerPreference });
       const info = adapter.describe();
       if (found.some(({ device }) => device === info.device)) return;
       found.push(await fitsOn(adapter, info.device, adapterRoom(info)));

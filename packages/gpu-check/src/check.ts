@@ -5,7 +5,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
-import { deviceOf } from "@polyllama/core/device";
+
 import type { GpuCheckContext } from "./context.ts";
 import { killAfter } from "./deadline.ts";
 import { type GpuCheckOptions, notRunCode, UsageError } from "./options.ts";
@@ -110,9 +110,8 @@ async function suite(
   seed: number,
   { signal, createBackend, cases, note }: GpuCheckContext,
 ): Promise<SuiteResult | (NotRun & { readonly backend: string })> {
-  const given = await createBackend(name).catch((error: Error) => error);
-  if (given instanceof Error) return { backend: name, notRun: given.message };
-  const device = deviceOf(given);
+  const device = await createBackend(name).catch((error: Error) => error);
+  if (device instanceof Error) return { backend: name, notRun: device.message };
   let told = performance.now();
   const onCase = (done: number, total: number): void => {
     if (performance.now() - told < 10_000) return;

@@ -2,7 +2,7 @@
 
 import type { CudaStatus } from "@polyllama/backend-cuda";
 import type { ConformanceCase } from "@polyllama/conformance";
-import type { DeviceOption } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import type { BenchOptions } from "./speed/measure.ts";
 import type { BenchTask } from "./speed/tasks.ts";
 
@@ -13,7 +13,7 @@ export interface GpuCheckContext {
   readonly print: (line?: string) => void;
   /** What is being done. */
   readonly note: (line: string) => void;
-  readonly createBackend: (name: "cuda" | "webgpu") => Promise<DeviceOption>;
+  readonly createBackend: (name: "cuda" | "webgpu") => Promise<Device>;
   readonly card: () => CudaStatus;
   /** Bytes per second. */
   readonly copyBandwidth: () => Promise<number>;

@@ -12,7 +12,6 @@ export {
   u64,
   wgslStruct,
 } from "./struct.ts";
-export { asBackend, type BackendOptions, BackendProgram } from "./frame/as-backend.ts";
 export {
   type BlocksSize,
   type CacheParts,

@@ -23,7 +23,7 @@ export {
   parameterCount,
   presets,
 } from "@polyllama/core";
-export type { DeviceOption, Wanted } from "@polyllama/core/device";
+export type { Device, Wanted } from "@polyllama/core/device";
 export type { QuantizedFormat } from "@polyllama/formats";
 export { quantizedFormats } from "@polyllama/formats";
 // The model

@@ -20,7 +20,7 @@ import {
   OptionError,
   type OptionType,
 } from "@polyllama/core";
-import { cacheSpec, type Device, deviceOf } from "@polyllama/core/device";
+import { cacheSpec, type Device } from "@polyllama/core/device";
 import { checkFits } from "./memory.ts";
 import { isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
 import type { SequenceModel } from "./sequence-model.ts";
@@ -58,9 +58,8 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
   const { contextLength: wanted, quantize, chunk = 512, sequences = 0, onProgress, signal } = options;
   const common = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
   const started = performance.now();
-  const given = await options.backend;
-  if (given !== options.backend) checkValue(given, { ...isBackend, required: true }, "backend", where);
-  const device = deviceOf(given);
+  const device = await options.backend;
+  if (device !== options.backend) checkValue(device, { ...isBackend, required: true }, "backend", where);
 
   const ownsCheckpoint = !isOpen(source);
   const checkpoint = isOpen(source) ? opened(source, options) : await openCheckpoint(source, openOptions(options));

@@ -2,7 +2,7 @@
 
 import { type OpenOptions, openOptionTypes } from "@polyllama/checkpoints";
 import { type OptionSchema, type OptionType, option, type Progress } from "@polyllama/core";
-import type { DeviceOption } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
 import type { RenderChatOptions } from "./chat/prompt.ts";
 import { type GenerateOptions, generateOptionTypes } from "./generation/generate.ts";
@@ -11,7 +11,7 @@ import type { Sequence } from "./sequence.ts";
 /** Options of `Llama.load`. */
 export interface LoadOptions extends OpenOptions {
   /** What computes: `onnxruntime()` from @polyllama/backend-onnxruntime, `webgpu()` from @polyllama/backend-webgpu, also before it is there. */
-  readonly backend: DeviceOption | PromiseLike<DeviceOption>;
+  readonly backend: Device | PromiseLike<Device>;
   /**
    * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling reaches:
    * its factor times the original length. Dynamic NTK scaling takes the base for exactly this length.
@@ -57,7 +57,7 @@ const backend: OptionType = {
 };
 
 /** A backend that is there. */
-export const isBackend: OptionType = option.having(["compile", "estimateMemory"], backend.expected);
+export const isBackend: OptionType = option.having(["loadParameters", "compile"], backend.expected);
 const isPromise = option.having(["then"], "a promise");
 
 export const loadOptionTypes: OptionSchema<LoadOptions> = {

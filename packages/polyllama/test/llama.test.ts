@@ -17,13 +17,13 @@ import {
   type Tensor,
   type Tokenizer,
 } from "@polyllama/core";
-import { type Device, deviceOf } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Piece } from "../src/generation/generate.ts";
 import { Llama } from "../src/index.ts";
 
-const createOnnxRuntime = (): Device => deviceOf(onnxruntime({ threads: 2, activations: "f32", cacheFolder: false }));
+const createOnnxRuntime = (): Device => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });
 const poem = "春夜\n李白\n";
 const tale = "Once upon a time there was a little girl who lived in a small house near the forest with her mother and";
 

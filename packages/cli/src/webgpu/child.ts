@@ -1,7 +1,6 @@
 // The process that asks WebGPU: it is told one task, and answers it.
 
 import { webgpu } from "@polyllama/backend-webgpu";
-import { deviceOf } from "@polyllama/core/device";
 import { adapterFits } from "../device-fits.ts";
 import { memoryRows } from "../memory.ts";
 import { tryBackend } from "../try-backend.ts";
@@ -11,7 +10,7 @@ async function carryOut({ name, subject }: Task): Promise<Answers[TaskName]> {
   if (name === "try") return tryBackend({ backend: "webgpu", json: true }, new AbortController().signal);
   if (name === "fits") return adapterFits();
   if (subject === undefined) throw new Error("there is no model to estimate");
-  await using device = deviceOf(await webgpu());
+  await using device = await webgpu();
   return memoryRows(device, "webgpu", subject.config, new Map(subject.weights));
 }
 

@@ -2,7 +2,6 @@
 
 export * from "./cache.ts";
 export * from "./device.ts";
-export * from "./device-backend.ts";
 export * from "./loaded-graph.ts";
 export * from "./option-types.ts";
 export * from "./parameters.ts";

@@ -1,6 +1,5 @@
 // The part of a check that measures speed: every task on the card, what the card itself can, and PyTorch beside it.
 
-import { deviceOf } from "@polyllama/core/device";
 import type { GpuCheckContext } from "../context.ts";
 import { runTorch, torchMissing } from "../programs.ts";
 import { benchLines } from "../report/figures.ts";
@@ -55,7 +54,7 @@ async function runTasks(
   { signal, tasks, bench, note, createBackend }: GpuCheckContext,
   save: () => Promise<void>,
 ): Promise<void> {
-  await using device = deviceOf(await createBackend("cuda"));
+  await using device = await createBackend("cuda");
   for (const [index, task] of tasks.entries()) {
     const rest = left();
     if (rest <= 0) found.results.push(await skipTask(task, "out of time"));

@@ -1,13 +1,11 @@
 // The worker's side.
 
 import { PolyllamaError } from "@polyllama/core";
-import type { DeviceOption } from "@polyllama/core/device";
+import type { Device } from "@polyllama/core/device";
 import type { Piece } from "../generation/generate.ts";
 import { Llama } from "../llama.ts";
 import { parentPort } from "./port.ts";
 import { type Answer, type ModelInfo, type RequestMessage, takeApart } from "./protocol.ts";
-
-type OwnBackend = DeviceOption & AsyncDisposable;
 
 /**
  * Answers a `WorkerLlama`. To be called once, when the worker starts.
@@ -15,11 +13,11 @@ type OwnBackend = DeviceOption & AsyncDisposable;
  * @param createBackend Called at each load; the backend is disposed with the model.
  * @example serveLlama(() => webgpu());
  */
-export function serveLlama(createBackend: () => OwnBackend | Promise<OwnBackend>): void {
+export function serveLlama(createBackend: () => Device | Promise<Device>): void {
   const port = parentPort();
   const running = new Map<number, AbortController>();
   let turn: Promise<unknown> = Promise.resolve();
-  let loaded: { readonly llama: Llama; readonly backend: OwnBackend } | undefined;
+  let loaded: { readonly llama: Llama; readonly backend: Device } | undefined;
 
   port.listen(
     (data) => {
