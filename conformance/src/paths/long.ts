@@ -21,7 +21,7 @@ export function longCases(): readonly ConformanceCase[] {
           first: positions - 80,
           capacity: positions + 3,
           async steps(play, [text]) {
-            const parent = play.open(text!, 3);
+            const parent = play.open(text!, 4);
             await play.step("the last row of a prompt", [{ sequence: parent, rows: positions - 30 }]);
             const child = play.fork(parent);
             await play.step("decode a fork", [{ sequence: child, rows: 1 }]);

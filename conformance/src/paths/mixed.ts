@@ -35,7 +35,7 @@ export function mixedCases(): readonly ConformanceCase[] {
         lengths: [40, 37, 43],
         values: ["logits", hidden],
         twins: true,
-        sequences: sequences + 4, // three prompts more, and a fork
+        sequences: sequences + 5, // three prompts more, a fork, and a copy for when it and its parent write at once
         steps: (play, texts) => advance(play, texts, sequences),
       }),
     ),

@@ -51,7 +51,7 @@ export class Play {
     return this.#finding;
   }
 
-  /** @param room Sequences that a pool of its own has room for: itself and its forks. */
+  /** @param room Sequences that a pool of its own has room for: itself, its forks, and copies for when several write at once. */
   open(text: Text, room = 1): Sequence {
     const { capacity, twins = false } = this.#options;
     const own = (): CachePool => this.#loaded.pool(capacity, { sequences: room });

@@ -9,6 +9,7 @@ function backend(name: string, given: object = {}): object {
   record(name, given);
   return {
     name,
+    loadParameters: none,
     compile: none,
     describe: () => ({ backend: name, device: "fake", details: {} }),
     estimateMemory: () => ({ weights: 0, cache: 0, scratch: 0 }),
