@@ -116,13 +116,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "byte tokens that spell an overlong character are shown as that character",
   },
   {
-    id: "failed-step-advances",
-    file: "sequence-cache.ts",
-    find: "releaseAt(advanced ? start + rows : start)",
-    replace: "releaseAt(start + rows)",
-    what: "a cache advances although its step failed",
-  },
-  {
     id: "rows-one-too-many",
     file: "weight-cut.ts",
     find: "first + count <= all)",

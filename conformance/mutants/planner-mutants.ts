@@ -68,6 +68,13 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "a step that fails takes back a truncation that came after it",
   },
   {
+    id: "failed-step-advances",
+    file: "frame/paged-cache.ts",
+    find: "if (!this.#disposed) this.#shrink(Math.min(before, entry.floor));",
+    replace: "",
+    what: "a cache advances although its step failed",
+  },
+  {
     id: "undo-keeps-copy",
     file: "frame/paged-cache.ts",
     find: "          this.#table[index] = block;\n",

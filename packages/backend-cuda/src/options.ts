@@ -1,6 +1,7 @@
 // Options of the CUDA backend.
 
-import { type CacheFormat, cacheOptionTypes, type OptionSchema, option } from "@polyllama/core";
+import { type CacheFormat, type OptionSchema, option } from "@polyllama/core";
+import { poolMemoryTypes } from "@polyllama/core/device";
 import { gpuOptionTypes } from "./gpu.ts";
 
 /** Options of `cuda()`. */
@@ -28,5 +29,5 @@ export interface CudaOptions {
 export const cudaOptionTypes: OptionSchema<CudaOptions> = {
   ...gpuOptionTypes,
   activations: option.oneOf(["f16", "f32"]),
-  cache: cacheOptionTypes.format,
+  cache: poolMemoryTypes.format,
 };

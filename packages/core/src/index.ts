@@ -57,32 +57,12 @@ export { cutWeight, readCut, resolveRanges } from "./weight-cut.ts";
 export type { BlockSize, FormatName, OffsetFormatName } from "./formats.ts";
 export { blockSizes, formatBytes } from "./formats.ts";
 
-// The backend contract
-export type {
-  Backend,
-  CacheFormat,
-  CacheOptions,
-  CompileOptions,
-  DeviceInfo,
-  KvCache,
-  MemoryEstimate,
-  Program,
-  Progress,
-  RealArray,
-  RoundingProfile,
-  TensorCoreRounding,
-  RunOptions,
-  SampleRun,
-  SequenceStep,
-  Step,
-  Tensor,
-  Wanted,
-} from "./backend.ts";
-export { cacheOptionTypes, compileOptionTypes, runOptionTypes } from "./backend-options.ts";
-export type { ResolvedSequence, ResolvedStep, ResolvedWanted } from "./step.ts";
-export { resolveStep, resolveWanted, wantedTensors } from "./step.ts";
-export { acquireCaches, advanceCaches, SequenceCache } from "./sequence-cache.ts";
-export { ProgramSet } from "./program-set.ts";
+// What devices and those who use them share; the contract is @polyllama/core/device
+export type { CacheFormat } from "./device/cache.ts";
+export type { DeviceInfo, MemoryEstimate } from "./device/device.ts";
+export type { RoundingProfile, TensorCoreRounding } from "./device/roundings.ts";
+export type { Progress } from "./progress.ts";
+export type { RealArray, Tensor } from "./tensor.ts";
 export { orAborted, TurnQueue } from "./turn-queue.ts";
 
 // Text

@@ -1,9 +1,11 @@
 // Keys and values in blocks. A pool is one allocation of blocks of `blockRows` positions; a sequence holds a list of them. A fork shares
 // its blocks, which are copied when one of the two writes into them (PagedAttention: Kwon et al., SOSP 2023).
 
-import type { CacheFormat } from "../backend.ts";
 import type { Graph } from "../graph.ts";
 import type { AttentionNode } from "../ops/attention.ts";
+
+/** Format in which keys and values are kept. */
+export type CacheFormat = "f32" | "f16" | "bf16";
 
 /** Shapes of keys and values of a graph's attentions, in the graph's order. */
 export type CacheSpec = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];

@@ -5,14 +5,15 @@
 // What a device cannot do is asked by `supports` and refused with an `UnsupportedError`. It never computes something else instead, and an
 // option that it accepts is honoured.
 
-import type { CacheFormat, DeviceInfo, MemoryEstimate, Progress, RoundingProfile } from "../backend.ts";
 import type { UnsupportedError } from "../errors.ts";
 import type { FormatName } from "../formats.ts";
 import type { Graph, Node, WeightName } from "../graph.ts";
+import type { Progress } from "../progress.ts";
 import type { WeightInfo, WeightSource } from "../weights.ts";
-import type { CachePool, CacheSpec } from "./cache.ts";
+import type { CacheFormat, CachePool, CacheSpec } from "./cache.ts";
 import type { Parameters } from "./parameters.ts";
 import type { Output, Program } from "./program.ts";
+import type { RoundingProfile } from "./roundings.ts";
 
 /** What computes: owns parameters, KV blocks and programs. Disposing it disposes all of them. */
 export interface Device extends AsyncDisposable {
@@ -70,6 +71,22 @@ export interface DeviceFeatures {
   readonly pagedCaches: boolean;
   /** Whether caches are exported and imported. */
   readonly cacheExport: boolean;
+}
+
+/** The device that a backend computes on, for people. */
+export interface DeviceInfo {
+  readonly backend: string;
+  /** Name of the processor or card. */
+  readonly device: string;
+  /** Versions of what runs underneath, and features: "onnxruntime: 1.30.0". */
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** Bytes, by purpose. */
+export interface MemoryEstimate {
+  readonly weights: number;
+  readonly cache: number;
+  readonly scratch: number;
 }
 
 /** Bytes. */

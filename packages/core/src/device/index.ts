@@ -7,3 +7,4 @@ export * from "./option-types.ts";
 export * from "./parameters.ts";
 export * from "./program.ts";
 export * from "./resolve.ts";
+export * from "./roundings.ts";

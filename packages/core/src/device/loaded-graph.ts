@@ -1,9 +1,9 @@
 // A graph on a device with weights of its own: for whoever wants values of a graph and shares nothing, as tests, conformance and
 // tools do. What serves many users takes the device's handles itself.
 
-import type { Tensor } from "../backend.ts";
 import { PolyllamaError } from "../errors.ts";
 import type { Graph, ValueName } from "../graph.ts";
+import type { Tensor } from "../tensor.ts";
 import type { WeightSource } from "../weights.ts";
 import { type CachePool, cacheSpec } from "./cache.ts";
 import type { Device, LoadParametersOptions, PoolMemory } from "./device.ts";

@@ -1,10 +1,10 @@
 // Compiled graphs and their steps. A program holds nothing that changes: a step names its inputs, the sequences that its rows belong to,
 // what it updates and where its outputs go. Prefill, decode, chunked prefill and continuous batching are the same call.
 
-import type { RealArray, Tensor } from "../backend.ts";
 import type { Graph, ValueName, WeightName } from "../graph.ts";
 import type { TokenLogprob } from "../sampling/logprobs.ts";
 import type { DrawOptions, SamplingOptions } from "../sampling/sample.ts";
+import type { RealArray, Tensor } from "../tensor.ts";
 import type { SequenceCache } from "./cache.ts";
 import type { Parameters } from "./parameters.ts";
 

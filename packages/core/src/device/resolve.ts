@@ -3,7 +3,6 @@
 
 import { PolyllamaError } from "../errors.ts";
 import type { Graph, GraphInput, ValueName } from "../graph.ts";
-import { checkRows, checkTokens } from "../step.ts";
 import type { SequenceCache } from "./cache.ts";
 import type { DeviceTensor, HostArray, Output, Step } from "./program.ts";
 
@@ -77,6 +76,43 @@ function arrayRows(graph: Graph, input: GraphInput, data: HostArray, rows: numbe
   const count = checkRows(input, data, rows);
   if (data instanceof Int32Array) checkTokens(graph, input.name, data);
   return count;
+}
+
+/**
+ * Rows of an input from the host.
+ *
+ * @param expected Rows of other inputs of the step.
+ * @throws {PolyllamaError} `ERR_GRAPH` for an array of another kind or length
+ */
+function checkRows(input: GraphInput, data: HostArray, expected: number | undefined): number {
+  if (data instanceof Int32Array !== (input.kind === "tokens")) {
+    throw new PolyllamaError(
+      "ERR_GRAPH",
+      `The input "${input.name}" holds ${input.kind}; it cannot be a ${data.constructor.name}.`,
+    );
+  }
+  const width = input.kind === "tokens" ? 1 : input.width;
+  const count = data.length / width;
+  if (Number.isInteger(count) && count > 0 && (expected ?? count) === count) return count;
+  throw new PolyllamaError(
+    "ERR_GRAPH",
+    `The input "${input.name}" has ${data.length} elements, not ${expected ?? "one or more"} rows of ${width}.`,
+  );
+}
+
+/** @throws {PolyllamaError} `ERR_GRAPH` for a token that a table which looks the input up does not have. */
+function checkTokens(graph: Graph, input: ValueName, tokens: Int32Array): void {
+  for (const node of graph.nodes) {
+    if (node.op !== "embedding" || node.tokens !== input) continue;
+    const rows = graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
+    const row = tokens.findIndex((token) => !(token >= 0 && token < rows));
+    if (row >= 0) {
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        `"${input}" has the token ${tokens[row]} in row ${row}; the table "${node.table}" has rows 0 to ${rows - 1}.`,
+      );
+    }
+  }
 }
 
 /** What every device counts to. */

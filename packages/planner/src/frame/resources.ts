@@ -30,9 +30,8 @@ export class Resources {
     const either = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]);
     try {
       return await this.#loads.add(action(either));
-    } catch (error) {
-      this.assertAlive(); // whatever else failed, failed because of that
-      throw error;
+    } finally {
+      this.assertAlive(); // whatever became of it: what it made is disposed, what failed failed because of that
     }
   }
 

@@ -259,6 +259,22 @@ describe("a device", () => {
     expect(freed).toEqual(["program"]);
   });
 
+  test("disposes a program that is there after it was disposed itself, before the rest", async () => {
+    const order: string[] = [];
+    const program = { owns: () => true, accept: () => expect.unreachable(), free: () => void order.push("program") };
+    let made: () => void = () => undefined;
+    const given = device({
+      executor: () => new Promise((resolve) => (made = () => resolve(program))), // heeds no signal
+      release: () => void order.push("rest"),
+    });
+    const compiling = given.compile(graph, await given.loadParameters([graph], none));
+    const disposed = given[Symbol.asyncDispose]();
+    made();
+    await expect(compiling).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+    await disposed;
+    expect(order).toEqual(["program", "rest"]);
+  });
+
   test("counts its memory, and takes back all that it gave out", async () => {
     const made = device({
       loadWeights: async () =>
