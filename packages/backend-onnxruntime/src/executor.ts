@@ -1,7 +1,7 @@
 // A program's part of running its steps. A step is run sequence by sequence, and a sequence in chunks of rows, so that memory for the
 // scores of attention is bounded.
 
-import { ContextOverflowError, orAborted, type ValueName } from "@polyllama/core";
+import { ContextOverflowError, type ValueName } from "@polyllama/core";
 import { cacheSpec, type HostArray, type OutputValue, type SequencePlace } from "@polyllama/core/device";
 import {
   type AcceptedStep,
@@ -9,6 +9,7 @@ import {
   hostRun,
   inputArrays,
   isHostTensor,
+  orAborted,
   type StepCache,
   type StepExecutor,
   type StepRun,

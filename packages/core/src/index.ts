@@ -63,7 +63,6 @@ export type { DeviceInfo, MemoryEstimate } from "./device/device.ts";
 export type { RoundingProfile, TensorCoreRounding } from "./device/roundings.ts";
 export type { Progress } from "./progress.ts";
 export type { RealArray, Tensor } from "./tensor.ts";
-export { orAborted, TurnQueue } from "./turn-queue.ts";
 
 // Text
 export type { DecodeOptions, EncodeOptions, StreamDecoder, TokenKind, Tokenizer } from "./tokenizer/tokenizer.ts";

@@ -34,6 +34,7 @@ export { Resources } from "./frame/resources.ts";
 export { type ParameterStorage, SharedParameters } from "./frame/shared-parameters.ts";
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
+export { orAborted } from "./frame/turn-queue.ts";
 export { StepQueue } from "./frame/turns.ts";
 export { UnderWay } from "./frame/under-way.ts";
 export { supportsHeads } from "./gpu/heads.ts";

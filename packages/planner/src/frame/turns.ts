@@ -1,6 +1,6 @@
 // One step after another on a device, in the order of submission.
 
-import { TurnQueue } from "@polyllama/core";
+import { TurnQueue } from "./turn-queue.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** The queue of a device's steps. */

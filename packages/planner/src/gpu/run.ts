@@ -1,11 +1,12 @@
 // A step that is computed away from the host, in chunks that are enqueued one behind another: its tensors, and how it ends.
 
-import { type Graph, orAborted, PolyllamaError } from "@polyllama/core";
+import { type Graph, PolyllamaError } from "@polyllama/core";
 import { isDeviceTensor, type OutputValue, type Step } from "@polyllama/core/device";
 import type { TensorRegister } from "../frame/device-frame.ts";
 import type { PoolStorage } from "../frame/paged-pool.ts";
 import type { AcceptedStep, StepRun } from "../frame/program-frame.ts";
 import { StepTensor, type TensorStorage } from "../frame/step-tensor.ts";
+import { orAborted } from "../frame/turn-queue.ts";
 import { disposeTensors, finishSinks, makeSinks, type Sink } from "./sinks.ts";
 
 /** The memory of a tensor on such a device. */

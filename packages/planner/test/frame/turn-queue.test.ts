@@ -2,7 +2,7 @@
 
 import { setImmediate } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { TurnQueue } from "../src/index.ts";
+import { TurnQueue } from "../../src/frame/turn-queue.ts";
 
 test("who is aborted while it waits lets nobody pass whoever has the turn", async () => {
   const turns = new TurnQueue();
