@@ -24,6 +24,7 @@ for (const target of [
   "onnxruntime",
   "core",
   "formats",
+  "planner",
   "vocabulary",
   "polyllama",
   "checkpoints",
