@@ -35,9 +35,9 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "fork-shares-tokens",
     file: "sequence.ts",
-    find: "const held = [...this.#held];",
-    replace: "const held = this.#held;",
-    what: "a fork and its origin share one list of tokens",
+    find: "this.#busy || this.#forks > 0",
+    replace: "this.#busy",
+    what: "a fork has the tokens of its origin as they are when it is there, whatever became of them meanwhile",
   },
   {
     id: "prefix-one-long",

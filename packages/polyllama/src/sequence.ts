@@ -119,12 +119,11 @@ export class Sequence implements Disposable, TokenSource {
   async fork(): Promise<Sequence> {
     this.#checkAlive();
     if (this.#busy) throw inUse();
-    const held = [...this.#held];
-    this.#forks++;
+    this.#forks++; // so that its tokens stay as they are
     try {
       const place = await this.#model.pools.fork(this.#place.cache, this.#capacity);
       const copy = new Sequence(this.#model, place, this.#capacity);
-      copy.#held.push(...held);
+      copy.#held.push(...this.#held);
       return copy;
     } finally {
       this.#forks--;
