@@ -1,7 +1,6 @@
 // What the host binds to the inputs of a model.
 
-import type { ValueName } from "@polyllama/core";
-import type { Rotation } from "@polyllama/planner";
+import type { Rotation, ValueName } from "@polyllama/core";
 
 /** What the host binds to an input of the model. */
 export type Binding =

@@ -10,6 +10,7 @@ import {
   inputArrays,
   isHostTensor,
   orAborted,
+  rotationKey,
   type StepCache,
   type StepExecutor,
   type StepRun,
@@ -18,7 +19,7 @@ import {
 import { HostRows } from "./host-rows.ts";
 import { OnnxRuntimeBlocks } from "./kv-blocks.ts";
 import { attentions, hostValues } from "./needs.ts";
-import { type RotationTable, RotationTables, rotationKey } from "./rotation-tables.ts";
+import { type RotationTable, RotationTables } from "./rotation-tables.ts";
 import { runChunk } from "./run-chunk.ts";
 import { type SessionParts, Sessions, type Variant } from "./sessions.ts";
 import { type WantedRows, wantedRows } from "./wanted-rows.ts";

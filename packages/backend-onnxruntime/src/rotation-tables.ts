@@ -2,7 +2,8 @@
 // any size are as exact as f32 can say. Tables grow with the positions that are used, and are shared by all sequences of a
 // program. A sequence that starts elsewhere than at 0 has its own rows, starting there.
 
-import { type RopeNode, ropeFrequencies, ropeMagnitude } from "@polyllama/core";
+import { type Rotation, ropeFrequencies, ropeMagnitude } from "@polyllama/core";
+import { rotationKey } from "@polyllama/planner";
 
 /** f32 [rows, headDim / 2] each. */
 export interface RotationTable {
@@ -11,15 +12,8 @@ export interface RotationTable {
   readonly sin: Float32Array<ArrayBuffer>;
 }
 
-export type Rotation = Pick<RopeNode, "headDim" | "theta" | "scaling">;
-
 /** Angles computed between two turns of the event loop; some milliseconds' worth. */
 const anglesPerTurn = 1 << 17;
-
-/** Equal for rotations that share a table. */
-export function rotationKey({ headDim, theta, scaling }: Rotation): string {
-  return JSON.stringify([headDim, theta, scaling]);
-}
 
 export class RotationTables {
   readonly #tables = new Map<string, RotationTable>();

@@ -32,10 +32,9 @@ export {
 } from "./frame/program-frame.ts";
 export { Resources } from "./frame/resources.ts";
 export { type ParameterStorage, SharedParameters } from "./frame/shared-parameters.ts";
+export { orAborted, StepQueue } from "./frame/step-queue.ts";
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
-export { orAborted } from "./frame/turn-queue.ts";
-export { StepQueue } from "./frame/turns.ts";
 export { UnderWay } from "./frame/under-way.ts";
 export { supportsHeads } from "./gpu/heads.ts";
 export { type GpuRunner, type GpuTensorStorage, gpuRun } from "./gpu/run.ts";
@@ -103,7 +102,7 @@ export {
   type SwigluStep,
 } from "./plan/plan.ts";
 export { printPlan } from "./plan/print.ts";
-export type { PlacedRotation, Rotation } from "./plan/rotations.ts";
+export { type PlacedRotation, rotationKey } from "./plan/rotations.ts";
 export {
   assertPlaced,
   assertStored,

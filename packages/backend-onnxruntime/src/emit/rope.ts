@@ -1,7 +1,8 @@
 // rope, where attention does not do it itself. The tables of sines and cosines come from the host, which computes them in
 // float64 and rounds once.
 
-import type { RopeStep, Rotation } from "@polyllama/planner";
+import type { Rotation } from "@polyllama/core";
+import { type RopeStep, rotationKey } from "@polyllama/planner";
 import { type Emission, emitTensor } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
 
@@ -33,8 +34,4 @@ export function rotationTables({ model, tensors }: Emission, rotation: Rotation)
     return tensors.input(name, { kind, rotation }, () => model.input(name, "f32", [`positions ${key}`, headDim / 2]));
   };
   return { cos: table("cos"), sin: table("sin") };
-}
-
-function rotationKey({ headDim, theta, scaling }: Rotation): string {
-  return JSON.stringify([headDim, theta, scaling]);
 }

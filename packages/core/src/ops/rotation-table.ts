@@ -2,21 +2,24 @@
 // They are computed in float64 on the host and rounded once. A row of the table holds the pairs (cos, sin) of each distinct
 // rotation, one behind another.
 
-import { type RopeNode, ropeFrequencies, ropeMagnitude } from "./rope.ts";
+import { type Rotation, ropeFrequencies, ropeMagnitude } from "./rope.ts";
 
-interface Rotation {
+interface Angles {
   readonly frequencies: Float64Array;
   readonly magnitude: number;
 }
 
 /** Rows [sum of headDim] for the given rotations. */
 export class RotationTable {
-  readonly #rotations: readonly Rotation[];
+  readonly #angles: readonly Angles[];
   /** Rows by position; a long text uses each only once more when it is read again. */
   readonly #rows = new Map<number, Float32Array>();
 
-  constructor(nodes: readonly Pick<RopeNode, "headDim" | "theta" | "scaling">[]) {
-    this.#rotations = nodes.map((node) => ({ frequencies: ropeFrequencies(node), magnitude: ropeMagnitude(node) }));
+  constructor(rotations: readonly Rotation[]) {
+    this.#angles = rotations.map((rotation) => ({
+      frequencies: ropeFrequencies(rotation),
+      magnitude: ropeMagnitude(rotation),
+    }));
   }
 
   /** Writes the rows of the given positions behind one another. */
@@ -36,7 +39,7 @@ export class RotationTable {
 
   #row(position: number): Float32Array {
     const row: number[] = [];
-    for (const { frequencies, magnitude } of this.#rotations) {
+    for (const { frequencies, magnitude } of this.#angles) {
       for (const frequency of frequencies) {
         const angle = position * frequency;
         row.push(magnitude * Math.cos(angle), magnitude * Math.sin(angle));

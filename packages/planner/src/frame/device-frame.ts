@@ -32,7 +32,7 @@ import { PagedPool, type PoolStorage, poolBlocks } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
 import { Resources } from "./resources.ts";
 import { type ParameterStorage, SharedParameters } from "./shared-parameters.ts";
-import { StepQueue } from "./turns.ts";
+import { StepQueue } from "./step-queue.ts";
 
 /** How a backend keeps keys and values. */
 export interface CacheParts<Blocks extends PoolStorage> {

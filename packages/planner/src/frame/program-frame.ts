@@ -18,9 +18,9 @@ import {
 import { type CacheRows, PagedCache } from "./paged-cache.ts";
 import type { PagedPool, PoolStorage } from "./paged-pool.ts";
 import type { ParameterStorage, SharedParameters } from "./shared-parameters.ts";
+import type { StepQueue } from "./step-queue.ts";
 import { StepRecord } from "./step-record.ts";
 import { StepTensor } from "./step-tensor.ts";
-import type { StepQueue } from "./turns.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** A sequence's blocks in a step, and the memory that they lie in. */

@@ -5,8 +5,8 @@ import { isDeviceTensor, type OutputValue, type Step } from "@polyllama/core/dev
 import type { TensorRegister } from "../frame/device-frame.ts";
 import type { PoolStorage } from "../frame/paged-pool.ts";
 import type { AcceptedStep, StepRun } from "../frame/program-frame.ts";
+import { orAborted } from "../frame/step-queue.ts";
 import { StepTensor, type TensorStorage } from "../frame/step-tensor.ts";
-import { orAborted } from "../frame/turn-queue.ts";
 import { disposeTensors, finishSinks, makeSinks, type Sink } from "./sinks.ts";
 
 /** The memory of a tensor on such a device. */

@@ -1,22 +1,20 @@
 // Rotations of a plan. Cosines and sines come from the host in a table with a row for each row of the step; rotations that are the
 // same share its columns.
 
-import type { RopeNode } from "@polyllama/core";
-
-/** What a rope turns by. */
-export type Rotation = Pick<RopeNode, "headDim" | "theta" | "scaling">;
+import type { Rotation } from "@polyllama/core";
 
 /** A rotation with its first column in a row of the table, which has headDim / 2 pairs (cos, sin) for it. */
 export interface PlacedRotation extends Rotation {
   readonly offset: number;
 }
 
-function keyOf({ headDim, theta, scaling }: Rotation): string {
+/** Equal for rotations that share a table. */
+export function rotationKey({ headDim, theta, scaling }: Rotation): string {
   return JSON.stringify([headDim, theta, scaling]);
 }
 
 export function sameRotation(a: Rotation, b: Rotation): boolean {
-  return keyOf(a) === keyOf(b);
+  return rotationKey(a) === rotationKey(b);
 }
 
 /** The rotation's place in the table; a new one behind those before. */

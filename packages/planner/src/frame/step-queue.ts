@@ -1,7 +1,11 @@
-// Turns at a device: actions that must not overlap run one after another, in the order in which they asked.
+// Steps of a device, one after another: actions that must not overlap begin in the order in which they asked.
 
-/** Who waits and is aborted hears it at once; its turn is passed over. */
-export class TurnQueue {
+import { UnderWay } from "./under-way.ts";
+
+/** The queue of a device's steps. Who waits and is aborted hears it at once; its turn is passed over. */
+export class StepQueue {
+  /** Steps whose outputs are not there yet. */
+  readonly underWay: UnderWay = new UnderWay();
   #last: Promise<void> = Promise.resolve();
 
   /**
@@ -9,7 +13,7 @@ export class TurnQueue {
    *
    * @throws the signal's reason, when it is aborted before the action begins; what the action throws.
    */
-  async run<Result>(signal: AbortSignal | undefined, action: () => Promise<Result>): Promise<Result> {
+  async begin<Result>(signal: AbortSignal | undefined, action: () => Promise<Result>): Promise<Result> {
     signal?.throwIfAborted();
     const earlier = this.#last;
     let end: () => void = () => undefined;

@@ -2,21 +2,21 @@
 
 import { setImmediate } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { TurnQueue } from "../../src/frame/turn-queue.ts";
+import { StepQueue } from "../../src/frame/step-queue.ts";
 
 test("who is aborted while it waits lets nobody pass whoever has the turn", async () => {
-  const turns = new TurnQueue();
+  const turns = new StepQueue();
   const order: string[] = [];
   let endFirst: () => void = () => undefined;
-  const first = turns.run(undefined, async () => {
+  const first = turns.begin(undefined, async () => {
     await new Promise<void>((resolve) => {
       endFirst = resolve;
     });
     order.push("first ends");
   });
   const abort = new AbortController();
-  const second = turns.run(abort.signal, async () => order.push("second"));
-  const third = turns.run(undefined, async () => order.push("third"));
+  const second = turns.begin(abort.signal, async () => order.push("second"));
+  const third = turns.begin(undefined, async () => order.push("third"));
   abort.abort(new Error("left"));
   await expect(second).rejects.toThrow("left");
   await setImmediate(); // all that can run without the first one's end has run
@@ -29,11 +29,11 @@ test("who is aborted while it waits lets nobody pass whoever has the turn", asyn
 test("many may wait under one signal, without a warning of the platform, and all hear it", async () => {
   const warn = vi.spyOn(process, "emitWarning");
   onTestFinished(() => warn.mockRestore());
-  const turns = new TurnQueue();
+  const turns = new StepQueue();
   let end: () => void = () => undefined;
-  const first = turns.run(undefined, () => new Promise<void>((resolve) => (end = resolve)));
+  const first = turns.begin(undefined, () => new Promise<void>((resolve) => (end = resolve)));
   const abort = new AbortController();
-  const others = Array.from({ length: 30 }, () => turns.run(abort.signal, async () => "ran"));
+  const others = Array.from({ length: 30 }, () => turns.begin(abort.signal, async () => "ran"));
   const reason = new Error("left");
   abort.abort(reason);
   for (const outcome of await Promise.allSettled(others)) expect(outcome).toEqual({ status: "rejected", reason });
