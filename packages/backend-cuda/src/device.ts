@@ -45,8 +45,7 @@ export function cudaDevice(options: CudaOptions): Device {
     supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
     memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.memoryInfo() }),
     estimateMemory(graph, weights, rows) {
-      let widest = 0;
-      for (const width of graph.widths.values()) widest = Math.max(widest, width);
+      const widest = Math.max(...graph.widths.values());
       const layout = planWeights([graph], weights);
       return {
         weights: layout.bytes + placeExponents(layout).bytes,

@@ -1,7 +1,7 @@
 // Options of the CUDA backend.
 
 import { type CacheFormat, type OptionSchema, option } from "@polyllama/core";
-import { poolMemoryTypes } from "@polyllama/core/device";
+import { poolSizeTypes } from "@polyllama/core/device";
 import { gpuOptionTypes } from "./gpu.ts";
 
 /** Options of `cuda()`. */
@@ -29,5 +29,5 @@ export interface CudaOptions {
 export const cudaOptionTypes: OptionSchema<CudaOptions> = {
   ...gpuOptionTypes,
   activations: option.oneOf(["f16", "f32"]),
-  cache: poolMemoryTypes.format,
+  cache: poolSizeTypes.format,
 };

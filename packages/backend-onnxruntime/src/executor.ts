@@ -5,11 +5,11 @@ import { ContextOverflowError, type ValueName } from "@polyllama/core";
 import { cacheSpec, type HostArray, type OutputValue, type SequencePlace } from "@polyllama/core/device";
 import {
   type AcceptedStep,
-  hostOutput,
   hostRun,
   inputArrays,
   isHostTensor,
   orAborted,
+  outputValue,
   rotationKey,
   type StepCache,
   type StepExecutor,
@@ -117,7 +117,7 @@ export class OnnxRuntimeExecutor implements StepExecutor<OnnxRuntimeBlocks> {
       this.#history(inputs, places.sequences[sequence]!, caches[sequence], end); // of a sequence of the step
     const context = { ...accepted, owner: this.#parts.owner, history };
     return step.outputs.map(
-      (output, i) => hostOutput(output, places.outputRows[i]!, wanted.get(output.value)!, context), // one entry per output
+      (output, i) => outputValue(output, places.outputRows[i]!, wanted.get(output.value)!, context), // one entry per output
     );
   }
 

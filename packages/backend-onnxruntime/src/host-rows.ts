@@ -9,7 +9,6 @@ export class HostRows {
   readonly #graph: Graph;
   readonly #embeddings: ReadonlyMap<ValueName, { readonly tokens: ValueName; readonly table: EmbeddingTable }>;
 
-  /** @throws {PolyllamaError} `ERR_PARAMETERS` */
   constructor(graph: Graph, parameters: OnnxRuntimeParameters) {
     this.#graph = graph;
     this.#embeddings = new Map(

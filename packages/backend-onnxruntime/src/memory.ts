@@ -21,10 +21,8 @@ export function estimateMemory(
     for (const { array } of parts) bytes += array.length;
     if (packer.bits < 32) bytes += ((rows * columns) / packer.block) * (activations === "int8" ? 8 : 4);
   }
-  let widest = 0;
-  for (const width of graph.widths.values()) widest = Math.max(widest, width);
-  let heads = 0;
-  for (const attention of attentions(graph)) heads = Math.max(heads, attention.heads);
+  const widest = Math.max(...graph.widths.values());
+  const heads = Math.max(0, ...attentions(graph).map((attention) => attention.heads));
   return {
     weights: bytes,
     cache: blockBytes(cacheSpec(graph), capacity),

@@ -3,7 +3,6 @@
 import {
   checkWeights,
   type Graph,
-  PolyllamaError,
   type Progress,
   type WeightInfo,
   type WeightName,
@@ -41,16 +40,11 @@ export class OnnxRuntimeParameters implements ParameterStorage {
     return this.#packed.folder;
   }
 
-  /** @throws {PolyllamaError} `ERR_PARAMETERS` */
+  /** The rows of one of the weights. */
   table(name: WeightName): EmbeddingTable {
     const known = this.#tables.get(name);
     if (known !== undefined) return known;
-    const info = this.weights.get(name);
-    if (info === undefined) {
-      const problem = `These parameters were loaded for other graphs: "${name}" is not among them.`;
-      throw new PolyllamaError("ERR_PARAMETERS", `${problem} Load them for this graph, too.`);
-    }
-    const table = new EmbeddingTable(this.#source, info);
+    const table = new EmbeddingTable(this.#source, this.weights.get(name)!); // the frame saw that it is there
     this.#tables.set(name, table);
     return table;
   }

@@ -9,9 +9,9 @@ import {
   computeStep,
   type HostBlocks,
   type HostOperands,
-  hostOutput,
   hostRun,
   isHostTensor,
+  outputValue,
   type SharedParameters,
   type StepExecutor,
   type StepRun,
@@ -76,7 +76,7 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
     const values = step.outputs.map((output, i) => {
       const rows = places.outputRows[i]!; // one entry per output
       const exact = value(output.value);
-      if (!isBounded(output)) return hostOutput(output, rows, computedRows(Float64Array, exact), host);
+      if (!isBounded(output)) return outputValue(output, rows, computedRows(Float64Array, exact), host);
       const bound = bounds.get(output.value) ?? matrix(exact.rows, exact.width);
       return { to: "host", tensor: tensor(exact, rows), bound: tensor(bound, rows) } satisfies BoundedValue;
     });

@@ -2,19 +2,8 @@
 // which is imported at run time, and only where there is no `navigator.gpu`, so that bundles for browsers never see it.
 
 import { PolyllamaError } from "@polyllama/core";
-import { type Features, Gpu, type KernelFamily, type LoweredLimits } from "./gpu.ts";
-
-export interface DeviceOptions {
-  readonly gpu?: GPU;
-  readonly adapter?: GPUAdapter;
-  readonly device?: GPUDevice;
-  readonly powerPreference?: GPUPowerPreference;
-  readonly limits?: "default" | "adapter";
-  readonly features?: Partial<Features>;
-  readonly kernels?: KernelFamily;
-  readonly memory?: number;
-  readonly loweredLimits?: LoweredLimits;
-}
+import { Gpu, type KernelFamily } from "./gpu.ts";
+import type { WebGpuOptions } from "./options.ts";
 
 export interface OpenedDevice {
   readonly gpu: Gpu;
@@ -63,7 +52,7 @@ async function importDawn(): Promise<GPU> {
 }
 
 /** @throws {PolyllamaError} `ERR_BACKEND` when there is no adapter, with what to do about it. */
-export async function findAdapter(options: DeviceOptions): Promise<GPUAdapter> {
+export async function findAdapter(options: WebGpuOptions): Promise<GPUAdapter> {
   if (options.adapter !== undefined) return options.adapter;
   const gpu = options.gpu ?? (await findGpu());
   const adapter = await gpu.requestAdapter(
@@ -81,7 +70,7 @@ export async function findAdapter(options: DeviceOptions): Promise<GPUAdapter> {
 
 const raisedLimits = ["maxBufferSize", "maxStorageBufferBindingSize"] as const;
 
-export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> {
+export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> {
   if (options.device !== undefined) {
     const { device } = options;
     return { gpu: make(device, false, device.adapterInfo, options), info: device.adapterInfo };
@@ -104,7 +93,7 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
   }
 }
 
-function make(device: GPUDevice, owned: boolean, info: GPUAdapterInfo, options: DeviceOptions): Gpu {
+function make(device: GPUDevice, owned: boolean, info: GPUAdapterInfo, options: WebGpuOptions): Gpu {
   const { features = {}, kernels = familyOf(info), memory = Number.POSITIVE_INFINITY, loweredLimits = {} } = options;
   const granted = { subgroups: features.subgroups !== false && device.features.has("subgroups") };
   return new Gpu(device, owned, kernels, granted, memory, loweredLimits);

@@ -6,11 +6,12 @@ import { checkNumber, type DeviceInfo, type FormatName } from "@polyllama/core";
 import type { DeviceMemory } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
-import { type DeviceOptions, describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
+import { describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
 import { blockRows } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import type { Gpu, KernelFamily } from "./gpu.ts";
 import { estimateMemory } from "./memory.ts";
+import type { WebGpuOptions } from "./options.ts";
 import { WebGpuExecutor } from "./program/executor.ts";
 import type { Meter } from "./program/meter.ts";
 import { roundings } from "./roundings.ts";
@@ -26,7 +27,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
   readonly #adapter: Adapter;
 
   /** Made by {@link webgpu}. */
-  constructor(options: DeviceOptions, opened: OpenedDevice) {
+  constructor(options: WebGpuOptions, opened: OpenedDevice) {
     const adapter = new Adapter(options, opened);
     const meter: Meter = { profile: undefined, dispatched: 0 };
     super({
@@ -90,10 +91,10 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
 
 /** A GPU, and how to open another one. */
 class Adapter {
-  readonly #options: DeviceOptions;
+  readonly #options: WebGpuOptions;
   #opened: OpenedDevice;
 
-  constructor(options: DeviceOptions, opened: OpenedDevice) {
+  constructor(options: WebGpuOptions, opened: OpenedDevice) {
     this.#options = options;
     this.#opened = opened;
   }

@@ -23,7 +23,6 @@ export function estimateMemory(
 
 /** Some six activations are alive at once, the widest of them seldom. */
 export function scratchBytes(graph: Graph): number {
-  let widest = 0;
-  for (const width of graph.widths.values()) widest = Math.max(widest, width);
+  const widest = Math.max(...graph.widths.values());
   return 4 * (chunkRows.prefill + chunkRows.decode) * 6 * widest + (8 << 20);
 }

@@ -1,4 +1,4 @@
-// What authors of backends use.
+// @polyllama/planner: plans, parameters of kernels and the run frame, for authors of backends.
 
 export {
   cudaAssertions,
@@ -21,18 +21,10 @@ export {
 } from "./frame/device-frame.ts";
 export { type ExportedKind, headBytes, readLength, writeHead } from "./frame/exported-cache.ts";
 export type { BlockCopy, CacheRows } from "./frame/paged-cache.ts";
-export { PagedPool, poolBlocks, type PoolStorage } from "./frame/paged-pool.ts";
-export {
-  type AcceptedStep,
-  ProgramFrame,
-  type ProgramParts,
-  type StepCache,
-  type StepExecutor,
-  type StepRun,
-} from "./frame/program-frame.ts";
-export { Resources } from "./frame/resources.ts";
+export { PagedPool, type PoolStorage } from "./frame/paged-pool.ts";
+export type { AcceptedStep, StepCache, StepExecutor, StepRun } from "./frame/program-frame.ts";
 export { type ParameterStorage, SharedParameters } from "./frame/shared-parameters.ts";
-export { orAborted, StepQueue } from "./frame/step-queue.ts";
+export { orAborted } from "./frame/step-queue.ts";
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
 export { UnderWay } from "./frame/under-way.ts";
@@ -53,7 +45,6 @@ export {
   HostBlocks,
   type HostBlocksOptions,
   hostBlockRows,
-  hostCacheBytes,
   type KeysAndValues,
 } from "./host/blocks.ts";
 export {
@@ -65,17 +56,16 @@ export {
 } from "./host/evaluate.ts";
 export { HostExecutor } from "./host/executor.ts";
 export { estimateHostMemory } from "./host/memory.ts";
-export { type ComputedRows, type HostStep, hostOutput, rowsToCompute } from "./host/outputs.ts";
+export { type ComputedRows, type StepContext, outputValue, rowsToCompute } from "./host/outputs.ts";
 export { type Arrays, computedRows, type HostRows, takeRows } from "./host/rows.ts";
 export { HostWeights } from "./host/weights.ts";
-export { HostMemory, hostRun, inputArrays, isHostTensor } from "./host/tensors.ts";
+export { hostRun, inputArrays, isHostTensor } from "./host/tensors.ts";
 export { assignOffsets, assignSlots, type Slot } from "./plan/buffers.ts";
 export { type Chunk, type ChunkMode, type ChunkSegment, cutChunks, fittingRows } from "./plan/chunks.ts";
 export type { Conversion, Fusion, FusionPreferences } from "./plan/fusion.ts";
 export { generationPlans } from "./plan/generation-plans.ts";
-export { placesOf } from "./plan/lifetimes.ts";
 export { makePlan, type PlanPreferences } from "./plan/make-plan.ts";
-export { findNeeds, type NeedPreferences, type Needs, type Request, type RowSet } from "./plan/needs.ts";
+export { findNeeds, type NeedPreferences, type Needs, type PlanRequest, type RowSet } from "./plan/needs.ts";
 export {
   type AddStep,
   type AttentionStep,

@@ -1,6 +1,7 @@
 import { buildGraph } from "@polyllama/core";
-import { type LinearStep, type Plan, type PlanStep, placesOf, type StepKind, type StepOf } from "@polyllama/planner";
+import type { LinearStep, Plan, PlanStep, StepKind, StepOf } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
+import { placesOf } from "../src/plan/lifetimes.ts";
 import { config, model, planned, preferring, request, stacked } from "./support.ts";
 
 function ofKind<Kind extends StepKind>({ steps }: Plan, kind: Kind): readonly StepOf<Kind>[] {

@@ -1,5 +1,6 @@
-import { assignOffsets, assignSlots, type Lifetime, type Plan, placesOf } from "@polyllama/planner";
+import { assignOffsets, assignSlots, type Lifetime, type Plan } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
+import { placesOf } from "../src/plan/lifetimes.ts";
 import { model, planned, preferring, request } from "./support.ts";
 
 const { plan } = planned(model, request({ selected: ["logits"] }), preferring());

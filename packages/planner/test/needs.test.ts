@@ -1,13 +1,13 @@
 import { buildGraph } from "@polyllama/core";
 import { groupWeights } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
-import { findNeeds, type Needs, type Request } from "../src/plan/needs.ts";
+import { findNeeds, type Needs, type PlanRequest } from "../src/plan/needs.ts";
 import { alternating, infosOf, model, request } from "./support.ts";
 
 const weights = groupWeights([model], infosOf([model]), alternating);
 const preferences = { selectsRows: true, cachesAlone: true };
 
-function needs(asked: Request, others: Partial<typeof preferences & { hostEmbeddings: boolean }> = {}): Needs {
+function needs(asked: PlanRequest, others: Partial<typeof preferences & { hostEmbeddings: boolean }> = {}): Needs {
   return findNeeds(model, asked, weights, { ...preferences, ...others });
 }
 

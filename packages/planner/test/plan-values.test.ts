@@ -8,7 +8,7 @@ import {
   makePlan,
   type Plan,
   type PlanPreferences,
-  type Request,
+  type PlanRequest,
   type WeightPreferences,
 } from "@polyllama/planner";
 import fc from "fast-check";
@@ -45,7 +45,7 @@ interface Case {
   readonly graph: Graph;
   /** Formats of weights other than q8_0. */
   readonly formats: Readonly<Record<string, FormatName>>;
-  readonly request: Request;
+  readonly request: PlanRequest;
   readonly preferences: PlanPreferences;
   readonly stored: WeightPreferences;
   readonly memory: "slots" | "arena";
@@ -101,7 +101,7 @@ const stored: fc.Arbitrary<WeightPreferences> = fc.record({
   alternates: fc.boolean(),
 });
 
-function requestFor(graph: Graph): fc.Arbitrary<Request> {
+function requestFor(graph: Graph): fc.Arbitrary<PlanRequest> {
   const values = fc.subarray(graph.nodes.map(({ output }) => output)).map((chosen) => new Set(chosen));
   return fc.record({ all: values, selected: values, fillsCaches: fc.boolean() });
 }

@@ -15,7 +15,7 @@ import {
   makePlan,
   type Plan,
   type PlanPreferences,
-  type Request,
+  type PlanRequest,
   type WeightPreferences,
 } from "@polyllama/planner";
 
@@ -57,7 +57,7 @@ export function request(asked: {
   readonly all?: readonly ValueName[];
   readonly selected?: readonly ValueName[];
   readonly fillsCaches?: boolean;
-}): Request {
+}): PlanRequest {
   return {
     all: new Set(asked.all),
     selected: new Set(asked.selected),
@@ -86,7 +86,7 @@ export function preferring(
 /** A plan of a graph whose weights are stored for it alone, and its steps' labels. */
 export function planned(
   graph: Graph,
-  asked: Request,
+  asked: PlanRequest,
   preferences: PlanPreferences,
   stored: WeightPreferences = alternating,
 ): { readonly plan: Plan; readonly labels: readonly string[] } {

@@ -13,7 +13,7 @@ import {
   type Tensor,
   type Tokenizer,
 } from "@polyllama/core";
-import type { Device, Wanted } from "@polyllama/core/device";
+import { type Device, hostOutput, type Wanted } from "@polyllama/core/device";
 import { checkIds, checkMessages, checkPrompt, checkWanted } from "./arguments.ts";
 import { type ChatFormat, chatFormatOf } from "./chat/format.ts";
 import type { ChatTemplate } from "./chat/named.ts";
@@ -170,11 +170,7 @@ export class Llama implements AsyncDisposable {
     const { program, vocabSize } = this.#model;
     checkIds(ids, vocabSize, "ids", "values()");
     checkWanted(wanted, program.graph, "values()");
-    const outputs = wanted.map((each) => {
-      return typeof each === "string"
-        ? ({ value: each, rows: "all", to: "host" } as const)
-        : { ...each, to: "host" as const };
-    });
+    const outputs = wanted.map(hostOutput);
     const sequences = [{ rows: ids.length }];
     const step = { inputs: { tokens: Int32Array.from(ids) }, sequences, outputs };
     const values = await program.submit(step, options.signal).result;

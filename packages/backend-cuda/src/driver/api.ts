@@ -22,7 +22,6 @@ export interface Driver {
   deviceCount(): number;
   deviceName(device: number): string;
   deviceAttribute(device: number, attribute: number): number;
-  deviceMemory(device: number): number;
   retainContext(device: number): Handle;
   releaseContext(device: number): void;
   useContext(context: Handle): void;
@@ -37,7 +36,6 @@ export interface Driver {
   copyOnDevice(to: Handle, from: Handle, bytes: number, stream: Handle): void;
   createStream(): Handle;
   destroyStream(stream: Handle): void;
-  synchronize(stream: Handle): void;
   createEvent(): Handle;
   destroyEvent(event: Handle): void;
   recordEvent(event: Handle, stream: Handle): void;
@@ -201,7 +199,6 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
     },
     deviceAttribute: (device, attribute) =>
       integer("cuDeviceGetAttribute", "int attribute, int device")(attribute, device),
-    deviceMemory: (device) => Number(creator("cuDeviceTotalMem_v2", "int device")(device)),
     retainContext: creator("cuDevicePrimaryCtxRetain", "int device"),
     releaseContext: action("cuDevicePrimaryCtxRelease_v2", "int device"),
     useContext: action("cuCtxSetCurrent", "uint64_t context"),
@@ -221,7 +218,6 @@ function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
     copyOnDevice: action("cuMemcpyDtoDAsync_v2", "uint64_t to, uint64_t from, size_t bytes, uint64_t stream"),
     createStream: () => createStream(1), // does not wait for the default stream
     destroyStream: action("cuStreamDestroy_v2", "uint64_t stream"),
-    synchronize: action("cuStreamSynchronize", "uint64_t stream"),
     createEvent: () => createEvent(3), // takes no times, and a thread that waits for it sleeps
     destroyEvent: action("cuEventDestroy_v2", "uint64_t event"),
     recordEvent: action("cuEventRecord", "uint64_t event, uint64_t stream"),

@@ -9,7 +9,7 @@ import {
   type AcceptedStep,
   cutChunks,
   gpuRun,
-  type Request,
+  type PlanRequest,
   type StepExecutor,
   type StepRun,
   type StepTensor,
@@ -122,7 +122,7 @@ export class CudaExecutor implements StepExecutor<PoolMemory> {
     });
   }
 
-  #request(outputs: readonly (Output | OutputSpec)[], fillsCaches: boolean): Request {
+  #request(outputs: readonly (Output | OutputSpec)[], fillsCaches: boolean): PlanRequest {
     const all = outputs.filter((output) =>
       output.to === "host" || output.to === "device" ? output.rows !== "last" : false,
     );

@@ -1,7 +1,7 @@
 // Plans of a program, by mode and by what is asked of them, with what is derived from each once.
 
 import { type Graph, RotationTable } from "@polyllama/core";
-import { assignOffsets, makePlan, type Plan, type Request } from "@polyllama/planner";
+import { assignOffsets, makePlan, type Plan, type PlanRequest } from "@polyllama/planner";
 import { partialWidth } from "../kernels/attention_split.ts";
 import { type Mode, preferences } from "../modes.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
@@ -33,7 +33,7 @@ export class Plans {
   }
 
   /** @throws {PolyllamaError} `ERR_UNSUPPORTED` */
-  get(mode: Mode, request: Request): PreparedPlan {
+  get(mode: Mode, request: PlanRequest): PreparedPlan {
     const { all, selected, fillsCaches } = request;
     const key = JSON.stringify([mode, fillsCaches, [...all].sort(), [...selected].sort()]);
     const known = this.#plans.get(key);

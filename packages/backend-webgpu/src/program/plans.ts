@@ -2,7 +2,7 @@
 // and again; what others took is freed.
 
 import type { Graph, ValueName } from "@polyllama/core";
-import { makePlan, type Request, type RowSet } from "@polyllama/planner";
+import { makePlan, type PlanRequest, type RowSet } from "@polyllama/planner";
 import { type Mode, planPreferences } from "../modes.ts";
 import { dropPlan } from "./bind-plan.ts";
 import { type Home, type PreparedPlan, preparePlan } from "./prepared-plan.ts";
@@ -53,7 +53,7 @@ export class Plans {
     return made;
   }
 
-  async #make(mode: Mode, request: Request): Promise<PreparedPlan> {
+  async #make(mode: Mode, request: PlanRequest): Promise<PreparedPlan> {
     const { gpu, layout } = this.#home;
     const plan = makePlan(this.#graph, layout, request, planPreferences(mode, gpu.family));
     return preparePlan(this.#home, plan, mode, this.#rows[mode]);

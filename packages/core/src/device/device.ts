@@ -45,7 +45,7 @@ export interface Device extends AsyncDisposable {
    *
    * @throws {MemoryError} at once, or with the first step that uses it where the device answers later; `OptionError`
    */
-  cachePool(spec: CacheSpec, memory: PoolMemory): CachePool;
+  cachePool(spec: CacheSpec, size: PoolSize): CachePool;
   /**
    * Prepares a graph.
    *
@@ -108,7 +108,7 @@ export interface LoadParametersOptions {
 }
 
 /** Size of a pool of KV blocks. */
-export interface PoolMemory {
+export interface PoolSize {
   /** Positions of the longest sequence. */
   readonly rows: number;
   /** Such sequences that it has room for; default 1. Where blocks are small, shorter ones are more, and forks take only what differs. */

@@ -6,7 +6,7 @@ import type { Graph, ValueName } from "../graph.ts";
 import type { Tensor } from "../tensor.ts";
 import type { WeightSource } from "../weights.ts";
 import { type CachePool, cacheSpec } from "./cache.ts";
-import type { Device, LoadParametersOptions, PoolMemory } from "./device.ts";
+import type { Device, LoadParametersOptions, PoolSize } from "./device.ts";
 import type { Parameters } from "./parameters.ts";
 import type { HostArray, Output, OutputValue, Program, SequenceRows, Submission } from "./program.ts";
 
@@ -37,7 +37,7 @@ export interface LoadedGraph extends AsyncDisposable {
   readonly parameters: Parameters;
   readonly program: Program;
   /** A pool for sequences of up to `rows` positions, one unless more are asked for; disposed with the graph, or before. */
-  pool(rows: number, memory?: Omit<PoolMemory, "rows">): CachePool;
+  pool(rows: number, size?: Omit<PoolSize, "rows">): CachePool;
   /** Enqueues a step of rows from the host, with outputs of any kind. @throws what `Program.submit` throws */
   submit(step: HostStep, outputs: readonly Output[], signal?: AbortSignal): Submission;
   /**
@@ -87,8 +87,8 @@ class GraphOnDevice implements LoadedGraph {
     return this.program.graph;
   }
 
-  pool(rows: number, memory: Omit<PoolMemory, "rows"> = {}): CachePool {
-    const pool = this.device.cachePool(cacheSpec(this.graph), { rows, ...memory });
+  pool(rows: number, size: Omit<PoolSize, "rows"> = {}): CachePool {
+    const pool = this.device.cachePool(cacheSpec(this.graph), { rows, ...size });
     this.#pools.add(pool);
     return pool;
   }

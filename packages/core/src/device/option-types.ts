@@ -1,7 +1,7 @@
 // The options that all devices take alike, described once.
 
 import { type OptionSchema, option } from "../option-types.ts";
-import type { CompileProgramOptions, LoadParametersOptions, PoolMemory } from "./device.ts";
+import type { CompileProgramOptions, LoadParametersOptions, PoolSize } from "./device.ts";
 
 /** What each option of `Device.loadParameters` takes. */
 export const loadParametersOptionTypes: OptionSchema<LoadParametersOptions> = {
@@ -11,8 +11,8 @@ export const loadParametersOptionTypes: OptionSchema<LoadParametersOptions> = {
 };
 
 /** What each entry of a pool's size takes. */
-export const poolMemoryTypes: OptionSchema<PoolMemory> = {
-  rows: option.integer({ least: 1, most: 2 ** 31 - 1 }),
+export const poolSizeTypes: OptionSchema<PoolSize> = {
+  rows: { ...option.integer({ least: 1, most: 2 ** 31 - 1 }), required: true },
   sequences: option.integer({ least: 1, most: 2 ** 20 }),
   format: option.oneOf(["f32", "f16", "bf16"]),
 };

@@ -24,11 +24,11 @@ import {
   type LoadParametersOptions,
   loadParametersOptionTypes,
   type Parameters,
-  type PoolMemory,
+  type PoolSize,
   type Program,
-  poolMemoryTypes,
+  poolSizeTypes,
 } from "@polyllama/core/device";
-import { PagedPool, type PoolStorage, poolBlocks } from "./paged-pool.ts";
+import { PagedPool, type PoolStorage } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
 import { Resources } from "./resources.ts";
 import { type ParameterStorage, SharedParameters } from "./shared-parameters.ts";
@@ -155,18 +155,18 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
     });
   }
 
-  cachePool(spec: CacheSpec, memory: PoolMemory): CachePool {
+  cachePool(spec: CacheSpec, size: PoolSize): CachePool {
     this.#resources.assertAlive();
-    checkOptions(memory, poolMemoryTypes, "cachePool()");
+    checkOptions(size, poolSizeTypes, "cachePool()");
     const { caches } = this.#parts;
-    const { rows, sequences = 1, format = caches.formats[0] } = memory;
+    const { rows, sequences = 1, format = caches.formats[0] } = size;
     if (!caches.formats.includes(format)) {
       const why = caches.reason === undefined ? "" : `: ${caches.reason}`;
       const problem = `The ${this.name} backend keeps keys and values in ${caches.formats.join(" or ")}, not ${format}${why}`;
       throw new UnsupportedError(problem, "Leave `format` out, or use another backend.", { op: "attention", format });
     }
     const blockRows = caches.blockRows === "sequence" ? rows : caches.blockRows;
-    const blocks = poolBlocks(memory, blockRows);
+    const blocks = Math.ceil(rows / blockRows) * sequences;
     const what = `A cache of ${rows * sequences} positions in ${format}`;
     const pool: PagedPool<Blocks> = new PagedPool({
       spec,

@@ -1,17 +1,9 @@
 // A pool of KV blocks: the host's bookkeeping over memory that a backend allocates.
 
-import type { CacheFormat } from "@polyllama/core";
-import { checkNumber, PolyllamaError, UnsupportedError } from "@polyllama/core";
-import type { CachePool, CacheSpec, PoolMemory } from "@polyllama/core/device";
+import { type CacheFormat, checkNumber, PolyllamaError, UnsupportedError } from "@polyllama/core";
+import type { CachePool, CacheSpec } from "@polyllama/core/device";
 import { BlockStore } from "./block-store.ts";
 import { type CacheHome, PagedCache } from "./paged-cache.ts";
-
-/** Blocks of so many positions that a pool has. @throws {OptionError} for sizes that are no positive integers */
-export function poolBlocks({ rows, sequences = 1 }: PoolMemory, blockRows: number): number {
-  checkNumber(rows, "Positions of a sequence", { least: 1, most: 2 ** 31 - 1, integer: true });
-  checkNumber(sequences, "Sequences of a pool", { least: 1, most: 2 ** 20, integer: true });
-  return Math.ceil(rows / blockRows) * sequences;
-}
 
 /** The memory of a pool, as a backend has it. */
 export interface PoolStorage {

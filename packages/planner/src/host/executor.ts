@@ -5,7 +5,7 @@ import type { AcceptedStep, StepExecutor, StepRun } from "../frame/program-frame
 import type { StepTensor } from "../frame/step-tensor.ts";
 import type { HostBlocks } from "./blocks.ts";
 import { computeStep, type HostComputation } from "./evaluate.ts";
-import { type HostStep, hostOutput } from "./outputs.ts";
+import { outputValue, type StepContext } from "./outputs.ts";
 import { computedRows } from "./rows.ts";
 import { hostRun, isHostTensor } from "./tensors.ts";
 
@@ -29,10 +29,10 @@ export class HostExecutor<Reals extends RealArray> implements StepExecutor<HostB
   accept(accepted: AcceptedStep<HostBlocks<Reals>>): StepRun {
     return hostRun(accepted, this.#owner, async (signal) => {
       const computed = await computeStep(this.#graph, accepted, this.#computation, signal);
-      const host: HostStep = { ...accepted, owner: this.#owner, history: computed.history };
+      const host: StepContext = { ...accepted, owner: this.#owner, history: computed.history };
       return accepted.step.outputs.map((output, i) => {
         const rows = accepted.places.outputRows[i]!; // one entry per output
-        return hostOutput(output, rows, computedRows(this.#computation.arrays, computed.value(output.value)), host);
+        return outputValue(output, rows, computedRows(this.#computation.arrays, computed.value(output.value)), host);
       });
     });
   }

@@ -16,7 +16,7 @@ export interface ComputedRows {
 }
 
 /** What is known of a step beside its values. */
-export interface HostStep {
+export interface StepContext {
   readonly places: StepPlaces;
   readonly record: StepRecord;
   /** The device. */
@@ -36,7 +36,12 @@ export function rowsToCompute(output: Output, rows: readonly number[]): readonly
  * @param rows Of the step, as `resolveStep` placed them.
  * @throws {PolyllamaError} `ERR_BACKEND` for logits that are NaN; `ERR_GRAPH` for targets beyond the vocabulary.
  */
-export function hostOutput(output: Output, rows: readonly number[], value: ComputedRows, step: HostStep): OutputValue {
+export function outputValue(
+  output: Output,
+  rows: readonly number[],
+  value: ComputedRows,
+  step: StepContext,
+): OutputValue {
   const shape = [rows.length, value.width] as const;
   switch (output.to) {
     case "host":
@@ -59,7 +64,7 @@ export function hostOutput(output: Output, rows: readonly number[], value: Compu
   }
 }
 
-function drawn(logits: RealArray, draw: Draw, n: number, { places, history }: HostStep): number {
+function drawn(logits: RealArray, draw: Draw, n: number, { places, history }: StepContext): number {
   const sequence = places.sequences.findIndex(({ first, rows }) => n < first + rows);
   const { first, start } = places.sequences[sequence]!; // every row has a sequence
   const next = start + n - first + 1;

@@ -29,7 +29,7 @@ export class HostMemory implements TensorStorage {
 }
 
 /** Whether a tensor is an array of this device. */
-export function isHostTensor(tensor: StepTensor, owner: object): tensor is StepTensor<HostMemory> {
+export function isHostTensor(tensor: StepTensor, owner: object): boolean {
   return tensor.storage instanceof HostMemory && tensor.storage.owner === owner;
 }
 

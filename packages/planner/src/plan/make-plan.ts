@@ -5,7 +5,7 @@ import { type AttentionNode, type Graph, PolyllamaError, type ValueName } from "
 import { type FusionPreferences, fuse } from "./fusion.ts";
 import { findLifetimes } from "./lifetimes.ts";
 import { lower, type Planning } from "./lower.ts";
-import { findNeeds, type NeedPreferences, type Needs, type Request } from "./needs.ts";
+import { findNeeds, type NeedPreferences, type Needs, type PlanRequest } from "./needs.ts";
 import { define, operand } from "./places.ts";
 import type { Place, Plan, PlanAttention } from "./plan.ts";
 import { rotationStride } from "./rotations.ts";
@@ -26,7 +26,7 @@ export interface PlanPreferences extends NeedPreferences, FusionPreferences {
 export function makePlan(
   graph: Graph,
   weights: Pick<StoredWeights, "places">,
-  request: Request,
+  request: PlanRequest,
   preferences: PlanPreferences,
 ): Plan {
   const needs = findNeeds(graph, request, weights, preferences);

@@ -9,7 +9,7 @@ import type { StoredWeights } from "./weight-groups.ts";
 export type RowSet = "all" | "selected";
 
 /** What a plan is to give. */
-export interface Request {
+export interface PlanRequest {
   /** Values asked for in all rows. */
   readonly all: ReadonlySet<ValueName>;
   /** Values asked for in the selected rows. */
@@ -49,7 +49,7 @@ export interface Needs {
  */
 export function findNeeds(
   graph: Graph,
-  request: Request,
+  request: PlanRequest,
   weights: Pick<StoredWeights, "places">,
   preferences: NeedPreferences,
 ): Needs {
@@ -90,7 +90,7 @@ const rowWise: Readonly<Record<OpName, boolean>> = {
 function findRows(
   nodes: readonly Node[],
   readers: ReadonlyMap<ValueName, readonly Node[]>,
-  { all, selected }: Request,
+  { all, selected }: PlanRequest,
   { places }: Pick<StoredWeights, "places">,
   selectsRows: boolean,
 ): ReadonlyMap<ValueName, RowSet> {

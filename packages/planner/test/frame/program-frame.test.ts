@@ -2,15 +2,10 @@
 
 import { buildGraph, type Graph } from "@polyllama/core";
 import type { OutputValue, Step } from "@polyllama/core/device";
-import {
-  PagedPool,
-  ProgramFrame,
-  SharedParameters,
-  type StepExecutor,
-  StepQueue,
-  StepTensor,
-} from "@polyllama/planner";
+import { PagedPool, SharedParameters, type StepExecutor, StepTensor } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
+import { ProgramFrame } from "../../src/frame/program-frame.ts";
+import { StepQueue } from "../../src/frame/step-queue.ts";
 
 const graph: Graph = buildGraph((g) => {
   const x = g.activations("x", 2);

@@ -5,16 +5,16 @@ import type { Draw, Output, Step } from "@polyllama/core/device";
 import {
   type GpuTensorStorage,
   gpuRun,
-  ProgramFrame,
   partsTo,
   SharedParameters,
   type Sink,
-  StepQueue,
   type StepTensor,
   takeOutputRows,
   takeToken,
 } from "@polyllama/planner";
 import { expect, test } from "vitest";
+import { ProgramFrame } from "../../src/frame/program-frame.ts";
+import { StepQueue } from "../../src/frame/step-queue.ts";
 
 const graph: Graph = buildGraph((g) => {
   const x = g.embedding("x", g.tokens("tokens"), g.weight("table", [5, 4]));

@@ -1,7 +1,8 @@
 // KV blocks in the host's memory: what is written comes back, block by block, and goes out and in as bytes.
 
-import { HostBlocks, hostCacheBytes } from "@polyllama/planner";
+import { HostBlocks } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
+import { hostCacheBytes } from "../../src/host/blocks.ts";
 
 const spec = [
   { kvHeads: 1, headDim: 2 },

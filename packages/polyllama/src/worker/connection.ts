@@ -1,6 +1,7 @@
 // Calls to a worker by number, each with the answers that come for it, as they come.
 
 import { PolyllamaError, type Progress } from "@polyllama/core";
+import { modelDisposed } from "../sequence-model.ts";
 import type { Port } from "./port.ts";
 import { type Answer, type AnswerMessage, putTogether, type Request, takeApart } from "./protocol.ts";
 
@@ -46,7 +47,7 @@ export class Connection {
   async *ask(request: Request, { onProgress, signal }: CallOptions): AsyncGenerator<Answer, void, undefined> {
     signal?.throwIfAborted();
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closed) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+    if (this.#closed) throw modelDisposed();
     const call = calls++;
     const queue: Answer[] = [];
     let wake = (): void => {};

@@ -1,9 +1,9 @@
 // The worker's side.
 
-import { PolyllamaError } from "@polyllama/core";
 import type { Device } from "@polyllama/core/device";
 import type { Piece } from "../generation/generate.ts";
 import { Llama } from "../llama.ts";
+import { modelDisposed } from "../sequence-model.ts";
 import { parentPort } from "./port.ts";
 import { type Answer, type ModelInfo, type RequestMessage, takeApart } from "./protocol.ts";
 
@@ -87,7 +87,7 @@ export function serveLlama(createBackend: () => Device | Promise<Device>): void 
   }
 
   function model(): Llama {
-    if (loaded === undefined) throw new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+    if (loaded === undefined) throw modelDisposed();
     return loaded.llama;
   }
 
