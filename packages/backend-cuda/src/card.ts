@@ -16,7 +16,7 @@ export class Card implements Disposable {
     this.#options = options;
   }
 
-  /** @throws {PolyllamaError} `ERR_UNSUPPORTED` where there is no driver or no card, `ERR_DISPOSED` */
+  /** @throws {PolyllamaError} `ERR_UNSUPPORTED` where there is no driver or no card, `ERR_OPTION`, `ERR_DISPOSED` */
   get gpu(): Gpu {
     return this.#open().gpu;
   }

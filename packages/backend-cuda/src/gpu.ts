@@ -45,7 +45,7 @@ export class Gpu {
   #allocated = 0;
   #lost: PolyllamaError | undefined;
 
-  /** @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND`, `ERR_MEMORY` */
+  /** @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_OPTION` for a card that there is not, `ERR_BACKEND`, `ERR_MEMORY` */
   constructor({ device, library, images = imageFolder }: GpuOptions) {
     const driver = loadDriver(library);
     checkVersion(driver);
@@ -53,12 +53,15 @@ export class Gpu {
     this.device = device;
     const count = driver.deviceCount();
     if (device >= count) {
-      throw new PolyllamaError(
-        "ERR_OPTION",
-        count === 0
-          ? "There is an NVIDIA driver but no card that it can use. Check nvidia-smi and CUDA_VISIBLE_DEVICES."
-          : `There is no card ${device}; this machine has cards 0 to ${count - 1}.`,
-      );
+      throw count === 0
+        ? new PolyllamaError(
+            "ERR_UNSUPPORTED",
+            "There is an NVIDIA driver but no card that it can use. Check nvidia-smi and CUDA_VISIBLE_DEVICES.",
+          )
+        : new PolyllamaError(
+            "ERR_OPTION",
+            `device: there is no card ${device}; this machine has cards 0 to ${count - 1}.`,
+          );
     }
     this.name = driver.deviceName(device);
     this.capability =

@@ -43,6 +43,7 @@ export async function copyBandwidth(options: CopyOptions = {}): Promise<number> 
 
 /** Of a product of 16 by 8 by 16: a multiplication and an addition each. */
 const productOperations = 2 * 16 * 8 * 16;
+
 /**
  * Multiplies matrices of bf16 that stand in registers, by the instructions that reading a prompt uses.
  *

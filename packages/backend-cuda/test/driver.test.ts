@@ -76,6 +76,7 @@ await describeWithEmulation("the driver", (emulation) => {
     control.reset();
     control.card({ count: 0 });
     expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /no card/ });
+    expect(await errorOf(() => cuda(emulated(emulation)).describe())).toMatchObject({ code: "ERR_UNSUPPORTED" });
     control.card({ driver: 11070 });
     expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /CUDA 11\.7; 11\.8/ });
     control.card({ major: 7, minor: 0 });

@@ -1,4 +1,4 @@
-// What compiling and running takes, by arithmetic. ONNX Runtime repacks quantized matrices when it loads them. It keeps the
+// What a model takes in memory, by arithmetic. ONNX Runtime repacks quantized matrices when it loads them. It keeps the
 // values, the f32 scales and, for int8 activations, an f32 sum per block; the file's own scales stay mapped besides, in
 // pages that the system may drop. Q4_0 thus takes 7 bits a weight.
 
@@ -13,7 +13,7 @@ import { planLayout } from "./pack/layout.ts";
 export function estimateMemory(
   graph: Graph,
   weights: ReadonlyMap<WeightName, WeightInfo>,
-  capacity: number,
+  positions: number,
   activations: Activations,
 ): MemoryEstimate {
   let bytes = 0;
@@ -25,10 +25,10 @@ export function estimateMemory(
   const heads = Math.max(0, ...attentions(graph).map((attention) => attention.heads));
   return {
     weights: bytes,
-    cache: blockBytes(cacheSpec(graph), capacity),
+    cache: blockBytes(cacheSpec(graph), positions),
     scratch:
-      4 * Math.min(chunkRows, capacity) * 6 * widest +
-      Math.min(scoreBytes, 4 * heads * capacity * chunkRows) +
+      4 * Math.min(chunkRows, positions) * 6 * widest +
+      Math.min(scoreBytes, 4 * heads * positions * chunkRows) +
       (64 << 20),
   };
 }

@@ -87,9 +87,8 @@ export async function openDevice(options: WebGpuOptions): Promise<OpenedDevice> 
     return { gpu: make(device, true, adapter.info, options), info: adapter.info };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new PolyllamaError("ERR_BACKEND", `The adapter ${describeAdapter(adapter.info)} gave no device: ${reason}`, {
-      cause,
-    });
+    const message = `The adapter ${describeAdapter(adapter.info)} gave no device: ${reason}`;
+    throw new PolyllamaError("ERR_BACKEND", `${message} Close what else uses it, or use another backend.`, { cause });
   }
 }
 

@@ -47,7 +47,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
       supports: (node) => supportsHeads("WebGPU", node),
       memory: () => memoryOf(adapter.gpu),
       estimateMemory(graph, weights, rows) {
-        checkNumber(rows, "capacity", { least: 1, integer: true });
+        checkNumber(rows, "Positions of a sequence", { least: 1, integer: true });
         return estimateMemory(graph, weights, rows, adapter.gpu.limits);
       },
       async loadWeights(graphs, source, { onProgress, signal }) {

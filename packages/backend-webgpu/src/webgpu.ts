@@ -16,7 +16,10 @@ export async function webgpu(options: WebGpuOptions = {}): Promise<WebGpuDevice>
   if (options.device !== undefined) {
     for (const name of ["adapter", "powerPreference", "gpu", "limits"] as const) {
       if (options[name] !== undefined)
-        throw new PolyllamaError("ERR_OPTION", `${name} chooses a device, but one was given; leave one of them out.`);
+        throw new PolyllamaError(
+          "ERR_OPTION",
+          `webgpu(): ${name} chooses a device, but device gives one; leave one of them out.`,
+        );
     }
   }
   return new WebGpuDevice(options, await openDevice(options));

@@ -11,7 +11,7 @@ export type ErrorCode =
   | "ERR_HUB" // a checkpoint could not be fetched from the hub
   | "ERR_TOKENIZER" // a tokenizer file is damaged, or text cannot be encoded as asked
   | "ERR_CHAT" // messages do not form a conversation of the chat format, or the format is not known, or its template fails
-  | "ERR_GRAPH" // a graph or the input of a run does not fit together
+  | "ERR_GRAPH" // a graph, or a step of it, does not fit together
   | "ERR_CONTEXT" // more positions than the cache holds
   | "ERR_UNSUPPORTED" // a backend cannot do this, and says what can
   | "ERR_BACKEND" // a backend or its device failed

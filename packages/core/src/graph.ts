@@ -21,7 +21,7 @@ export interface Graph {
   readonly weights: readonly WeightSpec[];
   /** In an order in which they can be evaluated. */
   readonly nodes: readonly Node[];
-  /** The values that a run is expected to ask for; any other value may be asked for too. */
+  /** The values that steps are expected to ask for; any other value may be asked for too. */
   readonly outputs: readonly ValueName[];
   /** Type of every value. */
   readonly types: ReadonlyMap<ValueName, TensorType>;
@@ -94,7 +94,7 @@ export function buildGraph(define: (g: GraphBuilder) => readonly Value[]): Graph
       const known = weights.get(name);
       if (known === undefined) weights.set(name, { name, shape });
       else if (String(known.shape) !== String(shape)) {
-        throw new PolyllamaError("ERR_GRAPH", `"${name}": is used as [${shape}] and as [${known.shape}].`);
+        throw new PolyllamaError("ERR_GRAPH", `The weight "${name}" is used as [${shape}] and as [${known.shape}].`);
       }
       return known ?? { name, shape };
     },

@@ -1,4 +1,4 @@
-// @polyllama/core: the model as data. It computes nothing by itself and depends on nothing.
+// @polyllama/core: the model as data, its text and its sampling, and the contract of devices. It depends on nothing.
 
 // The model
 export type { GgufFacts, LlamaConfig, MetaFacts } from "./config.ts";

@@ -124,7 +124,7 @@ test("names are used once", () => {
       g.weight("w", [2]);
       return [];
     });
-  expect(shapes).toThrow('"w": is used as [2] and as [1].');
+  expect(shapes).toThrow('The weight "w" is used as [2] and as [1].');
 });
 
 test("a gradient is more of the graph", () => {

@@ -1,4 +1,4 @@
-// The check of weights for values that are none.
+// The check of weights for NaN and infinities.
 
 import { CheckpointError, type ColumnRange, columnCount, type WeightInfo, type WeightSource } from "@polyllama/core";
 import { formats } from "./formats.ts";

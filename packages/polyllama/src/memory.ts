@@ -12,8 +12,8 @@ export async function checkFits(
 ): Promise<void> {
   const { free } = await device.memory();
   if (free === undefined) return;
-  const needed = (capacity: number): number => {
-    const { weights: matrices, cache, scratch } = device.estimateMemory(graph, weights, capacity);
+  const needed = (positions: number): number => {
+    const { weights: matrices, cache, scratch } = device.estimateMemory(graph, weights, positions);
     return matrices + cache + scratch;
   };
   const whole = needed(contextLength);

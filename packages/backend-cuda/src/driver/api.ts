@@ -125,7 +125,8 @@ function load(path: string | undefined): { driver: Driver; library: LibraryHandl
     }
     return { driver: bind(koffi, library, candidate), library };
   }
-  const platform = process.platform === "darwin" ? " There is none for macOS: use the webgpu or cpu backend." : "";
+  const platform =
+    process.platform === "darwin" ? " There is none for macOS: use the webgpu or onnxruntime backend." : "";
   throw new PolyllamaError(
     "ERR_UNSUPPORTED",
     `No NVIDIA driver: ${candidates.join(", ")} cannot be loaded.${platform} Install NVIDIA's driver (no CUDA toolkit is ` +

@@ -10,7 +10,7 @@ import type { Launch } from "../launch.ts";
 import type { DeviceMemory, PinnedMemory } from "../memory.ts";
 import { type Matrix, numbersOf } from "./layout.ts";
 
-/** Thrown where the card has found a number that is none; what and where, the piece itself says. */
+/** Thrown where the card has found NaN or an infinity; which and where, the piece itself says. */
 export class NotFinite extends Error {
   readonly piece: number;
 

@@ -2,7 +2,7 @@
 // is packed once, into an entry of the cache, and later loads only check and read it. An entry is written under a temporary
 // name and renamed when whole: processes that fill the same cache do not wait for each other, the first to finish wins. What is
 // damaged is packed again. Where the cache cannot be written, or without one, the file lies in a private temporary folder until
-// the program is disposed. Every packed file is checked whole before its first use.
+// the parameters are freed. Every packed file is checked whole before its first use.
 
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";

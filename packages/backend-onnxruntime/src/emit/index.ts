@@ -12,12 +12,12 @@ import { emitSwiglu } from "./swiglu.ts";
 
 export const emitters: PerStep<[Emission], void> = {
   embedding({ label }) {
-    throw new Error(`${label}: its rows are the host's`); // lower.ts says so
+    throw new Error(`${label}: the host looks embeddings up`); // lower.ts says so
   },
   gather: emitGather,
   norm: emitRmsNorm,
   convert({ label }) {
-    throw new Error(`${label}: no operator here wants that`); // lower.ts asks for none
+    throw new Error(`${label}: no ONNX operator takes converted rows`); // lower.ts asks for none
   },
   linear: emitLinear,
   rope: emitRope,

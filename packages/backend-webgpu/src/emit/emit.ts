@@ -17,7 +17,7 @@ const emitters: PerStep<[Emission], Emitted> = {
   gather: emitGather,
   norm: emitNorm,
   convert({ label }) {
-    throw new Error(`${label}: no kernel here wants that`); // modes.ts asks for none
+    throw new Error(`${label}: no WebGPU kernel takes converted rows`); // modes.ts asks for none
   },
   linear: emitLinear,
   rope: emitRope,

@@ -45,7 +45,10 @@ export function bind(
   const most = gpu.limits.maxStorageBufferBindingSize;
   for (const { size, label: name } of resources) {
     if (size > most)
-      throw new PolyllamaError("ERR_BACKEND", `${label}: "${name}" has ${size} bytes, a binding at most ${most}.`);
+      throw new PolyllamaError(
+        "ERR_BACKEND",
+        `${label}: "${name}" has ${size} bytes, but a binding ${most} at most. Use a smaller model or another backend.`,
+      );
   }
   const bindGroup = gpu.device.createBindGroup({
     label,

@@ -213,7 +213,7 @@ function fit(
   return isWritable(info.format) ? info.format : "f16";
 }
 
-/** @throws {PolyllamaError} `ERR_OPTION` for a pattern that is none. */
+/** @throws {PolyllamaError} `ERR_OPTION` for a pattern that is not valid. */
 function matcher(pattern: string): (name: WeightName) => boolean {
   const escaped = pattern.replace(/\.weight$/, "").replace(/[.+?^$()|[\]\\]/g, "\\$&");
   const source = escaped.replaceAll("*", ".*").replace(/\{([^{}]*)\}/g, (_, list: string) => {

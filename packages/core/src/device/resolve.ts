@@ -3,6 +3,7 @@
 
 import { PolyllamaError } from "../errors.ts";
 import type { Graph, GraphInput, ValueName } from "../graph.ts";
+import { nearestName } from "../nearest-name.ts";
 import type { SequenceCache } from "./cache.ts";
 import type { DeviceTensor, HostArray, Output, Step } from "./program.ts";
 
@@ -177,7 +178,10 @@ function lastRows(sequences: readonly SequencePlace[], counts: readonly number[]
   return sequences.flatMap(({ first, rows }, i) => {
     const count = counts[i] ?? 1;
     if (Number.isInteger(count) && count >= 0 && count <= rows) return range(first + rows - count, first + rows);
-    throw new PolyllamaError("ERR_GRAPH", `Of a sequence of ${rows} rows, ${count} cannot be drawn from.`);
+    throw new PolyllamaError(
+      "ERR_GRAPH",
+      `lastPerSequence asks for ${count} rows of sequence ${i}, which has ${rows}.`,
+    );
   });
 }
 
@@ -187,5 +191,8 @@ function range(from: number, to: number): readonly number[] {
 
 /** @throws {PolyllamaError} `ERR_GRAPH` for a name that the graph does not define */
 export function checkValue(graph: Graph, name: ValueName): void {
-  if (!graph.widths.has(name)) throw new PolyllamaError("ERR_GRAPH", `The graph has no value "${name}".`);
+  if (graph.widths.has(name)) return;
+  const nearest = nearestName(name, [...graph.widths.keys()]);
+  const hint = nearest === undefined ? "" : ` Did you mean "${nearest}"?`;
+  throw new PolyllamaError("ERR_GRAPH", `The graph has no value "${name}".${hint}`);
 }

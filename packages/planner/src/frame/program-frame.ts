@@ -171,10 +171,13 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   /** @throws {PolyllamaError} `ERR_GRAPH` for a cache of another device or shape, `ERR_DISPOSED` */
   #own(cache: SequenceCache): PagedCache {
     if (!(cache instanceof PagedCache) || (cache.pool as PagedPool).owner !== this.#parts.owner) {
-      throw new PolyllamaError("ERR_GRAPH", "A cache belongs to the device that made it; this is another one's.");
+      throw new PolyllamaError("ERR_GRAPH", "This cache is another device's; open one in a pool of this device.");
     }
     if (!sameCacheSpec(cache.pool.spec, this.#spec)) {
-      throw new PolyllamaError("ERR_GRAPH", "The pool of this cache was made for attentions of another shape.");
+      throw new PolyllamaError(
+        "ERR_GRAPH",
+        "This cache's pool is for attentions of other shapes; make a pool with this graph's `cacheSpec`.",
+      );
     }
     cache.assertAlive();
     return cache;
@@ -183,7 +186,7 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   /** @throws {PolyllamaError} `ERR_GRAPH` for a tensor of another device */
   #ownTensor(tensor: DeviceTensor): StepTensor {
     if (tensor instanceof StepTensor && this.#parts.executor.owns(tensor)) return tensor;
-    throw new PolyllamaError("ERR_GRAPH", "A tensor belongs to the device that made it; this is another one's.");
+    throw new PolyllamaError("ERR_GRAPH", "This tensor is another device's; read it, and give the array.");
   }
 
   #checkAdapter(name: string | undefined): void {
@@ -219,5 +222,8 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
 }
 
 function disposed(): PolyllamaError {
-  return new PolyllamaError("ERR_DISPOSED", "This model was disposed; load it again.");
+  return new PolyllamaError(
+    "ERR_DISPOSED",
+    "The program of this model was disposed; load the model, or compile its graph, again.",
+  );
 }
