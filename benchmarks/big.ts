@@ -1,5 +1,5 @@
-// `npm run bench:big`: a 7B model in Q4_0 at its full context of 4,096, or with `--model` another one: speed, peak memory against the
-// estimate, and how long the event loop is ever held up while text is generated.
+// `npm run bench:big`: a 7B model in Q4_0 at its full context of 4,096, or with `--model` another one: speed, peak
+// memory against the estimate, and how long the event loop is ever held up while text is generated.
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";

@@ -1,6 +1,6 @@
-// `npm run bench:convert`: a 7B model in F16, 13.5 GB, written as a GGUF file and quantized to Q4_0 by the command line, each in a
-// process of its own: seconds, MB/s and peak memory, which must stay within 1 GiB. Needs 18 GB of disk; `--folder` says where,
-// `--direct` quantizes what is computed instead of a file, in 4 GB.
+// `npm run bench:convert`: a 7B model in F16, 13.5 GB, written as a GGUF file and quantized to Q4_0 by the command
+// line, each in a process of its own: seconds, MB/s and peak memory, which must stay within 1 GiB. Needs 18 GB of disk;
+// `--folder` says where, `--direct` quantizes what is computed instead of a file, in 4 GB.
 
 import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";

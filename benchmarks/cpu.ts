@@ -1,9 +1,10 @@
-// `npm run bench:cpu`: polyllama's onnxruntime backend beside node-llama-cpp, on the same synthetic GGUF file with the dimensions
-// of TinyLlama 1.1B, the same prompt and the same number of threads. Both engines are loaded, each in a process of its own, and
-// measured in turn; the figures are medians. On a machine with other work, two-thread timings are worthless: the load
-// average is printed beside them.
+// `npm run bench:cpu`: polyllama's onnxruntime backend beside node-llama-cpp, on the same synthetic GGUF file with the
+// dimensions of TinyLlama 1.1B, the same prompt and the same number of threads. Both engines are loaded, each in a
+// process of its own, and measured in turn; the figures are medians. On a machine with other work, two-thread timings
+// are worthless: the load average is printed beside them.
 //
-// `--against FOLDER` measures another checkout of this project, with its packages installed, in the other engine's place.
+// `--against FOLDER` measures another checkout of this project, with its packages installed, in the other engine's
+// place.
 
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";

@@ -1,7 +1,8 @@
-// `npm run bench:formats`: decode speed of a model with the dimensions of TinyLlama 1.1B in every block format, on polyllama's
-// onnxruntime backend and in node-llama-cpp, on the same file, with the same number of threads, measured in turn; then the speed of
-// the quantizers. Figures are medians. Files are written one at a time and removed again, as are the packed weights: about
-// 3 GB at a time. On a machine with other work two-thread timings are worthless; the load average is printed beside them.
+// `npm run bench:formats`: decode speed of a model with the dimensions of TinyLlama 1.1B in every block format, on
+// polyllama's onnxruntime backend and in node-llama-cpp, on the same file, with the same number of threads, measured in
+// turn; then the speed of the quantizers. Figures are medians. Files are written one at a time and removed again, as
+// are the packed weights: about 3 GB at a time. On a machine with other work two-thread timings are worthless; the load
+// average is printed beside them.
 
 import { mkdir, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";

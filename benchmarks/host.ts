@@ -1,7 +1,8 @@
-// `npm run bench:host`: what the host does for a token, and whether it grows with the text. The model is the embedded one without its
-// layers: its logits come in a moment and do not depend on what was read, so that what is left is the host's own work on a token:
-// submitting the step, choosing (on the device, or on the host with penalties), decoding, and looking for stop sequences. Its time is
-// measured where the text is short and where it has thousands of tokens, in one run, and all ways of choosing in turn.
+// `npm run bench:host`: what the host does for a token, and whether it grows with the text. The model is the embedded
+// one without its layers: its logits come in a moment and do not depend on what was read, so that what is left is the
+// host's own work on a token: submitting the step, choosing (on the device, or on the host with penalties), decoding,
+// and looking for stop sequences. Its time is measured where the text is short and where it has thousands of tokens, in
+// one run, and all ways of choosing in turn.
 
 import { loadavg } from "node:os";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";

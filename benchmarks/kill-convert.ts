@@ -1,5 +1,5 @@
-// `npm run kill:convert`: kills conversions of a large model at random moments, and checks that nothing they leave loads wrongly.
-// The tests do the same with a small one.
+// `npm run kill:convert`: kills conversions of a large model at random moments, and checks that nothing they leave
+// loads wrongly. The tests do the same with a small one.
 
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";

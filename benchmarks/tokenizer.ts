@@ -1,6 +1,7 @@
-// `npm run bench:tokenizer`: encoding and decoding of English and Chinese text, line by line, beside llama-tokenizer-js and
-// @huggingface/tokenizers; all three with Llama's vocabulary, which llama-tokenizer-js carries, in one process and in turn. The ids
-// must be equal. Then, where Python has SentencePiece, training of 8,000 pieces on 20 MB by both.
+// `npm run bench:tokenizer`: encoding and decoding of English and Chinese text, line by line, beside llama-tokenizer-js
+// and
+// @huggingface/tokenizers; all three with Llama's vocabulary, which llama-tokenizer-js carries, in one process and in
+// turn. The ids must be equal. Then, where Python has SentencePiece, training of 8,000 pieces on 20 MB by both.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -52,7 +53,8 @@ function compare(language: string, lines: readonly string[]): void {
   const [ours] = engines;
   const ids = lines.map((line) => ours!.encode(line));
   const samples = engines.map(() => ({ encode: [] as number[], decode: [] as number[] }));
-  const equal = engines.map((engine) => lines.every((line, i) => String(engine.encode(line)) === String(ids[i]))); // and warm
+  // and warm
+  const equal = engines.map((engine) => lines.every((line, i) => String(engine.encode(line)) === String(ids[i])));
   for (const engine of engines) for (const line of ids) engine.decode(line);
   for (let round = 0; round < rounds; round++) {
     for (const [i, engine] of engines.entries()) {
@@ -78,7 +80,9 @@ function time(work: () => unknown): number {
   return (performance.now() - start) / 1000;
 }
 
-/** Lines that are not empty, of one file or of a folder's text files, the first of them until there are so many bytes. */
+/**
+ * Lines that are not empty, of one file or of a folder's text files, the first of them until there are so many bytes.
+ */
 function readLines(path: string, bytes: number): string[] {
   const files = path.endsWith(".txt")
     ? [path]

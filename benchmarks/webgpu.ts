@@ -1,15 +1,15 @@
-// `npm run bench:webgpu`: the webgpu backend beside the WebGPU execution provider of onnxruntime-node, on the same adapter and
-// the same synthetic model with TinyLlama's dimensions in Q4_0. The provider runs the graph that the onnxruntime backend emits
-// (MatMulNBits, GroupQueryAttention and so on), with a cache of just the positions that are used, since its binding copies
-// caches at every step. Both engines are loaded, each in a process of its own, and measured in turn; the figures are medians. Our
-// tokens are chosen on the device, theirs from logits on the host.
+// `npm run bench:webgpu`: the webgpu backend beside the WebGPU execution provider of onnxruntime-node, on the same
+// adapter and the same synthetic model with TinyLlama's dimensions in Q4_0. The provider runs the graph that the
+// onnxruntime backend emits (MatMulNBits, GroupQueryAttention and so on), with a cache of just the positions that are
+// used, since its binding copies caches at every step. Both engines are loaded, each in a process of its own, and
+// measured in turn; the figures are medians. Our tokens are chosen on the device, theirs from logits on the host.
 //
 // `--against FOLDER` measures another checkout of this project, with its packages installed, in the provider's place.
 //
 // `--batch 8` measures ours alone: 8 sequences that decode together, in turn with one.
 //
-// `--json` prints one object, with the time on the device by kernel where the adapter has timestamps. Run `npm run setup:system`
-// where there is no GPU.
+// `--json` prints one object, with the time on the device by kernel where the adapter has timestamps. Run
+// `npm run setup:system` where there is no GPU.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -41,7 +41,10 @@ const promptTokens = Number(options["prompt-tokens"]);
 const generateTokens = Number(options["generate-tokens"]);
 const batch = Number(options.batch);
 
-/** Seconds of a prefill and of the tokens behind it, and the processor's, which on a software adapter a busy machine leaves alone. */
+/**
+ * Seconds of a prefill and of the tokens behind it, and the processor's, which on a software adapter a busy machine
+ * leaves alone.
+ */
 interface Timing {
   readonly prefill: number;
   readonly decode: number;

@@ -1,6 +1,6 @@
-// `npm run conformance:webgpu`: the whole suite on the webgpu backend, in every environment one after another, each in a process
-// of its own, whose driver is the software one that `npm run setup:system` installs, where it is there. Arguments go to
-// `npm run conformance`.
+// `npm run conformance:webgpu`: the whole suite on the webgpu backend, in every environment one after another, each in
+// a process of its own, whose driver is the software one that `npm run setup:system` installs, where it is there.
+// Arguments go to `npm run conformance`.
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// npm run fuzz: spoiled files of every kind against their parsers, for some minutes, on several threads. A finding is written
-// to a file, and can be run again from it or from its numbers.
+// npm run fuzz: spoiled files of every kind against their parsers, for some minutes, on several threads. A finding is
+// written to a file, and can be run again from it or from its numbers.
 //
 //   npm run fuzz -- --minutes 10 [--seed TEXT] [--only PARSER] [--threads 2] [--out FOLDER]
 //   npm run fuzz -- --replay FILE
@@ -136,7 +136,8 @@ async function fuzz(): Promise<void> {
       eval: true,
       execArgv: ["--conditions=@polyllama/source"],
       workerData: task,
-      // As the thread that renders chat templates: the less garbage waits, the closer is what is seen to what is needed.
+      // As the thread that renders chat templates: the less garbage waits, the closer is what is seen to what is
+      // needed.
       resourceLimits: { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 24 },
     });
     return new Promise((resolve, reject) => {

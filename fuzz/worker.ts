@@ -1,5 +1,5 @@
-// One thread of fuzzing. It says in shared memory which input it is at and since when, so that the main thread sees it hang,
-// and takes the parser next that has had the least time.
+// One thread of fuzzing. It says in shared memory which input it is at and since when, so that the main thread sees it
+// hang, and takes the parser next that has had the least time.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { check } from "@polyllama/test-support/fuzz/check";

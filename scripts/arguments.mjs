@@ -1,5 +1,6 @@
-// Arguments of the repository's own programs: `--help` prints what there is, and what is wrong is one line and exit code 2. Plain
-// JavaScript, since some of these programs run before any package is installed; types stand in arguments.d.mts.
+// Arguments of the repository's own programs: `--help` prints what there is, and what is wrong is one line and exit
+// code 2. Plain JavaScript, since some of these programs run before any package is installed; types stand in
+// arguments.d.mts.
 import { parseArgs } from "node:util";
 
 export function readArguments(command, about, options) {

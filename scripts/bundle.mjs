@@ -1,6 +1,7 @@
-// `npm run bundle`: everything that runs polyllama on a Linux x64 machine without a network, as one archive: Node itself, the built
-// packages with what they need at run time, and launchers. `--check` unpacks it and tries it with nothing in PATH and, where the
-// system allows that, without a network. `--no-build` takes the packages as they were built last.
+// `npm run bundle`: everything that runs polyllama on a Linux x64 machine without a network, as one archive: Node
+// itself, the built packages with what they need at run time, and launchers. `--check` unpacks it and tries it with
+// nothing in PATH and, where the system allows that, without a network. `--no-build` takes the packages as they were
+// built last.
 import "./setup.mjs";
 import { createHash } from "node:crypto";
 import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";

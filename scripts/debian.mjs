@@ -1,5 +1,5 @@
-// Debian's packages in a folder of the user's own: resolved against private sources, downloaded and unpacked, with those libraries
-// that the system lacks or has too old. Nothing needs root, and the system's own apt stays as it is.
+// Debian's packages in a folder of the user's own: resolved against private sources, downloaded and unpacked, with
+// those libraries that the system lacks or has too old. Nothing needs root, and the system's own apt stays as it is.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

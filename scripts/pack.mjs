@@ -1,5 +1,5 @@
-// `npm run pack`: builds the packages and packs those that are published into a folder, from which npm installs them as it
-// would from its registry.
+// `npm run pack`: builds the packages and packs those that are published into a folder, from which npm installs them as
+// it would from its registry.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";

@@ -1,7 +1,7 @@
-// Runs a TypeScript program of this repository from its sources, with the packages' source export condition, and with the
-// software Vulkan driver of `npm run setup:system` where there is no other: a driver has to be named before a process starts.
-// On the command line: `node scripts/run-source.mjs FILE [arguments]`. Paths among the arguments mean the folder that npm was
-// called in, not that of the workspace whose script this is.
+// Runs a TypeScript program of this repository from its sources, with the packages' source export condition, and with
+// the software Vulkan driver of `npm run setup:system` where there is no other: a driver has to be named before a
+// process starts. On the command line: `node scripts/run-source.mjs FILE [arguments]`. Paths among the arguments mean
+// the folder that npm was called in, not that of the workspace whose script this is.
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { vulkanFallback } from "./system.mjs";

@@ -1,7 +1,8 @@
-// `npm run setup:system`: what some tests need beside npm packages. A software Vulkan driver (Mesa's lavapipe, 25 or later:
-// Dawn finds no adapter in older ones), a headless Chromium, Python's jinja2 and Deno; with `--full` the other runtimes and the
-// bundlers of `npm test -- --full` too. All of it stands in a folder of the user's own cache; the system stays as it is. Where
-// there is no Debian, `--chromium PATH`, `--vulkan-icd PATH` and `--jinja2 PATH` name what was installed by hand.
+// `npm run setup:system`: what some tests need beside npm packages. A software Vulkan driver (Mesa's lavapipe, 25 or
+// later: Dawn finds no adapter in older ones), a headless Chromium, Python's jinja2 and Deno; with `--full` the other
+// runtimes and the bundlers of `npm test -- --full` too. All of it stands in a folder of the user's own cache; the
+// system stays as it is. Where there is no Debian, `--chromium PATH`, `--vulkan-icd PATH` and `--jinja2 PATH` name what
+// was installed by hand.
 //
 // What was found is written to one file, by which `system.mjs` finds it. When that is complete, nothing is done.
 import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
@@ -126,7 +127,10 @@ mkdirSync(systemFolder, { recursive: true });
 const { id, release, name } = codename();
 const known = id === "debian" && release in distributions && process.arch in triplets;
 const failures = [];
-/** Installs one thing unless it is there, in that version if one is named; one that fails does not keep the others from being tried. */
+/**
+ * Installs one thing unless it is there, in that version if one is named; one that fails does not keep the others from
+ * being tried.
+ */
 function provide(key, install, version = found[key]?.version) {
   if (found[key] !== undefined && found[key].version === version) return;
   try {

@@ -15,8 +15,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const modified = (file) => statSync(root + file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 if (modified("node_modules/.package-lock.json") < modified("package-lock.json")) {
   console.error("Installing npm packages ...");
-  // Not `npm ci`: it refuses a lockfile that lacks other platforms' optional binaries, as one has that was written behind a
-  // registry without them.
+  // Not `npm ci`: it refuses a lockfile that lacks other platforms' optional binaries, as one has that was written
+  // behind a registry without them.
   const { status } = spawnSync("npm", ["install", "--no-save", "--loglevel=error"], {
     cwd: root,
     stdio: ["ignore", 2, 2],

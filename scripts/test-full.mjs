@@ -1,6 +1,6 @@
-// `npm run test:full`: everything that takes longer than `npm test` may. Each step prints what it prints; its last line, its time
-// and the machine go into the table of docs/test-full.md, in the place of the row that the step had there. A step that was not
-// run keeps its old row, whose date says how old it is.
+// `npm run test:full`: everything that takes longer than `npm test` may. Each step prints what it prints; its last
+// line, its time and the machine go into the table of docs/test-full.md, in the place of the row that the step had
+// there. A step that was not run keeps its old row, whose date says how old it is.
 import "./setup.mjs";
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
-// `npm test`: formatting and lint, types, unused code, documentation of what is exported, then all suites. Ends with one line
-// that sums them. Arguments go to vitest, and then only the suites are run: `npm test -- packages/core`. `npm test -- --full`
-// adds the tests that take long.
+// `npm test`: formatting and lint, types, unused code, documentation of what is exported, then all suites. Ends with
+// one line that sums them. Arguments go to vitest, and then only the suites are run: `npm test -- packages/core`.
+// `npm test -- --full` adds the tests that take long.
 import "./setup.mjs";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +16,8 @@ if (given.includes("--help") || given.includes("-h")) {
   process.exit(0);
 }
 const filters = given.filter((argument) => argument !== "--full");
-if (filters.length < given.length) process.env.POLYLLAMA_TEST_FULL = "1"; // read by vitest.config.ts and packages/test-support/src/full.ts
+// read by vitest.config.ts and packages/test-support/src/full.ts
+if (filters.length < given.length) process.env.POLYLLAMA_TEST_FULL = "1";
 
 const bin = (name) => join(root, "node_modules", ".bin", process.platform === "win32" ? `${name}.cmd` : name);
 const run = (name, ...rest) =>

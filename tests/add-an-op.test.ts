@@ -1,5 +1,6 @@
-// The op of docs/add-an-op.md, added to a copy of the sources as the page says: first its record alone, where the compiler must name
-// every table that lacks it and nothing else, then its entries, with which all compiles and the page's program prints what the page says.
+// The op of docs/add-an-op.md, added to a copy of the sources as the page says: first its record alone, where the
+// compiler must name every table that lacks it and nothing else, then its entries, with which all compiles and the
+// page's program prints what the page says.
 
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// docs/architecture.md: its picture is that of the layers which `npm run lint` holds imports to, and what it lists as the way of a weight,
-// of a prompt and of a case is a way that the code has.
+// docs/architecture.md: its picture is that of the layers which `npm run lint` holds imports to, and what it lists as
+// the way of a weight, of a prompt and of a case is a way that the code has.
 
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,6 +1,6 @@
-// The packages in bundles, as bundlers' users make and run them: each application of tests/bundlers is built by its bundler,
-// opened in Chromium, and has to write, in the page and in a worker of it, the tokens that Node writes. The bundlers come
-// with `npm run setup:system -- --full`.
+// The packages in bundles, as bundlers' users make and run them: each application of tests/bundlers is built by its
+// bundler, opened in Chromium, and has to write, in the page and in a worker of it, the tokens that Node writes. The
+// bundlers come with `npm run setup:system -- --full`.
 
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";

@@ -1,5 +1,5 @@
-// What bundles contain. What a page imports reaches nothing of Node: esbuild follows every import of each entry, under the condition
-// "browser", and lists what stays outside. A bundle for Node that should have left a package out says so.
+// What bundles contain. What a page imports reaches nothing of Node: esbuild follows every import of each entry, under
+// the condition "browser", and lists what stays outside. A bundle for Node that should have left a package out says so.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";

@@ -1,5 +1,5 @@
-// What `npm run lint` asks of imports and of the lengths of files, each shown by a fault in a small repository with the layers of
-// this one: the check names the rule and the files.
+// What `npm run lint` asks of imports and of the lengths of files, each shown by a fault in a small repository with the
+// layers of this one: the check names the rule and the files.
 
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

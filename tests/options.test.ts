@@ -1,5 +1,5 @@
-// Every option of every entry point against values of every wrong kind: each is refused with a typed error that names the option.
-// Which options there are the entry points say themselves, so that none is left out here.
+// Every option of every entry point against values of every wrong kind: each is refused with a typed error that names
+// the option. Which options there are the entry points say themselves, so that none is left out here.
 
 import { cuda } from "@polyllama/backend-cuda";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";

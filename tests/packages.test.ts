@@ -1,5 +1,5 @@
-// What users get: every package is built and packed, and the tarballs are installed in an empty project, offline, where a
-// ten-line program has to compile, with the declarations of all packages checked, and to write text.
+// What users get: every package is built and packed, and the tarballs are installed in an empty project, offline, where
+// a ten-line program has to compile, with the declarations of all packages checked, and to write text.
 
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// READMEs of packages and apps: their samples import what they use, from packages that export it, and none of them lets somebody install from
-// npm what is not there.
+// READMEs of packages and apps: their samples import what they use, from packages that export it, and none of them lets
+// somebody install from npm what is not there.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
-// The recipes of the documentation, as their readers have them: every block of TypeScript is a program of its own, compiled in the
-// strictest settings and run in an empty folder; what it prints is what the block of text below it says, where there is one.
+// The recipes of the documentation, as their readers have them: every block of TypeScript is a program of its own,
+// compiled in the strictest settings and run in an empty folder; what it prints is what the block of text below it
+// says, where there is one.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// The runtimes of docs/support.md: each runs the same program on the packages as they are published, and writes what the others
-// write. Those that are not installed come with `npm run setup:system -- --full`.
+// The runtimes of docs/support.md: each runs the same program on the packages as they are published, and writes what
+// the others write. Those that are not installed come with `npm run setup:system -- --full`.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

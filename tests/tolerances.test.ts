@@ -1,6 +1,6 @@
-// No test decides by a number of its own how far a result may be off. What may differ is held to a bound or a tolerance that
-// follows from roundings (docs/tolerances.md), to a formula beside its reason, or, where the comparison is of a closed form in
-// float64, to twelve digits and more.
+// No test decides by a number of its own how far a result may be off. What may differ is held to a bound or a tolerance
+// that follows from roundings (docs/tolerances.md), to a formula beside its reason, or, where the comparison is of a
+// closed form in float64, to twelve digits and more.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,5 @@
-// The page on the sources of this repository, without a build of its packages; a copy of the page has no need of this file.
+// The page on the sources of this repository, without a build of its packages; a copy of the page has no need of this
+// file.
 
 import { mergeConfig, type UserConfig } from "vite";
 import page from "./vite.config.ts";

@@ -1,6 +1,7 @@
-// What node-llama-cpp takes from GGUF files about text. Standard input is a JSON list of questions, `{ model, texts }`; for each
-// comes one answer: ids of each text without and with special tokens, BOS, EOS, whether they are put around a text, every token that
-// ends generation, and the chat template. Left out of the type check, since whoever starts it installs what it imports.
+// What node-llama-cpp takes from GGUF files about text. Standard input is a JSON list of questions, `{ model, texts }`;
+// for each comes one answer: ids of each text without and with special tokens, BOS, EOS, whether they are put around a
+// text, every token that ends generation, and the chat template. Left out of the type check, since whoever starts it
+// installs what it imports.
 
 import { text } from "node:stream/consumers";
 import { getLlama, LlamaLogLevel, type Token } from "node-llama-cpp";

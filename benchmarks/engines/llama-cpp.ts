@@ -1,5 +1,5 @@
-// node-llama-cpp, as an engine of the benchmarks. Threads are given explicitly: its own choice is known to hang. This file is left
-// out of the type check, since the benchmark itself installs what it imports.
+// node-llama-cpp, as an engine of the benchmarks. Threads are given explicitly: its own choice is known to hang. This
+// file is left out of the type check, since the benchmark itself installs what it imports.
 
 import { getLlama, type LlamaContextSequence, LlamaLogLevel } from "node-llama-cpp";
 import { prompt, serve } from "./protocol.ts";

@@ -1,5 +1,5 @@
-// Where a backend is held to the suite: in this process, in Deno or in a page of Chromium. Cases run one at a time, by address,
-// so that results arrive as they are made, and one that never ends is known by its name.
+// Where a backend is held to the suite: in this process, in Deno or in a page of Chromium. Cases run one at a time, by
+// address, so that results arrive as they are made, and one that never ends is known by its name.
 
 import type { CaseResult, loweredLimits } from "@polyllama/conformance";
 import type { DeviceInfo } from "@polyllama/core";

@@ -4,8 +4,8 @@ const large =
   /^model:(vocabulary:|layer:model=llama-2-(13b|70b|7b;format=q4_k)|(paths|end-to-end):model=k-quants)|^op:attention:.*past=(700|4160);/;
 
 /**
- * The sizes of 13B, 70B and real vocabularies, those of 7B in other formats than q4_0, and long texts beyond the first, which take a
- * software adapter seconds each.
+ * The sizes of 13B, 70B and real vocabularies, those of 7B in other formats than q4_0, and long texts beyond the first,
+ * which take a software adapter seconds each.
  */
 export function isLarge(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
@@ -13,8 +13,8 @@ export function isLarge(address: string): boolean {
 }
 
 /**
- * A sample of single operations that has every operation, format and kind of input at small sizes, for environments in which what
- * computes is what computes elsewhere.
+ * A sample of single operations that has every operation, format and kind of input at small sizes, for environments in
+ * which what computes is what computes elsewhere.
  */
 export function isSample(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];

@@ -1,5 +1,5 @@
-// Faults that a seed draws: how many of them the project's tests find. Survivors are listed with place and change, so that a reader
-// can say why; those known to change nothing are left out, with the reason in `equivalents.json`.
+// Faults that a seed draws: how many of them the project's tests find. Survivors are listed with place and change, so
+// that a reader can say why; those known to change nothing are left out, with the reason in `equivalents.json`.
 
 import { readFileSync } from "node:fs";
 import { described } from "./by-hand.ts";

@@ -1,5 +1,5 @@
-// A copy of the repository in which faults are planted and test files run: the process that runs them is started when it is
-// needed, ended when it takes too long, and everything is removed at the end.
+// A copy of the repository in which faults are planted and test files run: the process that runs them is started when
+// it is needed, ended when it takes too long, and everything is removed at the end.
 
 import { type ChildProcess, execFile, execFileSync, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -56,8 +56,9 @@ export class Bench {
   }
 
   /**
-   * Runs a test file, or only its tests of some names; undefined when it takes more than `limit` seconds or ends its process. In a process
-   * that has seen a failure it is then tried once more in a fresh one, so that nothing but the test file is to blame.
+   * Runs a test file, or only its tests of some names; undefined when it takes more than `limit` seconds or ends its
+   * process. In a process that has seen a failure it is then tried once more in a fresh one, so that nothing but the
+   * test file is to blame.
    */
   async run(test: string, record: boolean, limit: number, names?: RegExp): Promise<Verdict | undefined> {
     const again = this.#judge !== undefined && this.#failed;

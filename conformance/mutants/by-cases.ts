@@ -1,5 +1,5 @@
-// Faults of the reference and of the onnxruntime backend, judged by operation cases and whole models: cases are asked first, from cheap to
-// dear; what they miss is left to models.
+// Faults of the reference and of the onnxruntime backend, judged by operation cases and whole models: cases are asked
+// first, from cheap to dear; what they miss is left to models.
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Faults judged by the project's own test files: those that call the function in which the fault lies, the likeliest first, until one
-// fails. What a test file calls is recorded when it is first needed.
+// Faults judged by the project's own test files: those that call the function in which the fault lies, the likeliest
+// first, until one fails. What a test file calls is recorded when it is first needed.
 
 import { basename } from "node:path";
 import ts from "typescript";
@@ -151,7 +151,10 @@ function relevant(file: string, record: TestRecord, name: string | undefined): b
   return !file.endsWith(".ts") || calls(record, file, name) !== false;
 }
 
-/** Of how many letters the beginning is that a word of a source's path has in common with one of a test's name; below 4: none. */
+/**
+ * Of how many letters the beginning is that a word of a source's path has in common with one of a test's name; below 4:
+ * none.
+ */
 function likeness(file: string, test: string): number {
   const words = file
     .replace(/\.\w+$/, "")

@@ -1,5 +1,6 @@
-// Small changes to a TypeScript source, each of which may be a fault: other operators, bounds and offsets by one, dropped terms and
-// statements, swapped arguments, negated conditions. What an error says is left alone, and so are types and long tables.
+// Small changes to a TypeScript source, each of which may be a fault: other operators, bounds and offsets by one,
+// dropped terms and statements, swapped arguments, negated conditions. What an error says is left alone, and so are
+// types and long tables.
 
 import ts from "typescript";
 

@@ -1,5 +1,5 @@
-// Runs cases on one backend, mutated or clean, in a process of its own, so that a fault that hangs or crashes takes nothing
-// else with it. Its order comes as JSON in the first argument; its answer is the last line of its output.
+// Runs cases on one backend, mutated or clean, in a process of its own, so that a fault that hangs or crashes takes
+// nothing else with it. Its order comes as JSON in the first argument; its answer is the last line of its output.
 
 import { readFileSync } from "node:fs";
 import { type Expectations, judge } from "@polyllama/conformance";

@@ -1,4 +1,5 @@
-// Faults in what a real run of the CUDA backend uses: batches, chunks, KV blocks, long texts, drawing tokens on the device.
+// Faults in what a real run of the CUDA backend uses: batches, chunks, KV blocks, long texts, drawing tokens on the
+// device.
 
 import type { Mutant } from "./mutant.ts";
 

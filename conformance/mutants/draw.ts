@@ -1,4 +1,5 @@
-// Draws automatic faults of a package: all changes that there are to its sources, in an order that a seed decides, one a line at most.
+// Draws automatic faults of a package: all changes that there are to its sources, in an order that a seed decides, one
+// a line at most.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -2,7 +2,10 @@
 
 import ts from "typescript";
 
-/** Name of the innermost named function around `offset`; undefined at the top level and where the file is not TypeScript. */
+/**
+ * Name of the innermost named function around `offset`; undefined at the top level and where the file is not
+ * TypeScript.
+ */
 export function enclosingFunction(file: string, text: string, offset: number): string | undefined {
   if (!file.endsWith(".ts")) return undefined;
   let name: string | undefined;

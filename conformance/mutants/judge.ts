@@ -1,5 +1,6 @@
-// Runs test files of a copy of the repository, one after another and as often as asked: one vitest that lives long, since starting
-// it costs more than most test files. Orders come as messages of the parent process, which also ends this one when it hangs.
+// Runs test files of a copy of the repository, one after another and as often as asked: one vitest that lives long,
+// since starting it costs more than most test files. Orders come as messages of the parent process, which also ends
+// this one when it hangs.
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -79,7 +80,8 @@ async function answer({ changed, test, record, names }: JudgeOrder): Promise<Ver
   const path = join(root, test);
   const result = await vitest.runTestSpecifications([project.createSpecification(path)]);
   const { unhandledErrors } = result;
-  const testModules = result.testModules.filter(({ moduleId }) => moduleId === path); // it has those of earlier runs too
+  // it has those of earlier runs too
+  const testModules = result.testModules.filter(({ moduleId }) => moduleId === path);
   const seconds = (performance.now() - start) / 1000;
   const tests = testModules.flatMap((module) => [...module.children.allTests()]);
   const count = (state: string): number => tests.filter((entry) => entry.result().state === state).length;

@@ -1,5 +1,5 @@
-// The same for WGSL and CUDA, by tokens: there is no parser of them here. Comments, directives, attributes and the declarations at
-// the beginning of lines are left alone.
+// The same for WGSL and CUDA, by tokens: there is no parser of them here. Comments, directives, attributes and the
+// declarations at the beginning of lines are left alone.
 
 import type { Change } from "./changes.ts";
 

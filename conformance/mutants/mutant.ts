@@ -1,5 +1,5 @@
-// A planted fault is a piece of a package's source and what stands there instead. It is applied to a copy of the sources, never
-// to the package itself.
+// A planted fault is a piece of a package's source and what stands there instead. It is applied to a copy of the
+// sources, never to the package itself.
 
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// All faults planted by hand. Those of the reference's and the onnxruntime backend's numbers are judged by cases, the others by tests.
+// All faults planted by hand. Those of the reference's and the onnxruntime backend's numbers are judged by cases, the
+// others by tests.
 
 import { checkpointsMutants } from "./checkpoints-mutants.ts";
 import { cliMutants } from "./cli-mutants.ts";

@@ -1,5 +1,5 @@
-// Faults planted in what the onnxruntime backend packs, emits, binds and caches. ONNX Runtime's own rounding stands beside the
-// fault here, as it would in life.
+// Faults planted in what the onnxruntime backend packs, emits, binds and caches. ONNX Runtime's own rounding stands
+// beside the fault here, as it would in life.
 
 import type { CaseMutant } from "./mutant.ts";
 

@@ -1,5 +1,5 @@
-// Faults between a graph and a plan: what is needed and in which rows, which weights stand together, what is computed together, where
-// values are and how long, and how rows are cut into chunks.
+// Faults between a graph and a plan: what is needed and in which rows, which weights stand together, what is computed
+// together, where values are and how long, and how rows are cut into chunks.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -1,4 +1,5 @@
-// Faults in the library: generation and ends of text, sequences and their prefixes, forks, conversations that are shortened, end tokens, chat.
+// Faults in the library: generation and ends of text, sequences and their prefixes, forks, conversations that are
+// shortened, end tokens, chat.
 
 import type { Mutant } from "./mutant.ts";
 

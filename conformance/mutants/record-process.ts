@@ -1,5 +1,5 @@
-// Notes which functions a process calls: at most once each, since counting them would keep V8 from optimizing. Loaded into a
-// process that a test starts, it leaves its notes in a folder when the process ends.
+// Notes which functions a process calls: at most once each, since counting them would keep V8 from optimizing. Loaded
+// into a process that a test starts, it leaves its notes in a folder when the process ends.
 
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector";

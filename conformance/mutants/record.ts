@@ -1,6 +1,6 @@
-// A setup file of vitest: after a test that fails, a file's other tests are left out. When asked to, it also notes which functions
-// of the repository's sources a test file calls, in its own process and in those that it starts. What is noted is names, not
-// places: sources are transformed before they run. `judge.ts` puts it into a record.
+// A setup file of vitest: after a test that fails, a file's other tests are left out. When asked to, it also notes
+// which functions of the repository's sources a test file calls, in its own process and in those that it starts. What
+// is noted is names, not places: sources are transformed before they run. `judge.ts` puts it into a record.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

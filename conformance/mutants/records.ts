@@ -1,5 +1,5 @@
-// Which functions each test file calls, and how long it takes. Kept from run to run in a folder that git ignores: a test file whose
-// text has changed is recorded anew.
+// Which functions each test file calls, and how long it takes. Kept from run to run in a folder that git ignores: a
+// test file whose text has changed is recorded anew.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -37,7 +37,10 @@ export function keepRecord(test: string, verdict: Verdict): TestRecord {
   return record;
 }
 
-/** Whether the test file calls a function of a file, or, without one, anything in it; "loads" where it only loads the file. */
+/**
+ * Whether the test file calls a function of a file, or, without one, anything in it; "loads" where it only loads the
+ * file.
+ */
 export function calls({ called }: TestRecord, file: string, name: string | undefined): boolean | "loads" {
   const names = called?.[file];
   if (names === undefined) return false;

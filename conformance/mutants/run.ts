@@ -1,5 +1,5 @@
-// The mutation test: are the suites able to find faults? Faults are planted one by one, by hand or drawn by a seed, and what would
-// judge the change in a normal run must report each.
+// The mutation test: are the suites able to find faults? Faults are planted one by one, by hand or drawn by a seed, and
+// what would judge the change in a normal run must report each.
 
 import { randomInt } from "node:crypto";
 import { availableParallelism } from "node:os";

@@ -1,5 +1,6 @@
-// What a mutant is run against: first the operation cases, cheap ones first, then chains and models. A device under test is
-// watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that numbers betray.
+// What a mutant is run against: first the operation cases, cheap ones first, then chains and models. A device under
+// test is watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that
+// numbers betray.
 
 import type { OpName, PerOp, RoundingProfile, Tensor } from "@polyllama/core";
 import type { Device, OutputValue, Program } from "@polyllama/core/device";

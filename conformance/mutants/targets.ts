@@ -5,7 +5,10 @@ export interface Target {
   readonly package: string;
   /** Folders, or how the paths of files begin. */
   readonly tests: readonly string[];
-  /** Tests that are asked before all others, since they reach most of the package in little time: a file, and its tests by name. */
+  /**
+   * Tests that are asked before all others, since they reach most of the package in little time: a file, and its tests
+   * by name.
+   */
   readonly first?: { readonly test: string; readonly names: RegExp };
   /** Tests that run sources in worker threads, where calls are not seen. */
   readonly threads?: readonly { readonly test: string; readonly sources: string }[];
@@ -80,7 +83,9 @@ export const targets: Readonly<Record<string, Target>> = {
   },
 };
 
-/** Tests that compare sources with what was made of them, or that are about this: they see any change, right or wrong. */
+/**
+ * Tests that compare sources with what was made of them, or that are about this: they see any change, right or wrong.
+ */
 const blind = new Set([
   "packages/backend-webgpu/test/kernels.test.ts",
   "packages/backend-cuda/test/images.test.ts",

@@ -1,6 +1,7 @@
-// A copy of the repository to plant faults in: what git tracks or would track, and node_modules made of links. Links to the
-// workspace's own packages lead into the copy, so that its tests run its sources and the tree itself is never touched. It lies in
-// the system's temporary folder, beside a link to `../shared` where there is one, as tests look for that beside the repository.
+// A copy of the repository to plant faults in: what git tracks or would track, and node_modules made of links. Links to
+// the workspace's own packages lead into the copy, so that its tests run its sources and the tree itself is never
+// touched. It lies in the system's temporary folder, beside a link to `../shared` where there is one, as tests look for
+// that beside the repository.
 
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";

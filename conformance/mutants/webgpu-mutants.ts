@@ -1,4 +1,5 @@
-// Faults in what a real run of the WebGPU backend uses: mixed steps, split caches and tables, batches, forks, device sampling.
+// Faults in what a real run of the WebGPU backend uses: mixed steps, split caches and tables, batches, forks, device
+// sampling.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -1,5 +1,5 @@
-// What a backend rounds inputs of linears to. Where that is coarser than f32, few tokens of a random model are beyond rounding, and that is no
-// fault.
+// What a backend rounds inputs of linears to. Where that is coarser than f32, few tokens of a random model are beyond
+// rounding, and that is no fault.
 
 import type { FormatName, RoundingProfile } from "@polyllama/core";
 

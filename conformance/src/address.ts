@@ -12,8 +12,8 @@ export function formatAddress(suite: string, name: string, parameters: Parameter
 }
 
 /**
- * A test of addresses by a filter such as `op:linear`, `op:*:format=q4_0` or `op:linear:k=4096;n=1`: suite and name may be `*`
- * or left out, and every parameter that is given must be there.
+ * A test of addresses by a filter such as `op:linear`, `op:*:format=q4_0` or `op:linear:k=4096;n=1`: suite and name may
+ * be `*` or left out, and every parameter that is given must be there.
  *
  * @throws {PolyllamaError} `ERR_OPTION` for a filter of another form.
  */

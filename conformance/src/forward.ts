@@ -1,5 +1,5 @@
-// A device or a program that does what another one does, but for what is given: for counting what is asked of it, watching what it
-// gives, and planting faults around it.
+// A device or a program that does what another one does, but for what is given: for counting what is asked of it,
+// watching what it gives, and planting faults around it.
 
 import type { Device, Program } from "@polyllama/core/device";
 

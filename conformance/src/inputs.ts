@@ -1,5 +1,5 @@
-// Kinds of activations. Each is meant for a class of faults: sums that cancel show lost terms, one-hot rows show a single
-// wrong index, tiny and large values show flushing and overflow, zeros show values that appear from nowhere.
+// Kinds of activations. Each is meant for a class of faults: sums that cancel show lost terms, one-hot rows show a
+// single wrong index, tiny and large values show flushing and overflow, zeros show values that appear from nowhere.
 
 import type { Random } from "./random.ts";
 

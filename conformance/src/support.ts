@@ -1,5 +1,5 @@
-// What a device can do of a case: it is asked operation by operation, and for what the case wants beside. A refusal later, while the
-// graph is loaded or run, is a failure.
+// What a device can do of a case: it is asked operation by operation, and for what the case wants beside. A refusal
+// later, while the graph is loaded or run, is a failure.
 
 import { type CacheFormat, type Graph, PolyllamaError, type WeightSource } from "@polyllama/core";
 import { cacheSpec, type Device, type LoadedGraph, loadGraph, type Wanted } from "@polyllama/core/device";

@@ -1,5 +1,5 @@
-// No bound is wider than what is recorded: a sample of cases on the reference in the name of each backend, whatever that computes. All
-// cases: `npm run conformance -- --backend NAME --bounds`.
+// No bound is wider than what is recorded: a sample of cases on the reference in the name of each backend, whatever
+// that computes. All cases: `npm run conformance -- --backend NAME --bounds`.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describeWithSystem } from "@polyllama/test-support/system";

@@ -24,7 +24,8 @@ describeWithShared("stories260K", () => {
     readFileSync(shared("reference/stories260K-greedy.json"), "utf8"),
   );
   const file = readFileSync(shared("reference/stories260K-greedy-logits-f64.bin"));
-  const goldenLogits = new Float64Array(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength)); // [256, 512]
+  // [256, 512]
+  const goldenLogits = new Float64Array(file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength));
   const inputs = { tokens: Int32Array.from(golden.input_ids) };
 
   for (const name of ["stories260K.bin", "stories260K.gguf"]) {

@@ -1,4 +1,5 @@
-// The paths of real use on the reference itself: what its caches, batches and forks give is what a text gives in one piece.
+// The paths of real use on the reference itself: what its caches, batches and forks give is what a text gives in one
+// piece.
 
 import { reference } from "@polyllama/backend-reference";
 import { conformance } from "../src/vitest.ts";

@@ -1,5 +1,5 @@
-// The archive. Its parts are compressed one by one and joined, which xz and gzip allow, so that each part's size is exact and a part
-// that does not fit the limit can be left out.
+// The archive. Its parts are compressed one by one and joined, which xz and gzip allow, so that each part's size is
+// exact and a part that does not fit the limit can be left out.
 import { spawn } from "node:child_process";
 import { createReadStream, createWriteStream, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -30,7 +30,10 @@ export const chosenFiles = {
 };
 /** What these need is for their installation, or for types. */
 export const withoutDependencies = new Set(["onnxruntime-node", "webgpu"]);
-/** Parts by the beginning of a path, the first that fits; the last one takes the rest. The optional ones may be left out. */
+/**
+ * Parts by the beginning of a path, the first that fits; the last one takes the rest. The optional ones may be left
+ * out.
+ */
 export const parts = [
   { name: "Node", paths: ["bin/", "lib/"] },
   { name: "Dawn (webgpu)", paths: ["node_modules/webgpu/"] },

@@ -1,6 +1,6 @@
-// What `npm run lint` holds the repository to beside biome, as data: which package stands on which, and how long files may be. The
-// picture of docs/architecture.md is checked against these layers. What still breaks a rule is listed here, with the reason, and
-// nowhere else; an exception that nothing needs any more is an error too.
+// What `npm run lint` holds the repository to beside biome, as data: which package stands on which, and how long files
+// may be. The picture of docs/architecture.md is checked against these layers. What still breaks a rule is listed here,
+// with the reason, and nowhere else; an exception that nothing needs any more is an error too.
 
 export interface Layer {
   readonly name: string;

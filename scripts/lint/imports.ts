@@ -1,5 +1,5 @@
-// Who imports whom in a repository, and which imports break a rule. Types count as values do: a type that two files take from each
-// other belongs in a third one.
+// Who imports whom in a repository, and which imports break a rule. Types count as values do: a type that two files
+// take from each other belongs in a third one.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

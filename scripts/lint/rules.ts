@@ -1,4 +1,5 @@
-// The layers and manifests as rules of dependency-cruiser, which parses the files, resolves what they import, and finds circles.
+// The layers and manifests as rules of dependency-cruiser, which parses the files, resolves what they import, and finds
+// circles.
 
 import type { IForbiddenRuleType } from "dependency-cruiser";
 import { type Layer, optionalModules } from "./config.ts";

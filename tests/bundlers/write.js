@@ -1,5 +1,5 @@
-// What each page does: eight tokens from the model in the page itself, quantized while it is loaded, and eight from a model in a
-// worker. The result is left in the page's title, where the test reads it.
+// What each page does: eight tokens from the model in the page itself, quantized while it is loaded, and eight from a
+// model in a worker. The result is left in the page's title, where the test reads it.
 
 import { reference } from "@polyllama/backend-reference";
 import { Llama } from "polyllama";

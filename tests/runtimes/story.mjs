@@ -1,6 +1,6 @@
-// What every runtime has to do, as a user's program there: the embedded model on the onnxruntime and the reference backend, and a checkpoint
-// that the program writes itself as safetensors, with threads that quantize, and the embedded model in workers. It prints the tokens as
-// JSON.
+// What every runtime has to do, as a user's program there: the embedded model on the onnxruntime and the reference
+// backend, and a checkpoint that the program writes itself as safetensors, with threads that quantize, and the embedded
+// model in workers. It prints the tokens as JSON.
 
 import { deepStrictEqual } from "node:assert";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// `npm run test:runtimes`: runs the story in every runtime that is installed and prints the table of docs/support.md. Fails where
-// one does not write what the first one wrote.
+// `npm run test:runtimes`: runs the story in every runtime that is installed and prints the table of docs/support.md.
+// Fails where one does not write what the first one wrote.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
-// How files hang together: a file uses another one when it imports it, or a name of it through the entry of its package.
+// How files hang together: a file uses another one when it imports it, or a name of it through the entry of its
+// package.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

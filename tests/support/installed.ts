@@ -1,6 +1,6 @@
 // The packages as npm installs them, without npm: manifests, the files that are published, and the JavaScript that
-// `npm run build` emits, made by the same compiler without a look at types, which takes seconds. That the real tarballs install
-// is shown by packages.test.ts; this serves tests of what bundles and runs them.
+// `npm run build` emits, made by the same compiler without a look at types, which takes seconds. That the real tarballs
+// install is shown by packages.test.ts; this serves tests of what bundles and runs them.
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -29,8 +29,8 @@ function readManifest(folder: string): Manifest {
 }
 
 /**
- * Puts packages of this repository, and what they depend on, into `project`'s node_modules. Packages of others are copied, as
- * some bundlers refuse links; `link: true` links them instead, for those with large native libraries.
+ * Puts packages of this repository, and what they depend on, into `project`'s node_modules. Packages of others are
+ * copied, as some bundlers refuse links; `link: true` links them instead, for those with large native libraries.
  */
 export function installPackages(
   project: string,

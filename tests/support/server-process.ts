@@ -1,5 +1,5 @@
-// Servers that are programs of others: started on a port of their choice, known by the address that they print, and ended with
-// the test.
+// Servers that are programs of others: started on a port of their choice, known by the address that they print, and
+// ended with the test.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +8,11 @@ export interface RunningServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts a Node program, and waits until it prints an address. @throws with all that it printed, when it ends before */
+/**
+ * Starts a Node program, and waits until it prints an address.
+ *
+ * @throws with all that it printed, when it ends before
+ */
 export async function startServer(nodeArguments: readonly string[], cwd: string): Promise<RunningServer> {
   const child = spawn(process.execPath, nodeArguments, {
     cwd,

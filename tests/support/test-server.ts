@@ -1,7 +1,8 @@
-// The files that browser tests load, and servers that misbehave. The development data stands under `/shared/`, the embedded
-// model under `/poet/`, and `/noise/N.gguf` has N bytes that are nothing. A query says how the server fails: `ranges=no` ignores
-// Range headers, `break=N` breaks every connection after N bytes, `breaks=N` only the first, `status=403` refuses, `etags=N`
-// changes the ETag after N answers; `count=NAME` counts requests, which `/requests/NAME` tells.
+// The files that browser tests load, and servers that misbehave. The development data stands under `/shared/`, the
+// embedded model under `/poet/`, and `/noise/N.gguf` has N bytes that are nothing. A query says how the server fails:
+// `ranges=no` ignores Range headers, `break=N` breaks every connection after N bytes, `breaks=N` only the first,
+// `status=403` refuses, `etags=N` changes the ETag after N answers; `count=NAME` counts requests, which
+// `/requests/NAME` tells.
 
 import { createReadStream, statSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";

@@ -1,9 +1,10 @@
-// A page that continues a text, with the embedded model or one of the user's own, in a worker. Everything is the public API;
-// the rest is the page. `?model=URL` names another model, and `?limits=default` is handed to the worker.
+// A page that continues a text, with the embedded model or one of the user's own, in a worker. Everything is the public
+// API; the rest is the page. `?model=URL` names another model, and `?limits=default` is handed to the worker.
 
 import { type ModelInfo, WorkerLlama } from "polyllama/worker";
 
-const element = <Type extends Element>(selector: string): Type => document.querySelector<Type>(selector)!; // index.html has it
+// index.html has it
+const element = <Type extends Element>(selector: string): Type => document.querySelector<Type>(selector)!;
 const form = element<HTMLFormElement>("form");
 const { prompt, write, stop, files, speed } = form.elements as unknown as {
   readonly prompt: HTMLTextAreaElement;

@@ -1,5 +1,5 @@
-// `npm run browser:1b`: a synthetic model of TinyLlama's dimensions, 1.1 billion weights in Q4_0, decodes in the page, on a device with
-// nothing but the limits that WebGPU guarantees everywhere. Minutes on a software adapter, so no test.
+// `npm run browser:1b`: a synthetic model of TinyLlama's dimensions, 1.1 billion weights in Q4_0, decodes in the page,
+// on a device with nothing but the limits that WebGPU guarantees everywhere. Minutes on a software adapter, so no test.
 
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright";

@@ -1,4 +1,5 @@
-// The page, served as `npm start` serves it, driven in a headless Chromium: it writes, stops, and loads a file of the user's own.
+// The page, served as `npm start` serves it, driven in a headless Chromium: it writes, stops, and loads a file of the
+// user's own.
 
 import { fileURLToPath } from "node:url";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";

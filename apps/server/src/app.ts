@@ -1,5 +1,5 @@
-// What the server answers: text as server-sent events, or whole as JSON, each request in a sequence of its own. A request that its
-// client leaves is aborted.
+// What the server answers: text as server-sent events, or whole as JSON, each request in a sequence of its own. A
+// request that its client leaves is aborted.
 
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";

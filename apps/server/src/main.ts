@@ -1,5 +1,6 @@
-// A small HTTP endpoint: POST a prompt, or the messages of a chat, and read the text as server-sent events, or whole as JSON. Several
-// requests are answered at once, each in a sequence of its own; a request that its client leaves is aborted.
+// A small HTTP endpoint: POST a prompt, or the messages of a chat, and read the text as server-sent events, or whole as
+// JSON. Several requests are answered at once, each in a sequence of its own; a request that its client leaves is
+// aborted.
 
 import { serve } from "@hono/node-server";
 import { type Device, Llama, PolyllamaError } from "polyllama";
@@ -30,7 +31,8 @@ process.once("SIGINT", async () => {
   await llama.dispose(); // ends what is being answered
   await backend[Symbol.asyncDispose]();
   const cut = setTimeout(() => {
-    if ("closeAllConnections" in server) server.closeAllConnections(); // of clients that do not read, or do not finish asking
+    // of clients that do not read, or do not finish asking
+    if ("closeAllConnections" in server) server.closeAllConnections();
   }, patience);
   await closed;
   clearTimeout(cut);

@@ -1,4 +1,5 @@
-// What is asked, and by whom. Options are those of `llama.generate` and checked there; here it is only told apart what is no option.
+// What is asked, and by whom. Options are those of `llama.generate` and checked there; here it is only told apart what
+// is no option.
 
 import type { MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -42,8 +43,8 @@ export function formatOf({ template, allowMarkers, tools, documents }: Body, sig
 const loopback = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /**
- * Keeps other people's web pages out: they can reach a server on this machine, but cannot send JSON to it unless CORS allows it, and a
- * name of theirs that leads here stands in the Host header.
+ * Keeps other people's web pages out: they can reach a server on this machine, but cannot send JSON to it unless CORS
+ * allows it, and a name of theirs that leads here stands in the Host header.
  */
 export function checkRequest(host: string): MiddlewareHandler {
   const isLocal = loopback.has(host) || host === "::1";

@@ -1,5 +1,5 @@
-// The sequences that requests are answered in. Each holds a cache for a whole context, so there are few, made when they are first
-// needed; who comes when all are taken waits for the first that is given back.
+// The sequences that requests are answered in. Each holds a cache for a whole context, so there are few, made when they
+// are first needed; who comes when all are taken waits for the first that is given back.
 
 import type { Llama, Sequence } from "polyllama";
 

@@ -4,7 +4,8 @@ import { sequencePool } from "../src/sequence-pool.ts";
 
 function pool(most: number) {
   let made = 0;
-  const llama = { createSequence: () => ({ number: ++made }) as unknown as Sequence } as unknown as Llama; // all that is asked of them
+  // all that is asked of them
+  const llama = { createSequence: () => ({ number: ++made }) as unknown as Sequence } as unknown as Llama;
   return { ...sequencePool(llama, most), made: () => made };
 }
 const never = new AbortController().signal;

@@ -1,5 +1,5 @@
-// The most probable continuation of a prompt, from logits on the host: what two devices must agree on wherever rounding does
-// not decide.
+// The most probable continuation of a prompt, from logits on the host: what two devices must agree on wherever rounding
+// does not decide.
 
 import { llamaGraph, mostProbable, type Tensor } from "@polyllama/core";
 import { type Device, loadGraph } from "@polyllama/core/device";

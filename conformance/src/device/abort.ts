@@ -1,4 +1,5 @@
-// Steps that are aborted while they wait, while they compute and before they begin: when the abort is heard, and what it leaves behind.
+// Steps that are aborted while they wait, while they compute and before they begin: when the abort is heard, and what
+// it leaves behind.
 
 import { must, mustEqual } from "../must.ts";
 import type { DeviceCase } from "./case.ts";

@@ -1,5 +1,6 @@
-// What every device keeps of the contract beside numbers: KV blocks that are shared and given back, steps that are submitted before the
-// last one is done, aborted or refused, tokens that are chosen where the logits are, parameters that programs share, and ends in order.
+// What every device keeps of the contract beside numbers: KV blocks that are shared and given back, steps that are
+// submitted before the last one is done, aborted or refused, tokens that are chosen where the logits are, parameters
+// that programs share, and ends in order.
 
 import { abortCases } from "./abort.ts";
 import { blockCases } from "./blocks.ts";

@@ -1,4 +1,5 @@
-// Generations whose tokens are chosen on the device, several steps under way: left, aborted, and ended with their program.
+// Generations whose tokens are chosen on the device, several steps under way: left, aborted, and ended with their
+// program.
 
 import type { LoadedGraph, Program, SequenceCache, Submission } from "@polyllama/core/device";
 import { must, mustEqual, mustThrow } from "../must.ts";

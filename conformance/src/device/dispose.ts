@@ -1,5 +1,5 @@
-// Caches, programs and devices that are disposed while something runs, waits or loads: what is under way ends, nothing hangs, and what
-// comes after is refused.
+// Caches, programs and devices that are disposed while something runs, waits or loads: what is under way ends, nothing
+// hangs, and what comes after is refused.
 
 import { must, mustEqual, mustThrow } from "../must.ts";
 import type { DeviceCase } from "./case.ts";

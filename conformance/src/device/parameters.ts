@@ -69,7 +69,8 @@ export const parameterCases: readonly DeviceCase[] = [
       );
       const [kept] = await run(identity);
       mustEqual(rowsOf(kept), rowsOf(after), "nothing was updated");
-      mustEqual(new Float32Array((await parameters.export().read("w")).buffer)[1], rowsOf(before)[0]![1], "export"); // 4 rows
+      // 4 rows
+      mustEqual(new Float32Array((await parameters.export().read("w")).buffer)[1], rowsOf(before)[0]![1], "export");
       using fixed = await device.loadParameters([graph], weights);
       await using third = await device.compile(graph, fixed);
       const given = { inputs: { x: identity }, sequences: [{ rows: 4 }], outputs: [], updates: { w: "y" } };
@@ -132,7 +133,8 @@ export const parameterCases: readonly DeviceCase[] = [
       ] as const) {
         must(given.length === 3 && given[1] === undefined, "a row without a target has no score");
         for (const row of [0, 2]) {
-          const difference = Math.abs(given[row]!.logprob - expected(row, targets[row]!, temperature)); // it has a target
+          // it has a target
+          const difference = Math.abs(given[row]!.logprob - expected(row, targets[row]!, temperature));
           must(difference <= 97 * 2 ** -22, `row ${row} is off by ${difference}`); // a sum of 97 terms in f32
         }
       }

@@ -1,5 +1,6 @@
-// Steps that wait, run, are aborted and fail, alone and in chains: what each gives, and what is left of it. Nothing here depends on how
-// fast a device is: where one thing has to come before another, it needs nothing but turns of the microtask queue, and the other one does.
+// Steps that wait, run, are aborted and fail, alone and in chains: what each gives, and what is left of it. Nothing
+// here depends on how fast a device is: where one thing has to come before another, it needs nothing but turns of the
+// microtask queue, and the other one does.
 
 import { must, mustEqual, mustThrow } from "../must.ts";
 import type { DeviceCase } from "./case.ts";

@@ -1,4 +1,5 @@
-// What device cases work on: a small model with random weights, loaded on a device, and the steps that the cases submit.
+// What device cases work on: a small model with random weights, loaded on a device, and the steps that the cases
+// submit.
 
 import {
   createSampler,
@@ -57,7 +58,8 @@ export const drawsTokens = ({ features }: Device): string | undefined =>
   features.outputs.includes("token") ? undefined : "tokens are chosen on the host";
 
 /** Draws the most probable token. */
-export const greedy: DrawOptions = createSampler({ temperature: 0, seed: 1 }).draw!; // nothing in these options is the host's alone
+// nothing in these options is the host's alone
+export const greedy: DrawOptions = createSampler({ temperature: 0, seed: 1 }).draw!;
 
 export const lastLogits: Output = { value: "logits", rows: "last", to: "host" };
 

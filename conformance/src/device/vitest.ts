@@ -10,7 +10,10 @@ import { withoutLeaks } from "./leaks.ts";
 
 /** How the device cases are run. */
 export interface DevicesOptions<Own extends Device> {
-  /** What of the device is alive, by its own count: buffers, handles, bytes; the same after everything was disposed as before. */
+  /**
+   * What of the device is alive, by its own count: buffers, handles, bytes; the same after everything was disposed as
+   * before.
+   */
   readonly live?: (device: Own) => unknown;
   /** Milliseconds that a case may take before it counts as hanging; default 60,000. */
   readonly timeout?: number;

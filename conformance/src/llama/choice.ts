@@ -102,8 +102,8 @@ export function probabilities(logits: ArrayLike<number>): readonly TokenLogprob[
 }
 
 /**
- * How far two ways to sum V exponentials in float64 may be apart: each term and each addition rounds by 2^-53, of a sum that is V times as
- * long; then a logarithm and two subtractions of numbers up to `size`.
+ * How far two ways to sum V exponentials in float64 may be apart: each term and each addition rounds by 2^-53, of a sum
+ * that is V times as long; then a logarithm and two subtractions of numbers up to `size`.
  */
 export function logprobSlack(vocabulary: number, size: number): number {
   return (2 * vocabulary + 8 * (1 + size)) * 2 ** -53;

@@ -1,4 +1,5 @@
-// What a generation is, over anything that gives logits: tokens one by one, the whole text so far each time anew, until a rule ends it.
+// What a generation is, over anything that gives logits: tokens one by one, the whole text so far each time anew, until
+// a rule ends it.
 
 import type { TokenLogprob } from "@polyllama/core";
 import type { FinishReason, GenerateOptions, Piece } from "polyllama";

@@ -135,7 +135,8 @@ export async function judge(
   const sequence = options.sequence ?? fresh!; // one of both
   const { sequence: _, ...definedOptions } = options;
   const pieces = await collect(model.llama.generate(prompt, { ...definedOptions, sequence }));
-  const defined = await defineGeneration(logits ?? own!, model, prompt, definedOptions, sequence.capacity); // one of both
+  // one of both
+  const defined = await defineGeneration(logits ?? own!, model, prompt, definedOptions, sequence.capacity);
   const problem = difference(pieces, defined);
   if (problem === undefined) return { pieces, defined };
   const shown = JSON.stringify(definedOptions, (_, value) => (value === -Infinity ? "-Infinity" : value));

@@ -39,8 +39,8 @@ function decodeBytes(bytes: readonly number[], open: boolean): string {
 }
 
 /**
- * The text of tokens that follow a prompt. Control tokens show nothing; behind a prompt of control tokens alone the first piece loses the space
- * that encoding put before it.
+ * The text of tokens that follow a prompt. Control tokens show nothing; behind a prompt of control tokens alone the
+ * first piece loses the space that encoding put before it.
  *
  * @param open Leave out a last character of which bytes are still missing.
  */

@@ -1,4 +1,5 @@
-// What the model `told` says: after a start token one text, token by token, so that a case can name the text that it expects.
+// What the model `told` says: after a start token one text, token by token, so that a case can name the text that it
+// expects.
 
 import { token } from "./vocabulary.ts";
 

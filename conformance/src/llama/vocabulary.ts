@@ -1,5 +1,5 @@
-// The vocabulary that the Llama suite speaks: control tokens, one that shows, all bytes, and a few pieces, so that random tokens make
-// characters in parts, words and ends of text. Kinds are numbered as SentencePiece does.
+// The vocabulary that the Llama suite speaks: control tokens, one that shows, all bytes, and a few pieces, so that
+// random tokens make characters in parts, words and ends of text. Kinds are numbered as SentencePiece does.
 
 import { type Tokenizer, tokenizerFromGguf } from "@polyllama/core";
 

@@ -21,7 +21,8 @@ export function disturbed(copies: HostStep["inputs"], inputs: HostStep["inputs"]
 }
 
 function guard<Kind extends HostArray>(data: Kind): Kind {
-  const around = new (data.constructor as new (length: number) => Kind)(data.length + 2 * guards); // Kind's own constructor
+  // Kind's own constructor
+  const around = new (data.constructor as new (length: number) => Kind)(data.length + 2 * guards);
   around.fill(guardValue);
   const copy = around.subarray(guards, guards + data.length) as Kind; // a view of the same kind
   copy.set(data);

@@ -32,7 +32,8 @@ export async function compareLayer(
   const alone = await walk(graph, source, rounded, fresh, context);
   const values = roundedValues(graph, rounded, alone.exact);
   for (const [i, rival] of rivals.entries()) {
-    rival.layers.push(await runLayer(context, rival, graph, layer, rounded, alone.walkers[i]!.tolerances)); // one for each
+    // one for each
+    rival.layers.push(await runLayer(context, rival, graph, layer, rounded, alone.walkers[i]!.tolerances));
   }
   const suspects = rivals.filter(({ layers }) => withOperations || exceeds(layers.at(-1)!.worst)); // just added
   for (const node of graph.nodes) await compareOperation(context, suspects, layer, graph, node, values);

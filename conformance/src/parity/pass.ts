@@ -22,7 +22,8 @@ export async function compareAll(
   const { source, graph, tokens, runs, signal } = context;
   const [embedding] = graph.nodes;
   let x = await embed(context); // [N, D]
-  await compareOperation(context, rivals, undefined, graph, embedding!, new Map([["tokens", tokens]])); // the first node
+  // the first node
+  await compareOperation(context, rivals, undefined, graph, embedding!, new Map([["tokens", tokens]]));
   for (const rival of rivals) rival.chains = Array.from({ length: runs }, () => x);
 
   for (let layer = 0; layer < source.config.layers; layer++) {

@@ -51,7 +51,10 @@ export class Play {
     return this.#finding;
   }
 
-  /** @param room Sequences that a pool of its own has room for: itself, its forks, and copies for when several write at once. */
+  /**
+   * @param room Sequences that a pool of its own has room for: itself, its forks, and copies for when several write at
+   * once.
+   */
   open(text: Text, room = 1): Sequence {
     const { capacity, twins = false } = this.#options;
     const own = (): CachePool => this.#loaded.pool(capacity, { sequences: room });
@@ -79,7 +82,8 @@ export class Play {
         const all = typeof wanted[entry] === "string";
         return slice(tensor, all ? before : number, all ? rows : 1);
       });
-      const alone = sequence.twin && (await this.#run([part], ({ twin }) => twin!, [starts[number]!], wanted)); // it has one
+      // it has one
+      const alone = sequence.twin && (await this.#run([part], ({ twin }) => twin!, [starts[number]!], wanted));
       for (const [entry, tensor] of own.entries()) {
         const asked = wanted[entry]!;
         this.#check(`${where}, ${show(asked)}`, sequence.text, starts[number]!, rows, asked, tensor);

@@ -1,5 +1,5 @@
-// @polyllama/backend-cpu: the old name of @polyllama/backend-onnxruntime. Programs that import it go on to work and are told once
-// where it went; a backend with CPU kernels of its own will come under this name.
+// @polyllama/backend-cpu: the old name of @polyllama/backend-onnxruntime. Programs that import it go on to work and are
+// told once where it went; a backend with CPU kernels of its own will come under this name.
 
 import { type OnnxRuntimeOptions, onnxruntime } from "@polyllama/backend-onnxruntime";
 import type { Device } from "@polyllama/core/device";

@@ -1,5 +1,5 @@
-// Builds the emulation with g++ into a cache folder: the fake libcuda, and every kernel as a library that it loads. What is built is
-// named by a hash of its sources, so that only what changed is compiled again.
+// Builds the emulation with g++ into a cache folder: the fake libcuda, and every kernel as a library that it loads.
+// What is built is named by a hash of its sources, so that only what changed is compiled again.
 
 import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -83,7 +83,8 @@ function write(target: string, list: readonly Hashed[], extension: string): void
   const bytes = packImages(images);
   const packed = brotliCompressSync(bytes, {
     params: {
-      [constants.BROTLI_PARAM_QUALITY]: 10, // a fifth smaller than 9, in ten seconds instead of one; 11 saves little more
+      // a fifth smaller than 9, in ten seconds instead of one; 11 saves little more
+      [constants.BROTLI_PARAM_QUALITY]: 10,
       [constants.BROTLI_PARAM_LGWIN]: 24,
       [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
     },

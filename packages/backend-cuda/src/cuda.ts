@@ -18,7 +18,8 @@ export interface Cuda {
   /**
    * An NVIDIA card of compute capability 7.5 or later.
    *
-   * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card, what is done first with the device says so.
+   * @throws {PolyllamaError} `ERR_OPTION`. Where there is no driver or card, what is done first with the device says
+   * so.
    */
   (options?: CudaOptions): Device;
   /** Looks for a driver and a card, loads nothing onto it, and says what is missing. */

@@ -45,7 +45,9 @@ export class Gpu {
   #allocated = 0;
   #lost: PolyllamaError | undefined;
 
-  /** @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_OPTION` for a card that there is not, `ERR_BACKEND`, `ERR_MEMORY` */
+  /**
+   * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_OPTION` for a card that there is not, `ERR_BACKEND`, `ERR_MEMORY`
+   */
   constructor({ device, library, images = imageFolder }: GpuOptions) {
     const driver = loadDriver(library);
     checkVersion(driver);

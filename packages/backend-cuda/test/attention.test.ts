@@ -50,7 +50,8 @@ function values(count: number, seed: number): Float64Array {
 
 function inputsFor({ heads, kvHeads, headDim }: Heads, rows: number, seed: number) {
   const of = (count: number, kind: number) => values(rows * count * headDim, seed + kind);
-  const q = of(heads, 0).map((value, i) => Math.fround(value * (1.3 + Math.sin(i)))); // is not cached, and has all its bits
+  // is not cached, and has all its bits
+  const q = of(heads, 0).map((value, i) => Math.fround(value * (1.3 + Math.sin(i))));
   return { q, k: of(kvHeads, 1000), v: of(kvHeads, 2000) };
 }
 

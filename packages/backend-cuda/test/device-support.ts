@@ -82,7 +82,8 @@ export function tokens(count: number, seed = 0): Int32Array {
   return Int32Array.from({ length: count }, (_, i) => (i * 31 + seed * 17 + 7) % config.vocabSize);
 }
 
-export const greedy: Draw = createSampler({ temperature: 0, seed: 1 }).draw!; // nothing in these options is the host's alone
+// nothing in these options is the host's alone
+export const greedy: Draw = createSampler({ temperature: 0, seed: 1 }).draw!;
 
 export function drawOf(options: SamplingOptions): Draw {
   return createSampler(options).draw!; // tests give no options that are the host's alone

@@ -66,7 +66,8 @@ await describeWithEmulation("the driver", (emulation) => {
   test("a card is described, and what is asked for is given back", () => {
     control.reset();
     control.card({ driver: 13010, major: 8, minor: 9, memory: 2 ** 33 });
-    expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /sm_89/ }); // none in this folder
+    // none in this folder
+    expect(cuda.available(emulated(emulation))).toMatchObject({ available: false, reason: /sm_89/ });
     control.card({});
     expect(cuda.available(emulated(emulation))).toMatchObject({ available: true, computeCapability: "9.0" });
     expect(control.live()).toBe(0);

@@ -27,7 +27,8 @@ await describeWithEmulation("pools on the card", (emulation) => {
       const own = forks.map((cache, i) => ({ cache, tokens: tokens(1, i) }));
       const [logits] = await submit(program, own, [lastLogits]).result;
       expect(blocks.heldBlocks).toBe(32 + 32);
-      expect((await device.memory()).allocated - allocated).toBeLessThan(blocks.bytes / 2); // scratch of a larger batch, no blocks
+      // scratch of a larger batch, no blocks
+      expect((await device.memory()).allocated - allocated).toBeLessThan(blocks.bytes / 2);
 
       // What one writes the others do not see, nor the prefix.
       for (const i of [0, 17, 31]) {

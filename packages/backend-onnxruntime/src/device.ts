@@ -1,5 +1,6 @@
-// The processor, by ONNX Runtime's library, as a device: a graph becomes an ONNX model. Weights keep their stored precision; see pack/ for
-// how each format is laid out and lower.ts for the operators. Nothing is loaded before it is needed.
+// The processor, by ONNX Runtime's library, as a device: a graph becomes an ONNX model. Weights keep their stored
+// precision; see pack/ for how each format is laid out and lower.ts for the operators. Nothing is loaded before it is
+// needed.
 
 import { cpus, totalmem } from "node:os";
 import type { FormatName, Graph, ValueName } from "@polyllama/core";
@@ -27,11 +28,13 @@ const features: DeviceFeatures = {
 /**
  * The processor, by ONNX Runtime.
  *
- * A block of a pool is the whole of a sequence: `blockRows` is the longest sequence's length, beyond which a step throws a
- * `ContextOverflowError`, and a fork copies its block when it is first written. Caches are f32. Allocated memory is that of packed files,
- * which are mapped, and of KV blocks; what is free it does not tell, as pages of mapped files are dropped when memory is short.
+ * A block of a pool is the whole of a sequence: `blockRows` is the longest sequence's length, beyond which a step
+ * throws a `ContextOverflowError`, and a fork copies its block when it is first written. Caches are f32. Allocated
+ * memory is that of packed files, which are mapped, and of KV blocks; what is free it does not tell, as pages of mapped
+ * files are dropped when memory is short.
  *
- * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `loadParameters` and `describe` say so, not this.
+ * @throws {PolyllamaError} `ERR_OPTION`. Where ONNX Runtime is not installed `loadParameters` and `describe` say so,
+ * not this.
  */
 export function onnxruntime(given: OnnxRuntimeOptions = {}): Device {
   const options = withDefaults(given);

@@ -1,5 +1,5 @@
-// A program's part of running its steps. A step is run sequence by sequence, and a sequence in chunks of rows, so that memory for the
-// scores of attention is bounded.
+// A program's part of running its steps. A step is run sequence by sequence, and a sequence in chunks of rows, so that
+// memory for the scores of attention is bounded.
 
 import { ContextOverflowError, type ValueName } from "@polyllama/core";
 import { cacheSpec, type HostArray, type OutputValue, type SequencePlace } from "@polyllama/core/device";
@@ -104,7 +104,8 @@ export class OnnxRuntimeExecutor implements StepExecutor<OnnxRuntimeBlocks> {
   ): Promise<readonly OutputValue[]> {
     const { step, places, caches } = accepted;
     for (const cache of caches) {
-      for (const copy of cache?.copies ?? []) await cache!.pool.storage.copy(copy, cache!.start, signal); // its own copies
+      // its own copies
+      for (const copy of cache?.copies ?? []) await cache!.pool.storage.copy(copy, cache!.start, signal);
     }
     const inputs = inputArrays(step);
     const wanted = wantedRows(this.#parts.graph, step, places);
@@ -117,7 +118,8 @@ export class OnnxRuntimeExecutor implements StepExecutor<OnnxRuntimeBlocks> {
       this.#history(inputs, places.sequences[sequence]!, caches[sequence], end); // of a sequence of the step
     const context = { ...accepted, owner: this.#parts.owner, history };
     return step.outputs.map(
-      (output, i) => outputValue(output, places.outputRows[i]!, wanted.get(output.value)!, context), // one entry per output
+      // one entry per output
+      (output, i) => outputValue(output, places.outputRows[i]!, wanted.get(output.value)!, context),
     );
   }
 

@@ -29,7 +29,8 @@ export class HostRows {
       const width = this.#graph.widths.get(value)!;
       const embedding = this.#embeddings.get(value);
       if (embedding === undefined) {
-        const input = inputs[value]!.subarray(first * width, (first + count) * width); // resolveStep saw that it is there
+        // resolveStep saw that it is there
+        const input = inputs[value]!.subarray(first * width, (first + count) * width);
         rows.set(value, input instanceof Float32Array ? input : Float32Array.from(input));
         continue;
       }

@@ -1,6 +1,7 @@
-// KV blocks: each is the whole of a sequence, for every attention two f32 buffers [1, G, rows, padded d] in memory that ONNX Runtime
-// allocates, so the system only commits the pages that are written. Attention appends in place; what lies beyond a sequence's length is
-// never read. A fork that is written copies the positions in use. Beside them stand the tokens of each position, for penalties.
+// KV blocks: each is the whole of a sequence, for every attention two f32 buffers [1, G, rows, padded d] in memory that
+// ONNX Runtime allocates, so the system only commits the pages that are written. Attention appends in place; what lies
+// beyond a sequence's length is never read. A fork that is written copies the positions in use. Beside them stand the
+// tokens of each position, for penalties.
 
 import type { AttentionNode } from "@polyllama/core";
 import { ContextOverflowError, MemoryError } from "@polyllama/core";

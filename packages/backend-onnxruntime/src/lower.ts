@@ -1,6 +1,7 @@
-// Lowers a graph to an ONNX model that computes given values: the planner says in which steps, and each step becomes operators. What is
-// asked for is computed for the rows that the input `selection` lists; a value that is needed in all rows is given in all of them.
-// Embedding rows are looked up by the host and fed as activations, so the table is never in memory.
+// Lowers a graph to an ONNX model that computes given values: the planner says in which steps, and each step becomes
+// operators. What is asked for is computed for the rows that the input `selection` lists; a value that is needed in all
+// rows is given in all of them. Embedding rows are looked up by the host and fed as activations, so the table is never
+// in memory.
 
 import type { Graph, ValueName } from "@polyllama/core";
 import { findNeeds, forStep, makePlan, type PlanPreferences } from "@polyllama/planner";
@@ -31,7 +32,10 @@ export interface LoweringOptions {
   readonly accuracyLevel: 1 | 4;
 }
 
-/** What ONNX Runtime has operators for. Those of a group multiply the whole of it, and attention appends to the cache itself. */
+/**
+ * What ONNX Runtime has operators for. Those of a group multiply the whole of it, and attention appends to the cache
+ * itself.
+ */
 export const preferences: PlanPreferences = {
   padding: 1,
   selectsRows: true,

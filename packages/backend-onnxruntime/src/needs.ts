@@ -1,4 +1,5 @@
-// What of a graph stands outside the model: values that the host has, and the attentions whose keys and values lie in caches.
+// What of a graph stands outside the model: values that the host has, and the attentions whose keys and values lie in
+// caches.
 
 import type { AttentionNode, Graph, ValueName } from "@polyllama/core";
 

@@ -1,4 +1,5 @@
-// Weights as programs share them: the packed file, which sessions map, and the embedding tables, whose rows are read from the checkpoint.
+// Weights as programs share them: the packed file, which sessions map, and the embedding tables, whose rows are read
+// from the checkpoint.
 
 import {
   checkWeights,

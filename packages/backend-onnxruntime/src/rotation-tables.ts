@@ -1,6 +1,6 @@
 // Sines and cosines for rope. Angles are computed in float64 from `ropeFrequencies` and rounded once, so positions of
-// any size are as exact as f32 can say. Tables grow with the positions that are used, and are shared by all sequences of a
-// program. A sequence that starts elsewhere than at 0 has its own rows, starting there.
+// any size are as exact as f32 can say. Tables grow with the positions that are used, and are shared by all sequences
+// of a program. A sequence that starts elsewhere than at 0 has its own rows, starting there.
 
 import { type Rotation, ropeFrequencies, ropeMagnitude } from "@polyllama/core";
 import { rotationKey } from "@polyllama/planner";

@@ -1,5 +1,5 @@
-// One run of a session: some rows of a sequence. What a session computes for given bindings is in lower.ts; here the bindings are made:
-// memory for every input and output of the run.
+// One run of a session: some rows of a sequence. What a session computes for given bindings is in lower.ts; here the
+// bindings are made: memory for every input and output of the run.
 
 import type { ValueName } from "@polyllama/core";
 import type { Binding } from "./binding.ts";
@@ -79,7 +79,10 @@ export async function runChunk(
   }
 }
 
-/** Rows of the step that the model's selection lists: what is wanted of its selected values, or one row, as it must not be empty. */
+/**
+ * Rows of the step that the model's selection lists: what is wanted of its selected values, or one row, as it must not
+ * be empty.
+ */
 function selectedRows(
   { first, rows }: Chunk,
   within: readonly (readonly [ValueName, RowsWithin])[],

@@ -1,5 +1,5 @@
-// The sessions of a program, one per set of values that steps ask for. A session that computes more serves, too; of those that compiling
-// did not ask for, a few are kept.
+// The sessions of a program, one per set of values that steps ask for. A session that computes more serves, too; of
+// those that compiling did not ask for, a few are kept.
 
 import type { Graph, ValueName } from "@polyllama/core";
 import { assertStored, UnderWay } from "@polyllama/planner";

@@ -1,5 +1,5 @@
-// The memory that a step computes its values into: of each value the rows that any of the step's outputs wants, one behind the other.
-// Sessions write there directly where they compute just these rows.
+// The memory that a step computes its values into: of each value the rows that any of the step's outputs wants, one
+// behind the other. Sessions write there directly where they compute just these rows.
 
 import type { Graph, ValueName } from "@polyllama/core";
 import type { Step, StepPlaces } from "@polyllama/core/device";

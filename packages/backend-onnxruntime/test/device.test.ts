@@ -1,5 +1,5 @@
-// The device itself, beyond what the suites of conformance ask of every device: one packed file for several graphs, blocks of whole
-// sequences, and what is refused.
+// The device itself, beyond what the suites of conformance ask of every device: one packed file for several graphs,
+// blocks of whole sequences, and what is refused.
 
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";

@@ -1,4 +1,5 @@
-// A process that packs a model, into the cache folder given as argument or without one, says so in the middle and stays there.
+// A process that packs a model, into the cache folder given as argument or without one, says so in the middle and stays
+// there.
 
 import { loadGraph } from "@polyllama/core/device";
 import { onnxruntime } from "../src/index.ts";

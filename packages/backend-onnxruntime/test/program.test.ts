@@ -1,5 +1,5 @@
-// Whole models: that how a computation is cut into runs does not matter, and that values, caches and what fails behave as the
-// contract says. Tolerances come from reference runs perturbed within the backend's declared roundings.
+// Whole models: that how a computation is cut into runs does not matter, and that values, caches and what fails behave
+// as the contract says. Tolerances come from reference runs perturbed within the backend's declared roundings.
 
 import { estimateTolerance, worstShare } from "@polyllama/conformance";
 import {
@@ -69,7 +69,10 @@ async function generate({ loaded }: Model, cache: SequenceCache, first: number, 
   return ids.slice(1);
 }
 
-/** Exact values and how far the backend may be from them, which declares f32's roundings or, where they are named, others. */
+/**
+ * Exact values and how far the backend may be from them, which declares f32's roundings or, where they are named,
+ * others.
+ */
 function expected(
   { loaded, source }: Model,
   step: HostStep,
@@ -279,7 +282,8 @@ describe("caches", () => {
   test("sizes, and what is refused", async () => {
     const { loaded } = await load({ headDim: 6 });
     const pool = loaded.pool(16);
-    expect(pool.bytes).toBe(2 * 2 * 2 * 8 * 16 * 4 + 16 * 4); // keys and values, layers, heads, padded width, rows, f32; tokens
+    // keys and values, layers, heads, padded width, rows, f32; tokens
+    expect(pool.bytes).toBe(2 * 2 * 2 * 8 * 16 * 4 + 16 * 4);
     const cache = pool.open();
     expect(() => loaded.pool(0)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
     expect(() => cache.truncate(1)).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));

@@ -1,4 +1,5 @@
-// Real weights: the greedy text of stories260K and TinyStories-656K, and the embedded poet, on this backend and in float64.
+// Real weights: the greedy text of stories260K and TinyStories-656K, and the embedded poet, on this backend and in
+// float64.
 
 import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";

@@ -1,4 +1,5 @@
-// The bounds that results are held to: derived from the arithmetic that the backend declares, never from what it happens to give.
+// The bounds that results are held to: derived from the arithmetic that the backend declares, never from what it
+// happens to give.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -62,8 +63,8 @@ function blockOf(format: FormatName): number {
 }
 
 /**
- * linear with int8 activations, emulated: every block of x becomes integers times absmax / 127. Where a quotient lies so near
- * the middle of two integers that f32 may decide either way, the bound takes in both.
+ * linear with int8 activations, emulated: every block of x becomes integers times absmax / 127. Where a quotient lies
+ * so near the middle of two integers that f32 may decide either way, the bound takes in both.
  */
 export function emulateInt8Linear(x: Float32Array, source: RandomSource, name: string): Judged {
   const info = source.weights.get(name)!;

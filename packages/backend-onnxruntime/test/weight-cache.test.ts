@@ -485,7 +485,8 @@ describe("the limit", () => {
     const [inUse] = await entries(cacheFolder);
     await removeEntry(join(cacheFolder, inUse!)); // as whoever looked before it was in use
     expect(await entries(cacheFolder)).toEqual([]);
-    const [hidden] = await loaded.run({ inputs: { tokens: Int32Array.of(1) } }, ["layers.0.attention_norm"]); // loads anew
+    // loads anew
+    const [hidden] = await loaded.run({ inputs: { tokens: Int32Array.of(1) } }, ["layers.0.attention_norm"]);
     expect(hidden!.data.length).toBe(64);
     expect(await firstLogits(loaded)).toEqual(right);
   });

@@ -1,5 +1,5 @@
-// How far a backend that rounds as it declares may be from the exact result. Bounds are derived, not tuned; each op's file
-// has its own, on these foundations.
+// How far a backend that rounds as it declares may be from the exact result. Bounds are derived, not tuned; each op's
+// file has its own, on these foundations.
 
 import type { RoundingProfile } from "@polyllama/core";
 

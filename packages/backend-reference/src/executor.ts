@@ -1,5 +1,5 @@
-// Runs steps: evaluates their graph in float64, gives what they ask for, and updates weights. Every node knows how far a backend that
-// rounds as declared may be from its exact output, given its exact inputs.
+// Runs steps: evaluates their graph in float64, gives what they ask for, and updates weights. Every node knows how far
+// a backend that rounds as declared may be from its exact output, given its exact inputs.
 
 import { byOp, type Graph, type Node, PolyllamaError, type Tensor, type ValueName } from "@polyllama/core";
 import type { HostOutput, Output, OutputValue, SequencePlace } from "@polyllama/core/device";

@@ -1,4 +1,5 @@
-// What a rounding error of `linear` is relative to: the sizes of the weights, or of the parts that a backend keeps apart.
+// What a rounding error of `linear` is relative to: the sizes of the weights, or of the parts that a backend keeps
+// apart.
 
 import { formats, offsetFormats } from "@polyllama/formats";
 import type { Rounding } from "./bounds.ts";

@@ -1,4 +1,5 @@
-// Outputs moved at random within their bounds: how far that carries to the end of a model is the tolerance of an end-to-end comparison.
+// Outputs moved at random within their bounds: how far that carries to the end of a model is the tolerance of an
+// end-to-end comparison.
 
 import type { Rounding } from "./bounds.ts";
 import type { Matrix } from "./matrix.ts";

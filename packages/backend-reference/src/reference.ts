@@ -1,4 +1,5 @@
-// The reference as a device: float64 loops that say what every operation means. Slow, obvious, and exact enough to judge the others by.
+// The reference as a device: float64 loops that say what every operation means. Slow, obvious, and exact enough to
+// judge the others by.
 
 import { checkOptions, type FormatName, type OptionSchema, option, type RoundingProfile } from "@polyllama/core";
 import type { Device, DeviceFeatures } from "@polyllama/core/device";

@@ -1,5 +1,5 @@
-// How far tensor cores may be from a linear's exact result, beyond f32 sums: docs/tolerances.md has the derivation. Three parts, for
-// inputs that are rounded, weights that are rounded, and sums that are cut off instead of rounded.
+// How far tensor cores may be from a linear's exact result, beyond f32 sums: docs/tolerances.md has the derivation.
+// Three parts, for inputs that are rounded, weights that are rounded, and sums that are cut off instead of rounded.
 
 import type { TensorCoreRounding } from "@polyllama/core";
 import type { LoadedWeight } from "./loaded-weight.ts";
@@ -44,8 +44,9 @@ function hoeffding(squares: number, sum: number): number {
 }
 
 /**
- * Makes a function that numbers the different values of a row. Equal weights, of which a block of few levels has many, are rounded
- * alike. Rows have thousands of values and models millions of rows: the table of hashes is made once, and never emptied.
+ * Makes a function that numbers the different values of a row. Equal weights, of which a block of few levels has many,
+ * are rounded alike. Rows have thousands of values and models millions of rows: the table of hashes is made once, and
+ * never emptied.
  */
 function grouping(K: number): (w: Float32Array) => { readonly of: Int32Array; readonly values: Float64Array } {
   const size = 2 ** Math.ceil(Math.log2(2 * K));
@@ -90,9 +91,9 @@ function groupedError(of: Int32Array, errors: Float64Array, x: Float64Array): nu
 }
 
 /**
- * Inputs that are off by a step each, and what is cut off: within a run of columns, whatever their order, no addend and no sum exceeds
- * the sum before the run and all of the run's products, and each group of products loses a step of that for each of them, for the sum
- * before, and for the sum behind.
+ * Inputs that are off by a step each, and what is cut off: within a run of columns, whatever their order, no addend and
+ * no sum exceeds the sum before the run and all of the run's products, and each group of products loses a step of that
+ * for each of them, for the sum before, and for the sum behind.
  */
 function productError(
   w: Float32Array,

@@ -1,5 +1,5 @@
-// Bounds of operations against computations that round as they are derived for: they must hold where a term of theirs alone covers
-// the error.
+// Bounds of operations against computations that round as they are derived for: they must hold where a term of theirs
+// alone covers the error.
 
 import type { AttentionNode, OffsetFormatName } from "@polyllama/core";
 import { formats, offsetFormats } from "@polyllama/formats";
@@ -108,7 +108,8 @@ test("attention loses on tensor cores what they lose, at the sizes that they tak
 test.each(Object.keys(offsetFormats) as OffsetFormatName[])("%s: blocks alike have bounds alike", (format) => {
   const { blockSize, blockBytes, dequantize } = formats[format];
   const next = signed(3);
-  const block = Uint8Array.from({ length: blockBytes }, () => Math.floor((next() + 1) * 56)); // exponents of f16 below 0x78
+  // exponents of f16 below 0x78
+  const block = Uint8Array.from({ length: blockBytes }, () => Math.floor((next() + 1) * 56));
   const bytes = Uint8Array.from([...block, ...block]);
   const values = new Float32Array(2 * blockSize);
   dequantize(bytes, values);

@@ -1,4 +1,5 @@
-// Parameters of the reference as a source: whatever they were loaded from, they are read as f32, in any rows and columns.
+// Parameters of the reference as a source: whatever they were loaded from, they are read as f32, in any rows and
+// columns.
 
 import { buildGraph } from "@polyllama/core";
 import { expectRangesOfWhole } from "@polyllama/test-support/ranges";

@@ -1,4 +1,5 @@
-// What is left of programs that were disposed: asked of the garbage collector, since this backend has no memory but JavaScript's.
+// What is left of programs that were disposed: asked of the garbage collector, since this backend has no memory but
+// JavaScript's.
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

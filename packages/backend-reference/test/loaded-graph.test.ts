@@ -1,4 +1,5 @@
-// Graphs that are loaded in one call, on the reference: what a run takes for granted, and what is left when one is disposed.
+// Graphs that are loaded in one call, on the reference: what a run takes for granted, and what is left when one is
+// disposed.
 
 import { buildGraph, PolyllamaError, type WeightSource } from "@polyllama/core";
 import { type Device, loadGraph } from "@polyllama/core/device";

@@ -1,5 +1,5 @@
-// The bound of linears on tensor cores, against a computation that rounds and cuts off as it is derived for: it must hold, also where
-// errors have all the same sign, and it must be near, or it would not see a fault.
+// The bound of linears on tensor cores, against a computation that rounds and cuts off as it is derived for: it must
+// hold, also where errors have all the same sign, and it must be near, or it would not see a fault.
 
 import type { FormatName, TensorCoreRounding } from "@polyllama/core";
 import { signed, uniform } from "@polyllama/test-support/random";

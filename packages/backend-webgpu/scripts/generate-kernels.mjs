@@ -1,5 +1,5 @@
-// Puts the .wgsl files into src/kernels/generated.ts, so that browsers, Deno, Node and bundlers all find them as plain code. A
-// test says when it is out of date; `npm run generate -w @polyllama/backend-webgpu` mends it.
+// Puts the .wgsl files into src/kernels/generated.ts, so that browsers, Deno, Node and bundlers all find them as plain
+// code. A test says when it is out of date; `npm run generate -w @polyllama/backend-webgpu` mends it.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,6 @@
-// Finding a device. In browsers and Deno `navigator.gpu` is there; in Node it comes from the npm package `webgpu` (Dawn),
-// which is imported at run time, and only where there is no `navigator.gpu`, so that bundles for browsers never see it.
+// Finding a device. In browsers and Deno `navigator.gpu` is there; in Node it comes from the npm package `webgpu`
+// (Dawn), which is imported at run time, and only where there is no `navigator.gpu`, so that bundles for browsers never
+// see it.
 
 import { PolyllamaError } from "@polyllama/core";
 import { Gpu, type KernelFamily } from "./gpu.ts";

@@ -1,6 +1,6 @@
-// A GPU as a device: weights, pools of KV blocks and programs on it. Weights keep their stored values; see pack.ts for how blocks are
-// rearranged, modes.ts for what is fused, emit/ for what steps become. Kernels compute in f32 whatever the format, and need no optional
-// feature: not shader-f16, and subgroups only to be faster.
+// A GPU as a device: weights, pools of KV blocks and programs on it. Weights keep their stored values; see pack.ts for
+// how blocks are rearranged, modes.ts for what is fused, emit/ for what steps become. Kernels compute in f32 whatever
+// the format, and need no optional feature: not shader-f16, and subgroups only to be faster.
 
 import { checkNumber, type DeviceInfo, type FormatName } from "@polyllama/core";
 import type { DeviceMemory } from "@polyllama/core/device";

@@ -1,7 +1,7 @@
-// One device, with what all programs on it share: compiled pipelines, a count of live buffers, and errors that say what was
-// being done. WebGPU reports most failures later and elsewhere: validation and memory errors through scopes, a lost device
-// through a promise. Here each becomes a rejection of the call that met it, so that nothing computes on after a failed
-// allocation and nothing waits forever for a device that is gone.
+// One device, with what all programs on it share: compiled pipelines, a count of live buffers, and errors that say what
+// was being done. WebGPU reports most failures later and elsewhere: validation and memory errors through scopes, a lost
+// device through a promise. Here each becomes a rejection of the call that met it, so that nothing computes on after a
+// failed allocation and nothing waits forever for a device that is gone.
 
 import { MemoryError, PolyllamaError } from "@polyllama/core";
 import { type ShaderSpec, shaderSource } from "./shader.ts";
@@ -18,7 +18,9 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
-/** Which kernels to prefer: software adapters share loads of one address and find shared memory slow, GPUs the reverse. */
+/**
+ * Which kernels to prefer: software adapters share loads of one address and find shared memory slow, GPUs the reverse.
+ */
 export type KernelFamily = "software" | "hardware";
 
 export interface Features {
@@ -26,8 +28,8 @@ export interface Features {
 }
 
 /**
- * Limits below the device's own, for tests: what exceeds a binding, a buffer or a submission is split, and under low limits small models
- * exceed them all.
+ * Limits below the device's own, for tests: what exceeds a binding, a buffer or a submission is split, and under low
+ * limits small models exceed them all.
  */
 export interface LoweredLimits {
   /** Bytes that a kernel sees of a buffer, at most. */
@@ -130,7 +132,8 @@ export class Gpu {
    * Does something on the device and waits until its errors are known.
    *
    * @param what For the error's message: "linear q4_0 [4096, 11008], 3 rows".
-   * @throws {MemoryError} with the bytes of the buffers that it makes; {@link PolyllamaError} `ERR_BACKEND`, `ERR_DEVICE_LOST`
+   * @throws {MemoryError} with the bytes of the buffers that it makes; {@link PolyllamaError} `ERR_BACKEND`,
+   * `ERR_DEVICE_LOST`
    */
   async guard<T>(what: string, action: () => T): Promise<T> {
     const { check, result } = this.guarded(what, action);

@@ -1,7 +1,7 @@
-// The two modes that steps are computed in, and what the planner is told of each. `decode` serves sequences that advance by one row
-// each: few rows, many keys; norms, residuals and swiglu are then done by the linears beside them, which saves dispatches. `prefill`
-// serves all others: there, norms are done once for all the tiles that read them, and kernels for few rows serve the end of the
-// graph, where only the last rows are left.
+// The two modes that steps are computed in, and what the planner is told of each. `decode` serves sequences that
+// advance by one row each: few rows, many keys; norms, residuals and swiglu are then done by the linears beside them,
+// which saves dispatches. `prefill` serves all others: there, norms are done once for all the tiles that read them, and
+// kernels for few rows serve the end of the graph, where only the last rows are left.
 
 import {
   type ChunkMode,
@@ -20,7 +20,10 @@ export const chunkRows = { decode: 16, prefill: 128 } as const;
 /** Rows of activations start at whole vectors. */
 const padding = 4;
 
-/** Each member of a matrix starts at a whole vector of its output, and an invocation has rows of gate and up side by side. */
+/**
+ * Each member of a matrix starts at a whole vector of its output, and an invocation has rows of gate and up side by
+ * side.
+ */
 export const weightPreferences: WeightPreferences = { rowMultiple: padding, alternates: true };
 
 /** Kernels for few rows. */

@@ -18,8 +18,8 @@ export interface WebGpuOptions {
   /** Buffers as large as the adapter allows, the default, or only what WebGPU guarantees everywhere. */
   readonly limits?: "default" | "adapter";
   /**
-   * Bytes that everything on the device may take: weights, caches and scratch. WebGPU itself does not say how much there is;
-   * with this, what does not fit is refused before anything is loaded. Default: until the device refuses.
+   * Bytes that everything on the device may take: weights, caches and scratch. WebGPU itself does not say how much
+   * there is; with this, what does not fit is refused before anything is loaded. Default: until the device refuses.
    */
   readonly memory?: number;
   /** Kernels made for software adapters or for GPUs; default: what the adapter is. */

@@ -1,6 +1,6 @@
-// Rearranging stored blocks for the GPU, without changing a value: quants in planes of whole words, scales beside them, so
-// that loads are aligned. kernels/planes.wgsl and the format_*.wgsl files say how they are read. A unit is 32 values of
-// a row, whatever the format; rows of unquantized formats are padded to whole units with zeros.
+// Rearranging stored blocks for the GPU, without changing a value: quants in planes of whole words, scales beside them,
+// so that loads are aligned. kernels/planes.wgsl and the format_*.wgsl files say how they are read. A unit is 32 values
+// of a row, whatever the format; rows of unquantized formats are padded to whole units with zeros.
 
 import type { FormatName } from "@polyllama/core";
 import { formats } from "@polyllama/formats";

@@ -1,4 +1,5 @@
-// Time on the device by kernel, from timestamps around every dispatch. For benchmarks: each dispatch then has a pass of its own.
+// Time on the device by kernel, from timestamps around every dispatch. For benchmarks: each dispatch then has a pass of
+// its own.
 
 import { type Gpu, usage } from "./gpu.ts";
 

@@ -1,5 +1,6 @@
-// From the .wgsl files to the WGSL of a kernel: declarations of its parameters and of the step, generated from the structs that launches
-// encode, and then the file, by a small preprocessor. Directives are comments, so that the files stay WGSL to an editor:
+// From the .wgsl files to the WGSL of a kernel: declarations of its parameters and of the step, generated from the
+// structs that launches encode, and then the file, by a small preprocessor. Directives are comments, so that the files
+// stay WGSL to an editor:
 //   //#include "name", //#include NAME       another file; NAME is one of the given names
 //   //#if NAME ... //#else ... //#endif      by the given flags; an unknown name is off
 //   //#repeat I COUNT ... //#end             the lines COUNT times, with @I replaced by 0, 1, ...; loops may nest

@@ -1,5 +1,5 @@
-// Tensors on the device: what a step leaves there for later steps. Memory of small tensors, which drawn tokens are, is kept for the next
-// ones of a program, as making a buffer takes longer than a kernel.
+// Tensors on the device: what a step leaves there for later steps. Memory of small tensors, which drawn tokens are, is
+// kept for the next ones of a program, as making a buffer takes longer than a kernel.
 
 import type { HostArray } from "@polyllama/core/device";
 import type { TensorStorage } from "@polyllama/planner";

@@ -1,5 +1,5 @@
-// The suite in Chromium, on SwiftShader: subgroups of 4, other treatment of subnormals and bounds than lavapipe. A subset that
-// covers every kernel, those for GPUs too; `npm run conformance:webgpu` runs all.
+// The suite in Chromium, on SwiftShader: subgroups of 4, other treatment of subnormals and bounds than lavapipe. A
+// subset that covers every kernel, those for GPUs too; `npm run conformance:webgpu` runs all.
 
 import { webgpu } from "@polyllama/backend-webgpu";
 import { isSample } from "@polyllama/conformance/selections";
@@ -10,8 +10,8 @@ import { describe } from "vitest";
 const smallModels = /^model:(nodes:model=(?!k-)|(end-to-end|paths|repetition|overflow):model=(grouped|small-heads))/;
 
 /**
- * The kernels for GPUs: single rows and tiles in a format of each kind, fused with their neighbours, and several sequences at once.
- * SwiftShader takes seconds to compile those of one format.
+ * The kernels for GPUs: single rows and tiles in a format of each kind, fused with their neighbours, and several
+ * sequences at once. SwiftShader takes seconds to compile those of one format.
  */
 const usesLinears =
   /^(op:linear:format=(f32|f16|q4_0|q6_k);(n=(1|17);k=1024;|n=97;)|chain:(norm-linear|linear-add|gate-up-swiglu):format=q4_0;|chain:norm-qkv|model:nodes:model=k-|model:paths:model=grouped)/;

@@ -1,6 +1,6 @@
-// The suite on the Vulkan driver that is there, with the kernels that suit the adapter, which in tests is a software one; the sizes of
-// large models only in `npm test -- --full`. The linears of GPUs run on what uses them: every format, with subgroups and without.
-// `npm run conformance:webgpu` runs all cases with both.
+// The suite on the Vulkan driver that is there, with the kernels that suit the adapter, which in tests is a software
+// one; the sizes of large models only in `npm test -- --full`. The linears of GPUs run on what uses them: every format,
+// with subgroups and without. `npm run conformance:webgpu` runs all cases with both.
 
 import { loweredLimits } from "@polyllama/conformance";
 import { isLarge } from "@polyllama/conformance/selections";
@@ -16,7 +16,10 @@ const fused = /^chain:(norm-linear|linear-add|gate-up-swiglu):format=(f32|q4_0|q
 // The paths that differ by family of kernels: batches of sequences that decode, and layers as they are fused.
 const paths = /^path:(mixed:format=f32|fused:format=(f32|q4_0);)/;
 
-/** Linears of every format at small sizes, fused with their neighbours, and in models that decode several sequences at once. */
+/**
+ * Linears of every format at small sizes, fused with their neighbours, and in models that decode several sequences at
+ * once.
+ */
 function usesLinears(address: string): boolean {
   const [, k, m] = /^op:linear:.*\bk=(\d+);m=(\d+)/.exec(address) ?? [];
   if (k !== undefined) return Number(k) <= 1024 && Number(m) <= 130;
@@ -27,7 +30,9 @@ function usesLinears(address: string): boolean {
   );
 }
 
-/** What subgroups make a difference to: single rows, the norm on the way, and how many sequences a workgroup decodes. */
+/**
+ * What subgroups make a difference to: single rows, the norm on the way, and how many sequences a workgroup decodes.
+ */
 function usesSubgroups(address: string): boolean {
   return /^(op:linear:.*n=1;k=1024;m=33|chain:norm-linear:format=(q4_0|q6_k);n=1$|model:nodes:model=k-|path:mixed:format=f32;sequences=5)/.test(
     address,

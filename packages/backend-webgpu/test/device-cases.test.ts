@@ -1,4 +1,5 @@
-// What a device keeps of the contract beside numbers: shared blocks, steps in flight, tokens chosen on it, aborts, ends, leaks.
+// What a device keeps of the contract beside numbers: shared blocks, steps in flight, tokens chosen on it, aborts,
+// ends, leaks.
 
 import { devices } from "@polyllama/conformance/vitest";
 import { webgpu } from "../src/index.ts";

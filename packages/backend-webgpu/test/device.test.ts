@@ -1,5 +1,5 @@
-// What a backend does to its device and with a lost one: buffers are freed, somebody else's device stays, a loss rejects whoever
-// waits, and errors say what was being done.
+// What a backend does to its device and with a lost one: buffers are freed, somebody else's device stays, a loss
+// rejects whoever waits, and errors say what was being done.
 
 import { loweredLimits } from "@polyllama/conformance";
 import { buildGraph, createSampler, MemoryError, type WeightSource } from "@polyllama/core";

@@ -1,5 +1,5 @@
-// Tokens drawn by the sampler's kernel alone, many in one dispatch, and by core's sampler from the same logits. Shared by Node and the
-// page.
+// Tokens drawn by the sampler's kernel alone, many in one dispatch, and by core's sampler from the same logits. Shared
+// by Node and the page.
 
 import { createSampler, type SamplingOptions } from "@polyllama/core";
 import { openDevice } from "../src/adapter.ts";

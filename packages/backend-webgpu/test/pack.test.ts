@@ -3,7 +3,10 @@ import { formats } from "@polyllama/formats";
 import { expect, test } from "vitest";
 import { packedWords } from "../src/pack.ts";
 
-/** Bytes of a block that are more than in its file: some are rounded up to words; sums of quants, which kernels do not need, are left out. */
+/**
+ * Bytes of a block that are more than in its file: some are rounded up to words; sums of quants, which kernels do not
+ * need, are left out.
+ */
 const more: Partial<Record<FormatName, number>> = { q3_k: 2, q6_k: 2, q8_k: -32 };
 
 test.each(Object.keys(formats) as FormatName[])(

@@ -1,5 +1,5 @@
-// Real weights: greedy text of stories260K, TinyStories-656K and poet as the reference writes it. Logits are read back and tokens chosen on
-// the device by turns, so that both ways are held to it.
+// Real weights: greedy text of stories260K, TinyStories-656K and poet as the reference writes it. Logits are read back
+// and tokens chosen on the device by turns, so that both ways are held to it.
 
 import { readFile } from "node:fs/promises";
 import { reference } from "@polyllama/backend-reference";

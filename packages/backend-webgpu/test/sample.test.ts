@@ -1,5 +1,5 @@
-// Tokens chosen on the device are those that core's sampler chooses from the same logits. The graph is a table whose row t holds the
-// logits that follow token t, so that a generation walks through many different rows.
+// Tokens chosen on the device are those that core's sampler chooses from the same logits. The graph is a table whose
+// row t holds the logits that follow token t, so that a generation walks through many different rows.
 
 import { buildGraph, createSampler } from "@polyllama/core";
 import { type Device, loadGraph } from "@polyllama/core/device";

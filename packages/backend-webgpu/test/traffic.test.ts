@@ -1,5 +1,5 @@
-// What a step moves: weights that its kernels are bound to, whatever the number of sequences, and what the host sends for a token, however
-// long the text is.
+// What a step moves: weights that its kernels are bound to, whatever the number of sequences, and what the host sends
+// for a token, however long the text is.
 
 import { createSampler } from "@polyllama/core";
 import { cacheSpec, type Step } from "@polyllama/core/device";

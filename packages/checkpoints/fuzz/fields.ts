@@ -1,4 +1,5 @@
-// Where the numbers that steer a parser stand in a sound file: counts, lengths, types, offsets, tags. Mutations aim at them.
+// Where the numbers that steer a parser stand in a sound file: counts, lengths, types, offsets, tags. Mutations aim at
+// them.
 
 import type { Field } from "@polyllama/test-support/fuzz/mutate";
 

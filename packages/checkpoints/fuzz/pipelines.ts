@@ -1,5 +1,5 @@
-// Pipelines of tokenizer.json that make much of little: chains that double, prefixes on every word, steps within steps, and what
-// else may be asked of normalizers, pre-tokenizers and decoders.
+// Pipelines of tokenizer.json that make much of little: chains that double, prefixes on every word, steps within steps,
+// and what else may be asked of normalizers, pre-tokenizers and decoders.
 
 import type { Random } from "@polyllama/test-support/fuzz/random";
 

@@ -1,5 +1,5 @@
-// The parsers that are fuzzed, each with sound files to start from: the development data where it is there, and what this
-// repository makes or contains in any case.
+// The parsers that are fuzzed, each with sound files to start from: the development data where it is there, and what
+// this repository makes or contains in any case.
 
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -230,7 +230,10 @@ function binary(name: string, samples: readonly Sample[], read: (source: ByteSou
   };
 }
 
-/** Mostly one of the first half: files stand in the order of their size, and the small ones are read a hundred times as fast. */
+/**
+ * Mostly one of the first half: files stand in the order of their size, and the small ones are read a hundred times as
+ * fast.
+ */
 function oftenSmall<T>(files: readonly T[], random: Random): T {
   return random.pick(random.chance(0.1) ? files : files.slice(0, Math.ceil(files.length / 2)));
 }

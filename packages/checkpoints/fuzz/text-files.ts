@@ -1,5 +1,5 @@
-// The small files around a tokenizer in Hugging Face's layout, spoiled one or several at a time, and read with a model as a folder
-// of files is. An input is one JSON object with each file's text by its name.
+// The small files around a tokenizer in Hugging Face's layout, spoiled one or several at a time, and read with a model
+// as a folder of files is. An input is one JSON object with each file's text by its name.
 
 import { mutatedJson } from "@polyllama/test-support/fuzz/mutate";
 import { flatten, type Pieces } from "@polyllama/test-support/fuzz/pieces";

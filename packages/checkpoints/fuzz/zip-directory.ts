@@ -1,6 +1,6 @@
-// Zip archives whose directory says something else than their files: entries that lie on one another or on the directory itself, counts and
-// sizes that do not fit, Zip64 fields where none are needed. The archive is taken apart, changed, and put together again, so
-// that all but the change is in order.
+// Zip archives whose directory says something else than their files: entries that lie on one another or on the
+// directory itself, counts and sizes that do not fit, Zip64 fields where none are needed. The archive is taken apart,
+// changed, and put together again, so that all but the change is in order.
 
 import type { Random } from "@polyllama/test-support/fuzz/random";
 
@@ -75,7 +75,8 @@ export function withDirectory(bytes: Uint8Array, random: Random): Uint8Array[] {
         break;
       case 6: {
         const other = random.pick(entries);
-        entries = entries.map((one) => (one === entry ? joined(other.subarray(0, 46), one.subarray(46)) : one)); // its fields
+        // its fields
+        entries = entries.map((one) => (one === entry ? joined(other.subarray(0, 46), one.subarray(46)) : one));
         break;
       }
       default:

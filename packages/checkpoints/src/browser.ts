@@ -1,5 +1,5 @@
-// @polyllama/checkpoints in a browser: everything that needs no file system and no hub. Bundlers choose it by the export condition
-// "browser"; index.ts has the same and what only Node has.
+// @polyllama/checkpoints in a browser: everything that needs no file system and no hub. Bundlers choose it by the
+// export condition "browser"; index.ts has the same and what only Node has.
 
 // Opening
 export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";

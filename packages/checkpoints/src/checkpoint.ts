@@ -47,7 +47,10 @@ export interface Checkpoint extends WeightSource, AsyncDisposable {
    * `tokenizer.model` under the keys of GGUF.
    */
   readonly metadata: ReadonlyMap<string, unknown>;
-  /** Paths, by name, of files beside the weights that writing another checkpoint carries along: the tokenizer's, for instance. */
+  /**
+   * Paths, by name, of files beside the weights that writing another checkpoint carries along: the tokenizer's, for
+   * instance.
+   */
   readonly companions?: ReadonlyMap<string, string>;
 }
 

@@ -1,5 +1,6 @@
-// What two checkpoints mean to text, side by side: pieces and ids, BOS and EOS, what ends a text, the chat template, the sampling
-// that is offered. Meaning counts, not where a file says it: pieces that only fill a table up to a round number are none.
+// What two checkpoints mean to text, side by side: pieces and ids, BOS and EOS, what ends a text, the chat template,
+// the sampling that is offered. Meaning counts, not where a file says it: pieces that only fill a table up to a round
+// number are none.
 
 import type { TextSetup, Tokenizer } from "@polyllama/core";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -10,7 +11,10 @@ export interface TextDifference {
   readonly field: string;
   /** What the first and the second one say; undefined where one says nothing. */
   readonly values: readonly [unknown, unknown];
-  /** Of chat templates, where that was tried: whether conversations come out alike, so that nothing but their text differs. */
+  /**
+   * Of chat templates, where that was tried: whether conversations come out alike, so that nothing but their text
+   * differs.
+   */
   readonly rendersAlike?: boolean;
 }
 

@@ -1,5 +1,5 @@
-// Two checkpoints side by side, tensor by tensor, whatever files they come from: their values, the configuration that they
-// compute with, and what they mean to text. Rows are read a few MiB at a time.
+// Two checkpoints side by side, tensor by tensor, whatever files they come from: their values, the configuration that
+// they compute with, and what they mean to text. Rows are read a few MiB at a time.
 
 import {
   checkOptions,
@@ -63,8 +63,8 @@ const compareOptionTypes: OptionSchema<CompareOptions> = {
 const PIECE = 2 ** 20;
 
 /**
- * Compares two checkpoints. Embeddings that are tied in one and stored twice in the other are no difference as long as the
- * values are equal; constants that one file keeps as f32 are compared as f32.
+ * Compares two checkpoints. Embeddings that are tied in one and stored twice in the other are no difference as long as
+ * the values are equal; constants that one file keeps as f32 are compared as f32.
  *
  * @throws {CheckpointError} when one cannot be read; PolyllamaError `ERR_OPTION`; the signal's reason.
  */

@@ -1,6 +1,6 @@
-// A checkpoint whose vocabulary has grown: the same weights with rows behind the embedding table and the output matrix, and the
-// larger tokenizer in the old one's place. It is a view: rows are made as they are read, so that writing a 7B model needs no more
-// memory than one piece of it, and all old rows keep their bytes.
+// A checkpoint whose vocabulary has grown: the same weights with rows behind the embedding table and the output matrix,
+// and the larger tokenizer in the old one's place. It is a view: rows are made as they are read, so that writing a 7B
+// model needs no more memory than one piece of it, and all old rows keep their bytes.
 //
 // What the rows of new pieces are is computed by @polyllama/vocabulary, or was made elsewhere and is read from a file.
 
@@ -32,9 +32,9 @@ import { readTokenizer } from "./read/tokenizer-files.ts";
 /** What `extendVocabulary` makes of the new rows. */
 export interface ExtendOptions {
   /**
-   * What the rows of new pieces are: the mean of the rows of the old tokens that a piece is written with (`sub-tokens`, the
-   * default), the mean of all old rows (`mean`), or those of a safetensors file, where `model.embed_tokens.weight` and
-   * `lm_head.weight` have a row for each new piece, or for every piece.
+   * What the rows of new pieces are: the mean of the rows of the old tokens that a piece is written with (`sub-tokens`,
+   * the default), the mean of all old rows (`mean`), or those of a safetensors file, where `model.embed_tokens.weight`
+   * and `lm_head.weight` have a row for each new piece, or for every piece.
    */
   readonly rows?: "sub-tokens" | "mean" | { readonly file: string };
   readonly signal?: AbortSignal;
@@ -58,11 +58,14 @@ interface NewRows {
 }
 
 /**
- * The checkpoint with the vocabulary of a `tokenizer.model` that continues its own. Disposing it disposes the checkpoint.
+ * The checkpoint with the vocabulary of a `tokenizer.model` that continues its own. Disposing it disposes the
+ * checkpoint.
  *
- * @param tokenizerPath A SentencePiece file whose first pieces are those of the checkpoint, as `mergeVocabularies` writes it.
- * @throws {CheckpointError} when the checkpoint has no such vocabulary, or its tables are in a format that cannot be written;
- * {@link PolyllamaError} `ERR_TOKENIZER` when the new one does not continue the old one, `ERR_OPTION`; what reading throws.
+ * @param tokenizerPath A SentencePiece file whose first pieces are those of the checkpoint, as `mergeVocabularies`
+ * writes it.
+ * @throws {CheckpointError} when the checkpoint has no such vocabulary, or its tables are in a format that cannot be
+ * written; {@link PolyllamaError} `ERR_TOKENIZER` when the new one does not continue the old one, `ERR_OPTION`; what
+ * reading throws.
  */
 export async function extendVocabulary(
   checkpoint: Checkpoint,
@@ -122,7 +125,8 @@ export async function extendVocabulary(
     },
     async fingerprint() {
       const from = typeof rows === "string" ? rows : newRows.version;
-      const added = JSON.stringify([EXTENSION, [...vocabulary], from]); // scores decide which old pieces a new one is made of
+      // scores decide which old pieces a new one is made of
+      const added = JSON.stringify([EXTENSION, [...vocabulary], from]);
       return `${await checkpoint.fingerprint()}:${await hexDigest(new TextEncoder().encode(added))}`;
     },
     [Symbol.asyncDispose]: () => checkpoint[Symbol.asyncDispose](),

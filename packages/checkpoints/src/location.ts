@@ -1,5 +1,5 @@
-// What a checkpoint and a tokenizer can be opened from, told by what an object can do and not by its class, since classes differ
-// between runtimes and pages.
+// What a checkpoint and a tokenizer can be opened from, told by what an object can do and not by its class, since
+// classes differ between runtimes and pages.
 
 import { OptionError, type OptionType, option } from "@polyllama/core";
 import type { ByteSource } from "./read/sources/byte-source.ts";

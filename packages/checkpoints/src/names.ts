@@ -57,7 +57,10 @@ function translate(name: string, from: Family, to: Family): string | undefined {
 /** What trainers and wrappers put in front of every name. */
 const prefixes = ["module.", "_orig_mod.", "_forward_module.", "base_model.model.", "model."];
 
-/** The prefix that all Hugging Face names of a checkpoint have in common because a wrapper was saved in place of its model. */
+/**
+ * The prefix that all Hugging Face names of a checkpoint have in common because a wrapper was saved in place of its
+ * model.
+ */
 export function commonPrefix(stored: readonly string[]): string {
   let common = "";
   const isKnown = (name: string): boolean => canonicalName(name.slice(common.length), "huggingFace") !== undefined;

@@ -9,20 +9,22 @@ export interface OpenOptions {
   /** The tokenizer's file, in place of the checkpoint's own. */
   readonly tokenizer?: TokenizerLocation;
   /**
-   * Download what a URL names into the browser's own storage, and read it from there now and at every later load; default
-   * false: weights are read from the server by range requests.
+   * Download what a URL names into the browser's own storage, and read it from there now and at every later load;
+   * default false: weights are read from the server by range requests.
    */
   readonly keep?: boolean;
   /**
-   * Read what a URL names whole into memory, for servers without range requests; default false. In a page `keep` does without
-   * the memory.
+   * Read what a URL names whole into memory, for servers without range requests; default false. In a page `keep` does
+   * without the memory.
    */
   readonly inMemory?: boolean;
-  /** SHA-256 in hexadecimal that the file with the weights must have; needs `keep`, as the whole file is read for it. */
+  /**
+   * SHA-256 in hexadecimal that the file with the weights must have; needs `keep`, as the whole file is read for it.
+   */
   readonly sha256?: string;
   /**
-   * Names of tensors to leave out that Llama does not have and that would be refused, such as an adapter that was merged
-   * already; `*` stands for any characters. The checkpoint's `notices` name them.
+   * Names of tensors to leave out that Llama does not have and that would be refused, such as an adapter that was
+   * merged already; `*` stands for any characters. The checkpoint's `notices` name them.
    */
   readonly ignoreTensors?: readonly string[];
   /** Leave out rows without a token and tokens without a row, whatever their number; default false. */

@@ -1,5 +1,5 @@
-// From whatever names or holds a checkpoint to an open one, in Node and in pages alike. What differs between them is where files
-// are found (read/files-at.ts) and what only Node has (read/platform.ts).
+// From whatever names or holds a checkpoint to an open one, in Node and in pages alike. What differs between them is
+// where files are found (read/files-at.ts) and what only Node has (read/platform.ts).
 
 import { checkOptions, checkValue, textSetupOf } from "@polyllama/core";
 import { environmentFetch, pathOfAddress, pathOnHub } from "#read/platform";
@@ -20,12 +20,13 @@ import { readTokenizerBy } from "./read/tokenizer-files.ts";
 import { checkFetching } from "./read/web-files.ts";
 
 /**
- * Opens a checkpoint: a GGUF, safetensors, PyTorch or llama2.c file, a folder in Hugging Face's layout or Meta's, or one with a
- * single file; `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}), or one on the hub,
- * `hf:owner/name[:file][@revision]` (see `pull`), which is fetched into the cache. Only headers, configuration and tokenizer are
- * read. Files may be given by path or `file:` URL in Node; by a URL (`https:`), which is read by range requests and is a folder's
- * where it ends with "/"; as a `File`, `Blob` or handle, or a list of files; as a `FileHandle`, which stays the caller's to
- * close; and as the bytes of a file, a Buffer, Uint8Array or ArrayBuffer, which must not change while the checkpoint is open.
+ * Opens a checkpoint: a GGUF, safetensors, PyTorch or llama2.c file, a folder in Hugging Face's layout or Meta's, or
+ * one with a single file; `synthetic://PRESET?seed=1&format=q4_0` (see {@link openSynthetic}), or one on the hub,
+ * `hf:owner/name[:file][@revision]` (see `pull`), which is fetched into the cache. Only headers, configuration and
+ * tokenizer are read. Files may be given by path or `file:` URL in Node; by a URL (`https:`), which is read by range
+ * requests and is a folder's where it ends with "/"; as a `File`, `Blob` or handle, or a list of files; as a
+ * `FileHandle`, which stays the caller's to close; and as the bytes of a file, a Buffer, Uint8Array or ArrayBuffer,
+ * which must not change while the checkpoint is open.
  *
  * A tokenizer is looked for where each kind keeps it: within GGUF; beside safetensors as `tokenizer.model`, else
  * `tokenizer.json`; beside a llama2.c file as `tok512.bin` (with the vocabulary's size in place of 512), else
@@ -38,7 +39,11 @@ export function openCheckpoint(location: string | WebLocation, options: OpenOpti
   return openCheckpointBy(undefined, location, options);
 }
 
-/** The same, with requests sent in the given way; undefined: as the environment wants it. @throws as {@link openCheckpoint}. */
+/**
+ * The same, with requests sent in the given way; undefined: as the environment wants it.
+ *
+ * @throws as {@link openCheckpoint}.
+ */
 export async function openCheckpointBy(
   given: typeof fetch | undefined,
   location: string | WebLocation,

@@ -1,6 +1,6 @@
 // Hugging Face rotates the first half of a head against the second, Meta and this project rotate neighbours. The same
-// trained matrix therefore has its rows in another order: within a head of width d, the row that Meta has at 2 i + j stands
-// at j d/2 + i. Only wq and wk (by its own number of heads) are rotated; everything else is stored alike.
+// trained matrix therefore has its rows in another order: within a head of width d, the row that Meta has at 2 i + j
+// stands at j d/2 + i. Only wq and wk (by its own number of heads) are rotated; everything else is stored alike.
 
 import type { RowRange } from "@polyllama/core";
 

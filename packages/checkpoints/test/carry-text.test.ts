@@ -1,4 +1,5 @@
-// What a checkpoint means to text goes whole from layout to layout: a folder to GGUF and back, as fine-tuning leaves it.
+// What a checkpoint means to text goes whole from layout to layout: a folder to GGUF and back, as fine-tuning leaves
+// it.
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

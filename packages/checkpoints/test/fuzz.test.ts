@@ -1,5 +1,5 @@
-// Damaged files may be refused or, where the damage does not matter, read; nothing else may happen. Some seconds of what
-// `npm run fuzz` does for as long as one likes, always the same inputs.
+// Damaged files may be refused or, where the damage does not matter, read; nothing else may happen. Some seconds of
+// what `npm run fuzz` does for as long as one likes, always the same inputs.
 
 import { PolyllamaError } from "@polyllama/core";
 import { check } from "@polyllama/test-support/fuzz/check";

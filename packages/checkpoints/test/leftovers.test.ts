@@ -1,4 +1,5 @@
-// Tensors in a file that Llama has not: passed over with a notice where they change nothing, else refused with a way out.
+// Tensors in a file that Llama has not: passed over with a notice where they change nothing, else refused with a way
+// out.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

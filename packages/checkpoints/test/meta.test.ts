@@ -1,4 +1,5 @@
-// Meta's .pth files and Hugging Face's pytorch_model.bin: what is read, what is refused, and slices that join bit for bit.
+// Meta's .pth files and Hugging Face's pytorch_model.bin: what is read, what is refused, and slices that join bit for
+// bit.
 
 import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -308,7 +309,8 @@ describe("files of torch.save", () => {
     const error = await failure(readTorchFile(memorySource("m.pth", file)));
     expect(error.message).toMatch(/m\.pth, tensor "archive\/data\/1": it shares bytes with "archive\/data\/0"/);
     const within = Buffer.from(await torchFile(same));
-    within.writeUInt32LE(within.readUInt32LE(central("1") + 20) + 200, central("0") + 20); // its sizes reach into the next
+    // its sizes reach into the next
+    within.writeUInt32LE(within.readUInt32LE(central("1") + 20) + 200, central("0") + 20);
     within.writeUInt32LE(within.readUInt32LE(central("0") + 20), central("0") + 24);
     expect((await failure(readTorchFile(memorySource("m.pth", within)))).message).toMatch(/shares bytes with/);
   });

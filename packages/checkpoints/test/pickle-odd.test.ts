@@ -1,5 +1,6 @@
-// What torch.save makes of a Llama's tensors beside the usual: parameters, classes of tensors, dicts of other classes, tensors
-// under a name of their own beside what a training run needs. It is read where nothing becomes wrong, and never executed.
+// What torch.save makes of a Llama's tensors beside the usual: parameters, classes of tensors, dicts of other classes,
+// tensors under a name of their own beside what a training run needs. It is read where nothing becomes wrong, and never
+// executed.
 
 import { describe, expect, test } from "vitest";
 import { memorySource, openCheckpoint } from "../src/index.ts";

@@ -1,4 +1,5 @@
-// A checkpoint of any kind is the same wherever its files lie: in a folder, behind a URL, among files that a user chose.
+// A checkpoint of any kind is the same wherever its files lie: in a folder, behind a URL, among files that a user
+// chose.
 
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +17,10 @@ const source = openSynthetic(
 );
 const tokenizer = sentencePieceFromGguf(tinyMetadata([]));
 
-/** Folders by kind, and the name of the file that stands for all where a folder that nobody can list would not be enough. */
+/**
+ * Folders by kind, and the name of the file that stands for all where a folder that nobody can list would not be
+ * enough.
+ */
 const kinds: Readonly<Record<string, () => Promise<{ readonly folder: string; readonly file?: string }>>> = {
   "safetensors with an index": async () => {
     const folder = await folderWith();

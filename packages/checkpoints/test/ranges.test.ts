@@ -1,5 +1,5 @@
-// Rows and columns of weights, of every kind of checkpoint and in every format: a read of some gives what slicing the whole gives,
-// and touches no more of a file than it must.
+// Rows and columns of weights, of every kind of checkpoint and in every format: a read of some gives what slicing the
+// whole gives, and touches no more of a file than it must.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// What people have in place of a model's files: pointers, pages, answers, pieces, other spellings. Each is told for what it is.
+// What people have in place of a model's files: pointers, pages, answers, pieces, other spellings. Each is told for
+// what it is.
 
 import { mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// What stands around a tokenizer in Hugging Face's layout, and what follows from it for text. Ids of Llama 2's vocabulary are those
-// of transformers 4.57.6's LlamaTokenizer on the same files.
+// What stands around a tokenizer in Hugging Face's layout, and what follows from it for text. Ids of Llama 2's
+// vocabulary are those of transformers 4.57.6's LlamaTokenizer on the same files.
 
 import { copyFile, rm } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Files as torch.save writes them, and a model's weights as Meta's model-parallel runs slice them: what the readers of .pth
-// files are tested with.
+// Files as torch.save writes them, and a model's weights as Meta's model-parallel runs slice them: what the readers of
+// .pth files are tested with.
 
 import { columnCount, formatBytes, rowCount, type WeightSource } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
@@ -147,8 +147,8 @@ export function pickler(protocol: 2 | 4 | 5): Pickler {
 const dtypeOf: Readonly<Record<string, string>> = { f32: "F32", f16: "F16", bf16: "BF16" };
 
 /**
- * A model's weights as the files of that many processors hold them: rows of wq, wk, wv, w1, w3 and output, columns of wo, w2
- * and tok_embeddings, norms whole. Sizes that do not divide evenly give the first files one more.
+ * A model's weights as the files of that many processors hold them: rows of wq, wk, wv, w1, w3 and output, columns of
+ * wo, w2 and tok_embeddings, norms whole. Sizes that do not divide evenly give the first files one more.
  */
 export async function metaShards(model: WeightSource, count: number): Promise<readonly (readonly RawTensor[])[]> {
   const shards = Array.from({ length: count }, (): RawTensor[] => []);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Starts the program `polyllama`: in a clone of the repository from its sources, which need no build, and in an installed
-// package from what was built of them.
+// Starts the program `polyllama`: in a clone of the repository from its sources, which need no build, and in an
+// installed package from what was built of them.
 
 import { existsSync } from "node:fs";
 

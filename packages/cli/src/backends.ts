@@ -1,5 +1,5 @@
-// The backends that this program offers, by name. Each is imported when it is chosen, so that one that cannot start here
-// does not keep the others from working, and the options of one are refused by the others.
+// The backends that this program offers, by name. Each is imported when it is chosen, so that one that cannot start
+// here does not keep the others from working, and the options of one are refused by the others.
 
 import type { Device } from "@polyllama/core/device";
 import { InvalidArgumentError } from "commander";

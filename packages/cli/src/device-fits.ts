@@ -1,5 +1,5 @@
-// Which of the published models the devices of this machine hold. Nothing is loaded for it: backends say what they would take, and
-// devices what they have.
+// Which of the published models the devices of this machine hold. Nothing is loaded for it: backends say what they
+// would take, and devices what they have.
 
 import { totalmem } from "node:os";
 import { type DeviceInfo, llamaGraph, type PresetName } from "@polyllama/core";

@@ -1,5 +1,5 @@
-// How the program reaches the hub: by options of the command line, else as the library does, by the environment variables and
-// the token file of the hub's own programs.
+// How the program reaches the hub: by options of the command line, else as the library does, by the environment
+// variables and the token file of the hub's own programs.
 
 import type { Command } from "commander";
 import type { HubOptions } from "polyllama";

@@ -1,6 +1,6 @@
-// Ctrl-C, termination, and output that is closed or full, as abort signals. Ctrl-C stops the innermost work first: while an answer is
-// written, that answer alone; otherwise the program. A second one while something is already stopping ends the process at
-// once, so that nobody is ever locked in.
+// Ctrl-C, termination, and output that is closed or full, as abort signals. Ctrl-C stops the innermost work first:
+// while an answer is written, that answer alone; otherwise the program. A second one while something is already
+// stopping ends the process at once, so that nobody is ever locked in.
 
 import { Exit, OutputError } from "./exit.ts";
 
@@ -31,7 +31,8 @@ export function createInterrupts(): Interrupts {
   };
   const terminate = (): void => stop(143);
   const hangUp = (): void => stop(129);
-  // The reader of the output has seen enough, as `head` does: that is not a failure. What is lost for another reason is one.
+  // The reader of the output has seen enough, as `head` does: that is not a failure. What is lost for another reason is
+  // one.
   let lost: OutputError | undefined;
   const closed = (error: NodeJS.ErrnoException): void => {
     if (error.code !== "EPIPE") lost ??= new OutputError(error);

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The program `polyllama`. It ends by itself once its output has been taken, also where something that was loaded keeps a
-// handle open, such as a standard input that never ends.
+// The program `polyllama`. It ends by itself once its output has been taken, also where something that was loaded keeps
+// a handle open, such as a standard input that never ends.
 
 import { run } from "./index.ts";
 

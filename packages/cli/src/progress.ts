@@ -1,6 +1,6 @@
-// Progress of long work, on standard error: a bar with speed and time left on a terminal, and elsewhere one line for each
-// phase. Work that is over before one could read about it leaves no trace. With `--json` a program reads, to which every line on
-// standard error that is no error and no notice is noise: nothing is told then.
+// Progress of long work, on standard error: a bar with speed and time left on a terminal, and elsewhere one line for
+// each phase. Work that is over before one could read about it leaves no trace. With `--json` a program reads, to which
+// every line on standard error that is no error and no notice is noise: nothing is told then.
 
 import { Presets, SingleBar } from "cli-progress";
 import type { Progress } from "polyllama";

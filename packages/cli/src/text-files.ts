@@ -7,7 +7,10 @@ import type { Progress } from "polyllama";
 import { UsageError } from "./exit.ts";
 import { notUtf8 } from "./text-input.ts";
 
-/** Lines of files in UTF-8, one file after the other, without their ends. Only line feeds end lines, alone or after a carriage return. */
+/**
+ * Lines of files in UTF-8, one file after the other, without their ends. Only line feeds end lines, alone or after a
+ * carriage return.
+ */
 export async function* textLines(
   paths: readonly string[],
   signal: AbortSignal,

@@ -1,5 +1,5 @@
-// Text from files and from standard input: UTF-8 and nothing else, the same whatever way it comes. Bytes that are no UTF-8 are
-// refused and not replaced, since a model would read something else than what was written.
+// Text from files and from standard input: UTF-8 and nothing else, the same whatever way it comes. Bytes that are no
+// UTF-8 are refused and not replaced, since a model would read something else than what was written.
 
 import { readFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";

@@ -1,5 +1,5 @@
-// What a checkpoint says about text, for people and for programs: whether BOS is put in front, which tokens end a text and who
-// says so, the chat template, added tokens, the sampling that its makers recommend.
+// What a checkpoint says about text, for people and for programs: whether BOS is put in front, which tokens end a text
+// and who says so, the chat template, added tokens, the sampling that its makers recommend.
 
 import type { TokenKind } from "@polyllama/core";
 import { type ChatFormat, type Checkpoint, chatFormatOf, PolyllamaError } from "polyllama";

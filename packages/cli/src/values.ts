@@ -42,8 +42,8 @@ export function logitBias(
 const otherMixtures = /^(?:q2_k_[sl]|q3_k_[sml]|q[456]_k_[lx]+|iq\d\w*|tq\d\w*|mxfp4\w*)$/;
 
 /**
- * An option that takes the name of a format as this program, llama.cpp or the hub spell it, in letters of any size: `q4_0`, `Q4_0`,
- * `q4-k-m`.
+ * An option that takes the name of a format as this program, llama.cpp or the hub spell it, in letters of any size:
+ * `q4_0`, `Q4_0`, `q4-k-m`.
  */
 export function formatOption(flags: string, description: string, known: readonly string[]): Option {
   return new Option(flags, description).choices(known).argParser((text: string) => {

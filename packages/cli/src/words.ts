@@ -1,5 +1,6 @@
-// Errors of the library in the words of the command line. The library speaks of its options, which here have flags; this is the one
-// place that knows which. What an error says in fields is said anew; in what it says in words, names are replaced.
+// Errors of the library in the words of the command line. The library speaks of its options, which here have flags;
+// this is the one place that knows which. What an error says in fields is said anew; in what it says in words, names
+// are replaced.
 
 import { ContextOverflowError, MemoryError, OptionError } from "@polyllama/core";
 

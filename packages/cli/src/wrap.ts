@@ -1,6 +1,6 @@
-// Text that comes piece by piece, broken at a terminal's width between words. Chinese and Japanese break between any two
-// characters, except that closing punctuation does not begin a line and opening punctuation does not end one. A word is held
-// back until its end is known.
+// Text that comes piece by piece, broken at a terminal's width between words. Chinese and Japanese break between any
+// two characters, except that closing punctuation does not begin a line and opening punctuation does not end one. A
+// word is held back until its end is known.
 
 import stringWidth from "string-width";
 

@@ -1,5 +1,6 @@
-// Every option of every command, from the program's own definition, arrives where it should, with its value, and changes nothing else:
-// each is given to the real command, and what that calls is compared with the same call without the option.
+// Every option of every command, from the program's own definition, arrives where it should, with its value, and
+// changes nothing else: each is given to the real command, and what that calls is compared with the same call without
+// the option.
 
 import { describe, expect, test } from "vitest";
 import { commands } from "./arrival/commands.ts";

@@ -1,4 +1,5 @@
-// Folders for packed weights that cannot be used: the run goes on without, or says what to do in the command line's own words.
+// Folders for packed weights that cannot be used: the run goes on without, or says what to do in the command line's own
+// words.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

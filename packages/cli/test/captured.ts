@@ -1,5 +1,5 @@
-// Runs something within the test's own process: what it prints is kept, and what it reads is given. Cheaper by seconds than a process,
-// which tests need where signals, closed streams or the start itself are what they look at.
+// Runs something within the test's own process: what it prints is kept, and what it reads is given. Cheaper by seconds
+// than a process, which tests need where signals, closed streams or the start itself are what they look at.
 
 import { Readable } from "node:stream";
 import { vi } from "vitest";
@@ -16,7 +16,9 @@ export interface Finished extends Printed {
 
 let turn: Promise<unknown> = Promise.resolve();
 
-/** Calls `action`; what it returned, or threw, and what it printed. Standard input is `input`. Calls at once take turns. */
+/**
+ * Calls `action`; what it returned, or threw, and what it printed. Standard input is `input`. Calls at once take turns.
+ */
 export function captured<T>(action: () => Promise<T>, input = ""): Promise<Printed & { result?: T; error?: unknown }> {
   const result = turn.then(() => capture(action, input));
   turn = result.catch(() => undefined);

@@ -1,5 +1,5 @@
-// docs/cli.md ends with the help of every command, as the program prints it. `npx vitest run packages/cli/test/docs.test.ts -u`
-// writes it anew.
+// docs/cli.md ends with the help of every command, as the program prints it.
+// `npx vitest run packages/cli/test/docs.test.ts -u` writes it anew.
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,5 @@
-// Every command that opens a model refuses one whose table does not fit its tokenizer, names flags that it has, and takes them.
+// Every command that opens a model refuses one whose table does not fit its tokenizer, names flags that it has, and
+// takes them.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

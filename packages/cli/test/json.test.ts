@@ -1,5 +1,5 @@
-// With --json standard error has errors and notices alone, however long the work takes: what would be told if it took long is
-// noted down here.
+// With --json standard error has errors and notices alone, however long the work takes: what would be told if it took
+// long is noted down here.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

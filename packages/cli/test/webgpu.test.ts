@@ -1,5 +1,5 @@
-// The program on a WebGPU device in Node, where Dawn's own threads and its device are alive when it is told to end, or when nobody
-// reads on.
+// The program on a WebGPU device in Node, where Dawn's own threads and its device are alive when it is told to end, or
+// when nobody reads on.
 
 import { describeWithSystem } from "@polyllama/test-support/system";
 import { expect, test } from "vitest";

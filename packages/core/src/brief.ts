@@ -1,10 +1,11 @@
-// What `console.log` and `JSON.stringify` show of objects that hold a whole model: a few facts instead of all that can be reached.
+// What `console.log` and `JSON.stringify` show of objects that hold a whole model: a few facts instead of all that can
+// be reached.
 
 const inspect = Symbol.for("nodejs.util.inspect.custom"); // Node's, Bun's and Deno's
 
 /**
- * Makes an object, or with a prototype all objects of a class, show the given facts: as one line where it is logged, as an object
- * in JSON.
+ * Makes an object, or with a prototype all objects of a class, show the given facts: as one line where it is logged, as
+ * an object in JSON.
  *
  * @param own Whether copies by spread shall show them too.
  */

@@ -1,5 +1,5 @@
-// The chat templates that a checkpoint came with: one without a name, which is used where none is asked for, and others by name.
-// Source: llama.cpp, gguf-py/gguf/constants.py (names of keys).
+// The chat templates that a checkpoint came with: one without a name, which is used where none is asked for, and others
+// by name. Source: llama.cpp, gguf-py/gguf/constants.py (names of keys).
 
 import { type Notice, shown } from "./tokenizer/assemble.ts";
 import { defaultTemplate } from "./tokenizer/json/chat-template.ts";
@@ -18,7 +18,9 @@ export interface NamedChatTemplate extends OwnChatTemplate {
 
 const templateKey = "tokenizer.chat_template";
 
-/** The key `tokenizer.chat_template`, and `tokenizer.chat_template.NAME`, whose names `tokenizer.chat_templates` lists. */
+/**
+ * The key `tokenizer.chat_template`, and `tokenizer.chat_template.NAME`, whose names `tokenizer.chat_templates` lists.
+ */
 export function ggufTemplates(
   metadata: ReadonlyMap<string, unknown>,
   notice: Notice,

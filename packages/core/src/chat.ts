@@ -1,9 +1,9 @@
-// Llama 2's chat format, and those of the models that continue it. In Llama 2's the markers are ordinary text; only BOS and EOS, which frame every pair of turns, are tokens of
-// their own, and they are put as ids so that nothing a user writes can become one. The system message is part of the
-// first user turn.
+// Llama 2's chat format, and those of the models that continue it. In Llama 2's the markers are ordinary text; only BOS
+// and EOS, which frame every pair of turns, are tokens of their own, and they are put as ids so that nothing a user
+// writes can become one. The system message is part of the first user turn.
 // Source: "Llama 2: Open Foundation and Fine-Tuned Chat Models", appendix A.3.3; github.com/meta-llama/llama,
-// llama/generation.py, chat_completion. Chinese-Alpaca: github.com/ymcui/Chinese-LLaMA-Alpaca and Chinese-LLaMA-Alpaca-2,
-// scripts/inference/inference_hf.py.
+// llama/generation.py, chat_completion. Chinese-Alpaca: github.com/ymcui/Chinese-LLaMA-Alpaca and
+// Chinese-LLaMA-Alpaca-2, scripts/inference/inference_hf.py.
 
 import { PolyllamaError } from "./errors.ts";
 import { type OptionSchema, option } from "./option-types.ts";
@@ -18,8 +18,8 @@ export interface ChatMessage {
 }
 
 /**
- * `llama-2`; `chinese-alpaca-2`, the same with a system message of its own where there is none; `chinese-alpaca`, the first
- * generation's, with headings in place of Llama 2's markers.
+ * `llama-2`; `chinese-alpaca-2`, the same with a system message of its own where there is none; `chinese-alpaca`, the
+ * first generation's, with headings in place of Llama 2's markers.
  */
 export type ChatTemplateName = "llama-2" | "chinese-alpaca-2" | "chinese-alpaca";
 
@@ -28,8 +28,8 @@ export interface ChatFormatOptions {
   /** The format that the model was trained on. Default `llama-2`. */
   readonly template?: ChatTemplateName;
   /**
-   * Allow the format's markers, such as `[INST]` and `<<SYS>>`, within contents. Default false: whoever writes a content could
-   * otherwise pretend to be somebody else.
+   * Allow the format's markers, such as `[INST]` and `<<SYS>>`, within contents. Default false: whoever writes a
+   * content could otherwise pretend to be somebody else.
    */
   readonly allowMarkers?: boolean;
 }
@@ -66,7 +66,8 @@ const chatTemplates: Readonly<Record<ChatTemplateName, ChatTemplate>> = {
 };
 
 /** The chat templates' names. */
-export const chatTemplateNames: readonly ChatTemplateName[] = Object.keys(chatTemplates) as ChatTemplateName[]; // its own keys
+// its own keys
+export const chatTemplateNames: readonly ChatTemplateName[] = Object.keys(chatTemplates) as ChatTemplateName[];
 
 /** What each option of {@link ChatFormatOptions} takes. */
 export const chatFormatOptionTypes: OptionSchema<ChatFormatOptions> = {

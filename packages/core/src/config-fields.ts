@@ -1,5 +1,5 @@
-// Fields of a configuration, read with their types checked, and refused by name where this project would compute something
-// else than they declare.
+// Fields of a configuration, read with their types checked, and refused by name where this project would compute
+// something else than they declare.
 
 import { PolyllamaError } from "./errors.ts";
 import { plainText, printable } from "./printable.ts";

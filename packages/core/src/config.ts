@@ -1,5 +1,5 @@
-// What distinguishes one Llama from another: sizes and a few constants. Each checkpoint family writes them under its own
-// names; this file reads all of them into one record and refuses what this project would compute wrongly.
+// What distinguishes one Llama from another: sizes and a few constants. Each checkpoint family writes them under its
+// own names; this file reads all of them into one record and refuses what this project would compute wrongly.
 
 import { type Reader, reader } from "./config-fields.ts";
 import { PolyllamaError } from "./errors.ts";
@@ -75,7 +75,8 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
   });
   const dim = read.size("hidden_size");
   const heads = read.size("num_attention_heads");
-  const contextLength = read.size("max_position_embeddings", read.size("max_sequence_length", 2048)); // the second in 2023
+  // the second in 2023
+  const contextLength = read.size("max_position_embeddings", read.size("max_sequence_length", 2048));
   const fallbackTheta = read.real("rope_theta", 10000);
   const config = validate(
     {
@@ -165,7 +166,9 @@ export function configFromMeta(json: unknown, source: string, facts: MetaFacts):
   );
 }
 
-/** What GGUF leaves to be read from the tensors: the vocabulary where it is not declared, and whether `output` exists. */
+/**
+ * What GGUF leaves to be read from the tensors: the vocabulary where it is not declared, and whether `output` exists.
+ */
 export interface GgufFacts {
   readonly vocabSize: number;
   readonly tiedEmbeddings: boolean;

@@ -1,5 +1,5 @@
-// Names by which a token is known to end a text, whatever else a file says or leaves out: many fine-tunes never declare theirs.
-// llama.cpp stops at these, so a checkpoint that ends there ends here.
+// Names by which a token is known to end a text, whatever else a file says or leaves out: many fine-tunes never declare
+// theirs. llama.cpp stops at these, so a checkpoint that ends there ends here.
 // Source: llama.cpp, src/llama-vocab.cpp (load, "auto-detect special tokens by text" and `special_eog_ids`).
 
 import { type Notice, shown } from "./tokenizer/assemble.ts";

@@ -1,5 +1,5 @@
-// The environment variables that libraries of polyllama read: these and no others, each because users of the ecosystem expect
-// it. docs/hub.md says what each does. Where there is no environment, as in a page, none is set.
+// The environment variables that libraries of polyllama read: these and no others, each because users of the ecosystem
+// expect it. docs/hub.md says what each does. Where there is no environment, as in a page, none is set.
 
 /** Names of the variables that are read. */
 export type EnvironmentVariable =
@@ -27,7 +27,8 @@ export type EnvironmentVariable =
 /** The value of a variable; undefined where it is not set, empty, or may not be read. */
 export function environment(name: EnvironmentVariable): string | undefined {
   try {
-    const { process } = globalThis as { readonly process?: { readonly env?: Readonly<Record<string, string>> } }; // Node's, if it is there
+    // Node's, if it is there
+    const { process } = globalThis as { readonly process?: { readonly env?: Readonly<Record<string, string>> } };
     return process?.env?.[name]?.trim() || undefined;
   } catch {
     return undefined; // Deno asks for permission

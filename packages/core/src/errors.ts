@@ -10,7 +10,8 @@ export type ErrorCode =
   | "ERR_CHECKPOINT" // a file is damaged, incomplete or contradicts its configuration
   | "ERR_HUB" // a checkpoint could not be fetched from the hub
   | "ERR_TOKENIZER" // a tokenizer file is damaged, or text cannot be encoded as asked
-  | "ERR_CHAT" // messages do not form a conversation of the chat format, or the format is not known, or its template fails
+  // messages do not form a conversation of the chat format, or the format is not known, or its template fails
+  | "ERR_CHAT"
   | "ERR_GRAPH" // a graph, or a step of it, does not fit together
   | "ERR_CONTEXT" // more positions than the cache holds
   | "ERR_UNSUPPORTED" // a backend cannot do this, and says what can
@@ -121,7 +122,9 @@ export class CacheFullError extends PolyllamaError {
   }
 }
 
-/** A device has, or may use, less memory than was asked for. Thrown before anything is loaded where that can be known. */
+/**
+ * A device has, or may use, less memory than was asked for. Thrown before anything is loaded where that can be known.
+ */
 export class MemoryError extends PolyllamaError {
   override readonly name = "MemoryError";
   /** What it was for: "The model with a context of 4096 positions", "output.weight". */

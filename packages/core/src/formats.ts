@@ -1,5 +1,5 @@
-// Names of the formats that weights are stored in, with the sizes of their blocks: what checks of graphs and the roundings of
-// backends need of them. What the bytes of a block mean, @polyllama/formats says.
+// Names of the formats that weights are stored in, with the sizes of their blocks: what checks of graphs and the
+// roundings of backends need of them. What the bytes of a block mean, @polyllama/formats says.
 
 /** The storage formats that are read. */
 export type FormatName =

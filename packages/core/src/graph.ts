@@ -1,5 +1,6 @@
-// The graph is data: named values computed from named inputs and weights by the ops of `ops/`. Every activation is a matrix
-// [N, width] of N token rows; N is only known at run time. A head is a slice of a row, which is why nothing here reshapes.
+// The graph is data: named values computed from named inputs and weights by the ops of `ops/`. Every activation is a
+// matrix [N, width] of N token rows; N is only known at run time. A head is a slice of a row, which is why nothing here
+// reshapes.
 
 import { PolyllamaError } from "./errors.ts";
 import type { AnyOp, ByRole, OpBuilder, OpMethod, Value, ValueName, WeightName, WeightSpec } from "./op.ts";
@@ -30,8 +31,8 @@ export interface Graph {
 }
 
 /**
- * Builds a graph; every method returns the value that it defines. An op's method takes the name of its output, then what its record
- * lists: inputs, parameters and attributes. Types are checked as they are given.
+ * Builds a graph; every method returns the value that it defines. An op's method takes the name of its output, then
+ * what its record lists: inputs, parameters and attributes. Types are checked as they are given.
  */
 export interface GraphBuilder extends OpBuilder, OpMethods {
   /** An input of token ids, integers [N]. */

@@ -1,6 +1,7 @@
-// JSON from files that anyone may have written. A few bytes of text can make an object, deep nesting ends in programs that
-// follow it by recursion, and JSON.parse keeps the last of equal keys without a word: so the text is scanned once before it is
-// parsed. The scan skips strings, which may hold brackets of their own (a chat template does), and takes linear time.
+// JSON from files that anyone may have written. A few bytes of text can make an object, deep nesting ends in programs
+// that follow it by recursion, and JSON.parse keeps the last of equal keys without a word: so the text is scanned once
+// before it is parsed. The scan skips strings, which may hold brackets of their own (a chat template does), and takes
+// linear time.
 
 import { CheckpointError } from "./errors.ts";
 

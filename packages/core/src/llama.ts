@@ -8,7 +8,8 @@ import { buildGraph, type Graph, type GraphBuilder, type Value } from "./graph.t
  * The whole model: tokens [N] -> logits [N, V].
  *
  * Values can be asked for by name: `tokens`, `embedding`, per layer `layers.0.` + `attention_norm`, `q`, `k`, `v`,
- * `q_rope`, `k_rope`, `attention`, `wo`, `h`, `ffn_norm`, `gate`, `up`, `swiglu`, `down`, `out`, then `norm` and `logits`.
+ * `q_rope`, `k_rope`, `attention`, `wo`, `h`, `ffn_norm`, `gate`, `up`, `swiglu`, `down`, `out`, then `norm` and
+ * `logits`.
  */
 export function llamaGraph(config: LlamaConfig): Graph {
   const { dim: D, vocabSize: V, layers, normEps, tiedEmbeddings } = config;

@@ -1,5 +1,6 @@
-// What an operation is: a record of its operands, its result types and its gradient. The types of nodes and of the graph builder's
-// methods are derived from the records in `ops/`, and every table that has an entry per op from their list, `ops/index.ts`.
+// What an operation is: a record of its operands, its result types and its gradient. The types of nodes and of the
+// graph builder's methods are derived from the records in `ops/`, and every table that has an entry per op from their
+// list, `ops/index.ts`.
 
 import { PolyllamaError } from "./errors.ts";
 import type { TensorType } from "./type.ts";
@@ -47,8 +48,8 @@ export interface OpDef<Attrs extends object, In extends Roles, Par extends Roles
    */
   infer(types: ByRole<In, TensorType> & ByRole<Par, TensorType>, attributes: Attrs): ByRole<Out, TensorType>;
   /**
-   * The gradient as more of the graph: cotangents of the operands, given those of the results. What has no cotangent is left out.
-   * Absent where an op has no gradient.
+   * The gradient as more of the graph: cotangents of the operands, given those of the results. What has no cotangent is
+   * left out. Absent where an op has no gradient.
    */
   vjp?(
     g: OpBuilder,

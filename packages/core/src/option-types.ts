@@ -1,5 +1,5 @@
-// What options take, in words for messages and as a check. A description of options has an entry for each option of its interface,
-// which the compiler checks.
+// What options take, in words for messages and as a check. A description of options has an entry for each option of its
+// interface, which the compiler checks.
 
 /** What an option takes. */
 export interface OptionType {

@@ -1,12 +1,14 @@
-// Options of all entry points are checked alike, against one description each: unknown names, null and wrong types are refused by name
-// before any work is done, so that no option is ignored and no wrong type ends as a TypeError of something else.
+// Options of all entry points are checked alike, against one description each: unknown names, null and wrong types are
+// refused by name before any work is done, so that no option is ignored and no wrong type ends as a TypeError of
+// something else.
 
 import { kindOf, OptionError } from "./errors.ts";
 import { nearestName } from "./nearest-name.ts";
 import { isObject, isPlain, type NumberRange, type OptionType, option } from "./option-types.ts";
 
 /**
- * Refuses options that nobody would honour: unknown ones, and known ones with values of a wrong type. `undefined` counts as absent.
+ * Refuses options that nobody would honour: unknown ones, and known ones with values of a wrong type. `undefined`
+ * counts as absent.
  *
  * @param known Description of all options, or their names alone.
  * @param where The entry point: "Llama.load".
@@ -49,7 +51,11 @@ function checkObject(
   }
 }
 
-/** Refuses one value, of an option or of an argument. `undefined` passes where it is not required. @throws {OptionError} */
+/**
+ * Refuses one value, of an option or of an argument. `undefined` passes where it is not required.
+ *
+ * @throws {OptionError}
+ */
 export function checkValue(value: unknown, type: OptionType, name: string, where: string): void {
   if (value === undefined && type.required !== true) return;
   if (!type.accepts(value)) throw wrongValue(value, type, name, where);
@@ -57,7 +63,8 @@ export function checkValue(value: unknown, type: OptionType, name: string, where
 }
 
 /**
- * Refuses a number that is not finite, not within [`least`, `most`] or, where asked, not an integer. `undefined` passes.
+ * Refuses a number that is not finite, not within [`least`, `most`] or, where asked, not an integer. `undefined`
+ * passes.
  *
  * @throws {OptionError}
  */

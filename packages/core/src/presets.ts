@@ -1,7 +1,8 @@
 // The published sizes. Llama 1 (table 2 of arXiv 2302.13971) and Llama 2 (table 1 of arXiv 2307.09288) differ in
-// context length, in the 70B model's grouped-query attention, and in the epsilon of RMSNorm. The Chinese models continue them with
-// larger vocabularies: Chinese-LLaMA and Chinese-Alpaca (arXiv 2304.08177; Alpaca has a padding token more) continue Llama 1, and the
-// second generation of both (github.com/ymcui/Chinese-LLaMA-Alpaca-2) continues Llama 2.
+// context length, in the 70B model's grouped-query attention, and in the epsilon of RMSNorm. The Chinese models
+// continue them with larger vocabularies: Chinese-LLaMA and Chinese-Alpaca (arXiv 2304.08177; Alpaca has a padding
+// token more) continue Llama 1, and the second generation of both (github.com/ymcui/Chinese-LLaMA-Alpaca-2) continues
+// Llama 2.
 
 import type { LlamaConfig } from "./config.ts";
 

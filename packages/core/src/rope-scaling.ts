@@ -1,5 +1,5 @@
-// How a model reads positions beyond those it was first trained on: the ways in which checkpoints declare it, and how far
-// each of them reaches. What the numbers do to frequencies stands in `ops/rope.ts`.
+// How a model reads positions beyond those it was first trained on: the ways in which checkpoints declare it, and how
+// far each of them reaches. What the numbers do to frequencies stands in `ops/rope.ts`.
 
 import type { Reader } from "./config-fields.ts";
 import { PolyllamaError } from "./errors.ts";
@@ -8,10 +8,11 @@ import { PolyllamaError } from "./errors.ts";
  * Stretching of rotary positions.
  *
  * - `linear`: positions are divided by `factor` (position interpolation, arXiv 2306.15595).
- * - `dynamic`: the base grows with the context (NTK-aware scaling). Implementations that follow the current length turn keys
- *   that are cached by another base than the queries that meet them; here the base is chosen once, when a model is loaded,
- *   for `contextLength` positions. Up to `originalContextLength` nothing is scaled.
- * - `yarn`: slow pairs are interpolated, fast ones kept, and sine and cosine are multiplied by `magnitude` (arXiv 2309.00071).
+ * - `dynamic`: the base grows with the context (NTK-aware scaling). Implementations that follow the current length turn
+ *   keys that are cached by another base than the queries that meet them; here the base is chosen once, when a model is
+ *   loaded, for `contextLength` positions. Up to `originalContextLength` nothing is scaled.
+ * - `yarn`: slow pairs are interpolated, fast ones kept, and sine and cosine are multiplied by `magnitude`
+ *   (arXiv 2309.00071).
  * - `llama3`: as `yarn` in spirit, by wavelength, with two thresholds (Meta's Llama 3.1).
  */
 export type RopeScaling =
@@ -73,7 +74,10 @@ export function validateRopeScaling(scaling: RopeScaling, source: string): void 
   }
 }
 
-/** Reads `rope_parameters`, or its older form `rope_scaling` with `rope_type` or `type`, of a Hugging Face `config.json`. */
+/**
+ * Reads `rope_parameters`, or its older form `rope_scaling` with `rope_type` or `type`, of a Hugging Face
+ * `config.json`.
+ */
 export function huggingFaceRopeScaling(read: Reader, contextLength: number): RopeScaling {
   const scaling = read.within("rope_parameters") ?? read.within("rope_scaling");
   if (scaling === undefined) return { type: "none" };
@@ -143,8 +147,8 @@ function logarithmic(factor: number, multiplier: number): number {
 }
 
 /**
- * Reads the `llama.rope.scaling.*` keys of GGUF metadata. As in llama.cpp, a factor without a type is linear, and `attn_factor`
- * multiplies the magnitude that follows from YaRN's factor.
+ * Reads the `llama.rope.scaling.*` keys of GGUF metadata. As in llama.cpp, a factor without a type is linear, and
+ * `attn_factor` multiplies the magnitude that follows from YaRN's factor.
  */
 export function ggufRopeScaling(read: Reader, contextLength: number): RopeScaling {
   const key = (name: string) => `llama.rope.scaling.${name}`;
@@ -180,7 +184,9 @@ export function ggufRopeScaling(read: Reader, contextLength: number): RopeScalin
   }
 }
 
-/** The `rope_scaling` that declares a scaling in a Hugging Face `config.json`, the inverse of `huggingFaceRopeScaling`. */
+/**
+ * The `rope_scaling` that declares a scaling in a Hugging Face `config.json`, the inverse of `huggingFaceRopeScaling`.
+ */
 export function ropeScalingToHuggingFace(scaling: RopeScaling): Readonly<Record<string, unknown>> | null {
   if (scaling.type === "none") return null;
   const common = { rope_type: scaling.type, type: scaling.type, factor: scaling.factor };

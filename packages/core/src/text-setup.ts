@@ -1,6 +1,6 @@
 // What a checkpoint says about text, beside its vocabulary: whether a text begins with BOS, which tokens end it, how a
-// conversation is written, what sampling its makers recommend. It stands in many places (a tokenizer's file, the small JSON
-// files around it, GGUF's metadata); here it is one record, and each statement knows where it was found.
+// conversation is written, what sampling its makers recommend. It stands in many places (a tokenizer's file, the small
+// JSON files around it, GGUF's metadata); here it is one record, and each statement knows where it was found.
 
 import { ggufTemplates, type NamedChatTemplate, namedOnly, type OwnChatTemplate } from "./chat-templates.ts";
 import { collectEnds, type EndToken } from "./end-tokens.ts";
@@ -91,8 +91,9 @@ export interface HuggingFaceText {
 }
 
 /**
- * What a checkpoint in Hugging Face's layout says. As in transformers the ends of `generation_config.json` take the place of
- * those in `config.json`; the tokenizer's EOS ends a text in any case, as in servers that are built on transformers.
+ * What a checkpoint in Hugging Face's layout says. As in transformers the ends of `generation_config.json` take the
+ * place of those in `config.json`; the tokenizer's EOS ends a text in any case, as in servers that are built on
+ * transformers.
  *
  * As there templates in files come before those in tokenizer_config.json; of these the others stay, too.
  *

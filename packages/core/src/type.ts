@@ -1,17 +1,20 @@
-// What a value of the graph is: its element type and its shape. Most dimensions are known when the graph is built; those that only a
-// step knows have names.
+// What a value of the graph is: its element type and its shape. Most dimensions are known when the graph is built;
+// those that only a step knows have names.
 
 import type { FormatName } from "./formats.ts";
 
 /**
- * Elements along a dimension. Known at run time alone are `rows`, all token rows of a step; `targets`, the rows whose logits
- * are wanted; `sequences`, one row each.
+ * Elements along a dimension. Known at run time alone are `rows`, all token rows of a step; `targets`, the rows whose
+ * logits are wanted; `sequences`, one row each.
  */
 export type Dim = number | "rows" | "targets" | "sequences";
 
 /** A value's element type and shape. */
 export interface TensorType {
-  /** What is computed is `f32`, in the precision of the backend; tokens are `i32`. Parameters count as what they stand for, `f32`. */
+  /**
+   * What is computed is `f32`, in the precision of the backend; tokens are `i32`. Parameters count as what they stand
+   * for, `f32`.
+   */
   readonly dtype: "i32" | FormatName;
   /** [rows] for tokens, [rows, width] for activations, [D] or [M, K] for parameters. */
   readonly shape: readonly Dim[];

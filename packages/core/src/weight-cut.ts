@@ -1,5 +1,6 @@
-// Rows and columns of a weight: what a source does with the ranges that it is asked for. Sources know where rows begin; that columns
-// are whole blocks, and how rows are cut to them without holding the whole weight, is said here once for all of them.
+// Rows and columns of a weight: what a source does with the ranges that it is asked for. Sources know where rows begin;
+// that columns are whole blocks, and how rows are cut to them without holding the whole weight, is said here once for
+// all of them.
 
 import { OptionError } from "./errors.ts";
 import { blockSizes, formatBytes } from "./formats.ts";
@@ -78,8 +79,8 @@ const PIECE = 4 * 2 ** 20;
 const ALONE = 2 ** 16;
 
 /**
- * Reads a cut of a weight whose whole rows follow one another: in one read where it is of whole rows; otherwise row by row where
- * the columns are long, and else in pieces of at most 4 MiB that are cut.
+ * Reads a cut of a weight whose whole rows follow one another: in one read where it is of whole rows; otherwise row by
+ * row where the columns are long, and else in pieces of at most 4 MiB that are cut.
  *
  * @param read Reads bytes, counted from the weight's first one.
  * @throws What `read` throws.
@@ -95,7 +96,8 @@ export async function readCut(
   for (let done = 0; done < rows.count; done += step) {
     const count = Math.min(step, rows.count - done);
     const start = (rows.first + done) * rowBytes + skippedBytes;
-    const bytes = await read(start, (count - 1) * rowBytes + cutBytes); // not what precedes the first, or follows the last
+    // not what precedes the first, or follows the last
+    const bytes = await read(start, (count - 1) * rowBytes + cutBytes);
     for (let row = 0; row < count; row++) {
       output.set(bytes.subarray(row * rowBytes, row * rowBytes + cutBytes), (done + row) * cutBytes);
     }

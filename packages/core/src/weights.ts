@@ -20,7 +20,10 @@ export interface RowRange {
   readonly count: number;
 }
 
-/** A run of elements of every row: whole blocks of the weight's format. A vector is one row, and its columns are its elements. */
+/**
+ * A run of elements of every row: whole blocks of the weight's format. A vector is one row, and its columns are its
+ * elements.
+ */
 export interface ColumnRange {
   readonly first: number;
   readonly count: number;
@@ -38,17 +41,17 @@ export interface WeightSource {
   readonly name: string;
   readonly weights: ReadonlyMap<WeightName, WeightInfo>;
   /**
-   * Bytes of the given rows, each cut to the given columns, one behind the other in a buffer of the caller's own: all of the
-   * weight by default. May be called concurrently.
+   * Bytes of the given rows, each cut to the given columns, one behind the other in a buffer of the caller's own: all
+   * of the weight by default. May be called concurrently.
    *
-   * @throws {OptionError} for rows or columns that the weight does not have, and columns that cut a block of its format;
-   * {@link CheckpointError} when the file has changed, ended early or cannot be read; the signal's reason.
+   * @throws {OptionError} for rows or columns that the weight does not have, and columns that cut a block of its
+   * format; {@link CheckpointError} when the file has changed, ended early or cannot be read; the signal's reason.
    */
   read(name: WeightName, ranges?: WeightRanges, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * A string that changes when any weight may have changed: for keys of caches. It identifies, it does not protect: files
-   * are identified by inode, size, times, header and samples, those behind a URL by what the server says of their version, and
-   * not by every byte.
+   * A string that changes when any weight may have changed: for keys of caches. It identifies, it does not protect:
+   * files are identified by inode, size, times, header and samples, those behind a URL by what the server says of their
+   * version, and not by every byte.
    */
   fingerprint(): Promise<string>;
 }
@@ -64,8 +67,8 @@ export function columnCount({ shape }: Pick<WeightInfo, "shape">): number {
 }
 
 /**
- * What a source holds of a graph's weights, in the graph's order. For backends: all of them refuse the same sources with
- * the same words.
+ * What a source holds of a graph's weights, in the graph's order. For backends: all of them refuse the same sources
+ * with the same words.
  *
  * @throws {CheckpointError} naming a weight that is missing or has another shape.
  */

@@ -1,5 +1,5 @@
-// Vocabularies of GGUF files that are odd in one thing, read as llama.cpp reads them. The ids of Llama 2's vocabulary are
-// llama.cpp's own (node-llama-cpp 3.22.1, the same vocabularies).
+// Vocabularies of GGUF files that are odd in one thing, read as llama.cpp reads them. The ids of Llama 2's vocabulary
+// are llama.cpp's own (node-llama-cpp 3.22.1, the same vocabularies).
 
 import { readFileSync } from "node:fs";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";

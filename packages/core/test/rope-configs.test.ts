@@ -1,6 +1,6 @@
-// Frequencies of models as they were published, from their config.json, against the formulas of each scaling written out here; and the
-// same with numbers at random. Sources of the formulas: Meta's llama-models (apply_scaling), arXiv 2306.15595 (linear), 2309.00071 (dynamic
-// NTK in section 3.1, YaRN in 3.2 to 3.4).
+// Frequencies of models as they were published, from their config.json, against the formulas of each scaling written
+// out here; and the same with numbers at random. Sources of the formulas: Meta's llama-models (apply_scaling), arXiv
+// 2306.15595 (linear), 2309.00071 (dynamic NTK in section 3.1, YaRN in 3.2 to 3.4).
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -144,7 +144,8 @@ function check(fields: Scaling & { readonly rope_scaling: Scaling }, original: n
   const formula = formulas[scaling.type]!; // one for each kind
   const frequencies = ropeFrequencies({ headDim, theta, scaling });
   expect(frequencies).toHaveLength(headDim / 2);
-  // Each formula is a few roundings; Llama 3's share is a difference that is divided by another one, and counts times the factor.
+  // Each formula is a few roundings; Llama 3's share is a difference that is divided by another one, and counts times
+  // the factor.
   const {
     factor = 1,
     low_freq_factor: low = 0,

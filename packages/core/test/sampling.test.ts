@@ -33,7 +33,8 @@ test("exp2 in fixed point is within the error of its interpolation and three rou
   for (let steps = 0; steps < 5 * 65536; steps++) {
     worst = Math.max(worst, Math.abs(exp2Weight(steps) / (one * 2 ** (-steps / 65536)) - 1));
   }
-  // A chord over 1/256 of an octave is off by its square over 8; entries of the table, their difference and the shift round.
+  // A chord over 1/256 of an octave is off by its square over 8; entries of the table, their difference and the shift
+  // round.
   expect(worst).toBeLessThan((Math.LN2 / 256) ** 2 / 8 + 3 * 2 ** -25);
   expect(exp2Weight(31 * 65536)).toBe(0);
 });

@@ -1,4 +1,5 @@
-// A tokenizer.json that asks for more than any text needs is refused by the component that asks, before the text is made.
+// A tokenizer.json that asks for more than any text needs is refused by the component that asks, before the text is
+// made.
 
 import { describe, expect, test } from "vitest";
 import { PolyllamaError, type Tokenizer, tokenizerFromJson } from "../src/index.ts";

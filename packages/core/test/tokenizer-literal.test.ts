@@ -1,5 +1,5 @@
-// The option `literal`: places that no token's name spans. At every place within a name the name is text, and whatever else stands
-// in the text has the ids that it has without the option.
+// The option `literal`: places that no token's name spans. At every place within a name the name is text, and whatever
+// else stands in the text has the ids that it has without the option.
 
 import { tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import { expect, test } from "vitest";
@@ -124,7 +124,8 @@ test("places are counted in the text as given, in any order, whatever characters
 test("what is no place is refused", () => {
   const tokenizer = json();
   for (const literal of [[-1], [4], [0.5], "x", [Number.NaN]]) {
-    const attempt = (): unknown => tokenizer.encode("abc", { literal: literal as number[] }); // also what plain JavaScript may pass
+    // also what plain JavaScript may pass
+    const attempt = (): unknown => tokenizer.encode("abc", { literal: literal as number[] });
     expect(attempt).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
   }
 });

@@ -60,7 +60,10 @@ function words32(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(bytes.slice().buffer, 0, bytes.byteLength >> 2);
 }
 
-/** Index of the first word in which all of these bits are set, or -1. A plain loop; `findIndex` takes eight times as long. */
+/**
+ * Index of the first word in which all of these bits are set, or -1. A plain loop; `findIndex` takes eight times as
+ * long.
+ */
 function indexOfBits(words: Uint16Array | Uint32Array, bits: number): number {
   for (let i = 0; i < words.length; i++) if ((words[i]! & bits) === bits) return i;
   return -1;

@@ -1,5 +1,5 @@
-// Every format in which weights are stored, by name. Values are kept in blocks along a row; a block of a quantized format shares
-// scales. The layouts and the f32 values they stand for are those of ggml.
+// Every format in which weights are stored, by name. Values are kept in blocks along a row; a block of a quantized
+// format shares scales. The layouts and the f32 values they stand for are those of ggml.
 
 import type { FormatName } from "@polyllama/core";
 import { bf16, f16, f32 } from "./float.ts";

@@ -1,5 +1,5 @@
-// @polyllama/formats: the formats in which weights are stored, block by block: their layout, their values, quantizing into them, and
-// the check for NaN and infinities. Names and sizes of blocks are core's.
+// @polyllama/formats: the formats in which weights are stored, block by block: their layout, their values, quantizing
+// into them, and the check for NaN and infinities. Names and sizes of blocks are core's.
 
 // Layout and values
 export type { Format } from "./format.ts";

@@ -1,5 +1,5 @@
-// IQ4_NL: 32 values as one binary16 scale and 16 bytes of two nibbles, in the order of Q4_0; a nibble is a place in a table of
-// 16 levels that lie closer together near zero.
+// IQ4_NL: 32 values as one binary16 scale and 16 bytes of two nibbles, in the order of Q4_0; a nibble is a place in a
+// table of 16 levels that lie closer together near zero.
 //   bytes 0-1 d, bytes 2-17 q;  value i = d table[q[i]]
 
 import { blockSizes } from "@polyllama/core";

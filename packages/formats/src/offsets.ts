@@ -1,5 +1,5 @@
-// Formats whose values are s q + m, with an unsigned quant q and a scale s and an offset m that a sub-block shares. Backends
-// may sum both parts apart, so scale and offset can be had without the values.
+// Formats whose values are s q + m, with an unsigned quant q and a scale s and an offset m that a sub-block shares.
+// Backends may sum both parts apart, so scale and offset can be had without the values.
 
 import type { OffsetFormatName } from "@polyllama/core";
 import { q4kMinimum, q4kScale } from "./q4_k.ts";

@@ -1,8 +1,8 @@
 // Q3_K: 256 values in 16 sub-blocks of 16, each with a signed 6-bit scale, under one binary16 factor.
 //   bytes 0-31 third bits, 32-95 low two bits, 96-107 scales, 108-109 d
 //   value i of sub-block j = d sc[j] (q[i] - 4)
-// The low bits lie as in Q2_K. Bit b of byte l of the third bits serves value 32 b + l. Scales are stored plus 32: low four
-// bits as the nibbles of the first eight bytes, high two bits in the last four.
+// The low bits lie as in Q2_K. Bit b of byte l of the third bits serves value 32 b + l. Scales are stored plus 32: low
+// four bits as the nibbles of the first eight bytes, high two bits in the last four.
 
 import { blockSizes } from "@polyllama/core";
 import type { Format } from "./format.ts";

@@ -5,7 +5,10 @@ import { blockSizes } from "@polyllama/core";
 import type { Format } from "./format.ts";
 import { f16At, findNonFiniteScale } from "./scales.ts";
 
-/** Quant of value i, 0 to 31, of Q5_0 or Q5_1; `high` is the first byte of the block's fifth bits, which the nibbles follow. */
+/**
+ * Quant of value i, 0 to 31, of Q5_0 or Q5_1; `high` is the first byte of the block's fifth bits, which the nibbles
+ * follow.
+ */
 export function q5Quant(bytes: Uint8Array, high: number, i: number): number {
   const pair = bytes[high + 4 + (i & 15)]!;
   return (i < 16 ? pair & 15 : pair >> 4) | (((bytes[high + (i >> 3)]! >> (i & 7)) & 1) << 4);

@@ -1,4 +1,5 @@
-// Q5_1: 32 values as a binary16 scale, a binary16 offset, their fifth bits and 16 bytes of two nibbles, as Q5_0 has them.
+// Q5_1: 32 values as a binary16 scale, a binary16 offset, their fifth bits and 16 bytes of two nibbles, as Q5_0 has
+// them.
 //   bytes 0-1 d, 2-3 m, 4-7 fifth bits, 8-23 q;  value i = d q[i] + m
 
 import { blockSizes } from "@polyllama/core";

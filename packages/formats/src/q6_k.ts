@@ -1,7 +1,8 @@
 // Q6_K: 256 values in 16 sub-blocks of 16, each with a signed byte as scale, under one binary16 factor.
 //   bytes 0-127 low four bits, 128-191 high two bits, 192-207 scales, 208-209 d
 //   value i of sub-block j = d sc[j] (q[i] - 32)
-// Within each half of 128 values, byte l (0-31) of `low` and `low + 32` and of `high` serve values l, l + 32, l + 64, l + 96.
+// Within each half of 128 values, byte l (0-31) of `low` and `low + 32` and of `high` serve values l, l + 32, l + 64,
+// l + 96.
 
 import { blockSizes } from "@polyllama/core";
 import type { Format } from "./format.ts";

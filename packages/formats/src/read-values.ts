@@ -1,5 +1,5 @@
-// Weights as f32 values, for backends that do not compute with stored blocks. Rows are read a few at a time, so that the stored bytes of
-// a large tensor never stand in memory beside its values.
+// Weights as f32 values, for backends that do not compute with stored blocks. Rows are read a few at a time, so that
+// the stored bytes of a large tensor never stand in memory beside its values.
 
 import {
   checkWeights,

@@ -42,7 +42,8 @@ test("q8_k: f32 scale times signed bytes; an overflow is found", () => {
 test.each(Object.keys(offsetFormats) as OffsetFormatName[])("%s: scale and offset are those of its values", (name) => {
   const { blockSize, blockBytes, dequantize } = formats[name];
   const { subBlock, scale, offset } = offsetFormats[name];
-  const bytes = Uint8Array.from({ length: 3 * blockBytes }, (_, i) => (i * 37 + (i >> 3) * 101) & 0x7b); // finite scales
+  // finite scales
+  const bytes = Uint8Array.from({ length: 3 * blockBytes }, (_, i) => (i * 37 + (i >> 3) * 101) & 0x7b);
   const values = new Float32Array(3 * blockSize);
   dequantize(bytes, values);
   for (const [i, value] of values.entries()) {

@@ -44,7 +44,8 @@ describe("quantize", () => {
   test("Q4_0 takes the sign of the first value of largest magnitude", () => {
     const values = new Float32Array(32);
     values.set([-8, 8]);
-    expect([...quantizeRows(values, "q4_0").subarray(0, 4)]).toEqual([0x00, 0x3c, 0x80, 0x8f]); // scale 1; quants 0 and 15
+    // scale 1; quants 0 and 15
+    expect([...quantizeRows(values, "q4_0").subarray(0, 4)]).toEqual([0x00, 0x3c, 0x80, 0x8f]);
     values.set([8, -8]);
     expect([...quantizeRows(values, "q4_0").subarray(0, 4)]).toEqual([0x00, 0xbc, 0x80, 0x8f]); // scale -1
   });

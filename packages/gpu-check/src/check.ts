@@ -1,6 +1,6 @@
-// Everything that shows whether an NVIDIA card computes what it should, and how fast, in a few minutes on a machine that may have no
-// network: the card, conformance against the reference, memory errors of kernels, speed. The report is written anew after each
-// part, so that a run that had to be killed leaves what it found.
+// Everything that shows whether an NVIDIA card computes what it should, and how fast, in a few minutes on a machine
+// that may have no network: the card, conformance against the reference, memory errors of kernels, speed. The report is
+// written anew after each part, so that a run that had to be killed leaves what it found.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { release, tmpdir } from "node:os";

@@ -1,4 +1,5 @@
-// Other programs that a check of a GPU uses where they are installed: NVIDIA's compute-sanitizer, and PyTorch to compare with.
+// Other programs that a check of a GPU uses where they are installed: NVIDIA's compute-sanitizer, and PyTorch to
+// compare with.
 
 import { execFile } from "node:child_process";
 import { accessSync, constants } from "node:fs";

@@ -1,4 +1,5 @@
-// The check with the machine's own card, drivers and programs. What is printed goes to standard output, progress to standard error.
+// The check with the machine's own card, drivers and programs. What is printed goes to standard output, progress to
+// standard error.
 
 import { readFileSync } from "node:fs";
 import { cuda } from "@polyllama/backend-cuda";

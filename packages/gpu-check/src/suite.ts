@@ -1,5 +1,5 @@
-// The conformance suite within a time budget: the cheapest case of every operation, format and model first, then the second
-// cheapest of each, and so on, so that whatever the budget is, it is spent on breadth.
+// The conformance suite within a time budget: the cheapest case of every operation, format and model first, then the
+// second cheapest of each, and so on, so that whatever the budget is, it is spent on breadth.
 
 import { type CaseResult, type ConformanceCase, conformanceCases } from "@polyllama/conformance";
 import type { Device } from "@polyllama/core/device";

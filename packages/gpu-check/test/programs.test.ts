@@ -42,7 +42,8 @@ test("other programs: their findings are read, and their failures are reasons", 
     "endless",
     'echo \'{"torch":"2","transformers":"4","measurements":[{"mode":"eager","what":"prefill 8","value":3}]}\'; exec sleep 30',
   );
-  const { measurements } = (await runTorch(endless, { seconds: 0.5, signal })) as TorchResult; // not the reason, as it printed some
+  // not the reason, as it printed some
+  const { measurements } = (await runTorch(endless, { seconds: 0.5, signal })) as TorchResult;
   expect(measurements.map(({ what, notRun }) => [what, notRun])).toEqual([
     ["prefill 8", undefined],
     ["the rest", "it took too long"],

@@ -1,5 +1,6 @@
-// Parameters of kernels, declared once. Launches pass an object by field name; the bytes, the WGSL declaration and the assertions of CUDA
-// and C++ sources follow from the declaration, so that no kernel can read a field from another place than where it was written.
+// Parameters of kernels, declared once. Launches pass an object by field name; the bytes, the WGSL declaration and the
+// assertions of CUDA and C++ sources follow from the declaration, so that no kernel can read a field from another place
+// than where it was written.
 
 import { PolyllamaError } from "@polyllama/core";
 
@@ -20,7 +21,10 @@ type Fields = Readonly<Record<string, FieldType>>;
 /** A value for each field: bigint for u64, number for the others. */
 export type StructValues<F extends Fields> = { readonly [Name in keyof F]: F[Name] extends "u64" ? bigint : number };
 
-/** A declared struct. Fields lie in the order of their declaration, each aligned to its own size, as C and WGSL lay them out. */
+/**
+ * A declared struct. Fields lie in the order of their declaration, each aligned to its own size, as C and WGSL lay them
+ * out.
+ */
 export interface Struct<F extends Fields = Fields> {
   readonly fields: F;
   /** Byte offset of each field. */

@@ -70,7 +70,8 @@ describe("rows", () => {
   });
 
   test("are all for what is multiplied together with something that needs all", () => {
-    // Nobody attends in the last layer: its queries are asked for in selected rows, its keys and values go to the cache.
+    // Nobody attends in the last layer: its queries are asked for in selected rows, its keys and values go to the
+    // cache.
     const { rows } = needs(request({ selected: ["layers.1.q"] }));
     for (const name of ["q", "k", "v", "attention_norm"]) expect(rows.get(`layers.1.${name}`)).toBe("all");
   });

@@ -1,5 +1,5 @@
-// Plans give the values of their graph: for random graphs and the model, whatever is asked for, whatever a backend has kernels for, and
-// however memory is shared.
+// Plans give the values of their graph: for random graphs and the model, whatever is asked for, whatever a backend has
+// kernels for, and however memory is shared.
 
 import { buildGraph, type FormatName, type Graph, type Value } from "@polyllama/core";
 import {
@@ -149,7 +149,8 @@ const randomGraph: fc.Arbitrary<Graph> = fc.array(recipe, { minLength: 1, maxLen
       g.embedding("e", g.tokens("tokens"), g.weight("table", [4, width])),
     ];
     for (const [i, { op, operands, weight }] of recipes.entries()) {
-      const [a, b, c] = operands.map((number) => values.at(-1 - (number % values.length))!) as [Value, Value, Value]; // three
+      // three
+      const [a, b, c] = operands.map((number) => values.at(-1 - (number % values.length))!) as [Value, Value, Value];
       const y = `y${i}`;
       const rotation = rotations[weight % rotations.length]!;
       const made = {

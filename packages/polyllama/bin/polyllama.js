@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// `npx polyllama ...` starts the command line, which is a package of its own so that programs that use the library do not
-// install what only a terminal needs. Where @polyllama/cli is not installed, npm runs it for this once, in this version.
+// `npx polyllama ...` starts the command line, which is a package of its own so that programs that use the library do
+// not install what only a terminal needs. Where @polyllama/cli is not installed, npm runs it for this once, in this
+// version.
 
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

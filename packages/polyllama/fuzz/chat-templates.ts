@@ -1,5 +1,5 @@
-// Chat templates that were spoiled, rendered for conversations that were, too: tokens moved, doubled and exchanged, and programs that loop,
-// grow and call themselves in their place. An input is the JSON of a template and its variables.
+// Chat templates that were spoiled, rendered for conversations that were, too: tokens moved, doubled and exchanged, and
+// programs that loop, grow and call themselves in their place. An input is the JSON of a template and its variables.
 
 import { PolyllamaError } from "@polyllama/core";
 import { mutatedJson } from "@polyllama/test-support/fuzz/mutate";

@@ -1,5 +1,5 @@
-// What a model's methods take beside their options: prompts, messages, token ids and names of values. All of it may come from a
-// request's body, so that everything about it is checked before it is used.
+// What a model's methods take beside their options: prompts, messages, token ids and names of values. All of it may
+// come from a request's body, so that everything about it is checked before it is used.
 
 import { checkValue, type Graph, nearestName, OptionError, type OptionType, option } from "@polyllama/core";
 import type { Wanted } from "@polyllama/core/device";
@@ -57,7 +57,11 @@ const messagesType: OptionType = {
   },
 };
 
-/** Checks what messages are made of; whether they are a conversation is for the chat format to say. @throws {OptionError} */
+/**
+ * Checks what messages are made of; whether they are a conversation is for the chat format to say.
+ *
+ * @throws {OptionError}
+ */
 export function checkMessages(messages: readonly ChatMessage[], where: string): void {
   checkValue(messages, messagesType, "messages", where);
   for (let index = 0; index < messages.length; index++) {

@@ -1,5 +1,5 @@
-// polyllama in a browser: everything that needs no file system and no hub; index.ts has the same and what only Node has. Bundlers
-// choose it by the export condition "browser". `polyllama/worker` runs the same in a worker.
+// polyllama in a browser: everything that needs no file system and no hub; index.ts has the same and what only Node
+// has. Bundlers choose it by the export condition "browser". `polyllama/worker` runs the same in a worker.
 
 // Checkpoints
 export type { Checkpoint, TokenizerLocation, WebLocation } from "@polyllama/checkpoints";

@@ -1,6 +1,6 @@
-// Two checkpoints side by side, as @polyllama/checkpoints compares them; and chat templates by what they render, since makers and
-// converters rewrite them in ways that change no prompt. A fixed set of conversations stands for all: what templates commonly treat apart
-// is in it.
+// Two checkpoints side by side, as @polyllama/checkpoints compares them; and chat templates by what they render, since
+// makers and converters rewrite them in ways that change no prompt. A fixed set of conversations stands for all: what
+// templates commonly treat apart is in it.
 
 import {
   type Checkpoint,
@@ -14,8 +14,8 @@ import { ChatTemplateError } from "./chat/error.ts";
 import { type ChatMessage, prepareChat, type RenderChatOptions } from "./chat/prompt.ts";
 
 /**
- * Compares two checkpoints: their tensors, whatever files and formats they are in, their configurations, and what they mean to text.
- * Chat templates of different text that render a set of conversations alike are no difference.
+ * Compares two checkpoints: their tensors, whatever files and formats they are in, their configurations, and what they
+ * mean to text. Chat templates of different text that render a set of conversations alike are no difference.
  *
  * @throws {CheckpointError} when one cannot be read; `OptionError`; the signal's reason.
  */

@@ -13,8 +13,8 @@ export interface Completion {
 }
 
 /**
- * A completion was aborted after its first token. `cause` is the signal's reason, and `name` the reason's own: "AbortError", or "TimeoutError" for
- * `AbortSignal.timeout`.
+ * A completion was aborted after its first token. `cause` is the signal's reason, and `name` the reason's own:
+ * "AbortError", or "TimeoutError" for `AbortSignal.timeout`.
  */
 export class AbortError extends PolyllamaError {
   override readonly name: string;
@@ -29,7 +29,9 @@ export class AbortError extends PolyllamaError {
   }
 }
 
-/** @throws {AbortError} when the signal aborts after the first token; before it, as a stream does, the signal's reason. */
+/**
+ * @throws {AbortError} when the signal aborts after the first token; before it, as a stream does, the signal's reason.
+ */
 export async function gather(
   pieces: AsyncIterable<Piece>,
   promptIds: readonly number[],

@@ -1,6 +1,6 @@
-// Context shift: what of a conversation is kept when it outgrows the model's context. The oldest turns leave in pairs, question
-// and answer; the system message stays. Several pairs leave at once, since every change at the beginning makes the model read
-// what remains anew.
+// Context shift: what of a conversation is kept when it outgrows the model's context. The oldest turns leave in pairs,
+// question and answer; the system message stays. Several pairs leave at once, since every change at the beginning makes
+// the model read what remains anew.
 
 import { ContextOverflowError, checkNumber, checkOptions, type OptionSchema, option } from "@polyllama/core";
 import { checkMessages } from "./arguments.ts";
@@ -30,11 +30,12 @@ export interface FittedConversation {
 }
 
 /**
- * The part of a conversation that fits the model's context with `room` tokens for an answer. Where not all of it does, oldest
- * turns leave until half of the context is free, or `room` where that is more, so that the next turns fit without leaving
- * others out. The last message always stays, also where it leaves less than `room`.
+ * The part of a conversation that fits the model's context with `room` tokens for an answer. Where not all of it does,
+ * oldest turns leave until half of the context is free, or `room` where that is more, so that the next turns fit
+ * without leaving others out. The last message always stays, also where it leaves less than `room`.
  *
- * @throws {PolyllamaError} `ERR_OPTION`, `ERR_CHAT`; {@link ContextOverflowError} where the last message alone does not fit.
+ * @throws {PolyllamaError} `ERR_OPTION`, `ERR_CHAT`; {@link ContextOverflowError} where the last message alone does not
+ * fit.
  */
 export async function fitConversation(
   llama: Llama,

@@ -68,10 +68,10 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Loads a checkpoint: a GGUF file, a safetensors or PyTorch file or folder, Meta's folder or one of its `.pth` files, a
-   * llama2.c file, `synthetic://...`, one on the hub as `hf:owner/name[:file][@revision]`; a URL (`file:` too, in a page read by
-   * range requests), a `File`, `Blob` or handle, the bytes of a file; or one that was opened already, which then stays the caller's
-   * to dispose.
+   * Loads a checkpoint: a GGUF file, a safetensors or PyTorch file or folder, Meta's folder or one of its `.pth` files,
+   * a llama2.c file, `synthetic://...`, one on the hub as `hf:owner/name[:file][@revision]`; a URL (`file:` too, in a
+   * page read by range requests), a `File`, `Blob` or handle, the bytes of a file; or one that was opened already,
+   * which then stays the caller's to dispose.
    *
    * @throws {CheckpointError} for a damaged or incomplete file; `OptionError`; {@link PolyllamaError} `ERR_CONFIG`,
    * `ERR_UNSUPPORTED`, `ERR_BACKEND`; `MemoryError` where it is known that the model does not fit with a whole context;
@@ -92,7 +92,8 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Continues a text, or tokens, as a stream. Text is encoded as the checkpoint says (`checkpoint.text`), for Llama 2 with BOS in front; "" starts from BOS alone.
+   * Continues a text, or tokens, as a stream. Text is encoded as the checkpoint says (`checkpoint.text`), for Llama 2
+   * with BOS in front; "" starts from BOS alone.
    *
    * @throws {OptionError} at once; while iterating: `ContextOverflowError`; the signal's reason.
    */
@@ -114,12 +115,12 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Answers a conversation as a stream, in the checkpoint's own chat format unless `template` names another. In Llama 2's, roles
-   * alternate, from an optional system message on, and end with the user; what others take their templates say. Turns that an
-   * earlier call already read are not read again.
+   * Answers a conversation as a stream, in the checkpoint's own chat format unless `template` names another. In Llama
+   * 2's, roles alternate, from an optional system message on, and end with the user; what others take their templates
+   * say. Turns that an earlier call already read are not read again.
    *
-   * @throws {OptionError}, and {@link PolyllamaError} `ERR_CHAT` where no template has to be rendered to know, at once; while
-   * iterating `ERR_CHAT`, and as {@link generate}.
+   * @throws {OptionError}, and {@link PolyllamaError} `ERR_CHAT` where no template has to be rendered to know, at once;
+   * while iterating `ERR_CHAT`, and as {@link generate}.
    */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Piece, void, undefined> {
     return this.#answer(this.#prepare(messages, options, "chat()"), options);
@@ -154,8 +155,8 @@ export class Llama implements AsyncDisposable {
   }
 
   /**
-   * Any values of the model's graph for the given tokens, such as `logits`, `norm` or `layers.0.out`; the names are those of
-   * {@link llamaGraph}.
+   * Any values of the model's graph for the given tokens, such as `logits`, `norm` or `layers.0.out`; the names are
+   * those of {@link llamaGraph}.
    *
    * @returns one tensor [N, width] per wanted value, in order.
    * @throws {OptionError} for a name that there is not, with those that there are.

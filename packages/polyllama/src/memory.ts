@@ -1,4 +1,5 @@
-// Whether a model fits with the cache of a whole context: said before its weights are loaded, not when the first text is written.
+// Whether a model fits with the cache of a whole context: said before its weights are loaded, not when the first text
+// is written.
 
 import { type Graph, MemoryError, type WeightSource } from "@polyllama/core";
 import type { Device } from "@polyllama/core/device";

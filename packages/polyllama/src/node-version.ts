@@ -1,5 +1,5 @@
-// Says which Node is needed before anything of a later Node is missed. In browsers there is nothing to check; Bun and Deno call
-// themselves a Node of the version that they are like.
+// Says which Node is needed before anything of a later Node is missed. In browsers there is nothing to check; Bun and
+// Deno call themselves a Node of the version that they are like.
 
 const found = globalThis.process?.versions?.node?.split(".").map(Number);
 if (found !== undefined) {

@@ -10,11 +10,14 @@ import type { Sequence } from "./sequence.ts";
 
 /** Options of `Llama.load`. */
 export interface LoadOptions extends OpenOptions {
-  /** What computes: `onnxruntime()` from @polyllama/backend-onnxruntime, `webgpu()` from @polyllama/backend-webgpu, also before it is there. */
+  /**
+   * What computes: `onnxruntime()` from @polyllama/backend-onnxruntime, `webgpu()` from @polyllama/backend-webgpu, also
+   * before it is there.
+   */
   readonly backend: Device | PromiseLike<Device>;
   /**
-   * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling reaches:
-   * its factor times the original length. Dynamic NTK scaling takes the base for exactly this length.
+   * Most tokens of a sequence; default: what the configuration declares. At most that, or what its RoPE scaling
+   * reaches: its factor times the original length. Dynamic NTK scaling takes the base for exactly this length.
    */
   readonly contextLength?: number;
   /** Quantize matrices while loading, where they are stored in f32, f16 or bf16. */
@@ -22,8 +25,8 @@ export interface LoadOptions extends OpenOptions {
   /** Most tokens that are read in one run; default 512. */
   readonly chunk?: number;
   /**
-   * Sequences of a whole context that share one pool of KV blocks, so that forks take only what differs; default 0: each sequence has
-   * memory of its own. Sequences that find no room there have memory of their own, too.
+   * Sequences of a whole context that share one pool of KV blocks, so that forks take only what differs; default 0:
+   * each sequence has memory of its own. Sequences that find no room there have memory of their own, too.
    */
   readonly sequences?: number;
 }
@@ -79,7 +82,8 @@ const jinja: OptionType = {
   expected: "{ jinja: a template }",
   accepts: (value) =>
     option.anyObject.accepts(value) &&
-    Object.entries(value as object).every(([name, text]) => name === "jinja" && typeof text === "string") && // an object
+    // an object
+    Object.entries(value as object).every(([name, text]) => name === "jinja" && typeof text === "string") &&
     "jinja" in (value as object),
 };
 

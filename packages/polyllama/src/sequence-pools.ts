@@ -1,5 +1,5 @@
-// Where a model's sequences keep their keys and values: in one pool that they share, as long as there is room, and otherwise in pools of
-// their own.
+// Where a model's sequences keep their keys and values: in one pool that they share, as long as there is room, and
+// otherwise in pools of their own.
 
 import { PolyllamaError } from "@polyllama/core";
 import type { CachePool, CacheSpec, Device, SequenceCache } from "@polyllama/core/device";

@@ -1,5 +1,6 @@
-// A sequence is a list of tokens together with the keys and values that a model computed for them. It only ever computes
-// what is new: asked to become another list of tokens, it rewinds to the common prefix and reads the rest in chunks.
+// A sequence is a list of tokens together with the keys and values that a model computed for them. It only ever
+// computes what is new: asked to become another list of tokens, it rewinds to the common prefix and reads the rest in
+// chunks.
 
 import {
   checkOptions,
@@ -63,7 +64,8 @@ export class Sequence implements Disposable, TokenSource {
    *
    * @returns logits [V] for the token that comes next.
    * @throws {ContextOverflowError}
-   * @throws {PolyllamaError} `ERR_OPTION` for no tokens or an id outside the vocabulary, `ERR_BUSY`; the signal's reason.
+   * @throws {PolyllamaError} `ERR_OPTION` for no tokens or an id outside the vocabulary, `ERR_BUSY`; the signal's
+   * reason.
    */
   async continueTo(tokens: readonly number[], options: ContinueOptions | AbortSignal = {}): Promise<RealArray> {
     const given: ContinueOptions = options instanceof AbortSignal ? { signal: options } : options;
@@ -76,9 +78,9 @@ export class Sequence implements Disposable, TokenSource {
   }
 
   /**
-   * Tokens that follow `prompt`: drawn by the device where it can, and otherwise here from logits that it gives. When the caller
-   * stops early, what was computed beyond the last token that it took is forgotten: the sequence holds the prompt and all
-   * tokens that were taken but the last.
+   * Tokens that follow `prompt`: drawn by the device where it can, and otherwise here from logits that it gives. When
+   * the caller stops early, what was computed beyond the last token that it took is forgotten: the sequence holds the
+   * prompt and all tokens that were taken but the last.
    *
    * @throws as {@link continueTo}, while iterating; {@link PolyllamaError} `ERR_BACKEND` for logits that are NaN.
    */

@@ -1,5 +1,5 @@
-// polyllama/worker: a model in a worker, so that a page stays responsive while weights are unpacked. The worker's own file chooses
-// the backend and calls `serveLlama`; the page talks to it through `WorkerLlama`.
+// polyllama/worker: a model in a worker, so that a page stays responsive while weights are unpacked. The worker's own
+// file chooses the backend and calls `serveLlama`; the page talks to it through `WorkerLlama`.
 
 export {
   type WorkerChatOptions,

@@ -1,5 +1,5 @@
-// Chat templates of public models of the Llama family, written anew by the formats that their makers document, in the breadth of
-// Jinja that such templates use.
+// Chat templates of public models of the Llama family, written anew by the formats that their makers document, in the
+// breadth of Jinja that such templates use.
 
 const jinja = String.raw;
 

@@ -1,4 +1,5 @@
-// Spoiled chat templates are rendered or refused, within limits, and nothing else: some seconds of what `npm run fuzz` does.
+// Spoiled chat templates are rendered or refused, within limits, and nothing else: some seconds of what `npm run fuzz`
+// does.
 
 import { check } from "@polyllama/test-support/fuzz/check";
 import { flatten } from "@polyllama/test-support/fuzz/pieces";

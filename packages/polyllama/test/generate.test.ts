@@ -1,5 +1,6 @@
-// The generation loop as a whole against a small definition of what it must give, on a fake sequence whose logits are a function
-// of the position: text, ids, finish and log probabilities. The definition knows neither held text nor streams of pieces.
+// The generation loop as a whole against a small definition of what it must give, on a fake sequence whose logits are a
+// function of the position: text, ids, finish and log probabilities. The definition knows neither held text nor streams
+// of pieces.
 
 import { createSampler, PolyllamaError, tokenizerFromGguf } from "@polyllama/core";
 import { uniform } from "@polyllama/test-support/random";

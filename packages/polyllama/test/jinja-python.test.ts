@@ -1,5 +1,5 @@
-// Templates rendered here and by Python's jinja2, in the environment of transformers: the same text, or an error from both, of the
-// same words where the template raises it.
+// Templates rendered here and by Python's jinja2, in the environment of transformers: the same text, or an error from
+// both, of the same words where the template raises it.
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

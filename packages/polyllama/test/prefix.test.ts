@@ -1,5 +1,5 @@
-// A conversation's next turn reads only what is new: in every chat format its prompt goes on where the last one ended, so that no position
-// of that is computed again. Rows are counted where they are computed, in the device's program.
+// A conversation's next turn reads only what is new: in every chat format its prompt goes on where the last one ended,
+// so that no position of that is computed again. Rows are counted where they are computed, in the device's program.
 
 import { reference } from "@polyllama/backend-reference";
 import { forwardDevice, forwardDeviceProgram } from "@polyllama/conformance";

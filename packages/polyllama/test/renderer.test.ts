@@ -1,4 +1,5 @@
-// Templates in their worker: what loops, grows, recurses or is too long is stopped with a typed error, and the next rendering works.
+// Templates in their worker: what loops, grows, recurses or is too long is stopped with a typed error, and the next
+// rendering works.
 
 import { expect, test } from "vitest";
 import { ChatTemplateError } from "../src/chat/error.ts";

@@ -1,5 +1,5 @@
-// A sequence that a device continues by itself: each token is drawn where the logits are and is the next step's input before the host
-// has seen it. For tests of devices below `Llama`, which does the same.
+// A sequence that a device continues by itself: each token is drawn where the logits are and is the next step's input
+// before the host has seen it. For tests of devices below `Llama`, which does the same.
 
 import type { Sampler } from "@polyllama/core";
 import type {
@@ -12,7 +12,10 @@ import type {
   Submission,
 } from "@polyllama/core/device";
 
-/** `count` tokens behind a prompt, with as many steps under way as the device wants. The graph leads from "tokens" to "logits". */
+/**
+ * `count` tokens behind a prompt, with as many steps under way as the device wants. The graph leads from "tokens" to
+ * "logits".
+ */
 export async function* drawTokens(
   { device, program }: Pick<LoadedGraph, "device" | "program">,
   cache: SequenceCache,

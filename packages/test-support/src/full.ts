@@ -1,5 +1,5 @@
-// Whether the tests are run that `npm test` leaves out for their time (`npm test -- --full`): files named `*.full.test.ts`, and
-// more inputs where a test draws them.
+// Whether the tests are run that `npm test` leaves out for their time (`npm test -- --full`): files named
+// `*.full.test.ts`, and more inputs where a test draws them.
 
 export const full: boolean = process.env["POLYLLAMA_TEST_FULL"] === "1";
 

@@ -1,5 +1,5 @@
-// An imitation of the hub, as two servers: the hub itself with its listings and small files, and another host that large
-// files are redirected to. Tests say request by request how it misbehaves.
+// An imitation of the hub, as two servers: the hub itself with its listings and small files, and another host that
+// large files are redirected to. Tests say request by request how it misbehaves.
 
 import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";

@@ -20,8 +20,8 @@ export interface KillOptions {
 }
 
 /**
- * Converts `source` again and again, into a GGUF file or a folder in turn, and kills the program each time. Afterwards nothing
- * that lies there may load, unless it is the whole model; and one more run must clean up, say so, and succeed.
+ * Converts `source` again and again, into a GGUF file or a folder in turn, and kills the program each time. Afterwards
+ * nothing that lies there may load, unless it is the whole model; and one more run must clean up, say so, and succeed.
  *
  * @returns what went wrong, and how often the program was killed while it was writing.
  */

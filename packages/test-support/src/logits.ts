@@ -1,5 +1,6 @@
-// A model whose logits are known in advance, for samplers: a table whose row t holds the logits that follow token t, so that a
-// generation walks through many different rows. And the ways of sampling that devices are compared with the host in.
+// A model whose logits are known in advance, for samplers: a table whose row t holds the logits that follow token t, so
+// that a generation walks through many different rows. And the ways of sampling that devices are compared with the host
+// in.
 
 import {
   buildGraph,

@@ -1,5 +1,5 @@
-// What every source of weights must do with rows and columns: a read of some is what slicing the whole gives, several reads may run
-// at once, and what the weight does not have is refused.
+// What every source of weights must do with rows and columns: a read of some is what slicing the whole gives, several
+// reads may run at once, and what the weight does not have is refused.
 
 import { blockSizes, columnCount, type RowRange, rowCount, type WeightInfo, type WeightSource } from "@polyllama/core";
 import { expect } from "vitest";

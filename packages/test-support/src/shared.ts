@@ -1,5 +1,5 @@
-// Development data (real weights, tokenizers, corpora) that stands beside the project on its developers' machines and in
-// CI. Tests that need it are skipped visibly where it is missing, and fail in CI, where it must not be.
+// Development data (real weights, tokenizers, corpora) that stands beside the project on its developers' machines and
+// in CI. Tests that need it are skipped visibly where it is missing, and fail in CI, where it must not be.
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,5 +1,5 @@
-// What `npm run setup:system` installs, for tests that need it: where it is missing they are skipped with that command in
-// their name, and in CI, where it must not be missing, they fail.
+// What `npm run setup:system` installs, for tests that need it: where it is missing they are skipped with that command
+// in their name, and in CI, where it must not be missing, they fail.
 
 import { describe, test } from "vitest";
 import { readSystem, type System } from "../../../scripts/system.mjs";

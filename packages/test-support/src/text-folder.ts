@@ -1,5 +1,6 @@
-// Small checkpoints in Hugging Face's layout as fine-tuning leaves them: the tokenizer.model of a base model, and beside it files that
-// add tokens, change BOS and ends, bring a chat template, or none; tables longer than the vocabulary.
+// Small checkpoints in Hugging Face's layout as fine-tuning leaves them: the tokenizer.model of a base model, and
+// beside it files that add tokens, change BOS and ends, bring a chat template, or none; tables longer than the
+// vocabulary.
 
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

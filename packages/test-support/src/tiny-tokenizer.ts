@@ -1,4 +1,5 @@
-// Small vocabularies for tests, written as GGUF metadata: unknown, BOS and EOS, the 256 bytes, and the pieces of a test.
+// Small vocabularies for tests, written as GGUF metadata: unknown, BOS and EOS, the 256 bytes, and the pieces of a
+// test.
 
 import { type Tokenizer, tokenizerFromGguf } from "@polyllama/core";
 

@@ -1,5 +1,5 @@
-// @polyllama/vocabulary: vocabularies of one's own. Training one, merging one into another, the rows that a model's tables get for new
-// pieces, and the tokenizer.model of what was read from elsewhere.
+// @polyllama/vocabulary: vocabularies of one's own. Training one, merging one into another, the rows that a model's
+// tables get for new pieces, and the tokenizer.model of what was read from elsewhere.
 
 export type { MergedVocabulary } from "./merge.ts";
 export { mergeVocabularies } from "./merge.ts";

@@ -1,7 +1,7 @@
-// Extending a vocabulary by the method of Chinese-LLaMA: pieces that are missing are put behind the others with score 0, so
-// that every old piece keeps its id. Score 0 is the best there is; new pieces are put together before old ones, from left to
-// right. The base file's own bytes stay as they are, which makes the result equal to what SentencePiece's Python bindings
-// write.
+// Extending a vocabulary by the method of Chinese-LLaMA: pieces that are missing are put behind the others with score
+// 0, so that every old piece keeps its id. Score 0 is the best there is; new pieces are put together before old ones,
+// from left to right. The base file's own bytes stay as they are, which makes the result equal to what SentencePiece's
+// Python bindings write.
 // Source: "Efficient and Effective Text Encoding for Chinese LLaMA and Alpaca", section 3.1 (arXiv 2304.08177);
 // github.com/ymcui/Chinese-LLaMA-Alpaca, scripts/merge_tokenizer.
 
@@ -19,12 +19,12 @@ export interface MergedVocabulary {
 }
 
 /**
- * Appends the pieces of one `tokenizer.model` that another lacks. Only pieces are taken over: how text is normalized remains
- * the base's affair, and the extra model may be of any type, Unigram too.
+ * Appends the pieces of one `tokenizer.model` that another lacks. Only pieces are taken over: how text is normalized
+ * remains the base's affair, and the extra model may be of any type, Unigram too.
  *
  * @param baseName Name used in errors, usually the file's path; so is `extraName`.
- * @throws {PolyllamaError} `ERR_TOKENIZER` when a file is damaged, the base is no BPE, or the extra has pieces for bytes
- * which the base, having no byte fallback, would take for text.
+ * @throws {PolyllamaError} `ERR_TOKENIZER` when a file is damaged, the base is no BPE, or the extra has pieces for
+ * bytes which the base, having no byte fallback, would take for text.
  */
 export function mergeVocabularies(
   base: Uint8Array,

@@ -1,7 +1,7 @@
-// The rows that a model's tables get for new pieces. A piece starts where the model already knew it: at the mean of the rows of the
-// tokens that it was written with before. The other way is the mean of all rows.
-// Source: "Efficient and Effective Text Encoding for Chinese LLaMA and Alpaca" (arXiv 2304.08177), section 3.2, resizes by new
-// rows behind the old ones.
+// The rows that a model's tables get for new pieces. A piece starts where the model already knew it: at the mean of the
+// rows of the tokens that it was written with before. The other way is the mean of all rows.
+// Source: "Efficient and Effective Text Encoding for Chinese LLaMA and Alpaca" (arXiv 2304.08177), section 3.2, resizes
+// by new rows behind the old ones.
 
 import {
   CheckpointError,

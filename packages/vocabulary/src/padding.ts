@@ -1,5 +1,5 @@
-// Embedding tables are padded to round numbers of rows, and GGUF wants a piece for each row: converters name them [PAD32000] after
-// their ids and mark them unused. They are no tokens: no text becomes one and none is ever chosen.
+// Embedding tables are padded to round numbers of rows, and GGUF wants a piece for each row: converters name them
+// [PAD32000] after their ids and mark them unused. They are no tokens: no text becomes one and none is ever chosen.
 // Source: llama.cpp, convert_hf_to_gguf.py (set_vocab).
 
 import { pieceKind } from "@polyllama/core";
@@ -24,5 +24,6 @@ export function withoutPadding(metadata: ReadonlyMap<string, unknown>): Readonly
 }
 
 function listOf(value: unknown): readonly unknown[] | undefined {
-  return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined; // of numbers
+  // of numbers
+  return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined;
 }

@@ -1,6 +1,6 @@
-// SentencePiece's tokenizer.model out of the keys that GGUF has for the same vocabulary, for checkpoints that came without the
-// file. Only what reading needs is written: pieces with scores and kinds, the algorithm, and how text is prepared.
-// Source: github.com/google/sentencepiece, src/sentencepiece_model.proto; field numbers below are its.
+// SentencePiece's tokenizer.model out of the keys that GGUF has for the same vocabulary, for checkpoints that came
+// without the file. Only what reading needs is written: pieces with scores and kinds, the algorithm, and how text is
+// prepared. Source: github.com/google/sentencepiece, src/sentencepiece_model.proto; field numbers below are its.
 
 import { pieceKind } from "@polyllama/core";
 import { messageWriter } from "./message-writer.ts";
@@ -57,5 +57,6 @@ export function sentencePieceFromGguf(metadata: ReadonlyMap<string, unknown>): U
 }
 
 function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : []; // a view of numbers
+  // a view of numbers
+  return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : [];
 }

@@ -2,7 +2,8 @@ import { fileURLToPath } from "node:url";
 
 /** @type {import("next").NextConfig} */
 export default {
-  // These stay what they are in node_modules: they start threads, load native libraries, or lie beside files that they read.
+  // These stay what they are in node_modules: they start threads, load native libraries, or lie beside files that they
+  // read.
   serverExternalPackages: [
     "polyllama",
     "@polyllama/checkpoints",

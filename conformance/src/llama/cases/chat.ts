@@ -1,4 +1,5 @@
-// Conversations in Llama 2's format: their tokens by a definition of its own, their answers, and that a next turn reads only what is new.
+// Conversations in Llama 2's format: their tokens by a definition of its own, their answers, and that a next turn reads
+// only what is new.
 
 import type { Llama } from "polyllama";
 import { must, mustEqual, mustThrow } from "../../must.ts";

@@ -11,7 +11,8 @@ import { type LlamaCase, seed } from "./case.ts";
 /** Of a told text, by options: the text that comes, why it ends, and after how many tokens. */
 type Ending = readonly [ToldText, GenerateOptions, string, FinishReason, number];
 
-// letters: ab cd ef </s> gh <|end|> ij <|stop|> kl <|shown|> mn op; bytes: x C3 A9 y E6 <unk> z; spelled: ▁q <| end |> r ▁s
+// letters: ab cd ef </s> gh <|end|> ij <|stop|> kl <|shown|> mn op; bytes: x C3 A9 y E6 <unk> z; spelled: ▁q <| end |>
+// r ▁s
 const all = "abcdefghijkl<|shown|>mnop";
 const endings: Readonly<Record<string, readonly Ending[]>> = {
   "end tokens end a text, each of several; ignoreEos ignores them all": [

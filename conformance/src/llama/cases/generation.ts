@@ -58,7 +58,8 @@ export const generationCases: readonly LlamaCase[] = [
       }
       must(texts.size === 5, `five seeds give ${texts.size} texts`);
       const [one, other] = await Promise.all([0, 1].map(() => llama.complete("a", { maxTokens: 16, ignoreEos: true })));
-      must(JSON.stringify(one!.ids) !== JSON.stringify(other!.ids), "without a seed two texts differ"); // both are there
+      // both are there
+      must(JSON.stringify(one!.ids) !== JSON.stringify(other!.ids), "without a seed two texts differ");
     },
   },
   {
@@ -81,7 +82,8 @@ export const generationCases: readonly LlamaCase[] = [
           const expected = defined[i]!.logprobs!; // judged as long, and asked for
           const own = expected.find((entry) => entry.id === id)!.logprob; // of the vocabulary
           const slack = logprobSlack(expected.length, Math.abs(own));
-          must(Math.abs(logprob! - own) <= slack, `token ${i} has the log-probability ${own}, not ${logprob}`); // asked for
+          // asked for
+          must(Math.abs(logprob! - own) <= slack, `token ${i} has the log-probability ${own}, not ${logprob}`);
           mustEqual(
             top!.map(({ id }) => id), // asked for
             expected.slice(0, options.logprobs).map(({ id }) => id),
@@ -112,7 +114,8 @@ export const generationCases: readonly LlamaCase[] = [
         using sequence = model.llama.createSequence(4);
         const prompt = prompts[1]!.slice(0, length); // of four tokens
         const { pieces } = await judge(model, prompt, { seed, ignoreEos: true, sequence });
-        mustEqual([pieces.length, pieces.at(-1)!.finish], [5 - length, "context"], "tokens and finish"); // one piece or more
+        // one piece or more
+        mustEqual([pieces.length, pieces.at(-1)!.finish], [5 - length, "context"], "tokens and finish");
       }
       using sequence = model.llama.createSequence(4);
       const tooLong = () => model.llama.complete([...prompts[1]!, 263], { sequence }); // a prompt of the list

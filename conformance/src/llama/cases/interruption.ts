@@ -1,4 +1,5 @@
-// Generations that are left or aborted: what was given until then is right, nothing of it is lost, and the sequence goes on rightly.
+// Generations that are left or aborted: what was given until then is right, nothing of it is lost, and the sequence
+// goes on rightly.
 
 import { AbortError } from "polyllama";
 import { must, mustEqual } from "../../must.ts";

@@ -1,5 +1,6 @@
-// Every option of sampling, on vocabularies small and real, on logits that are flat or tied exactly, held to the definition on the backend's
-// own logits. Where the device chooses tokens it is seen that it does, and what it cannot do is not left out.
+// Every option of sampling, on vocabularies small and real, on logits that are flat or tied exactly, held to the
+// definition on the backend's own logits. Where the device chooses tokens it is seen that it does, and what it cannot
+// do is not left out.
 
 import type { SamplingOptions } from "@polyllama/core";
 import { must, mustEqual, mustThrow } from "../../must.ts";

@@ -1,5 +1,5 @@
-// Sequences: what is read again and what is not, prompts of several chunks, several sequences at once, forks and rewinding; each is held to
-// the definition on logits of a sequence of its own.
+// Sequences: what is read again and what is not, prompts of several chunks, several sequences at once, forks and
+// rewinding; each is held to the definition on logits of a sequence of its own.
 
 import type { Llama, Sequence } from "polyllama";
 import { must, mustEqual } from "../../must.ts";

@@ -15,7 +15,10 @@ import type { Gpu } from "../gpu.ts";
 import type { DeviceMemory } from "../memory.ts";
 import { blockBytes, blocksFor } from "./layout.ts";
 
-/** "KVB1", as a word: exported sequences are blocks as they lie on the card; what stands behind the last position is never read. */
+/**
+ * "KVB1", as a word: exported sequences are blocks as they lie on the card; what stands behind the last position is
+ * never read.
+ */
 const mark = 0x3142564b;
 
 export class PoolMemory implements PoolStorage {

@@ -137,7 +137,8 @@ function load(path: string | undefined): { driver: Driver; library: LibraryHandl
 function bind(koffi: Koffi, library: LibraryHandle, path: string): Driver {
   // Callers give each function's C parameters here; koffi itself is untyped.
   type Call = KoffiFunc<(...args: readonly unknown[]) => number>;
-  const raw = (name: string, parameters: string): Call => library.func(`int ${name}(${parameters})`) as Call; // see above
+  // see above
+  const raw = (name: string, parameters: string): Call => library.func(`int ${name}(${parameters})`) as Call;
   const errorName = raw("cuGetErrorName", "int code, _Out_ const char **name");
   const check = (name: string, code: number): void => {
     if (code !== 0) throw driverError(name, code, nameOf(code));

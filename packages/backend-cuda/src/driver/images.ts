@@ -65,7 +65,8 @@ export function readImages(folder: string, target: string): ImageArchive {
     });
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const table = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))) as ImageTable; // written by packImages
+  // written by packImages
+  const table = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))) as ImageTable;
   return {
     ...table,
     target,

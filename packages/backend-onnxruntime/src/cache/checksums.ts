@@ -1,6 +1,6 @@
-// Checksums of packed arrays: of every mebibyte of an array one XXH64, made from the bytes as they are packed and compared
-// with what the file holds before ONNX Runtime maps it. XXH64 finds damage, not forgery; it runs at the speed of memory, so
-// that checking a file costs little more than reading it.
+// Checksums of packed arrays: of every mebibyte of an array one XXH64, made from the bytes as they are packed and
+// compared with what the file holds before ONNX Runtime maps it. XXH64 finds damage, not forgery; it runs at the speed
+// of memory, so that checking a file costs little more than reading it.
 
 import type { FileHandle } from "node:fs/promises";
 import xxhash, { type XXHash, type XXHashAPI } from "xxhash-wasm";

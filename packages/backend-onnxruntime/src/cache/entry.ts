@@ -1,6 +1,7 @@
-// An entry of the cache: a folder named after all that the packed bytes depend on, with the packed file and a manifest that
-// says the same, and the checksums. Whoever uses an entry gives the packed file a second name in a folder of its own, by a hard
-// link: what it checks is then what it maps, even if another process replaces or evicts the entry meanwhile.
+// An entry of the cache: a folder named after all that the packed bytes depend on, with the packed file and a manifest
+// that says the same, and the checksums. Whoever uses an entry gives the packed file a second name in a folder of its
+// own, by a hard link: what it checks is then what it maps, even if another process replaces or evicts the entry
+// meanwhile.
 
 import { createHash } from "node:crypto";
 import { link, open, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";

@@ -1,13 +1,19 @@
-// What goes wrong with the folders of packed weights. Within the cache a failure of the file system is told apart from one of
-// the checkpoint, since only the first may be answered by packing somewhere else; to users it is an error whose fields say
-// where and why, so that a program can name ways out of its own.
+// What goes wrong with the folders of packed weights. Within the cache a failure of the file system is told apart from
+// one of the checkpoint, since only the first may be answered by packing somewhere else; to users it is an error whose
+// fields say where and why, so that a program can name ways out of its own.
 
 import { PolyllamaError } from "@polyllama/core";
 
-/** `full`: no room; `unwritable`: no permission, read-only, or not a folder; `damaged`: the disk did not keep what was written. */
+/**
+ * `full`: no room; `unwritable`: no permission, read-only, or not a folder; `damaged`: the disk did not keep what was
+ * written.
+ */
 export type PackedWeightsReason = "full" | "unwritable" | "damaged";
 
-/** Packed weights can be kept nowhere: neither in the cache folder, if there is one, nor in the system's temporary folder. */
+/**
+ * Packed weights can be kept nowhere: neither in the cache folder, if there is one, nor in the system's temporary
+ * folder.
+ */
 export class PackedWeightsError extends PolyllamaError {
   override readonly name = "PackedWeightsError";
   /** The folder that was tried last. */

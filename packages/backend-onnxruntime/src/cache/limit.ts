@@ -1,5 +1,5 @@
-// The limit of the cache: the entries that were not used for longest go, until the rest fits. Entries in use are spared, as
-// removing them would free nothing; should one come into use just then, its user still has its link.
+// The limit of the cache: the entries that were not used for longest go, until the rest fits. Entries in use are
+// spared, as removing them would free nothing; should one come into use just then, its user still has its link.
 
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,7 +1,8 @@
-// Folders that belong to one process: half-packed weights, and what it uses of the cache. Their names say which process made
-// them, so that whatever a process leaves that was killed is removed by the next one. On the same machine a process is known by
-// its number and the time of its start; of others (another host, a container with processes of its own, an earlier boot) nothing
-// can be asked, and a folder counts as left once its owner has not touched it for a while.
+// Folders that belong to one process: half-packed weights, and what it uses of the cache. Their names say which process
+// made them, so that whatever a process leaves that was killed is removed by the next one. On the same machine a
+// process is known by its number and the time of its start; of others (another host, a container with processes of its
+// own, an earlier boot) nothing can be asked, and a folder counts as left once its owner has not touched it for a
+// while.
 
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync, rmSync } from "node:fs";
@@ -89,10 +90,13 @@ function domain(): string {
   return known;
 }
 
-/** When a process started, in ticks since the boot; undefined where the system does not say (elsewhere than on Linux). */
+/**
+ * When a process started, in ticks since the boot; undefined where the system does not say (elsewhere than on Linux).
+ */
 function startOf(pid: number): string | undefined {
   const text = attempt(() => readFileSync(`/proc/${pid}/stat`, "latin1"));
-  // The second field is the program's name in parentheses, with whatever it has in it; the state follows, the start is the 22nd.
+  // The second field is the program's name in parentheses, with whatever it has in it; the state follows, the start is
+  // the 22nd.
   const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
   return fields?.[0] === "Z" ? "ended" : fields?.[19];
 }

@@ -1,5 +1,6 @@
-// Packing: the checkpoint's weights, a few MiB at a time, into the arrays of one file. An array's bytes are made and written
-// from its first to its last, and its checksums are made of them on the way: of what was meant, not of what the disk kept.
+// Packing: the checkpoint's weights, a few MiB at a time, into the arrays of one file. An array's bytes are made and
+// written from its first to its last, and its checksums are made of them on the way: of what was meant, not of what the
+// disk kept.
 
 import { type FileHandle, open, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";

@@ -1,8 +1,9 @@
-// The packed weights of a checkpoint. ONNX Runtime reads weights from a file beside the model in bounded memory, so a checkpoint
-// is packed once, into an entry of the cache, and later loads only check and read it. An entry is written under a temporary
-// name and renamed when whole: processes that fill the same cache do not wait for each other, the first to finish wins. What is
-// damaged is packed again. Where the cache cannot be written, or without one, the file lies in a private temporary folder until
-// the parameters are freed. Every packed file is checked whole before its first use.
+// The packed weights of a checkpoint. ONNX Runtime reads weights from a file beside the model in bounded memory, so a
+// checkpoint is packed once, into an entry of the cache, and later loads only check and read it. An entry is written
+// under a temporary name and renamed when whole: processes that fill the same cache do not wait for each other, the
+// first to finish wins. What is damaged is packed again. Where the cache cannot be written, or without one, the file
+// lies in a private temporary folder until the parameters are freed. Every packed file is checked whole before its
+// first use.
 
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -30,8 +31,8 @@ export interface CacheSettings {
 /**
  * Finds the packed weights, or packs them.
  *
- * @throws {CheckpointError} for NaN or infinite weights; {@link PackedWeightsError} when they cannot be written anywhere; what
- * reading the weights throws; the signal's reason.
+ * @throws {CheckpointError} for NaN or infinite weights; {@link PackedWeightsError} when they cannot be written
+ * anywhere; what reading the weights throws; the signal's reason.
  */
 export async function openPackedWeights(
   source: WeightSource,

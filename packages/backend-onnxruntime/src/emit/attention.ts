@@ -1,11 +1,11 @@
-// attention as `GroupQueryAttention`, which appends keys and values to the cache in place: past and present are the same
-// memory. It wants heads of a multiple of 8 values; narrower ones are padded with zeros, which add nothing to scores and
-// stand as zero columns in the result. Its own rotation wants a multiple of 16.
+// attention as `GroupQueryAttention`, which appends keys and values to the cache in place: past and present are the
+// same memory. It wants heads of a multiple of 8 values; narrower ones are padded with zeros, which add nothing to
+// scores and stand as zero columns in the result. Its own rotation wants a multiple of 16.
 //
-// Two things are done for speed alone. The scale 1 / sqrt(d) is applied to the queries beforehand, because a product of one
-// row with a scale of its own misses the kernel for vectors. And a sink of -3e38, whose exponential is 0, is given to
-// every head, because attention with sinks takes the plain path instead of the tiled one, which is about half as fast
-// when several query heads share keys.
+// Two things are done for speed alone. The scale 1 / sqrt(d) is applied to the queries beforehand, because a product of
+// one row with a scale of its own misses the kernel for vectors. And a sink of -3e38, whose exponential is 0, is given
+// to every head, because attention with sinks takes the plain path instead of the tiled one, which is about half as
+// fast when several query heads share keys.
 
 import type { AttentionStep, CacheStep, PlanAttention } from "@polyllama/planner";
 import type { Binding } from "../binding.ts";

@@ -1,6 +1,6 @@
-// What the emitters of the single steps share: the model being written, the tensors of buffers, and what chooses among operators. Every
-// activation is a tensor [1, rows, width]: ONNX Runtime's attention wants the batch dimension, which is 1 as each sequence of a step
-// is a run of its own.
+// What the emitters of the single steps share: the model being written, the tensors of buffers, and what chooses among
+// operators. Every activation is a tensor [1, rows, width]: ONNX Runtime's attention wants the batch dimension, which
+// is 1 as each sequence of a step is a run of its own.
 
 import type { CacheStep, Place } from "@polyllama/planner";
 import type { Binding } from "../binding.ts";

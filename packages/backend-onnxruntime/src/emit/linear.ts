@@ -1,6 +1,7 @@
-// linear. Quantized matrices go to `MatMulNBits`, f32 ones to a plain product with the stored, untransposed matrix. The offsets
-// of formats that have them are a further, small product with the sums of x over blocks (see pack/q4_k.ts), which linears
-// over the same x share; 8-bit matrices for f32 activations are a sum of two 4-bit products (see pack/split.ts).
+// linear. Quantized matrices go to `MatMulNBits`, f32 ones to a plain product with the stored, untransposed matrix. The
+// offsets of formats that have them are a further, small product with the sums of x over blocks (see pack/q4_k.ts),
+// which linears over the same x share; 8-bit matrices for f32 activations are a sum of two 4-bit products (see
+// pack/split.ts).
 
 import { rowCount } from "@polyllama/core";
 import type { LinearStep } from "@polyllama/planner";

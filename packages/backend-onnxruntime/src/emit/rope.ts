@@ -1,5 +1,5 @@
-// rope, where attention does not do it itself. The tables of sines and cosines come from the host, which computes them in
-// float64 and rounds once.
+// rope, where attention does not do it itself. The tables of sines and cosines come from the host, which computes them
+// in float64 and rounds once.
 
 import type { Rotation } from "@polyllama/core";
 import { type RopeStep, rotationKey } from "@polyllama/planner";

@@ -1,5 +1,5 @@
-// Which tensor of the model is which buffer of the plan. Results of linears that are multiplied together stand side by side in one
-// tensor, and are split where somebody reads one of them alone.
+// Which tensor of the model is which buffer of the plan. Results of linears that are multiplied together stand side by
+// side in one tensor, and are split where somebody reads one of them alone.
 
 import type { Place, PlanBuffer } from "@polyllama/planner";
 import type { Binding } from "../binding.ts";

@@ -2,8 +2,8 @@
 // changes between versions, so a function is its slot. Functions return a status pointer, null for success.
 //
 // Two rules keep the process alive. The library object must stay referenced, or koffi unloads the library under the
-// decoded functions; `loaded` below is that reference. And neither koffi nor ONNX Runtime holds JavaScript memory: whoever
-// passes a buffer keeps it referenced until the call, or the asynchronous run, has ended.
+// decoded functions; `loaded` below is that reference. And neither koffi nor ONNX Runtime holds JavaScript memory:
+// whoever passes a buffer keeps it referenced until the call, or the asynchronous run, has ended.
 
 import { createRequire } from "node:module";
 import { PolyllamaError } from "@polyllama/core";
@@ -84,9 +84,9 @@ export function cString(text: string): Uint8Array {
 }
 
 /**
- * ONNX Runtime reports its use to its maker: from Linux and macOS over the network, under an identifier that it leaves in the
- * user's cache folder, from the moment its environment is created. Only this variable prevents that, as the library's own
- * function comes too late; on Windows, where reports go to the system's log, the function does.
+ * ONNX Runtime reports its use to its maker: from Linux and macOS over the network, under an identifier that it leaves
+ * in the user's cache folder, from the moment its environment is created. Only this variable prevents that, as the
+ * library's own function comes too late; on Windows, where reports go to the system's log, the function does.
  */
 function forbidTelemetry(koffi: Koffi): void {
   if (process.platform === "win32") return;

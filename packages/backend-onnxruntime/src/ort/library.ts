@@ -1,7 +1,7 @@
-// Finds the ONNX Runtime library that the package onnxruntime-node ships. Only the native library is used, through its C
-// interface: the package's own JavaScript binding copies whole key/value caches and blocks the event loop, and is never
-// loaded. The package is an optional dependency because its install script fails without a network, so its absence is
-// an answer here, not an exception, and comes with the command that mends it.
+// Finds the ONNX Runtime library that the package onnxruntime-node ships. Only the native library is used, through its
+// C interface: the package's own JavaScript binding copies whole key/value caches and blocks the event loop, and is
+// never loaded. The package is an optional dependency because its install script fails without a network, so its
+// absence is an answer here, not an exception, and comes with the command that mends it.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -31,7 +31,9 @@ const remedy =
   "`ONNXRUNTIME_NODE_INSTALL=skip npm install`, or `ONNXRUNTIME_NODE_INSTALL=skip npm install -g @polyllama/cli`; " +
   "the option --ignore-scripts does the same. On Windows set the variable before: `set ONNXRUNTIME_NODE_INSTALL=skip`.";
 
-/** Looks for the library without loading it. `resolve` finds a package's files; by default as an import from here would. */
+/**
+ * Looks for the library without loading it. `resolve` finds a package's files; by default as an import from here would.
+ */
 export function onnxRuntimeStatus(
   resolve: (specifier: string) => string = createRequire(import.meta.url).resolve,
 ): OnnxRuntimeStatus {

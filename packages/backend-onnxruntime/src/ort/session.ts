@@ -48,8 +48,9 @@ export class Session implements AsyncDisposable {
       // Sizes change with every prompt, so a planned arena would be planned again and again.
       ort.disableMemoryPattern(options);
       ort.setConfig(options, "session.model_external_initializers_file_folder_path", weightsFolder);
-      // Threads spin briefly between the operators of a run, as waking them takes as long as a small operator, and not at
-      // all between runs. Spinning longer, as is the default, is no faster and much slower once the cores are shared.
+      // Threads spin briefly between the operators of a run, as waking them takes as long as a small operator, and not
+      // at all between runs. Spinning longer, as is the default, is no faster and much slower once the cores are
+      // shared.
       ort.setConfig(options, "session.intra_op.spin_duration_us", "50");
       ort.setConfig(options, "session.force_spinning_stop", "1");
       return new Session(ort, await ort.createSession(model, options), inputs, outputs);

@@ -1,4 +1,5 @@
-// IQ4_NL as 8 bits in blocks of 32: the levels of its table, shifted to the operator's default zero point of 128. Exact.
+// IQ4_NL as 8 bits in blocks of 32: the levels of its table, shifted to the operator's default zero point of 128.
+// Exact.
 
 import { f16At, iq4nlValues } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";

@@ -1,6 +1,6 @@
-// Plans the packed file: the planner says which matrices are stacked into one, since one large multiplication is faster than three
-// and rounds its input once; here is where every array lies. The plan depends on the graphs and the formats alone, never on what a
-// step asks for, so every session of every program on the same parameters reads the same file.
+// Plans the packed file: the planner says which matrices are stacked into one, since one large multiplication is faster
+// than three and rounds its input once; here is where every array lies. The plan depends on the graphs and the formats
+// alone, never on what a step asks for, so every session of every program on the same parameters reads the same file.
 
 import { columnCount, type FormatName, type Graph, rowCount, type WeightInfo, type WeightName } from "@polyllama/core";
 import { groupWeights, type StoredWeights, type WeightGroup, type WeightPreferences } from "@polyllama/planner";

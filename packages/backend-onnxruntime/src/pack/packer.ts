@@ -1,5 +1,6 @@
-// What a packer is: it turns rows of a stored format into the arrays that ONNX Runtime's operators read. Every array holds
-// the same number of bytes per row, so that rows of any chunk, of any tensor stacked into one matrix, have their place.
+// What a packer is: it turns rows of a stored format into the arrays that ONNX Runtime's operators read. Every array
+// holds the same number of bytes per row, so that rows of any chunk, of any tensor stacked into one matrix, have their
+// place.
 
 import type { ElementType } from "../ort/api.ts";
 

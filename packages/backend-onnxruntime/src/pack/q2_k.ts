@@ -1,5 +1,5 @@
-// Q2_K as 4 bits in blocks of 16 and a small f32 matrix, as in q4_k.ts: s q - m is s (q - 2) + (2 s - m), and q - 2 is stored
-// plus 8, the operator's default zero point. ONNX Runtime has no fast product of 2 bits in blocks this small.
+// Q2_K as 4 bits in blocks of 16 and a small f32 matrix, as in q4_k.ts: s q - m is s (q - 2) + (2 s - m), and q - 2 is
+// stored plus 8, the operator's default zero point. ONNX Runtime has no fast product of 2 bits in blocks this small.
 
 import { f16At } from "@polyllama/formats";
 import { offsetsPart, type Packer, quantizedParts, reals } from "./packer.ts";

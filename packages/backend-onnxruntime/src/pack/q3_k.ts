@@ -1,5 +1,5 @@
-// Q3_K as 4 bits in blocks of 16: the three-bit value less 4, stored plus 8, the operator's default zero point, under the
-// scale d sc, which is exact in f32.
+// Q3_K as 4 bits in blocks of 16: the three-bit value less 4, stored plus 8, the operator's default zero point, under
+// the scale d sc, which is exact in f32.
 
 import { f16At, q3kScale } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";

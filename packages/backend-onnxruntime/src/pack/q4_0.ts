@@ -1,5 +1,5 @@
-// Q4_0 as 4 bits in blocks of 32. ggml pairs value i with i + 16 in a byte, ONNX Runtime 2i with 2i + 1; the zero point,
-// 8, is the operator's own default. Exact: values and scales stay what they were.
+// Q4_0 as 4 bits in blocks of 32. ggml pairs value i with i + 16 in a byte, ONNX Runtime 2i with 2i + 1; the zero
+// point, 8, is the operator's own default. Exact: values and scales stay what they were.
 
 import { f16Table, words16 } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";

@@ -1,4 +1,5 @@
-// Q5_0 as 8 bits in blocks of 32: the five-bit value less 16, shifted to the operator's default zero point of 128. Exact.
+// Q5_0 as 8 bits in blocks of 32: the five-bit value less 16, shifted to the operator's default zero point of 128.
+// Exact.
 
 import { f16At } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";

@@ -1,5 +1,5 @@
-// Q8_K as 8 bits in blocks of 32, eight of which share a scale, with signed values shifted to the operator's default zero point
-// of 128. Exact. Blocks of 256 would round the input more coarsely.
+// Q8_K as 8 bits in blocks of 32, eight of which share a scale, with signed values shifted to the operator's default
+// zero point of 128. Exact. Blocks of 256 would round the input more coarsely.
 
 import { q8kScale } from "@polyllama/formats";
 import { type Packer, quantizedParts, reals } from "./packer.ts";

@@ -1,9 +1,9 @@
-// 8-bit matrices for f32 activations. ONNX Runtime multiplies 8-bit weights in f32 by dequantizing the whole matrix at every
-// token, forty times slower than two 4-bit products. So a signed value q is split into q = 16 high + low with high from -8 to
-// 7 and low from 0 to 15, and
+// 8-bit matrices for f32 activations. ONNX Runtime multiplies 8-bit weights in f32 by dequantizing the whole matrix at
+// every token, forty times slower than two 4-bit products. So a signed value q is split into q = 16 high + low with
+// high from -8 to 7 and low from 0 to 15, and
 //   W x = MatMulNBits(high, 16 s) x + MatMulNBits(low, s) x
-// where high has the operator's default zero point of 8 and low an explicit one of 0. Exact: 16 s only moves the exponent.
-// Offsets, where the format has them, stay a third term.
+// where high has the operator's default zero point of 8 and low an explicit one of 0. Exact: 16 s only moves the
+// exponent. Offsets, where the format has them, stay a third term.
 
 import { type Packer, quantizedParts, reals } from "./packer.ts";
 

@@ -19,8 +19,8 @@ export function evaluateAttention(node: AttentionNode, { value, append }: Operan
 }
 
 /**
- * Writes `y` [N, H d] for rows `first` to `first + rows - 1` of q [N, H d], which stand at cache positions `start` and up.
- * With `rounding`, writes the error bound instead.
+ * Writes `y` [N, H d] for rows `first` to `first + rows - 1` of q [N, H d], which stand at cache positions `start` and
+ * up. With `rounding`, writes the error bound instead.
  */
 export function attention(
   q: Matrix,
@@ -113,14 +113,17 @@ function largestOf(values: Float64Array): number {
   return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
-/** Of a sum of k products that is cut off: no addend and no sum exceeds the sum of sizes, of which each group loses steps. */
+/**
+ * Of a sum of k products that is cut off: no addend and no sum exceeds the sum of sizes, of which each group loses
+ * steps.
+ */
 function truncated(k: number, magnitude: number, { unit, truncation }: TensorCoreRounding): number {
   return Math.ceil(k / truncation.group) * (truncation.group + 2) * truncation.unit * magnitude * (1 + 3 * unit);
 }
 
 /**
- * Relative error of the terms p v and their sum: an error e of a score turns into a factor exp(e), in the term and in the
- * sum that divides it; exp itself, the sum, the division and the weighted sum add theirs.
+ * Relative error of the terms p v and their sum: an error e of a score turns into a factor exp(e), in the term and in
+ * the sum that divides it; exp itself, the sum, the division and the weighted sum add theirs.
  */
 function relativeError(worstScore: number, length: number, { unit, exp, division = 1 }: Rounding): number {
   return Math.expm1(2 * worstScore) + unit * (2 * exp + 2 * dotError(length) + 1 + division);

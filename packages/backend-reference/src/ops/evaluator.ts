@@ -1,4 +1,5 @@
-// What the ops' files give: a function from a node to its exact value and its error bound, and what that function may look at.
+// What the ops' files give: a function from a node to its exact value and its error bound, and what that function may
+// look at.
 
 import type { WeightName } from "@polyllama/core";
 import type { HostOperands } from "@polyllama/planner";

@@ -26,8 +26,8 @@ function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
 }
 
 /**
- * The sum of squares has the error of a dot product, halved by the root, as have the mean's division and the addition of
- * epsilon; the reciprocal root and two products follow. Squares
+ * The sum of squares has the error of a dot product, halved by the root, as have the mean's division and the addition
+ * of epsilon; the reciprocal root and two products follow. Squares
  * that underflow leave the mean short by less than the format's least step, beside an epsilon that is far larger. An
  * operand that is flushed leaves what the others would have made of it.
  */

@@ -1,5 +1,6 @@
-// Sequences as bytes: a head, then for every attention the keys and the values of its blocks [blocks][heads][blockRows][padded d]. Whatever
-// stands behind the last position in its block comes along and is never read. Which heads have buffers of their own does not show.
+// Sequences as bytes: a head, then for every attention the keys and the values of its blocks
+// [blocks][heads][blockRows][padded d]. Whatever stands behind the last position in its block comes along and is never
+// read. Which heads have buffers of their own does not show.
 
 import { type ExportedKind, headBytes, readLength, writeHead } from "@polyllama/planner";
 import { usage } from "../gpu.ts";

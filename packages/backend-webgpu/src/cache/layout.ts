@@ -1,5 +1,5 @@
-// How keys and values lie in a pool: per attention two buffers [blocks][heads][blockRows][padded d], or several of each where a binding
-// would be too large: ranges of heads then have their own.
+// How keys and values lie in a pool: per attention two buffers [blocks][heads][blockRows][padded d], or several of each
+// where a binding would be too large: ranges of heads then have their own.
 
 import type { AttentionNode, CacheFormat } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";

@@ -1,5 +1,6 @@
-// Attention over the blocks of sequences. For prefill an invocation per row and head goes over all keys; for decoding, where there is one
-// row of each sequence, keys are split among workgroups, whose results a second kernel puts together.
+// Attention over the blocks of sequences. For prefill an invocation per row and head goes over all keys; for decoding,
+// where there is one row of each sequence, keys are split among workgroups, whose results a second kernel puts
+// together.
 
 import { type AttentionStep, f32, struct, u32 } from "@polyllama/planner";
 import { splitKeys, splitsFor } from "../cache/layout.ts";

@@ -1,4 +1,5 @@
-// Keys and values into the blocks of their sequences, keys rotated on the way, and queries beside them: an invocation per pair of elements.
+// Keys and values into the blocks of their sequences, keys rotated on the way, and queries beside them: an invocation
+// per pair of elements.
 
 import { type CacheStep, struct, u32 } from "@polyllama/planner";
 import { blockRows } from "../cache/layout.ts";

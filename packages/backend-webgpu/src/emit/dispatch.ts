@@ -1,4 +1,5 @@
-// What a plan's steps become: kernels with their buffers and parameters, as data that names its buffers. Who runs them binds the names.
+// What a plan's steps become: kernels with their buffers and parameters, as data that names its buffers. Who runs them
+// binds the names.
 
 import type { CacheFormat, WeightName } from "@polyllama/core";
 import type { Place, Plan, PlanBuffer, RowSet } from "@polyllama/planner";

@@ -1,6 +1,6 @@
-// y = x W^T, with what is fused into it, by one of three kernels: register tiles for software adapters; on GPUs tiles in workgroup
-// memory for many rows, and a kernel for few rows, which alone has norms and swiglu. A matrix beyond one binding is multiplied part by
-// part; each writes the columns of y that it has.
+// y = x W^T, with what is fused into it, by one of three kernels: register tiles for software adapters; on GPUs tiles
+// in workgroup memory for many rows, and a kernel for few rows, which alone has norms and swiglu. A matrix beyond one
+// binding is multiplied part by part; each writes the columns of y that it has.
 
 import type { FormatName } from "@polyllama/core";
 import { f32, type LinearStep, struct, u32, type WeightGroup } from "@polyllama/planner";

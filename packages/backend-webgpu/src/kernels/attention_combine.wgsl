@@ -1,4 +1,5 @@
-// Attention of sequences that advance by one row each, second half: the splits' sums, each rescaled exactly by a power of two, and the division.
+// Attention of sequences that advance by one row each, second half: the splits' sums, each rescaled exactly by a power
+// of two, and the division.
 
 @group(0) @binding(2) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;

@@ -1,6 +1,7 @@
-// Attention of many rows: an invocation per row and head goes over all keys that its row sees, in blocks of eight, with a running
-// softmax and a running result in y. Neighbouring invocations have neighbouring rows of one sequence and so the same keys. Scores are kept in base 2 and the running maximum is an integer, so that rescaling by a power of two is exact. Loops
-// over a head are not unrolled: software adapters take minutes to compile that.
+// Attention of many rows: an invocation per row and head goes over all keys that its row sees, in blocks of eight, with
+// a running softmax and a running result in y. Neighbouring invocations have neighbouring rows of one sequence and so
+// the same keys. Scores are kept in base 2 and the running maximum is an integer, so that rescaling by a power of two
+// is exact. Loops over a head are not unrolled: software adapters take minutes to compile that.
 
 @group(0) @binding(2) var<storage, read> q: array<f32>;
 //#include CACHE

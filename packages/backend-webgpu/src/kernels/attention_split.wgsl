@@ -1,6 +1,6 @@
-// Attention of sequences that advance by one row each, first half: the keys of each are split among workgroups, SPLIT to each from
-// position 0 on, so that a long past keeps the whole adapter busy. Each gives its maximum, its sum and its weighted values;
-// attention_combine.wgsl puts them together. Maxima are integers in base 2, as in attention_rows.wgsl.
+// Attention of sequences that advance by one row each, first half: the keys of each are split among workgroups, SPLIT
+// to each from position 0 on, so that a long past keeps the whole adapter busy. Each gives its maximum, its sum and its
+// weighted values; attention_combine.wgsl puts them together. Maxima are integers in base 2, as in attention_rows.wgsl.
 
 @group(0) @binding(2) var<storage, read> q: array<f32>;
 //#include CACHE

@@ -1,5 +1,5 @@
-// Where positions of a sequence are in its pool: [blocks][heads of this part][BLOCK][D4 * 4]. A table has the numbers of the sequence's
-// blocks in order.
+// Where positions of a sequence are in its pool: [blocks][heads of this part][BLOCK][D4 * 4]. A table has the numbers
+// of the sequence's blocks in order.
 
 @group(0) @binding(6) var<storage, read> tables: array<u32>;
 

@@ -1,5 +1,5 @@
-// y[n] = table[tokens[n]]: one invocation per 4 columns, dequantized exactly as the format says. Rows of the table outside
-// this part of it are left to the others.
+// y[n] = table[tokens[n]]: one invocation per 4 columns, dequantized exactly as the format says. Rows of the table
+// outside this part of it are left to the others.
 
 @group(0) @binding(2) var<storage, read> tokens: array<u32>;
 @group(0) @binding(3) var<storage, read> wq: array<vec4u>;

@@ -1,5 +1,5 @@
-// A unit is two sub-blocks of 16: bit pairs, 4 bits of scale and of minimum each; d and dmin for eight units. A vector of
-// bit pairs serves two units.
+// A unit is two sub-blocks of 16: bit pairs, 4 bits of scale and of minimum each; d and dmin for eight units. A vector
+// of bit pairs serves two units.
 struct Unit { at: u32, scales: vec2f, minimums: vec2f }
 fn fetch(row: u32, u: u32) -> Unit {
   let at = row * P.units + u;

@@ -1,5 +1,5 @@
-// A unit is two sub-blocks of 16: bit pairs, a plane of third bits, 6 bits of scale each, as the file has them; d for eight
-// units. A vector of bit pairs serves two units.
+// A unit is two sub-blocks of 16: bit pairs, a plane of third bits, 6 bits of scale each, as the file has them; d for
+// eight units. A vector of bit pairs serves two units.
 struct Unit { at: u32, scales: vec2f }
 fn q3_scale(block: u32, j: u32) -> f32 {
   let low = (byte_of(ws[block + 1u + ((j >> 2u) & 1u)], j & 3u) >> ((j >> 3u) * 4u)) & 15u;

@@ -1,4 +1,5 @@
-// Scale and minimum of sub-block j of Q4_K and Q5_K, whose 6 bits lie as in the file: a word of d and dmin, then 12 bytes.
+// Scale and minimum of sub-block j of Q4_K and Q5_K, whose 6 bits lie as in the file: a word of d and dmin, then 12
+// bytes.
 fn k_factors(at: u32, j: u32) -> vec2f {
   let shift = (j & 3u) * 8u;
   let a = (ws[at + 1u] >> shift) & 255u;

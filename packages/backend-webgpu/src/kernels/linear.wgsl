@@ -1,8 +1,9 @@
 // y = x W^T in register tiles: an invocation computes ROWS outputs for TOKENS rows of x. Neighbouring invocations have
-// neighbouring outputs and the same rows of x; neighbouring workgroups have the same rows of W, which caches then hold. Made for software adapters, which find shared memory slow and load for one
-// invocation after another, also where all want the same: with subgroups each invocation of four loads one element of x and
-// tells it to the others (SUBGROUPS). Quants are multiplied as they are, and the sum of what shares a scale is scaled
-// (SCALED); formats with offsets, or two scales in a unit, have whole weights instead.
+// neighbouring outputs and the same rows of x; neighbouring workgroups have the same rows of W, which caches then hold.
+// Made for software adapters, which find shared memory slow and load for one invocation after another, also where all
+// want the same: with subgroups each invocation of four loads one element of x and tells it to the others (SUBGROUPS).
+// Quants are multiplied as they are, and the sum of what shares a scale is scaled (SCALED); formats with offsets, or
+// two scales in a unit, have whole weights instead.
 
 //#include "linear_common"
 

@@ -1,7 +1,7 @@
 // What the kernels of a linear share: their parameters and buffers, and the reading of x and W.
 //
-// NORM: x is normalized on the way, y = (x g) W^T / sqrt(mean(x^2) + eps). RESIDUAL: another matrix is added. SWIGLU: rows of W
-// are pairs of gate and up, and y = silu(gate) up.
+// NORM: x is normalized on the way, y = (x g) W^T / sqrt(mean(x^2) + eps). RESIDUAL: another matrix is added. SWIGLU:
+// rows of W are pairs of gate and up, and y = silu(gate) up.
 
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> wq: array<vec4u>;

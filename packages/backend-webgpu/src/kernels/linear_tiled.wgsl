@@ -1,6 +1,6 @@
-// y = x W^T for many rows of x, on GPUs: a workgroup of 256 computes a tile of 64 outputs for 64 rows of x, each invocation 4 by 4 of
-// it. Per step a unit of 32 inputs of both is put into workgroup memory, W dequantized; vectors of neighbouring rows lie side
-// by side, so that a subgroup reads them without conflicts.
+// y = x W^T for many rows of x, on GPUs: a workgroup of 256 computes a tile of 64 outputs for 64 rows of x, each
+// invocation 4 by 4 of it. Per step a unit of 32 inputs of both is put into workgroup memory, W dequantized; vectors of
+// neighbouring rows lie side by side, so that a subgroup reads them without conflicts.
 
 //#include "linear_common"
 

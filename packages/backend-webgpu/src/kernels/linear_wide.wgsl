@@ -1,6 +1,6 @@
-// y = x W^T for few rows of x, on GPUs: a workgroup computes ROWS outputs for TOKENS rows of x together. Neighbouring invocations read
-// neighbouring words of W; their sums are added across subgroups where there are any (SUBGROUPS), otherwise in workgroup memory.
-// Neighbouring workgroups have the same rows of W, which caches then hold.
+// y = x W^T for few rows of x, on GPUs: a workgroup computes ROWS outputs for TOKENS rows of x together. Neighbouring
+// invocations read neighbouring words of W; their sums are added across subgroups where there are any (SUBGROUPS),
+// otherwise in workgroup memory. Neighbouring workgroups have the same rows of W, which caches then hold.
 
 //#include "linear_common"
 

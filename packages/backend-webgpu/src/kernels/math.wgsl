@@ -21,8 +21,8 @@ fn exp2_exact(x: f32) -> f32 {
 }
 
 /// e^x for x from -87 to 0, and 0 far below. ln 2 is taken in two parts, of which the first has few enough bits to be
-/// multiplied exactly. Compilers may put the two together again, so a word that is always zero, which they cannot know, stands
-/// between them.
+/// multiplied exactly. Compilers may put the two together again, so a word that is always zero, which they cannot know,
+/// stands between them.
 fn exp_negative(x: f32) -> f32 {
   let n = floor(x * 1.4426950408889634 + 0.5);
   let reduced = x - n * 0.693145752;

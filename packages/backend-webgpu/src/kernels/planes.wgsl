@@ -1,5 +1,5 @@
-// Quants lie in planes: 32 values as 4 words of nibbles, 2 words of bit pairs, 1 word of bits, or 8 words of bytes. For j
-// from 0 to 3 each function gives values 4 j to 4 j + 3 of a unit, or those 16 further. pack.ts lays them out.
+// Quants lie in planes: 32 values as 4 words of nibbles, 2 words of bit pairs, 1 word of bits, or 8 words of bytes. For
+// j from 0 to 3 each function gives values 4 j to 4 j + 3 of a unit, or those 16 further. pack.ts lays them out.
 
 /// The low nibbles of word j are values 4 j and up, the high ones those 16 further.
 fn low_nibbles(q: u32) -> vec4u {

@@ -1,5 +1,5 @@
-// Pairs (2i, 2i + 1) of each head turn by their row's angle i. Cosines and sines come from the host, which computes them in
-// float64: WGSL's own are only accurate to 2^-11.
+// Pairs (2i, 2i + 1) of each head turn by their row's angle i. Cosines and sines come from the host, which computes
+// them in float64: WGSL's own are only accurate to 2^-11.
 
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> rotation: array<vec2f>;

@@ -1,5 +1,6 @@
-// Rotates queries and keys and appends keys and values to the blocks of their sequences, in one pass: an invocation per pair of
-// elements. What pads a head to whole vectors stays zero. Numbers are narrowed by integers, to the nearest and ties to even.
+// Rotates queries and keys and appends keys and values to the blocks of their sequences, in one pass: an invocation per
+// pair of elements. What pads a head to whole vectors stays zero. Numbers are narrowed by integers, to the nearest and
+// ties to even.
 
 @group(0) @binding(2) var<storage, read> k: array<f32>;
 @group(0) @binding(3) var<storage, read> v: array<f32>;

@@ -1,6 +1,6 @@
-// Chooses tokens from rows of logits exactly as core's `sample.ts` does: from the logits on everything is integers, 64-bit ones as
-// pairs of words. A workgroup makes one draw after another; thresholds of top-k and top-p are found bit by bit over keys that order
-// like the logits.
+// Chooses tokens from rows of logits exactly as core's `sample.ts` does: from the logits on everything is integers,
+// 64-bit ones as pairs of words. A workgroup makes one draw after another; thresholds of top-k and top-p are found bit
+// by bit over keys that order like the logits.
 
 @group(0) @binding(2) var<storage, read> logits: array<u32>;
 /// 2^30 2^(-j / 256), for j from 0 to 256.

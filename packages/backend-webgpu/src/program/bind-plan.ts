@@ -1,5 +1,5 @@
-// What of a plan is bound when it is first needed: kernels over KV blocks when plan and pool meet, what chooses tokens when they are asked
-// for. Both are bound anew when one of the buffers that grow has grown.
+// What of a plan is bound when it is first needed: kernels over KV blocks when plan and pool meet, what chooses tokens
+// when they are asked for. Both are bound anew when one of the buffers that grow has grown.
 
 import type { ValueName } from "@polyllama/core";
 import type { PoolMemory } from "../cache/pool-memory.ts";

@@ -1,7 +1,8 @@
-// Runs steps of one program: cuts each into chunks, enqueues these behind one another, and gives outputs when they are there. Sequences that
-// advance by one row are computed together, all others in pieces of up to 128 rows, so that scratch memory is bounded whatever the step.
-// All work on the device is in order, so that the next step may begin when the chunks of the one before are enqueued, and what a step
-// that failed or was aborted gives back (blocks, tensors) is used again only behind what is still under way of it.
+// Runs steps of one program: cuts each into chunks, enqueues these behind one another, and gives outputs when they are
+// there. Sequences that advance by one row are computed together, all others in pieces of up to 128 rows, so that
+// scratch memory is bounded whatever the step. All work on the device is in order, so that the next step may begin when
+// the chunks of the one before are enqueued, and what a step that failed or was aborted gives back (blocks, tensors) is
+// used again only behind what is still under way of it.
 
 import { type Graph, PolyllamaError } from "@polyllama/core";
 import { type CacheSpec, cacheSpec, type OutputSpec, type Step } from "@polyllama/core/device";

@@ -1,5 +1,5 @@
-// Buffers of a program that become larger when a chunk needs more. What was submitted before keeps the old one until it has run; kernels
-// are then bound to the new one.
+// Buffers of a program that become larger when a chunk needs more. What was submitted before keeps the old one until it
+// has run; kernels are then bound to the new one.
 
 import { type Gpu, usage } from "../gpu.ts";
 

@@ -1,5 +1,5 @@
-// The plans that a program has prepared, by mode and values asked for. Some are kept, as those of a model's two modes are used again
-// and again; what others took is freed.
+// The plans that a program has prepared, by mode and values asked for. Some are kept, as those of a model's two modes
+// are used again and again; what others took is freed.
 
 import type { Graph, ValueName } from "@polyllama/core";
 import { makePlan, type PlanRequest, type RowSet } from "@polyllama/planner";
@@ -45,7 +45,8 @@ export class Plans {
     for (const [oldest, plan] of this.#plans) {
       if (this.#plans.size < keptPlans) break;
       this.#plans.delete(oldest);
-      void plan.then((prepared) => dropPlan(this.#home, prepared)).catch(() => undefined); // one that failed holds nothing
+      // one that failed holds nothing
+      void plan.then((prepared) => dropPlan(this.#home, prepared)).catch(() => undefined);
     }
     const made = this.#make(mode, { all, selected, fillsCaches });
     this.#plans.set(key, made);

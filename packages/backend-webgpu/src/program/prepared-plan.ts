@@ -1,5 +1,5 @@
-// A plan on the device: its steps as kernels that are compiled and bound to buffers, but for what goes over KV blocks and what chooses
-// tokens: see bind-plan.ts.
+// A plan on the device: its steps as kernels that are compiled and bound to buffers, but for what goes over KV blocks
+// and what chooses tokens: see bind-plan.ts.
 
 import { RotationTable, type ValueName } from "@polyllama/core";
 import type { Plan, RowSet } from "@polyllama/planner";

@@ -68,7 +68,8 @@ function copyTokens(encoder: GPUCommandEncoder, scratch: Scratch, draws: readonl
     take(data) {
       const tokens = new Uint32Array(data);
       let at = 0;
-      for (const { sink, rows } of draws) for (const { k } of rows) takeToken(sink, k, tokens[at++]!); // all were copied
+      // all were copied
+      for (const { sink, rows } of draws) for (const { k } of rows) takeToken(sink, k, tokens[at++]!);
     },
   };
 }

@@ -1,4 +1,5 @@
-// One chunk of a step: makes room for what it needs, binds its plan to the pools that its sequences have their blocks in, and submits it.
+// One chunk of a step: makes room for what it needs, binds its plan to the pools that its sequences have their blocks
+// in, and submits it.
 
 import type { Step } from "@polyllama/core/device";
 import { type AcceptedStep, partsOf, partsTo, type StepCache } from "@polyllama/planner";

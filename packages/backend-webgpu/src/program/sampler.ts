@@ -1,5 +1,5 @@
-// Choosing tokens on the device, by kernels/sample.wgsl: the logits never come back, and a step may be encoded before its tokens are
-// known, since they stay in a buffer from which the next step takes them.
+// Choosing tokens on the device, by kernels/sample.wgsl: the logits never come back, and a step may be encoded before
+// its tokens are known, since they stay in a buffer from which the next step takes them.
 
 import { type DrawOptions, exp2Table } from "@polyllama/core";
 import { f32, struct, u32 } from "@polyllama/planner";

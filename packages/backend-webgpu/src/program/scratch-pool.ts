@@ -1,4 +1,5 @@
-// Blocks for sequences that have no cache: their rows see each other through these while a step runs, and the next step writes over them.
+// Blocks for sequences that have no cache: their rows see each other through these while a step runs, and the next step
+// writes over them.
 
 import type { CacheSpec, StepPlaces } from "@polyllama/core/device";
 import { blockRows, blocksFor } from "../cache/layout.ts";

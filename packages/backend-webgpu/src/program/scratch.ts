@@ -1,5 +1,5 @@
-// A program's memory beside weights and caches: what a chunk is told, activations, and staging for values that are read back. Plans
-// share activation buffers, since chunks run one after another.
+// A program's memory beside weights and caches: what a chunk is told, activations, and staging for values that are read
+// back. Plans share activation buffers, since chunks run one after another.
 
 import { assignSlots, type Plan } from "@polyllama/planner";
 import { type Gpu, usage } from "../gpu.ts";

@@ -1,4 +1,5 @@
-// The uniform that a chunk has for all of its dispatches: how many rows there are, and where each sequence's rows belong.
+// The uniform that a chunk has for all of its dispatches: how many rows there are, and where each sequence's rows
+// belong.
 
 import { struct, u32, wgslStruct } from "@polyllama/planner";
 

@@ -1,5 +1,5 @@
-// A chunk's kernels in the queue: one compute pass in one submission, unless it is so long that a browser's watchdog might object.
-// Outputs are copied to where they go in the last one.
+// A chunk's kernels in the queue: one compute pass in one submission, unless it is so long that a browser's watchdog
+// might object. Outputs are copied to where they go in the last one.
 
 import type { Grid, PoolRows } from "../emit/dispatch.ts";
 import type { Gpu } from "../gpu.ts";
@@ -62,7 +62,8 @@ export async function submitChunk(
   const { prepared, chunk, pools, draws, samplers } = work;
   const { plan, mode, pieces } = prepared;
   const rows = poolRows(chunk);
-  const bound = [...pools].map(([pool, binding]): BoundPool => ({ binding, rows: rows.get(pool)! })); // those of the chunk
+  // those of the chunk
+  const bound = [...pools].map(([pool, binding]): BoundPool => ({ binding, rows: rows.get(pool)! }));
   const drawn = draws.reduce((sum, part) => sum + part.rows.length, 0);
   let staged: Staged = [];
   let at = 0;

@@ -1,5 +1,5 @@
-// What the host tells the device of a chunk before its kernels run: rows, tables of blocks, cosines and sines, tokens and activations that
-// it has, and draws. What lies on the device is copied there by the chunk's first submission.
+// What the host tells the device of a chunk before its kernels run: rows, tables of blocks, cosines and sines, tokens
+// and activations that it has, and draws. What lies on the device is copied there by the chunk's first submission.
 
 import type { RealArray } from "@polyllama/core";
 import { isDeviceTensor, type Step } from "@polyllama/core/device";
@@ -141,7 +141,10 @@ function bufferOf({ storage }: StepTensor<GpuTensor>): GPUBuffer {
   return storage.buffer;
 }
 
-/** Rows of a tensor to rows of a buffer that are so many words apart; those that follow each other at once where these are as wide. */
+/**
+ * Rows of a tensor to rows of a buffer that are so many words apart; those that follow each other at once where these
+ * are as wide.
+ */
 function copyRows(
   encoder: GPUCommandEncoder,
   from: GPUBuffer,

@@ -1,5 +1,5 @@
-// Where weights lie on the device. The planner says which are stored together, and that rows of gate and up alternate; a matrix beyond
-// the limit of a binding is split by rows into parts, each in buffers of its own.
+// Where weights lie on the device. The planner says which are stored together, and that rows of gate and up alternate;
+// a matrix beyond the limit of a binding is split by rows into parts, each in buffers of its own.
 
 import { columnCount, type Graph, type WeightInfo, type WeightName } from "@polyllama/core";
 import { groupWeights, type StoredWeights, type WeightGroup } from "@polyllama/planner";

@@ -1,5 +1,5 @@
-// Weights onto the device. All buffers are allocated before a byte is read, and bytes are streamed through a few megabytes of host
-// memory.
+// Weights onto the device. All buffers are allocated before a byte is read, and bytes are streamed through a few
+// megabytes of host memory.
 
 import {
   columnCount,

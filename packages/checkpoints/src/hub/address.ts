@@ -1,5 +1,6 @@
-// Addresses of checkpoints on the hub: `hf:owner/name`, with `:file` to choose among its files and `@revision` for another
-// branch, tag or commit than `main`. All parts end up in paths and URLs, so that nothing that could leave a folder passes.
+// Addresses of checkpoints on the hub: `hf:owner/name`, with `:file` to choose among its files and `@revision` for
+// another branch, tag or commit than `main`. All parts end up in paths and URLs, so that nothing that could leave a
+// folder passes.
 
 import { PolyllamaError } from "@polyllama/core";
 

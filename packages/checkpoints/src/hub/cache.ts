@@ -1,5 +1,5 @@
-// The hub's cache folder, in the layout that its libraries share (huggingface.co/docs/hub/local-cache), so that what Python
-// fetched is found here and the other way round:
+// The hub's cache folder, in the layout that its libraries share (huggingface.co/docs/hub/local-cache), so that what
+// Python fetched is found here and the other way round:
 //
 //   models--owner--name/blobs/HASH                  the files, named after the hash that they are verified with
 //   models--owner--name/snapshots/COMMIT/PATH       links to them
@@ -88,7 +88,9 @@ export async function writeRef(cache: RepositoryCache, revision: string, commit:
   await rename(temporary, path);
 }
 
-/** Puts a file into a snapshot: as a relative link; where the system allows none (Windows), as a hard link or a copy. */
+/**
+ * Puts a file into a snapshot: as a relative link; where the system allows none (Windows), as a hard link or a copy.
+ */
 export async function linkIntoSnapshot(blob: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${unique()}`;

@@ -1,6 +1,6 @@
-// Which files of a repository make a checkpoint, and which checkpoint to take when nobody says: the safetensors if they fit
-// the memory, else the first GGUF that does, in an order that starts with what most people run. What is needed for that is
-// the list of files with their sizes; nothing has to be fetched first.
+// Which files of a repository make a checkpoint, and which checkpoint to take when nobody says: the safetensors if they
+// fit the memory, else the first GGUF that does, in an order that starts with what most people run. What is needed for
+// that is the list of files with their sizes; nothing has to be fetched first.
 
 import { PolyllamaError } from "@polyllama/core";
 import { templateFolder, templateName } from "../read/template-files.ts";
@@ -130,8 +130,8 @@ function checkpoint(
 }
 
 /**
- * Quantized weights take up to 1.6 times their file on a CPU, 16-bit floats are widened to 32; half a GiB goes to the cache
- * and the rest. Safetensors are taken to hold 16 bits, as nearly all do.
+ * Quantized weights take up to 1.6 times their file on a CPU, 16-bit floats are widened to 32; half a GiB goes to the
+ * cache and the rest. Safetensors are taken to hold 16 bits, as nearly all do.
  */
 function estimate(bytes: number, type: string | undefined): number {
   const factor = type === "F32" ? 1 : type === undefined || /16$/.test(type) ? 2 : 1.6;

@@ -1,5 +1,5 @@
-// One file from the hub into the cache. Bytes go to a partial file as they come, which a later attempt, of this process or
-// another one, continues with a Range request. What has arrived is hashed as a whole, with the hash under which the
+// One file from the hub into the cache. Bytes go to a partial file as they come, which a later attempt, of this process
+// or another one, continues with a Range request. What has arrived is hashed as a whole, with the hash under which the
 // repository lists it; only then does it get its name.
 
 import { createHash, type Hash } from "node:crypto";
@@ -23,8 +23,8 @@ export interface DownloadPlace {
 }
 
 /**
- * Fetches a file, or the rest of it, verifies it and gives it its name in the cache. Content that does not match its hash is
- * fetched once more from the start, then refused and removed.
+ * Fetches a file, or the rest of it, verifies it and gives it its name in the cache. Content that does not match its
+ * hash is fetched once more from the start, then refused and removed.
  *
  * @param onBytes Called with the number of bytes that are there.
  * @throws {PolyllamaError} `ERR_HUB`; the signal's reason, after which what has arrived stays for the next time.

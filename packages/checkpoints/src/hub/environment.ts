@@ -1,5 +1,5 @@
-// How the hub is reached where options do not say it: by the environment variables and the token file that the hub's own
-// programs use, so that whoever logged in with one of them is logged in here, and what one fetched is found.
+// How the hub is reached where options do not say it: by the environment variables and the token file that the hub's
+// own programs use, so that whoever logged in with one of them is logged in here, and what one fetched is found.
 
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";

@@ -1,7 +1,7 @@
-// One process at a time fetches a file; the others wait and then find it there. A lock is a file that its holder touches every
-// few seconds. One that was not touched for a minute, or whose process is gone from this machine, is nobody's any more.
-// Should two processes ever hold the same lock nevertheless, a file that is not what it should be still never reaches the
-// cache (download.ts).
+// One process at a time fetches a file; the others wait and then find it there. A lock is a file that its holder
+// touches every few seconds. One that was not touched for a minute, or whose process is gone from this machine, is
+// nobody's any more. Should two processes ever hold the same lock nevertheless, a file that is not what it should be
+// still never reaches the cache (download.ts).
 
 import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -34,7 +34,8 @@ export async function takeLock(
     waited = true;
     await pause(poll, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
   }
-  // By its handle, not by its name: under that another process may have put a lock of its own, if this one was stopped for long.
+  // By its handle, not by its name: under that another process may have put a lock of its own, if this one was stopped
+  // for long.
   const held = handle;
   const { ino } = await held.stat();
   const timer = setInterval(() => {
@@ -87,7 +88,10 @@ async function findAbandoned(path: string): Promise<number | undefined> {
   }
 }
 
-/** Removes the lock with this inode. It is moved away first, since another process may have replaced it; such a one is put back. */
+/**
+ * Removes the lock with this inode. It is moved away first, since another process may have replaced it; such a one is
+ * put back.
+ */
 async function removeLock(path: string, inode: number): Promise<void> {
   const aside = `${path}.${process.pid}-${moved++}`;
   const found = await rename(path, aside)

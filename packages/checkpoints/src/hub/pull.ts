@@ -1,6 +1,6 @@
 // Checkpoints from the hub: which files a repository has (the hub's own client library asks), which of them make the
-// checkpoint that is wanted, and those of them that the cache lacks. When the hub cannot be reached, what the cache has is
-// used, and said so.
+// checkpoint that is wanted, and those of them that the cache lacks. When the hub cannot be reached, what the cache has
+// is used, and said so.
 
 import { mkdir, statfs } from "node:fs/promises";
 import { totalmem } from "node:os";

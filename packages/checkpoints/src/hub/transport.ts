@@ -1,6 +1,6 @@
-// Requests to the hub: repeated with growing pauses where that can help (broken or stalled connections, 429 and 5xx, for
-// which the server's own Retry-After counts), and explained where it cannot. The token goes to the hub's own origin alone;
-// fetch drops it where a redirect leads elsewhere.
+// Requests to the hub: repeated with growing pauses where that can help (broken or stalled connections, 429 and 5xx,
+// for which the server's own Retry-After counts), and explained where it cannot. The token goes to the hub's own origin
+// alone; fetch drops it where a redirect leads elsewhere.
 
 import { setTimeout as pause } from "node:timers/promises";
 import { PolyllamaError } from "@polyllama/core";

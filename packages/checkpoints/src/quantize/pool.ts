@@ -1,7 +1,8 @@
-// Quantization on several threads. Values go out in pieces, each to the next idle thread, and come back as blocks; no more
-// pieces are under way than there are threads, so what a pool takes beside input and output is bounded. Threads start with
-// the first work that is worth one, never keep a process alive, and stop when they have been idle for a while. Which threads
-// there are, `#quantize/threads` knows: workers in Node, none in browsers, where the same pieces are quantized in place.
+// Quantization on several threads. Values go out in pieces, each to the next idle thread, and come back as blocks; no
+// more pieces are under way than there are threads, so what a pool takes beside input and output is bounded. Threads
+// start with the first work that is worth one, never keep a process alive, and stop when they have been idle for a
+// while. Which threads there are, `#quantize/threads` knows: workers in Node, none in browsers, where the same pieces
+// are quantized in place.
 
 import { checkOptions, formatBytes, type OptionSchema, option, PolyllamaError } from "@polyllama/core";
 import { checkBlocks, quantizeRows, type WritableFormat } from "@polyllama/formats";
@@ -11,8 +12,8 @@ import { breathe } from "../breathe.ts";
 /** Options of `createQuantizerPool`. */
 export interface QuantizerPoolOptions {
   /**
-   * Threads that quantize; default: as many as the process may run at once. 1 quantizes on the caller's own, as everything
-   * does in browsers.
+   * Threads that quantize; default: as many as the process may run at once. 1 quantizes on the caller's own, as
+   * everything does in browsers.
    */
   readonly threads?: number;
 }

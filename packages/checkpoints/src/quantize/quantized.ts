@@ -1,5 +1,5 @@
-// Quantization on load: a source whose matrices are read in blocks, though its file holds floats. Work is done on the rows
-// that are asked for, a few MiB at a time, on several threads where it is much.
+// Quantization on load: a source whose matrices are read in blocks, though its file holds floats. Work is done on the
+// rows that are asked for, a few MiB at a time, on several threads where it is much.
 
 import { columnCount, resolveRanges, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
 import { assertFinite, checkQuantizedFormat, formatForRows, formats, type QuantizedFormat } from "@polyllama/formats";
@@ -13,11 +13,12 @@ const QUANTIZER = 1;
 const PIECE = 2 ** 22;
 
 /**
- * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in llama.cpp's
- * files of these formats without a mixture. Norms and matrices that are quantized already stay as they are; for rows that are
- * not whole blocks see {@link formatForRows}. Disposing the result disposes the checkpoint.
+ * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in
+ * llama.cpp's files of these formats without a mixture. Norms and matrices that are quantized already stay as they are;
+ * for rows that are not whole blocks see {@link formatForRows}. Disposing the result disposes the checkpoint.
  *
- * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws `CheckpointError` for NaN or infinite weights.
+ * @throws {PolyllamaError} `ERR_OPTION` for other formats; reading throws `CheckpointError` for NaN or infinite
+ * weights.
  */
 export function quantized(source: Checkpoint, format: QuantizedFormat, options?: QuantizerPoolOptions): Checkpoint;
 export function quantized(source: WeightSource, format: QuantizedFormat, options?: QuantizerPoolOptions): WeightSource;

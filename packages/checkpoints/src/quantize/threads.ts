@@ -1,5 +1,5 @@
-// The threads of pool.ts, in Node: workers, each of which does one thing at a time. Browsers get threads-browser.ts instead, by
-// the package's `imports`, so that nothing of this is in a page's bundle.
+// The threads of pool.ts, in Node: workers, each of which does one thing at a time. Browsers get threads-browser.ts
+// instead, by the package's `imports`, so that nothing of this is in a page's bundle.
 
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
@@ -14,7 +14,9 @@ export interface Threads {
   start(): Thread;
 }
 
-/** As many threads as are wanted, or as the process may run at once; none for one, whose work the caller does as well. */
+/**
+ * As many threads as are wanted, or as the process may run at once; none for one, whose work the caller does as well.
+ */
 export function findThreads(wanted: number | undefined): Threads | undefined {
   const count = wanted ?? availableParallelism();
   return count === 1 ? undefined : { count, start: () => new Thread() };

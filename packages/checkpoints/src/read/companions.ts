@@ -1,4 +1,5 @@
-// Files that belong to a checkpoint without being weights: what writing another checkpoint of it carries along as they are.
+// Files that belong to a checkpoint without being weights: what writing another checkpoint of it carries along as they
+// are.
 
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Files } from "./files.ts";

@@ -1,5 +1,5 @@
-// A checkpoint made of tensors in files. Kinds of files only differ in where a tensor's bytes lie; this does for all of them what
-// follows from that.
+// A checkpoint made of tensors in files. Kinds of files only differ in where a tensor's bytes lie; this does for all of
+// them what follows from that.
 
 import {
   CheckpointError,

@@ -1,5 +1,5 @@
-// Files that lie beside one another and make a checkpoint or a tokenizer: in a folder of a disk, behind a URL, among those that a
-// user chose. Whatever opens a checkpoint knows them by their names alone.
+// Files that lie beside one another and make a checkpoint or a tokenizer: in a folder of a disk, behind a URL, among
+// those that a user chose. Whatever opens a checkpoint knows them by their names alone.
 
 import { CheckpointError, parseJson } from "@polyllama/core";
 import { MOST_VALUES } from "../json.ts";
@@ -20,7 +20,11 @@ export interface Files {
   list(within?: string): Promise<readonly string[] | undefined>;
   /** The path or URL of a file. */
   pathOf(name: string): string;
-  /** A file; undefined where there is none. The caller closes it. @throws {CheckpointError} where it cannot be opened */
+  /**
+   * A file; undefined where there is none. The caller closes it.
+   *
+   * @throws {CheckpointError} where it cannot be opened
+   */
   open(name: string): Promise<ByteSource | undefined>;
 }
 

@@ -1,6 +1,7 @@
-// What tells checkpoints apart without reading them whole, for keys of caches: of every file its size, its version (of a file on
-// a disk inode, device and the times of modification and of change, which nobody can set back), its header, and pages spread over
-// it. A source that has no version, such as a Blob or a server that sends neither ETag nor Last-Modified, is read whole.
+// What tells checkpoints apart without reading them whole, for keys of caches: of every file its size, its version (of
+// a file on a disk inode, device and the times of modification and of change, which nobody can set back), its header,
+// and pages spread over it. A source that has no version, such as a Blob or a server that sends neither ETag nor
+// Last-Modified, is read whole.
 
 import type { FileCheckpointParts } from "./parts.ts";
 import type { ByteSource } from "./sources/byte-source.ts";

@@ -1,14 +1,17 @@
-// A tokenizer and an embedding table that differ in size. Tables are often padded to a round number of rows: rows behind the last
-// token are left out of the model, so that no backend computes them, none is ever chosen, and none counts in a probability.
-// Any other difference gives text that the model never saw, or ids that it does not have; it is refused, unless the caller
-// asks for what fits.
+// A tokenizer and an embedding table that differ in size. Tables are often padded to a round number of rows: rows
+// behind the last token are left out of the model, so that no backend computes them, none is ever chosen, and none
+// counts in a probability. Any other difference gives text that the model never saw, or ids that it does not have; it
+// is refused, unless the caller asks for what fits.
 
 import { CheckpointError, PolyllamaError, type Tokenizer, vocabularyOwners, type WeightName } from "@polyllama/core";
 import type { FileCheckpointParts, TensorPlace } from "./parts.ts";
 
 type Sizes = Pick<FileCheckpointParts, "name" | "config" | "tokenizer">;
 
-/** @param wayOut Where it is not the option. @throws {CheckpointError} naming both numbers, and what is known by them. */
+/**
+ * @param wayOut Where it is not the option.
+ * @throws {CheckpointError} naming both numbers, and what is known by them.
+ */
 export function checkVocabulary({ name, config, tokenizer }: Sizes, wayOut?: string): void {
   const tokens = tokenizer?.vocabSize;
   const rows = config.vocabSize;

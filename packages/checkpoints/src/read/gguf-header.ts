@@ -178,7 +178,9 @@ interface HeaderReader {
   offset(): number;
   u32(): number;
   u64(): bigint;
-  /** A number of things of at least `least` bytes each, which must fit into the rest of the file and be at most `most`. */
+  /**
+   * A number of things of at least `least` bytes each, which must fit into the rest of the file and be at most `most`.
+   */
   count(least: number, most?: number): number;
   string(): string;
   value(type: number, depth: number): unknown;

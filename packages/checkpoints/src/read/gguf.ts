@@ -19,8 +19,8 @@ import type { TensorPlace } from "./parts.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 
 /**
- * Opens a GGUF file, or all parts of a split one in their order. The checkpoint closes the sources; when this throws, they
- * stay open.
+ * Opens a GGUF file, or all parts of a split one in their order. The checkpoint closes the sources; when this throws,
+ * they stay open.
  *
  * @param ignoreTensors Names of tensors to leave out that Llama does not have; `*` stands for any characters.
  * @param fitVocabulary Leave out rows without a token, or tokens without a row, whatever their number.
@@ -39,7 +39,8 @@ export async function openGguf(
   const metadata = withoutPadding(headers[0]!.metadata);
   const file = sources[0]!.name;
 
-  configFromGguf(metadata, file, { vocabSize: 1, tiedEmbeddings: true }); // what is no Llama is told before its tensors are
+  // what is no Llama is told before its tensors are
+  configFromGguf(metadata, file, { vocabSize: 1, tiedEmbeddings: true });
   const places = new Map<WeightName, TensorPlace>();
   const rest = leftovers(ignoreTensors);
   for (const [part, { tensors }] of headers.entries()) {

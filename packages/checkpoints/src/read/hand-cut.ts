@@ -1,9 +1,11 @@
-// Files that were cut into pieces to fit a limit of some server, by split, by hand or by an archiver. Unlike the parts that
-// llama-gguf-split makes, a piece is no file of its own: the pieces have to be joined, and this says how.
+// Files that were cut into pieces to fit a limit of some server, by split, by hand or by an archiver. Unlike the parts
+// that llama-gguf-split makes, a piece is no file of its own: the pieces have to be joined, and this says how.
 
 import { CheckpointError } from "@polyllama/core";
 
-/** How the name of a piece is read: the whole's name, which piece it is, and how many there are where the name says so. */
+/**
+ * How the name of a piece is read: the whole's name, which piece it is, and how many there are where the name says so.
+ */
 const spellings: readonly RegExp[] = [
   /^(?<whole>.+?)[-._]part-?(?<piece>\d+)[-_]?of[-_]?(?<count>\d+)$/i,
   /^(?<whole>.+?\.\w+)[-._](?:split|part|chunk|piece)[-_.]?(?<piece>\d+|[a-z]{1,3})$/i,

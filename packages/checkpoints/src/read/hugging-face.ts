@@ -1,5 +1,5 @@
-// A checkpoint in Hugging Face's layout: tensors in one file or in several with an index, of safetensors or of torch.save, and
-// what stands beside them. Query and key matrices are stored half-split and are read interleaved.
+// A checkpoint in Hugging Face's layout: tensors in one file or in several with an index, of safetensors or of
+// torch.save, and what stands beside them. Query and key matrices are stored half-split and are read interleaved.
 
 import {
   CheckpointError,
@@ -41,8 +41,8 @@ export interface HuggingFaceParts {
 
 /**
  * Opens one or several safetensors files. The checkpoint closes the sources; when this throws, they stay open.
- * Tensors that Llama does not have are refused, since they belong to a model that would be computed wrongly, except those
- * that change nothing (`leftovers.ts`) and an output matrix that is tied to the embeddings.
+ * Tensors that Llama does not have are refused, since they belong to a model that would be computed wrongly, except
+ * those that change nothing (`leftovers.ts`) and an output matrix that is tied to the embeddings.
  *
  * @param sources By file name, as an index has it.
  * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`

@@ -1,6 +1,6 @@
-// Tensors that a file has and Llama's graph has not. Some change nothing: tables that are computed, biases and adapters of
-// zeros; they are passed over with a notice. Others belong to a model that would be computed wrongly without them, and are
-// refused, unless the caller says by name that they are to be left out.
+// Tensors that a file has and Llama's graph has not. Some change nothing: tables that are computed, biases and adapters
+// of zeros; they are passed over with a notice. Others belong to a model that would be computed wrongly without them,
+// and are refused, unless the caller says by name that they are to be left out.
 
 import { CheckpointError, type FormatName, printable, quoted } from "@polyllama/core";
 import { formats } from "@polyllama/formats";

@@ -1,8 +1,9 @@
-// The .bin files of llama2.c (github.com/karpathy/llama2.c, export.py): sizes, then f32 tensors in a fixed order. Version 0
-// has a header of 28 bytes and a negative vocabulary size where the output matrix is not the embedding table; version 1
-// begins with a magic number and puts the norms first; version 2 is version 1 with every matrix in int8, in groups with an f32
-// scale each. All store rotary pairs interleaved. Version 2 is read as f32: its groups run on across rows and its scales have
-// more digits than those of ggml's formats, so that only the products, each rounded once, keep what the file says.
+// The .bin files of llama2.c (github.com/karpathy/llama2.c, export.py): sizes, then f32 tensors in a fixed order.
+// Version 0 has a header of 28 bytes and a negative vocabulary size where the output matrix is not the embedding table;
+// version 1 begins with a magic number and puts the norms first; version 2 is version 1 with every matrix in int8, in
+// groups with an f32 scale each. All store rotary pairs interleaved. Version 2 is read as f32: its groups run on across
+// rows and its scales have more digits than those of ggml's formats, so that only the products, each rounded once, keep
+// what the file says.
 
 import { CheckpointError, type LlamaConfig, readCut, validateConfig, type WeightName } from "@polyllama/core";
 import type { Checkpoint, StoredTensor } from "../checkpoint.ts";

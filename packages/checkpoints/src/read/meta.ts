@@ -1,6 +1,6 @@
-// Meta's own release: `params.json` and `consolidated.00.pth`, `consolidated.01.pth` and so on, one file per processor of a
-// model-parallel run. Each holds a slice of every matrix: of wq, wk, wv, w1, w3 and output some rows, of wo, w2 and
-// tok_embeddings some columns; norms stand whole in all of them. The slices are joined while they are read.
+// Meta's own release: `params.json` and `consolidated.00.pth`, `consolidated.01.pth` and so on, one file per processor
+// of a model-parallel run. Each holds a slice of every matrix: of wq, wk, wv, w1, w3 and output some rows, of wo, w2
+// and tok_embeddings some columns; norms stand whole in all of them. The slices are joined while they are read.
 
 import { CheckpointError, configFromMeta, type FormatName, type LlamaConfig, type WeightName } from "@polyllama/core";
 import type { Checkpoint, StoredTensor } from "../checkpoint.ts";
@@ -34,7 +34,8 @@ type Slices = readonly { readonly tensor: TorchTensor; readonly source: ByteSour
 const formatOf: Readonly<Record<string, FormatName>> = { F32: "f32", F16: "f16", BF16: "bf16" };
 
 /**
- * Opens Meta's files, in the order of their numbers. The checkpoint closes the sources; when this throws, they stay open.
+ * Opens Meta's files, in the order of their numbers. The checkpoint closes the sources; when this throws, they stay
+ * open.
  *
  * @throws {CheckpointError}; `PolyllamaError` `ERR_CONFIG`
  */

@@ -1,5 +1,5 @@
-// What only Node has: a disk, the hub's cache, proxies of the environment. Browsers get platform-browser.ts instead, by the package's
-// `imports`.
+// What only Node has: a disk, the hub's cache, proxies of the environment. Browsers get platform-browser.ts instead, by
+// the package's `imports`.
 
 import { fileURLToPath } from "node:url";
 import { PolyllamaError } from "@polyllama/core";

@@ -26,8 +26,8 @@ const foreign: readonly { readonly start: string; readonly what: string; readonl
 ];
 
 /**
- * The kind of a file that starts with these bytes (64 of them, or all). Files of PyTorch may hold Meta's checkpoint as well
- * as Hugging Face's.
+ * The kind of a file that starts with these bytes (64 of them, or all). Files of PyTorch may hold Meta's checkpoint as
+ * well as Hugging Face's.
  *
  * @throws {CheckpointError} when it is none that is read.
  */

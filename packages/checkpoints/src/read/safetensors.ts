@@ -1,4 +1,5 @@
-// The header of a safetensors file: an 8-byte length and a JSON table, behind which the tensors' bytes lie without gaps.
+// The header of a safetensors file: an 8-byte length and a JSON table, behind which the tensors' bytes lie without
+// gaps.
 
 import { CheckpointError, duplicatedKey, type FormatName, parseJson } from "@polyllama/core";
 import { asObject, MOST_VALUES } from "../json.ts";

@@ -1,5 +1,5 @@
-// A matrix that lies in slices, in several files: slices of rows follow one another, slices of columns stand side by side. A
-// read touches the slices that have something of what is asked for, and no others.
+// A matrix that lies in slices, in several files: slices of rows follow one another, slices of columns stand side by
+// side. A read touches the slices that have something of what is asked for, and no others.
 
 import { formatBytes, type RowRange, readCut, type WeightCut, type WeightInfo } from "@polyllama/core";
 import type { CutReader } from "./parts.ts";

@@ -1,5 +1,5 @@
-// The noise behind `synthetic.ts`: rows of blocks out of a key and a row number. Scales are reckoned in units of 2^-24, the
-// least binary16 number, and written as the binary16 number with these units.
+// The noise behind `synthetic.ts`: rows of blocks out of a key and a row number. Scales are reckoned in units of 2^-24,
+// the least binary16 number, and written as the binary16 number with these units.
 
 import type { FormatName, WeightInfo } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
@@ -38,8 +38,8 @@ const STEP = 0x9e3779b9 | 0;
  * Recipe for a tensor whose elements are to have variance 1 / `columns`.
  *
  * Block scales vary uniformly over [1/2, 3/2) of the middle, which makes their mean square 13/12. The constants are the
- * mean squares of what the scale is multiplied with, times that: quants uniform over 4, 8, 16, 32, 64 and 256 values (1.25,
- * 5.25, 21.25, 85.25, 341.25, 5461.25 about their mean), and sub-block scales as drawn below.
+ * mean squares of what the scale is multiplied with, times that: quants uniform over 4, 8, 16, 32, 64 and 256 values
+ * (1.25, 5.25, 21.25, 85.25, 341.25, 5461.25 about their mean), and sub-block scales as drawn below.
  */
 export function recipeFor({ shape, format }: WeightInfo, columns: number): Recipe {
   if (shape.length === 1) return recipe("norm", Int32Array.of(0));

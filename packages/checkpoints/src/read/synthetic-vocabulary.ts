@@ -1,6 +1,6 @@
-// The vocabulary of a synthetic checkpoint, as GGUF metadata, so that the same tokenizer reads it and a written file carries
-// it: control pieces, all bytes, then every string over a small alphabet in order of length until the vocabulary is full.
-// Each piece is the one before it by a letter longer, so merging can reach all of them.
+// The vocabulary of a synthetic checkpoint, as GGUF metadata, so that the same tokenizer reads it and a written file
+// carries it: control pieces, all bytes, then every string over a small alphabet in order of length until the
+// vocabulary is full. Each piece is the one before it by a letter longer, so merging can reach all of them.
 
 const LETTERS = "etaoinshrdlucmfwypvbgkjqxz";
 

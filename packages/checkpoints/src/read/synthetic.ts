@@ -1,7 +1,8 @@
-// Checkpoints that are computed instead of stored: any machine makes the same 7B, 13B or 70B without a download. A weight
-// is a pure function of the seed, the tensor's name and the element's place, in 32-bit integer arithmetic alone; even the
-// scales are integers until their bits are put together. The values are noise, shaped so that each matrix keeps the size of
-// what it is applied to (elements of variance 1 / columns), no row has a mean, and block scales differ from block to block.
+// Checkpoints that are computed instead of stored: any machine makes the same 7B, 13B or 70B without a download. A
+// weight is a pure function of the seed, the tensor's name and the element's place, in 32-bit integer arithmetic alone;
+// even the scales are integers until their bits are put together. The values are noise, shaped so that each matrix
+// keeps the size of what it is applied to (elements of variance 1 / columns), no row has a mean, and block scales
+// differ from block to block.
 
 import {
   columnCount,
@@ -49,11 +50,12 @@ export const syntheticScheme = "synthetic:";
 
 /**
  * Opens `synthetic://PRESET?seed=1&format=q4_0`. Presets are those of core. Parameters: `seed` (default 1), `format` (a
- * format of core, or `q4_k_m`, llama.cpp's mixture of q4_k and q6_k; default q4_0), and to change sizes `layers`, `dim`,
- * `heads`, `kv_heads`, `hidden`, `vocab`, `context`, `tied=true`. Norms are f32. With fewer than 259 tokens there is no
- * tokenizer.
+ * format of core, or `q4_k_m`, llama.cpp's mixture of q4_k and q6_k; default q4_0), and to change sizes `layers`,
+ * `dim`, `heads`, `kv_heads`, `hidden`, `vocab`, `context`, `tied=true`. Norms are f32. With fewer than 259 tokens
+ * there is no tokenizer.
  *
- * @throws {PolyllamaError} `ERR_OPTION` for unknown presets or parameters, `ERR_CONFIG` for sizes that do not fit together.
+ * @throws {PolyllamaError} `ERR_OPTION` for unknown presets or parameters, `ERR_CONFIG` for sizes that do not fit
+ * together.
  */
 export function openSynthetic(url: string): Checkpoint {
   const { config, seed, format, name } = parseUrl(url);
@@ -166,7 +168,8 @@ function parseUrl(url: string): SyntheticModel {
       if (text !== "true" && text !== "false") refuse(`tied is "${text}"; it must be true or false`);
       changes.set("tiedEmbeddings", text === "true");
     } else if (Object.hasOwn(sizeParameters, key)) {
-      changes.set(sizeParameters[key as keyof typeof sizeParameters], integer(key, text, 2 ** 26)); // own key, as tested
+      // own key, as tested
+      changes.set(sizeParameters[key as keyof typeof sizeParameters], integer(key, text, 2 ** 26));
     } else {
       refuse(
         `unknown parameter "${key}". Known parameters: seed, format, ${Object.keys(sizeParameters).join(", ")}, tied`,

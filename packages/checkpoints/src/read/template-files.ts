@@ -1,4 +1,5 @@
-// Files of chat templates beside weights in Hugging Face's layout: chat_template.jinja, and others in a folder for them.
+// Files of chat templates beside weights in Hugging Face's layout: chat_template.jinja, and others in a folder for
+// them.
 
 import { CheckpointError, type NamedChatTemplate, type OwnChatTemplate } from "@polyllama/core";
 import { type Files, readWhole } from "./files.ts";

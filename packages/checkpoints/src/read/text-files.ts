@@ -1,5 +1,5 @@
-// The small files beside weights in Hugging Face's layout that say how text is to be read and written, wherever they lie: on a
-// disk, behind URLs, among files that a user chose. Each is optional.
+// The small files beside weights in Hugging Face's layout that say how text is to be read and written, wherever they
+// lie: on a disk, behind URLs, among files that a user chose. Each is optional.
 
 import {
   type HuggingFaceText,
@@ -70,8 +70,8 @@ function asTemplate(value: unknown): boolean {
 }
 
 /**
- * The tokenizer of a folder for a table of that many rows: `tokenizer.model` with what stands around it, else `tokenizer.json`;
- * of both, the second where only that has as many tokens as the table has rows.
+ * The tokenizer of a folder for a table of that many rows: `tokenizer.model` with what stands around it, else
+ * `tokenizer.json`; of both, the second where only that has as many tokens as the table has rows.
  *
  * @throws {CheckpointError}; `PolyllamaError` `ERR_TOKENIZER`
  */

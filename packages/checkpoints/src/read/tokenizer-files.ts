@@ -18,7 +18,8 @@ import type { Sending } from "./sources/url.ts";
 import { type FoundTokenizer, ggufVocabulary, readTextFiles, sentencePieceTokenizer } from "./text-files.ts";
 
 /**
- * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would have.
+ * Reads a tokenizer of any kind; its content decides which. Of a folder the tokenizer that a checkpoint in it would
+ * have.
  *
  * @param vocabSize Tokens of the model, which llama2.c's files do not say.
  * @throws {CheckpointError}; `PolyllamaError` `ERR_TOKENIZER`
@@ -63,7 +64,8 @@ async function readFrom(files: Files, name: string, vocabSize: number, signal?: 
         ...at,
       };
     }
-    // A llama2.c tokenizer starts with a small number in four bytes, a SentencePiece model with the tag of its first piece.
+    // A llama2.c tokenizer starts with a small number in four bytes, a SentencePiece model with the tag of its first
+    // piece.
     const isLlama2c = start[1] === 0 && start[2] === 0 && start[3] === 0;
     if (isLlama2c) return llama2cFile(bytes, vocabSize, path);
     const isWhole = name === "tokenizer.model"; // a file of another name is a vocabulary by itself

@@ -1,5 +1,5 @@
-// Files where there are no paths: behind a URL, among those that a user chose, one alone. Servers do not list folders, so what is
-// behind a URL is known by its name.
+// Files where there are no paths: behind a URL, among those that a user chose, one alone. Servers do not list folders,
+// so what is behind a URL is known by its name.
 
 import { PolyllamaError, type Progress } from "@polyllama/core";
 import type { Files } from "./files.ts";

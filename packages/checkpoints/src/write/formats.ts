@@ -1,5 +1,5 @@
-// In which format each tensor of a written checkpoint stands: one for all matrices, or a recipe that gives more bits to those
-// that need them, and then rules for tensors by name. The plan is made and checked before a byte is written.
+// In which format each tensor of a written checkpoint stands: one for all matrices, or a recipe that gives more bits to
+// those that need them, and then rules for tensors by name. The plan is made and checked before a byte is written.
 
 import {
   columnCount,
@@ -33,8 +33,8 @@ export type TargetFormat = "keep" | WritableFormat | RecipeName;
 /** The format of the tensors that a pattern matches. */
 export interface TensorRule {
   /**
-   * A tensor's name as GGUF, Hugging Face or Meta spell it, with or without `.weight`; `*` stands for any text and `{0-3,31}`
-   * for these numbers, as in `blk.{0-3}.attn_*`. With a block format it means the matrices among them.
+   * A tensor's name as GGUF, Hugging Face or Meta spell it, with or without `.weight`; `*` stands for any text and
+   * `{0-3,31}` for these numbers, as in `blk.{0-3}.attn_*`. With a block format it means the matrices among them.
    */
   readonly pattern: string;
   readonly format: WritableFormat;
@@ -46,7 +46,10 @@ export interface FormatOptions {
   readonly format?: TargetFormat;
   /** Exceptions from `format`; of rules that match the same tensor the last one holds. */
   readonly tensors?: readonly TensorRule[];
-  /** Quantize also what is in another block format already, which loses more than quantizing the original. Default false. */
+  /**
+   * Quantize also what is in another block format already, which loses more than quantizing the original. Default
+   * false.
+   */
   readonly requantize?: boolean;
 }
 
@@ -93,9 +96,10 @@ export function isRecipe(format: string): format is RecipeName {
 }
 
 /**
- * The format of a matrix in one of llama.cpp's mixtures (llama-quant.cpp), without its exceptions for models of 80 layers and
- * for experts: the output in q6_k; of `_m`, values and down projections of the first and last eighth of the layers and of every
- * third between them in q6_k; of `q4_k_s`, values of the first four layers and down projections of the first eighth in q5_k.
+ * The format of a matrix in one of llama.cpp's mixtures (llama-quant.cpp), without its exceptions for models of 80
+ * layers and for experts: the output in q6_k; of `_m`, values and down projections of the first and last eighth of the
+ * layers and of every third between them in q6_k; of `q4_k_s`, values of the first four layers and down projections of
+ * the first eighth in q5_k.
  */
 export function recipeFormat(recipe: RecipeName, name: WeightName, config: LlamaConfig): QuantizedFormat {
   const { base } = recipes[recipe];
@@ -115,8 +119,9 @@ export function recipeFormat(recipe: RecipeName, name: WeightName, config: Llama
 /**
  * Decides about every tensor.
  *
- * @throws {PolyllamaError} `ERR_OPTION` for a format that cannot be written, that the file cannot hold, or that the rows do not
- * fit where a rule asks for it; for a rule that matches nothing; and for quantizing again without `requantize`.
+ * @throws {PolyllamaError} `ERR_OPTION` for a format that cannot be written, that the file cannot hold, or that the
+ * rows do not fit where a rule asks for it; for a rule that matches nothing; and for quantizing again without
+ * `requantize`.
  */
 export function planTensors(
   source: WeightSource & { readonly config: LlamaConfig },

@@ -1,5 +1,5 @@
-// Bytes of a GGUF header (version 3). Only what the writer needs: metadata of plain JavaScript values, whose types in the
-// file follow from the key where llama.cpp insists on one, and from the value elsewhere.
+// Bytes of a GGUF header (version 3). Only what the writer needs: metadata of plain JavaScript values, whose types in
+// the file follow from the key where llama.cpp insists on one, and from the value elsewhere.
 
 import { PolyllamaError, type WeightInfo } from "@polyllama/core";
 import { formats } from "@polyllama/formats";

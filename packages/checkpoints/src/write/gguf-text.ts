@@ -1,6 +1,6 @@
-// What a checkpoint means to text, as keys of a GGUF file: the vocabulary with added tokens and their kinds, BOS and EOS, every end
-// token, the chat template, the recommended sampling. llama.cpp reads all of it, so the file is checked here with its way of
-// cutting and merging text, and where that gives other tokens than the source, a note says so.
+// What a checkpoint means to text, as keys of a GGUF file: the vocabulary with added tokens and their kinds, BOS and
+// EOS, every end token, the chat template, the recommended sampling. llama.cpp reads all of it, so the file is checked
+// here with its way of cutting and merging text, and where that gives other tokens than the source, a note says so.
 // Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp and common/common.cpp (names of keys).
 
 import { readFile } from "node:fs/promises";
@@ -61,7 +61,9 @@ export async function ggufText(
 
 type Flags = Readonly<Record<string, unknown>>;
 
-/** Added tokens that a tokenizer.json does not have itself, but the files beside it: as `added_tokens_decoder` has them. */
+/**
+ * Added tokens that a tokenizer.json does not have itself, but the files beside it: as `added_tokens_decoder` has them.
+ */
 function addedBeside(json: string, { tokenizer, metadata }: TextContent): Flags | undefined {
   const own = asObject(parseJson(json, "tokenizer.json"))?.["added_tokens"];
   const known = new Set((Array.isArray(own) ? own : []).map((token) => asObject(token)?.["id"]));
@@ -98,7 +100,8 @@ function flaggedTokens(keys: ReadonlyMap<string, unknown>, tokenizer: Tokenizer)
 function storedPieces(metadata: ReadonlyMap<string, unknown>): PieceKeys {
   const list = (key: string): readonly unknown[] | undefined => {
     const value = metadata.get(`tokenizer.ggml.${key}`);
-    return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined; // of numbers
+    // of numbers
+    return Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined;
   };
   return {
     tokens: list("tokens")?.map(String) ?? [],
@@ -155,7 +158,10 @@ function putEnds(keys: Map<string, unknown>, text: TextSetup, tokenizer: Tokeniz
   return missing;
 }
 
-/** Whether a space is put in front of a text, where the source does not say it in these words: as the source's tokens have it. */
+/**
+ * Whether a space is put in front of a text, where the source does not say it in these words: as the source's tokens
+ * have it.
+ */
 function fitPrefix(keys: Map<string, unknown>, tokenizer: Tokenizer, note: (text: string) => void): void {
   const key = "tokenizer.ggml.add_space_prefix";
   const others = (): string | undefined => {

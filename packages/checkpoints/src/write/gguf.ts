@@ -12,12 +12,12 @@ import { convertedRows } from "./rows.ts";
 import { intoShards, mostCommon, partNames, totalBytes } from "./shards.ts";
 
 /**
- * Writes a GGUF file. Norms become f32, as llama.cpp wants them; matrices keep their bytes unless a format is asked for. With
- * `shardBytes` there are several files, `NAME-00001-of-00003.gguf` and so on.
+ * Writes a GGUF file. Norms become f32, as llama.cpp wants them; matrices keep their bytes unless a format is asked
+ * for. With `shardBytes` there are several files, `NAME-00001-of-00003.gguf` and so on.
  *
- * The vocabulary is that of the source's GGUF keys, which checkpoints with a `tokenizer.model` have too. Where there are none,
- * one is made of the tokenizer's pieces (see `ggufText`); `onNote` hears what llama.cpp will not do as the source does.
- * Without a tokenizer the file has no vocabulary.
+ * The vocabulary is that of the source's GGUF keys, which checkpoints with a `tokenizer.model` have too. Where there
+ * are none, one is made of the tokenizer's pieces (see `ggufText`); `onNote` hears what llama.cpp will not do as the
+ * source does. Without a tokenizer the file has no vocabulary.
  *
  * @throws {CheckpointError} when the file cannot be written or a weight is NaN or infinite; nothing is left behind.
  * `PolyllamaError` `ERR_OPTION`
@@ -47,9 +47,11 @@ export async function writeGguf(path: string, content: WriteContent, options: Wr
 
   const sources = (content.stored ?? []).map((tensor) => tensor.file);
   const output = { bytes: total, overwrite, sources, onNote };
-  await using out = await outputFiles(dirname(path), [...names].reverse(), output); // loading starts with the first part
+  // loading starts with the first part
+  await using out = await outputFiles(dirname(path), [...names].reverse(), output);
   await using pool = createQuantizerPool(threads === undefined ? {} : { threads });
-  const written = layouts.reduce((sum, { header }) => sum + header.length, 0) + totalBytes(plan); // less the gaps between tensors
+  // less the gaps between tensors
+  const written = layouts.reduce((sum, { header }) => sum + header.length, 0) + totalBytes(plan);
   let done = 0;
   const onBytes = (count: number): void => {
     done += count;

@@ -1,6 +1,6 @@
-// What a checkpoint means to text, as the small files of Hugging Face's layout: the tokenizer's, tokenizer_config.json and what
-// generation_config.json says. A source in this layout has its own, which go along as they are; for others they are made so that
-// transformers and this project read out of them what the source says.
+// What a checkpoint means to text, as the small files of Hugging Face's layout: the tokenizer's, tokenizer_config.json
+// and what generation_config.json says. A source in this layout has its own, which go along as they are; for others
+// they are made so that transformers and this project read out of them what the source says.
 // Source: github.com/huggingface/transformers, tokenization_llama.py, tokenization_utils.py (added_tokens_decoder).
 
 import { readFile } from "node:fs/promises";
@@ -55,7 +55,9 @@ export function generationConfig(content: TextContent): Readonly<Record<string, 
   };
 }
 
-/** Keys of the vocabulary that a tokenizer.model is made of: without tokens behind the pieces, which are added to it. */
+/**
+ * Keys of the vocabulary that a tokenizer.model is made of: without tokens behind the pieces, which are added to it.
+ */
 function modelKeys(metadata: ReadonlyMap<string, unknown>, tokenizer: Tokenizer): ReadonlyMap<string, unknown> {
   const keys = new Map(metadata);
   if (!metadata.has("tokenizer.ggml.tokens")) {

@@ -21,7 +21,9 @@ export async function huggingFaceFiles(
   return files;
 }
 
-/** The source's own config.json where it has one, in as far as the weights have not changed; else one made of the sizes. */
+/**
+ * The source's own config.json where it has one, in as far as the weights have not changed; else one made of the sizes.
+ */
 function configJson(
   config: LlamaConfig,
   own: Readonly<Record<string, unknown>> | undefined,

@@ -1,7 +1,8 @@
-// Files that appear whole or not at all. They are written under temporary names in the folder where they will stand, made
-// durable, and renamed at the end; a folder is written beside its place and renamed as a whole. What a killed run leaves behind
-// is known by its name, which carries the process's number, and removed by the next run. Free space is checked before anything
-// is written. Within a file the header comes last, so that a half-written one is nothing that anybody could load.
+// Files that appear whole or not at all. They are written under temporary names in the folder where they will stand,
+// made durable, and renamed at the end; a folder is written beside its place and renamed as a whole. What a killed run
+// leaves behind is known by its name, which carries the process's number, and removed by the next run. Free space is
+// checked before anything is written. Within a file the header comes last, so that a half-written one is nothing that
+// anybody could load.
 
 import {
   type FileHandle,
@@ -40,7 +41,8 @@ export interface Output extends AsyncDisposable {
 const active = new Set<string>();
 
 /**
- * Files of these names in an existing folder. They appear in this order: the one by which a checkpoint is found comes last.
+ * Files of these names in an existing folder. They appear in this order: the one by which a checkpoint is found comes
+ * last.
  *
  * @throws {CheckpointError} when they cannot be written; {@link PolyllamaError} `ERR_OPTION` when one exists already.
  */
@@ -208,7 +210,11 @@ function exists(path: string): PolyllamaError {
   );
 }
 
-/** Takes temporary names for this call alone, until what it returns is called. @throws {CheckpointError} when they are taken. */
+/**
+ * Takes temporary names for this call alone, until what it returns is called.
+ *
+ * @throws {CheckpointError} when they are taken.
+ */
 function claim(names: readonly string[], path: string): () => void {
   if (names.some((name) => active.has(name))) {
     throw new CheckpointError({ file: path }, "another call is writing it now", "Wait for that one.");

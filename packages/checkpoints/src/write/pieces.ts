@@ -1,5 +1,5 @@
-// The pieces of a vocabulary as GGUF lists them, one for every row of the embedding table: those of the source, then added tokens,
-// then names for rows that only fill the table up, as llama.cpp's own converter has them.
+// The pieces of a vocabulary as GGUF lists them, one for every row of the embedding table: those of the source, then
+// added tokens, then names for rows that only fill the table up, as llama.cpp's own converter has them.
 // Source: llama.cpp, convert_hf_to_gguf.py (set_vocab), gguf-py/gguf/constants.py (TokenType).
 
 import { parseJson, type Tokenizer, type TokenKind } from "@polyllama/core";
@@ -43,8 +43,8 @@ export function completedPieces(
 }
 
 /**
- * The pieces of a tokenizer that has no scores. They get some in the order of the merges of its tokenizer.json, and without one in the
- * order of their ids: the same tokens where every way to put a piece together is a merge.
+ * The pieces of a tokenizer that has no scores. They get some in the order of the merges of its tokenizer.json, and
+ * without one in the order of their ids: the same tokens where every way to put a piece together is a merge.
  *
  * @param json The text of the tokenizer.json, if that is where it comes from.
  */

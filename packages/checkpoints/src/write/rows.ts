@@ -1,5 +1,5 @@
-// A tensor on its way from one checkpoint into another: rows are read a few MiB at a time, converted on the pool's threads while
-// the next ones are being read, and come out in order.
+// A tensor on its way from one checkpoint into another: rows are read a few MiB at a time, converted on the pool's
+// threads while the next ones are being read, and come out in order.
 
 import { CheckpointError, columnCount, formatBytes, type RowRange, rowCount, type WeightSource } from "@polyllama/core";
 import { assertFinite, formats, isWritable } from "@polyllama/formats";

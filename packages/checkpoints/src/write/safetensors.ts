@@ -1,5 +1,5 @@
-// A checkpoint as safetensors in Hugging Face's layout, for transformers and all that reads like it: half-split rotary order, its
-// names, and beside the weights the configuration, the index of several files, and the tokenizer.
+// A checkpoint as safetensors in Hugging Face's layout, for transformers and all that reads like it: half-split rotary
+// order, its names, and beside the weights the configuration, the index of several files, and the tokenizer.
 
 import { basename, dirname, join } from "node:path";
 import { checkOptions, checkValue, formatBytes } from "@polyllama/core";
@@ -16,8 +16,8 @@ const usualShard = 5e9;
 
 /**
  * Writes a checkpoint in Hugging Face's layout: into a folder, which then holds nothing else; or as one file, where the
- * destination ends in `.safetensors`, with the small files beside it. `keep` leaves every tensor as it is, except norms that are
- * f32 only because GGUF wants them so: they return to the matrices' format where that loses nothing.
+ * destination ends in `.safetensors`, with the small files beside it. `keep` leaves every tensor as it is, except norms
+ * that are f32 only because GGUF wants them so: they return to the matrices' format where that loses nothing.
  *
  * @throws {CheckpointError} when files cannot be written or a weight is NaN or infinite; nothing is left behind.
  * `PolyllamaError` `ERR_OPTION`, also for block formats, which safetensors does not hold.

@@ -1,5 +1,5 @@
-// Lines that become messages. One typed line is a message, unless it ends in a backslash or begins a block between lines of three
-// quotes; what is pasted is taken as it is, with the line that is typed behind it.
+// Lines that become messages. One typed line is a message, unless it ends in a backslash or begins a block between
+// lines of three quotes; what is pasted is taken as it is, with the line that is typed behind it.
 
 export interface Entry {
   readonly text: string;

@@ -74,7 +74,10 @@ async function command(
   }
 }
 
-/** One message and its answer; returns the conversation that they leave behind, which is `otherwise` where there is no answer. */
+/**
+ * One message and its answer; returns the conversation that they leave behind, which is `otherwise` where there is no
+ * answer.
+ */
 async function send(
   content: string,
   { system, turns }: State,

@@ -1,6 +1,6 @@
-// The messages of a conversation. On a terminal they are edited, with history, over as many lines as they need: text pasted into a
-// terminal is marked by it as such (bracketed paste), and stays one message. From a pipe every line is one. What arrives while
-// nobody waits, typed ahead, is kept.
+// The messages of a conversation. On a terminal they are edited, with history, over as many lines as they need: text
+// pasted into a terminal is marked by it as such (bracketed paste), and stays one message. From a pipe every line is
+// one. What arrives while nobody waits, typed ahead, is kept.
 
 import { createInterface, type Key } from "node:readline";
 import { type Interrupts, unlessAborted } from "../interrupts.ts";
@@ -61,7 +61,8 @@ export function readMessages({ interrupt }: Pick<Interrupts, "interrupt">): Inpu
       isContinuing = false;
     }
   };
-  // In raw mode the system reports no Ctrl-C. At an empty prompt the second one in a row leaves; else it takes back what was typed.
+  // In raw mode the system reports no Ctrl-C. At an empty prompt the second one in a row leaves; else it takes back
+  // what was typed.
   reader.on("SIGINT", () => {
     if (!isAsking) return interrupt();
     if (reader.line !== "" || assembler.pending) {

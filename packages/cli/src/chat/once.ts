@@ -35,7 +35,11 @@ export async function answerOnce(
 
 const messageFields = ["role", "content", "name", "tool_calls", "tool_call_id"];
 
-/** A list of objects in JSON; anything else is a text. @throws {PolyllamaError} `ERR_CHAT` for objects that are no messages */
+/**
+ * A list of objects in JSON; anything else is a text.
+ *
+ * @throws {PolyllamaError} `ERR_CHAT` for objects that are no messages
+ */
 export function parseMessages(text: string): readonly ChatMessage[] | undefined {
   let value: unknown;
   try {

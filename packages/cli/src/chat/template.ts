@@ -1,5 +1,5 @@
-// The chat format on the command line: `--template` takes a name, or the path of a template in Jinja. Which names there are is known when
-// the checkpoint is, since it may bring some of its own.
+// The chat format on the command line: `--template` takes a name, or the path of a template in Jinja. Which names there
+// are is known when the checkpoint is, since it may bring some of its own.
 
 import { readFile } from "node:fs/promises";
 import { type ChatTemplate, type Llama, PolyllamaError } from "polyllama";
@@ -20,7 +20,11 @@ export async function readTemplate(given: string | undefined): Promise<ChatTempl
   return { jinja: decodeText(bytes, given) };
 }
 
-/** Says where the format is a guess. @throws {UsageError} where there is none; `OptionError` for a name that there is not */
+/**
+ * Says where the format is a guess.
+ *
+ * @throws {UsageError} where there is none; `OptionError` for a name that there is not
+ */
 export function announceFormat(llama: Llama, template: ChatTemplate | undefined): void {
   try {
     const { notice } = llama.chatFormat(template);

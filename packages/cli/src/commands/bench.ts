@@ -1,5 +1,5 @@
-// `polyllama bench`: how fast a model runs here. It reads a prompt of given length and generates greedily, several times in
-// one process, and prints medians. Tokens of the prompt are arbitrary: speed does not depend on what they say.
+// `polyllama bench`: how fast a model runs here. It reads a prompt of given length and generates greedily, several
+// times in one process, and prints medians. Tokens of the prompt are arbitrary: speed does not depend on what they say.
 
 import { mostProbable } from "@polyllama/core";
 import type { Command } from "commander";

@@ -1,4 +1,5 @@
-// `polyllama chat`: a conversation in the checkpoint's own format, or in one that is named. Each turn only reads what is new.
+// `polyllama chat`: a conversation in the checkpoint's own format, or in one that is named. Each turn only reads what
+// is new.
 
 import type { Command } from "commander";
 import { chatTemplateNames } from "polyllama";

@@ -1,4 +1,5 @@
-// `polyllama convert` and `polyllama quantize`: one checkpoint out of another, in another layout, in other formats, or both.
+// `polyllama convert` and `polyllama quantize`: one checkpoint out of another, in another layout, in other formats, or
+// both.
 
 import { type Command, InvalidArgumentError } from "commander";
 import {

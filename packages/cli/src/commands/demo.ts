@@ -1,5 +1,5 @@
-// `polyllama demo`: what `npm start` shows. The embedded model writes a quatrain and the beginning of a tale, with seeds
-// that were chosen because the result reads well.
+// `polyllama demo`: what `npm start` shows. The embedded model writes a quatrain and the beginning of a tale, with
+// seeds that were chosen because the result reads well.
 
 import { encodePrompt } from "@polyllama/core";
 import type { Command } from "commander";

@@ -1,4 +1,5 @@
-// `polyllama doctor`: what this machine can run, and why not. A backend counts as working when it has just written text.
+// `polyllama doctor`: what this machine can run, and why not. A backend counts as working when it has just written
+// text.
 
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";

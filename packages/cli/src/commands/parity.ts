@@ -1,5 +1,5 @@
-// `polyllama parity`: do the backends agree on this device, with this model? Operation by operation and layer by layer against
-// bounds that follow from arithmetic, then the logits of a text. What judges is the float64 reference.
+// `polyllama parity`: do the backends agree on this device, with this model? Operation by operation and layer by layer
+// against bounds that follow from arithmetic, then the logits of a text. What judges is the float64 reference.
 
 import { access, constants, writeFile } from "node:fs/promises";
 import { release } from "node:os";

@@ -18,7 +18,10 @@ export function checkOwners({ backends, threads, activations }: ParityOptions): 
   if (activations !== undefined) check(`activations ${activations}`, activationOwners[activations]);
 }
 
-/** The backend, or why there is none; onnxruntime with f32 activations unless others are asked for, and no packed weights kept. */
+/**
+ * The backend, or why there is none; onnxruntime with f32 activations unless others are asked for, and no packed
+ * weights kept.
+ */
 export async function create(
   name: BackendName,
   { activations, threads }: ParityOptions,

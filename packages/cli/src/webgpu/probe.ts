@@ -1,5 +1,6 @@
-// Questions to WebGPU, asked in a process of its own: graphics drivers and Dawn write warnings of theirs to standard error, may take
-// long to start, and may crash. So the warnings are kept for `--verbose`, the time has a limit, and a crash is an answer.
+// Questions to WebGPU, asked in a process of its own: graphics drivers and Dawn write warnings of theirs to standard
+// error, may take long to start, and may crash. So the warnings are kept for `--verbose`, the time has a limit, and a
+// crash is an answer.
 
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -54,7 +55,8 @@ export async function probe<Name extends TaskName>(
     const end = await ended;
     signal.throwIfAborted();
     if (verbose && written !== "") note(written.trimEnd());
-    if (reply !== undefined) return reply as Exclude<Reply, { readonly answer: unknown }>; // the answer to this very task
+    // the answer to this very task
+    if (reply !== undefined) return reply as Exclude<Reply, { readonly answer: unknown }>;
     const isLate = performance.now() - started >= seconds * 1000;
     return { reason: isLate ? `webgpu gave no answer within ${seconds} s` : `webgpu could not be asked: ${end}` };
   } finally {

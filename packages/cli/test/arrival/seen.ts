@@ -1,5 +1,6 @@
-// What reaches the library when a command runs: everything that loads, computes or writes is replaced by what notes down how it was
-// called. A value is found under the name of the function and of the option, such as "load.contextLength".
+// What reaches the library when a command runs: everything that loads, computes or writes is replaced by what notes
+// down how it was called. A value is found under the name of the function and of the option, such as
+// "load.contextLength".
 
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,5 +1,6 @@
-// Keys and values in blocks. A pool is one allocation of blocks of `blockRows` positions; a sequence holds a list of them. A fork shares
-// its blocks, which are copied when one of the two writes into them (PagedAttention: Kwon et al., SOSP 2023).
+// Keys and values in blocks. A pool is one allocation of blocks of `blockRows` positions; a sequence holds a list of
+// them. A fork shares its blocks, which are copied when one of the two writes into them (PagedAttention: Kwon et al.,
+// SOSP 2023).
 
 import type { Graph } from "../graph.ts";
 import type { AttentionNode } from "../ops/attention.ts";
@@ -25,8 +26,9 @@ export function sameCacheSpec(a: CacheSpec, b: CacheSpec): boolean {
 }
 
 /**
- * KV blocks. Its contents belong to one version of one set of parameters and one adapter: whoever changes either starts sequences anew.
- * `open`, `fork`, `truncate` and dispose take effect in the order in which they are called among submitted steps.
+ * KV blocks. Its contents belong to one version of one set of parameters and one adapter: whoever changes either starts
+ * sequences anew. `open`, `fork`, `truncate` and dispose take effect in the order in which they are called among
+ * submitted steps.
  */
 export interface CachePool extends Disposable {
   readonly spec: CacheSpec;

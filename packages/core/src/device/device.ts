@@ -1,9 +1,10 @@
-// The contract between a model and what computes it. A device owns everything that is not plain data: parameters (weights), pools of
-// KV blocks, tensors and compiled programs are handles that it gives out. A step names all that it reads and changes, so that many users,
-// adapters and optimizers share one compiled program and one copy of the weights.
+// The contract between a model and what computes it. A device owns everything that is not plain data: parameters
+// (weights), pools of KV blocks, tensors and compiled programs are handles that it gives out. A step names all that it
+// reads and changes, so that many users, adapters and optimizers share one compiled program and one copy of the
+// weights.
 //
-// What a device cannot do is asked by `supports` and refused with an `UnsupportedError`. It never computes something else instead, and an
-// option that it accepts is honoured.
+// What a device cannot do is asked by `supports` and refused with an `UnsupportedError`. It never computes something
+// else instead, and an option that it accepts is honoured.
 
 import type { UnsupportedError } from "../errors.ts";
 import type { FormatName } from "../formats.ts";
@@ -61,7 +62,10 @@ export interface DeviceFeatures {
   readonly outputs: readonly Output["to"][];
   /** Whether draws take penalties, biases and masks, and give log-probabilities. */
   readonly adjustments: boolean;
-  /** Steps that are worth having under way while each draws the token that the next one reads: 1 where the host computes. */
+  /**
+   * Steps that are worth having under way while each draws the token that the next one reads: 1 where the host
+   * computes.
+   */
   readonly stepsAhead: number;
   /** Whether parameters take low-rank adapters. */
   readonly adapters: boolean;
@@ -111,7 +115,10 @@ export interface LoadParametersOptions {
 export interface PoolSize {
   /** Positions of the longest sequence. */
   readonly rows: number;
-  /** Such sequences that it has room for; default 1. Where blocks are small, shorter ones are more, and forks take only what differs. */
+  /**
+   * Such sequences that it has room for; default 1. Where blocks are small, shorter ones are more, and forks take only
+   * what differs.
+   */
   readonly sequences?: number;
   /** Default: f32, or what the device documents. */
   readonly format?: CacheFormat;
@@ -119,7 +126,10 @@ export interface PoolSize {
 
 /** Options of `Device.compile`. */
 export interface CompileProgramOptions {
-  /** What steps will ask for; default: the graph's outputs, of all rows, on the host. Other outputs are prepared when they are asked for. */
+  /**
+   * What steps will ask for; default: the graph's outputs, of all rows, on the host. Other outputs are prepared when
+   * they are asked for.
+   */
   readonly outputs?: readonly OutputSpec[];
   /** What is prepared so far, where that takes long. */
   readonly onProgress?: (progress: Progress) => void;

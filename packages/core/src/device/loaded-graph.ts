@@ -1,5 +1,5 @@
-// A graph on a device with weights of its own: for whoever wants values of a graph and shares nothing, as tests, conformance and
-// tools do. What serves many users takes the device's handles itself.
+// A graph on a device with weights of its own: for whoever wants values of a graph and shares nothing, as tests,
+// conformance and tools do. What serves many users takes the device's handles itself.
 
 import { PolyllamaError } from "../errors.ts";
 import type { Graph, ValueName } from "../graph.ts";
@@ -10,7 +10,10 @@ import type { Device, LoadParametersOptions, PoolSize } from "./device.ts";
 import type { Parameters } from "./parameters.ts";
 import type { HostArray, Output, OutputValue, Program, SequenceRows, Submission } from "./program.ts";
 
-/** A value of the graph, for all rows [N, width] or, with `rows: "last"`, the last row of each sequence [sequences, width]. */
+/**
+ * A value of the graph, for all rows [N, width] or, with `rows: "last"`, the last row of each sequence [sequences,
+ * width].
+ */
 export type Wanted = ValueName | { readonly value: ValueName; readonly rows: "last" };
 
 /** Such a value as an output of a step. */
@@ -36,14 +39,17 @@ export interface LoadedGraph extends AsyncDisposable {
   readonly graph: Graph;
   readonly parameters: Parameters;
   readonly program: Program;
-  /** A pool for sequences of up to `rows` positions, one unless more are asked for; disposed with the graph, or before. */
+  /**
+   * A pool for sequences of up to `rows` positions, one unless more are asked for; disposed with the graph, or before.
+   */
   pool(rows: number, size?: Omit<PoolSize, "rows">): CachePool;
   /** Enqueues a step of rows from the host, with outputs of any kind. @throws what `Program.submit` throws */
   submit(step: HostStep, outputs: readonly Output[], signal?: AbortSignal): Submission;
   /**
    * Values on the host, one tensor per wanted entry, in order, owned by the caller.
    *
-   * @throws {PolyllamaError} what `Program.submit` and its result throw; `ERR_GRAPH` for a value that the graph does not define
+   * @throws {PolyllamaError} what `Program.submit` and its result throw; `ERR_GRAPH` for a value that the graph does
+   * not define
    */
   run(step: HostStep, wanted: readonly Wanted[], signal?: AbortSignal): Promise<readonly Tensor[]>;
 }

@@ -11,8 +11,8 @@ export interface Parameters extends Disposable {
   /** How often steps have updated them. */
   readonly version: number;
   /**
-   * Low-rank additions that sequences may name: for a weight W [M, K] the source has `W.lora_a` [r, K] and `W.lora_b` [M, r], and the
-   * linear of that weight becomes x Wᵀ + scale (x Aᵀ) Bᵀ (Hu et al., "LoRA", 2021, section 4.1).
+   * Low-rank additions that sequences may name: for a weight W [M, K] the source has `W.lora_a` [r, K] and `W.lora_b`
+   * [M, r], and the linear of that weight becomes x Wᵀ + scale (x Aᵀ) Bᵀ (Hu et al., "LoRA", 2021, section 4.1).
    *
    * @returns what removes it.
    * @throws {UnsupportedError}; `CheckpointError`

@@ -1,5 +1,6 @@
-// Compiled graphs and their steps. A program holds nothing that changes: a step names its inputs, the sequences that its rows belong to,
-// what it updates and where its outputs go. Prefill, decode, chunked prefill and continuous batching are the same call.
+// Compiled graphs and their steps. A program holds nothing that changes: a step names its inputs, the sequences that
+// its rows belong to, what it updates and where its outputs go. Prefill, decode, chunked prefill and continuous
+// batching are the same call.
 
 import type { Graph, ValueName, WeightName } from "../graph.ts";
 import type { TokenLogprob } from "../sampling/logprobs.ts";
@@ -8,14 +9,16 @@ import type { RealArray, Tensor } from "../tensor.ts";
 import type { SequenceCache } from "./cache.ts";
 import type { Parameters } from "./parameters.ts";
 
-/** A compiled graph. Disposing it ends steps that wait or run with `ERR_DISPOSED`; a second dispose waits for the first. */
+/**
+ * A compiled graph. Disposing it ends steps that wait or run with `ERR_DISPOSED`; a second dispose waits for the first.
+ */
 export interface Program extends AsyncDisposable {
   readonly graph: Graph;
   readonly parameters: Parameters;
   /**
-   * Enqueues a step and returns at once. Steps of a device begin in the order in which they are submitted. KV blocks are taken here.
-   * A step without updates that fails or is aborted, in the queue or while it runs, leaves all caches as they were; steps that build upon it
-   * fail with `ERR_DEPENDENCY`.
+   * Enqueues a step and returns at once. Steps of a device begin in the order in which they are submitted. KV blocks
+   * are taken here. A step without updates that fails or is aborted, in the queue or while it runs, leaves all caches
+   * as they were; steps that build upon it fail with `ERR_DEPENDENCY`.
    *
    * @throws {PolyllamaError} `ERR_GRAPH` for a step that does not fit the graph, `ERR_DISPOSED`; `CacheFullError`;
    * `UnsupportedError`; the signal's reason where it is aborted already.
@@ -25,9 +28,15 @@ export interface Program extends AsyncDisposable {
 
 /** A step under way. */
 export interface Submission {
-  /** One per output of the step, in order. Rejects with the signal's reason, `ERR_DISPOSED`, `ERR_DEPENDENCY`, `ERR_BACKEND`. */
+  /**
+   * One per output of the step, in order. Rejects with the signal's reason, `ERR_DISPOSED`, `ERR_DEPENDENCY`,
+   * `ERR_BACKEND`.
+   */
   readonly result: Promise<readonly OutputValue[]>;
-  /** The chosen tokens [drawn rows] of the step's first token output, ready to be the input of the next step before `result` is there. */
+  /**
+   * The chosen tokens [drawn rows] of the step's first token output, ready to be the input of the next step before
+   * `result` is there.
+   */
   readonly tokens?: DeviceTensor;
 }
 
@@ -67,8 +76,9 @@ export interface DeviceTensor extends Disposable {
 }
 
 /**
- * What a step gives, and where to. `rows: "last"` is the last row of each sequence, `lastPerSequence` the last so many rows of each.
- * `token` draws a token from each of those rows of logits; `score` gives log-probabilities of given tokens, one per row of the step.
+ * What a step gives, and where to. `rows: "last"` is the last row of each sequence, `lastPerSequence` the last so many
+ * rows of each. `token` draws a token from each of those rows of logits; `score` gives log-probabilities of given
+ * tokens, one per row of the step.
  */
 export type Output =
   | { readonly value: ValueName; readonly rows: "all" | "last"; readonly to: "host" | "device" }
@@ -92,7 +102,9 @@ export type Output =
       readonly top?: number;
     };
 
-/** How one token is drawn: the definition is `sampling/sample.ts`, and equal logits give equal tokens on every device. */
+/**
+ * How one token is drawn: the definition is `sampling/sample.ts`, and equal logits give equal tokens on every device.
+ */
 export interface Draw extends DrawOptions {
   /** Position of the random number; default: that of the drawn token, one after its row's. */
   readonly position?: number;

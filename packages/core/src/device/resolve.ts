@@ -1,5 +1,5 @@
-// What every device does with a step before it computes: checking it against the graph, and finding where every sequence stands and which
-// rows each output wants. All of them refuse the same steps with the same words.
+// What every device does with a step before it computes: checking it against the graph, and finding where every
+// sequence stands and which rows each output wants. All of them refuse the same steps with the same words.
 
 import { PolyllamaError } from "../errors.ts";
 import type { Graph, GraphInput, ValueName } from "../graph.ts";

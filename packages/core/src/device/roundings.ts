@@ -24,11 +24,14 @@ export interface RoundingProfile {
    */
   readonly sigmoidAbsolute?: number;
   /**
-   * Formats s q + m whose values are never formed: `linear` sums s (q - c) x and (c s + m) x apart, where c is the middle of
-   * `offsetFormats` of @polyllama/formats, so that its error follows the sizes of both parts and not of their sum.
+   * Formats s q + m whose values are never formed: `linear` sums s (q - c) x and (c s + m) x apart, where c is the
+   * middle of `offsetFormats` of @polyllama/formats, so that its error follows the sizes of both parts and not of their
+   * sum.
    */
   readonly apartOffsets?: readonly OffsetFormatName[];
-  /** Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127. */
+  /**
+   * Formats for which `linear` first rounds its input to int8, per block of this many elements with scale absmax / 127.
+   */
   readonly int8Activations?: { readonly block: number; readonly formats: readonly FormatName[] };
   /** How `linear` rounds where it is computed on tensor cores. */
   readonly tensorCores?: TensorCoreRounding;
@@ -51,13 +54,14 @@ export interface TensorCoreRounding {
   /** Half the least step of inputs and weights, relative to the largest of their row. */
   readonly least: number;
   /**
-   * Sums are cut off instead of rounded: of `group` products and the sum before, each at a step that is `unit` of the largest of
-   * them, and then the result at `unit` of itself. Columns are summed in order, but for exchanges within each `columns` of them.
+   * Sums are cut off instead of rounded: of `group` products and the sum before, each at a step that is `unit` of the
+   * largest of them, and then the result at `unit` of itself. Columns are summed in order, but for exchanges within
+   * each `columns` of them.
    */
   readonly truncation: { readonly unit: number; readonly group: number; readonly columns: number };
   /**
-   * `attention` alike, where heads are a multiple of `multiple` up to `most` and the cache has one of these formats: queries, and
-   * weights before their division, are rounded as inputs are; keys and values are exact.
+   * `attention` alike, where heads are a multiple of `multiple` up to `most` and the cache has one of these formats:
+   * queries, and weights before their division, are rounded as inputs are; keys and values are exact.
    */
   readonly attention?: { readonly caches: readonly CacheFormat[]; readonly multiple: number; readonly most: number };
 }

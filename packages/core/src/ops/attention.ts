@@ -1,6 +1,7 @@
 // Causal attention with grouped queries (Llama 2, section 2.2 and appendix A.2.1; Ainslie et al., arXiv 2305.13245).
-// Query head h reads key/value head floor(h / (H / G)); G = H is multi-head, G = 1 multi-query attention. The rows' keys and
-// values are appended to their sequence's cache first; each row then sees the cache up to and including itself.
+// Query head h reads key/value head floor(h / (H / G)); G = H is multi-head, G = 1 multi-query attention. The rows'
+// keys and values are appended to their sequence's cache first; each row then sees the cache up to and including
+// itself.
 
 import { need, type OpDef, type OpNode } from "../op.ts";
 import { rowWidth } from "./rows.ts";

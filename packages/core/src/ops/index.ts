@@ -1,4 +1,5 @@
-// The list of ops. Whatever has an entry per op, here and in other packages, is a table `PerOp`: one that lacks an op does not compile.
+// The list of ops. Whatever has an entry per op, here and in other packages, is a table `PerOp`: one that lacks an op
+// does not compile.
 
 import type { AnyOp, OpNode, ValueName, WeightName } from "../op.ts";
 import { resultName } from "../op.ts";

@@ -1,6 +1,6 @@
 // Rotary position embedding (Su et al., arXiv 2104.09864; Llama 2, section 2.2). Within each head the elements 2i and
-// 2i + 1 form a pair that turns by position * theta^(-2i/d). This interleaved pairing is that of Meta's code and of GGUF;
-// checkpoints in Hugging Face's half-split order are reordered when they are read.
+// 2i + 1 form a pair that turns by position * theta^(-2i/d). This interleaved pairing is that of Meta's code and of
+// GGUF; checkpoints in Hugging Face's half-split order are reordered when they are read.
 
 import { need, type OpDef, type OpNode } from "../op.ts";
 import type { RopeScaling } from "../rope-scaling.ts";
@@ -30,8 +30,9 @@ export const rope: OpDef<Rotation, ["x"]> = {
 export type RopeNode = OpNode<"rope", typeof rope>;
 
 /**
- * Angle per position of pair i, in radians, for i from 0 to headDim / 2 - 1: `theta^(-2i / headDim)`, scaled as declared.
- * Float64; backends multiply by the position in float64, sine and cosine by {@link ropeMagnitude}, and round these once.
+ * Angle per position of pair i, in radians, for i from 0 to headDim / 2 - 1: `theta^(-2i / headDim)`, scaled as
+ * declared. Float64; backends multiply by the position in float64, sine and cosine by {@link ropeMagnitude}, and round
+ * these once.
  */
 export function ropeFrequencies({ headDim, theta, scaling }: Rotation): Float64Array {
   const base = scaling.type === "dynamic" ? dynamicBase(theta, headDim, scaling) : theta;
@@ -57,8 +58,8 @@ export function ropeMagnitude({ scaling }: Pick<Rotation, "scaling">): number {
 type Scaling<Type extends RopeScaling["type"]> = Extract<RopeScaling, { type: Type }>;
 
 /**
- * NTK-aware scaling, arXiv 2309.00071, section 3.1, with s = factor * length / original - (factor - 1), which is 1 at the
- * original length: the slowest pair is interpolated by s, the fastest not at all.
+ * NTK-aware scaling, arXiv 2309.00071, section 3.1, with s = factor * length / original - (factor - 1), which is 1 at
+ * the original length: the slowest pair is interpolated by s, the fastest not at all.
  */
 function dynamicBase(theta: number, headDim: number, scaling: Scaling<"dynamic">): number {
   const { factor, originalContextLength: original } = scaling;

@@ -1,6 +1,6 @@
-// Cosines and sines of rope for backends whose device should not compute them: WGSL's own functions are only accurate to 2^-11.
-// They are computed in float64 on the host and rounded once. A row of the table holds the pairs (cos, sin) of each distinct
-// rotation, one behind another.
+// Cosines and sines of rope for backends whose device should not compute them: WGSL's own functions are only accurate
+// to 2^-11. They are computed in float64 on the host and rounded once. A row of the table holds the pairs (cos, sin) of
+// each distinct rotation, one behind another.
 
 import { type Rotation, ropeFrequencies, ropeMagnitude } from "./rope.ts";
 

@@ -1,5 +1,5 @@
-// Powers of two in fixed point, so that every backend weighs tokens with the same integers. The table is built by integer
-// arithmetic alone; between its entries the value is interpolated linearly, with a relative error below 1e-6.
+// Powers of two in fixed point, so that every backend weighs tokens with the same integers. The table is built by
+// integer arithmetic alone; between its entries the value is interpolated linearly, with a relative error below 1e-6.
 
 /** Number of a weight of one: weights are integers from 0 to `one`. */
 export const one: number = 2 ** 30;

@@ -5,8 +5,8 @@
 //   kept      = top-k by logit, then the top-p nucleus, then min-p; equal logits rank by lower id
 //   draw      = floor(sum * random / 2^64), random = 64 bits of Philox for (seed, position)
 //   token     = the first kept id, in order of ids, whose running sum exceeds the draw
-// Temperature comes before top-p, as in Meta's code. A nucleus is large enough when its weight is at least p times that of all, the
-// product rounded to float64.
+// Temperature comes before top-p, as in Meta's code. A nucleus is large enough when its weight is at least p times that
+// of all, the product rounded to float64.
 
 import { OptionError, PolyllamaError } from "../errors.ts";
 import { type OptionSchema, option } from "../option-types.ts";
@@ -25,7 +25,10 @@ export interface SamplingOptions {
   readonly topP?: number;
   /** Keep tokens at least this probable relative to the most probable one; 0, the default, keeps all. */
   readonly minP?: number;
-  /** Divides positive and multiplies negative logits of tokens that occurred, prompt included; 1, the default, is neutral. */
+  /**
+   * Divides positive and multiplies negative logits of tokens that occurred, prompt included; 1, the default, is
+   * neutral.
+   */
   readonly repetitionPenalty?: number;
   /** Subtracted from the logits of tokens that were generated; 0 is neutral. */
   readonly presencePenalty?: number;
@@ -57,7 +60,9 @@ export type DrawOptions = Required<Pick<SamplingOptions, "temperature" | "topK" 
 export interface Sampler {
   /** The seed in use, to repeat the text later. */
   readonly seed: number;
-  /** Present where logits and position alone decide, so that the choice can be left to the device that has the logits. */
+  /**
+   * Present where logits and position alone decide, so that the choice can be left to the device that has the logits.
+   */
   readonly draw: DrawOptions | undefined;
   /**
    * Picks the token that follows.

@@ -1,5 +1,5 @@
-// The part of a tokenizer that does not depend on its algorithm: BOS and EOS, checks of ids and options, and `decode` as
-// the stream decoder run to its end, unless the algorithm has a quicker way to the same text.
+// The part of a tokenizer that does not depend on its algorithm: BOS and EOS, checks of ids and options, and `decode`
+// as the stream decoder run to its end, unless the algorithm has a quicker way to the same text.
 
 import { PolyllamaError } from "../errors.ts";
 import { type OptionSchema, option } from "../option-types.ts";

@@ -1,5 +1,5 @@
-// SentencePiece's precompiled character map, by which some models normalize text (nmt_nfkc, for instance). It is a trie in
-// the layout of the darts-clone library, u32 units, over UTF-8 bytes, followed by the replacements as NUL-terminated
+// SentencePiece's precompiled character map, by which some models normalize text (nmt_nfkc, for instance). It is a trie
+// in the layout of the darts-clone library, u32 units, over UTF-8 bytes, followed by the replacements as NUL-terminated
 // strings; the value of a key is the offset of its replacement.
 //
 // A unit holds a label in bits 0-7, whether a value hangs on it in bit 8, and in bits 10-31 the offset to its children,

@@ -1,6 +1,6 @@
-// Tokens that are cut out of a text before it is normalized and merged, each by its name, and where the text between them gets
-// the space that SentencePiece puts in front. SentencePiece itself does that for nothing but control tokens; what stands around
-// a vocabulary does it for its user-defined pieces too, in one of three ways:
+// Tokens that are cut out of a text before it is normalized and merged, each by its name, and where the text between
+// them gets the space that SentencePiece puts in front. SentencePiece itself does that for nothing but control tokens;
+// what stands around a vocabulary does it for its user-defined pieces too, in one of three ways:
 //   llama.cpp (GGUF): the longest name first, wherever it stands; each stretch gets a space in front
 //   transformers, `legacy` true or missing: from left to right; each stretch gets a space in front
 //   transformers, `legacy` false: from left to right; only a text that begins with a stretch gets one

@@ -1,6 +1,6 @@
-// Added tokens as Hugging Face's layout declares them, in a key of GGUF that is read here alone: GGUF's own kinds of tokens have no place
-// for the flags by which white space beside a name is taken along, or a name within a word is left alone. The value is the text of
-// an object in JSON, in the form of `added_tokens_decoder`.
+// Added tokens as Hugging Face's layout declares them, in a key of GGUF that is read here alone: GGUF's own kinds of
+// tokens have no place for the flags by which white space beside a name is taken along, or a name within a word is left
+// alone. The value is the text of an object in JSON, in the form of `added_tokens_decoder`.
 
 import { parseJson } from "../json-text.ts";
 import { type AddedToken, checkTokenCount, readAddedTokenFlags } from "./json/added-tokens.ts";

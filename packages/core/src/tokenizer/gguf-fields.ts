@@ -1,5 +1,5 @@
-// Typed access to the keys `tokenizer.ggml.*` of GGUF metadata. What llama.cpp passes over with a warning, an id that the
-// vocabulary does not have for instance, is passed over with a notice; what it refuses is refused.
+// Typed access to the keys `tokenizer.ggml.*` of GGUF metadata. What llama.cpp passes over with a warning, an id that
+// the vocabulary does not have for instance, is passed over with a notice; what it refuses is refused.
 
 import { type Notice, refuse, shown } from "./assemble.ts";
 
@@ -29,7 +29,8 @@ export function ggufFields(metadata: ReadonlyMap<string, unknown>, source: strin
       const value = get(key);
       if (value === undefined) return undefined;
       const list =
-        Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined; // either has a length
+        // either has a length
+        Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as ArrayLike<unknown>) : undefined;
       if (list === undefined || !list.every((element) => typeof element === "number")) {
         return refuse(source, `tokenizer.ggml.${key} is not an array of numbers`);
       }

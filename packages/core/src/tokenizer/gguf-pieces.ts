@@ -1,6 +1,6 @@
-// The pieces of a GGUF vocabulary, as odd as files have them: empty ones, two that are alike, bytes that are not marked as such,
-// scores or kinds that are missing. What llama.cpp reads is read as it reads it, and what it refuses only for its own sake (equal
-// pieces, scores of 64 bits) is read too; each time something was made good, a notice says so.
+// The pieces of a GGUF vocabulary, as odd as files have them: empty ones, two that are alike, bytes that are not marked
+// as such, scores or kinds that are missing. What llama.cpp reads is read as it reads it, and what it refuses only for
+// its own sake (equal pieces, scores of 64 bits) is read too; each time something was made good, a notice says so.
 // Source: llama.cpp, src/llama-vocab.cpp (load, byte_to_token).
 
 import { endTokenNames } from "../end-tokens.ts";

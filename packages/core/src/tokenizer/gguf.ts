@@ -1,7 +1,7 @@
 // The tokenizer within GGUF metadata, the keys `tokenizer.ggml.*`: SentencePiece's vocabulary under the name "llama".
-// Kinds of tokens are numbered as SentencePiece does. What a file leaves out has llama.cpp's defaults, and user-defined tokens
-// are cut out as llama.cpp does it. A tokenizer.json that goes along whole comes first: the scores beside it are made up for
-// those who do not read it.
+// Kinds of tokens are numbered as SentencePiece does. What a file leaves out has llama.cpp's defaults, and user-defined
+// tokens are cut out as llama.cpp does it. A tokenizer.json that goes along whole comes first: the scores beside it are
+// made up for those who do not read it.
 // Source: github.com/ggml-org/ggml, docs/gguf.md; llama.cpp, src/llama-vocab.cpp.
 
 import { parseJson } from "../json-text.ts";
@@ -22,7 +22,8 @@ import { kind } from "./vocabulary.ts";
  * @param metadata Keys and values; arrays as arrays or typed arrays.
  * @param source Name used in errors, usually the file's path.
  * @param notice Takes remarks about what is odd and was accepted.
- * @throws {PolyllamaError} `ERR_TOKENIZER` when keys are missing or contradict each other, or declare another tokenizer.
+ * @throws {PolyllamaError} `ERR_TOKENIZER` when keys are missing or contradict each other, or declare another
+ * tokenizer.
  */
 export function tokenizerFromGguf(
   metadata: ReadonlyMap<string, unknown>,
@@ -76,7 +77,9 @@ export function tokenizerFromGguf(
     chatTemplate: template(),
   });
 
-  /** As llama.cpp does it; a vocabulary that came from Hugging Face's layout may say that it was cut otherwise there. */
+  /**
+   * As llama.cpp does it; a vocabulary that came from Hugging Face's layout may say that it was cut otherwise there.
+   */
   function prefixed(): Pick<Cutting, "order" | "prefix"> {
     const prefix = metadata.get("tokenizer.huggingface.prefix");
     if (prefix === "every" || prefix === "first" || prefix === "none") return { order: "leftmost", prefix };

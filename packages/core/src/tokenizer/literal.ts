@@ -1,5 +1,5 @@
-// Places of a text that no token's name may span, so that what spells a name there stays text: ascending UTF-16 offsets, each
-// between two units.
+// Places of a text that no token's name may span, so that what spells a name there stays text: ascending UTF-16
+// offsets, each between two units.
 
 import { PolyllamaError } from "../errors.ts";
 import { checkNumber } from "../options.ts";
@@ -27,7 +27,10 @@ export function placesWithin(places: Places, start: number, end: number): Places
   return result;
 }
 
-/** What a change makes of a text, and where its places are then: it is shown the text with a character at each that it does not know. */
+/**
+ * What a change makes of a text, and where its places are then: it is shown the text with a character at each that it
+ * does not know.
+ */
 export function changedWithPlaces(
   text: string,
   places: Places,
@@ -55,7 +58,9 @@ export function changedWithPlaces(
   return { text: changed.join(""), places: moved };
 }
 
-/** A character that a text does not have: a noncharacter, which no normalization changes, or else one for private use. */
+/**
+ * A character that a text does not have: a noncharacter, which no normalization changes, or else one for private use.
+ */
 export function unusedCharacter(text: string): string | undefined {
   const ranges = [
     [0xfdd0, 0xfdef],

@@ -56,7 +56,10 @@ export function distances(places: Places): (at: number) => number {
   };
 }
 
-/** Cuts text at the names that a matcher finds, from left to right; none spans one of the places. Stretches are never empty. */
+/**
+ * Cuts text at the names that a matcher finds, from left to right; none spans one of the places. Stretches are never
+ * empty.
+ */
 export function sections(text: string, names: Matcher | undefined, places: Places = []): Section[] {
   const found: Section[] = [];
   const distance = distances(places);

@@ -1,7 +1,7 @@
 // Byte-pair merging, the part that SentencePiece and Hugging Face share: symbols in a row, and rules that merge two
 // neighbours. The best rule goes first, among equals the leftmost. A heap holds the merges that were possible when they
-// were found; one whose symbols have changed since is skipped when it comes up. Symbols form a linked list, so a text of
-// n symbols takes O(n log n).
+// were found; one whose symbols have changed since is skipped when it comes up. Symbols form a linked list, so a text
+// of n symbols takes O(n log n).
 
 export interface MergeRules {
   /**

@@ -1,5 +1,6 @@
-// Added tokens that have an id but no name, and names of BOS and EOS that have no id. Both are accepted as llama.cpp's converter accepts
-// them, with a notice: an empty name says nothing of a piece, and behind the pieces one is made up; BOS and EOS are the vocabulary's own.
+// Added tokens that have an id but no name, and names of BOS and EOS that have no id. Both are accepted as llama.cpp's
+// converter accepts them, with a notice: an empty name says nothing of a piece, and behind the pieces one is made up;
+// BOS and EOS are the vocabulary's own.
 
 import { type Notice, shown } from "./assemble.ts";
 import { plainToken } from "./cutting.ts";

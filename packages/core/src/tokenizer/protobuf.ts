@@ -1,12 +1,14 @@
 // Protocol Buffers' wire format, as far as tokenizer.model needs it: fields in the order in which they stand. Every
-// length is checked against the bytes that are there, and nothing is allocated for it. @polyllama/vocabulary has the writer.
-// Source: protobuf.dev/programming-guides/encoding.
+// length is checked against the bytes that are there, and nothing is allocated for it. @polyllama/vocabulary has the
+// writer. Source: protobuf.dev/programming-guides/encoding.
 
 import { refuse } from "./assemble.ts";
 
 export interface Field {
   readonly number: number;
-  /** Of a varint the low 32 bits, signed, as int32, bool and enum need; of a float its value; 0 where there are bytes. */
+  /**
+   * Of a varint the low 32 bits, signed, as int32, bool and enum need; of a float its value; 0 where there are bytes.
+   */
   readonly value: number;
   /** Of a length-delimited field; empty otherwise. */
   readonly bytes: Uint8Array;

@@ -2,9 +2,9 @@
 // neighbours merge into the piece with the best score, leftmost first, and what has no piece in the end is written as
 // bytes. Pieces marked unused take part in merging and are then split again the way they were last put together.
 //
-// Two characters that stand side by side in no piece never merge, so text falls apart there into words (of one character
-// each where a vocabulary does not know the language, of a few elsewhere) whose ids can be remembered. A text that does not
-// fall apart, a megabyte of one letter, is one word; merging it takes O(n log n).
+// Two characters that stand side by side in no piece never merge, so text falls apart there into words (of one
+// character each where a vocabulary does not know the language, of a few elsewhere) whose ids can be remembered. A text
+// that does not fall apart, a megabyte of one letter, is one word; merging it takes O(n log n).
 // Source: github.com/google/sentencepiece, src/bpe_model.cc, src/normalizer.cc and src/sentencepiece_processor.cc.
 
 import { assemble, refuse } from "./assemble.ts";
@@ -59,8 +59,8 @@ const longestRemembered = 32;
 const mostRemembered = 1 << 15;
 
 /**
- * A function from well-formed text to ids; `prefixed`: with the space in front, of a vocabulary that puts one. No user-defined
- * piece spans one of the places.
+ * A function from well-formed text to ids; `prefixed`: with the space in front, of a vocabulary that puts one. No
+ * user-defined piece spans one of the places.
  */
 function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean, places: Places) => number[] {
   const { pieces, kinds, unreachable } = vocabulary;
@@ -139,8 +139,8 @@ function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean, pl
 
 interface Merger {
   /**
-   * What is left of a text when nothing merges any more. In literal text nothing merges into a user-defined piece. Notes where
-   * unused pieces were put together last.
+   * What is left of a text when nothing merges any more. In literal text nothing merges into a user-defined piece.
+   * Notes where unused pieces were put together last.
    */
   symbols(text: string, literal: boolean, splits?: Map<string, number>): string[];
   /** Ids of such a symbol. */

@@ -1,5 +1,5 @@
-// SentencePiece's tokenizer.model: a protobuf message with the pieces, how they were trained and how text is normalized.
-// Source: github.com/google/sentencepiece, src/sentencepiece_model.proto; field numbers below are its.
+// SentencePiece's tokenizer.model: a protobuf message with the pieces, how they were trained and how text is
+// normalized. Source: github.com/google/sentencepiece, src/sentencepiece_model.proto; field numbers below are its.
 
 import { refuse } from "./assemble.ts";
 import { type Charsmap, readCharsmap } from "./charsmap.ts";

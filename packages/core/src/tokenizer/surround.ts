@@ -1,7 +1,7 @@
-// A SentencePiece vocabulary with what stands around it in Hugging Face's layout, as transformers' LlamaTokenizer reads both:
-// tokens behind the pieces, which are cut out of a text before SentencePiece sees it; BOS and EOS by name; and by the flag
-// `legacy` whether every stretch between cut-out tokens begins with a space, or only the first.
-// Source: transformers 4.57, models/llama/tokenization_llama.py, tokenization_utils.py (tokenize).
+// A SentencePiece vocabulary with what stands around it in Hugging Face's layout, as transformers' LlamaTokenizer reads
+// both: tokens behind the pieces, which are cut out of a text before SentencePiece sees it; BOS and EOS by name; and by
+// the flag `legacy` whether every stretch between cut-out tokens begins with a space, or only the first. Source:
+// transformers 4.57, models/llama/tokenization_llama.py, tokenization_utils.py (tokenize).
 
 import type { Notice } from "./assemble.ts";
 import { plainToken } from "./cutting.ts";

@@ -1,12 +1,12 @@
-// What stands around a tokenizer in Hugging Face's layout: `tokenizer_config.json`, or in older checkpoints `added_tokens.json`
-// and `special_tokens_map.json`. They add tokens behind the vocabulary, say which tokens are special, what BOS and EOS are and
-// whether they are put around a text, and how text between added tokens begins.
+// What stands around a tokenizer in Hugging Face's layout: `tokenizer_config.json`, or in older checkpoints
+// `added_tokens.json` and `special_tokens_map.json`. They add tokens behind the vocabulary, say which tokens are
+// special, what BOS and EOS are and whether they are put around a text, and how text between added tokens begins.
 //
-// As in transformers, `added_tokens_decoder` silences the two older files; special tokens that nobody gave an id follow the
-// last token in the order below. What contradicts the vocabulary is refused by name, where transformers would let one token
-// hide another. An empty name, as early conversions of LLaMA have it, says nothing: the vocabulary's own token stands.
-// Source: transformers 4.57, tokenization_utils_base.py (_from_pretrained), tokenization_utils.py (__init__, _add_tokens),
-// models/llama/tokenization_llama.py.
+// As in transformers, `added_tokens_decoder` silences the two older files; special tokens that nobody gave an id follow
+// the last token in the order below. What contradicts the vocabulary is refused by name, where transformers would let
+// one token hide another. An empty name, as early conversions of LLaMA have it, says nothing: the vocabulary's own
+// token stands. Source: transformers 4.57, tokenization_utils_base.py (_from_pretrained), tokenization_utils.py
+// (__init__, _add_tokens), models/llama/tokenization_llama.py.
 
 import { type Notice, refuse, shown } from "./assemble.ts";
 import { plainToken } from "./cutting.ts";

@@ -1,8 +1,9 @@
-// Hugging Face's tokenizer.json: a pipeline of components, each named by its type. Added tokens are cut out of the text,
-// the rest is normalized, cut into words and merged by rank; decoding is a chain of its own. The folder json/ holds one
-// file for each kind of component; what is not known there is refused by name, never passed over.
+// Hugging Face's tokenizer.json: a pipeline of components, each named by its type. Added tokens are cut out of the
+// text, the rest is normalized, cut into words and merged by rank; decoding is a chain of its own. The folder json/
+// holds one file for each kind of component; what is not known there is refused by name, never passed over.
 //
-// `truncation` and `padding` are left aside: they are settings of a training run, which Hugging Face's own callers reset.
+// `truncation` and `padding` are left aside: they are settings of a training run, which Hugging Face's own callers
+// reset.
 
 import { plainText } from "../printable.ts";
 import { assemble, refuse, shown } from "./assemble.ts";
@@ -25,10 +26,12 @@ import type { Tokenizer } from "./tokenizer.ts";
  *
  * @param json The parsed file.
  * @param source Name used in errors, usually the file's path.
- * @param tokenizerConfig The parsed `tokenizer_config.json`, which knows names of BOS and EOS and the chat template. Without
- * it BOS and EOS are what the post-processor puts around a text, and else `<s>` and `</s>` where these are special.
+ * @param tokenizerConfig The parsed `tokenizer_config.json`, which knows names of BOS and EOS and the chat template.
+ * Without it BOS and EOS are what the post-processor puts around a text, and else `<s>` and `</s>` where these are
+ * special.
  * @param beside The older files that add tokens, the rows of the embedding table, and who hears what was odd.
- * @throws {PolyllamaError} `ERR_TOKENIZER` when the files are damaged, contradict each other or name an unknown component.
+ * @throws {PolyllamaError} `ERR_TOKENIZER` when the files are damaged, contradict each other or name an unknown
+ * component.
  */
 export function tokenizerFromJson(
   json: unknown,

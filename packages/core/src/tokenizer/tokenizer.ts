@@ -12,8 +12,8 @@ export interface EncodeOptions {
    */
   readonly special?: boolean;
   /**
-   * UTF-16 offsets within the text that no name of a control or added token may span, so that what spells one there stays text,
-   * whatever `special` says.
+   * UTF-16 offsets within the text that no name of a control or added token may span, so that what spells one there
+   * stays text, whatever `special` says.
    */
   readonly literal?: readonly number[];
 }
@@ -27,8 +27,8 @@ export interface DecodeOptions {
 }
 
 /**
- * What a token is: a piece of text; the one that stands for what has no piece; a control token, which never shows in text; a name
- * that is found in text before anything else; a piece that is never made; a byte.
+ * What a token is: a piece of text; the one that stands for what has no piece; a control token, which never shows in
+ * text; a name that is found in text before anything else; a piece that is never made; a byte.
  */
 export type TokenKind = "normal" | "unknown" | "control" | "user-defined" | "unused" | "byte";
 

@@ -1,5 +1,5 @@
-// A vocabulary of scored pieces: what tokenizer.model, GGUF metadata and tokenizer.bin all hold. Each of the three readers
-// fills this one record; score-bpe.ts makes a tokenizer of it.
+// A vocabulary of scored pieces: what tokenizer.model, GGUF metadata and tokenizer.bin all hold. Each of the three
+// readers fills this one record; score-bpe.ts makes a tokenizer of it.
 
 import { refuse, shown } from "./assemble.ts";
 import type { Charsmap } from "./charsmap.ts";
@@ -51,7 +51,9 @@ export interface Vocabulary {
   readonly unknownText: string;
   /** Write characters without a piece as bytes; `partial`: though some bytes have no piece. */
   readonly byteFallback: boolean | "partial";
-  /** Ids that no text becomes by merging: pieces that another id spells too, and tokens that are only cut out by name. */
+  /**
+   * Ids that no text becomes by merging: pieces that another id spells too, and tokens that are only cut out by name.
+   */
   readonly unreachable?: ReadonlySet<number>;
   /** What is cut out by name before anything else; default: control tokens, where they are asked for. */
   readonly cutting?: Cutting;
@@ -64,7 +66,11 @@ export function byteOfPiece(piece: string): number {
   return /^<0x[0-9A-Fa-f]{2}>$/.test(piece) ? Number.parseInt(piece.slice(3, 5), 16) : -1;
 }
 
-/** By byte: the id of its piece, or -1. @throws {PolyllamaError} `ERR_TOKENIZER` when one is missing that must be there. */
+/**
+ * By byte: the id of its piece, or -1.
+ *
+ * @throws {PolyllamaError} `ERR_TOKENIZER` when one is missing that must be there.
+ */
 export function byteTokens({ source, pieces, kinds, byteFallback }: Vocabulary): Int32Array {
   const tokens = new Int32Array(256).fill(-1);
   for (const [id, piece] of pieces.entries()) if (kinds[id] === kind.byte) tokens[byteOfPiece(piece)] = id;

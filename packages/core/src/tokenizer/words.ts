@@ -1,13 +1,13 @@
-// Where text falls apart. Merging can only join two characters that stand side by side in some piece; between any others
-// there is a boundary, whatever stands around it. So a text is cut at such places and each word is encoded by itself, which
-// gives the same ids and lets them be remembered.
+// Where text falls apart. Merging can only join two characters that stand side by side in some piece; between any
+// others there is a boundary, whatever stands around it. So a text is cut at such places and each word is encoded by
+// itself, which gives the same ids and lets them be remembered.
 
 /** Bits of the filter: a power of two that keeps it in a processor's second-level cache. */
 const bits = 1 << 20;
 
 /**
- * Tells whether two UTF-16 units may stand within one piece. Never false for two that do; true by accident for a few that
- * do not, which costs time only. The halves of a surrogate pair always stand together.
+ * Tells whether two UTF-16 units may stand within one piece. Never false for two that do; true by accident for a few
+ * that do not, which costs time only. The halves of a surrogate pair always stand together.
  */
 export function neighbours(pieces: Iterable<string>): (left: number, right: number) => boolean {
   const filter = new Int32Array(bits / 32);

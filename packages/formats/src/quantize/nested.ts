@@ -1,5 +1,5 @@
-// What Q4_K and Q5_K share: eight sub-blocks of 32 with scales and minimums of 6 bits under two binary16 factors. They are
-// searched for first, then rounded, and the quants follow from the rounded ones.
+// What Q4_K and Q5_K share: eight sub-blocks of 32 with scales and minimums of 6 bits under two binary16 factors. They
+// are searched for first, then rounded, and the quants follow from the rounded ones.
 
 import { f16Table, numberToF16 } from "../float.ts";
 import { type Affine, type Candidates, searchAffine } from "./search.ts";

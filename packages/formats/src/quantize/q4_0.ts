@@ -1,5 +1,5 @@
-// Q4_0 as ggml's reference quantizes it: the value of largest magnitude, sign included, becomes quant 0, that is -8; so the
-// scale is that value over -8. All arithmetic is f32 (Math.fround stands where a C float is stored).
+// Q4_0 as ggml's reference quantizes it: the value of largest magnitude, sign included, becomes quant 0, that is -8; so
+// the scale is that value over -8. All arithmetic is f32 (Math.fround stands where a C float is stored).
 
 import { numberToF16 } from "../float.ts";
 

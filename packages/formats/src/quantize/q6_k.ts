@@ -1,5 +1,5 @@
-// Q6_K: 16 sub-blocks of 16 with signed scales, searched for one by one, then rounded to 8 bits under one binary16 factor, from
-// which the quants follow; the block's bytes are those of ../q6_k.ts.
+// Q6_K: 16 sub-blocks of 16 with signed scales, searched for one by one, then rounded to 8 bits under one binary16
+// factor, from which the quants follow; the block's bytes are those of ../q6_k.ts.
 
 import { f16Table, numberToF16 } from "../float.ts";
 import { searchSymmetric } from "./search.ts";

@@ -1,5 +1,5 @@
-// Q8_0 as ggml's reference quantizes it: the scale is the block's largest magnitude over 127, quants are rounded half away
-// from zero, and all arithmetic is f32 (Math.fround stands where a C float is stored).
+// Q8_0 as ggml's reference quantizes it: the scale is the block's largest magnitude over 127, quants are rounded half
+// away from zero, and all arithmetic is f32 (Math.fround stands where a C float is stored).
 
 import { numberToF16 } from "../float.ts";
 

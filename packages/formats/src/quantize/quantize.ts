@@ -1,5 +1,5 @@
-// Values into a stored format. Where a format leaves no choice, Q8_0, Q4_0, Q4_1, Q5_0 and Q5_1, the bytes equal those of ggml's
-// reference quantizers, so that a file quantized here and one quantized by llama.cpp hold the same weights.
+// Values into a stored format. Where a format leaves no choice, Q8_0, Q4_0, Q4_1, Q5_0 and Q5_1, the bytes equal those
+// of ggml's reference quantizers, so that a file quantized here and one quantized by llama.cpp hold the same weights.
 
 import { type FormatName, formatBytes, PolyllamaError } from "@polyllama/core";
 import { formats } from "../formats.ts";
@@ -39,8 +39,9 @@ export const quantizedFormats: readonly QuantizedFormat[] = (Object.keys(writers
 ) as QuantizedFormat[];
 
 /**
- * Rows of values in a stored format; their number must be whole blocks. NaN and infinities give blocks that mean nothing, and
- * f16 and the binary16 scales of blocks overflow: check values before and the result after with `assertFinite`.
+ * Rows of values in a stored format; their number must be whole blocks. NaN and infinities give blocks that mean
+ * nothing, and f16 and the binary16 scales of blocks overflow: check values before and the result after with
+ * `assertFinite`.
  *
  * @throws {PolyllamaError} `ERR_OPTION`
  */
@@ -71,8 +72,8 @@ const withShorterBlocks: Readonly<Partial<Record<QuantizedFormat, QuantizedForma
 };
 
 /**
- * The format for rows of this many values where another one is wanted: that one; or, for rows that are not whole blocks of 256,
- * the next better one with blocks of 32, as llama.cpp chooses it; or none.
+ * The format for rows of this many values where another one is wanted: that one; or, for rows that are not whole blocks
+ * of 256, the next better one with blocks of 32, as llama.cpp chooses it; or none.
  */
 export function formatForRows(columns: number, wanted: QuantizedFormat): QuantizedFormat | undefined {
   if (columns % formats[wanted].blockSize === 0) return wanted;

@@ -1,5 +1,5 @@
-// Q4_1 and Q5_1 as ggml's reference quantizes them: the block's range from least to largest value in equal steps, quant 0 at
-// the least value. All arithmetic is f32 (Math.fround stands where a C float is stored).
+// Q4_1 and Q5_1 as ggml's reference quantizes them: the block's range from least to largest value in equal steps, quant
+// 0 at the least value. All arithmetic is f32 (Math.fround stands where a C float is stored).
 
 import { numberToF16 } from "../float.ts";
 

@@ -1,8 +1,8 @@
-// The search behind the K formats: for a few values that share a scale, the scale (and minimum) with a small weighted squared
-// error. A candidate divides the range into slightly more or fewer steps than there are quants; its quants being given, the
-// best scale and minimum follow by least squares, and so does their error, from sums alone. A better minimum moves the range
-// of the candidates that follow. The candidates and the weights, which favour large values, are those of ggml's reference
-// quantizers.
+// The search behind the K formats: for a few values that share a scale, the scale (and minimum) with a small weighted
+// squared error. A candidate divides the range into slightly more or fewer steps than there are quants; its quants
+// being given, the best scale and minimum follow by least squares, and so does their error, from sums alone. A better
+// minimum moves the range of the candidates that follow. The candidates and the weights, which favour large values, are
+// those of ggml's reference quantizers.
 
 /** Which divisions of the range are tried: `most` steps plus `first`, and `count` more, `step` apart. */
 export interface Candidates {
@@ -96,7 +96,10 @@ export function searchAffine(
   result.minimum = -offset;
 }
 
-/** The scale for `count` values from `start` on as signed quants of -`most` to `most` - 1; negative where that is better. */
+/**
+ * The scale for `count` values from `start` on as signed quants of -`most` to `most` - 1; negative where that is
+ * better.
+ */
 export function searchSymmetric(values: Float32Array, start: number, count: number, most: number): number {
   let extreme = 0;
   for (let i = start; i < start + count; i++) {

@@ -1,5 +1,5 @@
-// How fast a device runs a model: loading, prompts, and decoding of one and of many sequences, with the bytes or operations per
-// second that this is.
+// How fast a device runs a model: loading, prompts, and decoding of one and of many sequences, with the bytes or
+// operations per second that this is.
 
 import { type CacheFormat, llamaGraph, PolyllamaError } from "@polyllama/core";
 import { type Device, type LoadedGraph, loadGraph } from "@polyllama/core/device";

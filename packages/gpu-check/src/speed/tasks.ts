@@ -1,5 +1,5 @@
-// What is measured of a backend, as data: which models, prompts and batches, and what became of each. Weights are synthetic. Whatever
-// could not be measured stays in the result, with the reason.
+// What is measured of a backend, as data: which models, prompts and batches, and what became of each. Weights are
+// synthetic. Whatever could not be measured stays in the result, with the reason.
 
 export interface BenchTask {
   /** For people: "7B f16". */
@@ -19,7 +19,10 @@ export interface Measurement {
   readonly what: string;
   readonly unit: "s" | "tokens/s";
   readonly value?: number;
-  /** What that is per second: bytes of weights and cache read when decoding, floating point operations when reading a prompt. */
+  /**
+   * What that is per second: bytes of weights and cache read when decoding, floating point operations when reading a
+   * prompt.
+   */
   readonly rate?: number;
   /** Why there is no value. */
   readonly notRun?: string;

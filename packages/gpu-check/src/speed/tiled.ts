@@ -4,8 +4,8 @@ import { resolveRanges, rowCount, type WeightSource } from "@polyllama/core";
 import type { Checkpoint } from "polyllama";
 
 /**
- * The same weights again and again: a matrix repeats its first rows, so that making the weights takes less time than moving
- * them. Speed does not depend on what they are.
+ * The same weights again and again: a matrix repeats its first rows, so that making the weights takes less time than
+ * moving them. Speed does not depend on what they are.
  */
 export function tiled(checkpoint: Checkpoint): WeightSource {
   const rows = 64;

@@ -1,4 +1,5 @@
-// Which KV blocks are in use, and by how many sequences. Bookkeeping of the host alone: what a block holds is the backend's.
+// Which KV blocks are in use, and by how many sequences. Bookkeeping of the host alone: what a block holds is the
+// backend's.
 
 import { CacheFullError } from "@polyllama/core";
 

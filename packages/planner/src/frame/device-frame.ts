@@ -1,6 +1,6 @@
-// A device made of what its backend alone can know: what it is, what it can do, how weights come to it, where KV blocks lie, and how a
-// step is run. Whatever devices do alike stands here and in the rest of this folder: they refuse what they cannot do and what is another
-// device's, count their memory, and take back all that they gave out.
+// A device made of what its backend alone can know: what it is, what it can do, how weights come to it, where KV blocks
+// lie, and how a step is run. Whatever devices do alike stands here and in the rest of this folder: they refuse what
+// they cannot do and what is another device's, count their memory, and take back all that they gave out.
 
 import {
   type CacheFormat,
@@ -42,7 +42,11 @@ export interface CacheParts<Blocks extends PoolStorage> {
   readonly reason?: string;
   /** Positions of a block; without pages a block is a whole sequence, and its pool says how long that may be. */
   readonly blockRows: number | "sequence";
-  /** Allocates the memory of a pool. @throws {MemoryError} where the device has less; {@link UnsupportedError} for a spec that it cannot keep */
+  /**
+   * Allocates the memory of a pool.
+   *
+   * @throws {MemoryError} where the device has less; {@link UnsupportedError} for a spec that it cannot keep
+   */
   allocate(size: BlocksSize): Blocks;
 }
 

@@ -1,5 +1,5 @@
-// What exported sequences begin with: words of 32 bits that say which device, attentions and format they are of, and how many positions
-// follow. The rest is each device's own.
+// What exported sequences begin with: words of 32 bits that say which device, attentions and format they are of, and
+// how many positions follow. The rest is each device's own.
 
 import { type CacheFormat, PolyllamaError } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";

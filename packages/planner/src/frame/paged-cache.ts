@@ -1,5 +1,5 @@
-// The keys and values of one sequence as a list of blocks. Submitting a step changes the list at once, so that the next step can be
-// submitted before the first has run; a step that fails takes its change back.
+// The keys and values of one sequence as a list of blocks. Submitting a step changes the list at once, so that the next
+// step can be submitted before the first has run; a step that fails takes its change back.
 
 import { CacheFullError, checkNumber, PolyllamaError } from "@polyllama/core";
 import type { CachePool, SequenceCache } from "@polyllama/core/device";

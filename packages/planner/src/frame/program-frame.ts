@@ -1,4 +1,5 @@
-// What every program does with a step beside computing it: checks, blocks, waiting for its turn, aborts, what depends on it, and its end.
+// What every program does with a step beside computing it: checks, blocks, waiting for its turn, aborts, what depends
+// on it, and its end.
 
 import { type Graph, PolyllamaError } from "@polyllama/core";
 import {
@@ -82,7 +83,9 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   readonly #spec: CacheSpec;
   /** Aborted when the program is disposed. */
   readonly #end = new AbortController();
-  /** Signals of callers, together with that: one for all steps of a signal, as making signals for every token is slow. */
+  /**
+   * Signals of callers, together with that: one for all steps of a signal, as making signals for every token is slow.
+   */
   readonly #either = new WeakMap<AbortSignal, AbortSignal>();
   readonly #pending = new UnderWay();
   #disposed: Promise<void> | undefined;
@@ -205,7 +208,10 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
     );
   }
 
-  /** Aborts the steps under way, waits for them and frees what is the program's alone. A second call waits for the first. */
+  /**
+   * Aborts the steps under way, waits for them and frees what is the program's alone. A second call waits for the
+   * first.
+   */
   [Symbol.asyncDispose](): Promise<void> {
     this.#disposed ??= this.#dispose();
     return this.#disposed;

@@ -1,4 +1,5 @@
-// What a device gave out and has to take back: parameters, pools, tensors and programs, from the beginning of their loading on.
+// What a device gave out and has to take back: parameters, pools, tensors and programs, from the beginning of their
+// loading on.
 
 import { PolyllamaError } from "@polyllama/core";
 import { UnderWay } from "./under-way.ts";
@@ -45,7 +46,11 @@ export class Resources {
     this.#others.add(resource);
   }
 
-  /** To be called with what has been disposed. @param freed Where its memory is given back by and by: when that has happened. */
+  /**
+   * To be called with what has been disposed.
+   *
+   * @param freed Where its memory is given back by and by: when that has happened.
+   */
   delete(resource: Disposable | AsyncDisposable, freed?: void | Promise<void>): void {
     this.#programs.delete(resource as AsyncDisposable); // whichever it is, the other set does not have it
     this.#others.delete(resource as Disposable);

@@ -99,7 +99,10 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     await this.#freeUnused();
   }
 
-  /** No program can be compiled with them any more. Their memory is freed when the last program that uses them has ended. */
+  /**
+   * No program can be compiled with them any more. Their memory is freed when the last program that uses them has
+   * ended.
+   */
   [Symbol.dispose](): void {
     if (this.#state !== "alive") return;
     this.#state = "disposed";

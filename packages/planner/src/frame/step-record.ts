@@ -1,4 +1,5 @@
-// A submitted step until it settles: what it changed in caches, so that it can be undone, and which other steps it builds upon.
+// A submitted step until it settles: what it changed in caches, so that it can be undone, and which other steps it
+// builds upon.
 
 import { PolyllamaError } from "@polyllama/core";
 

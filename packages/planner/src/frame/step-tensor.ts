@@ -6,7 +6,10 @@ import type { StepRecord } from "./step-record.ts";
 
 /** The memory of a tensor, as a backend has it. */
 export interface TensorStorage {
-  /** Its elements [rows, width], or tokens [rows], copied to the host. Called when the step that computes them has succeeded. */
+  /**
+   * Its elements [rows, width], or tokens [rows], copied to the host. Called when the step that computes them has
+   * succeeded.
+   */
   read(signal: AbortSignal | undefined): Promise<HostArray>;
   /** Gives the memory back. Called once, when nobody uses the tensor. */
   free(): void;

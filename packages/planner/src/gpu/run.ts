@@ -1,4 +1,5 @@
-// A step that is computed away from the host, in chunks that are enqueued one behind another: its tensors, and how it ends.
+// A step that is computed away from the host, in chunks that are enqueued one behind another: its tensors, and how it
+// ends.
 
 import { type Graph, PolyllamaError } from "@polyllama/core";
 import { isDeviceTensor, type OutputValue, type Step } from "@polyllama/core/device";
@@ -75,7 +76,8 @@ function checkDrawnTokens(graph: Graph, { inputs }: Step): void {
   for (const node of graph.nodes) {
     const input = node.op === "embedding" ? inputs[node.tokens] : undefined;
     if (node.op !== "embedding" || input === undefined || !isDeviceTensor(input)) continue;
-    const { vocabulary = 0 } = (input as StepTensor<GpuTensorStorage>).storage; // the frame has seen that it is this device's
+    // the frame has seen that it is this device's
+    const { vocabulary = 0 } = (input as StepTensor<GpuTensorStorage>).storage;
     const rows = graph.weights.find(({ name }) => name === node.table)!.shape[0]!; // each weight of a node is there
     if (vocabulary <= rows) continue;
     throw new PolyllamaError(

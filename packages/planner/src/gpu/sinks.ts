@@ -1,4 +1,5 @@
-// Outputs of a step that is computed away from the host: which rows each one wants and where they go, as chunks of the step bring them.
+// Outputs of a step that is computed away from the host: which rows each one wants and where they go, as chunks of the
+// step bring them.
 
 import { logprobs, PolyllamaError, type Tensor, UnsupportedError, type ValueName } from "@polyllama/core";
 import {
@@ -61,7 +62,10 @@ export interface TokenSink<Storage extends TensorStorage> extends Wanted {
   readonly logprobs: RowLogprobs[];
 }
 
-/** Where an output goes: to the host, which may mean a copy of an input, to a tensor of the device, or to the choice of tokens. */
+/**
+ * Where an output goes: to the host, which may mean a copy of an input, to a tensor of the device, or to the choice of
+ * tokens.
+ */
 export type Sink<Storage extends TensorStorage> = HostSink | InputSink | DeviceSink<Storage> | TokenSink<Storage>;
 
 /** Makes a tensor of a step; of tokens with how many there are to choose from. */
@@ -156,7 +160,8 @@ export interface SinkPart<Of> {
  * What a chunk has of each output.
  *
  * @param places Where the chunk's plan has its values.
- * @param indices By row of the step, the row of the chunk's buffers that have all rows, and of those that have selected ones.
+ * @param indices By row of the step, the row of the chunk's buffers that have all rows, and of those that have selected
+ * ones.
  */
 export function partsOf<Storage extends TensorStorage>(
   sinks: readonly Sink<Storage>[],

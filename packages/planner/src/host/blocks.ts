@@ -1,5 +1,5 @@
-// KV blocks in the host's memory. A block has an array of keys and one of values for each attention, and the tokens of its positions,
-// which penalties look at; it takes memory from when it is first written.
+// KV blocks in the host's memory. A block has an array of keys and one of values for each attention, and the tokens of
+// its positions, which penalties look at; it takes memory from when it is first written.
 
 import type { CacheFormat, RealArray } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";

@@ -1,5 +1,6 @@
-// Computes a step node by node, in the graph's order: a backend whose values are on the host gives a function of a node, and this does
-// the rest. Only what somebody wants is computed, and what fills caches; what nobody reads any more is let go.
+// Computes a step node by node, in the graph's order: a backend whose values are on the host gives a function of a
+// node, and this does the rest. Only what somebody wants is computed, and what fills caches; what nobody reads any more
+// is let go.
 
 import {
   type AttentionNode,

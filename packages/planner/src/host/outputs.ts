@@ -1,4 +1,5 @@
-// What a step gives where its values are on the host: matrices, tensors for later steps, drawn tokens and log-probabilities.
+// What a step gives where its values are on the host: matrices, tensors for later steps, drawn tokens and
+// log-probabilities.
 
 import { createSampler, logprobs, PolyllamaError, type RealArray } from "@polyllama/core";
 import type { Draw, Output, OutputValue, RowLogprobs, StepPlaces } from "@polyllama/core/device";

@@ -1,5 +1,6 @@
-// Memory for the buffers of a plan, shared by those that are never in use at the same time. Two ways: whole buffers of equal size
-// that are handed on, for devices that cannot bind parts of one buffer for reading and for writing; or places in one arena.
+// Memory for the buffers of a plan, shared by those that are never in use at the same time. Two ways: whole buffers of
+// equal size that are handed on, for devices that cannot bind parts of one buffer for reading and for writing; or
+// places in one arena.
 
 import type { Plan } from "./plan.ts";
 

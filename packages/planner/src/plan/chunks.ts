@@ -1,6 +1,6 @@
-// How the rows of a step are cut into chunks, so that scratch memory is bounded whatever the step. A backend computes in modes, such
-// as one for decoding and one for prefill; which mode computes a sequence depends on that sequence alone, so that its result does
-// not depend on what else is in the step.
+// How the rows of a step are cut into chunks, so that scratch memory is bounded whatever the step. A backend computes
+// in modes, such as one for decoding and one for prefill; which mode computes a sequence depends on that sequence
+// alone, so that its result does not depend on what else is in the step.
 
 /** Which sequences a mode computes, and how much at once. */
 export interface ChunkMode<Name extends string = string> {

@@ -1,6 +1,7 @@
-// What is computed together. A value that nobody asks for and a single node reads needs no place of its own: norms go into the
-// linears that read them, gate and up into swiglu, residuals into the linear before, rotations into the write to the cache. Which of
-// these a backend has kernels for is data; what comes out is the graph again, of fewer and larger nodes, still by value names.
+// What is computed together. A value that nobody asks for and a single node reads needs no place of its own: norms go
+// into the linears that read them, gate and up into swiglu, residuals into the linear before, rotations into the write
+// to the cache. Which of these a backend has kernels for is data; what comes out is the graph again, of fewer and
+// larger nodes, still by value names.
 
 import {
   type AddNode,

@@ -1,5 +1,5 @@
-// How long a plan's buffers are in use: from the first step that touches them to the last. Inputs are there from the start, outputs
-// to the end and beyond.
+// How long a plan's buffers are in use: from the first step that touches them to the last. Inputs are there from the
+// start, outputs to the end and beyond.
 
 import { ops } from "@polyllama/core";
 import {

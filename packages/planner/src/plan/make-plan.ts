@@ -1,5 +1,5 @@
-// From a graph to a plan, for one set of values: what is needed, what of it is computed together, where everything is, and how long.
-// Backends say as data what they have kernels for; the plan that comes out is data, too.
+// From a graph to a plan, for one set of values: what is needed, what of it is computed together, where everything is,
+// and how long. Backends say as data what they have kernels for; the plan that comes out is data, too.
 
 import { type AttentionNode, type Graph, PolyllamaError, type ValueName } from "@polyllama/core";
 import { type FusionPreferences, fuse } from "./fusion.ts";

@@ -1,6 +1,7 @@
-// What a run asks for, and which nodes and rows that takes. Most runs want logits of some rows alone, those that a run selects
-// (the last ones of sequences); what no attention depends on is then computed for these rows only, so that behind the last
-// attention a prompt of 512 rows goes on as one. Caches are filled also where nobody asks for what attention gives.
+// What a run asks for, and which nodes and rows that takes. Most runs want logits of some rows alone, those that a run
+// selects (the last ones of sequences); what no attention depends on is then computed for these rows only, so that
+// behind the last attention a prompt of 512 rows goes on as one. Caches are filled also where nobody asks for what
+// attention gives.
 
 import { appended, type Graph, type Node, type OpName, operands, type ValueName } from "@polyllama/core";
 import type { StoredWeights } from "./weight-groups.ts";

@@ -1,5 +1,5 @@
-// Where values are while a plan is being made: which are in a buffer already, as a whole or in the rows that are selected, and which
-// are in the form that linears want.
+// Where values are while a plan is being made: which are in a buffer already, as a whole or in the rows that are
+// selected, and which are in the form that linears want.
 
 import type { Graph, RmsNormNode, SwigluNode, ValueName } from "@polyllama/core";
 import type { Conversion, LinearInput } from "./fusion.ts";

@@ -1,6 +1,6 @@
-// What a plan is: steps over buffers, as readonly data. An emitter turns each step into launches of its kernels without knowing the
-// graph: everything a kernel needs to know is in the step. A step computes the rows of its set: all rows of what runs, or those
-// that the run's selection lists.
+// What a plan is: steps over buffers, as readonly data. An emitter turns each step into launches of its kernels without
+// knowing the graph: everything a kernel needs to know is in the step. A step computes the rows of its set: all rows of
+// what runs, or those that the run's selection lists.
 
 import type { NodeOf, OpName, Ops, ValueName, WeightName } from "@polyllama/core";
 import type { RowSet } from "./needs.ts";
@@ -84,7 +84,9 @@ export interface LinearStep extends Step<"linear"> {
   readonly converted: boolean;
   readonly norm: Norm | undefined;
   readonly residual: Place | undefined;
-  /** Where gate and up begin among the group's rows, or columns where they alternate; y is then as wide as one of them. */
+  /**
+   * Where gate and up begin among the group's rows, or columns where they alternate; y is then as wide as one of them.
+   */
   readonly gated: { readonly gateRow: number; readonly upRow: number } | undefined;
   readonly y: Place;
 }
@@ -96,7 +98,10 @@ export interface RopeStep extends Step<"rope"> {
   readonly y: Place;
 }
 
-/** Appends keys and values to the cache of each row's sequence; rotates keys, and queries beside them, where there is a rotation. */
+/**
+ * Appends keys and values to the cache of each row's sequence; rotates keys, and queries beside them, where there is a
+ * rotation.
+ */
 export interface CacheStep extends Step<"cache"> {
   readonly attention: PlanAttention;
   readonly k: Place;

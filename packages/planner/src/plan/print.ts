@@ -1,5 +1,5 @@
-// A plan for people: a line for each step, with the buffers that it reads and writes and what it does on the way. Steps that come
-// again for every layer stand once.
+// A plan for people: a line for each step, with the buffers that it reads and writes and what it does on the way. Steps
+// that come again for every layer stand once.
 
 import { assignOffsets } from "./buffers.ts";
 import { placesOf } from "./lifetimes.ts";

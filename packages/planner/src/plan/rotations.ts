@@ -1,5 +1,5 @@
-// Rotations of a plan. Cosines and sines come from the host in a table with a row for each row of the step; rotations that are the
-// same share its columns.
+// Rotations of a plan. Cosines and sines come from the host in a table with a row for each row of the step; rotations
+// that are the same share its columns.
 
 import type { Rotation } from "@polyllama/core";
 

@@ -1,6 +1,7 @@
-// Which weights are stored together. Linears that read the same value in the same format become one matrix, so that q, k and v, or
-// gate and up, are one multiplication. Weights are shared by all programs on a device, so one layout is decided from every graph
-// that will use them: two weights stand together where each graph that has either of them reads both with the same value, once.
+// Which weights are stored together. Linears that read the same value in the same format become one matrix, so that q,
+// k and v, or gate and up, are one multiplication. Weights are shared by all programs on a device, so one layout is
+// decided from every graph that will use them: two weights stand together where each graph that has either of them
+// reads both with the same value, once.
 
 import {
   columnCount,
@@ -20,7 +21,9 @@ import {
 
 /** How a backend wants its weights stored. */
 export interface WeightPreferences {
-  /** Rows of every member of a group are a multiple of this, so that each part of its output starts at a whole vector. */
+  /**
+   * Rows of every member of a group are a multiple of this, so that each part of its output starts at a whole vector.
+   */
   readonly rowMultiple: number;
   /** Whether the rows of gate and up alternate, so that one invocation has both. */
   readonly alternates: boolean;
@@ -39,7 +42,9 @@ export interface WeightGroup {
   readonly alternating: number;
 }
 
-/** Where a weight is: rows `firstRow` and following of its group; with alternating rows, columns of the group's output. */
+/**
+ * Where a weight is: rows `firstRow` and following of its group; with alternating rows, columns of the group's output.
+ */
 export interface WeightPlace {
   readonly group: WeightGroup;
   readonly firstRow: number;
@@ -125,7 +130,8 @@ export function groupWeights(
 }
 
 /**
- * Checks that stored weights serve a graph: all are there, and those that stand together are multiplied with the same value.
+ * Checks that stored weights serve a graph: all are there, and those that stand together are multiplied with the same
+ * value.
  *
  * @throws {PolyllamaError} `ERR_PARAMETERS`
  */

@@ -1,4 +1,5 @@
-// What steps have in common that are computed away from the host: refusals, positions of draws, what becomes of their tensors.
+// What steps have in common that are computed away from the host: refusals, positions of draws, what becomes of their
+// tensors.
 
 import { buildGraph, createSampler, type Graph } from "@polyllama/core";
 import type { Draw, Output, Step } from "@polyllama/core/device";

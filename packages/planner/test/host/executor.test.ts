@@ -1,4 +1,5 @@
-// Steps that are computed on the host, by a device whose only numbers are sums: every value tells which rows it was made of.
+// Steps that are computed on the host, by a device whose only numbers are sums: every value tells which rows it was
+// made of.
 
 import { buildGraph, type Graph, type Node, UnsupportedError, type WeightSource } from "@polyllama/core";
 import { cacheSpec, type Device, type Output, type OutputValue, type Program, type Step } from "@polyllama/core/device";

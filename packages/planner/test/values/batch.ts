@@ -1,4 +1,5 @@
-// What graphs and plans are computed with: two sequences, one of which has a past, and numbers for all weights and inputs.
+// What graphs and plans are computed with: two sequences, one of which has a past, and numbers for all weights and
+// inputs.
 
 import { columnCount, type Graph, rowCount, type ValueName, type WeightInfo, type WeightName } from "@polyllama/core";
 import type { Past, Row } from "./rows.ts";

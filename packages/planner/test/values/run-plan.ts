@@ -1,5 +1,5 @@
-// Runs a plan as a backend does, step by step over shared memory, knowing nothing of the graph: what a step reads must be there, in the
-// rows that it computes, and what it writes lies over whatever had the memory before.
+// Runs a plan as a backend does, step by step over shared memory, knowing nothing of the graph: what a step reads must
+// be there, in the rows that it computes, and what it writes lies over whatever had the memory before.
 
 import type { ValueName } from "@polyllama/core";
 import {

@@ -1,5 +1,5 @@
-// Why a conversation has no text: typed, since a template that refuses, one that is wrong and a bug of this project are told apart by
-// programs that choose what to do next.
+// Why a conversation has no text: typed, since a template that refuses, one that is wrong and a bug of this project are
+// told apart by programs that choose what to do next.
 
 import { PolyllamaError } from "@polyllama/core";
 import type { FailureKind } from "./jinja/budget.ts";
@@ -16,8 +16,9 @@ const what: Readonly<Record<FailureKind, string>> = {
 export class ChatTemplateError extends PolyllamaError {
   override readonly name = "ChatTemplateError";
   /**
-   * `raised`: the template refuses the conversation; `failed`: it is wrong, in Python too; `unsupported`: it needs what this project
-   * does not know of Python; `limit`: it takes more time or memory than a chat template needs; `bug`: this project is wrong.
+   * `raised`: the template refuses the conversation; `failed`: it is wrong, in Python too; `unsupported`: it needs what
+   * this project does not know of Python; `limit`: it takes more time or memory than a chat template needs; `bug`: this
+   * project is wrong.
    */
   readonly kind: FailureKind;
 

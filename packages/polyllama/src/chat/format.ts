@@ -1,5 +1,6 @@
-// Which chat format a conversation is written in: the one that is asked for, else the checkpoint's own. A base model's checkpoint has
-// none, and then most formats would be a wrong guess; only Llama 2's vocabulary as it is says that Llama 2's format is meant.
+// Which chat format a conversation is written in: the one that is asked for, else the checkpoint's own. A base model's
+// checkpoint has none, and then most formats would be a wrong guess; only Llama 2's vocabulary as it is says that Llama
+// 2's format is meant.
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
@@ -40,11 +41,11 @@ export interface ChosenFormat extends ChatFormat {
 }
 
 /**
- * The format that conversations with a checkpoint are written in, and who says so, without loading it: `llama-2` where its template is
- * known to be Llama 2's, or its vocabulary is; `jinja` for a template that is rendered.
+ * The format that conversations with a checkpoint are written in, and who says so, without loading it: `llama-2` where
+ * its template is known to be Llama 2's, or its vocabulary is; `jinja` for a template that is rendered.
  *
- * @throws {PolyllamaError} `ERR_CHAT` where no template is given and the checkpoint has none, `ERR_TOKENIZER` where it came without
- * a tokenizer; {@link OptionError} for a name that there is not.
+ * @throws {PolyllamaError} `ERR_CHAT` where no template is given and the checkpoint has none, `ERR_TOKENIZER` where it
+ * came without a tokenizer; {@link OptionError} for a name that there is not.
  */
 export function chatFormatOf(checkpoint: Checkpoint, template?: ChatTemplate): ChatFormat {
   const { tokenizer } = checkpoint;
@@ -59,9 +60,10 @@ export function chatFormatOf(checkpoint: Checkpoint, template?: ChatTemplate): C
 }
 
 /**
- * @param hasTools Whether the conversation comes with tools, for which a checkpoint may have a template of its own: as in
- * transformers and llama.cpp the one named `tool_use`.
- * @throws {PolyllamaError} `ERR_CHAT` where no format is given and the checkpoint has none; {@link OptionError} for a name that there is not.
+ * @param hasTools Whether the conversation comes with tools, for which a checkpoint may have a template of its own: as
+ * in transformers and llama.cpp the one named `tool_use`.
+ * @throws {PolyllamaError} `ERR_CHAT` where no format is given and the checkpoint has none; {@link OptionError} for a
+ * name that there is not.
  */
 export function chooseFormat(
   { name: checkpoint, text }: Checkpoint,
@@ -142,7 +144,10 @@ function unknownFormat(given: string, checkpoint: string, text: Checkpoint["text
   );
 }
 
-/** SHA-256 of templates that are Llama 2's format, as checkpoints have them: the one of its makers, and transformers' default before. */
+/**
+ * SHA-256 of templates that are Llama 2's format, as checkpoints have them: the one of its makers, and transformers'
+ * default before.
+ */
 const llama2Templates: ReadonlySet<string> = new Set([
   "e8d5b5a546d3f19df16a5320c614fab05bdc4edd50e850f1afd947b503ea41cf",
   "1623de5159d584da0b6c78f86ae57b2328746122f2c58446ab7f84bce8c7c57f",

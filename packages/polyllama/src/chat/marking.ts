@@ -1,6 +1,6 @@
-// Whose text is whose. Before rendering every character of the messages is marked, after it the marks are taken out again, and what
-// remains are the places where a name of a token, had it been written by the template alone, would be a token, and is not because a
-// message has part in it.
+// Whose text is whose. Before rendering every character of the messages is marked, after it the marks are taken out
+// again, and what remains are the places where a name of a token, had it been written by the template alone, would be a
+// token, and is not because a message has part in it.
 
 /** Fields of a message that are the program's own words, not somebody's text. */
 const unmarkedFields = ["role", "type"];
@@ -33,7 +33,8 @@ export function withoutMarks(rendered: string, mark: string, names: readonly str
   }
   const literal = new Set<number>();
   const mentioned = keepWithin(text, isMarked, names, literal);
-  // A tokenizer may normalize a text before it looks for names. Where that could make names, nothing of what it would change is read so.
+  // A tokenizer may normalize a text before it looks for names. Where that could make names, nothing of what it would
+  // change is read so.
   const normalized = text.normalize("NFKC");
   if (normalized !== text && keepWithin(normalized, undefined, names, new Set()) > mentioned) {
     for (let at = 1; at < text.length; at++) {

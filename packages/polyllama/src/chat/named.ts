@@ -1,7 +1,8 @@
-// Chat formats that are asked for by name, beside those of core that run in code: written in Jinja after their makers' descriptions.
-// Sources: ChatML: github.com/openai/openai-python, chatml.md; Alpaca: github.com/tatsu-lab/stanford_alpaca; Vicuna:
-// github.com/lm-sys/FastChat, fastchat/conversation.py; Zephyr: huggingface.co/HuggingFaceH4/zephyr-7b-beta; OpenChat:
-// github.com/imoneoi/openchat; Llama 3: github.com/meta-llama/llama-models, prompt formats.
+// Chat formats that are asked for by name, beside those of core that run in code: written in Jinja after their makers'
+// descriptions. Sources: ChatML: github.com/openai/openai-python, chatml.md; Alpaca:
+// github.com/tatsu-lab/stanford_alpaca; Vicuna: github.com/lm-sys/FastChat, fastchat/conversation.py; Zephyr:
+// huggingface.co/HuggingFaceH4/zephyr-7b-beta; OpenChat: github.com/imoneoi/openchat; Llama 3:
+// github.com/meta-llama/llama-models, prompt formats.
 
 import { type ChatTemplateName as CodeFormatName, chatTemplateNames as codeFormatNames } from "@polyllama/core";
 
@@ -22,7 +23,10 @@ const jinja = {
   "llama-3": `{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>{{ '\\n\\n' + m.content | trim }}<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>{{ '\\n\\n' }}{% endif %}`,
 } as const;
 
-/** A chat format by name: `llama-2`, `chinese-alpaca-2`, `chinese-alpaca`, `chatml`, `alpaca`, `vicuna`, `zephyr`, `openchat`, `llama-3`. */
+/**
+ * A chat format by name: `llama-2`, `chinese-alpaca-2`, `chinese-alpaca`, `chatml`, `alpaca`, `vicuna`, `zephyr`,
+ * `openchat`, `llama-3`.
+ */
 export type ChatTemplateName = CodeFormatName | keyof typeof jinja;
 
 /**

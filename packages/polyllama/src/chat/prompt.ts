@@ -1,5 +1,6 @@
-// A conversation as tokens. Formats that run in code put their control tokens as ids; a template's text is encoded as transformers
-// encodes it, with names of control tokens read where the template wrote them, and as text where a message did.
+// A conversation as tokens. Formats that run in code put their control tokens as ids; a template's text is encoded as
+// transformers encodes it, with names of control tokens read where the template wrote them, and as text where a message
+// did.
 
 import type { Checkpoint } from "@polyllama/checkpoints";
 import {
@@ -16,7 +17,10 @@ import { marked, withoutMarks } from "./marking.ts";
 import type { ChatTemplate } from "./named.ts";
 import { renderJinja } from "./renderer.ts";
 
-/** A message of a conversation. Which roles there are is for the chat format to say; those of Llama 2's are system, user and assistant. */
+/**
+ * A message of a conversation. Which roles there are is for the chat format to say; those of Llama 2's are system, user
+ * and assistant.
+ */
 export interface ChatMessage extends CodeChatMessage {
   readonly name?: string;
   /** Of an assistant: what it called, in the form that its template expects. */
@@ -29,8 +33,8 @@ export interface RenderChatOptions {
   /** The chat format. Default: the checkpoint's own, with `tools` the one named `tool_use` where it has that. */
   readonly template?: ChatTemplate;
   /**
-   * Take what spells a control token within messages, such as `</s>`, as that token, and in Llama 2's format accept `[INST]` and
-   * `<<SYS>>`. Default false: whoever writes a content could otherwise pretend to be somebody else.
+   * Take what spells a control token within messages, such as `</s>`, as that token, and in Llama 2's format accept
+   * `[INST]` and `<<SYS>>`. Default false: whoever writes a content could otherwise pretend to be somebody else.
    */
   readonly allowMarkers?: boolean;
   /** What the model may call, in the form that its template expects; for formats in Jinja. */
@@ -111,7 +115,8 @@ async function renderTemplate(
   const { text, literal } =
     mark === undefined ? { text: rendered, literal: [] } : withoutMarks(rendered, mark, tokenNames(tokenizer));
   const ids = tokenizer.encode(text, { bos: false, eos: false, special: true, literal });
-  // transformers adds nothing to a template's text; llama.cpp, and formats by name, have BOS where the checkpoint's texts have it.
+  // transformers adds nothing to a template's text; llama.cpp, and formats by name, have BOS where the checkpoint's
+  // texts have it.
   const { bos } = tokenizer;
   const adds = (checkpoint.kind === "gguf" || !format.own) && checkpoint.text.addBos;
   if (!adds || bos === undefined || ids[0] === bos) return { text, ids };

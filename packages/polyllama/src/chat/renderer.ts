@@ -1,6 +1,6 @@
-// Templates of others are programs of others, so that they are rendered in a worker, with little time and memory. There is one
-// worker, for one rendering at a time; it starts with the first, is ended with one that fails to end by itself, and stops
-// when nothing was rendered for a while. An idle worker keeps no process alive.
+// Templates of others are programs of others, so that they are rendered in a worker, with little time and memory. There
+// is one worker, for one rendering at a time; it starts with the first, is ended with one that fails to end by itself,
+// and stops when nothing was rendered for a while. An idle worker keeps no process alive.
 
 import { PolyllamaError } from "@polyllama/core";
 import { startRenderThread } from "#chat/start";

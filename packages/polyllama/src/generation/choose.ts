@@ -1,5 +1,5 @@
-// Choosing tokens: on the device that has the logits, several steps ahead, or here from logits that are read back. Either way the work per
-// token does not depend on how long the text is.
+// Choosing tokens: on the device that has the logits, several steps ahead, or here from logits that are read back.
+// Either way the work per token does not depend on how long the text is.
 
 import { logprobs, PolyllamaError, type RealArray, type Sampler, TokenHistory } from "@polyllama/core";
 import type { Submission } from "@polyllama/core/device";
@@ -24,7 +24,9 @@ export async function* chooseOnHost(
   }
 }
 
-/** Submits a step that reads the last step's token, or the prompt's rest where there is none, and draws the next one. */
+/**
+ * Submits a step that reads the last step's token, or the prompt's rest where there is none, and draws the next one.
+ */
 export type NextStep = (last: Submission["tokens"]) => Submission;
 
 /**

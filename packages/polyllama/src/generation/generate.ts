@@ -20,13 +20,15 @@ export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate; default: until the context is full. */
   readonly maxTokens?: number;
   /**
-   * Text at which generation ends; it is not part of the result. One that is exactly the name of a control token, such as
-   * `<|im_end|>`, ends it at that token too, which shows no text.
+   * Text at which generation ends; it is not part of the result. One that is exactly the name of a control token, such
+   * as `<|im_end|>`, ends it at that token too, which shows no text.
    */
   readonly stop?: string | readonly string[];
   /** Tokens at which generation ends, by id or by name; their text is not part of the result. */
   readonly stopTokens?: readonly (number | string)[];
-  /** Ids at which the model says that its text is complete; default: the checkpoint's, without one the tokenizer's EOS. */
+  /**
+   * Ids at which the model says that its text is complete; default: the checkpoint's, without one the tokenizer's EOS.
+   */
   readonly ends?: readonly number[];
   /** Go on after every end token; default false. Tokens in `stop` and `stopTokens` end the text all the same. */
   readonly ignoreEos?: boolean;
@@ -55,8 +57,8 @@ export const generateOptionTypes: OptionSchema<GenerateOptions> = {
 };
 
 /**
- * Why a text ended: the model said so by an end token (`eos`), a stop sequence or stop token came (`stop`), `maxTokens` were
- * reached (`length`), or the context is full (`context`).
+ * Why a text ended: the model said so by an end token (`eos`), a stop sequence or stop token came (`stop`), `maxTokens`
+ * were reached (`length`), or the context is full (`context`).
  */
 export type FinishReason = "eos" | "stop" | "length" | "context";
 

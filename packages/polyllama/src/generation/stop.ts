@@ -1,5 +1,6 @@
-// Stop sequences in streamed text: text that may still become a stop sequence is held back until that is decided. How the text
-// was cut into pushes makes no difference: of several stop sequences the one that begins first in the whole text counts.
+// Stop sequences in streamed text: text that may still become a stop sequence is held back until that is decided. How
+// the text was cut into pushes makes no difference: of several stop sequences the one that begins first in the whole
+// text counts.
 
 /** What is let through: text before any stop sequence, and whether one was met. */
 export interface StopResult {

@@ -1,5 +1,6 @@
-// The page's side: a model that lives in a worker, with the methods of `Llama` that stream text. What they are given is checked here as
-// `Llama` checks it, before anything is sent: what cannot be sent would end as an error of the browser's.
+// The page's side: a model that lives in a worker, with the methods of `Llama` that stream text. What they are given is
+// checked here as `Llama` checks it, before anything is sent: what cannot be sent would end as an error of the
+// browser's.
 
 import { checkpointLocation, type WebLocation } from "@polyllama/checkpoints";
 import { checkOptions, checkValue, type OptionType, PolyllamaError } from "@polyllama/core";
@@ -57,8 +58,8 @@ export class WorkerLlama implements AsyncDisposable {
   }
 
   /**
-   * Loads a checkpoint in a worker whose file called `serveLlama`. One model per worker: loading another one disposes the
-   * first. The worker stays yours to terminate.
+   * Loads a checkpoint in a worker whose file called `serveLlama`. One model per worker: loading another one disposes
+   * the first. The worker stays yours to terminate.
    *
    * @throws as `Llama.load`; {@link PolyllamaError} `ERR_BACKEND` when the worker itself fails.
    */

@@ -1,5 +1,5 @@
-// The two ends of a worker as one thing, since Node's worker_threads tell of messages in another way than workers of pages, Bun and
-// Deno do.
+// The two ends of a worker as one thing, since Node's worker_threads tell of messages in another way than workers of
+// pages, Bun and Deno do.
 
 import { OptionError, PolyllamaError } from "@polyllama/core";
 
@@ -36,7 +36,11 @@ export function portOf(worker: AnyWorker): Port {
   throw new OptionError(message, { option: "worker", expected: "a Worker", value: worker });
 }
 
-/** The worker's end: its global scope or, in Node, the port to its parent. @throws {PolyllamaError} outside a worker. */
+/**
+ * The worker's end: its global scope or, in Node, the port to its parent.
+ *
+ * @throws {PolyllamaError} outside a worker.
+ */
 export function parentPort(): Port {
   const threads = globalThis.process?.getBuiltinModule?.("node:worker_threads");
   if (threads?.parentPort) return nodePort(threads.parentPort);

@@ -1,5 +1,5 @@
-// What page and worker tell each other: plain data, with errors taken apart and put together again, so that they keep class and
-// code on the way.
+// What page and worker tell each other: plain data, with errors taken apart and put together again, so that they keep
+// class and code on the way.
 
 import type { WebLocation } from "@polyllama/checkpoints";
 import {

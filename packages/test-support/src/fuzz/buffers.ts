@@ -1,5 +1,5 @@
-// Watches what buffers a parser asks for: the constructors of buffers and arrays are replaced by ones that note the largest
-// length. A length that a file merely declares shows here, however soon what it allocates is dropped again.
+// Watches what buffers a parser asks for: the constructors of buffers and arrays are replaced by ones that note the
+// largest length. A length that a file merely declares shows here, however soon what it allocates is dropped again.
 
 /** Bytes of the largest buffer or array since `watch`. */
 export interface Buffers {

@@ -1,5 +1,5 @@
-// One input, one verdict. A parser may read a file or refuse it with an error of this project; anything else is a finding:
-// another error, more than two seconds, or memory out of proportion.
+// One input, one verdict. A parser may read a file or refuse it with an error of this project; anything else is a
+// finding: another error, more than two seconds, or memory out of proportion.
 
 import { readFileSync } from "node:fs";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
@@ -13,7 +13,10 @@ import type { Target } from "./target.ts";
 export const MOST_TIME = 2000;
 /** Times an input's size that it may take in memory, in all and in any one buffer. */
 export const FACTOR = 4;
-/** What any input may take beside that: the parser's own code and garbage that V8's young generation has not yet collected. */
+/**
+ * What any input may take beside that: the parser's own code and garbage that V8's young generation has not yet
+ * collected.
+ */
 export const SPARE_BYTES: number = 32 * 2 ** 20;
 /** The same for one buffer: tables of a fixed size, such as one entry for each UTF-16 unit. */
 export const SPARE_BUFFER_BYTES: number = 2 ** 20;

@@ -1,5 +1,5 @@
-// What is done to sound files: bits flipped, bytes cut out, doubled and moved, numbers replaced by the ones that programs get
-// wrong, values of JSON exchanged for others. Everything follows from the given random numbers.
+// What is done to sound files: bits flipped, bytes cut out, doubled and moved, numbers replaced by the ones that
+// programs get wrong, values of JSON exchanged for others. Everything follows from the given random numbers.
 
 import { flatten, type Pieces, part, sizeOf, splice } from "./pieces.ts";
 import type { Random } from "./random.ts";

@@ -1,5 +1,5 @@
-// Bytes in pieces: a changed file shares what did not change with its original, so that files of megabytes can be spoiled a
-// thousand times a second.
+// Bytes in pieces: a changed file shares what did not change with its original, so that files of megabytes can be
+// spoiled a thousand times a second.
 
 export type Pieces = readonly Uint8Array[];
 

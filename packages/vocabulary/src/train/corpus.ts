@@ -1,7 +1,7 @@
-// Lines of a corpus as the words that pieces are found in. A word ends where no piece may go on: before a space, between two
-// scripts, beside a digit where digits are split, at names of tokens, and at characters that are too rare to be covered. Equal words
-// are kept once with their number, so memory grows with what is new in a corpus, not with its length.
-// Source: github.com/google/sentencepiece, src/trainer_interface.cc.
+// Lines of a corpus as the words that pieces are found in. A word ends where no piece may go on: before a space,
+// between two scripts, beside a digit where digits are split, at names of tokens, and at characters that are too rare
+// to be covered. Equal words are kept once with their number, so memory grows with what is new in a corpus, not with
+// its length. Source: github.com/google/sentencepiece, src/trainer_interface.cc.
 
 import { cutAtNames, type NormalizerSpec, nameMatcher, spaceSymbol, textNormalizer, wellFormed } from "@polyllama/core";
 import { scriptOf } from "./scripts.ts";

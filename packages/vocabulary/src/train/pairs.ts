@@ -1,9 +1,9 @@
-// Byte-pair merging of a corpus: the most frequent pair of neighbouring symbols becomes a symbol, over and over. Of equally
-// frequent pairs the shorter goes first, then the one that sorts first, as in SentencePiece.
+// Byte-pair merging of a corpus: the most frequent pair of neighbouring symbols becomes a symbol, over and over. Of
+// equally frequent pairs the shorter goes first, then the one that sorts first, as in SentencePiece.
 //
-// Symbols of all words stand in one array and form linked lists; so do the places of each pair, by arrays over the places
-// themselves. A merge thus costs as much as it has places. Pairs wait in a bucket for each frequency; a pair that has become rarer
-// since is moved when its bucket's turn comes, and only there are ties put in order.
+// Symbols of all words stand in one array and form linked lists; so do the places of each pair, by arrays over the
+// places themselves. A merge thus costs as much as it has places. Pairs wait in a bucket for each frequency; a pair
+// that has become rarer since is moved when its bucket's turn comes, and only there are ties put in order.
 
 import { heap } from "./heap.ts";
 

@@ -1,5 +1,5 @@
-// Unicode scripts of characters, as SentencePiece uses them to decide what may stand within one piece: kana counts as Han,
-// and what Unicode has not assigned counts as common to all scripts, like punctuation and digits.
+// Unicode scripts of characters, as SentencePiece uses them to decide what may stand within one piece: kana counts as
+// Han, and what Unicode has not assigned counts as common to all scripts, like punctuation and digits.
 
 const common = 1;
 const han = 2;

@@ -1,6 +1,6 @@
-// Training a vocabulary the way SentencePiece trains BPE: the characters that cover a corpus, then merges of the most frequent
-// pairs, and the result as a tokenizer.model that SentencePiece, llama.cpp and this project read. The settings left out are those
-// of Llama 2's own vocabulary, as its file declares them.
+// Training a vocabulary the way SentencePiece trains BPE: the characters that cover a corpus, then merges of the most
+// frequent pairs, and the result as a tokenizer.model that SentencePiece, llama.cpp and this project read. The settings
+// left out are those of Llama 2's own vocabulary, as its file declares them.
 // Source: github.com/google/sentencepiece, src/trainer_interface.cc, src/bpe_model_trainer.cc.
 
 import {
@@ -87,9 +87,10 @@ const turn = 50;
 /**
  * Trains a BPE vocabulary. Gives way to the event loop as it works.
  *
- * @param lines Lines of text without their ends; all that is read of them is kept in memory once for every different word.
- * @throws {PolyllamaError} `ERR_OPTION` for options out of range; `ERR_TOKENIZER` when the corpus has too many characters or
- * too few pieces for `vocabSize`; the signal's reason when aborted.
+ * @param lines Lines of text without their ends; all that is read of them is kept in memory once for every different
+ * word.
+ * @throws {PolyllamaError} `ERR_OPTION` for options out of range; `ERR_TOKENIZER` when the corpus has too many
+ * characters or too few pieces for `vocabSize`; the signal's reason when aborted.
  */
 export async function trainVocabulary(
   lines: Iterable<string> | AsyncIterable<string>,
@@ -178,7 +179,11 @@ interface ReservedPiece {
   readonly type: number;
 }
 
-/** `<unk>`, `<s>` and `</s>`, then the caller's own, then the bytes. @throws {PolyllamaError} `ERR_OPTION` for names given twice. */
+/**
+ * `<unk>`, `<s>` and `</s>`, then the caller's own, then the bytes.
+ *
+ * @throws {PolyllamaError} `ERR_OPTION` for names given twice.
+ */
 function reservedPieces({ controlSymbols, userDefinedSymbols, byteFallback }: Settings): ReservedPiece[] {
   const pieces: ReservedPiece[] = [
     { piece: "<unk>", type: pieceKind.unknown },

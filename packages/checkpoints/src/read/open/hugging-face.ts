@@ -1,5 +1,5 @@
-// The files of a checkpoint in Hugging Face's layout: the weights in one file or in those that an index lists, the configuration and what
-// stands around the tokenizer beside them.
+// The files of a checkpoint in Hugging Face's layout: the weights in one file or in those that an index lists, the
+// configuration and what stands around the tokenizer beside them.
 
 import { CheckpointError } from "@polyllama/core";
 import { asObject } from "../../json.ts";
@@ -24,7 +24,11 @@ interface Index extends NonNullable<HuggingFaceParts["index"]> {
   readonly shards: readonly string[];
 }
 
-/** The index of several files; undefined where there is none. @throws {CheckpointError} where it names no files of its folder */
+/**
+ * The index of several files; undefined where there is none.
+ *
+ * @throws {CheckpointError} where it names no files of its folder
+ */
 export async function readIndex(
   files: Files,
   layout: HuggingFaceLayout,

@@ -1,4 +1,5 @@
-// The files of a checkpoint as Meta publishes it: `consolidated.NN.pth` beside `params.json`, the tokenizer there or a folder above.
+// The files of a checkpoint as Meta publishes it: `consolidated.NN.pth` beside `params.json`, the tokenizer there or a
+// folder above.
 
 import { CheckpointError } from "@polyllama/core";
 import { type Files, readJson, readWhole } from "../files.ts";

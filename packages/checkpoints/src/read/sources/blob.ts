@@ -1,5 +1,5 @@
-// A browser's File or Blob, or a file of the origin private file system, as a source of bytes. Nothing is read ahead: the
-// browser reads the slices that are asked for from the disk.
+// A browser's File or Blob, or a file of the origin private file system, as a source of bytes. Nothing is read ahead:
+// the browser reads the slices that are asked for from the disk.
 
 import { CheckpointError } from "@polyllama/core";
 import { type ByteSource, checkRange } from "./byte-source.ts";

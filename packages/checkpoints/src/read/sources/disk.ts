@@ -1,5 +1,5 @@
-// Files of Node as byte sources. Reads are positional, so that any number may run at once on one handle, and are checked
-// against the file's size and modification time: weights that change while they are being read fail loudly.
+// Files of Node as byte sources. Reads are positional, so that any number may run at once on one handle, and are
+// checked against the file's size and modification time: weights that change while they are being read fail loudly.
 
 import { open, readlink, stat } from "node:fs/promises";
 import { CheckpointError, PolyllamaError, quoted } from "@polyllama/core";
@@ -44,7 +44,11 @@ export async function handleSource(file: OpenFile): Promise<ByteSource> {
   return fileSource(`file ${file.fd}`, file, await file.stat({ bigint: true }), false);
 }
 
-/** A link to what is not there is a file that was not fetched, and not one that is missing. @throws {CheckpointError} */
+/**
+ * A link to what is not there is a file that was not fetched, and not one that is missing.
+ *
+ * @throws {CheckpointError}
+ */
 async function refuseBrokenLink(path: string): Promise<void> {
   const target = await readlink(path).catch(() => undefined);
   if (target === undefined) return;

@@ -1,6 +1,7 @@
-// Checkpoints that are kept in the origin private file system of a browser. A download is stored in pieces of 64 MiB, each
-// a file that appears when it is whole: one that breaks off, or a page that is closed, loses one piece at most, and the next
-// load goes on from there. (One large file would have to be copied at every commit.) Two pages never write the same one.
+// Checkpoints that are kept in the origin private file system of a browser. A download is stored in pieces of 64 MiB,
+// each a file that appears when it is whole: one that breaks off, or a page that is closed, loses one piece at most,
+// and the next load goes on from there. (One large file would have to be copied at every commit.) Two pages never write
+// the same one.
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
@@ -31,10 +32,11 @@ interface Record {
 }
 
 /**
- * The file behind a URL, from the browser's storage, downloaded into it first where it is not there or not whole. A kept
- * file is used without asking the server again.
+ * The file behind a URL, from the browser's storage, downloaded into it first where it is not there or not whole. A
+ * kept file is used without asking the server again.
  *
- * @throws {CheckpointError} when there is not enough room, the server fails, or the digest is another; the signal's reason.
+ * @throws {CheckpointError} when there is not enough room, the server fails, or the digest is another; the signal's
+ * reason.
  */
 export async function keptSource(url: string, options: KeepOptions = {}): Promise<ByteSource> {
   const root = await storage(url);

@@ -1,6 +1,6 @@
-// Requests by the proxies that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, also in lower case), which
-// Node's own fetch ignores. The library that speaks to proxies is loaded when there is one. Every hop of a redirect is asked
-// anew, as NO_PROXY may name its host.
+// Requests by the proxies that the environment names (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, also in lower
+// case), which Node's own fetch ignores. The library that speaks to proxies is loaded when there is one. Every hop of a
+// redirect is asked anew, as NO_PROXY may name its host.
 
 import { environment } from "@polyllama/core";
 import { getProxyForUrl } from "proxy-from-env";

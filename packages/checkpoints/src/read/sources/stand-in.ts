@@ -1,6 +1,6 @@
-// What lies in place of a file: a pointer of Git LFS, git-annex or Xet after a clone without the large files, a web page or a
-// server's answer that was saved under its name, nothing at all. Every reader of a file asks here first, whatever it reads,
-// since each would otherwise find something of its own to complain about.
+// What lies in place of a file: a pointer of Git LFS, git-annex or Xet after a clone without the large files, a web
+// page or a server's answer that was saved under its name, nothing at all. Every reader of a file asks here first,
+// whatever it reads, since each would otherwise find something of its own to complain about.
 
 import { CheckpointError, quoted } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";

@@ -1,6 +1,6 @@
-// A file behind a URL as a source of bytes, by HTTP range requests, so that a checkpoint of any size is read without ever
-// being held. A broken connection is taken up again where it broke. What a server answers is checked against the ETag
-// and size of the first answer: a file that is replaced meanwhile is an error and never a mixture.
+// A file behind a URL as a source of bytes, by HTTP range requests, so that a checkpoint of any size is read without
+// ever being held. A broken connection is taken up again where it broke. What a server answers is checked against the
+// ETag and size of the first answer: a file that is replaced meanwhile is an error and never a mixture.
 
 import { CheckpointError, PolyllamaError } from "@polyllama/core";
 import { type ByteSource, checkRange } from "./byte-source.ts";
@@ -93,8 +93,8 @@ export async function urlSource(url: string, sending: Sending = {}): Promise<Byt
 }
 
 /**
- * A file behind a URL as a stream from some byte on, for downloads. The server may ignore the range: `first` says where the
- * stream really begins.
+ * A file behind a URL as a stream from some byte on, for downloads. The server may ignore the range: `first` says where
+ * the stream really begins.
  *
  * @throws {CheckpointError}
  */
@@ -199,7 +199,9 @@ async function sizeByHead(url: string, sending: Sending): Promise<number> {
   );
 }
 
-/** The ETag; a weak one, which need not mean the same bytes, with Last-Modified; empty where the server sends neither. */
+/**
+ * The ETag; a weak one, which need not mean the same bytes, with Last-Modified; empty where the server sends neither.
+ */
 function versionOf({ headers }: Response): string {
   const tag = headers.get("ETag") ?? "";
   if (tag !== "" && !tag.startsWith("W/")) return tag;

@@ -1,4 +1,5 @@
-// What stands for the calls of a pickle: nothing is called, but the few names of a state dict are known by what they would make.
+// What stands for the calls of a pickle: nothing is called, but the few names of a state dict are known by what they
+// would make.
 
 import type { PickleBytes } from "./pickle-bytes.ts";
 import { calledBy } from "./pickle-names.ts";
@@ -47,7 +48,9 @@ export function call(callee: Value, given: Value, { fail }: Fail, stack: Pick<Pi
   }
 }
 
-/** The pairs that a dict is made of: a list of two values each; what else may stand there says how to make missing ones. */
+/**
+ * The pairs that a dict is made of: a list of two values each; what else may stand there says how to make missing ones.
+ */
 function pairs(given: Value, { fail }: Fail, stack: Pick<PickleStack, "count">): [Value, Value][] {
   if (!isKind(given, "list"))
     return isKind(given, "name") || given === null ? [] : fail("a dict is made of something else than pairs");

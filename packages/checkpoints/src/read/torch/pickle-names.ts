@@ -1,5 +1,5 @@
-// The names that a pickle of torch.save may mention. None of them is ever called: each stands for what the reader does itself.
-// Any other name is refused, since a pickle that calls what it likes is how files attack Python.
+// The names that a pickle of torch.save may mention. None of them is ever called: each stands for what the reader does
+// itself. Any other name is refused, since a pickle that calls what it likes is how files attack Python.
 
 import { CheckpointError, quoted } from "@polyllama/core";
 

@@ -1,6 +1,7 @@
-// What torch.save writes around its tensors: a program for Python's pickle machine, protocols 2 to 5. Unpickling can call
-// anything, which is why files from elsewhere are dangerous to Python. This reader knows the operations that build plain
-// values and calls nothing: names are only compared with the few that a state dict consists of, and any other is refused.
+// What torch.save writes around its tensors: a program for Python's pickle machine, protocols 2 to 5. Unpickling can
+// call anything, which is why files from elsewhere are dangerous to Python. This reader knows the operations that build
+// plain values and calls nothing: names are only compared with the few that a state dict consists of, and any other is
+// refused.
 
 import { type PickleBytes, pickleBytes } from "./pickle-bytes.ts";
 import { call, named, persistent } from "./pickle-calls.ts";
@@ -10,7 +11,8 @@ import { isKind, kindOf, type Value } from "./pickle-values.ts";
 /**
  * Runs the program of a pickle and returns what it leaves. Nothing is called.
  *
- * @throws {CheckpointError} for a pickle that is damaged, or mentions another name than files of tensors do: then with the name.
+ * @throws {CheckpointError} for a pickle that is damaged, or mentions another name than files of tensors do: then with
+ * the name.
  */
 export function readPickle(bytes: Uint8Array, file: string): Value {
   const source = pickleBytes(bytes, file);

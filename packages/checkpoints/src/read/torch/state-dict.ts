@@ -1,5 +1,5 @@
-// Where the tensors stand in what torch.save wrote. Mostly it is the dict of tensors itself; training runs save it beside an
-// optimizer and counters, under a name of its own.
+// Where the tensors stand in what torch.save wrote. Mostly it is the dict of tensors itself; training runs save it
+// beside an optimizer and counters, under a name of its own.
 
 import { CheckpointError, quoted } from "@polyllama/core";
 import { type Dict, isKind, kindOf, type PickledTensor, type Value } from "./pickle-values.ts";

@@ -1,5 +1,5 @@
-// A file of torch.save: a zip archive with a pickle that describes tensors and one entry per storage. Nothing is unpacked:
-// a tensor is a range of the file.
+// A file of torch.save: a zip archive with a pickle that describes tensors and one entry per storage. Nothing is
+// unpacked: a tensor is a range of the file.
 
 import { CheckpointError, quoted } from "@polyllama/core";
 import type { ByteSource } from "../sources/byte-source.ts";

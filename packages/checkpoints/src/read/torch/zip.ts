@@ -1,5 +1,5 @@
-// Where the entries of a zip archive lie. PyTorch stores tensors uncompressed, so that a tensor is a range of the file; the
-// central directory, Zip64 included, is read by zip.js, and everything it says is held against the file.
+// Where the entries of a zip archive lie. PyTorch stores tensors uncompressed, so that a tensor is a range of the file;
+// the central directory, Zip64 included, is read by zip.js, and everything it says is held against the file.
 
 import { CheckpointError, PolyllamaError, quoted } from "@polyllama/core";
 import { checkOverlap } from "../gguf-header.ts";

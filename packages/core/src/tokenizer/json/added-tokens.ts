@@ -1,5 +1,5 @@
-// Added tokens of tokenizer.json: names that are looked for in the text before anything else, and their flags. Those that
-// are `special` are control tokens, found only where the caller asks for it.
+// Added tokens of tokenizer.json: names that are looked for in the text before anything else, and their flags. Those
+// that are `special` are control tokens, found only where the caller asks for it.
 
 import { refuse } from "../assemble.ts";
 import type { Places } from "../literal.ts";
@@ -66,7 +66,10 @@ export interface AddedTokenFinder {
   normalized(text: string, places: Places): Section[];
 }
 
-/** @param source For errors of the normalizer. @throws {PolyllamaError} `ERR_TOKENIZER` where normalized names are out of proportion. */
+/**
+ * @param source For errors of the normalizer.
+ * @throws {PolyllamaError} `ERR_TOKENIZER` where normalized names are out of proportion.
+ */
 export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Normalizer, source = ""): AddedTokenFinder {
   const byId = new Map(tokens.map((token) => [token.id, token]));
   let growth = 0;

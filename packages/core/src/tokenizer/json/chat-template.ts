@@ -1,4 +1,5 @@
-// The chat template of a tokenizer_config.json: a text, or several by name, of which "default" is used where none is asked for.
+// The chat template of a tokenizer_config.json: a text, or several by name, of which "default" is used where none is
+// asked for.
 
 import type { JsonObject } from "./fields.ts";
 

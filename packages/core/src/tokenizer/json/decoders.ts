@@ -1,7 +1,7 @@
 // Decoders of tokenizer.json: a chain of steps from tokens to text. Each step here is a stream that hands on what it is
-// certain of, so that the whole chain decodes token by token; `decode` is the same chain run to its end. Bytes become one
-// U+FFFD each where they are not UTF-8, and the valid characters beside them are kept, as for every vocabulary here.
-// Source: github.com/huggingface/tokenizers, tokenizers/src/decoders.
+// certain of, so that the whole chain decodes token by token; `decode` is the same chain run to its end. Bytes become
+// one U+FFFD each where they are not UTF-8, and the valid characters beside them are kept, as for every vocabulary
+// here. Source: github.com/huggingface/tokenizers, tokenizers/src/decoders.
 
 import { quoted } from "../../printable.ts";
 import { utf8Stream } from "../utf8.ts";

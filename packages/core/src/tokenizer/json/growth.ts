@@ -1,6 +1,6 @@
-// How much longer a tokenizer may make what it is given. Real normalizers and decoders write a space as ▁ and back, or one
-// character as a few; a file can ask for anything, and thirty steps that double a text make a thousand million of one
-// character. Before a step makes text, what it will make is counted and held against what the tokenizer was given.
+// How much longer a tokenizer may make what it is given. Real normalizers and decoders write a space as ▁ and back, or
+// one character as a few; a file can ask for anything, and thirty steps that double a text make a thousand million of
+// one character. Before a step makes text, what it will make is counted and held against what the tokenizer was given.
 
 import type { JsonObject } from "./fields.ts";
 

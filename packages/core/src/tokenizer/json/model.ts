@@ -1,5 +1,5 @@
-// The BPE model of tokenizer.json. Pieces have no scores here: the list of merges, by its order, is the model, and a piece
-// that no merge makes is never made.
+// The BPE model of tokenizer.json. Pieces have no scores here: the list of merges, by its order, is the model, and a
+// piece that no merge makes is never made.
 // Source: github.com/huggingface/tokenizers, tokenizers/src/models/bpe (model.rs, word.rs).
 
 import { quoted } from "../../printable.ts";
@@ -18,7 +18,10 @@ export interface BpeModel {
   segment(word: string, excluded: ReadonlySet<number>): number[];
 }
 
-/** @throws {PolyllamaError} `ERR_TOKENIZER` when the model is not such a BPE, or its merges are not within the vocabulary. */
+/**
+ * @throws {PolyllamaError} `ERR_TOKENIZER` when the model is not such a BPE, or its merges are not within the
+ * vocabulary.
+ */
 export function readModel(json: JsonObject): BpeModel {
   const type = json.get("type") ?? "BPE"; // older files do not name it
   if (type !== "BPE") json.refuse(`has the type ${shown(type)}; known is BPE`);

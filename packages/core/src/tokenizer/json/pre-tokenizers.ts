@@ -9,7 +9,10 @@ import { checkGrowth, mostText, type Pipeline, pipeline, stepsOf } from "./growt
 /** @param atStart Whether the stretch begins where the whole text does. */
 export type PreTokenizer = (stretch: string, atStart: boolean) => string[];
 
-/** @throws {PolyllamaError} `ERR_TOKENIZER` for an unknown type; the pre-tokenizer throws the same for growth out of proportion. */
+/**
+ * @throws {PolyllamaError} `ERR_TOKENIZER` for an unknown type; the pre-tokenizer throws the same for growth out of
+ * proportion.
+ */
 export function readPreTokenizer(component: JsonObject | undefined): PreTokenizer {
   if (component === undefined) return (stretch) => [stretch];
   const state = pipeline();

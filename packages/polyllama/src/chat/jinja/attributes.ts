@@ -1,6 +1,6 @@
-// `object.name`, `object[key]` and slices, as Jinja's immutable sandbox looks them up: behind a dot attributes come before keys, in
-// brackets keys before attributes, what changes an object is out of bounds, and what is not there is undefined.
-// Source: github.com/pallets/jinja, src/jinja2/sandbox.py.
+// `object.name`, `object[key]` and slices, as Jinja's immutable sandbox looks them up: behind a dot attributes come
+// before keys, in brackets keys before attributes, what changes an object is out of bounds, and what is not there is
+// undefined. Source: github.com/pallets/jinja, src/jinja2/sandbox.py.
 
 import { bind } from "./bind.ts";
 import { fail, spend, unsupported } from "./budget.ts";

@@ -1,6 +1,6 @@
-// What one rendering may cost: steps of evaluation, and characters and list entries that it makes. Counted rather than timed, so that
-// a template that loops or grows ends at the same place on every machine; the worker's limits of time and memory stand behind it.
-// A rendering is synchronous and has its thread for itself, so that there is one count.
+// What one rendering may cost: steps of evaluation, and characters and list entries that it makes. Counted rather than
+// timed, so that a template that loops or grows ends at the same place on every machine; the worker's limits of time
+// and memory stand behind it. A rendering is synchronous and has its thread for itself, so that there is one count.
 
 /** Why a rendering ended without a text. */
 export type FailureKind =
@@ -31,7 +31,10 @@ export function unsupported(what: string): never {
 const longestText: number = 2 ** 21;
 /** Calls of macros within calls; Python's own limit is near this. */
 const deepest = 200;
-/** Three times what a thousand messages of 400 characters take in most templates, and little memory where each step keeps something. */
+/**
+ * Three times what a thousand messages of 400 characters take in most templates, and little memory where each step
+ * keeps something.
+ */
 const mostSteps = 500_000;
 
 let steps = 0;

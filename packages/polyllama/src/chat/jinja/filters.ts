@@ -1,5 +1,6 @@
 // Jinja's filters. Those that templates do not use are refused by name, so that none is passed over.
-// Source: github.com/pallets/jinja, src/jinja2/filters.py; `tojson`: transformers, src/transformers/utils/chat_template_utils.py.
+// Source: github.com/pallets/jinja, src/jinja2/filters.py; `tojson`: transformers,
+// src/transformers/utils/chat_template_utils.py.
 
 import { bind } from "./bind.ts";
 import { fail, joinTexts, made, room, spend, unsupported } from "./budget.ts";

@@ -3,7 +3,10 @@
 import { spend } from "./budget.ts";
 import { firstCharacter } from "./places.ts";
 
-/** The first letter of a word as it stands in titles: where that is not the capital letter, by the Unicode Character Database. */
+/**
+ * The first letter of a word as it stands in titles: where that is not the capital letter, by the Unicode Character
+ * Database.
+ */
 function titleLetter(letter: string): string {
   const own = [/[Ǆ-ǆ]/, /[Ǉ-ǉ]/, /[Ǌ-ǌ]/, /[Ǳ-ǳ]/].findIndex((pattern) => pattern.test(letter));
   if (own >= 0) return "ǅǈǋǲ".charAt(own);

@@ -1,6 +1,7 @@
-// Marks within text: a character that nothing else contains, put beside every character of the messages before rendering, so that it
-// is known of each character that comes out whether it is the template's or a message's. Templates are to behave as if there
-// were no marks: whatever looks into a text looks into it without them, and cuts the text with them at the places found.
+// Marks within text: a character that nothing else contains, put beside every character of the messages before
+// rendering, so that it is known of each character that comes out whether it is the template's or a message's.
+// Templates are to behave as if there were no marks: whatever looks into a text looks into it without them, and cuts
+// the text with them at the places found.
 
 import { spend } from "./budget.ts";
 
@@ -16,10 +17,15 @@ export function unmarked(text: string): string {
   return mark !== undefined && text.includes(mark) ? text.replaceAll(mark, "") : text;
 }
 
-/** How many characters without marks lie between the places that are kept: a list of all would be longer than the text. */
+/**
+ * How many characters without marks lie between the places that are kept: a list of all would be longer than the text.
+ */
 const stride = 64;
 
-/** Of the text that was cut last, as a text is often cut many times: its units that are no marks, and where every 64th of them is. */
+/**
+ * Of the text that was cut last, as a text is often cut many times: its units that are no marks, and where every 64th
+ * of them is.
+ */
 let known: { readonly text: string; readonly length: number; readonly places: Int32Array } | undefined;
 
 function placesOf(text: string): NonNullable<typeof known> {
@@ -86,8 +92,8 @@ export function changed(text: string, change: (plain: string) => string): string
 }
 
 /**
- * How long what a text changes into is up to a place, asked from left to right. Most characters change into as many wherever they are;
- * the beginning is only changed where one does not.
+ * How long what a text changes into is up to a place, asked from left to right. Most characters change into as many
+ * wherever they are; the beginning is only changed where one does not.
  */
 function movedPlaces(plain: string, change: (plain: string) => string): (place: number) => number {
   let at = 0;

@@ -1,4 +1,5 @@
-// Places in texts: characters as templates count them, and UTF-16 units of the text without marks, as the other files here do.
+// Places in texts: characters as templates count them, and UTF-16 units of the text without marks, as the other files
+// here do.
 
 import { fail } from "./budget.ts";
 import { typeName, type Value } from "./values.ts";

@@ -1,6 +1,6 @@
-// A chat template rendered as transformers renders it: Jinja's immutable sandbox with trim_blocks, lstrip_blocks and loop controls. The
-// library reads the template; what a template means is said here, with Python's values, since the library's own evaluation follows
-// JavaScript's in many places where a chat format must not depend on it.
+// A chat template rendered as transformers renders it: Jinja's immutable sandbox with trim_blocks, lstrip_blocks and
+// loop controls. The library reads the template; what a template means is said here, with Python's values, since the
+// library's own evaluation follows JavaScript's in many places where a chat format must not depend on it.
 
 import { spend, startBudget, TemplateError, unsupported } from "./budget.ts";
 import { globalScope } from "./globals.ts";

@@ -1,5 +1,6 @@
-// Names and their values. Scopes nest as Jinja's do: each turn of a loop, each macro and each captured block has its own, whose
-// assignments nobody outside sees; branches of `if` have none. A macro sees the scope in which it stands, not its caller's.
+// Names and their values. Scopes nest as Jinja's do: each turn of a loop, each macro and each captured block has its
+// own, whose assignments nobody outside sees; branches of `if` have none. A macro sees the scope in which it stands,
+// not its caller's.
 
 import type { Value } from "./values.ts";
 

@@ -1,7 +1,8 @@
-// The first stage of Jinja's lexer, which the library has in a simpler form: white space around tags (trim_blocks, lstrip_blocks, `-` and
-// `+`), comments, raw blocks, newlines and string literals, as Python reads them. What comes out is a template without any of
-// these, in which every text and every literal is written in escapes that the library reads in one way only.
-// Source: github.com/pallets/jinja, src/jinja2/lexer.py; transformers' `generation` tag: src/transformers/utils/chat_template_utils.py.
+// The first stage of Jinja's lexer, which the library has in a simpler form: white space around tags (trim_blocks,
+// lstrip_blocks, `-` and `+`), comments, raw blocks, newlines and string literals, as Python reads them. What comes out
+// is a template without any of these, in which every text and every literal is written in escapes that the library
+// reads in one way only. Source: github.com/pallets/jinja, src/jinja2/lexer.py; transformers' `generation` tag:
+// src/transformers/utils/chat_template_utils.py.
 
 import { fail, unsupported } from "./budget.ts";
 import { spaceCharacters } from "./space.ts";

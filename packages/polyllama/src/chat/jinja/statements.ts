@@ -55,7 +55,10 @@ function runOne(statement: Statement, scope: Scope, output: string[]): Outcome {
   }
 }
 
-/** `safe` says that a text needs no escaping. Nothing is escaped here, so that at the end of an output it changes nothing. */
+/**
+ * `safe` says that a text needs no escaping. Nothing is escaped here, so that at the end of an output it changes
+ * nothing.
+ */
 function withoutSafe(output: Expression): Expression {
   const isSafe =
     output.type === "FilterExpression" && output.filter.type === "Identifier" && output.filter.value === "safe";

@@ -1,6 +1,7 @@
-// A template's syntax tree, from the library's lexer and parser. Where they read an expression otherwise than Python's, the tokens
-// between the two are mended: `~` binds tighter than `+`, a conditional without `else` in brackets gets one, tests take
-// arguments (they become filters named `is ...`), and a chain of comparisons, which the library would take for another, is refused.
+// A template's syntax tree, from the library's lexer and parser. Where they read an expression otherwise than Python's,
+// the tokens between the two are mended: `~` binds tighter than `+`, a conditional without `else` in brackets gets one,
+// tests take arguments (they become filters named `is ...`), and a chain of comparisons, which the library would take
+// for another, is refused.
 
 import { parse, tokenize, type tokenize as tokenizeType } from "@huggingface/jinja";
 import { fail, TemplateError, unsupported } from "./budget.ts";
@@ -113,7 +114,8 @@ export const undefinedName = "__undefined__";
 /** @throws {TemplateError} for what is no template, or one that this engine cannot read as Python does */
 export function parseTemplate(template: string): readonly Statement[] {
   try {
-    return parse(mend(withTests(tokenize(normalizeSource(template))))).body as readonly Statement[]; // as the parser's own types say
+    // as the parser's own types say
+    return parse(mend(withTests(tokenize(normalizeSource(template))))).body as readonly Statement[];
   } catch (error) {
     if (error instanceof TemplateError) throw error;
     if (error instanceof RangeError) throw new TemplateError("limit", "it nests too deeply to be read");

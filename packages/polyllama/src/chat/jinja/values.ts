@@ -1,6 +1,6 @@
-// Python's values as a template meets them. Text, whole numbers, booleans and None are JavaScript's own; what JavaScript does not
-// tell apart (a float from an integer, a tuple from a list) has a class. Iteration, truth and equality are here because
-// everything else rests on them.
+// Python's values as a template meets them. Text, whole numbers, booleans and None are JavaScript's own; what
+// JavaScript does not tell apart (a float from an integer, a tuple from a list) has a class. Iteration, truth and
+// equality are here because everything else rests on them.
 
 import { fail, spend, unsupported } from "./budget.ts";
 import { characters, unmarked } from "./marks.ts";

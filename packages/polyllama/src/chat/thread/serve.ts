@@ -1,5 +1,5 @@
-// What runs in the worker that renders templates: requests in, texts or reasons out. It says first that it has started, since only then does
-// the time of a rendering begin.
+// What runs in the worker that renders templates: requests in, texts or reasons out. It says first that it has started,
+// since only then does the time of a rendering begin.
 
 import { type FailureKind, TemplateError } from "../jinja/budget.ts";
 import { type RenderRequest, renderTemplate } from "../jinja/render.ts";

@@ -1,5 +1,5 @@
-// Starts the worker that renders templates, in a page or in a page's worker. The browser sets no limit of memory for it; what a template may
-// make is counted (budget.ts), and its time is limited.
+// Starts the worker that renders templates, in a page or in a page's worker. The browser sets no limit of memory for
+// it; what a template may make is counted (budget.ts), and its time is limited.
 
 import type { RenderThread, startRenderThread as startInNode, ThreadListener } from "./start.ts";
 

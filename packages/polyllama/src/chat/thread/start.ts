@@ -1,4 +1,5 @@
-// Starts the worker that renders templates, in Node, Deno and Bun; browsers get start-browser.ts instead, by the package's `imports`.
+// Starts the worker that renders templates, in Node, Deno and Bun; browsers get start-browser.ts instead, by the
+// package's `imports`.
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
