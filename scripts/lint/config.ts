@@ -37,8 +37,8 @@ export const layers: readonly Layer[] = [
 /** Folders of the repository that are no packages. */
 export const folders: readonly string[] = ["benchmarks", "fuzz", "scripts", "tests"];
 
-/** Paths that are not looked at: what is built, and projects of others' tools, which are tested as users write them. */
-export const ignored: RegExp = /^((packages|apps)\/[^/]+|conformance)\/dist\/|^tests\/bundlers\//;
+/** Paths that are not looked at: what is built, what runs keep, and projects of others' tools, which are tested as users write them. */
+export const ignored: RegExp = /^((packages|apps)\/[^/]+|conformance)\/(dist|\.cache)\/|^tests\/bundlers\//;
 
 /** Modules that nobody has to have installed. */
 export const optionalModules: readonly string[] = ["node-llama-cpp", "llama-tokenizer-js"];
@@ -69,7 +69,7 @@ export const sizes: {
   readonly exceptions: readonly SizeException[];
 } = {
   endings: [".ts", ".mts", ".js", ".mjs", ".wgsl", ".cu", ".cuh", ".cpp", ".h", ".py"],
-  leftOut: ["test", "tests", "dist", "node_modules"],
+  leftOut: ["test", "tests", "dist", ".cache", "node_modules"],
   median: 110,
   most: 400,
   exceptions: [
