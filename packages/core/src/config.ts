@@ -78,7 +78,7 @@ export function configFromHuggingFace(json: unknown, source: string): LlamaConfi
   // the second in 2023
   const contextLength = read.size("max_position_embeddings", read.size("max_sequence_length", 2048));
   const fallbackTheta = read.real("rope_theta", 10000);
-  const config = validate(
+  const config = validateConfig(
     {
       dim,
       layers: read.size("num_hidden_layers"),
@@ -147,7 +147,7 @@ export function configFromMeta(json: unknown, source: string, facts: MetaFacts):
   const heads = read.size("n_heads");
   const declared = read.fields["vocab_size"];
   refuseUnless(read, { use_scaled_rope: [false], moe: [], moe_args: [], quantization_args: [], lora_args: [] });
-  return validate(
+  return validateConfig(
     {
       dim,
       layers: read.size("n_layers"),
@@ -205,7 +205,7 @@ export function configFromGguf(metadata: ReadonlyMap<string, unknown>, source: s
   const values = read.size("llama.attention.value_length", headDim);
   if (values !== headDim) read.refuse("llama.attention.value_length", values, `keys have ${headDim}`);
   const contextLength = read.size("llama.context_length");
-  const config = validate(
+  const config = validateConfig(
     {
       dim,
       layers: read.size("llama.block_count"),
@@ -243,7 +243,7 @@ function decimalOfF32(value: number): number {
  *
  * @throws {PolyllamaError} `ERR_CONFIG`, naming the field.
  */
-export function validate(config: LlamaConfig, source: string): LlamaConfig {
+export function validateConfig(config: LlamaConfig, source: string): LlamaConfig {
   const limits = {
     dim: 1 << 20,
     layers: 4096,

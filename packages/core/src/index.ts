@@ -8,7 +8,7 @@ export {
   configFromHuggingFace,
   configFromMeta,
   parameterCount,
-  validate as validateConfig,
+  validateConfig,
 } from "./config.ts";
 export type { RopeScaling } from "./rope-scaling.ts";
 export { longestContext, ropeScalingToGguf, ropeScalingToHuggingFace } from "./rope-scaling.ts";
@@ -73,7 +73,7 @@ export { tokenizerFromGguf } from "./tokenizer/gguf.ts";
 export { tokenizerFromJson } from "./tokenizer/tokenizer-json.ts";
 export { readLlama2cVocabulary, tokenizerFromLlama2c } from "./tokenizer/llama2c.ts";
 export type { Vocabulary } from "./tokenizer/vocabulary.ts";
-export { scoreTokenizer as tokenizerFromVocabulary } from "./tokenizer/score-bpe.ts";
+export { tokenizerFromVocabulary } from "./tokenizer/score-bpe.ts";
 export type { SurroundOptions } from "./tokenizer/surround.ts";
 export { surroundVocabulary } from "./tokenizer/surround.ts";
 export type { TokenizerSurroundings } from "./tokenizer/surroundings.ts";
@@ -84,12 +84,12 @@ export type { Notice } from "./tokenizer/assemble.ts";
 export { type HuggingFaceText, textSetupFromGguf, textSetupFromHuggingFace, textSetupOf } from "./text-setup.ts";
 
 // Parts of tokenizers, for what makes vocabularies
-export { matcher as nameMatcher, sections as cutAtNames } from "./tokenizer/match.ts";
-export { normalizer as textNormalizer } from "./tokenizer/normalize.ts";
+export { cutAtNames, nameMatcher } from "./tokenizer/match.ts";
+export { textNormalizer } from "./tokenizer/normalize.ts";
 export { readPieces } from "./tokenizer/sentencepiece.ts";
 export { wellFormed } from "./tokenizer/utf8.ts";
 export type { NormalizerSpec } from "./tokenizer/vocabulary.ts";
-export { kind as pieceKind, spaceSymbol } from "./tokenizer/vocabulary.ts";
+export { pieceKind, spaceSymbol } from "./tokenizer/vocabulary.ts";
 
 // Conversations
 export type { ChatFormatOptions, ChatMessage, ChatTemplateName } from "./chat.ts";

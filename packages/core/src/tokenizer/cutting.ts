@@ -9,7 +9,7 @@
 
 import { type AddedToken, addedTokenFinder } from "./json/added-tokens.ts";
 import { type Places, placesWithin } from "./literal.ts";
-import { matcher, type Section, sections } from "./match.ts";
+import { cutAtNames, nameMatcher, type Section } from "./match.ts";
 
 export interface Cutting {
   /** Tokens that are cut out; those that are `special` only where control tokens are asked for. */
@@ -39,10 +39,10 @@ export function cutter({
   const ways = [tokens.filter((token) => !token.special), tokens].map((some) => {
     const { raw } = addedTokenFinder(some, (text) => text);
     const longestFirst = [...some].sort((a, b) => b.content.length - a.content.length || a.id - b.id);
-    const names = matcher(some.map(({ content, id }) => [content, id]));
+    const names = nameMatcher(some.map(({ content, id }) => [content, id]));
     return (text: string, places: Places): readonly Section[] => {
       if (order === "leftmost") return raw(text, places);
-      const isPlain = sections(text, names).every(({ id }) => id === undefined);
+      const isPlain = cutAtNames(text, names).every(({ id }) => id === undefined);
       return isPlain ? [{ text, id: undefined, start: 0 }] : longest(text, longestFirst, places);
     };
   });

@@ -5,7 +5,7 @@
 
 import type { StreamDecoder } from "./tokenizer.ts";
 import { isLegal, utf8Length, utf8Stream } from "./utf8.ts";
-import { byteOfPiece, kind, spaceSymbol, type Vocabulary } from "./vocabulary.ts";
+import { byteOfPiece, pieceKind, spaceSymbol, type Vocabulary } from "./vocabulary.ts";
 
 /**
  * Decoders of valid ids.
@@ -26,8 +26,8 @@ export function scoreDecoder({ pieces, kinds, unknownText, normalizer }: Vocabul
   const special = -2; // control or unknown
   const codes = Int16Array.from(pieces, (piece, id) => {
     const type = kinds[id];
-    if (type === kind.byte) return byteOfPiece(piece);
-    return type === kind.control || type === kind.unknown ? special : text;
+    if (type === pieceKind.byte) return byteOfPiece(piece);
+    return type === pieceKind.control || type === pieceKind.unknown ? special : text;
   });
   const texts = pieces.map((piece) => piece.replaceAll(spaceSymbol, " "));
 
@@ -36,7 +36,7 @@ export function scoreDecoder({ pieces, kinds, unknownText, normalizer }: Vocabul
     let atStart = !continuing && (addDummyPrefix || removeExtraWhitespaces);
 
     const showSpecial = (id: number): string => {
-      if (kinds[id] === kind.control) return showControl ? pieces[id]! : "";
+      if (kinds[id] === pieceKind.control) return showControl ? pieces[id]! : "";
       atStart = false;
       return unknownText;
     };
@@ -100,7 +100,7 @@ export function scoreDecoder({ pieces, kinds, unknownText, normalizer }: Vocabul
           } else scratch[shown++] = point;
           at += length - 1;
           atStart = false;
-        } else if (showControl || kinds[id] !== kind.control) return runStream(ids, showControl, continuing);
+        } else if (showControl || kinds[id] !== pieceKind.control) return runStream(ids, showControl, continuing);
       }
       const result = fromUnits(scratch, shown);
       if (shown > most) scratch.length = most; // what a long text took is given back

@@ -6,7 +6,7 @@
 import { endTokenNames } from "../end-tokens.ts";
 import { refuse } from "./assemble.ts";
 import type { GgufFields } from "./gguf-fields.ts";
-import { byteOfPiece, kind } from "./vocabulary.ts";
+import { byteOfPiece, pieceKind } from "./vocabulary.ts";
 
 export interface GgufPieces {
   readonly pieces: readonly string[];
@@ -58,21 +58,26 @@ function kindsOf(fields: GgufFields, pieces: readonly string[], unknown: number 
   const types = fields.numbers("token_type", pieces.length);
   if (types === undefined)
     notice("tokenizer.ggml.token_type is missing; bytes and control tokens are known by their names");
-  const marked = new Set(pieces.map((piece, id) => (types?.[id] === kind.byte ? byteOfPiece(piece) : -1)));
+  const marked = new Set(pieces.map((piece, id) => (types?.[id] === pieceKind.byte ? byteOfPiece(piece) : -1)));
   let [bytes, strange] = [0, 0];
   const kinds = pieces.map((piece, id): number => {
-    const type = types?.[id] ?? kind.normal;
+    const type = types?.[id] ?? pieceKind.normal;
     const byte = byteOfPiece(piece);
-    if (byte >= 0 && type === kind.normal && !marked.has(byte)) {
+    if (byte >= 0 && type === pieceKind.normal && !marked.has(byte)) {
       bytes++;
-      return kind.byte;
+      return pieceKind.byte;
     }
-    if (type >= kind.normal && type <= kind.byte && Number.isInteger(type) && (type !== kind.byte || byte >= 0))
+    if (
+      type >= pieceKind.normal &&
+      type <= pieceKind.byte &&
+      Number.isInteger(type) &&
+      (type !== pieceKind.byte || byte >= 0)
+    )
       return type;
     strange++;
-    return kind.normal;
+    return pieceKind.normal;
   });
-  if (types === undefined && unknown !== undefined) kinds[unknown] = kind.unknown;
+  if (types === undefined && unknown !== undefined) kinds[unknown] = pieceKind.unknown;
   if (types !== undefined && bytes > 0) {
     notice(
       `${counted(bytes, "piece spells a byte and is", "pieces spell bytes and are")} read as such, though not marked so`,
@@ -82,7 +87,7 @@ function kindsOf(fields: GgufFields, pieces: readonly string[], unknown: number 
     notice(`${counted(strange, "piece has", "pieces have")} a kind that there is not, and is read as text`);
   // llama.cpp makes control tokens of those that end a text by their name.
   for (const [id, piece] of pieces.entries()) {
-    if (endTokenNames.includes(piece) && kinds[id] !== kind.unknown) kinds[id] = kind.control;
+    if (endTokenNames.includes(piece) && kinds[id] !== pieceKind.unknown) kinds[id] = pieceKind.control;
   }
   return kinds;
 }

@@ -11,10 +11,10 @@ import { type Cutting, plainToken } from "./cutting.ts";
 import { addedTokensOf, withFlags } from "./gguf-added.ts";
 import { ggufFields } from "./gguf-fields.ts";
 import { readGgufPieces } from "./gguf-pieces.ts";
-import { scoreTokenizer } from "./score-bpe.ts";
+import { tokenizerFromVocabulary } from "./score-bpe.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { tokenizerFromJson } from "./tokenizer-json.ts";
-import { kind } from "./vocabulary.ts";
+import { pieceKind } from "./vocabulary.ts";
 
 /**
  * Tokenizer from the metadata of a GGUF file.
@@ -48,14 +48,18 @@ export function tokenizerFromGguf(
   if (json !== undefined) return fromJson(json);
   const unknown = fields.token("unknown_token_id", 0, stored.length);
   const { pieces, scores, kinds, unreachable } = readGgufPieces(fields, unknown);
-  for (const id of [bos, eos]) if (id !== undefined) kinds[id] = kind.control;
+  for (const id of [bos, eos]) if (id !== undefined) kinds[id] = pieceKind.control;
   const byName = pieces.flatMap((piece, id) => {
     const type = kinds[id];
-    if (unreachable.has(id) || (type !== kind.control && type !== kind.unknown && type !== kind.userDefined)) return [];
-    return [withFlags(plainToken(id, piece, type !== kind.userDefined), declared)];
+    if (
+      unreachable.has(id) ||
+      (type !== pieceKind.control && type !== pieceKind.unknown && type !== pieceKind.userDefined)
+    )
+      return [];
+    return [withFlags(plainToken(id, piece, type !== pieceKind.userDefined), declared)];
   });
 
-  return scoreTokenizer({
+  return tokenizerFromVocabulary({
     source,
     pieces,
     scores,
@@ -67,7 +71,7 @@ export function tokenizerFromGguf(
     addBos,
     addEos,
     unknownText: " \u2047 ",
-    byteFallback: kinds.includes(kind.byte) && "partial",
+    byteFallback: kinds.includes(pieceKind.byte) && "partial",
     normalizer: {
       addDummyPrefix: fields.flag("add_space_prefix", true),
       removeExtraWhitespaces: fields.flag("remove_extra_whitespaces", false),

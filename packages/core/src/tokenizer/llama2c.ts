@@ -4,10 +4,10 @@
 // Source: github.com/karpathy/llama2.c, tokenizer.py (export) and run.c (build_tokenizer, encode).
 
 import { refuse } from "./assemble.ts";
-import { scoreTokenizer } from "./score-bpe.ts";
+import { tokenizerFromVocabulary } from "./score-bpe.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { utf8Decode } from "./utf8.ts";
-import { byteOfPiece, kind, spaceSymbol, type Vocabulary } from "./vocabulary.ts";
+import { byteOfPiece, pieceKind, spaceSymbol, type Vocabulary } from "./vocabulary.ts";
 
 /**
  * Tokenizer from the bytes of a `tokenizer.bin`.
@@ -17,7 +17,7 @@ import { byteOfPiece, kind, spaceSymbol, type Vocabulary } from "./vocabulary.ts
  * @throws {PolyllamaError} `ERR_TOKENIZER` when the file does not hold exactly that many pieces.
  */
 export function tokenizerFromLlama2c(bytes: Uint8Array, vocabSize: number, source: string): Tokenizer {
-  return scoreTokenizer(readLlama2cVocabulary(bytes, vocabSize, source));
+  return tokenizerFromVocabulary(readLlama2cVocabulary(bytes, vocabSize, source));
 }
 
 /** The vocabulary of a `tokenizer.bin`. @throws as {@link tokenizerFromLlama2c} does. */
@@ -45,8 +45,8 @@ export function readLlama2cVocabulary(bytes: Uint8Array, vocabSize: number, sour
       `${bytes.length - at} bytes follow the ${vocabSize} pieces that the model has; it is another model's file`,
     );
   }
-  const first = [kind.unknown, kind.control, kind.control];
-  const kinds = pieces.map((piece, id) => first[id] ?? (byteOfPiece(piece) < 0 ? kind.normal : kind.byte));
+  const first = [pieceKind.unknown, pieceKind.control, pieceKind.control];
+  const kinds = pieces.map((piece, id) => first[id] ?? (byteOfPiece(piece) < 0 ? pieceKind.normal : pieceKind.byte));
   return {
     source,
     pieces,
@@ -57,7 +57,7 @@ export function readLlama2cVocabulary(bytes: Uint8Array, vocabSize: number, sour
     addBos: true,
     addEos: false,
     unknownText: pieces[0]!,
-    byteFallback: kinds.includes(kind.byte),
+    byteFallback: kinds.includes(pieceKind.byte),
     normalizer: { addDummyPrefix: true, removeExtraWhitespaces: false, escapeWhitespaces: true, charsmap: undefined },
     chatTemplate: undefined,
   };

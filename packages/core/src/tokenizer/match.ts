@@ -10,7 +10,7 @@ export interface Matcher {
 }
 
 /** A matcher for names and their ids, or undefined where there is no name to find. */
-export function matcher(names: Iterable<readonly [string, number]>): Matcher | undefined {
+export function nameMatcher(names: Iterable<readonly [string, number]>): Matcher | undefined {
   const ids = new Map<string, number>();
   const lengths = new Map<number, number>(); // by id
   const candidates = new Map<number, number[]>(); // by first code unit: lengths of names, longest first
@@ -60,7 +60,7 @@ export function distances(places: Places): (at: number) => number {
  * Cuts text at the names that a matcher finds, from left to right; none spans one of the places. Stretches are never
  * empty.
  */
-export function sections(text: string, names: Matcher | undefined, places: Places = []): Section[] {
+export function cutAtNames(text: string, names: Matcher | undefined, places: Places = []): Section[] {
   const found: Section[] = [];
   const distance = distances(places);
   let start = 0;

@@ -5,7 +5,7 @@ import type { Matcher } from "./match.ts";
 import { type NormalizerSpec, spaceSymbol } from "./vocabulary.ts";
 
 /** A function that prepares well-formed text. */
-export function normalizer(spec: NormalizerSpec, userDefined: Matcher | undefined): (text: string) => string {
+export function textNormalizer(spec: NormalizerSpec, userDefined: Matcher | undefined): (text: string) => string {
   const space = spec.escapeWhitespaces ? spaceSymbol : " ";
   const prefix = spec.addDummyPrefix ? space : "";
   const escaped = (text: string): string => (spec.escapeWhitespaces ? text.replaceAll(" ", space) : text);

@@ -11,16 +11,16 @@ import { assemble, refuse } from "./assemble.ts";
 import { type Cutting, cutter, plainToken } from "./cutting.ts";
 import { scoreDecoder } from "./decoder.ts";
 import { changedWithPlaces, type Places, placesWithin } from "./literal.ts";
-import { matcher, sections } from "./match.ts";
+import { cutAtNames, nameMatcher } from "./match.ts";
 import { mergeSymbols } from "./merge.ts";
-import { characterLength, normalizer } from "./normalize.ts";
+import { characterLength, textNormalizer } from "./normalize.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { utf8Encode } from "./utf8.ts";
-import { byteTokens, checkVocabulary, kind, kindNames, type Vocabulary } from "./vocabulary.ts";
+import { byteTokens, checkVocabulary, kindNames, pieceKind, type Vocabulary } from "./vocabulary.ts";
 import { neighbours } from "./words.ts";
 
 /** @throws {PolyllamaError} `ERR_TOKENIZER` when the vocabulary is not sound. */
-export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
+export function tokenizerFromVocabulary(vocabulary: Vocabulary): Tokenizer {
   checkVocabulary(vocabulary);
   const { source, pieces, kinds, bos, eos, addBos, addEos, chatTemplate } = vocabulary;
   const segmentText = segmenter(vocabulary);
@@ -50,7 +50,7 @@ export function scoreTokenizer(vocabulary: Vocabulary): Tokenizer {
 
 /** SentencePiece's own way. */
 function controlsAlone({ pieces, kinds }: Vocabulary): Cutting {
-  const tokens = pieces.flatMap((piece, id) => (kinds[id] === kind.control ? [plainToken(id, piece, true)] : []));
+  const tokens = pieces.flatMap((piece, id) => (kinds[id] === pieceKind.control ? [plainToken(id, piece, true)] : []));
   return { tokens, order: "leftmost", prefix: "every" };
 }
 
@@ -64,17 +64,21 @@ const mostRemembered = 1 << 15;
  */
 function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean, places: Places) => number[] {
   const { pieces, kinds, unreachable } = vocabulary;
-  const userDefined = matcher(named(vocabulary, kind.userDefined));
-  const withPrefix = normalizer(vocabulary.normalizer, userDefined);
-  const withoutPrefix = normalizer({ ...vocabulary.normalizer, addDummyPrefix: false }, userDefined);
+  const userDefined = nameMatcher(named(vocabulary, pieceKind.userDefined));
+  const withPrefix = textNormalizer(vocabulary.normalizer, userDefined);
+  const withoutPrefix = textNormalizer({ ...vocabulary.normalizer, addDummyPrefix: false }, userDefined);
   const normalize = (text: string, prefixed: boolean, places: Places) =>
     changedWithPlaces(text, places, prefixed ? withPrefix : withoutPrefix);
-  const unknown = kinds.indexOf(kind.unknown);
+  const unknown = kinds.indexOf(pieceKind.unknown);
   const ids = new Map<string, number>(); // pieces that text can become
   const single = new Int32Array(1 << 16).fill(-1); // the same for pieces of one UTF-16 unit
   for (const [id, piece] of pieces.entries()) {
     const type = kinds[id];
-    if ((type !== kind.normal && type !== kind.userDefined && type !== kind.unused) || unreachable?.has(id)) continue;
+    if (
+      (type !== pieceKind.normal && type !== pieceKind.userDefined && type !== pieceKind.unused) ||
+      unreachable?.has(id)
+    )
+      continue;
     ids.set(piece, id);
     if (piece.length === 1) single[piece.charCodeAt(0)] = id;
   }
@@ -84,12 +88,12 @@ function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean, pl
     for (const id of more) if (id !== unknown || result.at(-1) !== unknown) result.push(id);
   };
 
-  if (kinds.includes(kind.unused)) {
+  if (kinds.includes(pieceKind.unused)) {
     // How an unused piece is split again depends on the whole text, so nothing is cut or remembered.
     return (original, prefixed, literal) => {
       const splits = new Map<string, number>();
       const { text: whole, places } = normalize(original, prefixed, literal);
-      const all = sections(whole, userDefined, places).flatMap(({ text, id }) =>
+      const all = cutAtNames(whole, userDefined, places).flatMap(({ text, id }) =>
         id === undefined ? symbols(text, places.length > 0, splits) : [text],
       );
       const result: number[] = [];
@@ -114,7 +118,7 @@ function segmenter(vocabulary: Vocabulary): (text: string, prefixed: boolean, pl
   return (original, prefixed, literal) => {
     const result: number[] = [];
     const { text: whole, places } = normalize(original, prefixed, literal);
-    for (const { text, id } of sections(whole, userDefined, places)) {
+    for (const { text, id } of cutAtNames(whole, userDefined, places)) {
       if (id !== undefined) {
         result.push(id);
         continue;
@@ -150,7 +154,7 @@ interface Merger {
 function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merger {
   const { scores, kinds } = vocabulary;
   const bytes = vocabulary.byteFallback ? byteTokens(vocabulary) : undefined;
-  const unknown = kinds.indexOf(kind.unknown);
+  const unknown = kinds.indexOf(pieceKind.unknown);
   const byteToken = (bytes: Int32Array, byte: number, piece: string): number => {
     const id = bytes[byte]!; // a byte is less than 256
     return id >= 0 ? id : refuse(vocabulary.source, `the vocabulary has neither "${piece}" nor the byte ${byte} of it`);
@@ -176,8 +180,8 @@ function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merge
           if (end - start > longest) return -1;
           const piece = text.slice(start, end);
           const id = ids.get(piece) ?? -1;
-          if (literal && id >= 0 && kinds[id] === kind.userDefined) return -1;
-          if (id >= 0 && kinds[id] === kind.unused) splits?.set(piece, ends[left]! - start);
+          if (literal && id >= 0 && kinds[id] === pieceKind.userDefined) return -1;
+          if (id >= 0 && kinds[id] === pieceKind.unused) splits?.set(piece, ends[left]! - start);
           return id;
         },
         merge(left, right) {
@@ -196,7 +200,7 @@ function merger(vocabulary: Vocabulary, ids: ReadonlyMap<string, number>): Merge
       const pending = [symbol];
       for (let piece = pending.pop(); piece !== undefined; piece = pending.pop()) {
         const id = ids.get(piece);
-        const split = id !== undefined && kinds[id] === kind.unused ? splits?.get(piece) : undefined;
+        const split = id !== undefined && kinds[id] === pieceKind.unused ? splits?.get(piece) : undefined;
         if (split !== undefined) pending.push(piece.slice(split), piece.slice(0, split));
         else if (id !== undefined) result.push(id);
         else if (bytes) for (const byte of utf8Encode(piece)) result.push(byteToken(bytes, byte, piece));

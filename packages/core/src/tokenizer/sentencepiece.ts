@@ -4,10 +4,10 @@
 import { refuse } from "./assemble.ts";
 import { type Charsmap, readCharsmap } from "./charsmap.ts";
 import { messageFields } from "./protobuf.ts";
-import { scoreTokenizer } from "./score-bpe.ts";
+import { tokenizerFromVocabulary } from "./score-bpe.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { utf8Decode } from "./utf8.ts";
-import { kind, type NormalizerSpec, type Vocabulary } from "./vocabulary.ts";
+import { type NormalizerSpec, pieceKind, type Vocabulary } from "./vocabulary.ts";
 
 /**
  * Tokenizer from the bytes of a `tokenizer.model` of type BPE.
@@ -16,7 +16,7 @@ import { kind, type NormalizerSpec, type Vocabulary } from "./vocabulary.ts";
  * @throws {PolyllamaError} `ERR_TOKENIZER` when the file is damaged or asks for something else than BPE.
  */
 export function tokenizerFromSentencePiece(bytes: Uint8Array, source: string): Tokenizer {
-  return scoreTokenizer(readSentencePiece(bytes, source));
+  return tokenizerFromVocabulary(readSentencePiece(bytes, source));
 }
 
 /** The vocabulary of a `tokenizer.model`. @throws {PolyllamaError} `ERR_TOKENIZER` */
@@ -47,13 +47,13 @@ export function readSentencePiece(bytes: Uint8Array, source: string): Vocabulary
     const name = modelTypes[trainer.modelType] ?? `number ${trainer.modelType}`;
     refuse(source, `the model type is ${name}, but Llama's tokenizers are of type BPE`);
   }
-  const unknown = kinds.indexOf(kind.unknown);
+  const unknown = kinds.indexOf(pieceKind.unknown);
   if (unknown < 0) refuse(source, "there is no unknown piece among the pieces");
-  if (kinds.indexOf(kind.unknown, unknown + 1) >= 0) refuse(source, "there is more than one unknown piece");
+  if (kinds.indexOf(pieceKind.unknown, unknown + 1) >= 0) refuse(source, "there is more than one unknown piece");
   const { bosPiece, eosPiece, unknownText, byteFallback } = trainer;
   const control = (piece: string): number | undefined => {
     const id = pieces.indexOf(piece);
-    return kinds[id] === kind.control ? id : undefined;
+    return kinds[id] === pieceKind.control ? id : undefined;
   };
   const bos = control(bosPiece);
   return {
@@ -76,7 +76,7 @@ export function readSentencePiece(bytes: Uint8Array, source: string): Vocabulary
 export interface ScoredPiece {
   readonly piece: string;
   readonly score: number;
-  /** A value of `kind`. */
+  /** A value of `pieceKind`. */
   readonly type: number;
   /** Where its field ends in the file. */
   readonly end: number;
@@ -93,7 +93,7 @@ export function* readPieces(model: Uint8Array, source: string): Generator<Scored
     if (id === mostPieces) refuse(source, `it has more than ${mostPieces} pieces`);
     let piece = "";
     let score = 0;
-    let type: number = kind.normal;
+    let type: number = pieceKind.normal;
     for (const field of messageFields(bytes, source)) {
       if (field.number === 1) piece = text(field.bytes, source, `piece ${id}`);
       else if (field.number === 2) score = field.value;

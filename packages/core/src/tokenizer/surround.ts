@@ -9,7 +9,7 @@ import type { AddedToken } from "./json/added-tokens.ts";
 import { chatTemplateOf } from "./json/chat-template.ts";
 import { ownInstead } from "./nameless.ts";
 import { readSurroundings, type TokenizerSurroundings, tokensBehind } from "./surroundings.ts";
-import { kind, type Vocabulary } from "./vocabulary.ts";
+import { pieceKind, type Vocabulary } from "./vocabulary.ts";
 
 /** What is known beside the files that stand around a tokenizer. */
 export interface SurroundOptions {
@@ -38,15 +38,19 @@ export function surroundVocabulary(
   const around = readSurroundings(files, source);
   const behind = tokensBehind(vocabulary.pieces, around, source, rows, notice);
   const pieces = [...vocabulary.pieces, ...behind.map(({ content }) => content)];
-  const kinds = [...vocabulary.kinds, ...behind.map(({ special }) => (special ? kind.control : kind.userDefined))];
+  const kinds = [
+    ...vocabulary.kinds,
+    ...behind.map(({ special }) => (special ? pieceKind.control : pieceKind.userDefined)),
+  ];
 
   const byName = new Map<number, AddedToken>();
   for (const [id, piece] of pieces.entries()) {
-    if (kinds[id] === kind.control || around.specials.has(piece)) byName.set(id, plainToken(id, piece, true));
+    if (kinds[id] === pieceKind.control || around.specials.has(piece)) byName.set(id, plainToken(id, piece, true));
   }
   for (const token of [...around.added, ...behind]) byName.set(token.id, { ...token, normalized: false });
   for (const { id, special } of byName.values()) {
-    if (special && (kinds[id] === kind.normal || kinds[id] === kind.userDefined)) kinds[id] = kind.control;
+    if (special && (kinds[id] === pieceKind.normal || kinds[id] === pieceKind.userDefined))
+      kinds[id] = pieceKind.control;
   }
 
   const { config } = around;

@@ -7,7 +7,7 @@ import type { Cutting } from "./cutting.ts";
 import type { TokenKind } from "./tokenizer.ts";
 
 /** Kinds of pieces, numbered as in SentencePiece's protocol and in GGUF. */
-export const kind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+export const pieceKind = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 /** The same by number. */
 export const kindNames: readonly (TokenKind | undefined)[] = [
@@ -41,7 +41,7 @@ export interface Vocabulary {
   readonly pieces: readonly string[];
   /** Larger merges first. */
   readonly scores: Float32Array;
-  /** Values of `kind`. */
+  /** Values of `pieceKind`. */
   readonly kinds: readonly number[];
   readonly bos: number | undefined;
   readonly eos: number | undefined;
@@ -73,7 +73,7 @@ export function byteOfPiece(piece: string): number {
  */
 export function byteTokens({ source, pieces, kinds, byteFallback }: Vocabulary): Int32Array {
   const tokens = new Int32Array(256).fill(-1);
-  for (const [id, piece] of pieces.entries()) if (kinds[id] === kind.byte) tokens[byteOfPiece(piece)] = id;
+  for (const [id, piece] of pieces.entries()) if (kinds[id] === pieceKind.byte) tokens[byteOfPiece(piece)] = id;
   const missing = tokens.indexOf(-1);
   if (missing >= 0 && byteFallback !== "partial")
     refuse(source, `byte fallback needs 256 byte pieces; there is none for byte ${missing}`);
@@ -92,9 +92,9 @@ export function checkVocabulary({ source, pieces, scores, kinds, bos, eos, unrea
     if (piece === "") refuse(source, `piece ${id} is empty`);
     if (Number.isNaN(scores[id])) refuse(source, `the score of piece ${id} is NaN`);
     const type = kinds[id]!;
-    if (!Number.isInteger(type) || type < kind.normal || type > kind.byte)
+    if (!Number.isInteger(type) || type < pieceKind.normal || type > pieceKind.byte)
       refuse(source, `piece ${id} has the unknown type ${type}`);
-    if (type === kind.byte && byteOfPiece(piece) < 0) {
+    if (type === pieceKind.byte && byteOfPiece(piece) < 0) {
       refuse(source, `piece ${id}, ${shown(piece)}, is declared a byte but does not spell one`);
     }
   }

@@ -3,7 +3,7 @@
 
 import { refuse } from "../assemble.ts";
 import type { Places } from "../literal.ts";
-import { distances, type Matcher, matcher, type Section } from "../match.ts";
+import { distances, type Matcher, nameMatcher, type Section } from "../match.ts";
 import type { JsonObject } from "./fields.ts";
 import type { Normalizer } from "./normalizers.ts";
 
@@ -79,8 +79,8 @@ export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Norma
     if (growth > MOST_GROWTH) refuse(source, "the normalizer makes the names of added tokens many times as long");
     return normal;
   };
-  const raw = matcher(tokens.filter((token) => !token.normalized).map(({ content, id }) => [content, id]));
-  const normalized = matcher(
+  const raw = nameMatcher(tokens.filter((token) => !token.normalized).map(({ content, id }) => [content, id]));
+  const normalized = nameMatcher(
     tokens.filter((token) => token.normalized).map(({ content, id }) => [normalName(content), id]),
   );
   return {
