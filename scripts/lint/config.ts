@@ -37,7 +37,10 @@ export const layers: readonly Layer[] = [
 /** Folders of the repository that are no packages. */
 export const folders: readonly string[] = ["benchmarks", "fuzz", "scripts", "tests"];
 
-/** Paths that are not looked at: what is built, what runs keep, and projects of others' tools, which are tested as users write them. */
+/**
+ * Paths that are not looked at: what is built, what runs keep, and projects of others' tools, which are tested as users
+ * write them.
+ */
 export const ignored: RegExp = /^((packages|apps)\/[^/]+|conformance)\/(dist|\.cache)\/|^tests\/bundlers\//;
 
 /** Modules that nobody has to have installed. */
