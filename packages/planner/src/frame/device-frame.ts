@@ -32,6 +32,7 @@ import { PagedPool, type PoolStorage, poolBlocks } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
 import { Resources } from "./resources.ts";
 import { type ParameterStorage, SharedParameters } from "./shared-parameters.ts";
+import { orAborted } from "./turn-queue.ts";
 import { StepQueue } from "./turns.ts";
 
 /** How a backend keeps keys and values. */
@@ -175,7 +176,11 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
       blocks,
       storage: caches.allocate({ spec, format, blocks, rows: blockRows, what }),
       owner: this,
-      settled: () => this.#queue.underWay.settled(),
+      transfer: (action) =>
+        this.#resources.load(undefined, async (signal) => {
+          await orAborted(this.#queue.underWay.settled(), signal);
+          return action();
+        }),
       onFree: () => {
         this.#pools.delete(pool);
         this.#resources.delete(pool);

@@ -72,7 +72,10 @@ function setUp({ passes = true } = {}) {
     blocks: 8,
     storage: { bytes: 1, free: () => freed.push("pool") },
     owner,
-    settled: () => queue.underWay.settled(),
+    transfer: async (action) => {
+      await queue.underWay.settled();
+      return action();
+    },
     onFree: () => undefined,
   });
   return { program, pool, begun, freed, parameters };
