@@ -119,12 +119,17 @@ export const blockCases: readonly DeviceCase[] = [
       const { program } = subject;
       const pool = subject.pool(60, { sequences: 3 });
       const cache = pool.open();
-      await logits(program, cache, tokens(37));
-      const bytes = await cache.export();
+      const read = logits(program, cache, tokens(37));
+      const bytes = await cache.export(); // waits for the step
+      await read;
       const expected = await logits(program, cache, Int32Array.of(2, 3));
-      const imported = await pool.import(bytes);
-      must(imported.length === 37, "its length");
-      mustEqual(await logits(program, imported, Int32Array.of(2, 3)), expected, "what follows");
+      const shifted = new Uint8Array(bytes.length + 1);
+      shifted.set(bytes, 1);
+      for (const given of [bytes, shifted.subarray(1)]) {
+        using imported = await pool.import(given);
+        must(imported.length === 37, "its length");
+        mustEqual(await logits(program, imported, Int32Array.of(2, 3)), expected, "what follows");
+      }
       await mustThrow("ERR_OPTION", () => pool.import(bytes.subarray(0, bytes.length - 8)), "bytes that are cut off");
       await mustThrow("ERR_OPTION", () => pool.import(new Uint8Array(16)), "other bytes");
     },

@@ -1,9 +1,10 @@
 // Steps, handles and options that are wrong: they are refused by name of the error, before anything changes.
 
 import { reference } from "@polyllama/backend-reference";
+import type { Output } from "@polyllama/core/device";
 import { must, mustEqual, mustThrow } from "../must.ts";
 import type { DeviceCase } from "./case.ts";
-import { decode, greedy, lastLogits, load, logits, model, step, tokens } from "./subject.ts";
+import { decode, draws, greedy, lastLogits, load, logits, model, step, tokens } from "./subject.ts";
 
 export const refusalCases: readonly DeviceCase[] = [
   {
@@ -38,6 +39,19 @@ export const refusalCases: readonly DeviceCase[] = [
       ] as const;
       for (const [i, given] of wrong.entries()) {
         await mustThrow("ERR_GRAPH", () => program.submit(given), `wrong step ${i}`);
+      }
+      const two = [{ rows: 3, cache }, { rows: 1 }];
+      for (const [counts, drawn] of [
+        [[], 2],
+        [[1], 2],
+        [[1, 1, 1], 3],
+        [[1, 2], 3],
+        [[1.5, 1], 2],
+        [[2, 1], 2],
+      ] as const) {
+        const output = { ...draws(drawn), rows: { lastPerSequence: counts } } as Output;
+        const given = { inputs, sequences: two, outputs: [output] };
+        await mustThrow("ERR_GRAPH", () => program.submit(given), `${drawn} draws of [${counts}] rows`);
       }
       must(cache.length === 0 && pool.freeBlocks === pool.blocks, "refused steps leave caches as they were");
       must((await logits(program, cache, tokens(8))).length > 0, "and usable");

@@ -87,6 +87,23 @@ export const stepCases: readonly DeviceCase[] = [
     },
   },
   {
+    name: "sequences of unlike lengths decode alone as they do together, one after another",
+    async run(device) {
+      await using subject = await load(device);
+      const { program } = subject;
+      const lengths = [300, 3, 128, 256]; // keys may be reduced in pieces, and begin the next one
+      const pool = subject.pool(304, { sequences: 8 });
+      const caches = lengths.map(() => pool.open());
+      for (const [i, cache] of caches.entries()) await logits(program, cache, tokens(lengths[i]!)); // one for each
+      const alone = caches.map((cache) => cache.fork());
+      const next = caches.map((cache) => ({ cache, tokens: Int32Array.of(5) }));
+      const together = rowsOf((await program.submit(step(next)).result)[0]);
+      for (const i of [1, 2, 3, 0]) {
+        mustEqual(await logits(program, alone[i]!, Int32Array.of(5)), together[i], `a sequence of ${lengths[i]}`);
+      }
+    },
+  },
+  {
     name: "a value that stays on the device can be read later",
     needs: ({ features }) => (features.outputs.includes("device") ? undefined : "values go to the host"),
     async run(device) {

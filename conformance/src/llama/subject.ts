@@ -2,9 +2,10 @@
 // program whose logits the definitions read, and a count of what `Llama` had computed.
 
 import { llamaGraph } from "@polyllama/core";
-import { cacheSpec, type Device, isDeviceTensor, type Program } from "@polyllama/core/device";
+import { cacheSpec, type Device, type DeviceTensor, isDeviceTensor, type Program } from "@polyllama/core/device";
 import { Llama, type LlamaGenerateOptions, type Piece } from "polyllama";
 import { forwardDevice, forwardDeviceProgram } from "../forward.ts";
+import { mustThrow } from "../must.ts";
 import { type DefinedOptions, type DefinedPiece, defineGeneration, difference, type Logits } from "./definition.ts";
 import { buildModel, type Model, type ModelName } from "./models.ts";
 
@@ -24,6 +25,8 @@ export interface LoadedModel extends Model {
 export interface Work {
   rows: number;
   sampled: number;
+  /** Tokens on the device that `llama` was given, all of which it has to give back. */
+  readonly given: DeviceTensor[];
   /** Called after every step. */
   after: (() => void) | undefined;
 }
@@ -57,7 +60,7 @@ export function createLlamaSubject(device: Device): LlamaSubject {
 async function load(device: Device, name: ModelName, chunk: number | undefined) {
   const model = buildModel(name);
   const { checkpoint } = model;
-  const work: Work = { rows: 0, sampled: 0, after: undefined };
+  const work: Work = { rows: 0, sampled: 0, given: [], after: undefined };
   const llama = await Llama.load(checkpoint, { backend: watched(device, work), ...(chunk && { chunk }) });
   const graph = llamaGraph(checkpoint.config);
   using parameters = await device.loadParameters([graph], checkpoint);
@@ -100,6 +103,7 @@ function watched(device: Device, work: Work): Device {
       return forwardDeviceProgram(program, {
         submit(step, signal) {
           const submission = program.submit(step, signal);
+          if (submission.tokens !== undefined) work.given.push(submission.tokens);
           const { tokens } = step.inputs; // the graph's one input
           const rows = isDeviceTensor(tokens!) ? tokens.shape[0] : tokens!.length;
           const result = submission.result.then((values) => {
@@ -115,6 +119,11 @@ function watched(device: Device, work: Work): Device {
     },
     async [Symbol.asyncDispose]() {},
   });
+}
+
+/** Between generations: whatever a device drew was given back. */
+export async function mustHaveGivenBack({ given }: Work): Promise<void> {
+  for (const tensor of given.splice(0)) await mustThrow("ERR_DISPOSED", () => tensor.read(), "tokens on the device");
 }
 
 export async function collect(pieces: AsyncIterable<Piece>): Promise<readonly Piece[]> {

@@ -29,9 +29,9 @@ export class Card implements Disposable {
   async powerTable(): Promise<DeviceMemory> {
     if (this.#powers !== undefined) return this.#powers;
     const { gpu } = this;
-    const table = gpu.allocate(exp2Table.byteLength, "the sampler");
-    this.#powers = table;
     using staging = gpu.allocateHost(exp2Table.byteLength, "the sampler");
+    const table = gpu.allocate(exp2Table.byteLength, "the sampler");
+    this.#powers = table; // for all that is enqueued behind the copy
     new Uint32Array(staging.buffer).set(exp2Table);
     gpu.copyToDevice(table.address, staging.address, exp2Table.byteLength);
     await gpu.finished();

@@ -2,8 +2,16 @@
 // calls are made.
 
 import { openCheckpoint } from "@polyllama/checkpoints";
-import { buildGraph, type Graph, type LlamaConfig, llamaGraph, MemoryError, type WeightSource } from "@polyllama/core";
-import { loadGraph } from "@polyllama/core/device";
+import {
+  buildGraph,
+  createSampler,
+  type Graph,
+  type LlamaConfig,
+  llamaGraph,
+  MemoryError,
+  type WeightSource,
+} from "@polyllama/core";
+import { loadGraph, type Output } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { Llama } from "polyllama";
 import { expect, test } from "vitest";
@@ -124,6 +132,26 @@ await describeWithEmulation("the driver", (emulation) => {
       expect((await loaded.run(step, ["logits"]))[0]!.shape).toEqual([1, 40]);
     });
     expect(control.live()).toBe(0);
+  });
+
+  test("what draws tokens is made again where there was no memory for it", async () => {
+    control.reset();
+    await using device = cuda(emulated(emulation));
+    using parameters = await device.loadParameters([graph], sourceFor(graph));
+    control.fail("cuMemAllocHost", 0, 2);
+    expect(await errorOf(() => device.compile(graph, parameters))).toMatchObject({ code: "ERR_MEMORY" });
+    await using program = await device.compile(graph, parameters);
+    const sampler = createSampler({ temperature: 1, topP: 1, seed: 7 });
+    const last = { value: "logits", rows: "last" } as const;
+    const draw = [sampler.draw!]; // nothing in these options is the host's alone
+    const outputs: readonly Output[] = [
+      { ...last, to: "token", draw },
+      { ...last, to: "host" },
+    ];
+    const inputs = { tokens: Int32Array.of(1, 2, 3) };
+    const [drawn, logits] = await program.submit({ inputs, sequences: [{ rows: 3 }], outputs }).result;
+    if (drawn?.to !== "token" || logits?.to !== "host") throw new Error("nothing was drawn");
+    expect([...drawn.tokens]).toEqual([sampler.sample(logits.tensor.data, [1, 2, 3], 3)]);
   });
 
   test("a token takes few launches: what follows one product alone is computed with it", async () => {

@@ -46,6 +46,28 @@ test("values come in the order in which they are asked for, of all rows or of la
   await expect(loaded.run({ inputs: { x: inputs.x } }, ["y"])).rejects.toThrow('The input "kv" is missing.');
 });
 
+test("progress and aborts are for loading and for compiling", async () => {
+  await using device = reference();
+  const options = { signal: new AbortController().signal, onProgress: () => undefined };
+  const given: unknown[] = [];
+  const watched: Device = Object.create(device, {
+    loadParameters: {
+      value: (...[graphs, weights, asked]: Parameters<Device["loadParameters"]>) => {
+        given.push(asked);
+        return device.loadParameters(graphs, weights, asked);
+      },
+    },
+    compile: {
+      value: (...[of, parameters, asked]: Parameters<Device["compile"]>) => {
+        given.push(asked);
+        return device.compile(of, parameters, asked);
+      },
+    },
+  });
+  await using _ = await loadGraph(watched, graph, source, { wanted: ["q"], ...options });
+  expect(given).toEqual([options, { outputs: [{ value: "q", rows: "all", to: "host" }], ...options }]);
+});
+
 test("disposing it frees weights, pools and the program, and leaves the device", async () => {
   await using device = reference();
   const { allocated } = await device.memory();

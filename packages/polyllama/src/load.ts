@@ -24,7 +24,7 @@ import { cacheSpec, type Device } from "@polyllama/core/device";
 import { checkFits } from "./memory.ts";
 import { isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
 import type { SequenceModel } from "./sequence-model.ts";
-import { sequencePools } from "./sequence-pools.ts";
+import { type SequencePools, sequencePools } from "./sequence-pools.ts";
 
 /** What `Llama.load` takes: where a checkpoint is, or one that is open. */
 export type LoadSource = string | WebLocation | Checkpoint;
@@ -78,7 +78,13 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
           return { value: "logits", rows: "last", to } as const;
         });
       const program = await device.compile(graph, parameters, { outputs, ...(signal && { signal }) });
-      const pools = sequencePools(device, cacheSpec(graph), { rows: contextLength, sequences });
+      let pools: SequencePools;
+      try {
+        pools = sequencePools(device, cacheSpec(graph), { rows: contextLength, sequences });
+      } catch (error) {
+        await program[Symbol.asyncDispose]();
+        throw error;
+      }
       const end = new AbortController();
       const model: SequenceModel = { device, parameters, program, pools, end, vocabSize: config.vocabSize, chunk };
       const loadSeconds = (performance.now() - started) / 1000;

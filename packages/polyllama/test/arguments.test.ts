@@ -3,6 +3,7 @@
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { forwardDevice, forwardDeviceProgram } from "@polyllama/conformance";
+import { MemoryError } from "@polyllama/core";
 import type { Device } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -267,6 +268,37 @@ describe("sequences", () => {
       expect(copy.tokens).toEqual(tokens);
       expect(await copy.continueTo([...tokens, 7])).toEqual(expected);
     }
+  });
+
+  test("go on where a fork of theirs failed for want of memory", async () => {
+    const device = reference();
+    let full = false;
+    const backend = forwardDevice(device, {
+      cachePool(...given) {
+        if (full) throw new MemoryError("A cache", 1, "there is no more");
+        return device.cachePool(...given);
+      },
+    });
+    await using model = await Llama.load(poet, { backend, contextLength: 16, sequences: 1 });
+    using parent = model.createSequence();
+    await parent.continueTo([1, 500]);
+    full = true;
+    await expect(parent.fork()).rejects.toMatchObject({ code: "ERR_MEMORY" });
+    await parent.continueTo([1, 500, 600]);
+    expect(parent.tokens).toEqual([1, 500, 600]);
+  });
+
+  test("for which there is no memory leave nothing of their model behind", async () => {
+    const device = reference();
+    const backend = forwardDevice(device, {
+      cachePool() {
+        throw new MemoryError("A cache", 1, "there is no more");
+      },
+    });
+    await expect(Llama.load(poet, { backend, contextLength: 16, sequences: 1 })).rejects.toMatchObject({
+      code: "ERR_MEMORY",
+    });
+    expect(await device.memory()).toMatchObject({ allocated: 0 });
   });
 
   test("that are being continued are not forked in between", async () => {

@@ -3,7 +3,7 @@
 
 import { AbortError } from "polyllama";
 import { must, mustEqual } from "../../must.ts";
-import { judge, type LoadedModel } from "../subject.ts";
+import { judge, type LoadedModel, mustHaveGivenBack } from "../subject.ts";
 import { token } from "../vocabulary.ts";
 import { type LlamaCase, seed } from "./case.ts";
 
@@ -123,6 +123,7 @@ export const interruptionCases: readonly LlamaCase[] = [
           await logits(prompt);
           for (const length of [1, 2]) await logits([...prompt, ...ids.slice(0, length)]);
           await judge(model, [...prompt, ...ids], { ...options, maxTokens: 4, sequence }, logits);
+          await mustHaveGivenBack(model.work);
         }
       }
     },

@@ -5,7 +5,7 @@
 import type { SamplingOptions } from "@polyllama/core";
 import { must, mustEqual, mustThrow } from "../../must.ts";
 import type { ModelName } from "../models.ts";
-import { judge } from "../subject.ts";
+import { judge, mustHaveGivenBack } from "../subject.ts";
 import { token } from "../vocabulary.ts";
 import type { LlamaCase } from "./case.ts";
 
@@ -79,6 +79,7 @@ function samplingCase(name: keyof typeof runs, options: SamplingOptions, byDevic
         const { pieces } = await judge(model, prompt, settings);
         const sampled = model.work.sampled - before;
         mustEqual(sampled, byDevice && draws ? pieces.length : 0, "tokens that the device chose");
+        await mustHaveGivenBack(model.work);
       }
     },
   };

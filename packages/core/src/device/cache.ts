@@ -72,6 +72,11 @@ export interface SequenceCache extends Disposable {
    * @throws {CacheFullError}; `PolyllamaError` `ERR_DISPOSED`
    */
   fork(reserve?: number): SequenceCache;
-  /** The content, when all submitted steps have ended: for hosts' memory and disks. @throws {UnsupportedError} */
+  /**
+   * The content, when all submitted steps have ended: for hosts' memory and disks. Until it is there, the sequence shares its blocks as
+   * with a fork.
+   *
+   * @throws {UnsupportedError}; `PolyllamaError` `ERR_DISPOSED`
+   */
   export(): Promise<Uint8Array>;
 }

@@ -158,8 +158,8 @@ function rowsOf(output: Output, rows: number, sequences: readonly SequencePlace[
       `"${output.value}" is scored for ${output.targets.length} targets where the step has ${rows} rows.`,
     );
   }
-  if (output.to !== "token") return output.rows === "all" ? range(0, rows) : lastRows(sequences, []);
-  const drawn = lastRows(sequences, output.rows === "last" ? [] : output.rows.lastPerSequence);
+  if (output.to !== "token") return output.rows === "all" ? range(0, rows) : lastRows(sequences);
+  const drawn = lastRows(sequences, output.rows === "last" ? undefined : output.rows.lastPerSequence);
   if (drawn.length === output.draw.length) return drawn;
   throw new PolyllamaError(
     "ERR_GRAPH",
@@ -168,15 +168,15 @@ function rowsOf(output: Output, rows: number, sequences: readonly SequencePlace[
 }
 
 /** The last so many rows of each sequence; one where nothing is said. */
-function lastRows(sequences: readonly SequencePlace[], counts: readonly number[]): readonly number[] {
-  if (counts.length > 0 && counts.length !== sequences.length) {
+function lastRows(sequences: readonly SequencePlace[], counts?: readonly number[]): readonly number[] {
+  if (counts !== undefined && counts.length !== sequences.length) {
     throw new PolyllamaError(
       "ERR_GRAPH",
       `lastPerSequence has ${counts.length} entries where the step has ${sequences.length} sequences.`,
     );
   }
   return sequences.flatMap(({ first, rows }, i) => {
-    const count = counts[i] ?? 1;
+    const count = counts?.[i] ?? 1;
     if (Number.isInteger(count) && count >= 0 && count <= rows) return range(first + rows - count, first + rows);
     throw new PolyllamaError(
       "ERR_GRAPH",

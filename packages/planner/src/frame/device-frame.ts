@@ -32,7 +32,7 @@ import { PagedPool, type PoolStorage } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
 import { Resources } from "./resources.ts";
 import { type ParameterStorage, SharedParameters } from "./shared-parameters.ts";
-import { StepQueue } from "./step-queue.ts";
+import { orAborted, StepQueue } from "./step-queue.ts";
 
 /** How a backend keeps keys and values. */
 export interface CacheParts<Blocks extends PoolStorage> {
@@ -179,7 +179,11 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
       blocks,
       storage: caches.allocate({ spec, format, blocks, rows: blockRows, what }),
       owner: this,
-      settled: () => this.#queue.underWay.settled(),
+      transfer: (action) =>
+        this.#resources.load(undefined, async (signal) => {
+          await orAborted(this.#queue.underWay.settled(), signal);
+          return action();
+        }),
       onFree: () => {
         this.#pools.delete(pool);
         this.#resources.delete(pool);

@@ -29,8 +29,8 @@ export interface PoolParts<Storage extends PoolStorage> {
   readonly storage: Storage;
   /** The device that made it. */
   readonly owner: object;
-  /** Resolves when all steps that were submitted before have ended. */
-  readonly settled: () => Promise<void>;
+  /** Reads or writes blocks when all steps that were submitted before have ended; the device's end waits for it. */
+  readonly transfer: <Result>(action: () => Promise<Result>) => Promise<Result>;
   /** Called once, when its memory has been freed. */
   readonly onFree: () => void;
 }
@@ -106,8 +106,8 @@ export class PagedPool<Storage extends PoolStorage = PoolStorage> implements Cac
     const cache = this.open(Math.max(length, reserve));
     try {
       cache.fill(length);
-      await this.#parts.settled();
-      await storage.import(cache.table, bytes);
+      await this.#transfer(cache, () => storage.import!([...cache.table], bytes)); // it was there a moment ago
+      cache.assertAlive();
       return cache;
     } catch (error) {
       cache[Symbol.dispose]();
@@ -137,9 +137,17 @@ export class PagedPool<Storage extends PoolStorage = PoolStorage> implements Cac
   async #export(cache: PagedCache): Promise<Uint8Array> {
     const { storage } = this;
     if (storage.export === undefined) throw noExport("exported");
-    await this.#parts.settled();
-    cache.assertAlive();
-    return storage.export(cache.table, cache.length);
+    using copy = cache.fork(); // whatever becomes of the cache meanwhile
+    return await this.#transfer(copy, () => storage.export!([...copy.table], copy.length)); // it was there a moment ago
+  }
+
+  /** Reads or writes a cache's blocks: the memory stays as long as that takes. */
+  async #transfer<Result>(cache: PagedCache, action: () => Promise<Result>): Promise<Result> {
+    using _use = this.use();
+    return await this.#parts.transfer(async () => {
+      cache.assertAlive();
+      return action();
+    });
   }
 
   #freeUnused(): void {

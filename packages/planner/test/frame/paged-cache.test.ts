@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { PagedCache } from "../../src/frame/paged-cache.ts";
 import { StepRecord } from "../../src/frame/step-record.ts";
 
-function pool(blocks: number, blockRows = 4) {
+function pool(blocks: number, blockRows = 4, transfers: Pick<PoolStorage, "export" | "lengthOf" | "import"> = {}) {
   let freed = 0;
-  const storage: PoolStorage = { bytes: blocks * 100, free: () => freed++ };
+  const storage: PoolStorage = { bytes: blocks * 100, free: () => freed++, ...transfers };
   const made = new PagedPool({
     spec: [{ kvHeads: 1, headDim: 2 }],
     format: "f32",
@@ -13,7 +13,7 @@ function pool(blocks: number, blockRows = 4) {
     blocks,
     storage,
     owner: {},
-    settled: async () => undefined,
+    transfer: async (action) => action(),
     onFree: () => undefined,
   });
   return { pool: made, freed: () => freed };
@@ -239,6 +239,44 @@ describe("a pool", () => {
     await expect(blocks.open().export()).rejects.toMatchObject({ code: "ERR_UNSUPPORTED" });
     await expect(blocks.import(new Uint8Array(4))).rejects.toMatchObject({ code: "ERR_UNSUPPORTED" });
     expect(blocks.freeBlocks).toBe(4);
+  });
+
+  test("keeps its memory, and what is exported, until it has been read", async () => {
+    const read: [readonly number[], number][] = [];
+    let end: (bytes: Uint8Array) => void = () => undefined;
+    const { pool: blocks, freed } = pool(4, 4, {
+      export: (table, length) => {
+        read.push([table, length]);
+        return new Promise((resolve) => (end = resolve));
+      },
+    });
+    const cache = blocks.open();
+    grow(cache, 6);
+    const held = [...cache.table];
+    const exported = cache.export();
+    grow(cache, 1);
+    expect(cache.table[1]).not.toBe(held[1]); // a copy
+    cache[Symbol.dispose]();
+    expect(blocks.heldBlocks).toBe(2);
+    blocks[Symbol.dispose]();
+    expect(freed()).toBe(0);
+    end(Uint8Array.of(1));
+    expect(await exported).toEqual(Uint8Array.of(1));
+    expect([read, freed()]).toEqual([[[held, 6]], 1]);
+  });
+
+  test("that is disposed while a sequence is imported keeps its memory until then, and gives none", async () => {
+    let end: () => void = () => undefined;
+    const { pool: blocks, freed } = pool(4, 4, {
+      lengthOf: () => 6,
+      import: () => new Promise((resolve) => (end = resolve)),
+    });
+    const imported = blocks.import(new Uint8Array(4));
+    blocks[Symbol.dispose]();
+    expect(freed()).toBe(0);
+    end();
+    await expect(imported).rejects.toMatchObject({ code: "ERR_DISPOSED" });
+    expect(freed()).toBe(1);
   });
 
   test.each([-1, 1.5, Number.NaN])("reserves no %d positions", (rows) => {

@@ -1,6 +1,6 @@
 // The frame around steps, with an executor that ends when it is told to.
 
-import { buildGraph, type Graph } from "@polyllama/core";
+import { buildGraph, type Graph, type WeightSource } from "@polyllama/core";
 import type { OutputValue, Step } from "@polyllama/core/device";
 import { PagedPool, SharedParameters, type StepExecutor, StepTensor } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
@@ -67,7 +67,10 @@ function setUp({ passes = true } = {}) {
     blocks: 8,
     storage: { bytes: 1, free: () => freed.push("pool") },
     owner,
-    settled: () => queue.underWay.settled(),
+    transfer: async (action) => {
+      await queue.underWay.settled();
+      return action();
+    },
     onFree: () => undefined,
   });
   return { program, pool, begun, freed, parameters };
@@ -241,4 +244,33 @@ describe("what a step declares wrongly", () => {
     refuse({ inputs: rows(40), sequences: [{ rows: 40, cache }] }, "ERR_CACHE_FULL");
     expect([cache.length, pool.freeBlocks]).toEqual([0, 8]);
   });
+});
+
+test("an adapter that cannot be read leaves its name free, and so does one that is disposed", async () => {
+  let readable = false;
+  const storage = {
+    weights: new Map(),
+    bytes: 0,
+    addAdapter: async () => {
+      if (!readable) throw new Error("no such file");
+      return () => undefined;
+    },
+    free: () => undefined,
+  };
+  const parameters = new SharedParameters(storage, {}, { onFree: () => undefined });
+  const source: WeightSource = {
+    name: "adapter",
+    weights: new Map(),
+    read: async () => new Uint8Array(0),
+    fingerprint: async () => "adapter",
+  };
+  await expect(parameters.addAdapter("poet", source)).rejects.toThrow("no such file");
+  expect(parameters.hasAdapter("poet")).toBe(false);
+  readable = true;
+  for (let i = 0; i < 2; i++) {
+    using _ = await parameters.addAdapter("poet", source);
+    expect(parameters.hasAdapter("poet")).toBe(true);
+    await expect(parameters.addAdapter("poet", source)).rejects.toMatchObject({ code: "ERR_OPTION" });
+  }
+  expect(parameters.hasAdapter("poet")).toBe(false);
 });
