@@ -62,6 +62,9 @@ export class Gpu {
   readonly #owned: boolean;
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #layouts = new Map<Access, GPUBindGroupLayout>();
+  readonly #alive = new Set<GPUBuffer>();
+  /** What is being made within the last guard. */
+  #made: GPUBuffer[] = [];
   readonly #waiting = new Set<(error: Error) => void>();
   #lost: PolyllamaError | undefined;
   #disposed = false;
@@ -132,18 +135,29 @@ export class Gpu {
    * Does something on the device and waits until its errors are known.
    *
    * @param what For the error's message: "linear q4_0 [4096, 11008], 3 rows".
-   * @throws {MemoryError} with the bytes of the buffers that it makes; {@link PolyllamaError} `ERR_BACKEND`,
-   * `ERR_DEVICE_LOST`
+   * @throws {MemoryError} with the bytes of the buffers that it makes, which are freed then; {@link PolyllamaError}
+   * `ERR_BACKEND`, `ERR_DEVICE_LOST`
    */
   async guard<T>(what: string, action: () => T): Promise<T> {
-    const { check, result } = this.guarded(what, action);
-    await check;
+    const { check, result, made } = this.#guarded(what, action);
+    try {
+      await check;
+    } catch (error) {
+      for (const buffer of made) this.free(buffer);
+      throw error;
+    }
     return result;
   }
 
-  /** Like {@link guard}, but hands out the result at once. */
+  /** Like {@link guard}, but hands out the result at once, whose buffers whoever gets it frees also where the check fails. */
   guarded<T>(what: string, action: () => T): { readonly result: T; readonly check: Promise<void> } {
+    return this.#guarded(what, action);
+  }
+
+  #guarded<T>(what: string, action: () => T) {
     this.assertAlive();
+    const made: GPUBuffer[] = [];
+    this.#made = made;
     const filters = ["validation", "internal", "out-of-memory"] as const;
     for (const filter of filters) this.device.pushErrorScope(filter);
     const before = this.live.bytes;
@@ -153,6 +167,7 @@ export class Gpu {
       result = action();
     } catch (error) {
       scopes().catch(() => undefined); // what was thrown says more
+      for (const buffer of made) this.free(buffer);
       throw error;
     }
     const wanted = this.live.bytes - before;
@@ -162,19 +177,28 @@ export class Gpu {
       if (other) throw new PolyllamaError("ERR_BACKEND", `${what}: ${other.message}`);
     });
     check.catch(() => undefined); // whoever awaits it gets the rejection
-    return { result, check };
+    return { result, check, made };
   }
 
   /** A buffer that counts until it is destroyed. Call within {@link guard}. */
   buffer(label: string, size: number, usage: number): GPUBuffer {
     this.assertAlive();
     const buffer = this.device.createBuffer({ label, size: Math.max(16, Math.ceil(size / 16) * 16), usage });
+    this.#alive.add(buffer);
+    this.#made.push(buffer);
     this.live.buffers++;
     this.live.bytes += buffer.size;
     return buffer;
   }
 
+  /** Whether a buffer was granted and is not freed. */
+  has(buffer: GPUBuffer): boolean {
+    return this.#alive.has(buffer);
+  }
+
+  /** Of a buffer that was freed before, also by {@link guard}, nothing is left to free. */
   free(buffer: GPUBuffer): void {
+    if (!this.#alive.delete(buffer)) return;
     this.live.buffers--;
     this.live.bytes -= buffer.size;
     buffer.destroy();

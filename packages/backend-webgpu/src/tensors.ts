@@ -8,34 +8,44 @@ import { type Gpu, usage } from "./gpu.ts";
 /** Bytes of the buffers that are kept. */
 const smallBytes = 256;
 
+/** Memory of a tensor. */
+interface TensorMemory {
+  readonly buffer: GPUBuffer;
+  /** Resolves when the device has granted it. */
+  readonly ready: Promise<void>;
+}
+
 /** Memory for tensors of a program. What comes back is used again by what is submitted later. */
 export class TensorMemories {
   readonly #gpu: Gpu;
-  readonly #kept: GPUBuffer[] = [];
+  readonly #kept: TensorMemory[] = [];
   #freed = false;
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
   }
 
-  take(bytes: number): { readonly buffer: GPUBuffer; readonly ready: Promise<void> } {
-    const kept = bytes <= smallBytes ? this.#kept.pop() : undefined;
-    if (kept !== undefined) return { buffer: kept, ready: Promise.resolve() };
+  take(bytes: number): TensorMemory {
+    while (bytes <= smallBytes && this.#kept.length > 0) {
+      const kept = this.#kept.pop()!; // there is one
+      if (this.#gpu.has(kept.buffer)) return kept; // others came back before it was known that they were refused
+    }
     const { result, check } = this.#gpu.guarded("a tensor", () =>
       this.#gpu.buffer("tensor", Math.max(smallBytes, bytes), usage.copySource | usage.copyTarget),
     );
+    check.catch(() => this.#gpu.free(result));
     return { buffer: result, ready: check };
   }
 
-  giveBack(buffer: GPUBuffer): void {
-    if (this.#freed || buffer.size > smallBytes) this.#gpu.free(buffer);
-    else this.#kept.push(buffer);
+  giveBack(memory: TensorMemory): void {
+    if (this.#freed || memory.buffer.size > smallBytes) this.#gpu.free(memory.buffer);
+    else this.#kept.push(memory);
   }
 
   /** Tensors that are alive keep their memory. */
   free(): void {
     this.#freed = true;
-    for (const buffer of this.#kept) this.#gpu.free(buffer);
+    for (const { buffer } of this.#kept) this.#gpu.free(buffer);
     this.#kept.length = 0;
   }
 }
@@ -84,7 +94,7 @@ export class GpuTensor implements TensorStorage {
   }
 
   free(): void {
-    this.#memories.giveBack(this.buffer);
+    this.#memories.giveBack({ buffer: this.buffer, ready: this.ready });
     this.onFree();
   }
 }

@@ -3,7 +3,15 @@
 
 import { loweredLimits } from "@polyllama/conformance";
 import { buildGraph, createSampler, MemoryError, type WeightSource } from "@polyllama/core";
-import { cacheSpec, type LoadedGraph, loadGraph, type Step } from "@polyllama/core/device";
+import {
+  cacheSpec,
+  type LoadedGraph,
+  loadGraph,
+  type Output,
+  type Program,
+  type SequenceCache,
+  type Step,
+} from "@polyllama/core/device";
 import { drawTokens } from "@polyllama/test-support/drawn";
 import { expect, test, vi } from "vitest";
 import { Gpu } from "../src/gpu.ts";
@@ -435,6 +443,66 @@ describeWithAdapter("the device", () => {
       needed: 65536,
       available: undefined,
     });
+    expect(opened.live).toEqual({ buffers: 0, bytes: 0 });
+    device.destroy();
+  });
+
+  test("memory that runs out anywhere in a step is an error of that step alone", async () => {
+    const { graph, source } = tinyModel();
+    const device = await (await findAdapter({})).requestDevice();
+    let granted = Number.POSITIVE_INFINITY; // guards with buffers that are still let through
+    let [first, refuse] = [true, false];
+    const create = device.createBuffer.bind(device);
+    device.createBuffer = (descriptor) => {
+      if (first) refuse = granted-- <= 0;
+      first = false;
+      const buffer = create(descriptor);
+      if (refuse) buffer.destroy(); // of no use, as one that was not granted
+      return buffer;
+    };
+    const [push, pop] = [device.pushErrorScope.bind(device), device.popErrorScope.bind(device)];
+    device.pushErrorScope = (filter) => {
+      first = true;
+      push(filter);
+    };
+    device.popErrorScope = async () => {
+      const refused = refuse; // the scope of memory is the first that is asked
+      refuse = false;
+      const error = await pop();
+      return refused ? { message: "no memory" } : error;
+    };
+    await using opened = await webgpu({ device });
+    const parameters = await opened.loadParameters([graph], source);
+    const outputs: readonly Output[] = [
+      { value: "logits", rows: "all", to: "host" },
+      { value: "logits", rows: "last", to: "token", draw: [sampling, sampling] },
+    ];
+    const tokens = Int32Array.of(1, 2, 3, 4);
+    const run = async (of: Program, cache: SequenceCache) => {
+      using fork = cache.fork(); // whose block is copied
+      const step = { inputs: { tokens }, sequences: [{ rows: 1, cache: fork }, { rows: 3 }], outputs };
+      const { result, tokens: drawn } = of.submit(step);
+      drawn?.[Symbol.dispose]();
+      const [logits, chosen] = await result;
+      return [logits?.to === "host" && [...logits.tensor.data], chosen?.to === "token" && [...chosen.tokens]];
+    };
+    let refused = 0;
+    let expected: unknown;
+    for (let failed = true; failed; refused++) {
+      await using program = await opened.compile(graph, parameters, { outputs: [] });
+      using pool = opened.cachePool(cacheSpec(graph), { rows: 8, sequences: 2 });
+      const cache = pool.open();
+      await program.submit({ inputs: { tokens }, sequences: [{ rows: 4, cache }], outputs: [] }).result;
+      expected ??= await run(await opened.compile(graph, parameters), cache);
+      granted = refused;
+      const [outcome] = await Promise.allSettled([run(program, cache)]);
+      failed = granted < 0;
+      granted = Number.POSITIVE_INFINITY;
+      if (failed) expect(outcome, `refusal ${refused}`).toMatchObject({ reason: { code: "ERR_MEMORY" } });
+      expect(await run(program, cache), `behind refusal ${refused}`).toEqual(expected);
+    }
+    expect(refused).toBeGreaterThan(8);
+    await opened[Symbol.asyncDispose]();
     expect(opened.live).toEqual({ buffers: 0, bytes: 0 });
     device.destroy();
   });

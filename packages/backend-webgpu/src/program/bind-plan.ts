@@ -26,7 +26,7 @@ export async function bindPool(home: Home, prepared: PreparedPlan, pool: PoolMem
   });
   const flat = listed.flat();
   const pipelines = await Promise.all(flat.map(({ dispatch }) => gpu.pipeline(dispatch.spec)));
-  return gpu.guard("bindings of a cache", () => {
+  const binding = await gpu.guard("bindings of a cache", (): PoolBinding => {
     const { buffer, offset } = parameterBuffer(
       gpu,
       flat.map(({ dispatch }) => dispatch.parameters),
@@ -43,12 +43,12 @@ export async function bindPool(home: Home, prepared: PreparedPlan, pool: PoolMem
         return { ...bind(gpu, scratch.step, label, pipelines[at++]!, place, own), grid };
       }),
     );
-    pool.unbind(prepared);
-    const binding: PoolBinding = { parameters: buffer, version, pieces };
-    pool.bindings.set(prepared, binding);
-    prepared.pools.add(pool);
-    return binding;
+    return { parameters: buffer, version, pieces };
   });
+  pool.unbind(prepared);
+  pool.bindings.set(prepared, binding);
+  prepared.pools.add(pool);
+  return binding;
 }
 
 /** Binds what chooses tokens from a value of the plan, once for each size of the buffers that grow. */
@@ -60,16 +60,16 @@ export async function bindSampler(home: Home, prepared: PreparedPlan, value: Val
   const pipeline = await gpu.pipeline(sampleSpec);
   const { buffer: from, offset, width } = prepared.plan.outputs.get(value)!; // it was asked for
   const source = known?.source ?? prepared.samplers.size;
-  return gpu.guard("choice of tokens", () => {
+  const binding = await gpu.guard("choice of tokens", (): SamplerBinding => {
     const { buffer: parameters } = parameterBuffer(gpu, [sampleParameters(source, width, offset, from.stride)]);
     const grown = (["draws", "keys", "weights", "chosen"] as const).map((name) => growing.get(name));
     const own = [prepared.buffers[from.id]!, scratch.powers(), ...grown];
     const dispatch = bind(gpu, scratch.step, "sample", pipeline, { buffer: parameters, offset: 0 }, own);
-    if (known !== undefined) gpu.free(known.parameters);
-    const binding: SamplerBinding = { parameters, version: growing.version, dispatch, source };
-    prepared.samplers.set(value, binding);
-    return binding;
+    return { parameters, version: growing.version, dispatch, source };
   });
+  if (known !== undefined) gpu.free(known.parameters);
+  prepared.samplers.set(value, binding);
+  return binding;
 }
 
 /** Frees what is a plan's own. Steps that use it were submitted before, as steps take turns. */

@@ -46,7 +46,8 @@ export class GrowingBuffers {
   }
 
   #size(name: RoomName): number {
-    return this.#buffers.get(name)?.size ?? 0;
+    const buffer = this.#buffers.get(name);
+    return buffer !== undefined && this.#gpu.has(buffer) ? buffer.size : 0;
   }
 
   #grow(name: RoomName, bytes: number): void {

@@ -84,6 +84,9 @@ export async function readBack(gpu: Gpu, scratch: Scratch, staged: Staged): Prom
       take(staging.getMappedRange());
     }
   } finally {
-    for (const { staging } of staged) scratch.returnStaging(staging);
+    for (const [i, { staging }] of staged.entries()) {
+      if (mapped[i]!.status === "fulfilled") scratch.returnStaging(staging);
+      else gpu.free(staging); // there may have been no memory for it
+    }
   }
 }

@@ -34,7 +34,12 @@ export class ScratchPool {
       this.#pool = new PoolMemory(this.#gpu, this.#spec, "f32", needed, what);
     }
     const pool = this.#pool;
-    await pool.ready;
+    try {
+      await pool.ready;
+    } catch (error) {
+      this.free();
+      throw error;
+    }
     return tables.map((table) => table && { pool, table, start: 0 });
   }
 

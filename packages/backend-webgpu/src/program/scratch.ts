@@ -52,13 +52,13 @@ export class Scratch {
 
   /** The table that tokens are chosen with. Call within `Gpu.guard`. */
   powers(): GPUBuffer {
-    this.#powers ??= this.keep(powerTable(this.#gpu));
+    if (!this.#has(this.#powers)) this.#powers = this.keep(powerTable(this.#gpu));
     return this.#powers;
   }
 
   /** By way of which KV blocks are copied, of at least so many bytes. @throws {MemoryError} */
   async copyBuffer(bytes: number): Promise<GPUBuffer> {
-    if (this.#copies !== undefined && this.#copies.size >= bytes) return this.#copies;
+    if (this.#has(this.#copies) && this.#copies.size >= bytes) return this.#copies;
     return this.#gpu.guard("copies of KV blocks", () => {
       if (this.#copies !== undefined) this.drop(this.#copies);
       this.#copies = this.buffer("copied block", bytes, usage.copySource | usage.copyTarget);
@@ -78,10 +78,17 @@ export class Scratch {
       this.#pool.set(size, pool);
       const next = taken.get(size) ?? 0;
       taken.set(size, next + 1);
-      pool[next] ??= this.buffer("activations", size, usage.storage | usage.copySource | usage.copyTarget);
+      const known = pool[next];
+      if (this.#has(known)) return known;
+      pool[next] = this.buffer("activations", size, usage.storage | usage.copySource | usage.copyTarget);
       return pool[next];
     });
     return slotOf.map((slot) => buffers[slot]!);
+  }
+
+  /** Whether there is such a buffer: what was made where memory had run out is gone. */
+  #has(buffer: GPUBuffer | undefined): buffer is GPUBuffer {
+    return buffer !== undefined && this.#gpu.has(buffer);
   }
 
   /** A buffer to read at least so many bytes back from. */
