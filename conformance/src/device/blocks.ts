@@ -117,9 +117,10 @@ export const blockCases: readonly DeviceCase[] = [
     async run(device) {
       await using subject = await load(device);
       const { program } = subject;
-      const pool = subject.pool(60, { sequences: 3 });
+      const rows = 1100; // many blocks, the last one not full
+      const pool = subject.pool(rows + 20, { sequences: 3 });
       const cache = pool.open();
-      const read = logits(program, cache, tokens(37));
+      const read = logits(program, cache, tokens(rows));
       const bytes = await cache.export(); // waits for the step
       await read;
       const expected = await logits(program, cache, Int32Array.of(2, 3));
@@ -127,7 +128,7 @@ export const blockCases: readonly DeviceCase[] = [
       shifted.set(bytes, 1);
       for (const given of [bytes, shifted.subarray(1)]) {
         using imported = await pool.import(given);
-        must(imported.length === 37, "its length");
+        must(imported.length === rows, "its length");
         mustEqual(await logits(program, imported, Int32Array.of(2, 3)), expected, "what follows");
       }
       await mustThrow("ERR_OPTION", () => pool.import(bytes.subarray(0, bytes.length - 8)), "bytes that are cut off");
