@@ -7,7 +7,13 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { check, FACTOR, MOST_TIME, SPARE_BUFFER_BYTES, SPARE_BYTES } from "@polyllama/test-support/fuzz/check";
+import {
+  check,
+  memoryFactor,
+  mostMilliseconds,
+  spareBufferBytes,
+  spareBytes,
+} from "@polyllama/test-support/fuzz/check";
 import { flatten } from "@polyllama/test-support/fuzz/pieces";
 import { randomOf } from "@polyllama/test-support/fuzz/random";
 import type { Target } from "@polyllama/test-support/fuzz/target";
@@ -95,9 +101,9 @@ async function fuzz(): Promise<void> {
     line(name, read + refused + findings, read, refused, findings, slowest.toFixed(0), (grown / 2 ** 20).toFixed(1));
   }
   console.log(
-    `\n${all} inputs in ${seconds.toFixed(0)} s, ${found} findings (errors that are not polyllama's, over ${MOST_TIME} ms, ` +
-      `memory over ${FACTOR} times the file and ${SPARE_BYTES / 2 ** 20} MiB, a buffer over ${FACTOR} times the file and ` +
-      `${SPARE_BUFFER_BYTES / 2 ** 20} MiB)`,
+    `\n${all} inputs in ${seconds.toFixed(0)} s, ${found} findings (errors that are not polyllama's, over ${mostMilliseconds} ms, ` +
+      `memory over ${memoryFactor} times the file and ${spareBytes / 2 ** 20} MiB, a buffer over ${memoryFactor} times the file and ` +
+      `${spareBufferBytes / 2 ** 20} MiB)`,
   );
   process.exitCode = found > 0 ? 1 : 0;
 
@@ -153,7 +159,8 @@ async function fuzz(): Promise<void> {
       };
       const timer = setInterval(() => {
         const since = state[2]!;
-        if (since > 0 && Date.now() - since > 3 * MOST_TIME + 500) settle(false, `hangs: more than ${MOST_TIME} ms`);
+        if (since > 0 && Date.now() - since > 3 * mostMilliseconds + 500)
+          settle(false, `hangs: more than ${mostMilliseconds} ms`);
       }, 100);
       worker.on("message", (message: WorkerReport) => {
         if (message.kind === "done") return settle(true);

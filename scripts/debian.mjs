@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { systemFolder } from "./system.mjs";
 
-const MINUTE = 60_000;
+const minute = 60_000;
 
 export const distributions = {
   bookworm: { vulkanFrom: "bookworm-backports" }, // its own Mesa is 22
@@ -21,7 +21,7 @@ export function run(command, rest, { minutes = 5, env = {}, cwd } = {}) {
     cwd,
     env: { ...process.env, LC_ALL: "C", ...env },
     encoding: "utf8",
-    timeout: minutes * MINUTE,
+    timeout: minutes * minute,
     killSignal: "SIGKILL",
     maxBuffer: 2 ** 28,
     stdio: ["ignore", "pipe", "pipe"],

@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { type Browser, chromium as browserType } from "playwright";
 import { createViteServer } from "vitest/node";
-import { CASE_TIMEOUT, type Environment, type RemoteBackend } from "./environment.ts";
+import { caseTimeout, type Environment, type RemoteBackend } from "./environment.ts";
 import type {} from "./page.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -55,8 +55,8 @@ export async function chromium(executablePath: string, backend: RemoteBackend): 
 
 function within<T>(work: Promise<T>, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = (): void => reject(new Error(`${what} took more than ${CASE_TIMEOUT / 1000} s`));
-    const timer = setTimeout(late, CASE_TIMEOUT);
+    const late = (): void => reject(new Error(`${what} took more than ${caseTimeout / 1000} s`));
+    const timer = setTimeout(late, caseTimeout);
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

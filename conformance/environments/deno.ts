@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { CaseResult } from "@polyllama/conformance";
 import { vulkanEnvironment } from "../../scripts/system.mjs";
-import { CASE_TIMEOUT, type Environment, type Remote, type RemoteBackend } from "./environment.ts";
+import { caseTimeout, type Environment, type Remote, type RemoteBackend } from "./environment.ts";
 
 const denoArguments = [
   ...["run", "-A", "--no-config", "--no-lock", "--node-modules-dir=manual", "--conditions=@polyllama/source"],
@@ -56,8 +56,8 @@ function converse(child: ChildProcess): (question: object) => Promise<unknown> {
       if (child.exitCode !== null || child.signalCode !== null) reject(new Error(`Deno has ended:\n${errors}`));
       const timer = setTimeout(() => {
         child.kill("SIGKILL");
-        ended(`took more than ${CASE_TIMEOUT / 1000} s for ${JSON.stringify(question)}`);
-      }, CASE_TIMEOUT);
+        ended(`took more than ${caseTimeout / 1000} s for ${JSON.stringify(question)}`);
+      }, caseTimeout);
       const settled =
         <T>(then: (value: T) => void) =>
         (value: T): void => {

@@ -13,7 +13,7 @@ export interface Environment extends AsyncDisposable {
 }
 
 /** Longest that one case may take. */
-export const CASE_TIMEOUT = 180_000;
+export const caseTimeout = 180_000;
 
 /** What a process or page is asked for, and answers; plain data. */
 export interface Remote {

@@ -28,7 +28,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
     id: "quantized-fingerprint",
     file: "quantize/quantized.ts",
     find: "{format}#",
-    replace: "{QUANTIZER}#",
+    replace: "{quantizerVersion}#",
     what: "weights quantized to two formats have one fingerprint",
   },
   {

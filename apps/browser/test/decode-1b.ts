@@ -9,8 +9,8 @@ import { readSystem } from "../../../scripts/system.mjs";
 
 readArguments("npm run browser:1b", "Decodes a synthetic model of 1.1 billion weights in a page.", {});
 
-const TOKENS = 4;
-const MINUTES = 15;
+const tokenCount = 4;
+const mostMinutes = 15;
 const model =
   "synthetic://llama-2-7b?seed=1&format=q4_0&layers=22&dim=2048&heads=32&kv_heads=4&hidden=5632&context=256";
 
@@ -36,13 +36,13 @@ try {
       const bar = document.querySelector("progress")!.value;
       return document.querySelector("output")!.value !== "" && bar * 200 >= wanted;
     },
-    TOKENS,
-    { timeout: MINUTES * 60_000, polling: 1000 },
+    tokenCount,
+    { timeout: mostMinutes * 60_000, polling: 1000 },
   );
   const facts = await page.locator("#facts dd").allTextContents();
   const speed = await page.locator("output").textContent();
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
-  console.log(`${facts.join("; ")}; limits default; ${TOKENS} tokens after ${seconds} s, ${speed}`);
+  console.log(`${facts.join("; ")}; limits default; ${tokenCount} tokens after ${seconds} s, ${speed}`);
 } finally {
   await browser.close();
   await server.close();

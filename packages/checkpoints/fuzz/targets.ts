@@ -33,7 +33,7 @@ import {
   readLlama2cHeader,
   writeGguf,
 } from "../src/index.ts";
-import { MOST_VALUES } from "../src/json.ts";
+import { mostJsonValues } from "../src/json.ts";
 import { recognize } from "../src/read/recognize.ts";
 import { readPickle } from "../src/read/torch/pickle.ts";
 import { stateDictOf } from "../src/read/torch/state-dict.ts";
@@ -211,7 +211,7 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
       sound: configs.map((config) => [new TextEncoder().encode(config)]),
       make: (random) => [new TextEncoder().encode(mutatedJson(random.pick(configs), random))],
       run: async (input) => {
-        const config = parse(input, MOST_VALUES);
+        const config = parse(input, mostJsonValues);
         const isMeta = typeof config === "object" && config !== null && "n_layers" in config;
         if (isMeta) configFromMeta(config, "params.json", { vocabSize: 16 });
         else configFromHuggingFace(config, "config.json");

@@ -60,7 +60,7 @@ const compareOptionTypes: OptionSchema<CompareOptions> = {
 };
 
 /** Values that are compared at a time. */
-const PIECE = 2 ** 20;
+const pieceValues = 2 ** 20;
 
 /**
  * Compares two checkpoints. Embeddings that are tied in one and stored twice in the other are no difference as long as
@@ -125,7 +125,7 @@ async function compareValues(
 ): Promise<Pick<TensorComparison, "equalBits" | "maxError" | "relativeError">> {
   const columns = columnCount(first);
   const rows = rowCount(first);
-  const step = Math.max(1, Math.floor(PIECE / columns));
+  const step = Math.max(1, Math.floor(pieceValues / columns));
   let equalBits = first.format === second.format;
   let maxError = 0;
   let squares = 0;

@@ -49,7 +49,7 @@ const extendOptionTypes: OptionSchema<ExtendOptions> = {
 };
 
 /** Raised when the same vocabulary would get other rows than before. */
-const EXTENSION = 1;
+const extensionVersion = 1;
 
 interface NewRows {
   readonly read: ReadNewRows;
@@ -126,7 +126,7 @@ export async function extendVocabulary(
     async fingerprint() {
       const from = typeof rows === "string" ? rows : newRows.version;
       // scores decide which old pieces a new one is made of
-      const added = JSON.stringify([EXTENSION, [...vocabulary], from]);
+      const added = JSON.stringify([extensionVersion, [...vocabulary], from]);
       return `${await checkpoint.fingerprint()}:${await hexDigest(new TextEncoder().encode(added))}`;
     },
     [Symbol.asyncDispose]: () => checkpoint[Symbol.asyncDispose](),

@@ -6,9 +6,9 @@
 import { CheckpointError } from "./errors.ts";
 
 /** A tokenizer.json of 256,000 tokens and their merges has about a million. */
-const MOST_VALUES = 2 ** 22;
+const mostJsonValues = 2 ** 22;
 /** As deep as serde_json follows, by which safetensors and tokenizers are read elsewhere. */
-const MOST_DEPTH = 128;
+const mostDepth = 128;
 
 const code = { quote: 0x22, comma: 0x2c, colon: 0x3a, backslash: 0x5c } as const;
 
@@ -19,7 +19,7 @@ const code = { quote: 0x22, comma: 0x2c, colon: 0x3a, backslash: 0x5c } as const
  * @param mostValues Values that it may have, counted as commas and brackets.
  * @throws {CheckpointError} for text that is not JSON, or has more values or deeper nesting than any file of a model.
  */
-export function parseJson(text: string, file: string, mostValues: number = MOST_VALUES): unknown {
+export function parseJson(text: string, file: string, mostValues: number = mostJsonValues): unknown {
   let values = 0;
   let depth = 0;
   for (let at = 0; at >= 0 && at < text.length; at++) {
@@ -30,8 +30,8 @@ export function parseJson(text: string, file: string, mostValues: number = MOST_
     } else if (unit === code.comma) values++;
     else if (opens(unit)) {
       values++;
-      if (++depth > MOST_DEPTH) {
-        throw new CheckpointError({ file }, `this JSON is nested more than ${MOST_DEPTH} deep`, "Check the file.");
+      if (++depth > mostDepth) {
+        throw new CheckpointError({ file }, `this JSON is nested more than ${mostDepth} deep`, "Check the file.");
       }
     } else if (closes(unit)) depth--;
   }

@@ -74,9 +74,9 @@ function checkRange(
 }
 
 /** Bytes of rows that are read at a time only to be cut. */
-const PIECE = 4 * 2 ** 20;
+const pieceBytes = 4 * 2 ** 20;
 /** Columns of more bytes are read alone, row by row: passing over what lies between costs more than another read. */
-const ALONE = 2 ** 16;
+const aloneBytes = 2 ** 16;
 
 /**
  * Reads a cut of a weight whose whole rows follow one another: in one read where it is of whole rows; otherwise row by
@@ -92,7 +92,7 @@ export async function readCut(
   if (cutBytes === rowBytes) return read(rows.first * rowBytes, rows.count * rowBytes);
   const output = new Uint8Array(rows.count * cutBytes);
   if (output.length === 0) return output;
-  const step = cutBytes > ALONE ? 1 : Math.max(1, Math.floor(PIECE / rowBytes));
+  const step = cutBytes > aloneBytes ? 1 : Math.max(1, Math.floor(pieceBytes / rowBytes));
   for (let done = 0; done < rows.count; done += step) {
     const count = Math.min(step, rows.count - done);
     const start = (rows.first + done) * rowBytes + skippedBytes;

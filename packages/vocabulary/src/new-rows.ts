@@ -23,7 +23,7 @@ export type ReadNewRows = (weight: WeightInfo, rows: RowRange, signal?: AbortSig
 /** Rows of old tokens that are kept for the next mean; they are few, such as those of bytes. */
 const mostKept = 1024;
 /** Values that are summed at a time. */
-const PIECE = 2 ** 20;
+const pieceValues = 2 ** 20;
 
 /**
  * Refuses a vocabulary in which an old id would mean something else.
@@ -103,7 +103,7 @@ export function meansOfAll(source: WeightSource): ReadNewRows {
     const info = storedWeight(source, name);
     const [rows, columns] = [rowCount(info), columnCount(info)];
     const sum = new Float64Array(columns);
-    const step = Math.max(1, Math.floor(PIECE / columns));
+    const step = Math.max(1, Math.floor(pieceValues / columns));
     for (let first = 0; first < rows; first += step) {
       const values = await readValues(source, name, { first, count: Math.min(step, rows - first) }, signal);
       for (let at = 0; at < values.length; at++) sum[at % columns]! += values[at]!;

@@ -31,9 +31,9 @@ export interface QuantizerPool extends AsyncDisposable {
 const poolOptionTypes: OptionSchema<QuantizerPoolOptions> = { threads: option.integer({ least: 1, most: 1024 }) };
 
 /** Values of a piece: some 25 ms of work for the K formats. A multiple of every block. */
-const PIECE = 2 ** 18;
+const pieceValues = 2 ** 18;
 /** Milliseconds after which an idle thread stops. */
-const IDLE = 2000;
+const idleMilliseconds = 2000;
 
 /**
  * A pool of quantizing threads. Disposing it stops them, once the work under way is done.
@@ -80,16 +80,16 @@ class ThreadPool implements QuantizerPool {
     format: WritableFormat,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const pieceBytes = formatBytes(format, PIECE);
-    const threads = values.length <= PIECE ? undefined : findThreads(this.#wanted);
+    const pieceBytes = formatBytes(format, pieceValues);
+    const threads = values.length <= pieceValues ? undefined : findThreads(this.#wanted);
     let next = 0;
     const runner = async (): Promise<void> => {
       while (next < values.length) {
         signal?.throwIfAborted();
         const first = next;
-        next += PIECE;
-        const piece = values.subarray(first, first + PIECE);
-        const at = (first / PIECE) * pieceBytes;
+        next += pieceValues;
+        const piece = values.subarray(first, first + pieceValues);
+        const at = (first / pieceValues) * pieceBytes;
         if (threads !== undefined) output.set(await this.#onThread(piece, format, threads), at);
         else {
           output.set(quantizeRows(piece, format), at);
@@ -97,7 +97,7 @@ class ThreadPool implements QuantizerPool {
         }
       }
     };
-    const runners = Array.from({ length: Math.min(threads?.count ?? 1, Math.ceil(values.length / PIECE)) }, () =>
+    const runners = Array.from({ length: Math.min(threads?.count ?? 1, Math.ceil(values.length / pieceValues)) }, () =>
       runner().catch((error: unknown) => {
         next = Infinity; // the others need not go on
         throw error;
@@ -123,7 +123,7 @@ class ThreadPool implements QuantizerPool {
 
   #rest(thread: Thread): void {
     this.#idle.push(thread);
-    thread.rest(IDLE, () => {
+    thread.rest(idleMilliseconds, () => {
       this.#idle.splice(this.#idle.indexOf(thread), 1);
       void thread.stop();
     });

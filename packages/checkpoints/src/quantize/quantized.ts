@@ -8,9 +8,9 @@ import { type Checkpoint, findWeight } from "../checkpoint.ts";
 import { createQuantizerPool, type QuantizerPoolOptions } from "./pool.ts";
 
 /** Raised when the same values would be quantized to other blocks than before. */
-const QUANTIZER = 1;
+const quantizerVersion = 1;
 /** Values that are in memory at a time. */
-const PIECE = 2 ** 22;
+const pieceValues = 2 ** 22;
 
 /**
  * The same weights, with every matrix of f32, f16 or bf16 quantized as it is read; the embedding table too, as in
@@ -43,7 +43,7 @@ export function quantized(
       if (target === undefined) return source.read(name, ranges, signal);
       const { rows, columns, cutBytes } = resolveRanges({ ...from, format: target }, ranges);
       const output = new Uint8Array(cutBytes * rows.count);
-      const step = Math.max(1, Math.floor(PIECE / columns.count));
+      const step = Math.max(1, Math.floor(pieceValues / columns.count));
       let written = 0;
       for (let done = 0; written < output.length; done += step) {
         const piece = { first: rows.first + done, count: Math.min(step, rows.count - done) };
@@ -58,7 +58,7 @@ export function quantized(
       }
       return output;
     },
-    fingerprint: async () => `${await source.fingerprint()}:${format}#${QUANTIZER}`,
+    fingerprint: async () => `${await source.fingerprint()}:${format}#${quantizerVersion}`,
   };
   if (!("kind" in source)) return view;
   const { kind, config, tokenizer, text, notices, stored, metadata, companions } = source;

@@ -2,7 +2,7 @@
 // those that a user chose. Whatever opens a checkpoint knows them by their names alone.
 
 import { CheckpointError, parseJson } from "@polyllama/core";
-import { MOST_VALUES } from "../json.ts";
+import { mostJsonValues } from "../json.ts";
 import { type ByteSource, readAll } from "./sources/byte-source.ts";
 import { refuseStandIn } from "./sources/stand-in.ts";
 
@@ -57,7 +57,7 @@ export async function readWhole(
 /** What a JSON file holds; undefined where there is none. @throws {CheckpointError} */
 export async function readJson(files: Files, name: string, signal?: AbortSignal): Promise<unknown> {
   const bytes = await readWhole(files, name, signal);
-  return bytes && parseJson(new TextDecoder().decode(bytes), files.pathOf(name), MOST_VALUES);
+  return bytes && parseJson(new TextDecoder().decode(bytes), files.pathOf(name), mostJsonValues);
 }
 
 /** The file of that name, else the one that is spelled in other capitals. */

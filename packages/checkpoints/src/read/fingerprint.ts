@@ -7,12 +7,12 @@ import type { FileCheckpointParts } from "./parts.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 
 /** Raised when the same files would give other weights than before. */
-const READING = 1;
-const HEADER_SAMPLE = 2 ** 20;
-const PAGE = 4096;
-const PAGES = 16;
+const readingVersion = 1;
+const headerSampleBytes = 2 ** 20;
+const pageBytes = 4096;
+const sampledPages = 16;
 /** Bytes that are hashed at a time where all are. */
-const PIECE = 4 * 2 ** 20;
+const pieceBytes = 4 * 2 ** 20;
 
 /** The fingerprint of a checkpoint in files; see `WeightSource.fingerprint`. */
 export async function identify({ kind, config, files, places }: FileCheckpointParts): Promise<string> {
@@ -21,13 +21,13 @@ export async function identify({ kind, config, files, places }: FileCheckpointPa
     files.findIndex((file) => file.source === source),
     offset,
   ]);
-  const parts = [JSON.stringify([READING, kind, config, order])];
+  const parts = [JSON.stringify([readingVersion, kind, config, order])];
   for (const { source, headerBytes } of files) {
     parts.push(JSON.stringify([source.size, source.version ?? (await digestOfAll(source))]));
-    parts.push(await hexDigest(await source.read(0, Math.min(headerBytes, HEADER_SAMPLE, source.size))));
-    const length = Math.min(PAGE, source.size);
-    for (let page = 0; page < PAGES; page++) {
-      const offset = Math.floor(((source.size - length) * page) / (PAGES - 1));
+    parts.push(await hexDigest(await source.read(0, Math.min(headerBytes, headerSampleBytes, source.size))));
+    const length = Math.min(pageBytes, source.size);
+    for (let page = 0; page < sampledPages; page++) {
+      const offset = Math.floor(((source.size - length) * page) / (sampledPages - 1));
       parts.push(await hexDigest(await source.read(offset, length)));
     }
   }
@@ -36,8 +36,8 @@ export async function identify({ kind, config, files, places }: FileCheckpointPa
 
 async function digestOfAll(source: ByteSource): Promise<string> {
   const digests: string[] = [];
-  for (let at = 0; at < source.size; at += PIECE) {
-    digests.push(await hexDigest(await source.read(at, Math.min(PIECE, source.size - at))));
+  for (let at = 0; at < source.size; at += pieceBytes) {
+    digests.push(await hexDigest(await source.read(at, Math.min(pieceBytes, source.size - at))));
   }
   return hexDigest(new TextEncoder().encode(digests.join()));
 }

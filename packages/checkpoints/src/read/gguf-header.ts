@@ -4,16 +4,16 @@
 
 import { CheckpointError, type FormatName, quoted } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
-import { align, DEFAULT_ALIGNMENT, formatOfGgmlType, ggmlTypeName, leastBytes, readableTypes } from "./gguf-types.ts";
+import { align, defaultAlignment, formatOfGgmlType, ggmlTypeName, leastBytes, readableTypes } from "./gguf-types.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 
 /** Far above any real header (a vocabulary of 256,000 takes about 16 MiB). */
-const MOST_HEADER_BYTES = 128 * 2 ** 20;
-const FIRST_PREFIX = 256 * 2 ** 10;
+const mostHeaderBytes = 128 * 2 ** 20;
+const firstPrefix = 256 * 2 ** 10;
 /** Of all arrays: vocabulary, scores, types and merges of 256,000 tokens have a million. */
-const MOST_ELEMENTS = 2 ** 22;
+const mostElements = 2 ** 22;
 /** Of metadata, and of tensors: far above any Llama's. */
-const MOST_ENTRIES = 2 ** 14;
+const mostEntries = 2 ** 14;
 
 /** A tensor as a GGUF header lists it; sizes in bytes. */
 export interface GgufTensor {
@@ -38,8 +38,8 @@ export interface GgufHeader {
 
 /** @throws {CheckpointError} for anything that is not a whole, consistent GGUF file of a version that is read here. */
 export async function readGgufHeader(source: ByteSource, signal?: AbortSignal): Promise<GgufHeader> {
-  const limit = Math.min(source.size, MOST_HEADER_BYTES);
-  let length = Math.min(FIRST_PREFIX, limit);
+  const limit = Math.min(source.size, mostHeaderBytes);
+  let length = Math.min(firstPrefix, limit);
   while (true) {
     const result = parse(await source.read(0, length, signal), source);
     if (typeof result !== "number") return result;
@@ -81,9 +81,9 @@ function parseHeader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): GgufHe
     refuse(`this is GGUF version ${version}`, "Versions 2 and 3 are read; convert it with a current llama.cpp.");
   }
   read.at("the number of tensors");
-  const tensorCount = read.count(24, MOST_ENTRIES); // a name's length, number of dimensions, type, offset
+  const tensorCount = read.count(24, mostEntries); // a name's length, number of dimensions, type, offset
   read.at("the number of metadata entries");
-  const entryCount = read.count(13, MOST_ENTRIES); // a key's length, a type, a value
+  const entryCount = read.count(13, mostEntries); // a key's length, a type, a value
 
   const metadata = new Map<string, unknown>();
   for (let entry = 0; entry < entryCount; entry++) {
@@ -94,7 +94,7 @@ function parseHeader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): GgufHe
     metadata.set(key, read.value(read.u32(), 0));
   }
 
-  const alignment = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
+  const alignment = metadata.get("general.alignment") ?? defaultAlignment;
   if (typeof alignment !== "number" || alignment < 8 || alignment > 2 ** 20 || (alignment & (alignment - 1)) !== 0) {
     return refuse(`general.alignment is ${String(alignment)}`, "It must be a power of two, at least 8.");
   }
@@ -189,7 +189,7 @@ interface HeaderReader {
 function reader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): HeaderReader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a byte order mark may be a token of its own
-  const limit = Math.min(source.size, MOST_HEADER_BYTES);
+  const limit = Math.min(source.size, mostHeaderBytes);
   let position = 0;
   let elements = 0;
   let what = "the header";
@@ -214,7 +214,7 @@ function reader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): HeaderReade
     const rounded = Number(value);
     return Number.isSafeInteger(rounded) ? rounded : value;
   };
-  const count = (least: number, most = MOST_HEADER_BYTES): number => {
+  const count = (least: number, most = mostHeaderBytes): number => {
     const value = u64();
     if (value > BigInt(most)) fail(`${value} are declared, more than any model has`);
     if (value > BigInt(Math.floor((limit - position) / least))) {
@@ -232,7 +232,7 @@ function reader(bytes: Uint8Array<ArrayBuffer>, source: ByteSource): HeaderReade
     const type = u32();
     const length = count(leastBytes[type] ?? fail(`${type} is not a type of value`));
     elements += length;
-    if (elements > MOST_ELEMENTS) fail(`more than ${MOST_ELEMENTS} array elements are declared`);
+    if (elements > mostElements) fail(`more than ${mostElements} array elements are declared`);
     const values: unknown[] = [];
     for (let i = 0; i < length; i++) values.push(value(type, depth + 1));
     return values;

@@ -78,7 +78,7 @@ export function readableTypes(): string {
     .join(", ");
 }
 
-export const DEFAULT_ALIGNMENT = 32;
+export const defaultAlignment = 32;
 
 /** Next multiple of the alignment. */
 export function align(offset: number, alignment: number): number {

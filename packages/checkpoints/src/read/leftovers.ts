@@ -134,7 +134,7 @@ function refused({ source, name }: Leftover, problem: string, remedy: string): C
 }
 
 /** Wider than any layer's bias or adapter. */
-const MOST_ELEMENTS = 2 ** 22;
+const mostElements = 2 ** 22;
 
 async function holdsOnly(
   value: number,
@@ -142,7 +142,7 @@ async function holdsOnly(
   signal?: AbortSignal,
 ): Promise<boolean> {
   const elements = shape.reduce((product, size) => product * size, 1);
-  if (elements > MOST_ELEMENTS) return false;
+  if (elements > mostElements) return false;
   if (format === undefined) {
     throw new CheckpointError(
       { file: source.name, tensor: name },

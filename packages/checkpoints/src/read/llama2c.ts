@@ -12,9 +12,9 @@ import type { CutReader, TensorPlace } from "./parts.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 import type { FoundTokenizer } from "./text-files.ts";
 
-const MAGIC = 0x616b3432;
+const magic = 0x616b3432;
 /** llama2.c takes 64, or less where the width asks for it. */
-const MOST_GROUP = 2 ** 20;
+const mostGroup = 2 ** 20;
 
 /** What precedes the weights in a llama2.c file. */
 export interface Llama2cHeader {
@@ -35,7 +35,7 @@ export async function readLlama2cHeader(source: ByteSource, signal?: AbortSignal
   const bytes = await source.read(0, Math.min(256, source.size), signal);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 28) throw incomplete(file, source.size, 28);
-  if (view.getUint32(0, true) !== MAGIC) {
+  if (view.getUint32(0, true) !== magic) {
     const config = sizes(view, 0, file, view.getInt32(20, true) > 0);
     return { version: 0, config, headerBytes: 28 };
   }
@@ -51,7 +51,7 @@ export async function readLlama2cHeader(source: ByteSource, signal?: AbortSignal
   const config = sizes(view, 8, file, view.getUint8(36) !== 0);
   if (version === 1) return { version, config, headerBytes: 256 };
   const groupSize = view.getInt32(37, true);
-  if (groupSize < 1 || groupSize > MOST_GROUP) {
+  if (groupSize < 1 || groupSize > mostGroup) {
     throw new CheckpointError({ file }, `its group size is ${groupSize}`, "The file is damaged; export it again.");
   }
   return { version, config, headerBytes: 256, groupSize };

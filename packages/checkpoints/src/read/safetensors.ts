@@ -2,12 +2,12 @@
 // gaps.
 
 import { CheckpointError, duplicatedKey, type FormatName, parseJson } from "@polyllama/core";
-import { asObject, MOST_VALUES } from "../json.ts";
+import { asObject, mostJsonValues } from "../json.ts";
 import { checkOverlap } from "./gguf-header.ts";
 import type { ByteSource } from "./sources/byte-source.ts";
 
 /** The limit of the reference implementation. */
-const MOST_HEADER_BYTES = 100_000_000;
+const mostHeaderBytes = 100_000_000;
 
 const dtypes: Readonly<Record<string, { readonly bytes: number; readonly format?: FormatName }>> = {
   F32: { bytes: 4, format: "f32" },
@@ -57,12 +57,12 @@ export async function readSafetensorsHeader(source: ByteSource, signal?: AbortSi
   if (source.size < 8) refuse(`${source.size} bytes are too few for a safetensors file`);
   const start = await source.read(0, 8, signal);
   const declared = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
-  if (declared > BigInt(Math.min(MOST_HEADER_BYTES, source.size - 8))) {
+  if (declared > BigInt(Math.min(mostHeaderBytes, source.size - 8))) {
     refuse(`the header is declared to have ${declared} bytes, but the file has ${source.size}`);
   }
   const length = Number(declared);
   const text = new TextDecoder().decode(await source.read(8, length, signal));
-  const table = asObject(parseJson(text, file, MOST_VALUES)) ?? refuse("the header is not a JSON object");
+  const table = asObject(parseJson(text, file, mostJsonValues)) ?? refuse("the header is not a JSON object");
   const duplicate = duplicatedKey(text);
   if (duplicate !== undefined) refuse("two tensors have this name", duplicate);
 

@@ -32,7 +32,7 @@ function mix(value: number): number {
 }
 
 /** Steps between consecutive inputs of `mix`; odd, so that all 2^32 of them differ. */
-const STEP = 0x9e3779b9 | 0;
+const stepBetweenInputs = 0x9e3779b9 | 0;
 
 /**
  * Recipe for a tensor whose elements are to have variance 1 / `columns`.
@@ -135,12 +135,12 @@ function blocks(
     for (let block = 0, counter = key; block < bytes.length; block += blockBytes) {
       const noise = mix(counter);
       for (let i = 0; i < blockBytes; i += 4) {
-        counter = (counter + STEP) | 0;
+        counter = (counter + stepBetweenInputs) | 0;
         const word = mix(counter);
         for (let k = 0; k < 4 && i + k < blockBytes; k++) bytes[block + i + k] = word >>> (8 * k);
       }
       put(bytes, block, recipe, noise);
-      counter = (counter + STEP) | 0;
+      counter = (counter + stepBetweenInputs) | 0;
     }
   };
 }
@@ -207,14 +207,14 @@ export function fillRow(
 /** Values from 31/32 to 17/16. */
 function fillNorm(key: number, _recipe: Recipe, output: Uint8Array, start: number, columns: number): void {
   const words = new Uint32Array(output.buffer, output.byteOffset + start, columns);
-  for (let i = 0; i < columns; i++) words[i] = 0x3f800000 + (mix(key + Math.imul(i, STEP)) >> 12);
+  for (let i = 0; i < columns; i++) words[i] = 0x3f800000 + (mix(key + Math.imul(i, stepBetweenInputs)) >> 12);
 }
 
 function fillF32(key: number, { units }: Recipe, output: Uint8Array, start: number, columns: number): void {
   const base = units[0]!;
   const words = new Uint32Array(output.buffer, output.byteOffset + start, columns);
   for (let i = 0; i < columns; i++) {
-    const noise = mix(key + Math.imul(i, STEP));
+    const noise = mix(key + Math.imul(i, stepBetweenInputs));
     words[i] = (noise & 0x80000000) | (base + (noise & 0x1ffffff));
   }
 }
@@ -231,7 +231,7 @@ function fillHalves(
   const base = units[0]!;
   const halves = new Uint16Array(output.buffer, output.byteOffset + start, columns);
   for (let i = 0; i < columns; i++) {
-    const noise = mix(key + Math.imul(i >> 1, STEP)) >>> ((i & 1) << 4);
+    const noise = mix(key + Math.imul(i >> 1, stepBetweenInputs)) >>> ((i & 1) << 4);
     halves[i] = (noise & 0x8000) | (base + (noise & span));
   }
 }
@@ -243,11 +243,11 @@ function fillQ4(key: number, { scales }: Recipe, output: Uint8Array, start: numb
     const noise = mix(counter);
     halves[i++] = (noise & 0x8000) | scales[noise & 255]!;
     for (let word = 1; word <= 4; word++) {
-      const quants = mix(counter + Math.imul(word, STEP));
+      const quants = mix(counter + Math.imul(word, stepBetweenInputs));
       halves[i++] = quants;
       halves[i++] = quants >>> 16;
     }
-    counter = (counter + Math.imul(5, STEP)) | 0;
+    counter = (counter + Math.imul(5, stepBetweenInputs)) | 0;
   }
 }
 
@@ -258,11 +258,11 @@ function fillQ8(key: number, { scales }: Recipe, output: Uint8Array, start: numb
     const noise = mix(counter);
     halves[i++] = (noise & 0x8000) | scales[noise & 255]!;
     for (let word = 1; word <= 8; word++) {
-      const quants = withoutLeast(mix(counter + Math.imul(word, STEP)));
+      const quants = withoutLeast(mix(counter + Math.imul(word, stepBetweenInputs)));
       halves[i++] = quants;
       halves[i++] = quants >>> 16;
     }
-    counter = (counter + Math.imul(9, STEP)) | 0;
+    counter = (counter + Math.imul(9, stepBetweenInputs)) | 0;
   }
 }
 
@@ -282,9 +282,10 @@ function fillQ4K(key: number, recipe: Recipe, output: Uint8Array, start: number,
     const choice = mix(counter) & 255;
     words[block / 4] = recipe.scales[choice]! | (minimumScales[choice]! << 16);
     const from = counter;
-    putSubScales(bytes, block + 4, (j) => mix(from + Math.imul(1 + j, STEP)));
-    for (let word = 0; word < 32; word++) words[block / 4 + 4 + word] = mix(counter + Math.imul(9 + word, STEP));
-    counter = (counter + Math.imul(41, STEP)) | 0;
+    putSubScales(bytes, block + 4, (j) => mix(from + Math.imul(1 + j, stepBetweenInputs)));
+    for (let word = 0; word < 32; word++)
+      words[block / 4 + 4 + word] = mix(counter + Math.imul(9 + word, stepBetweenInputs));
+    counter = (counter + Math.imul(41, stepBetweenInputs)) | 0;
   }
 }
 
@@ -309,17 +310,17 @@ function fillQ6K(key: number, { scales }: Recipe, output: Uint8Array, start: num
   const halves = new Uint16Array(output.buffer, output.byteOffset + start, (columns / 256) * 105);
   for (let i = 0, counter = key; i < halves.length; ) {
     for (let word = 0; word < 48; word++) {
-      const quants = mix(counter + Math.imul(word, STEP));
+      const quants = mix(counter + Math.imul(word, stepBetweenInputs));
       halves[i++] = quants;
       halves[i++] = quants >>> 16;
     }
     for (let word = 48; word < 52; word++) {
-      const noise = mix(counter + Math.imul(word, STEP));
+      const noise = mix(counter + Math.imul(word, stepBetweenInputs));
       halves[i++] = signedScale(noise) | (signedScale(noise >>> 8) << 8);
       halves[i++] = signedScale(noise >>> 16) | (signedScale(noise >>> 24) << 8);
     }
-    halves[i++] = scales[mix(counter + Math.imul(52, STEP)) & 255]!;
-    counter = (counter + Math.imul(53, STEP)) | 0;
+    halves[i++] = scales[mix(counter + Math.imul(52, stepBetweenInputs)) & 255]!;
+    counter = (counter + Math.imul(53, stepBetweenInputs)) | 0;
   }
 }
 

@@ -2,7 +2,7 @@
 // carries it: control pieces, all bytes, then every string over a small alphabet in order of length until the
 // vocabulary is full. Each piece is the one before it by a letter longer, so merging can reach all of them.
 
-const LETTERS = "etaoinshrdlucmfwypvbgkjqxz";
+const frequentLetters = "etaoinshrdlucmfwypvbgkjqxz";
 
 /** Metadata for a vocabulary of this size; without a tokenizer when it cannot even hold the bytes. */
 export function syntheticVocabulary(vocabSize: number, name: string): ReadonlyMap<string, unknown> {
@@ -42,7 +42,7 @@ function* pieces(count: number): Generator<string> {
   for (let length = 1; left > 0; length++) {
     const longer: string[] = [];
     for (const start of shorter) {
-      for (const letter of length === 1 ? `▁${LETTERS}` : LETTERS) {
+      for (const letter of length === 1 ? `▁${frequentLetters}` : frequentLetters) {
         if (left-- === 0) return;
         longer.push(start + letter);
         yield start + letter;

@@ -29,9 +29,9 @@ import { fillRow, type Recipe, recipeFor, tensorKey } from "./synthetic-rows.ts"
 import { syntheticVocabulary } from "./synthetic-vocabulary.ts";
 
 /** Changes when the same URL would give other weights than before. */
-const GENERATION = 1;
+const generationVersion = 1;
 /** Bytes that are generated between two turns of the event loop. */
-const PIECE = 4 * 2 ** 20;
+const pieceBytes = 4 * 2 ** 20;
 
 const sizeParameters = {
   layers: "layers",
@@ -118,14 +118,14 @@ export function openSynthetic(url: string): Checkpoint {
           output.set(whole.subarray(skippedBytes, skippedBytes + cutBytes), i * cutBytes);
         }
         pending += rowBytes;
-        if (pending < PIECE) continue;
+        if (pending < pieceBytes) continue;
         pending = 0;
         await breathe(signal);
       }
       return output;
     },
     async fingerprint() {
-      return `${name}#${GENERATION}`;
+      return `${name}#${generationVersion}`;
     },
     async [Symbol.asyncDispose]() {},
   };

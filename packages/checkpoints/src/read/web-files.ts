@@ -4,7 +4,7 @@
 import { PolyllamaError, type Progress } from "@polyllama/core";
 import type { Files } from "./files.ts";
 import { blobSource } from "./sources/blob.ts";
-import { type ByteSource, MOST_WHOLE_BYTES, memorySource } from "./sources/byte-source.ts";
+import { type ByteSource, memorySource, mostWholeBytes } from "./sources/byte-source.ts";
 import { keptSource } from "./sources/kept.ts";
 import { type Sending, urlSource, WithoutRanges } from "./sources/url.ts";
 import { wholeSource } from "./sources/whole.ts";
@@ -53,7 +53,7 @@ async function smallFile(url: string, sending: Sending): Promise<ByteSource | un
     return await urlSource(url, sending);
   } catch (error) {
     if (!(error instanceof WithoutRanges)) throw error;
-    return wholeSource(url, sending, { most: MOST_WHOLE_BYTES });
+    return wholeSource(url, sending, { most: mostWholeBytes });
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { PolyllamaError, type WeightInfo } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
-import { align, DEFAULT_ALIGNMENT, type ValueType, valueTypes } from "../read/gguf-types.ts";
+import { align, defaultAlignment, type ValueType, valueTypes } from "../read/gguf-types.ts";
 
 /** A tensor to be written; the name is the one in the file. */
 export interface GgufEntry extends WeightInfo {
@@ -33,10 +33,10 @@ export function encodeGgufHeader(
     out.u32(formats[format].ggmlType);
     out.u64(end);
     relative.push(end);
-    end = align(end + bytes, DEFAULT_ALIGNMENT);
+    end = align(end + bytes, defaultAlignment);
   }
   const bytes = out.finish();
-  const header = new Uint8Array(align(bytes.length, DEFAULT_ALIGNMENT));
+  const header = new Uint8Array(align(bytes.length, defaultAlignment));
   header.set(bytes);
   return { header, offsets: relative.map((offset) => header.length + offset), end: header.length + end };
 }

@@ -8,9 +8,9 @@ import type { QuantizerPool } from "../quantize/pool.ts";
 import type { PlannedTensor } from "./formats.ts";
 
 /** Values of a piece: some 4 MiB as f32. */
-const PIECE = 2 ** 20;
+const pieceValues = 2 ** 20;
 /** Pieces that are read or converted at a time. */
-const UNDER_WAY = 3;
+const mostUnderWay = 3;
 
 /**
  * The bytes of a planned tensor, in pieces and in order.
@@ -27,7 +27,7 @@ export async function* convertedRows(
   const { headDim = 1, signal } = options;
   const columns = columnCount(tensor.source);
   const rows = rowCount(tensor.source);
-  const step = headDim * Math.max(1, Math.floor(PIECE / columns / headDim));
+  const step = headDim * Math.max(1, Math.floor(pieceValues / columns / headDim));
   const convert = async (first: number): Promise<Uint8Array<ArrayBuffer>> => {
     const bytes = await convertPiece(source, tensor, { first, count: Math.min(step, rows - first) }, pool, signal);
     return headDim === 1 ? bytes : halfSplit(bytes, headDim, formatBytes(tensor.format, columns));
@@ -36,7 +36,7 @@ export async function* convertedRows(
   const pending: Promise<Uint8Array<ArrayBuffer>>[] = [];
   try {
     for (let first = 0; first < rows || pending.length > 0; ) {
-      while (first < rows && pending.length < UNDER_WAY) {
+      while (first < rows && pending.length < mostUnderWay) {
         pending.push(convert(first));
         pending.at(-1)?.catch(() => undefined); // it is met below, or given up with the others
         first += step;

@@ -4,7 +4,7 @@
 import { f16Table, numberToF16 } from "../float.ts";
 import { type Affine, type Candidates, searchAffine } from "./search.ts";
 
-const SUB = 32;
+const subBlock = 32;
 const scales = new Float64Array(8);
 const minimums = new Float64Array(8);
 const found: Affine = { scale: 0, minimum: 0 };
@@ -22,7 +22,7 @@ export function quantizeNested(
   let largestScale = 0;
   let largestMinimum = 0;
   for (let j = 0; j < 8; j++) {
-    searchAffine(values, start + j * SUB, candidates, found);
+    searchAffine(values, start + j * subBlock, candidates, found);
     scales[j] = found.scale;
     minimums[j] = found.minimum;
     largestScale = Math.max(largestScale, found.scale);
@@ -44,7 +44,7 @@ export function quantizeNested(
     const s = f16Table[d]! * scale;
     const m = f16Table[dmin]! * minimum;
     const inverse = s > 0 ? 1 / s : 0;
-    for (let i = j * SUB; i < j * SUB + SUB; i++) {
+    for (let i = j * subBlock; i < j * subBlock + subBlock; i++) {
       const t = (values[start + i]! + m) * inverse + 0.5;
       quants[i] = Math.max(0, Math.min(most, t));
     }

@@ -4,7 +4,7 @@
 import { f16Table, numberToF16 } from "../float.ts";
 import { searchSymmetric } from "./search.ts";
 
-const SUB = 16;
+const subBlock = 16;
 
 /** Quantizes blocks of 256 values into blocks of 210 bytes. */
 export function quantizeQ6_K(values: Float32Array, output: Uint8Array): void {
@@ -13,7 +13,7 @@ export function quantizeQ6_K(values: Float32Array, output: Uint8Array): void {
   for (let start = 0, out = 0; start < values.length; start += 256, out += 210) {
     let extreme = 0;
     for (let j = 0; j < 16; j++) {
-      const scale = searchSymmetric(values, start + j * SUB, SUB, 32);
+      const scale = searchSymmetric(values, start + j * subBlock, subBlock, 32);
       scales[j] = scale;
       if (Math.abs(scale) > Math.abs(extreme)) extreme = scale;
     }
@@ -27,7 +27,7 @@ export function quantizeQ6_K(values: Float32Array, output: Uint8Array): void {
       output[out + 192 + j] = scale;
       const s = d * scale;
       const inverse = s === 0 ? 0 : 1 / s;
-      for (let i = j * SUB; i < j * SUB + SUB; i++) {
+      for (let i = j * subBlock; i < j * subBlock + subBlock; i++) {
         const t = values[start + i]! * inverse + 32.5;
         quants[i] = Math.max(0, Math.min(63, t));
       }

@@ -20,9 +20,9 @@ export interface Affine {
   minimum: number;
 }
 
-const SUB = 32;
-const weights = new Float64Array(SUB);
-const weighted = new Float64Array(SUB); // weight times value
+const subBlock = 32;
+const weights = new Float64Array(subBlock);
+const weighted = new Float64Array(subBlock); // weight times value
 
 /** Scale and minimum for the 32 values from `start` on. */
 export function searchAffine(
@@ -34,7 +34,7 @@ export function searchAffine(
   let least = 0;
   let largest = values[start]!;
   let squares = 0;
-  for (let i = start; i < start + SUB; i++) {
+  for (let i = start; i < start + subBlock; i++) {
     const x = values[i]!;
     if (x < least) least = x;
     if (x > largest) largest = x;
@@ -43,10 +43,10 @@ export function searchAffine(
   result.scale = 0;
   result.minimum = -least;
   if (!(largest > least)) return;
-  const typical = Math.sqrt(squares / SUB);
+  const typical = Math.sqrt(squares / subBlock);
   let sumW = 0;
   let sumX = 0;
-  for (let i = 0; i < SUB; i++) {
+  for (let i = 0; i < subBlock; i++) {
     const x = values[start + i]!;
     const w = typical + Math.abs(x);
     weights[i] = w;
@@ -64,7 +64,7 @@ export function searchAffine(
     let sumQ = 0;
     let sumQQ = 0;
     let sumXQ = 0;
-    for (let i = 0; i < SUB; i++) {
+    for (let i = 0; i < subBlock; i++) {
       const t = values[start + i]! * inverse + half;
       const q = t < 1 ? 0 : t > most ? most : t | 0;
       const wq = weights[i]! * q;
@@ -106,7 +106,7 @@ export function searchSymmetric(values: Float32Array, start: number, count: numb
     const x = values[i]!;
     if (Math.abs(x) > Math.abs(extreme)) extreme = x;
   }
-  if (Math.abs(extreme) < LEAST) return 0;
+  if (Math.abs(extreme) < leastValue) return 0;
   for (let i = 0; i < count; i++) {
     const x = values[start + i]!;
     weights[i] = x * x;
@@ -134,4 +134,4 @@ export function searchSymmetric(values: Float32Array, start: number, count: numb
 }
 
 /** Values below this are taken for zeros, as in ggml. */
-const LEAST = 1e-15;
+const leastValue = 1e-15;

@@ -10,16 +10,16 @@ import { type Meter, type Pieces, sizeOf } from "./pieces.ts";
 import type { Target } from "./target.ts";
 
 /** Milliseconds. */
-export const MOST_TIME = 2000;
+export const mostMilliseconds = 2000;
 /** Times an input's size that it may take in memory, in all and in any one buffer. */
-export const FACTOR = 4;
+export const memoryFactor = 4;
 /**
  * What any input may take beside that: the parser's own code and garbage that V8's young generation has not yet
  * collected.
  */
-export const SPARE_BYTES: number = 32 * 2 ** 20;
+export const spareBytes: number = 32 * 2 ** 20;
 /** The same for one buffer: tables of a fixed size, such as one entry for each UTF-16 unit. */
-export const SPARE_BUFFER_BYTES: number = 2 ** 20;
+export const spareBufferBytes: number = 2 ** 20;
 
 export interface Verdict {
   readonly outcome: "read" | "refused" | "finding";
@@ -60,10 +60,10 @@ async function attempt(target: Target, input: Pieces, now: () => number): Promis
   const milliseconds = now() - started;
   const grown = memory() - before;
   const { largest } = buffers;
-  const allowed = FACTOR * sizeOf(input) + SPARE_BYTES;
-  if (milliseconds > MOST_TIME) problem ??= `took ${Math.round(milliseconds)} ms`;
+  const allowed = memoryFactor * sizeOf(input) + spareBytes;
+  if (milliseconds > mostMilliseconds) problem ??= `took ${Math.round(milliseconds)} ms`;
   if (meter.bytes > allowed) problem ??= `read ${meter.bytes} bytes of a file of ${sizeOf(input)}`;
-  if (largest > FACTOR * sizeOf(input) + SPARE_BUFFER_BYTES) {
+  if (largest > memoryFactor * sizeOf(input) + spareBufferBytes) {
     problem ??= `asked for a buffer of ${largest} bytes over a file of ${sizeOf(input)}`;
   }
   if (grown > allowed) problem ??= `memory grew by ${grown} bytes over a file of ${sizeOf(input)}`;

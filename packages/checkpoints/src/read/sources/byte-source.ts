@@ -37,10 +37,10 @@ export function memorySource(name: string, bytes: Uint8Array, version?: string):
 }
 
 /** Configurations, indexes, tokenizers and templates are far smaller. */
-export const MOST_WHOLE_BYTES: number = 256 * 2 ** 20;
+export const mostWholeBytes: number = 256 * 2 ** 20;
 
 /** Refuses a file that is too large to be a small one, before its bytes are held. @throws {CheckpointError} */
-export function checkWhole(name: string, size: number, most: number = MOST_WHOLE_BYTES): void {
+export function checkWhole(name: string, size: number, most: number = mostWholeBytes): void {
   if (size <= most) return;
   throw new CheckpointError({ file: name }, `${size} bytes are too many for such a file`, "Check the path.");
 }

@@ -7,7 +7,7 @@ import type { OpenFile, OpenFileStats } from "../../location.ts";
 import { type ByteSource, checkRange } from "./byte-source.ts";
 
 /** One system call reads no more than this, so that an abort is noticed and no platform's limit is met. */
-const PIECE = 64 * 2 ** 20;
+const pieceBytes = 64 * 2 ** 20;
 
 /**
  * Opens a regular file.
@@ -73,7 +73,7 @@ function fileSource(path: string, handle: OpenFile, opened: OpenFileStats, owned
       const bytes = allocate(path, length);
       let done = 0;
       while (done < length) {
-        const wanted = Math.min(PIECE, length - done);
+        const wanted = Math.min(pieceBytes, length - done);
         const { bytesRead } = await handle
           .read(bytes, done, wanted, offset + done)
           .catch((error: unknown) => unreadable(path, error));

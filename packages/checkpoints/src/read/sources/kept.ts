@@ -17,10 +17,10 @@ export interface KeepOptions {
   readonly signal?: AbortSignal;
 }
 
-const FOLDER = "polyllama";
-const PIECE = 64 * 2 ** 20;
+const folderName = "polyllama";
+const pieceBytes = 64 * 2 ** 20;
 /** A connection that breaks is taken up again this often before it is an error. */
-const TRIES = 3;
+const mostTries = 3;
 
 /** What is known of a kept file; written before its first piece. */
 interface Record {
@@ -52,7 +52,7 @@ export async function keptSource(url: string, options: KeepOptions = {}): Promis
         try {
           record = await download(url, folder, record, pieces.length, options);
         } catch (error) {
-          if (!(error instanceof BrokenDownload) || tries === TRIES) throw error;
+          if (!(error instanceof BrokenDownload) || tries === mostTries) throw error;
           record = await readRecord(folder);
         }
         pieces = record === undefined ? [] : await readPieces(folder, record);
@@ -97,7 +97,7 @@ async function storage(url: string): Promise<FileSystemDirectoryHandle> {
       `${url} cannot be kept: there is no origin private file system here. Load it without \`keep\`; a page must be served over https or from localhost.`,
     );
   }
-  return (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
+  return (await navigator.storage.getDirectory()).getDirectoryHandle(folderName, { create: true });
 }
 
 async function keyOf(url: string): Promise<string> {
@@ -113,7 +113,7 @@ async function download(
   have: number,
   { signal, onProgress }: KeepOptions,
 ): Promise<Record> {
-  const { first, size, tag, response } = await streamFrom(url, have * PIECE, signal);
+  const { first, size, tag, response } = await streamFrom(url, have * pieceBytes, signal);
   const record: Record = { url, size, tag };
   const goesOn = first > 0 && known?.size === size && known.tag === tag;
   if (first > 0 && !goesOn) {
@@ -130,7 +130,7 @@ async function download(
     await removePieces(folder);
     await writeFile(folder, "record.json", JSON.stringify(record));
   }
-  let number = first / PIECE;
+  let number = first / pieceBytes;
   let done = first;
   let parts: Uint8Array[] = [];
   let held = 0;
@@ -143,11 +143,11 @@ async function download(
   try {
     for await (const chunk of chunks(response)) {
       for (let at = 0; at < chunk.length; ) {
-        const part = chunk.subarray(at, at + PIECE - held);
+        const part = chunk.subarray(at, at + pieceBytes - held);
         parts.push(part);
         held += part.length;
         at += part.length;
-        if (held === PIECE) await store();
+        if (held === pieceBytes) await store();
       }
       done += chunk.length;
       onProgress?.({ phase: "downloading", done, total: size });
@@ -165,7 +165,7 @@ async function download(
 class BrokenDownload extends CheckpointError {}
 
 function broken(url: string, done: number, size: number, cause?: unknown): BrokenDownload {
-  const kept = Math.floor(done / PIECE) * PIECE;
+  const kept = Math.floor(done / pieceBytes) * pieceBytes;
   return new BrokenDownload(
     { file: url },
     `the download broke off after ${done} of ${size} bytes`,
@@ -187,7 +187,7 @@ async function checkRoom(url: string, needed: number): Promise<void> {
 }
 
 function pieceCount({ size }: Record): number {
-  return Math.ceil(size / PIECE);
+  return Math.ceil(size / pieceBytes);
 }
 
 async function readRecord(folder: FileSystemDirectoryHandle): Promise<Record | undefined> {
@@ -203,7 +203,7 @@ async function readRecord(folder: FileSystemDirectoryHandle): Promise<Record | u
 async function readPieces(folder: FileSystemDirectoryHandle, record: Record): Promise<readonly File[]> {
   const pieces: File[] = [];
   while (pieces.length < pieceCount(record)) {
-    const length = Math.min(PIECE, record.size - pieces.length * PIECE);
+    const length = Math.min(pieceBytes, record.size - pieces.length * pieceBytes);
     const handle = await folder.getFileHandle(String(pieces.length)).catch(() => undefined);
     const file = await handle?.getFile();
     if (file?.size !== length) break;
@@ -255,8 +255,8 @@ function piecesSource(url: string, { size, tag }: Record, pieces: readonly File[
       checkRange(url, size, offset, length);
       const end = offset + length;
       const parts: Blob[] = [];
-      for (let number = Math.floor(offset / PIECE); number * PIECE < end; number++) {
-        parts.push(pieces[number]!.slice(Math.max(0, offset - number * PIECE), end - number * PIECE));
+      for (let number = Math.floor(offset / pieceBytes); number * pieceBytes < end; number++) {
+        parts.push(pieces[number]!.slice(Math.max(0, offset - number * pieceBytes), end - number * pieceBytes));
       }
       return new Uint8Array(await new Blob(parts).arrayBuffer());
     },

@@ -6,7 +6,7 @@ import { CheckpointError, quoted } from "@polyllama/core";
 import type { ByteSource } from "./byte-source.ts";
 
 /** Bytes that tell. */
-const START = 256;
+const startBytes = 256;
 
 interface StandIn {
   readonly pattern: RegExp;
@@ -48,7 +48,7 @@ const standIns: readonly StandIn[] = [
     remedy: "Download the file again, logged in where it is gated.",
   },
   {
-    pattern: new RegExp(`^\\0{${START}}$`),
+    pattern: new RegExp(`^\\0{${startBytes}}$`),
     what: "a file of zeros: its place was reserved and its content never came",
     remedy: "Download it again.",
   },
@@ -58,7 +58,7 @@ const standIns: readonly StandIn[] = [
 export async function refuseStandIn(source: ByteSource, signal?: AbortSignal): Promise<void> {
   const { name, size } = source;
   if (size === 0) throw new CheckpointError({ file: name }, "the file is empty", "Download or copy it again.");
-  const start = String.fromCharCode(...(await source.read(0, Math.min(START, size), signal)));
+  const start = String.fromCharCode(...(await source.read(0, Math.min(startBytes, size), signal)));
   const found = standIns.find(({ pattern }) => pattern.test(start.replace(/^\u00ef\u00bb\u00bf/, "")));
   if (found === undefined) return;
   const answer = found.what.startsWith("a server") ? ` (${quoted(start.trim(), 100)})` : "";

@@ -6,9 +6,9 @@ import { CheckpointError, PolyllamaError } from "@polyllama/core";
 import { type ByteSource, checkRange } from "./byte-source.ts";
 
 /** Small reads, of headers, are served from one block of this size. */
-const BLOCK = 2 ** 20;
-const TRIES = 4;
-const PAUSE = 250;
+const blockBytes = 2 ** 20;
+const mostTries = 4;
+const pauseMilliseconds = 250;
 
 /** How requests are sent: Node's entry gives one that uses the environment's proxies. */
 export interface Sending {
@@ -77,10 +77,10 @@ export async function urlSource(url: string, sending: Sending = {}): Promise<Byt
     size,
     version: tag || undefined,
     async read(offset, length, signal) {
-      if (length >= BLOCK) return read(offset, length, signal);
+      if (length >= blockBytes) return read(offset, length, signal);
       if (block === undefined || offset < block.offset || offset + length > block.offset + block.bytes.length) {
         checkRange(url, size, offset, length);
-        block = { offset, bytes: await read(offset, Math.min(BLOCK, size - offset), signal) };
+        block = { offset, bytes: await read(offset, Math.min(blockBytes, size - offset), signal) };
       }
       const first = offset - block.offset;
       return block.bytes.slice(first, first + length);
@@ -147,8 +147,8 @@ async function resuming(url: string, signal: AbortSignal | undefined, attempt: (
       const cause = error instanceof Progressed ? error.cause : error;
       if (cause instanceof PolyllamaError && !(cause instanceof Unreachable)) throw cause;
       failures = error instanceof Progressed ? 0 : failures + 1;
-      if (failures === TRIES) throw cause instanceof Unreachable ? cause : unreachable(url, cause);
-      await pause(failures * PAUSE, signal);
+      if (failures === mostTries) throw cause instanceof Unreachable ? cause : unreachable(url, cause);
+      await pause(failures * pauseMilliseconds, signal);
     }
   }
 }

@@ -4,7 +4,7 @@ import type { PickleBytes } from "./pickle-bytes.ts";
 import { isKind, kindOf, type Value } from "./pickle-values.ts";
 
 /** Values that one pickle may build: far above any checkpoint's, and little memory. */
-const MOST_VALUES = 2 ** 18;
+const mostValues = 2 ** 18;
 
 export interface PickleStack {
   /** Counts values that are built beside the stack. */
@@ -37,7 +37,7 @@ export function pickleStack({ fail }: Pick<PickleBytes, "fail">): PickleStack {
   let built = 0;
   const count = (values: number): void => {
     built += values;
-    if (built > MOST_VALUES) fail(`more than ${MOST_VALUES} values`);
+    if (built > mostValues) fail(`more than ${mostValues} values`);
   };
   const push = (value: Value): void => {
     count(1);
@@ -51,7 +51,7 @@ export function pickleStack({ fail }: Pick<PickleBytes, "fail">): PickleStack {
     pop: () => (stack.length > floor() ? stack.pop()! : fail("nothing is left on the stack")),
     peek,
     mark() {
-      if (marks.length >= MOST_VALUES) fail("marks are nested too deep");
+      if (marks.length >= mostValues) fail("marks are nested too deep");
       marks.push(stack.length);
     },
     popMarked: () => stack.splice(marks.pop() ?? fail("a mark is missing")),
@@ -60,7 +60,7 @@ export function pickleStack({ fail }: Pick<PickleBytes, "fail">): PickleStack {
       return stack.splice(stack.length - count);
     },
     remember(key = memo.size) {
-      if (memo.size > MOST_VALUES) fail(`more than ${MOST_VALUES} memoized values`);
+      if (memo.size > mostValues) fail(`more than ${mostValues} memoized values`);
       memo.set(key, peek());
     },
     recall: (key) => push(memo.get(key) ?? (memo.has(key) ? null : fail(`${key} was not memoized`))),

@@ -19,7 +19,7 @@ export function readPickle(bytes: Uint8Array, file: string): Value {
   const stack = pickleStack(source);
   while (true) {
     const opcode = source.u8();
-    if (opcode === STOP) {
+    if (opcode === stopOpcode) {
       const value = stack.pop();
       if (!stack.isEmpty()) source.fail("values are left over at its end");
       return value;
@@ -32,7 +32,7 @@ export function readPickle(bytes: Uint8Array, file: string): Value {
 
 type Operation = (stack: PickleStack, bytes: PickleBytes, file: string) => void;
 
-const STOP = 0x2e;
+const stopOpcode = 0x2e;
 
 const asBytes =
   (length: (bytes: PickleBytes) => number): Operation =>

@@ -9,7 +9,7 @@ import { stateDictOf } from "./state-dict.ts";
 import { readZipDirectory, type ZipDirectory } from "./zip.ts";
 
 /** A described tensor takes about 100 bytes. */
-const MOST_PICKLE_BYTES = 16 * 2 ** 20;
+const mostPickleBytes = 16 * 2 ** 20;
 
 const itemBytes: Readonly<Record<string, number>> = {
   F64: 8,
@@ -53,8 +53,7 @@ export async function readTorchFile(source: ByteSource, signal?: AbortSignal): P
   const directory = await readZipDirectory(source, signal);
   const pickle = findPickle(directory, file);
   const prefix = pickle.name.slice(0, -"data.pkl".length);
-  if (pickle.bytes > MOST_PICKLE_BYTES)
-    throw damaged(file, `its pickle has ${pickle.bytes} bytes, too many for tensors`);
+  if (pickle.bytes > mostPickleBytes) throw damaged(file, `its pickle has ${pickle.bytes} bytes, too many for tensors`);
   const order = directory.entries.get(`${prefix}byteorder`);
   if (order !== undefined) {
     const text = new TextDecoder().decode(await source.read(order.offset, Math.min(order.bytes, 16), signal));

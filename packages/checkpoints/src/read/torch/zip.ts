@@ -19,8 +19,8 @@ export interface ZipDirectory {
 }
 
 /** Far above any checkpoint's. */
-const MOST_ENTRIES = 4096;
-const LOCAL_HEADER = 30;
+const mostEntries = 4096;
+const localHeaderBytes = 30;
 
 /** @throws {CheckpointError} for anything but a whole archive of stored entries. */
 export async function readZipDirectory(source: ByteSource, signal?: AbortSignal): Promise<ZipDirectory> {
@@ -31,7 +31,7 @@ export async function readZipDirectory(source: ByteSource, signal?: AbortSignal)
     for await (const entry of reader.getEntriesGenerator()) {
       if (entry.directory) continue;
       const { filename: name, offset: header, compressedSize: bytes } = entry;
-      if (found.length === MOST_ENTRIES) throw damaged(source, `it has more than ${MOST_ENTRIES} entries`);
+      if (found.length === mostEntries) throw damaged(source, `it has more than ${mostEntries} entries`);
       if (entry.encrypted || entry.compressionMethod !== 0 || bytes !== entry.uncompressedSize) {
         throw new CheckpointError(
           { file: source.name, tensor: name },
@@ -52,11 +52,11 @@ export async function readZipDirectory(source: ByteSource, signal?: AbortSignal)
   const whole: { name: string; offset: number; bytes: number }[] = []; // with their headers
   let end = 0;
   for (const { name, header, bytes } of found) {
-    const local = await source.read(header, LOCAL_HEADER, signal);
+    const local = await source.read(header, localHeaderBytes, signal);
     const view = new DataView(local.buffer, local.byteOffset, local.byteLength);
     if (view.getUint32(0, true) !== 0x04034b50)
       throw damaged(source, `${quoted(name)} does not start at byte ${header}`);
-    const offset = header + LOCAL_HEADER + view.getUint16(26, true) + view.getUint16(28, true);
+    const offset = header + localHeaderBytes + view.getUint16(26, true) + view.getUint16(28, true);
     if (!Number.isSafeInteger(bytes) || offset + bytes > source.size) {
       throw damaged(source, `${quoted(name)} ends at byte ${offset + bytes}, but the file at ${source.size}`);
     }

@@ -22,12 +22,12 @@ export interface AddedToken {
 }
 
 /** More names than a vocabulary has that was made to be added to; each costs many times its text. */
-const MOST_TOKENS = 2 ** 16;
+const mostTokens = 2 ** 16;
 
 /** @throws {PolyllamaError} `ERR_TOKENIZER` where a file adds more tokens than any does. */
 export function checkTokenCount(where: JsonObject, count: number): void {
-  if (count > MOST_TOKENS) {
-    where.refuse(`has ${count} added tokens; at most ${MOST_TOKENS} are read, others belong into its vocabulary`);
+  if (count > mostTokens) {
+    where.refuse(`has ${count} added tokens; at most ${mostTokens} are read, others belong into its vocabulary`);
   }
 }
 
@@ -57,7 +57,7 @@ export function readAddedTokenFlags(token: JsonObject, id: number): AddedToken {
 }
 
 /** Characters that normalizing all names may add beyond three for each. */
-const MOST_GROWTH = 2 ** 16;
+const mostGrowth = 2 ** 16;
 
 export interface AddedTokenFinder {
   /** Cuts text at the tokens whose names are not normalized, and span none of the places. */
@@ -76,7 +76,7 @@ export function addedTokenFinder(tokens: readonly AddedToken[], normalize: Norma
   const normalName = (name: string): string => {
     const normal = normalize(name);
     growth += normal.length - 4 * name.length;
-    if (growth > MOST_GROWTH) refuse(source, "the normalizer makes the names of added tokens many times as long");
+    if (growth > mostGrowth) refuse(source, "the normalizer makes the names of added tokens many times as long");
     return normal;
   };
   const raw = nameMatcher(tokens.filter((token) => !token.normalized).map(({ content, id }) => [content, id]));

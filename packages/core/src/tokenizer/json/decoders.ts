@@ -59,8 +59,8 @@ function readSteps(component: JsonObject, state: State): Step[] {
       const content = component.string("content");
       if ([...content].length !== 1) component.refuse(`strips ${quoted(content)}, which is not one character`);
       const [start, stop] = [component.count("start"), component.count("stop")];
-      if (Math.max(start, stop) > MOST_STRIPPED)
-        component.refuse(`strips ${Math.max(start, stop)} characters; at most ${MOST_STRIPPED} are stripped`);
+      if (Math.max(start, stop) > mostStripped)
+        component.refuse(`strips ${Math.max(start, stop)} characters; at most ${mostStripped} are stripped`);
       return [strip(content, start, stop)];
     }
     case "Metaspace": {
@@ -74,7 +74,7 @@ function readSteps(component: JsonObject, state: State): Step[] {
 }
 
 /** What may have to go from the end is held back and looked at again with each token. */
-const MOST_STRIPPED = 256;
+const mostStripped = 256;
 
 const joinBySpaces: Step = (next, continuing) => {
   let first = !continuing;

@@ -5,9 +5,9 @@
 import type { JsonObject } from "./fields.ts";
 
 /** Characters that a file may put in place of one, or in front of a text. */
-const MOST_LITERAL = 256;
+const mostLiteral = 256;
 /** Steps of a normalizer, pre-tokenizer or decoder, those within others included. */
-const MOST_STEPS = 256;
+const mostSteps = 256;
 
 /** What all steps of one pipeline share. */
 export interface Pipeline {
@@ -29,14 +29,14 @@ export function mostText(length: number): number {
 /** A text that a component writes. @throws {PolyllamaError} `ERR_TOKENIZER` for a long one. */
 export function literal(component: JsonObject, key: string): string {
   const text = component.string(key);
-  if (text.length <= MOST_LITERAL) return text;
-  return component.refuse(`writes a text of ${text.length} characters (${key}); at most ${MOST_LITERAL} are read`);
+  if (text.length <= mostLiteral) return text;
+  return component.refuse(`writes a text of ${text.length} characters (${key}); at most ${mostLiteral} are read`);
 }
 
 /** The steps under a key. @throws {PolyllamaError} `ERR_TOKENIZER` for more than any file has. */
 export function stepsOf(component: JsonObject, key: string, state: Pipeline): JsonObject[] {
   state.steps += component.list(key).length;
-  if (state.steps > MOST_STEPS) component.refuse(`has more than ${MOST_STEPS} steps`);
+  if (state.steps > mostSteps) component.refuse(`has more than ${mostSteps} steps`);
   return component.objects(key);
 }
 
