@@ -285,19 +285,24 @@ const attention: readonly Fault[] = [
   {
     id: "cache-fork-heads",
     file: "kv-blocks.ts",
-    find: "inBlock.set(reals.subarray(at, at + inBlock.length));",
-    replace: `const { kvHeads, headDim } = this.#spec[0]!;
-      const head = length * paddedHead(headDim);
-      const from = at - (at % (kvHeads * head)) + (at % head);
-      inBlock.set(reals.subarray(from, from + inBlock.length));`,
+    find: `    for await (const { inBlock } of this.#inTurns(from, length)) {
+      signal.throwIfAborted();
+      targets.next().value!.inBlock.set(inBlock);`,
+    replace: `    let heads = 0;
+    let first = new Float32Array(0);
+    for await (const { inBlock } of this.#inTurns(from, length)) {
+      signal.throwIfAborted();
+      if (heads++ % this.#spec[0]!.kvHeads === 0) first = inBlock;
+      targets.next().value!.inBlock.set(first);`,
     what: "a copy of a cache has the first head's rows in all heads",
   },
   {
     id: "cache-copy-short",
     file: "kv-blocks.ts",
-    find: "inBlock.set(reals.subarray(at, at + inBlock.length));",
-    replace: `const last = length > 1 && inBlock.length === length * paddedHead(this.#spec[0]!.headDim);
-      inBlock.set(reals.subarray(at, at + inBlock.length - (last ? paddedHead(this.#spec[0]!.headDim) : 0)));`,
+    find: "targets.next().value!.inBlock.set(inBlock);",
+    replace: `const width = paddedHead(this.#spec[0]!.headDim);
+      const lost = length > 1 && inBlock.length === length * width ? width : 0;
+      targets.next().value!.inBlock.set(inBlock.subarray(0, inBlock.length - lost));`,
     what: "a copy of a cache lacks its last position",
   },
 ];
