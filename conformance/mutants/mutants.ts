@@ -12,6 +12,7 @@ import { onnxruntimePathMutants } from "./onnxruntime-path-mutants.ts";
 import { plannerMutants } from "./planner-mutants.ts";
 import { polyllamaMutants } from "./polyllama-mutants.ts";
 import { referenceMutants } from "./reference-mutants.ts";
+import { vocabularyMutants } from "./vocabulary-mutants.ts";
 import { webgpuMutants } from "./webgpu-mutants.ts";
 
 export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...onnxruntimeMutants];
@@ -20,6 +21,7 @@ export const testMutants: readonly Mutant[] = [
   ...coreMutants,
   ...formatsMutants,
   ...plannerMutants,
+  ...vocabularyMutants,
   ...polyllamaMutants,
   ...checkpointsMutants,
   ...cliMutants,

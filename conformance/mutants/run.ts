@@ -56,6 +56,7 @@ async function run(): Promise<boolean> {
     return await findDrawn(chosenTargets, { seed, count: drawn, since: options.since, places: options.at });
   }
   const ids = new Set(chosen().map(({ id }) => id));
+  if (ids.size === 0) refuse("No fault is planted there by hand; draw some with --count.");
   const byCases = caseMutants.filter(({ id }) => ids.has(id));
   const byTests = testMutants.filter(({ id }) => ids.has(id));
   const strict = options.only !== undefined;
