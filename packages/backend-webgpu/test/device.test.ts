@@ -36,6 +36,19 @@ function sizeOf(resource: GPUBindingResource): number {
   return resource.size ?? resource.buffer.size - (resource.offset ?? 0);
 }
 
+/** Lets a device say, once where that is asked for, that its memory did not suffice. */
+function memoryOf(device: GPUDevice): { refuse: boolean } {
+  const memory = { refuse: false };
+  const pop = device.popErrorScope.bind(device);
+  device.popErrorScope = async () => {
+    const refused = memory.refuse; // the scope of memory is the first that is asked
+    memory.refuse = false;
+    const error = await pop();
+    return refused ? { message: "no memory" } : error;
+  };
+  return memory;
+}
+
 describeWithAdapter("the device", () => {
   test("fifty cycles of loading and disposing leave no buffer", async () => {
     const { graph, source } = tinyModel();
@@ -419,18 +432,11 @@ describeWithAdapter("the device", () => {
   test("memory that runs out while weights are allocated is an error that names the matrix and its bytes", async () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
-    let refuse = false;
+    const memory = memoryOf(device);
     const create = device.createBuffer.bind(device);
     device.createBuffer = (descriptor) => {
-      refuse ||= descriptor.label === "output.weight";
+      memory.refuse ||= descriptor.label === "output.weight";
       return create(descriptor);
-    };
-    const pop = device.popErrorScope.bind(device);
-    device.popErrorScope = async () => {
-      const refused = refuse; // the scope of memory is the first that is asked
-      refuse = false;
-      const error = await pop();
-      return refused ? { message: "no memory" } : error;
     };
     await using opened = await webgpu({ device });
     await expect(loadGraph(opened, graph, source)).rejects.toMatchObject({
@@ -451,25 +457,20 @@ describeWithAdapter("the device", () => {
     const { graph, source } = tinyModel();
     const device = await (await findAdapter({})).requestDevice();
     let granted = Number.POSITIVE_INFINITY; // guards with buffers that are still let through
-    let [first, refuse] = [true, false];
+    const memory = memoryOf(device);
+    let first = true;
     const create = device.createBuffer.bind(device);
     device.createBuffer = (descriptor) => {
-      if (first) refuse = granted-- <= 0;
+      if (first) memory.refuse = granted-- <= 0;
       first = false;
       const buffer = create(descriptor);
-      if (refuse) buffer.destroy(); // of no use, as one that was not granted
+      if (memory.refuse) buffer.destroy(); // of no use, as one that was not granted
       return buffer;
     };
-    const [push, pop] = [device.pushErrorScope.bind(device), device.popErrorScope.bind(device)];
+    const push = device.pushErrorScope.bind(device);
     device.pushErrorScope = (filter) => {
       first = true;
       push(filter);
-    };
-    device.popErrorScope = async () => {
-      const refused = refuse; // the scope of memory is the first that is asked
-      refuse = false;
-      const error = await pop();
-      return refused ? { message: "no memory" } : error;
     };
     await using opened = await webgpu({ device });
     const parameters = await opened.loadParameters([graph], source);
