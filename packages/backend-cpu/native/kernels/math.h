@@ -1,0 +1,38 @@
+// exp and what is made of it: by products and sums that are rounded one by one, so that every instruction set gives the
+// same bits.
+#pragma once
+#include "../types.h"
+
+namespace KERNELS {
+
+/**
+ * e^x within 2 units: x = n ln 2 + r with |r| <= ln 2 / 2, and a polynomial in r. Subnormal results have what units they
+ * have; NaN stays NaN.
+ */
+INLINE F exp(F x) {
+  const F magic = set1(0x1.8p23f);
+  const F within = min(set1(89), max(set1(-104), x));  // in this order NaN comes through
+  const F shifted = add(mul(within, set1(1.44269504f)), magic);
+  const F n = sub(shifted, magic);
+  // ln 2 in two parts, the first of which has so few bits that n times it is exact.
+  F r = sub(within, mul(n, set1(0.693359375f)));
+  r = sub(r, mul(n, set1(-2.12194440e-4f)));
+  F p = set1(1.9875691500e-4f);
+  p = add(mul(p, r), set1(1.3981999507e-3f));
+  p = add(mul(p, r), set1(8.3334519073e-3f));
+  p = add(mul(p, r), set1(4.1665795894e-2f));
+  p = add(mul(p, r), set1(1.6666665459e-1f));
+  p = add(mul(p, r), set1(5.0000001201e-1f));
+  const F y = add(add(mul(mul(p, r), r), r), set1(1));
+  // 2^n in two factors: of 2^128 and 2^-150 alone there are no bits.
+  const I whole = isub(as_int(shifted), as_int(magic));
+  const I half = isub(ishr<1>(iadd(whole, iset1(256))), iset1(128));
+  const F first = as_float(ishl<23>(iadd(half, iset1(127))));
+  const F second = as_float(ishl<23>(iadd(isub(whole, half), iset1(127))));
+  return mul(mul(y, first), second);
+}
+
+/** x / (1 + e^-x) */
+INLINE F silu(F x) { return div(x, add(set1(1), exp(sub(set1(0), x)))); }
+
+}  // namespace KERNELS

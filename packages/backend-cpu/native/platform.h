@@ -1,0 +1,25 @@
+// What differs between systems: memory, threads, and sleeping until a number in memory changes.
+#pragma once
+#include "types.h"
+
+/** Zeroed memory in whole pages, in large ones where the system has them; null where there is none. */
+void* platform_allocate(u64 bytes);
+void platform_free(void* memory, u64 bytes);
+
+/** Starts a thread; false where the system has none left. */
+bool platform_start(u64* handle, void* (*body)(void*), void* argument);
+void platform_join(u64 handle);
+
+/** Sleeps while *number == value; may return early. */
+void platform_wait(u32* number, u32 value);
+/** Wakes all who sleep. */
+void platform_wake(u32* number);
+
+/** Tells the processor that this is a loop of waiting. */
+static inline void platform_pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}

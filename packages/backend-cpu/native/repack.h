@@ -1,0 +1,6 @@
+// From rows as checkpoints store them to groups as kernels read them (kernels/format.h says how those lie). No value
+// changes. Rows are put in place word by word: a word is four columns of one row.
+#pragma once
+#include "team.h"
+
+void repack(const Context& c, const void* step);
