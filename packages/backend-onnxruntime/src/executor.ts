@@ -15,6 +15,8 @@ import {
   type StepExecutor,
   type StepRun,
   type StepTensor,
+  type WantedRows,
+  wantedRows,
 } from "@polyllama/planner";
 import { HostRows } from "./host-rows.ts";
 import { OnnxRuntimeBlocks } from "./kv-blocks.ts";
@@ -22,7 +24,6 @@ import { attentions, hostValues } from "./needs.ts";
 import { type RotationTable, RotationTables } from "./rotation-tables.ts";
 import { runChunk } from "./run-chunk.ts";
 import { type SessionParts, Sessions, type Variant } from "./sessions.ts";
-import { type WantedRows, wantedRows } from "./wanted-rows.ts";
 
 /** Rows of a sequence that are computed at once, at most. */
 export const chunkRows = 256;

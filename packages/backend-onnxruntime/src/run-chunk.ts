@@ -2,12 +2,12 @@
 // bindings are made: memory for every input and output of the run.
 
 import type { ValueName } from "@polyllama/core";
+import type { RowsWithin, WantedRows } from "@polyllama/planner";
 import type { Binding } from "./binding.ts";
 import type { OnnxRuntimeBlocks } from "./kv-blocks.ts";
 import type { Handle, Ort } from "./ort/api.ts";
 import type { RotationTable } from "./rotation-tables.ts";
 import type { Variant } from "./sessions.ts";
-import type { RowsWithin, WantedRows } from "./wanted-rows.ts";
 
 /** Rows of a step that are computed together. */
 export interface Chunk {

@@ -3,108 +3,174 @@
 // was built. References are u64: the number of an arena in the upper 16 bits, a byte offset in the lower 48; 0 stands
 // for nothing. Strides and widths count words of 32 bits.
 
-import { type FieldType, f32, type StructValues, u32, u64 } from "@polyllama/planner";
+import type { StructValues } from "@polyllama/planner";
 
 /** What a call of the library computes. `rows`, `sequences` and `steps` refer to arrays of the structs below. */
 export const run = {
-  steps: u64,
-  rows: u64,
-  sequences: u64,
+  steps: "u64",
+  rows: "u64",
+  sequences: "u64",
   /** f32: pairs of cosine and sine for each row. */
-  rotations: u64,
+  rotations: "u64",
   /** u32: rows that are selected. */
-  selection: u64,
-  stepCount: u32,
-  rowCount: u32,
-  sequenceCount: u32,
-  rotationStride: u32,
+  selection: "u64",
+  stepCount: "u32",
+  rowCount: "u32",
+  sequenceCount: "u32",
+  rotationStride: "u32",
 } as const;
 
 /** A row of a run. */
-export const row = { token: u32, sequence: u32, position: u32, unused: u32 } as const;
+export const row = { token: "u32", sequence: "u32", position: "u32", unused: "u32" } as const;
 
 /** Consecutive rows that attend to the same keys and values. */
 export const sequence = {
   /** The pool's first block. */
-  pool: u64,
+  pool: "u64",
   /** u32: numbers of its blocks. */
-  table: u64,
-  blockBytes: u64,
-  first: u32,
-  rows: u32,
-  format: u32,
-  unused: u32,
+  table: "u64",
+  blockBytes: "u64",
+  first: "u32",
+  rows: "u32",
+  format: "u32",
+  unused: "u32",
 } as const;
 
-/** Every step begins with its kind and the number of rows that it computes. */
-const head = { kind: u32, rows: u32 } as const;
-
-const heads = {
-  heads: u32,
-  kvHeads: u32,
-  headDim: u32,
-  /** Values in a block of one position before this attention's keys. */
-  before: u32,
-} as const;
-
-/** By kind. */
+/** By kind: every step begins with it and the number of rows that it computes. */
 export const steps = {
-  embedding: { ...head, table: u64, y: u64, format: u32, columns: u32, firstRow: u32, yStride: u32 },
-  gather: { ...head, x: u64, y: u64, xStride: u32, yStride: u32, width: u32, unused: u32 },
-  norm: { ...head, x: u64, y: u64, weight: u64, xStride: u32, yStride: u32, width: u32, eps: f32 },
+  embedding: {
+    kind: "u32",
+    rows: "u32",
+    table: "u64",
+    y: "u64",
+    format: "u32",
+    columns: "u32",
+    firstRow: "u32",
+    yStride: "u32",
+  },
+  gather: { kind: "u32", rows: "u32", x: "u64", y: "u64", xStride: "u32", yStride: "u32", width: "u32", unused: "u32" },
+  norm: {
+    kind: "u32",
+    rows: "u32",
+    x: "u64",
+    y: "u64",
+    weight: "u64",
+    xStride: "u32",
+    yStride: "u32",
+    width: "u32",
+    eps: "f32",
+  },
   /** Rounds norm(x), silu(x) up or x to int8; see native/kernels/convert.h. */
   convert: {
-    ...head,
-    x: u64,
-    up: u64,
-    weight: u64,
-    y: u64,
-    xStride: u32,
-    upStride: u32,
-    yStride: u32,
-    width: u32,
-    eps: f32,
-    unused: u32,
+    kind: "u32",
+    rows: "u32",
+    x: "u64",
+    up: "u64",
+    weight: "u64",
+    y: "u64",
+    xStride: "u32",
+    upStride: "u32",
+    yStride: "u32",
+    width: "u32",
+    eps: "f32",
+    unused: "u32",
   },
   linear: {
-    ...head,
-    weights: u64,
-    x: u64,
-    residual: u64,
-    y: u64,
-    format: u32,
-    firstRow: u32,
-    matrixRows: u32,
-    columns: u32,
-    xStride: u32,
-    residualStride: u32,
-    yStride: u32,
+    kind: "u32",
+    rows: "u32",
+    weights: "u64",
+    x: "u64",
+    residual: "u64",
+    y: "u64",
+    format: "u32",
+    firstRow: "u32",
+    matrixRows: "u32",
+    columns: "u32",
+    xStride: "u32",
+    residualStride: "u32",
+    yStride: "u32",
     /** Whether x was rounded to int8. */
-    converted: u32,
+    converted: "u32",
   },
-  rope: { ...head, x: u64, y: u64, xStride: u32, yStride: u32, width: u32, headDim: u32, rotation: u32, unused: u32 },
+  rope: {
+    kind: "u32",
+    rows: "u32",
+    x: "u64",
+    y: "u64",
+    xStride: "u32",
+    yStride: "u32",
+    width: "u32",
+    headDim: "u32",
+    rotation: "u32",
+    unused: "u32",
+  },
   cache: {
-    ...head,
-    k: u64,
-    v: u64,
-    q: u64,
-    rotatedQ: u64,
-    kStride: u32,
-    vStride: u32,
-    qStride: u32,
-    rotatedQStride: u32,
-    ...heads,
+    kind: "u32",
+    rows: "u32",
+    k: "u64",
+    v: "u64",
+    q: "u64",
+    rotatedQ: "u64",
+    kStride: "u32",
+    vStride: "u32",
+    qStride: "u32",
+    rotatedQStride: "u32",
+    heads: "u32",
+    kvHeads: "u32",
+    headDim: "u32",
+    /** Values in a block of one position before this attention's keys. */
+    before: "u32",
     /** Pairs before its own in a row of rotations; 2^32 - 1 where there is none. */
-    kRotation: u32,
-    qRotation: u32,
+    kRotation: "u32",
+    qRotation: "u32",
   },
-  attention: { ...head, q: u64, y: u64, qStride: u32, yStride: u32, ...heads },
-  add: { ...head, a: u64, b: u64, y: u64, aStride: u32, bStride: u32, yStride: u32, width: u32 },
-  swiglu: { ...head, a: u64, b: u64, y: u64, aStride: u32, bStride: u32, yStride: u32, width: u32 },
-  copy: { ...head, from: u64, to: u64, bytes: u64 },
+  attention: {
+    kind: "u32",
+    rows: "u32",
+    q: "u64",
+    y: "u64",
+    qStride: "u32",
+    yStride: "u32",
+    heads: "u32",
+    kvHeads: "u32",
+    headDim: "u32",
+    before: "u32",
+  },
+  add: {
+    kind: "u32",
+    rows: "u32",
+    a: "u64",
+    b: "u64",
+    y: "u64",
+    aStride: "u32",
+    bStride: "u32",
+    yStride: "u32",
+    width: "u32",
+  },
+  swiglu: {
+    kind: "u32",
+    rows: "u32",
+    a: "u64",
+    b: "u64",
+    y: "u64",
+    aStride: "u32",
+    bStride: "u32",
+    yStride: "u32",
+    width: "u32",
+  },
+  copy: { kind: "u32", rows: "u32", from: "u64", to: "u64", bytes: "u64" },
   /** Rows of weights as a checkpoint stores them, into their groups. */
-  repack: { ...head, from: u64, to: u64, format: u32, columns: u32, firstRow: u32, unused: u32 },
-} as const satisfies Readonly<Record<string, Readonly<Record<string, FieldType>>>>;
+  repack: {
+    kind: "u32",
+    rows: "u32",
+    from: "u64",
+    to: "u64",
+    format: "u32",
+    columns: "u32",
+    firstRow: "u32",
+    unused: "u32",
+  },
+} as const;
 
 export type StepName = keyof typeof steps;
 export type StepFields<Name extends StepName> = Omit<StructValues<(typeof steps)[Name]>, "kind" | "unused">;

@@ -1,9 +1,9 @@
-// The memory that a step computes its values into: of each value the rows that any of the step's outputs wants, one
-// behind the other. Sessions write there directly where they compute just these rows.
+// The memory that the outputs of a step are collected in: of each value the rows that any of them wants, one
+// behind the other.
 
 import type { Graph, ValueName } from "@polyllama/core";
 import type { Step, StepPlaces } from "@polyllama/core/device";
-import { type ComputedRows, rowsToCompute } from "@polyllama/planner";
+import { type ComputedRows, rowsToCompute } from "./outputs.ts";
 
 /** A part of them: consecutive places for rows of the step. */
 export interface RowsWithin {
