@@ -1,0 +1,115 @@
+// What computes a run: the library with its threads and memory, behind an interface that WebAssembly has, too.
+
+import { MemoryError, OptionError, PolyllamaError } from "@polyllama/core";
+import { type Library, loadLibrary } from "./library.ts";
+
+/** Memory that runs refer to; disposed, its bytes are gone. */
+export interface Arena extends Disposable {
+  /** Number of the arena, in the upper 16 bits of references. */
+  readonly ref: bigint;
+  readonly bytes: number;
+  /** A view of all of it. Take it anew for each use: the memory of WebAssembly moves. */
+  readonly buffer: ArrayBuffer;
+}
+
+/** One run at a time. */
+export interface Engine {
+  /** Name of the instruction set. */
+  readonly set: string;
+  readonly threads: number;
+  /** Zeroed memory. @param what it is for, in errors @throws {MemoryError} */
+  allocate(bytes: number, what: string): Arena;
+  /**
+   * Computes what a reference of the struct Run tells, off the event loop. `notFinite`: a value that is not finite was
+   * found.
+   *
+   * @throws The signal's reason, once the step that was under way has ended.
+   */
+  run(run: bigint, signal: AbortSignal | undefined): Promise<{ readonly notFinite: boolean }>;
+  /** Ends its threads and frees its memory, that of all arenas included. No run may be under way. */
+  close(): void;
+}
+
+export interface EngineOptions {
+  readonly threads: number;
+  /** Name of an instruction set; the best there is by default. */
+  readonly set?: string | undefined;
+}
+
+/** Instruction sets of this library, best first, by their number there; null for those that do not run here. */
+function allSets(library: Library): readonly (string | null)[] {
+  const sets: (string | null)[] = [];
+  for (let name = library.setName(0); name !== null; name = library.setName(sets.length)) {
+    sets.push(library.setRunsHere(sets.length) !== 0 ? name : null);
+  }
+  return sets;
+}
+
+/**
+ * Names of the instruction sets that run here, best first.
+ *
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND` where there is no library.
+ */
+export function instructionSets(): readonly string[] {
+  return allSets(loadLibrary()).filter((name) => name !== null);
+}
+
+/**
+ * Starts an engine.
+ *
+ * @throws {OptionError} where the instruction set is unknown or does not run here.
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND` where there is no library; `ERR_BACKEND` where the system
+ * refuses threads or memory.
+ */
+export function openEngine({ threads, set }: EngineOptions): Engine {
+  const library = loadLibrary();
+  const sets = allSets(library);
+  const number = set === undefined ? sets.findIndex((name) => name !== null) : sets.indexOf(set);
+  const name = sets[number];
+  if (name === undefined || name === null) {
+    const expected = sets.filter((known) => known !== null).join(", ");
+    throw new OptionError(`The instruction set ${set} does not run here; ${expected} do.`, {
+      option: "set",
+      expected,
+      value: set,
+    });
+  }
+  const device = library.open(number, threads);
+  if (device === null) {
+    throw new PolyllamaError("ERR_BACKEND", `The system refuses ${threads} threads, or memory for them.`);
+  }
+  const control = new Uint32Array(library.view(library.address(device, 0), 8)); // abort, notFinite
+  return {
+    set: name,
+    threads,
+    allocate: (bytes, what) => allocate(library, device, bytes, what),
+    async run(run, signal) {
+      signal?.throwIfAborted();
+      control.fill(0);
+      const abort = (): void => {
+        control[0] = 1;
+      };
+      signal?.addEventListener("abort", abort);
+      try {
+        await library.run(device, run);
+      } finally {
+        signal?.removeEventListener("abort", abort);
+      }
+      signal?.throwIfAborted();
+      return { notFinite: control[1] !== 0 };
+    },
+    close: () => library.close(device),
+  };
+}
+
+function allocate(library: Library, device: bigint, bytes: number, what: string): Arena {
+  const arena = library.allocate(device, BigInt(bytes));
+  if (arena === 0) throw new MemoryError(what, bytes, "the system refused it");
+  const buffer = library.view(library.address(device, arena), bytes);
+  return {
+    ref: BigInt(arena) << 48n,
+    bytes,
+    buffer,
+    [Symbol.dispose]: () => library.free(device, arena),
+  };
+}
