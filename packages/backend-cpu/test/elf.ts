@@ -37,8 +37,8 @@ export function elfNeeds(bytes: Uint8Array): ElfNeeds {
   if (dynamic === undefined) throw new Error("no dynamic section");
   const entries: (readonly [number, number])[] = [];
   for (let at = u64(dynamic + 8); u64(at) !== 0; at += 16) entries.push([u64(at), u64(at + 8)]);
-  const valueOf = (wanted: number): number | undefined => entries.find(([found]) => found === wanted)?.[1];
-  const strings = place(valueOf(tag.stringTable) ?? 0);
+  const entry = (wanted: number): number | undefined => entries.find(([found]) => found === wanted)?.[1];
+  const strings = place(entry(tag.stringTable) ?? 0);
   const text = (at: number): string => {
     const start = strings + at;
     return new TextDecoder().decode(bytes.subarray(start, bytes.indexOf(0, start)));
@@ -55,13 +55,13 @@ export function elfNeeds(bytes: Uint8Array): ElfNeeds {
   }
 
   const versions: string[] = [];
-  let need = valueOf(tag.versionNeeds);
+  let need = entry(tag.versionNeeds);
   need = need === undefined ? undefined : place(need);
-  for (let i = 0; need !== undefined && i < (valueOf(tag.versionNeedCount) ?? 0); i++) {
-    let entry = need + u32(need + 8);
+  for (let i = 0; need !== undefined && i < (entry(tag.versionNeedCount) ?? 0); i++) {
+    let at = need + u32(need + 8);
     for (let j = 0; j < u16(need + 2); j++) {
-      versions.push(text(u32(entry + 8)));
-      entry += u32(entry + 12);
+      versions.push(text(u32(at + 8)));
+      at += u32(at + 12);
     }
     need += u32(need + 12);
   }
