@@ -158,6 +158,12 @@ static u32 allocate(Device* d, u32 index, u64 bytes) {
 /** Of which declarations of structs this was built. */
 EXPORT u32 polyllama_structs() { return structs_hash; }
 
+#if !defined(POLYLLAMA_SOURCES)
+#define POLYLLAMA_SOURCES "of unknown sources"
+#endif
+/** Of which sources this was built, by which flags, for which target. */
+EXPORT const char* polyllama_sources() { return "polyllama-library:" POLYLLAMA_SOURCES ":"; }
+
 /** Name of the instruction set with this number; null behind the last. */
 EXPORT const char* polyllama_set_name(u32 index) { return index < kernel_count ? all_kernels[index]->name : nullptr; }
 EXPORT u32 polyllama_set_runs_here(u32 index) { return index < kernel_count && runs_here(index); }

@@ -1,9 +1,9 @@
 // native/structs.h: the declarations of src/native/structs.ts in C++.
 
-import { createHash } from "node:crypto";
 import { type FieldType, struct } from "@polyllama/planner";
 import { formatNumbers } from "../src/native/formats.ts";
 import { row, run, sequence, stepBytes, steps, unrotated } from "../src/native/structs.ts";
+import { structsHash } from "../src/native/structs-hash.ts";
 
 const cTypes: Readonly<Record<FieldType, string>> = { u32: "u32", u64: "u64", f32: "float", f64: "double" };
 
@@ -39,7 +39,6 @@ export function structsHeader(): string {
       .map(([name, number]) => `format_${name} = ${number}`)
       .join(", ")} };`,
   ].join("\n\n");
-  const hash = createHash("sha256").update(body).digest().readUInt32LE(0);
   return [
     "// Written by `npm run build:kernels` from src/native/structs.ts.",
     "#pragma once",
@@ -48,7 +47,7 @@ export function structsHeader(): string {
     body,
     "",
     "/** What the library answers when it is asked of which declarations it was built. */",
-    `constexpr u32 structs_hash = ${hash}u;`,
+    `constexpr u32 structs_hash = ${structsHash}u;`,
     "",
   ].join("\n");
 }

@@ -2,7 +2,7 @@
 
 import { checkOptions, type OptionSchema, option } from "@polyllama/core";
 import type { Activations } from "./modes.ts";
-import { defaultThreads } from "./native/engine.ts";
+import { defaultThreads } from "./native/threads.ts";
 
 /** Options of `cpu()`. */
 export interface CpuOptions {

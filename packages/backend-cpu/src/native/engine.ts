@@ -1,6 +1,9 @@
-import { createRequire } from "node:module";
-import { MemoryError, PolyllamaError } from "@polyllama/core";
+// What computes a run: the library with its threads and memory, behind an interface that WebAssembly has, too.
 
+import { MemoryError, OptionError, PolyllamaError } from "@polyllama/core";
+import { type Library, loadLibrary } from "./library.ts";
+
+/** Memory that runs refer to; disposed, its bytes are gone. */
 export interface Arena extends Disposable {
   /** Number of the arena, in the upper 16 bits of references. */
   readonly ref: bigint;
@@ -9,81 +12,104 @@ export interface Arena extends Disposable {
   readonly buffer: ArrayBuffer;
 }
 
+/** One run at a time. */
 export interface Engine {
+  /** Name of the instruction set. */
   readonly set: string;
   readonly threads: number;
-  /** @throws {MemoryError} */
+  /** Zeroed memory. @param what it is for, in errors @throws {MemoryError} */
   allocate(bytes: number, what: string): Arena;
-  /** One at a time. @throws the signal's reason, when the call has ended */
+  /**
+   * Computes what a reference of the struct Run tells, off the event loop. `notFinite`: a value that is not finite was
+   * found.
+   *
+   * @throws The signal's reason, once the step that was under way has ended.
+   */
   run(run: bigint, signal: AbortSignal | undefined): Promise<{ readonly notFinite: boolean }>;
-  /** No run is under way. */
+  /** Ends its threads and frees its memory, that of all arenas included. No run may be under way. */
   close(): void;
 }
 
-const koffi = createRequire(import.meta.url)("koffi");
-const lib = koffi.load("/tmp/cpu-build/libpolyllama.so");
-const f = {
-  name: lib.func("const char *polyllama_set_name(uint32_t i)"),
-  runs: lib.func("uint32_t polyllama_set_runs_here(uint32_t i)"),
-  open: lib.func("void *polyllama_open(uint32_t set, uint32_t threads)"),
-  close: lib.func("void polyllama_close(void *d)"),
-  allocate: lib.func("uint32_t polyllama_allocate(void *d, uint64_t bytes)"),
-  address: lib.func("void *polyllama_address(void *d, uint32_t arena)"),
-  free: lib.func("void polyllama_free(void *d, uint32_t arena)"),
-  run: lib.func("void polyllama_run(void *d, uint64_t run)"),
-};
-
-export function instructionSets(): readonly string[] {
-  const names: string[] = [];
-  for (let i = 0; ; i++) {
-    const name = f.name(i);
-    if (name === null) return names;
-    if (f.runs(i)) names.push(name);
-  }
+export interface EngineOptions {
+  readonly threads: number;
+  /** Name of an instruction set; the best there is by default. */
+  readonly set?: string | undefined;
 }
 
-export function openEngine({ threads, set }: { threads: number; set?: string | undefined }): Engine {
-  let number = -1;
-  for (let i = 0; f.name(i) !== null; i++)
-    if (f.runs(i) && (set === undefined || f.name(i) === set)) {
-      number = i;
-      break;
-    }
-  const device = f.open(number, threads);
-  if (device === null) throw new PolyllamaError("ERR_BACKEND", "no device");
-  const control = new Int32Array(koffi.view(f.address(device, 0), 8));
+/** Instruction sets of this library, best first, by their number there; null for those that do not run here. */
+function allSets(library: Library): readonly (string | null)[] {
+  const sets: (string | null)[] = [];
+  for (let name = library.setName(0); name !== null; name = library.setName(sets.length)) {
+    sets.push(library.setRunsHere(sets.length) !== 0 ? name : null);
+  }
+  return sets;
+}
+
+/**
+ * Names of the instruction sets that run here, best first.
+ *
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND` where there is no library.
+ */
+export function instructionSets(): readonly string[] {
+  return allSets(loadLibrary()).filter((name) => name !== null);
+}
+
+/**
+ * Starts an engine.
+ *
+ * @throws {OptionError} where the instruction set is unknown or does not run here.
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED`, `ERR_BACKEND` where there is no library; `ERR_BACKEND` where the system
+ * refuses threads or memory.
+ */
+export function openEngine({ threads, set }: EngineOptions): Engine {
+  const library = loadLibrary();
+  const sets = allSets(library);
+  const number = set === undefined ? sets.findIndex((name) => name !== null) : sets.indexOf(set);
+  const name = sets[number];
+  if (name === undefined || name === null) {
+    const expected = sets.filter((known) => known !== null).join(", ");
+    throw new OptionError(`The instruction set ${set} does not run here; ${expected} do.`, {
+      option: "set",
+      expected,
+      value: set,
+    });
+  }
+  const device = library.open(number, threads);
+  if (device === null) {
+    throw new PolyllamaError("ERR_BACKEND", `The system refuses ${threads} threads, or memory for them.`);
+  }
+  const control = new Uint32Array(library.view(library.address(device, 0), 8)); // abort, notFinite
   return {
-    set: f.name(number),
+    set: name,
     threads,
-    allocate(bytes, what) {
-      const arena = f.allocate(device, BigInt(bytes));
-      if (arena === 0) throw new MemoryError(what, bytes, "none left");
-      const address = f.address(device, arena);
-      const buffer = koffi.view(address, bytes);
-      return { ref: BigInt(arena) << 48n, bytes, buffer, [Symbol.dispose]: () => f.free(device, arena) };
-    },
+    allocate: (bytes, what) => allocate(library, device, bytes, what),
     async run(run, signal) {
       signal?.throwIfAborted();
-      control[0] = 0;
-      control[1] = 0;
-      const abort = () => {
+      control.fill(0);
+      const abort = (): void => {
         control[0] = 1;
       };
       signal?.addEventListener("abort", abort);
       try {
-        await new Promise<void>((resolve, reject) =>
-          f.run.async(device, run, (error: unknown) => (error ? reject(error) : resolve())),
-        );
+        await library.run(device, run);
       } finally {
         signal?.removeEventListener("abort", abort);
       }
       signal?.throwIfAborted();
       return { notFinite: control[1] !== 0 };
     },
-    close() {
-      f.close(device);
-    },
+    close: () => library.close(device),
   };
 }
 
-export const defaultThreads = (): number => 2;
+function allocate(library: Library, device: bigint, bytes: number, what: string): Arena {
+  const arena = library.allocate(device, BigInt(bytes));
+  if (arena === 0) throw new MemoryError(what, bytes, "the system refused it");
+  const buffer = library.view(library.address(device, arena), bytes);
+  return {
+    ref: BigInt(arena) << 48n,
+    bytes,
+    buffer,
+    [Symbol.dispose]: () => library.free(device, arena),
+  };
+}
