@@ -82,7 +82,8 @@ struct Device {
   alignas(64) u32 phase;    // counts steps
   alignas(64) u32 arrived;
   alignas(64) u32 sleepers;
-  bool stopped, closing;
+  u32 stopped_phase;  // the phase with which the last run that was aborted ended
+  bool closing;
   Arena arenas[arena_count];
   Share shares[most_threads];
   Worker workers[most_threads];
@@ -108,18 +109,23 @@ static void change(Device* d, u32* number) {
   if (__atomic_load_n(&d->sleepers, __ATOMIC_SEQ_CST) != 0) platform_wake(number);
 }
 
-/** All threads have come here; false when the run is to end. */
+/**
+ * All threads have come here; false when the run is to end. What is read behind the last step's end must not be the
+ * run's: who asked for it may have gone on already, and even begun another one.
+ */
 static bool next_step(Device* d) {
   const u32 phase = __atomic_load_n(&d->phase, __ATOMIC_ACQUIRE);
   if (__atomic_add_fetch(&d->arrived, 1, __ATOMIC_ACQ_REL) == d->threads) {
     for (u32 i = 0; i < d->threads; i++) d->shares[i].taken = 0;
     __atomic_store_n(&d->arrived, 0, __ATOMIC_RELAXED);
-    d->stopped = __atomic_load_n(&control_of(d)->abort, __ATOMIC_RELAXED) != 0;
+    if (__atomic_load_n(&control_of(d)->abort, __ATOMIC_RELAXED) != 0) {
+      __atomic_store_n(&d->stopped_phase, phase + 1, __ATOMIC_RELAXED);
+    }
     change(d, &d->phase);
   } else {
     wait_for_change(d, &d->phase, phase);
   }
-  return !d->stopped;
+  return __atomic_load_n(&d->stopped_phase, __ATOMIC_RELAXED) != phase + 1;
 }
 
 static void run_steps(Device* d, u32 thread) {
@@ -131,8 +137,9 @@ static void run_steps(Device* d, u32 thread) {
   c.scratch = d->workers[thread].scratch;
   c.not_finite = &control_of(d)->not_finite;
   c.run = (const Run*)c.resolve(d->run);
+  const u32 count = c.run->stepCount;
   const u8* step = (const u8*)c.resolve(c.run->steps);
-  for (u32 i = 0; i < c.run->stepCount; i++, step += step_bytes) {
+  for (u32 i = 0; i < count; i++, step += step_bytes) {
     d->kernels->by_kind[*(const u32*)step](c, step);
     if (!next_step(d)) return;
   }
@@ -223,8 +230,8 @@ EXPORT void polyllama_free(Device* d, u32 arena) {
 
 /** Runs steps; returns when all have ended, or the one under way after the abort flag was set. One call at a time. */
 EXPORT void polyllama_run(Device* d, u64 run) {
+  if (((const Run*)(d->arenas[run >> 48].start + (run & 0xffffffffffffull)))->stepCount == 0) return;
   d->run = run;
-  d->stopped = false;
   if (d->threads > 1) change(d, &d->started);
   run_steps(d, 0);
 }
