@@ -15,6 +15,11 @@ void platform_wait(u32* number, u32 value);
 /** Wakes all who sleep. */
 void platform_wake(u32* number);
 
+#if defined(__aarch64__)
+/** Whether the processor has products of bytes (FEAT_DotProd). */
+bool platform_has_dot_product();
+#endif
+
 /** Tells the processor that this is a loop of waiting. */
 static inline void platform_pause() {
 #if defined(__x86_64__)

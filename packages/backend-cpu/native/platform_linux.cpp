@@ -2,6 +2,7 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,3 +46,7 @@ void platform_wait(u32* number, u32 value) {
 }
 
 void platform_wake(u32* number) { syscall(SYS_futex, number, FUTEX_WAKE_PRIVATE, 0x7fffffff, nullptr, nullptr, 0); }
+
+#if defined(__aarch64__)
+bool platform_has_dot_product() { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
+#endif

@@ -67,11 +67,25 @@ const x64: readonly Unit[] = [
   kernels("avx512_vnni", "-DKERNELS_AVX512", ...avx2.slice(1), ...avx512, "-mprefer-vector-width=512"),
 ];
 
+const arm64: readonly Unit[] = [
+  kernels("plain"),
+  kernels("neon", "-DKERNELS_NEON"),
+  kernels("neon_dot", "-DKERNELS_NEON", "-DKERNELS_DOT", "-march=armv8.2-a+dotprod"),
+];
+
 /**
  * No library is named as needed: what is missing (memory and threads of the C library) is found in the program that
  * loads this, whichever C library it has. Once loaded it stays, as its threads may outlive whoever loaded it.
  */
-const elf = ["-shared", "-nostdlib", "-fuse-ld=lld-14", "-Wl,-z,undefs", "-Wl,-z,nodelete", "-Wl,--gc-sections"];
+const elf = [
+  "-shared",
+  "-nostdlib",
+  "-fuse-ld=lld-14",
+  "-Wl,-z,undefs",
+  "-Wl,-z,nodelete",
+  "-Wl,--gc-sections",
+  "-Wl,--strip-all",
+];
 
 export const targets: readonly Target[] = [
   {
@@ -80,7 +94,16 @@ export const targets: readonly Target[] = [
     machine: ["--target=x86_64-linux-gnu"],
     flags: ["-fPIC", ...common],
     units: [...x64, ...shared("linux")],
-    link: [...elf, "-Wl,--strip-all"],
+    link: elf,
+  },
+  {
+    name: "linux-arm64",
+    compiler: "clang++-14",
+    machine: ["--target=aarch64-linux-gnu"],
+    // The atomics of ARMv8.0: helpers that choose are in a library that is not there.
+    flags: ["-fPIC", "-mno-outline-atomics", ...common],
+    units: [...arm64, ...shared("linux")],
+    link: elf,
   },
 ];
 

@@ -25,6 +25,7 @@ const functions = [
 
 /** What every C library of Linux has, glibc 2.28 and musl among them, under the same name and with the same meaning. */
 const everywhereOnLinux = [
+  "getauxval",
   "madvise",
   "memcpy",
   "memmove",

@@ -41,6 +41,7 @@ export const libraryFolder: string = fileURLToPath(new URL("../../libraries/", i
 /** How a platform calls a library. */
 const endings: Readonly<Record<string, string>> = {
   "linux-x64": ".so",
+  "linux-arm64": ".so",
 };
 
 /** The library must stay referenced: koffi unloads it otherwise. */

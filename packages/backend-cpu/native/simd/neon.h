@@ -1,0 +1,108 @@
+// NEON: 4 lanes. With KERNELS_DOT products of bytes are one instruction (FEAT_DotProd: ARMv8.4, and most of 8.2).
+#include <arm_neon.h>
+
+namespace KERNELS {
+
+constexpr u32 L = 4;
+typedef float32x4_t F;
+typedef int32x4_t I;
+typedef uint8x16_t B;  // of 4 rows 4 columns each
+
+INLINE F set1(float x) { return vdupq_n_f32(x); }
+INLINE F load(const float* p) { return vld1q_f32(p); }
+INLINE void store(float* p, F x) { vst1q_f32(p, x); }
+INLINE F add(F a, F b) { return vaddq_f32(a, b); }
+INLINE F sub(F a, F b) { return vsubq_f32(a, b); }
+INLINE F mul(F a, F b) { return vmulq_f32(a, b); }
+INLINE F div(F a, F b) { return vdivq_f32(a, b); }
+INLINE F fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
+INLINE F max(F a, F b) { return vmaxq_f32(a, b); }
+INLINE F min(F a, F b) { return vminq_f32(a, b); }
+INLINE F abs(F a) { return vabsq_f32(a); }
+INLINE F load_f16(const u16* p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+INLINE F load_bf16(const u16* p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16)); }
+INLINE void store_f16(u16* p, F x) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x))); }
+
+INLINE I iset1(i32 x) { return vdupq_n_s32(x); }
+INLINE I iload(const i32* p) { return vld1q_s32(p); }
+INLINE void istore(i32* p, I x) { vst1q_s32(p, x); }
+INLINE I iadd(I a, I b) { return vaddq_s32(a, b); }
+INLINE I isub(I a, I b) { return vsubq_s32(a, b); }
+INLINE I iand(I a, i32 b) { return vandq_s32(a, vdupq_n_s32(b)); }
+INLINE I ior(I a, I b) { return vorrq_s32(a, b); }
+template <int K> INLINE I ishr(I a) { return vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a), K)); }
+template <int K> INLINE I ishl(I a) { return vshlq_n_s32(a, K); }
+INLINE int16x4_t low_bytes(const u8* p, bool is_signed) {
+  u32 four;
+  __builtin_memcpy(&four, p, 4);
+  const uint8x8_t bytes = vreinterpret_u8_u32(vdup_n_u32(four));
+  return is_signed ? vget_low_s16(vmovl_s8(vreinterpret_s8_u8(bytes)))
+                   : vreinterpret_s16_u16(vget_low_u16(vmovl_u8(bytes)));
+}
+INLINE I iload_u8(const u8* p) { return vmovl_s16(low_bytes(p, false)); }
+INLINE I iload_i8(const u8* p) { return vmovl_s16(low_bytes(p, true)); }
+INLINE I ishr_by(I a, u32 k) {
+  return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(i32)k)));
+}
+INLINE F to_float(I a) { return vcvtq_f32_s32(a); }
+INLINE F as_float(I a) { return vreinterpretq_f32_s32(a); }
+INLINE I as_int(F a) { return vreinterpretq_s32_f32(a); }
+
+INLINE B bload(const u8* p) { return vld1q_u8(p); }
+INLINE void bstore(u8* p, B x) { vst1q_u8(p, x); }
+INLINE B bset1(u8 x) { return vdupq_n_u8(x); }
+INLINE B band(B a, B b) { return vandq_u8(a, b); }
+INLINE B bor(B a, B b) { return vorrq_u8(a, b); }
+INLINE B bxor(B a, B b) { return veorq_u8(a, b); }
+template <int K> INLINE B bshr(B a) { return vshrq_n_u8(a, K); }
+template <int K> INLINE B bshl(B a) { return vshlq_n_u8(a, K); }
+/** Bytes as words: of each row the four columns. */
+INLINE I words(B a) { return vreinterpretq_s32_u8(a); }
+/** table[index], 16 entries. */
+INLINE B lookup(const i8* table, B index) { return vqtbl1q_u8(vld1q_u8((const u8*)table), index); }
+
+/** Quants below 128 are signed bytes as they are, so that all products are of signed bytes. */
+constexpr bool shifts_signed = false;
+
+#if defined(KERNELS_DOT)
+
+/** acc + products of quants [COUNT] x (4 rows x 4 columns) and x [4 COUNT]; COUNT is 4 or 8. */
+template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
+  for (int i = 0; i < COUNT; i += 4) {
+    const int8x16_t columns = vld1q_s8(x + 4 * i);
+    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i]), columns, 0);
+    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i + 1]), columns, 1);
+    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i + 2]), columns, 2);
+    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i + 3]), columns, 3);
+  }
+  return acc;
+}
+
+#else
+
+/** acc + products of quants up to Most [COUNT] x (4 rows x 4 columns) and x [4 COUNT]. */
+template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
+  // Products of one column are summed in 16 bits as far as that cannot overflow.
+  constexpr int room = 32767 / (127 * Most), most_room = room >= 8 ? 8 : room >= 4 ? 4 : 2;
+  constexpr int together = most_room < COUNT ? most_room : COUNT;
+  static_assert(2 * 127 * Most <= 32767, "two products fit");
+  for (int i = 0; i < COUNT; i += together) {
+    int16x8_t low = vdupq_n_s16(0), high = low;  // of rows 0 and 1, of rows 2 and 3
+    for (int j = i; j < i + together; j++) {
+      i32 four;
+      __builtin_memcpy(&four, x + 4 * j, 4);
+      const int8x8_t columns = vreinterpret_s8_s32(vdup_n_s32(four));
+      const int8x16_t quants = vreinterpretq_s8_u8(q[j]);
+      low = vmlal_s8(low, vget_low_s8(quants), columns);
+      high = vmlal_s8(high, vget_high_s8(quants), columns);
+    }
+    acc = vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+  }
+  return acc;
+}
+
+#endif
+
+INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
+
+}  // namespace KERNELS
