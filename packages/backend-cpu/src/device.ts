@@ -1,7 +1,6 @@
 // The processor as a device: weights, pools of KV blocks and programs in memory of the library's own. Nothing is loaded
 // before it is needed.
 
-import { cpus, totalmem } from "node:os";
 import type { FormatName } from "@polyllama/core";
 import { cacheSpec, type Device, type DeviceFeatures } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
@@ -9,12 +8,22 @@ import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
 import { blockBytes, blocksFor } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Machine } from "./machine.ts";
-import { chunkRows, kvBlockRows, mostHeadDim } from "./modes.ts";
-import { type CpuOptions, withDefaults } from "./options.ts";
+import { type Activations, chunkRows, kvBlockRows, mostHeadDim } from "./modes.ts";
+import type { Engine } from "./native/engine.ts";
 import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
+
+/** What a device asks of where it runs. */
+export interface Platform {
+  /** A promise where the kernels have to be fetched. @throws {PolyllamaError} where there are none */
+  open(): Engine | Promise<Engine>;
+  /** Name of the processor. */
+  processor(): string;
+  /** Bytes; absent where it is not known. */
+  totalMemory?(): number;
+}
 
 const features: DeviceFeatures = {
   outputs: ["host", "device", "token", "score"],
@@ -26,19 +35,9 @@ const features: DeviceFeatures = {
   cacheExport: true,
 };
 
-/**
- * The processor, by kernels of this package for its instruction set.
- *
- * Weights are kept at their stored bits in memory of the library's own; KV blocks have 32 positions. A row's values do
- * not depend on what is computed with it: not on the batch, the threads, or whether it is decoded or part of a prompt.
- *
- * @throws {PolyllamaError} `ERR_OPTION`. Where there is no library for the platform, what is done first with the device
- * says so.
- */
-export function cpu(given: CpuOptions = {}): Device {
-  const options = withDefaults(given);
-  const { activations } = options;
-  const machine = new Machine(options);
+/** A device whose engine is opened when it is first used. */
+export function cpuDevice(activations: Activations, platform: Platform): Device {
+  const machine = new Machine(() => platform.open());
   return new DeviceFrame({
     name: "cpu",
     roundings: roundings(activations),
@@ -48,12 +47,12 @@ export function cpu(given: CpuOptions = {}): Device {
       const { set, threads } = machine.engine;
       return {
         backend: "cpu",
-        device: cpus()[0]?.model.trim() ?? process.arch,
+        device: platform.processor(),
         details: { threads, activations, "instruction set": set },
       };
     },
     supports: (node) => supportsHeads("cpu", node, mostHeadDim),
-    totalMemory: totalmem,
+    ...(platform.totalMemory && { totalMemory: platform.totalMemory }),
     estimateMemory(graph, weights, rows) {
       const widest = Math.max(...graph.widths.values());
       return {
@@ -62,8 +61,10 @@ export function cpu(given: CpuOptions = {}): Device {
         scratch: 4 * Math.min(chunkRows, rows) * 6 * widest + (16 << 20),
       };
     },
-    loadWeights: (graphs, source, { onProgress, signal }) =>
-      loadWeights(machine, graphs, source, { signal, ...(onProgress && { onProgress }) }),
+    async loadWeights(graphs, source, { onProgress, signal }) {
+      await machine.open();
+      return loadWeights(machine, graphs, source, { signal, ...(onProgress && { onProgress }) });
+    },
     caches: {
       formats: ["f32", "f16", "bf16"],
       blockRows: kvBlockRows,

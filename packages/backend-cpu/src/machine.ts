@@ -1,23 +1,35 @@
 // The engine of a device: opened at its first use, and used by one run after another, as loading weights and running
 // steps are both runs.
 
-import { type Arena, type Engine, openEngine } from "./native/engine.ts";
-import type { ChosenOptions } from "./options.ts";
+import { PolyllamaError } from "@polyllama/core";
+import type { Arena, Engine } from "./native/engine.ts";
 
 export class Machine {
-  readonly #options: ChosenOptions;
-  #engine: Engine | undefined;
+  readonly #open: () => Engine | Promise<Engine>;
+  #engine: Engine | Promise<Engine> | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(options: ChosenOptions) {
-    this.#options = options;
+  /** @param open A promise where the engine has to be fetched. */
+  constructor(open: () => Engine | Promise<Engine>) {
+    this.#open = open;
   }
 
-  /** @throws {PolyllamaError} where there is no library for this platform */
+  /** Opens the engine. @throws {PolyllamaError} where there is no library for this platform */
+  async open(): Promise<void> {
+    this.#engine ??= this.#open();
+    try {
+      this.#engine = await this.#engine;
+    } catch (error) {
+      this.#engine = undefined; // another try may find what was missing
+      throw error;
+    }
+  }
+
+  /** @throws {PolyllamaError} `ERR_BACKEND` where it is still to be fetched, and as {@link open} */
   get engine(): Engine {
-    const { threads, instructionSet } = this.#options;
-    this.#engine ??= openEngine({ threads, ...(instructionSet !== undefined && { set: instructionSet }) });
-    return this.#engine;
+    this.#engine ??= this.#open();
+    if (!(this.#engine instanceof Promise)) return this.#engine;
+    throw new PolyllamaError("ERR_BACKEND", "The kernels are still being fetched; load parameters first.");
   }
 
   /** @param what What it is for, for errors. @throws {MemoryError} */
@@ -34,7 +46,9 @@ export class Machine {
 
   /** No run is under way, and all memory that was allocated has been disposed or is not used any more. */
   close(): void {
-    this.#engine?.close();
+    const engine = this.#engine;
     this.#engine = undefined;
+    if (engine instanceof Promise) engine.then((opened) => opened.close()).catch(() => undefined);
+    else engine?.close();
   }
 }
