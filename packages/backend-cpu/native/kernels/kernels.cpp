@@ -22,6 +22,7 @@
 #include "rope.h"
 
 #include "../repack.h"
+#include "../sample.h"
 
 namespace KERNELS {
 
@@ -77,7 +78,7 @@ static void embedding(const Context& c, const void* step) {
 extern const Kernels kernels;
 const Kernels kernels = {
     NAME(KERNELS),
-    {embedding, gather, norm, convert, linear, rope, cache, attention, add_rows, swiglu, copy, repack},
+    {embedding, gather, norm, convert, linear, rope, cache, attention, add_rows, swiglu, copy, sample, repack},
 };
 
 }  // namespace KERNELS

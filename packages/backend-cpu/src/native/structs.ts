@@ -36,6 +36,25 @@ export const sequence = {
   unused: "u32",
 } as const;
 
+/** What is to be drawn from a row of logits. */
+export const draw = {
+  /** Share of the nucleus; 1 keeps all. */
+  topP: "f64",
+  seedLow: "u32",
+  seedHigh: "u32",
+  /** log2(e) / temperature. */
+  scale: "f32",
+  position: "u32",
+  /** 0 keeps all. */
+  topK: "u32",
+  /** Least weight that is kept. */
+  least: "u32",
+  /** 1 picks the most probable token. */
+  greedy: "u32",
+  /** Row of the logits. */
+  row: "u32",
+} as const;
+
 /** By kind: every step begins with it and the number of rows that it computes. */
 export const steps = {
   embedding: {
@@ -159,6 +178,17 @@ export const steps = {
     width: "u32",
   },
   copy: { kind: "u32", rows: "u32", from: "u64", to: "u64", bytes: "u64" },
+  /** Draws tokens, u32, from `width` logits a row; `powers` is core's table. */
+  sample: {
+    kind: "u32",
+    rows: "u32",
+    x: "u64",
+    powers: "u64",
+    draws: "u64",
+    chosen: "u64",
+    xStride: "u32",
+    width: "u32",
+  },
   /** Rows of weights as a checkpoint stores them, into their groups. */
   repack: {
     kind: "u32",
