@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { type FieldType, struct } from "@polyllama/planner";
 import { formatNumbers } from "../src/native/formats.ts";
-import { row, run, sequence, stepBytes, steps, unrotated } from "../src/native/structs.ts";
+import { partKeys, row, run, sequence, splitRows, stepBytes, steps, unrotated } from "../src/native/structs.ts";
 
 const cTypes: Readonly<Record<FieldType, string>> = { u32: "u32", u64: "u64", f32: "float", f64: "double" };
 
@@ -34,6 +34,7 @@ export function structsHeader(): string {
     ...Object.entries(steps).map(([name, fields]) => declaration(`${capital(name)}Step`, fields)),
     `enum StepKind : u32 { ${names.map((name, i) => `step_${name} = ${i}`).join(", ")} };`,
     `constexpr u32 step_kinds = ${names.length}, step_bytes = ${stepBytes}, unrotated = ${unrotated}u;`,
+    `constexpr u32 part_keys = ${partKeys}, split_rows = ${splitRows};`,
     ...Object.keys(steps).map((name) => `static_assert(sizeof(${capital(name)}Step) <= step_bytes, "${name}");`),
     `enum FormatNumber : u32 { ${Object.entries(formatNumbers)
       .map(([name, number]) => `format_${name} = ${number}`)
