@@ -8,21 +8,23 @@ struct Run {
   u64 sequences;
   u64 rotations;
   u64 selection;
+  u64 partials;
   u32 stepCount;
   u32 rowCount;
   u32 sequenceCount;
   u32 rotationStride;
 };
-static_assert(sizeof(Run) == 56, "Run");
+static_assert(sizeof(Run) == 64, "Run");
 static_assert(__builtin_offsetof(Run, steps) == 0, "Run.steps");
 static_assert(__builtin_offsetof(Run, rows) == 8, "Run.rows");
 static_assert(__builtin_offsetof(Run, sequences) == 16, "Run.sequences");
 static_assert(__builtin_offsetof(Run, rotations) == 24, "Run.rotations");
 static_assert(__builtin_offsetof(Run, selection) == 32, "Run.selection");
-static_assert(__builtin_offsetof(Run, stepCount) == 40, "Run.stepCount");
-static_assert(__builtin_offsetof(Run, rowCount) == 44, "Run.rowCount");
-static_assert(__builtin_offsetof(Run, sequenceCount) == 48, "Run.sequenceCount");
-static_assert(__builtin_offsetof(Run, rotationStride) == 52, "Run.rotationStride");
+static_assert(__builtin_offsetof(Run, partials) == 40, "Run.partials");
+static_assert(__builtin_offsetof(Run, stepCount) == 48, "Run.stepCount");
+static_assert(__builtin_offsetof(Run, rowCount) == 52, "Run.rowCount");
+static_assert(__builtin_offsetof(Run, sequenceCount) == 56, "Run.sequenceCount");
+static_assert(__builtin_offsetof(Run, rotationStride) == 60, "Run.rotationStride");
 
 struct Row {
   u32 token;
@@ -53,6 +55,28 @@ static_assert(__builtin_offsetof(Sequence, first) == 24, "Sequence.first");
 static_assert(__builtin_offsetof(Sequence, rows) == 28, "Sequence.rows");
 static_assert(__builtin_offsetof(Sequence, format) == 32, "Sequence.format");
 static_assert(__builtin_offsetof(Sequence, unused) == 36, "Sequence.unused");
+
+struct Draw {
+  double topP;
+  u32 seedLow;
+  u32 seedHigh;
+  float scale;
+  u32 position;
+  u32 topK;
+  u32 least;
+  u32 greedy;
+  u32 row;
+};
+static_assert(sizeof(Draw) == 40, "Draw");
+static_assert(__builtin_offsetof(Draw, topP) == 0, "Draw.topP");
+static_assert(__builtin_offsetof(Draw, seedLow) == 8, "Draw.seedLow");
+static_assert(__builtin_offsetof(Draw, seedHigh) == 12, "Draw.seedHigh");
+static_assert(__builtin_offsetof(Draw, scale) == 16, "Draw.scale");
+static_assert(__builtin_offsetof(Draw, position) == 20, "Draw.position");
+static_assert(__builtin_offsetof(Draw, topK) == 24, "Draw.topK");
+static_assert(__builtin_offsetof(Draw, least) == 28, "Draw.least");
+static_assert(__builtin_offsetof(Draw, greedy) == 32, "Draw.greedy");
+static_assert(__builtin_offsetof(Draw, row) == 36, "Draw.row");
 
 struct EmbeddingStep {
   u32 kind;
@@ -260,6 +284,30 @@ static_assert(__builtin_offsetof(AttentionStep, kvHeads) == 36, "AttentionStep.k
 static_assert(__builtin_offsetof(AttentionStep, headDim) == 40, "AttentionStep.headDim");
 static_assert(__builtin_offsetof(AttentionStep, before) == 44, "AttentionStep.before");
 
+struct CombineStep {
+  u32 kind;
+  u32 rows;
+  u64 q;
+  u64 y;
+  u32 qStride;
+  u32 yStride;
+  u32 heads;
+  u32 kvHeads;
+  u32 headDim;
+  u32 before;
+};
+static_assert(sizeof(CombineStep) == 48, "CombineStep");
+static_assert(__builtin_offsetof(CombineStep, kind) == 0, "CombineStep.kind");
+static_assert(__builtin_offsetof(CombineStep, rows) == 4, "CombineStep.rows");
+static_assert(__builtin_offsetof(CombineStep, q) == 8, "CombineStep.q");
+static_assert(__builtin_offsetof(CombineStep, y) == 16, "CombineStep.y");
+static_assert(__builtin_offsetof(CombineStep, qStride) == 24, "CombineStep.qStride");
+static_assert(__builtin_offsetof(CombineStep, yStride) == 28, "CombineStep.yStride");
+static_assert(__builtin_offsetof(CombineStep, heads) == 32, "CombineStep.heads");
+static_assert(__builtin_offsetof(CombineStep, kvHeads) == 36, "CombineStep.kvHeads");
+static_assert(__builtin_offsetof(CombineStep, headDim) == 40, "CombineStep.headDim");
+static_assert(__builtin_offsetof(CombineStep, before) == 44, "CombineStep.before");
+
 struct AddStep {
   u32 kind;
   u32 rows;
@@ -318,6 +366,26 @@ static_assert(__builtin_offsetof(CopyStep, from) == 8, "CopyStep.from");
 static_assert(__builtin_offsetof(CopyStep, to) == 16, "CopyStep.to");
 static_assert(__builtin_offsetof(CopyStep, bytes) == 24, "CopyStep.bytes");
 
+struct SampleStep {
+  u32 kind;
+  u32 rows;
+  u64 x;
+  u64 powers;
+  u64 draws;
+  u64 chosen;
+  u32 xStride;
+  u32 width;
+};
+static_assert(sizeof(SampleStep) == 48, "SampleStep");
+static_assert(__builtin_offsetof(SampleStep, kind) == 0, "SampleStep.kind");
+static_assert(__builtin_offsetof(SampleStep, rows) == 4, "SampleStep.rows");
+static_assert(__builtin_offsetof(SampleStep, x) == 8, "SampleStep.x");
+static_assert(__builtin_offsetof(SampleStep, powers) == 16, "SampleStep.powers");
+static_assert(__builtin_offsetof(SampleStep, draws) == 24, "SampleStep.draws");
+static_assert(__builtin_offsetof(SampleStep, chosen) == 32, "SampleStep.chosen");
+static_assert(__builtin_offsetof(SampleStep, xStride) == 40, "SampleStep.xStride");
+static_assert(__builtin_offsetof(SampleStep, width) == 44, "SampleStep.width");
+
 struct RepackStep {
   u32 kind;
   u32 rows;
@@ -338,9 +406,11 @@ static_assert(__builtin_offsetof(RepackStep, columns) == 28, "RepackStep.columns
 static_assert(__builtin_offsetof(RepackStep, firstRow) == 32, "RepackStep.firstRow");
 static_assert(__builtin_offsetof(RepackStep, unused) == 36, "RepackStep.unused");
 
-enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_add = 8, step_swiglu = 9, step_copy = 10, step_repack = 11 };
+enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_combine = 8, step_add = 9, step_swiglu = 10, step_copy = 11, step_sample = 12, step_repack = 13 };
 
-constexpr u32 step_kinds = 12, step_bytes = 128, unrotated = 4294967295u;
+constexpr u32 step_kinds = 14, step_bytes = 128, unrotated = 4294967295u;
+
+constexpr u32 part_keys = 256, split_rows = 8;
 
 static_assert(sizeof(EmbeddingStep) <= step_bytes, "embedding");
 
@@ -358,15 +428,19 @@ static_assert(sizeof(CacheStep) <= step_bytes, "cache");
 
 static_assert(sizeof(AttentionStep) <= step_bytes, "attention");
 
+static_assert(sizeof(CombineStep) <= step_bytes, "combine");
+
 static_assert(sizeof(AddStep) <= step_bytes, "add");
 
 static_assert(sizeof(SwigluStep) <= step_bytes, "swiglu");
 
 static_assert(sizeof(CopyStep) <= step_bytes, "copy");
 
+static_assert(sizeof(SampleStep) <= step_bytes, "sample");
+
 static_assert(sizeof(RepackStep) <= step_bytes, "repack");
 
 enum FormatNumber : u32 { format_f32 = 0, format_f16 = 1, format_bf16 = 2, format_q8_0 = 3, format_q4_0 = 4, format_q4_1 = 5, format_q5_0 = 6, format_q5_1 = 7, format_q2_k = 8, format_q3_k = 9, format_q4_k = 10, format_q5_k = 11, format_q6_k = 12, format_q8_k = 13, format_iq4_nl = 14 };
 
 /** What the library answers when it is asked of which declarations it was built. */
-constexpr u32 structs_hash = 2124834918u;
+constexpr u32 structs_hash = 208904194u;

@@ -2,7 +2,7 @@
 
 import { type FieldType, struct } from "@polyllama/planner";
 import { formatNumbers } from "../src/native/formats.ts";
-import { draw, row, run, sequence, stepBytes, steps, unrotated } from "../src/native/structs.ts";
+import { draw, partKeys, row, run, sequence, splitRows, stepBytes, steps, unrotated } from "../src/native/structs.ts";
 import { structsHash } from "../src/native/structs-hash.ts";
 
 const cTypes: Readonly<Record<FieldType, string>> = { u32: "u32", u64: "u64", f32: "float", f64: "double" };
@@ -35,6 +35,7 @@ export function structsHeader(): string {
     ...Object.entries(steps).map(([name, fields]) => declaration(`${capital(name)}Step`, fields)),
     `enum StepKind : u32 { ${names.map((name, i) => `step_${name} = ${i}`).join(", ")} };`,
     `constexpr u32 step_kinds = ${names.length}, step_bytes = ${stepBytes}, unrotated = ${unrotated}u;`,
+    `constexpr u32 part_keys = ${partKeys}, split_rows = ${splitRows};`,
     ...Object.keys(steps).map((name) => `static_assert(sizeof(${capital(name)}Step) <= step_bytes, "${name}");`),
     `enum FormatNumber : u32 { ${Object.entries(formatNumbers)
       .map(([name, number]) => `format_${name} = ${number}`)

@@ -78,7 +78,7 @@ static void embedding(const Context& c, const void* step) {
 extern const Kernels kernels;
 const Kernels kernels = {
     NAME(KERNELS),
-    {embedding, gather, norm, convert, linear, rope, cache, attention, add_rows, swiglu, copy, sample, repack},
+    {embedding, gather, norm, convert, linear, rope, cache, attention, combine, add_rows, swiglu, copy, sample, repack},
 };
 
 }  // namespace KERNELS

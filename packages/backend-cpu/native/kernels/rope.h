@@ -1,14 +1,9 @@
 // Rotation of neighbouring pairs by the cosines and sines that the host wrote for each row, and the write of keys and
 // values into the blocks of a sequence.
-//
-// A block holds 32 positions. Of each attention, behind `before` values of each position of those before: keys
-// [G, d, 32], so that scores of neighbouring positions are neighbours, then values [G, 32, d].
 #pragma once
-#include "common.h"
+#include "blocks.h"
 
 namespace KERNELS {
-
-constexpr u32 block_positions = 32;
 
 /** y = x rotated: pairs (cos, sin) of a head at `angles`. */
 INLINE void rotate(const float* x, const float* angles, u32 width, u32 head_dim, float* y) {
@@ -37,12 +32,6 @@ INLINE void put(u8* p, u32 format, u64 index, float x) {
   if (format == format_f32) ((float*)p)[index] = x;
   else if (format == format_f16) ((u16*)p)[index] = to_f16(x);
   else ((u16*)p)[index] = to_bf16(x);
-}
-
-/** The block of a position of a sequence. */
-INLINE u8* block_of(const Context& c, const Sequence& sequence, u32 position) {
-  const u32 block = at<const u32>(c, sequence.table)[position / block_positions];
-  return at<u8>(c, sequence.pool) + sequence.blockBytes * block;
 }
 
 static void cache(const Context& c, const void* step) {

@@ -124,7 +124,12 @@ const emitters: PerStep<[Emitting], EncodedStep> = {
   add,
 };
 
+/** What computes parts of keys apart is followed by what joins them. */
+function joined(step: EncodedStep): readonly EncodedStep[] {
+  return step[0] === "attention" ? [step, ["combine", step[1]]] : [step];
+}
+
 /** All steps of a plan, without those that have nothing to do. */
 export function emit(steps: readonly PlanStep[], e: Emitting): readonly EncodedStep[] {
-  return steps.filter((step) => countOf(step, e) > 0).map((step) => forStep(emitters, step, e));
+  return steps.filter((step) => countOf(step, e) > 0).flatMap((step) => joined(forStep(emitters, step, e)));
 }

@@ -25,6 +25,7 @@ export function encodeRun(view: DataView, at: number, given: Partial<Parameters<
     sequences: 0n,
     rotations: 0n,
     selection: 0n,
+    partials: 0n,
     stepCount: 0,
     rowCount: 0,
     sequenceCount: 0,

@@ -14,6 +14,8 @@ export const run = {
   rotations: "u64",
   /** u32: rows that are selected. */
   selection: "u64",
+  /** f32: what `attention` leaves to `combine`. */
+  partials: "u64",
   stepCount: "u32",
   rowCount: "u32",
   sequenceCount: "u32",
@@ -155,6 +157,19 @@ export const steps = {
     headDim: "u32",
     before: "u32",
   },
+  /** Joins the parts of keys that `attention` computed apart; comes behind it, with the same fields. */
+  combine: {
+    kind: "u32",
+    rows: "u32",
+    q: "u64",
+    y: "u64",
+    qStride: "u32",
+    yStride: "u32",
+    heads: "u32",
+    kvHeads: "u32",
+    headDim: "u32",
+    before: "u32",
+  },
   add: {
     kind: "u32",
     rows: "u32",
@@ -210,3 +225,9 @@ export const stepBytes = 128;
 
 /** No rotation. */
 export const unrotated = 0xffffffff;
+
+/** Attention sums over parts of so many keys, counted from position 0, and joins the sums in order. */
+export const partKeys = 256;
+
+/** The parts of sequences with at most so many rows in a run are computed apart, so that all threads have work. */
+export const splitRows = 8;

@@ -20,6 +20,7 @@ import { stepBytes } from "../native/structs.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
 import type { ChunkJob } from "./chunk-job.ts";
 import { GrowingMemory } from "./growing.ts";
+import { partialWords } from "./partials.ts";
 
 /** Encoded steps that are kept, by plan and numbers of rows. */
 const keptSteps = 64;
@@ -41,6 +42,7 @@ export class ChunkRunner implements Disposable {
   readonly #activations: GrowingMemory;
   /** What the library is told. */
   readonly #told: GrowingMemory;
+  readonly #partials: GrowingMemory;
   /** Least recently used first. */
   readonly #steps = new Map<string, Uint8Array>();
   #moves = 0;
@@ -50,6 +52,7 @@ export class ChunkRunner implements Disposable {
     this.#weights = weights;
     this.#activations = new GrowingMemory(machine, "values of a step");
     this.#told = new GrowingMemory(machine, "the description of a step");
+    this.#partials = new GrowingMemory(machine, "attention over long sequences");
   }
 
   /** @param first Steps before those of the plan. @throws {MemoryError}; the signal's reason */
@@ -78,6 +81,11 @@ export class ChunkRunner implements Disposable {
       selected.map((row) => numbers.get(row)!),
       told,
     ); // they are rows of the chunk
+    const sequences = chunk.segments.map(({ from, rows: count }, i) => {
+      const start = job.blocks[i]?.start ?? 0;
+      return { rows: count, keys: start + from + count };
+    });
+    const partials = this.#partials.ensure(4 * partialWords(plan, sequences));
     const view = new DataView(told.buffer);
     encodeSteps(view, layout.steps, first);
     new Uint8Array(told.buffer).set(steps, layout.steps + stepBytes * first.length);
@@ -87,6 +95,7 @@ export class ChunkRunner implements Disposable {
       sequences: told.ref + BigInt(layout.sequences),
       rotations: told.ref + BigInt(layout.rotations),
       selection: told.ref + BigInt(layout.selection),
+      partials: partials.ref,
       stepCount: first.length + steps.length / stepBytes,
       rowCount: rows.length,
       sequenceCount: chunk.segments.length,
@@ -142,6 +151,7 @@ export class ChunkRunner implements Disposable {
   [Symbol.dispose](): void {
     this.#activations[Symbol.dispose]();
     this.#told[Symbol.dispose]();
+    this.#partials[Symbol.dispose]();
   }
 }
 

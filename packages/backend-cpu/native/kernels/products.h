@@ -1,0 +1,66 @@
+// Small products of f32 matrices whose operands lie in the first caches: y [n, columns] (+)= a [n, count] b [count,
+// columns]. A sum takes its products in the order of k, by one fused operation each, whatever the number of rows.
+#pragma once
+#include "common.h"
+
+namespace KERNELS {
+
+struct Product {
+  const float* a;
+  u32 a_stride;
+  const float* b;
+  u32 b_stride;
+  u32 count;
+  float* y;
+  u32 y_stride;
+  /** y is written, not added to. */
+  bool begins;
+};
+
+template <u32 Rows, u32 Columns> INLINE void product_tile(const Product& p, u32 row, u32 column) {
+  const float* a = p.a + (u64)p.a_stride * row;
+  const float* b = p.b + column;
+  float* y = p.y + (u64)p.y_stride * row + column;
+  F sums[Rows][Columns];
+  for (u32 i = 0; i < Rows; i++) {
+    for (u32 j = 0; j < Columns; j++) sums[i][j] = p.begins ? set1(0) : load(y + (u64)p.y_stride * i + L * j);
+  }
+  for (u32 k = 0; k < p.count; k++, b += p.b_stride) {
+    F line[Columns];
+    for (u32 j = 0; j < Columns; j++) line[j] = load(b + L * j);
+    for (u32 i = 0; i < Rows; i++) {
+      const F x = set1(a[(u64)p.a_stride * i + k]);
+      for (u32 j = 0; j < Columns; j++) sums[i][j] = fma(x, line[j], sums[i][j]);
+    }
+  }
+  for (u32 i = 0; i < Rows; i++) {
+    for (u32 j = 0; j < Columns; j++) store(y + (u64)p.y_stride * i + L * j, sums[i][j]);
+  }
+}
+
+/** Registers that hold sums: of 16 that there are in AVX2, and of 32. */
+constexpr u32 sum_registers = L == 8 ? 12 : 24;
+
+template <u32 Columns> static void product_columns(const Product& p, u32 rows, u32 column) {
+  constexpr u32 most_rows = sum_registers / Columns > 8 ? 8 : sum_registers / Columns;
+  u32 i = 0;
+  for (; i + most_rows <= rows; i += most_rows) product_tile<most_rows, Columns>(p, i, column);
+  if constexpr (most_rows > 4) {
+    if (i + 4 <= rows) product_tile<4, Columns>(p, i, column), i += 4;
+  }
+  if (i + 2 <= rows) product_tile<2, Columns>(p, i, column), i += 2;
+  if (i < rows) product_tile<1, Columns>(p, i, column);
+}
+
+/** columns: a multiple of L. */
+static void product(const Product& p, u32 rows, u32 columns) {
+  constexpr u32 widest = L == 8 ? 2 : 4;
+  u32 j = 0;
+  for (; j + widest * L <= columns; j += widest * L) product_columns<widest>(p, rows, j);
+  if constexpr (widest > 2) {
+    if (j + 2 * L <= columns) product_columns<2>(p, rows, j), j += 2 * L;
+  }
+  if (j < columns) product_columns<1>(p, rows, j);
+}
+
+}  // namespace KERNELS
