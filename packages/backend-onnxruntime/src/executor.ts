@@ -109,7 +109,8 @@ export class OnnxRuntimeExecutor implements StepExecutor<OnnxRuntimeBlocks> {
       for (const copy of cache?.copies ?? []) await cache!.pool.storage.copy(copy, cache!.start, signal);
     }
     const inputs = inputArrays(step);
-    const wanted = wantedRows(this.#parts.graph, step, places);
+    const outputs = step.outputs.map((output, i) => ({ output, rows: places.outputRows[i]! })); // one entry per output
+    const wanted = wantedRows(this.#parts.graph, outputs);
     const host = hostValues(this.#parts.graph);
     const read = new Set([...wanted.keys()].filter((value) => host.has(value)));
     for (const { binding } of variant.lowering.inputs) if (binding.kind === "activations") read.add(binding.value);

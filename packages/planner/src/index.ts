@@ -58,7 +58,7 @@ export { HostExecutor } from "./host/executor.ts";
 export { estimateHostMemory } from "./host/memory.ts";
 export { type ComputedRows, type StepContext, outputValue, rowsToCompute } from "./host/outputs.ts";
 export { type Arrays, computedRows, type HostRows, takeRows } from "./host/rows.ts";
-export { type RowsWithin, WantedRows, wantedRows } from "./host/wanted-rows.ts";
+export { type RowsWithin, type WantedOutput, WantedRows, wantedRows } from "./host/wanted-rows.ts";
 export { HostWeights } from "./host/weights.ts";
 export { hostRun, inputArrays, isHostTensor } from "./host/tensors.ts";
 export { assignOffsets, assignSlots, type Slot } from "./plan/buffers.ts";

@@ -4,6 +4,7 @@ import type { ValueName } from "@polyllama/core";
 import type { StepPlaces } from "@polyllama/core/device";
 import type { AcceptedStep, Chunk, WantedRows } from "@polyllama/planner";
 import type { PoolMemory } from "../cache/pool-memory.ts";
+import type { TokenDraw } from "./draws.ts";
 import type { HostInputs } from "./executor.ts";
 import type { PreparedPlan } from "./plans.ts";
 
@@ -38,6 +39,8 @@ export interface ChunkJob {
   /** By segment. */
   readonly blocks: readonly (SequenceBlocks | undefined)[];
   readonly wanted: ReadonlyMap<ValueName, WantedRows>;
+  /** Of all rows of the step. */
+  readonly draws: readonly TokenDraw[];
 }
 
 export function rowsOf(

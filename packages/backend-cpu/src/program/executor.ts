@@ -9,6 +9,7 @@ import {
   type Output,
   type OutputSpec,
   type OutputValue,
+  type StepPlaces,
 } from "@polyllama/core/device";
 import {
   type AcceptedStep,
@@ -31,12 +32,19 @@ import type { EncodedStep } from "../native/encode.ts";
 import { cacheFormatNumbers } from "../native/formats.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
 import { rowsOf, type SequenceBlocks } from "./chunk-job.ts";
+import { drawsNatively, type TokenDraw, tokenDraws } from "./draws.ts";
 import { GrowingMemory } from "./growing.ts";
 import { Plans } from "./plans.ts";
 import { ChunkRunner } from "./run-chunk.ts";
 
 /** The arrays of a step's inputs. */
 export type HostInputs = Readonly<Record<ValueName, HostArray>>;
+
+/** Tokens of an output that the library draws. */
+interface DrawnTokens {
+  readonly tokens: Int32Array;
+  readonly draws: readonly TokenDraw[];
+}
 
 /** Format of keys and values of sequences without a cache. */
 const uncachedFormat = "f32";
@@ -78,7 +86,12 @@ export class CpuExecutor implements StepExecutor<PoolMemory> {
   async #run(accepted: AcceptedStep<PoolMemory>, signal: AbortSignal): Promise<readonly OutputValue[]> {
     const { step, places, caches } = accepted;
     const inputs = inputArrays(step);
-    const wanted = wantedRows(this.#graph, step, places);
+    const drawn = step.outputs.map((output, i) => this.#drawn(output, places.outputRows[i]!, places)); // one for each
+    const wanted = wantedRows(
+      this.#graph,
+      step.outputs.flatMap((output, i) => (drawn[i] === undefined ? [{ output, rows: places.outputRows[i]! }] : [])),
+    );
+    const draws = drawn.flatMap((own) => own?.draws ?? []);
     const asked = step.outputs.filter(({ value }) => step.inputs[value] === undefined);
     const fillsCaches = caches.some((cache) => cache !== undefined) && this.#spec.length > 0;
     const prepared = this.#plans.get(this.#request(asked, fillsCaches));
@@ -90,7 +103,7 @@ export class CpuExecutor implements StepExecutor<PoolMemory> {
       if (prepared.plan.steps.length === 0 && prepared.plan.inputs.size === 0) continue;
       const own = chunk.segments.map(({ sequence }) => blocks[sequence]);
       const rows = rowsOf(chunk, places, blocks);
-      await this.#runner.run({ accepted, inputs, prepared, chunk, rows, blocks: own, wanted }, first, signal);
+      await this.#runner.run({ accepted, inputs, prepared, chunk, rows, blocks: own, wanted, draws }, first, signal);
       first = [];
     }
     for (const [value, target] of wanted) {
@@ -104,10 +117,19 @@ export class CpuExecutor implements StepExecutor<PoolMemory> {
     const history = (sequence: number, end: number): readonly number[] =>
       this.#history(accepted, inputs, sequence, end);
     const context = { ...accepted, owner: this.#owner, history };
-    return step.outputs.map(
-      // one entry per output
-      (output, i) => outputValue(output, places.outputRows[i]!, wanted.get(output.value)!, context),
-    );
+    return step.outputs.map((output, i) => {
+      const own = drawn[i];
+      if (own !== undefined) return { to: "token", tokens: own.tokens };
+      return outputValue(output, places.outputRows[i]!, wanted.get(output.value)!, context); // one entry per output
+    });
+  }
+
+  /** The tokens that the library draws for an output; undefined where the host does, or there are none. */
+  #drawn(output: Output, rows: readonly number[], places: StepPlaces): DrawnTokens | undefined {
+    const isInput = this.#graph.inputs.some(({ name }) => name === output.value);
+    if (isInput || !drawsNatively(output, this.#graph.widths.get(output.value)!)) return undefined; // a value of it
+    const tokens = new Int32Array(rows.length);
+    return { tokens, draws: tokenDraws(output, rows, places, tokens) };
   }
 
   /** Where sequences have their keys and values. */

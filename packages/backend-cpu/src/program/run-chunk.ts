@@ -1,39 +1,25 @@
-// Runs a chunk: what the library is told of it is written, the library called, and the rows that outputs want copied.
+// Runs a chunk: what the library is told of it is written, the library called, and what outputs want copied.
 
 import type { ValueName } from "@polyllama/core";
-import type { Plan } from "@polyllama/planner";
-import { refOf } from "../emit/emitting.ts";
+import type { Place, Plan } from "@polyllama/planner";
+import { type Emitting, refOf } from "../emit/emitting.ts";
 import { emit } from "../emit/index.ts";
 import type { Machine } from "../machine.ts";
-import {
-  type EncodedStep,
-  encodeRow,
-  encodeRun,
-  encodeSequence,
-  encodeSteps,
-  rowBytes,
-  runBytes,
-  sequenceBytes,
-} from "../native/encode.ts";
+import { type EncodedStep, encodeRun, encodeSteps } from "../native/encode.ts";
 import type { Arena } from "../native/engine.ts";
 import { stepBytes } from "../native/structs.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
 import type { ChunkJob } from "./chunk-job.ts";
+import { describe, type Layout, layOut, type PlacedDraw, writeRows } from "./describe.ts";
+import { drawBytes, type TokenDraw, takeToken } from "./draws.ts";
 import { GrowingMemory } from "./growing.ts";
 import { partialWords } from "./partials.ts";
 
 /** Encoded steps that are kept, by plan and numbers of rows. */
 const keptSteps = 64;
 
-/** Offsets of what stands before the steps. */
-interface StepLayout {
-  readonly rows: number;
-  readonly sequences: number;
-  readonly rotations: number;
-  readonly selection: number;
-  readonly tables: number;
-  readonly steps: number;
-}
+/** Rows of the step as rows of the chunk's buffers, of those that have all rows and those that have selected ones. */
+type Indices = Readonly<Record<"all" | "selected", ReadonlyMap<number, number>>>;
 
 /** Runs chunks of a program, one after another. */
 export class ChunkRunner implements Disposable {
@@ -55,40 +41,33 @@ export class ChunkRunner implements Disposable {
     this.#partials = new GrowingMemory(machine, "attention over long sequences");
   }
 
-  /** @param first Steps before those of the plan. @throws {MemoryError}; the signal's reason */
+  /**
+   * @param first Steps before those of the plan.
+   * @throws {MemoryError}; the signal's reason; `PolyllamaError` `ERR_BACKEND` for logits that are NaN
+   */
   async run(job: ChunkJob, first: readonly EncodedStep[], signal: AbortSignal): Promise<void> {
     const { prepared, rows, wanted, chunk } = job;
     const { plan } = prepared;
     const numbers = new Map(rows.map(({ row }, i) => [row, i]));
-    const selected = selectedRows(plan, wanted, numbers);
+    const draws = job.draws.filter(({ row }) => numbers.has(row));
+    const selected = selectedRows(plan, wanted, draws, numbers);
     const { offsets, size } = prepared.arena(rows.length, selected.length);
     const arena = this.#activations.ensure(4 * size);
-    const e = {
-      plan,
-      weights: this.#weights,
-      rows: rows.length,
-      selected: selected.length,
-      activations: arena.ref,
-      offsets,
-    };
-    const key = JSON.stringify([prepared.key, rows.length, selected.length]);
-    const steps = this.#encoded(key, () => emit(plan.steps, e));
-    const layout = layOut(job, selected.length);
-    const told = this.#told.ensure(layout.steps + stepBytes * first.length + steps.length);
-    describe(
-      job,
-      layout,
-      selected.map((row) => numbers.get(row)!),
-      told,
-    ); // they are rows of the chunk
-    const sequences = chunk.segments.map(({ from, rows: count }, i) => {
-      const start = job.blocks[i]?.start ?? 0;
-      return { rows: count, keys: start + from + count };
-    });
-    const partials = this.#partials.ensure(4 * partialWords(plan, sequences));
+    const counts = { rows: rows.length, selected: selected.length };
+    const e = { plan, weights: this.#weights, ...counts, activations: arena.ref, offsets };
+    const steps = this.#encoded(JSON.stringify([prepared.key, counts]), () => emit(plan.steps, e));
+    const layout = layOut(job, selected.length, draws.length);
+    const told = this.#told.ensure(layout.steps + stepBytes * (first.length + draws.length) + steps.length);
+    const partials = this.#partials.ensure(4 * partialWords(plan, sequencesOf(job)));
+    const indices = { all: numbers, selected: new Map(selected.map((row, i) => [row, i])) };
+    const placed = placeDraws(plan, draws, indices);
+    const drawing = drawSteps(placed, layout, told, e);
+    const selection = selected.map((row) => numbers.get(row)!); // they are rows of the chunk
+    describe(job, layout, selection, placed, told);
     const view = new DataView(told.buffer);
     encodeSteps(view, layout.steps, first);
     new Uint8Array(told.buffer).set(steps, layout.steps + stepBytes * first.length);
+    encodeSteps(view, layout.steps + stepBytes * first.length + steps.length, drawing);
     encodeRun(view, 0, {
       steps: told.ref + BigInt(layout.steps),
       rows: told.ref + BigInt(layout.rows),
@@ -96,18 +75,20 @@ export class ChunkRunner implements Disposable {
       rotations: told.ref + BigInt(layout.rotations),
       selection: told.ref + BigInt(layout.selection),
       partials: partials.ref,
-      stepCount: first.length + steps.length / stepBytes,
+      stepCount: first.length + steps.length / stepBytes + drawing.length,
       rowCount: rows.length,
       sequenceCount: chunk.segments.length,
       rotationStride: plan.rotationStride,
     });
     for (const [value, place] of plan.inputs) {
-      const { stride } = place.buffer;
       const at = Number(refOf(place, e) - arena.ref);
+      const { stride } = place.buffer;
       writeRows(job, value, place.width, new Float32Array(arena.buffer, at, stride * rows.length), stride);
     }
     await this.#machine.run(told.ref, signal);
-    this.#collect(job, numbers, selected, offsets, arena);
+    const chosen = new Uint32Array(told.buffer, layout.chosen, placed.length);
+    for (const [i, { draw }] of placed.entries()) takeToken(draw, chosen[i]!); // one for each
+    collect(job, indices, offsets, arena);
   }
 
   #encoded(key: string, make: () => readonly EncodedStep[]): Uint8Array {
@@ -123,35 +104,8 @@ export class ChunkRunner implements Disposable {
     return steps;
   }
 
-  /** Copies the rows that outputs want. */
-  #collect(
-    { prepared, wanted, rows }: ChunkJob,
-    numbers: ReadonlyMap<number, number>,
-    selected: readonly number[],
-    offsets: readonly number[],
-    arena: Arena,
-  ): void {
-    const places = new Map(selected.map((row, i) => [row, i]));
-    const [first, last] = [Math.min(...numbers.keys()), Math.max(...numbers.keys())];
-    for (const [value, target] of wanted) {
-      const place = prepared.plan.outputs.get(value);
-      if (place === undefined || rows.length === 0) continue;
-      const { buffer, offset, width } = place;
-      const indices = buffer.rows === "all" ? numbers : places;
-      const { rows: within, data } = target.within(first, last - first + 1);
-      for (const [i, row] of within.entries()) {
-        const index = indices.get(row);
-        if (index === undefined) continue; // of another chunk
-        const start = 4 * (offsets[buffer.id]! + offset + buffer.stride * index); // each buffer has an offset
-        data.set(new Float32Array(arena.buffer, start, width), i * width);
-      }
-    }
-  }
-
   [Symbol.dispose](): void {
-    this.#activations[Symbol.dispose]();
-    this.#told[Symbol.dispose]();
-    this.#partials[Symbol.dispose]();
+    for (const memory of [this.#activations, this.#told, this.#partials]) memory[Symbol.dispose]();
   }
 }
 
@@ -161,82 +115,84 @@ function encode(steps: readonly EncodedStep[]): Uint8Array {
   return bytes;
 }
 
+/** Rows of each sequence of a chunk, and the keys that the last of them sees. */
+function sequencesOf({ chunk, blocks }: ChunkJob): readonly { readonly rows: number; readonly keys: number }[] {
+  return chunk.segments.map(({ from, rows }, i) => ({ rows, keys: (blocks[i]?.start ?? 0) + from + rows }));
+}
+
 /** Rows of the step in this chunk whose values are computed for selected rows. */
 function selectedRows(
   { outputs }: Plan,
   wanted: ChunkJob["wanted"],
+  draws: readonly TokenDraw[],
   numbers: ReadonlyMap<number, number>,
 ): readonly number[] {
-  const rows = new Set<number>();
-  const [first, last] = [Math.min(...numbers.keys()), Math.max(...numbers.keys())];
+  const isSelected = (value: ValueName): boolean => outputs.get(value)?.buffer.rows === "selected";
+  const rows = new Set(draws.filter(({ value }) => isSelected(value)).map(({ row }) => row));
   for (const [value, target] of wanted) {
-    if (outputs.get(value)?.buffer.rows !== "selected") continue;
-    for (const row of target.within(first, last - first + 1).rows) if (numbers.has(row)) rows.add(row);
+    if (!isSelected(value)) continue;
+    for (const row of withinChunk(target, numbers).rows) if (numbers.has(row)) rows.add(row);
   }
   return [...rows].sort((a, b) => a - b);
 }
 
-function layOut({ rows, blocks, prepared }: ChunkJob, selected: number): StepLayout {
-  let end = 0;
-  const place = (bytes: number): number => {
-    const start = end;
-    end = Math.ceil((start + bytes) / 64) * 64;
-    return start;
-  };
-  place(runBytes);
-  return {
-    rows: place(rowBytes * rows.length),
-    sequences: place(sequenceBytes * blocks.length),
-    rotations: place(8 * prepared.plan.rotationStride * rows.length),
-    selection: place(4 * selected),
-    tables: place(4 * blocks.reduce((sum, own) => sum + (own?.table.length ?? 0), 0)),
-    steps: end,
-  };
+type Wanted = ChunkJob["wanted"] extends ReadonlyMap<ValueName, infer Rows> ? Rows : never;
+
+/** Of what is wanted the rows between the first and the last of a chunk, some of which may be another chunk's. */
+function withinChunk(target: Wanted, numbers: ReadonlyMap<number, number>): ReturnType<Wanted["within"]> {
+  const rows = [...numbers.keys()]; // at most those of a chunk
+  const [first, last] = [Math.min(...rows), Math.max(...rows)];
+  return target.within(first, last - first + 1);
 }
 
-/** Writes rows, sequences with their tables of blocks, rotations and the selection. */
-function describe(
-  { rows, chunk, blocks, prepared, inputs }: ChunkJob,
-  layout: StepLayout,
-  selection: readonly number[],
-  { ref, buffer }: Arena,
-): void {
-  const view = new DataView(buffer);
-  const tokens = prepared.plan.tokens === undefined ? undefined : inputs[prepared.plan.tokens];
-  for (const [n, { row, segment, position }] of rows.entries()) {
-    encodeRow(view, layout.rows + rowBytes * n, tokens?.[row] ?? 0, segment, position);
-  }
-  let table = layout.tables;
-  for (const [i, { first, rows: count }] of chunk.segments.entries()) {
-    const own = blocks[i] ?? { pool: 0n, table: new Uint32Array(), blockBytes: 0, format: 0 };
-    encodeSequence(view, layout.sequences + sequenceBytes * i, {
-      pool: own.pool,
-      table: ref + BigInt(table),
-      blockBytes: BigInt(own.blockBytes),
-      first,
-      rows: count,
-      format: own.format,
-    });
-    new Uint32Array(buffer, table, own.table.length).set(own.table);
-    table += 4 * own.table.length;
-  }
-  const pairs = 2 * prepared.plan.rotationStride * rows.length;
-  prepared.rotations.write(
-    rows.map(({ angle }) => angle),
-    new Float32Array(buffer, layout.rotations, pairs),
-  );
-  new Uint32Array(buffer, layout.selection, selection.length).set(selection);
+interface PlacedTokenDraw extends PlacedDraw {
+  readonly place: Place;
 }
 
-/** Rows of an input of the graph: `stride` words for each. */
-function writeRows(
-  { inputs, rows }: ChunkJob,
-  value: ValueName,
-  width: number,
-  target: Float32Array,
-  stride: number,
-): void {
-  const values = inputs[value]!; // the frame saw that it is there
-  if (width < stride) target.fill(0);
-  for (const [n, { row }] of rows.entries()) target.set(values.subarray(row * width, (row + 1) * width), n * stride);
+/** Draws that have logits, with the rows of these. */
+function placeDraws({ outputs }: Plan, draws: readonly TokenDraw[], indices: Indices): readonly PlacedTokenDraw[] {
+  return draws.map((draw) => {
+    const place = outputs.get(draw.value)!; // it was asked for
+    return { draw, place, row: indices[place.buffer.rows].get(draw.row)! }; // a row of this chunk, and so selected
+  });
+}
+
+/** A step for the draws of each value, which follow each other. */
+function drawSteps(
+  draws: readonly PlacedTokenDraw[],
+  layout: Layout,
+  { ref }: Arena,
+  e: Emitting,
+): readonly EncodedStep[] {
+  const steps: EncodedStep[] = [];
+  for (let first = 0; first < draws.length; ) {
+    const { place } = draws[first]!; // below their number
+    const end = draws.findIndex((draw, i) => i > first && draw.place !== place);
+    const rows = (end < 0 ? draws.length : end) - first;
+    const at = (offset: number): bigint => ref + BigInt(offset);
+    const tables = {
+      powers: at(layout.powers),
+      draws: at(layout.draws + drawBytes * first),
+      chosen: at(layout.chosen + 4 * first),
+    };
+    steps.push(["sample", { rows, x: refOf(place, e), xStride: place.buffer.stride, width: place.width, ...tables }]);
+    first += rows;
+  }
+  return steps;
+}
+
+/** Copies the rows that outputs want. */
+function collect({ prepared, wanted }: ChunkJob, indices: Indices, offsets: readonly number[], arena: Arena): void {
+  for (const [value, target] of wanted) {
+    const place = prepared.plan.outputs.get(value);
+    if (place === undefined) continue;
+    const { buffer, offset, width } = place;
+    const { rows, data } = withinChunk(target, indices.all);
+    for (const [i, row] of rows.entries()) {
+      const index = indices[buffer.rows].get(row);
+      if (index === undefined) continue; // of another chunk
+      const start = 4 * (offsets[buffer.id]! + offset + buffer.stride * index); // each buffer has an offset
+      data.set(new Float32Array(arena.buffer, start, width), i * width);
+    }
+  }
 }

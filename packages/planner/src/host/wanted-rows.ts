@@ -2,7 +2,7 @@
 // behind the other.
 
 import type { Graph, ValueName } from "@polyllama/core";
-import type { Step, StepPlaces } from "@polyllama/core/device";
+import type { Output } from "@polyllama/core/device";
 import { type ComputedRows, rowsToCompute } from "./outputs.ts";
 
 /** A part of them: consecutive places for rows of the step. */
@@ -60,12 +60,17 @@ export class WantedRows implements ComputedRows {
   }
 }
 
-/** Memory for all values that a step's outputs want. */
-export function wantedRows(graph: Graph, step: Step, places: StepPlaces): ReadonlyMap<ValueName, WantedRows> {
+/** What an output wants: rows of the step. */
+export interface WantedOutput {
+  readonly output: Output;
+  readonly rows: readonly number[];
+}
+
+/** Memory for all values that outputs want. */
+export function wantedRows(graph: Graph, outputs: readonly WantedOutput[]): ReadonlyMap<ValueName, WantedRows> {
   const byValue = new Map<ValueName, (readonly number[])[]>();
-  for (const [i, output] of step.outputs.entries()) {
-    const rows = rowsToCompute(output, places.outputRows[i]!); // one entry per output
-    byValue.set(output.value, [...(byValue.get(output.value) ?? []), rows]);
+  for (const { output, rows } of outputs) {
+    byValue.set(output.value, [...(byValue.get(output.value) ?? []), rowsToCompute(output, rows)]);
   }
   return new Map([...byValue].map(([value, lists]) => [value, new WantedRows(graph.widths.get(value)!, union(lists))]));
 }
