@@ -45,11 +45,11 @@ export function cpu(given: CpuOptions = {}): Device {
     formats: new Set(Object.keys(formats) as FormatName[]), // the record's own keys
     features,
     describe() {
-      const { set, threads } = machine.engine;
+      const { set, threads, library } = machine.engine;
       return {
         backend: "cpu",
         device: cpus()[0]?.model.trim() ?? process.arch,
-        details: { threads, activations, "instruction set": set },
+        details: { threads, activations, "instruction set": set, library },
       };
     },
     supports: (node) => supportsHeads("cpu", node, mostHeadDim),
