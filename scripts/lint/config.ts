@@ -53,9 +53,7 @@ export interface ImportException {
   readonly reason: string;
 }
 
-export const importExceptions: readonly ImportException[] = [
-  { rule: "upward-import", path: /backend-cpu\/src\/index\.ts/, reason: "an old name, which gives what it meant" },
-];
+export const importExceptions: readonly ImportException[] = [];
 
 export interface SizeException {
   readonly path: string;

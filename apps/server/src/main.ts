@@ -8,6 +8,7 @@ import { createApp } from "./app.ts";
 import { readOptions } from "./options.ts";
 
 const backends: Readonly<Record<string, () => Promise<Device>>> = {
+  cpu: async () => (await import("@polyllama/backend-cpu")).cpu(),
   onnxruntime: async () => (await import("@polyllama/backend-onnxruntime")).onnxruntime(),
   webgpu: async () => (await import("@polyllama/backend-webgpu")).webgpu(),
   cuda: async () => (await import("@polyllama/backend-cuda")).cuda(),

@@ -39,7 +39,7 @@ const parse = (args: readonly string[]) =>
   parseArgs({
     args: [...args],
     options: {
-      backend: { type: "string", default: "onnxruntime" },
+      backend: { type: "string", default: "cpu" },
       model: { type: "string", default: poet },
       parallel: { type: "string", default: "4" },
       host: { type: "string", default: "127.0.0.1" },
@@ -57,7 +57,7 @@ const usage = (backends: readonly string[]): string => `usage: server [options]
 
 Answers prompts and chats over HTTP: POST to /generate, or GET /health.
 
-  --backend NAME   ${backends.join(", ")} (default: onnxruntime)
+  --backend NAME   ${backends.join(", ")} (default: cpu)
   --model MODEL    a file or folder (default: the embedded model)
   --parallel N     how many requests are answered at once (default: 4)
   --host HOST      the address to listen on (default: 127.0.0.1)

@@ -1,12 +1,12 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { readOptions } from "../src/options.ts";
 
-const read = (...args: readonly string[]) => readOptions(args, ["onnxruntime", "cuda"]);
+const read = (...args: readonly string[]) => readOptions(args, ["cpu", "cuda"]);
 
 test("--help names every option, and the backends", () => {
   for (const flag of ["--help", "-h"]) expect(read(flag)).toMatchObject({ code: 0 });
   const text = expect.stringMatching(
-    /^usage: .*--backend NAME +onnxruntime, cuda .*--model .*--parallel .*--host .*--port .*--cors .*--help/s,
+    /^usage: .*--backend NAME +cpu, cuda .*--model .*--parallel .*--host .*--port .*--cors .*--help/s,
   );
   expect(read("--help")).toEqual({ code: 0, text });
 });
@@ -15,7 +15,7 @@ test.each([
   [["--nonsense"], /Unknown option '--nonsense'/],
   [["words"], /Unexpected argument 'words'/],
   [["--port"], /--port/],
-  [["--backend", "tpu"], /--backend is one of onnxruntime, cuda, not tpu/],
+  [["--backend", "tpu"], /--backend is one of cpu, cuda, not tpu/],
   [["--port", "abc"], /--port is a number/],
   [["--port", "65536"], /--port is a number/],
   [["--port="], /--port is a number/],
@@ -33,7 +33,7 @@ test("what is given arrives", () => {
   const given = ["--backend", "cuda", "--model", "a.gguf", "--parallel", "2", "--host", "::1", "--port", "0", "--cors"];
   const options = { backend: "cuda", model: "a.gguf", parallel: 2, host: "::1", port: 0 };
   for (const cors of ["*", "http://localhost:5173"]) expect(read(...given, cors)).toEqual({ ...options, cors });
-  expect(read()).toMatchObject({ backend: "onnxruntime", parallel: 4, host: "127.0.0.1", port: 8080 });
+  expect(read()).toMatchObject({ backend: "cpu", parallel: 4, host: "127.0.0.1", port: 8080 });
   expect(read()).not.toHaveProperty("cors");
 });
 

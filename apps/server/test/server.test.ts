@@ -1,4 +1,4 @@
-// The program as it is started by hand, on the onnxruntime backend with the embedded model, asked over HTTP.
+// The program as it is started by hand, on the cpu backend with the embedded model, asked over HTTP.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -126,7 +126,7 @@ test("log probabilities come with the events", async () => {
 test("health", async () => {
   const response = await fetch(new URL("/health", url));
   expect(response.status).toBe(200);
-  expect(await response.json()).toMatchObject({ status: "ok", backend: "onnxruntime" });
+  expect(await response.json()).toMatchObject({ status: "ok", backend: "cpu" });
 });
 
 test("other people's pages are kept out: by content type, and by the name that the server is asked as", async () => {

@@ -2,11 +2,11 @@
 // Usage: main.ts [MODEL], a GGUF, safetensors or llama2.c file or folder.
 
 import { createInterface } from "node:readline/promises";
-import { onnxruntime } from "@polyllama/backend-onnxruntime";
+import { cpu } from "@polyllama/backend-cpu";
 import { poet } from "@polyllama/model-poet";
 import { type ChatMessage, Llama, PolyllamaError } from "polyllama";
 
-const backend = onnxruntime();
+const backend = cpu();
 const llama = await Llama.load(process.argv[2] ?? poet, { backend }).catch((error: unknown) => {
   if (!(error instanceof PolyllamaError)) throw error;
   console.error(error.message);

@@ -1,4 +1,4 @@
-// The program as it is started by hand, on the onnxruntime backend.
+// The program as it is started by hand, on the cpu backend.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

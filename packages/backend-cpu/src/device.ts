@@ -44,11 +44,11 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
     formats: new Set(Object.keys(formats) as FormatName[]), // the record's own keys
     features,
     describe() {
-      const { set, threads } = machine.engine;
+      const { set, threads, library } = machine.engine;
       return {
         backend: "cpu",
         device: platform.processor(),
-        details: { threads, activations, "instruction set": set },
+        details: { threads, activations, "instruction set": set, library },
       };
     },
     supports: (node) => supportsHeads("cpu", node, mostHeadDim),

@@ -4,24 +4,15 @@
 import type { Device } from "@polyllama/core/device";
 import { InvalidArgumentError } from "commander";
 import { UsageError } from "./exit.ts";
+import { listed } from "./format.ts";
 import { note } from "./terminal.ts";
 import { inOwnWords } from "./words.ts";
 
-export const backendNames = ["onnxruntime", "webgpu", "cuda", "reference"] as const;
+export const backendNames = ["cpu", "onnxruntime", "webgpu", "cuda", "reference"] as const;
 export type BackendName = (typeof backendNames)[number];
 
-/**
- * A backend's name as it is given. `cpu` was that of onnxruntime, which is taken for it, with a notice.
- *
- * @throws {InvalidArgumentError} where there is none of that name
- */
+/** @throws {InvalidArgumentError} where there is no backend of that name */
 export function backendName(given: string): BackendName {
-  if (given === "cpu") {
-    note(
-      "The ONNX Runtime backend moved: --backend onnxruntime in place of cpu, which will name a CPU backend of its own.",
-    );
-    return "onnxruntime";
-  }
   const known = backendNames.find((name) => name === given);
   if (known !== undefined) return known;
   throw new InvalidArgumentError(`"${given}" is no backend; there are ${backendNames.join(", ")}.`);
@@ -30,8 +21,9 @@ export function backendName(given: string): BackendName {
 export interface BackendOptions {
   readonly backend: BackendName;
   readonly threads?: number;
-  /** int8 and f32 for onnxruntime, f16 and f32 for cuda. */
-  readonly activations?: "int8" | "f16" | "f32";
+  /** int8 and f32 for cpu and onnxruntime, f16 and f32 for cuda. */
+  readonly activations?: Activations;
+  /** Folder of the onnxruntime backend. */
   readonly cacheFolder?: string;
   /** False for `--no-cache`. */
   readonly cache?: boolean;
@@ -39,48 +31,84 @@ export interface BackendOptions {
   readonly device?: number;
 }
 
+export type Activations = "int8" | "f16" | "f32";
+
+/** What each backend takes for activations. */
+export const activationsOf = {
+  cpu: ["int8", "f32"],
+  onnxruntime: ["int8", "f32"],
+  cuda: ["f16", "f32"],
+} as const;
+
+/** The backends that have an option. */
+export const optionOwners = {
+  "--threads": ["cpu", "onnxruntime"],
+  "--activations": ["cpu", "onnxruntime", "cuda"],
+  "--cache-folder": ["onnxruntime"],
+  "--no-cache": ["onnxruntime"],
+  "--device": ["cuda"],
+} as const;
+
 /** @throws {UsageError} for options that the backend does not have; `PolyllamaError` when it cannot start here. */
 export async function createBackend(options: BackendOptions): Promise<Device> {
+  checkOptions(options);
   const { backend, threads, activations, cacheFolder, cache = true, device } = options;
-  const given = {
-    onnxruntime: {
-      "--threads": threads !== undefined,
-      "--activations": activations !== undefined,
-      "--cache-folder": cacheFolder !== undefined,
-      "--no-cache": !cache,
-    },
-    cuda: { "--activations": activations !== undefined, "--device": device !== undefined },
-  };
-  const own = backend === "onnxruntime" || backend === "cuda" ? given[backend] : {};
-  for (const [owner, flags] of Object.entries(given)) {
-    for (const [flag, isGiven] of Object.entries(flags)) {
-      if (isGiven && !(flag in own)) {
-        throw new UsageError(`the ${backend} backend has no option ${flag}; it belongs to --backend ${owner}`);
-      }
-    }
-  }
   switch (backend) {
     case "reference":
       return (await import("@polyllama/backend-reference")).reference();
     case "webgpu":
       return (await import("@polyllama/backend-webgpu")).webgpu();
-    case "cuda":
-      if (activations === "int8") throw new UsageError("--activations of the cuda backend are f16 and f32");
+    case "cuda": {
+      const own = ownActivations("cuda", activations);
       return (await import("@polyllama/backend-cuda")).cuda({
-        ...(activations !== undefined && { activations }),
+        ...(own !== undefined && { activations: own }),
         ...(device !== undefined && { device }),
       });
+    }
+    case "cpu": {
+      const own = ownActivations("cpu", activations);
+      return (await import("@polyllama/backend-cpu")).cpu({
+        ...(threads !== undefined && { threads }),
+        ...(own !== undefined && { activations: own }),
+      });
+    }
     case "onnxruntime": {
-      const { onnxruntime } = await import("@polyllama/backend-onnxruntime");
-      if (activations === "f16") throw new UsageError("--activations of the onnxruntime backend are int8 and f32");
+      const own = ownActivations("onnxruntime", activations);
       if (!cache && cacheFolder !== undefined) throw new UsageError("--cache-folder and --no-cache exclude each other");
       const folder = cache ? cacheFolder : false;
-      return onnxruntime({
+      return (await import("@polyllama/backend-onnxruntime")).onnxruntime({
         ...(threads !== undefined && { threads }),
-        ...(activations !== undefined && { activations }),
+        ...(own !== undefined && { activations: own }),
         ...(folder !== undefined && { cacheFolder: folder }),
         onNote: (text) => note(inOwnWords(new Error(text))),
       });
     }
   }
+}
+
+/** @throws {UsageError} for options that belong to other backends */
+function checkOptions({ backend, threads, activations, cacheFolder, cache = true, device }: BackendOptions): void {
+  const given: Readonly<Record<keyof typeof optionOwners, boolean>> = {
+    "--threads": threads !== undefined,
+    "--activations": activations !== undefined,
+    "--cache-folder": cacheFolder !== undefined,
+    "--no-cache": !cache,
+    "--device": device !== undefined,
+  };
+  for (const [flag, isGiven] of Object.entries(given)) {
+    const owners: readonly BackendName[] = optionOwners[flag as keyof typeof optionOwners]; // its keys are these
+    if (!isGiven || owners.includes(backend)) continue;
+    throw new UsageError(`the ${backend} backend has no option ${flag}; it belongs to --backend ${listed(owners)}`);
+  }
+}
+
+/** @throws {UsageError} for activations that the backend does not have */
+function ownActivations<B extends keyof typeof activationsOf>(
+  backend: B,
+  given: Activations | undefined,
+): (typeof activationsOf)[B][number] | undefined {
+  if (given === undefined) return undefined;
+  const known = activationsOf[backend].find((each): each is (typeof activationsOf)[B][number] => each === given);
+  if (known !== undefined) return known;
+  throw new UsageError(`--activations of the ${backend} backend are ${activationsOf[backend].join(" and ")}`);
 }

@@ -15,7 +15,7 @@ const models = ["llama-2-7b", "llama-2-13b", "llama-2-70b"] as const satisfies r
 export async function deviceFits(cuda: CudaCards, webgpu: boolean, probing: Probing): Promise<readonly DeviceFits[]> {
   const found: DeviceFits[] = [];
   const ofProcessor = async (): Promise<void> => {
-    await using processor = (await import("@polyllama/backend-onnxruntime")).onnxruntime();
+    await using processor = (await import("@polyllama/backend-cpu")).cpu();
     found.push(await fitsOn(processor, processor.describe().device, { memory: machineMemory() }));
   };
   await ofProcessor().catch(() => undefined); // its own report says what is wrong

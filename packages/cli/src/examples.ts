@@ -54,10 +54,7 @@ const examples: Readonly<Record<string, readonly (readonly [string, string])[]>>
   doctor: [["polyllama doctor", "what works here"]],
   bench: [["polyllama bench -m llama-2-7b.Q4_0.gguf -t 8", "tokens per second with 8 threads"]],
   parity: [
-    [
-      "polyllama parity --backends onnxruntime,webgpu -m FILE --report parity.html",
-      "compare, and draw the errors by layer",
-    ],
+    ["polyllama parity --backends cpu,webgpu -m FILE --report parity.html", "compare, and draw the errors by layer"],
     ["polyllama parity --json-file parity.json", "everything in a file, tables on standard output"],
   ],
   demo: [["polyllama demo", "a quatrain and a passage"]],

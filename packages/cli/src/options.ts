@@ -39,20 +39,17 @@ export function addBackendOptions(command: Command): Command {
   return command
     .optionsGroup("Backend:")
     .addOption(
-      new Option("--backend <name>", "what computes")
-        .choices(backendNames)
-        .argParser(backendName)
-        .default("onnxruntime"),
+      new Option("--backend <name>", "what computes").choices(backendNames).argParser(backendName).default("cpu"),
     )
-    .option("-t, --threads <n>", "threads of the onnxruntime backend (default: its choice)", integer(1))
+    .option("-t, --threads <n>", "threads of the cpu or onnxruntime backend (default: its choice)", integer(1))
     .addOption(
       new Option(
         "--activations <type>",
-        "activations of matrix products: int8 or f32 on onnxruntime, f16 or f32 on cuda",
+        "activations of matrix products: int8 or f32 on cpu and onnxruntime, f16 or f32 on cuda",
       ).choices(["int8", "f16", "f32"]),
     )
     .option("--cache-folder <path>", "where the onnxruntime backend keeps packed weights")
-    .option("--no-cache", "pack weights anew, into a temporary folder")
+    .option("--no-cache", "with onnxruntime: pack weights anew, into a temporary folder")
     .option("--device <n>", "number of the cuda backend's card (default: 0)", integer(0));
 }
 

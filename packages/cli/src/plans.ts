@@ -5,12 +5,13 @@ import { type Plan, printPlan } from "@polyllama/planner";
 import { type Checkpoint, llamaGraph } from "polyllama";
 
 /** Backends whose plans can be listed. */
-export const plannedBackends = ["onnxruntime", "webgpu", "cuda"] as const;
+export const plannedBackends = ["cpu", "onnxruntime", "webgpu", "cuda"] as const;
 export type PlannedBackend = (typeof plannedBackends)[number];
 
 type Planner = (graph: Graph, weights: ReadonlyMap<WeightName, WeightInfo>) => Readonly<Record<string, Plan>>;
 
 const planners: Readonly<Record<PlannedBackend, () => Promise<Planner>>> = {
+  cpu: async () => (await import("@polyllama/backend-cpu")).cpuPlans,
   onnxruntime: async () => (await import("@polyllama/backend-onnxruntime")).onnxruntimePlans,
   webgpu: async () => (await import("@polyllama/backend-webgpu")).webgpuPlans,
   cuda: async () => (await import("@polyllama/backend-cuda")).cudaPlans,

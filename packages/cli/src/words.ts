@@ -85,9 +85,9 @@ function flagsAlone(message: string): string {
 
 function withFlags(message: string, command?: string): string {
   return chatWords(flagsAlone(message))
-    .replace(/\b(?:onnxruntime|cuda|webgpu)\(\{ cacheFolder: false \}\)/g, "--no-cache")
+    .replace(/\bonnxruntime\(\{ cacheFolder: false \}\)/g, "--no-cache")
     .replace(/\bcacheFolder: false\b/g, "--no-cache")
-    .replace(/\b(?:onnxruntime|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
+    .replace(/\b(?:cpu|onnxruntime|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
     .replace(/(?:the option )?`(\w+): (?:"path"|"[^"]*")`/g, (_, name: string) => `${flagOf(name)} FILE`)
     .replace(/the option `tokenizer`/g, flagOf("tokenizer", command))
     .replace(/`(\w+): true`/g, (_, name: string) => flagOf(name))

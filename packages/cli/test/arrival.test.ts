@@ -21,7 +21,7 @@ test("short names arrive as the long ones do", async () => {
     "encode.text": "One",
     "load.location": "m.gguf",
     "load.contextLength": 22,
-    "onnxruntime.threads": 3,
+    "cpu.threads": 3,
     "generate.maxTokens": 7,
     "generate.seed": 18,
   });

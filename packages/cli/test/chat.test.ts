@@ -47,7 +47,7 @@ test("a message that cannot be answered is taken back, and the conversation goes
 
 test("an answer that fills the context ends; then the oldest turn leaves for good, with one notice, and the system message stays", async () => {
   const { code, stdout, stderr } = await run(
-    ["chat", "--no-cache", "-s", "1", "--ignore-eos", "--system", "Be brief."],
+    ["chat", "-s", "1", "--ignore-eos", "--system", "Be brief."],
     "Hello there\nAnd then?\nAnd then?\n/system\n",
   );
   expect(code).toBe(0);

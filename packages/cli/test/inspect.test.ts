@@ -36,8 +36,7 @@ describe("inspect --json", () => {
     expect(sum(result.tensors.map(({ shape }) => elements(shape)))).toBe(parameters);
     expect(result.config["contextLength"]).toBe(4096);
     const weightsOf = (format: string) =>
-      result.memory.find((row) => row.backend === "onnxruntime" && row.format === format && row.context === 512)!
-        .weights;
+      result.memory.find((row) => row.backend === "cpu" && row.format === format && row.context === 512)!.weights;
     expect(weightsOf("q4_0")).toBeGreaterThan(parameters / 2);
     expect(weightsOf("q8_0")).toBeGreaterThan(weightsOf("q4_0"));
     expect(weightsOf("f16")).toBeGreaterThan(weightsOf("q8_0"));
@@ -73,6 +72,7 @@ test("inspect --plan lists the steps of each mode", async () => {
 
 test.each([
   ["cuda", ["decode", "prefill"], /converted layers/],
+  ["cpu", ["all"], /converted/],
   ["onnxruntime", ["generation"], /norm of the sum/],
 ] as const)("the plans of %s have what it has kernels for", async (backend, modes, own) => {
   const { plans = {} } = await inspect("synthetic://llama-2-7b?format=q4_0", "--plan", backend);

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const signal = new AbortController().signal;
-const few: ParityOptions = { backends: ["onnxruntime", "reference"], tokens: 2, seed: 1 };
+const few: ParityOptions = { backends: ["cpu", "reference"], tokens: 2, seed: 1 };
 
 /** The reference under f32's roundings, which reads one element of a weight with the other sign. */
 function faulty(name: string): Device {
@@ -31,15 +31,15 @@ function faulty(name: string): Device {
     },
   });
   return forwardDevice(device, {
-    name: "onnxruntime",
+    name: "cpu",
     roundings: { ...device.roundings, unit: 2 ** -24, exp: 4 },
     loadParameters: (graphs, source, options) => device.loadParameters(graphs, changed(source), options),
   });
 }
 
-test("onnxruntime and reference agree: exit code 0, as JSON and as a report", async () => {
+test.each(["cpu", "onnxruntime"])("%s and reference agree: exit code 0, as JSON and as a report", async (name) => {
   const report = join(folder, "report.html");
-  const args = ["parity", "--backends", "onnxruntime,reference", "--tokens", "4", "--json", "--report", report];
+  const args = ["parity", "--backends", `${name},reference`, "--tokens", "4", "--json", "--report", report];
   const { code, stdout } = await run(args);
   expect(code).toBe(0);
   const result = JSON.parse(stdout);
@@ -47,7 +47,7 @@ test("onnxruntime and reference agree: exit code 0, as JSON and as a report", as
     agrees: true,
     judge: "reference",
     node: process.version,
-    backends: [{ name: "onnxruntime", status: "agrees", device: { details: { activations: "f32" } } }],
+    backends: [{ name, status: "agrees", device: { details: { activations: "f32" } } }],
   });
   expect(result.polyllama).toMatch(/^\d+\.\d+\.\d+/);
   expect(result.platform).toContain(process.platform);
@@ -63,9 +63,7 @@ test("with a planted fault: exit code 1, the layer and the operation named", asy
   const createBackend = async () => faulty("layers.1.attention.wo.weight");
   const { error, stdout } = await captured(() => runParity({ ...few, jsonFile: file }, { signal, createBackend }));
   expect(error).toMatchObject({ name: "Exit", code: 1 });
-  expect(stdout).toMatch(
-    /\nonnxruntime differs from reference: first in layers\.1, linear \(wo\): error [\d.]+x its bound\n$/,
-  );
+  expect(stdout).toMatch(/\ncpu differs from reference: first in layers\.1, linear \(wo\): error [\d.]+x its bound\n$/);
   const result = JSON.parse(await readFile(file, "utf8"));
   expect(result.backends[0].first).toMatchObject({ layer: 1, op: "linear", value: "wo" });
 });
@@ -75,10 +73,10 @@ test("a backend that cannot start is not run: exit code 1", async () => {
     throw new Error("no driver");
   };
   const { error, stdout, stderr } = await captured(() =>
-    runParity({ ...few, backends: ["onnxruntime"] }, { signal, createBackend }),
+    runParity({ ...few, backends: ["cpu"] }, { signal, createBackend }),
   );
   expect(error).toMatchObject({ name: "Exit", code: 1 });
-  expect(stdout).toBe("onnxruntime not run: no driver\n");
+  expect(stdout).toBe("cpu not run: no driver\n");
   expect(stderr).toMatch(/The reference judges, so it is added/);
 });
 
@@ -88,21 +86,24 @@ test("activations go to the backends that have them", async () => {
     asked.push(options);
     throw new Error("no driver");
   };
-  const backends = ["onnxruntime", "cuda", "webgpu"] as const;
+  const backends = ["cpu", "onnxruntime", "cuda", "webgpu"] as const;
   for (const activations of ["int8", "f16", "f32"] as const) {
     await captured(() => runParity({ ...few, backends, activations }, { signal, createBackend }));
   }
-  const onOnnxRuntime = { backend: "onnxruntime", cache: false };
+  const onProcessor = (asked: "int8" | "f32") => [
+    { backend: "cpu", activations: asked },
+    { backend: "onnxruntime", cache: false, activations: asked },
+  ];
   const webgpu = { backend: "webgpu" };
   expect(asked).toEqual([
-    ...[{ ...onOnnxRuntime, activations: "int8" }, { backend: "cuda" }, webgpu],
-    ...[{ ...onOnnxRuntime, activations: "f32" }, { backend: "cuda", activations: "f16" }, webgpu],
-    ...[{ ...onOnnxRuntime, activations: "f32" }, { backend: "cuda", activations: "f32" }, webgpu],
+    ...[...onProcessor("int8"), { backend: "cuda" }, webgpu],
+    ...[...onProcessor("f32"), { backend: "cuda", activations: "f16" }, webgpu],
+    ...[...onProcessor("f32"), { backend: "cuda", activations: "f32" }, webgpu],
   ]);
 });
 
 test.each([
-  [["--backends", "gpu"], /"gpu" is no backend; there are onnxruntime, webgpu, cuda, reference/],
+  [["--backends", "gpu"], /"gpu" is no backend; there are cpu, onnxruntime, webgpu, cuda, reference/],
   [["--backends", "reference"], /cannot be compared with itself/],
   [["--text", "a", "--tokens", "3"], /cannot be used with/],
   [["--tokens", "100000"], /exceeds the model's context of 256/],
@@ -111,16 +112,19 @@ test.each([
   [["--json-file", "/no/such/folder/x.json"], /--json-file .*: the folder \/no\/such\/folder does not exist/],
   [["--layers", "3"], /Allowed choices are all/],
   [["--activations", "int4"], /Allowed choices are int8, f16, f32/],
-  [["--activations", "f16"], /--activations f16 belongs to cuda, and --backends is onnxruntime,reference/],
+  [["--activations", "f16"], /--activations f16 belongs to cuda, and --backends is cpu,reference/],
   [
     ["--backends", "cuda", "--activations", "int8"],
-    /--activations int8 belongs to onnxruntime, and --backends is cuda/,
+    /--activations int8 belongs to cpu and onnxruntime, and --backends is cuda/,
   ],
   [
     ["--backends", "webgpu", "--activations", "f32"],
-    /--activations f32 belongs to onnxruntime and cuda, and --backends is webgpu/,
+    /--activations f32 belongs to cpu, onnxruntime and cuda, and --backends is webgpu/,
   ],
-  [["--backends", "webgpu,cuda", "--threads", "2"], /--threads belongs to onnxruntime, and --backends is webgpu,cuda/],
+  [
+    ["--backends", "webgpu,cuda", "--threads", "2"],
+    /--threads belongs to cpu and onnxruntime, and --backends is webgpu,cuda/,
+  ],
 ])("wrong usage %j", async (args, message) => {
   const { code, stdout, stderr } = await runHere("parity", ...args);
   expect(stderr).toMatch(message);

@@ -60,11 +60,11 @@ test("inspect writes nothing but what it was asked for, whatever drivers there a
 
 test("doctor in a clone without a driver names what fetches one", () => {
   const backends = [
-    { name: "onnxruntime", works: true },
+    { name: "cpu", works: true },
     { name: "webgpu", works: false, reason: "no adapter" },
   ] as const;
-  const named = advice(backends, "onnxruntime", true).some((line) => line.includes("npm run setup:system"));
+  const named = advice(backends, "cpu", true).some((line) => line.includes("npm run setup:system"));
   expect(named).toBe(process.platform === "linux");
-  expect(advice(backends, "onnxruntime", false).join()).not.toContain("setup:system");
+  expect(advice(backends, "cpu", false).join()).not.toContain("setup:system");
   expect(advice([{ name: "webgpu", works: true }], "webgpu", true).join()).not.toContain("setup:system");
 });

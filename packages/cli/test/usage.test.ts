@@ -10,20 +10,6 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     expect(code).toBe(2);
   });
 
-  test("the old name of a backend is taken for its name, with a notice", async () => {
-    const noticed = /ONNX Runtime backend moved: --backend onnxruntime in place of cpu, .* CPU backend of its own/;
-    const both = await Promise.all([
-      run(["generate", "-p", "x", "--backend", "cpu", "--device", "1"]),
-      run(["parity", "--backends", "cpu,onnxruntime", "--activations", "f16"]),
-    ]);
-    for (const { stderr, code } of both) {
-      expect(stderr).toMatch(noticed);
-      expect(code).toBe(2);
-    }
-    expect(both[0].stderr).toMatch(/the onnxruntime backend has no option --device/);
-    expect(both[1].stderr).toMatch(/--activations f16 belongs to cuda, and --backends is onnxruntime\n/);
-  });
-
   test.each([
     [["generate", "--foo"], /unknown option '--foo'/],
     [["genrate"], /unknown command 'genrate'\n\(Did you mean generate\?\)/],
@@ -39,7 +25,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["generate", "-p", "x", "--logprobs", "1"], /--logprobs needs --json/],
     [
       ["generate", "-p", "x", "--backend", "gpu"],
-      /"gpu" is no backend; there are onnxruntime, webgpu, cuda, reference/,
+      /"gpu" is no backend; there are cpu, onnxruntime, webgpu, cuda, reference/,
     ],
     [["generate", "-p", "x", "--backend", "reference", "--threads", "2"], /no option --threads/],
     [["generate", "-p", "x", "--backend", "reference", "--activations", "f32"], /no option --activations/],
@@ -47,6 +33,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
       ["generate", "-p", "x", "--backend", "onnxruntime", "--activations", "f16"],
       /onnxruntime backend are int8 and f32/,
     ],
+    [["generate", "-p", "x", "--activations", "f16"], /cpu backend are int8 and f32/],
     [["generate", "-p", "x", "--backend", "cuda", "--activations", "int8"], /cuda backend are f16 and f32/],
     [["generate", "-p", "x", "--backend", "reference", "--cache-folder", "x"], /no option --cache-folder/],
     [["generate", "-p", "x", "--backend", "reference", "--no-cache"], /no option --no-cache/],
@@ -54,8 +41,15 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
       ["generate", "-p", "x", "--backend", "onnxruntime", "--device", "1"],
       /onnxruntime backend has no option --device.*--backend cuda/,
     ],
-    [["generate", "-p", "x", "--backend", "cuda", "--threads", "1"], /cuda backend has no option --threads/],
-    [["generate", "-p", "x", "--no-cache", "--cache-folder", "x"], /exclude each other/],
+    [
+      ["generate", "-p", "x", "--backend", "cuda", "--threads", "1"],
+      /cuda backend has no option --threads; it belongs to --backend cpu and onnxruntime/,
+    ],
+    [
+      ["generate", "-p", "x", "--no-cache"],
+      /cpu backend has no option --no-cache; it belongs to --backend onnxruntime/,
+    ],
+    [["generate", "-p", "x", "--backend", "onnxruntime", "--no-cache", "--cache-folder", "x"], /exclude each other/],
     [["generate", "-p", "x", "--backend", "reference", "--context", "100000"], /from 1 to 256/],
     [["generate", "-p", "x", "--backend", "reference", "-m", "owner/name"], /no such file.*write hf:owner\/name\n/],
     [["inspect", "owner/name:Q4_K_M"], /write hf:owner\/name:Q4_K_M\n/],

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { cpu } from "@polyllama/backend-cpu";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { ContextOverflowError, MemoryError, PolyllamaError } from "@polyllama/core";
@@ -27,6 +28,7 @@ test("options of the library are named by their flags", async () => {
     [() => llama.generate("a", { topP: 2 }), /^--top-p must be/],
     [() => llama.generate("a", { temperature: -1 }), /^--temperature must be/],
     [() => onnxruntime({ threads: 0 }), /^--threads must be/],
+    [() => cpu({ threads: 0 }), /^--threads must be/],
     [() => writeGguf("x.gguf", llama.checkpoint, { shardBytes: 0 }), /^--shard-size must be/],
   ];
   for (const [action, expected] of cases) expect(inOwnWords(await thrown(action))).toMatch(expected);
@@ -38,8 +40,10 @@ test("ways out are those of the command line", () => {
     "m has no tokenizer; load it with --tokenizer FILE.",
   );
   expect(
-    words("Use onnxruntime({ cacheFolder: false }) or onnxruntime({ cacheFolder }); `threads: 1` does without."),
-  ).toBe("Use --no-cache or --cache-folder; --threads 1 does without.");
+    words(
+      "Use onnxruntime({ cacheFolder: false }) or onnxruntime({ cacheFolder }); cpu({ threads }) or `threads: 1` does without.",
+    ),
+  ).toBe("Use --no-cache or --cache-folder; --threads or --threads 1 does without.");
   expect(words("remove it, or set allowMarkers if its author is trusted.")).toContain("set --allow-markers if");
   expect(inOwnWords(new ContextOverflowError(300, 256, "Load with a longer contextLength."))).toMatch(
     /^300 positions are needed but the context holds 256\. .*--context/,

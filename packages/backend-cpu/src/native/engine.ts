@@ -16,6 +16,8 @@ export interface Arena extends Disposable {
 export interface Engine {
   /** Name of the instruction set. */
   readonly set: string;
+  /** Where the kernels are. */
+  readonly library: string;
   readonly threads: number;
   /** Zeroed memory. @param what it is for, in errors @throws {MemoryError} */
   allocate(bytes: number, what: string): Arena;
@@ -81,6 +83,7 @@ export function openEngine({ threads, set }: EngineOptions): Engine {
   const control = new Uint32Array(library.view(library.address(device, 0), 8)); // abort, notFinite
   return {
     set: name,
+    library: library.path,
     threads,
     allocate: (bytes, what) => allocate(library, device, bytes, what),
     async run(run, signal) {

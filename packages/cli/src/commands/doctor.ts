@@ -57,7 +57,11 @@ async function doctor(options: Options, { signal }: Interrupts, verbose: boolean
     ok,
     node: process.version,
     platform: `${process.platform} ${process.arch}, ${release()}`,
-    cpu: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism() },
+    cpu: {
+      model: cpus()[0]?.model.trim() ?? "unknown",
+      cores: availableParallelism(),
+      instructionSets: await kernelSets(),
+    },
     memory: { total: totalmem(), free: freemem() },
     backends,
     models,
@@ -76,6 +80,7 @@ async function doctor(options: Options, { signal }: Interrupts, verbose: boolean
       ["Node", report.node],
       ["platform", report.platform],
       ["processor", `${cpu.model}, ${cpu.cores} cores for this process`],
+      ["kernels", cpu.instructionSets.length === 0 ? "none for this processor" : cpu.instructionSets.join(", ")],
       ["memory", `${bytes(memory.total)}, ${bytes(memory.free)} free`],
       ["cache", cache === null ? "none" : `${cache.folder}, ${bytes(cache.bytes)}`],
       [
@@ -114,6 +119,15 @@ async function doctor(options: Options, { signal }: Interrupts, verbose: boolean
 async function tryWebGpu(isChosen: boolean, probing: Probing): Promise<BackendReport> {
   const result = await probe("try", { ...probing, seconds: isChosen ? 300 : 30 });
   return "answer" in result ? result.answer : { name: "webgpu", works: false, reason: result.reason };
+}
+
+/** Instruction sets of the cpu backend's kernels that run here, best first; none where its own report says why not. */
+async function kernelSets(): Promise<readonly string[]> {
+  try {
+    return (await import("@polyllama/backend-cpu")).instructionSets();
+  } catch {
+    return [];
+  }
 }
 
 /** The folder of packed weights and what lies in it; null with `--no-cache`. */

@@ -39,17 +39,17 @@ export function addParity(program: Command, { signal }: Interrupts): void {
     .addOption(fitVocabulary())
     .addOption(
       new Option("--backends <names>", "backends to compare")
-        .default(["onnxruntime", "reference"], "onnxruntime,reference")
+        .default(["cpu", "reference"], "cpu,reference")
         .argParser(names),
     )
     .addOption(
       new Option(
         "--activations <type>",
-        "activations of matrix products: int8 on onnxruntime, f16 on cuda, f32 on both " +
-          "(default: f32 on onnxruntime, f16 on cuda)",
+        "activations of matrix products: int8 on cpu and onnxruntime, f16 on cuda, f32 on all three " +
+          "(default: f32 on cpu and onnxruntime, f16 on cuda)",
       ).choices(["int8", "f16", "f32"]),
     )
-    .option("-t, --threads <n>", "threads of the onnxruntime backend (default: its choice)", integer(1))
+    .option("-t, --threads <n>", "threads of the cpu and onnxruntime backends (default: their choice)", integer(1))
     .addOption(new Option("--text <text>", "the text to read (default: one of its own)").conflicts("tokens"))
     .option(
       "--tokens <n>",
@@ -74,9 +74,7 @@ export async function runParity(options: ParityOptions, context: ParityContext):
   const { signal } = context;
   const names = options.backends.filter((name) => name !== "reference");
   if (names.length === 0) {
-    throw new UsageError(
-      "the reference cannot be compared with itself; name another backend, such as --backends onnxruntime",
-    );
+    throw new UsageError("the reference cannot be compared with itself; name another backend, such as --backends cpu");
   }
   checkOwners(options);
   if (jsonFile !== undefined) await checkFolder("--json-file", jsonFile);

@@ -2,40 +2,49 @@
 
 import type { Unavailable } from "@polyllama/conformance";
 import type { Device } from "@polyllama/core/device";
-import type { BackendName } from "../backends.ts";
+import { type Activations, activationsOf, type BackendName, type BackendOptions, optionOwners } from "../backends.ts";
 import { UsageError } from "../exit.ts";
+import { listed } from "../format.ts";
 import type { ParityContext, ParityOptions } from "./options.ts";
 
-const activationOwners = { int8: ["onnxruntime"], f16: ["cuda"], f32: ["onnxruntime", "cuda"] } as const;
+/** What backends are compared with unless something else is asked for, so that bounds are narrow and nothing is kept. */
+const defaults: Partial<Readonly<Record<BackendName, Omit<BackendOptions, "backend">>>> = {
+  cpu: { activations: "f32" },
+  onnxruntime: { activations: "f32", cache: false },
+};
+
+function takes(name: BackendName, activations: Activations): boolean {
+  const own: Partial<Readonly<Record<BackendName, readonly Activations[]>>> = activationsOf;
+  return own[name]?.includes(activations) === true;
+}
 
 /** @throws {UsageError} for an option that none of the backends has. */
 export function checkOwners({ backends, threads, activations }: ParityOptions): void {
   const check = (option: string, owners: readonly BackendName[]): void => {
     if (backends.some((name) => owners.includes(name))) return;
-    throw new UsageError(`--${option} belongs to ${owners.join(" and ")}, and --backends is ${backends.join(",")}`);
+    throw new UsageError(`--${option} belongs to ${listed(owners)}, and --backends is ${backends.join(",")}`);
   };
-  if (threads !== undefined) check("threads", ["onnxruntime"]);
-  if (activations !== undefined) check(`activations ${activations}`, activationOwners[activations]);
+  if (threads !== undefined) check("threads", optionOwners["--threads"]);
+  if (activations === undefined) return;
+  const owners = optionOwners["--activations"].filter((name) => takes(name, activations));
+  check(`activations ${activations}`, owners);
 }
 
-/**
- * The backend, or why there is none; onnxruntime with f32 activations unless others are asked for, and no packed
- * weights kept.
- */
+/** The backend, or why there is none. */
 export async function create(
   name: BackendName,
   { activations, threads }: ParityOptions,
   context: ParityContext,
 ): Promise<Device | Unavailable> {
-  const owners: readonly BackendName[] = activations === undefined ? [] : activationOwners[activations];
-  const asked = activations !== undefined && owners.includes(name) ? { activations } : {};
-  const onnxruntime = name === "onnxruntime" && {
-    activations: "f32" as const,
-    cache: false,
-    ...(threads !== undefined && { threads }),
+  const threaded: readonly BackendName[] = optionOwners["--threads"];
+  const options: BackendOptions = {
+    backend: name,
+    ...defaults[name],
+    ...(threads !== undefined && threaded.includes(name) && { threads }),
+    ...(activations !== undefined && takes(name, activations) && { activations }),
   };
   try {
-    return await context.createBackend({ backend: name, ...onnxruntime, ...asked });
+    return await context.createBackend(options);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     return { name, reason: error instanceof Error ? error.message : String(error) };

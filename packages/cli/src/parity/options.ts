@@ -1,7 +1,7 @@
 // What `polyllama parity` is asked, and what it meets.
 
 import type { Device } from "@polyllama/core/device";
-import type { BackendName, BackendOptions } from "../backends.ts";
+import type { Activations, BackendName, BackendOptions } from "../backends.ts";
 import type { HubFlags } from "../hub.ts";
 
 export interface ParityOptions extends HubFlags {
@@ -11,8 +11,8 @@ export interface ParityOptions extends HubFlags {
   readonly ignoreTensors?: readonly string[];
   readonly fitVocabulary?: boolean;
   readonly backends: readonly BackendName[];
-  /** int8 for onnxruntime, f16 for cuda, f32 for both. */
-  readonly activations?: "int8" | "f16" | "f32";
+  /** int8 for cpu and onnxruntime, f16 for cuda, f32 for all of them. */
+  readonly activations?: Activations;
   readonly threads?: number;
   readonly text?: string;
   readonly tokens?: number;

@@ -5,18 +5,26 @@ import { expect } from "vitest";
 import { type CommandRows, command, fileRows, hubRows, json, row } from "./rows.ts";
 
 export const checkingCommands: readonly CommandRows[] = [
-  command("parity", { "open.location": poet, "compareModel.candidates": ["onnxruntime"], "compareModel.seed": 1 }, [
+  command("parity", { "open.location": poet, "compareModel.candidates": ["cpu"], "compareModel.seed": 1 }, [
     row("--model m.gguf", { "open.location": "m.gguf" }),
     row("--tokenizer t.model", { "open.tokenizer": "t.model" }),
     ...fileRows,
     row("--backends cuda,webgpu", {
       "backend.name": ["cuda", "webgpu"],
       "compareModel.candidates": ["cuda", "webgpu"],
-      "onnxruntime.activations": null,
-      "onnxruntime.cacheFolder": null,
+      "cpu.activations": null,
     }),
-    row("--activations int8", { "onnxruntime.activations": "int8" }),
-    row("--threads 3", { "onnxruntime.threads": 3 }),
+    row("--backends onnxruntime", {
+      "backend.name": "onnxruntime",
+      "compareModel.candidates": ["onnxruntime"],
+      "cpu.activations": null,
+      "onnxruntime.activations": "f32",
+      "onnxruntime.cacheFolder": false,
+    }),
+    row("--activations int8", { "cpu.activations": "int8" }),
+    row("--activations int8", { "onnxruntime.activations": "int8" }, ["--backends", "onnxruntime"]),
+    row("--threads 3", { "cpu.threads": 3 }),
+    row("--threads 3", { "onnxruntime.threads": 3 }, ["--backends", "onnxruntime"]),
     row("--text a", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length < 5) }),
     row("--tokens 3", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length === 3) }),
     row("--tokens 1", { "compareModel.tokens": expect.toSatisfy((ids: readonly number[]) => ids.length === 1) }),

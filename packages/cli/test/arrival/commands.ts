@@ -80,7 +80,7 @@ export const commands: readonly CommandRows[] = [
     ...modelRows,
   ]),
   command("demo", { "load.location": poet }, backendRows),
-  command("doctor", { "backend.name": ["onnxruntime", "cuda", "reference", "onnxruntime", "cuda", "cuda"] }, [
+  command("doctor", { "backend.name": ["cpu", "onnxruntime", "cuda", "reference", "cpu", "cuda", "cuda"] }, [
     json(/^\{\n {2}"ok": true/),
     row("--backend reference", { stdout: expect.stringContaining("Everything that --backend reference needs") }),
     ...backendRows.filter(({ option: [flag] }) => !["--backend", "--device"].includes(flag)),

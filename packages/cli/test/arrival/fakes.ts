@@ -17,6 +17,10 @@ function backend(name: string, given: object = {}): object {
   };
 }
 
+export const cpuPackage: object = {
+  cpu: (given?: object) => backend("cpu", given),
+  instructionSets: () => ["plain"],
+};
 export const onnxruntimePackage: object = {
   onnxruntime: (given?: object) => backend("onnxruntime", given),
   defaultCacheFolder: () => "/default",

@@ -57,10 +57,12 @@ export const openRows: readonly Row[] = [
 
 export const backendRows: readonly Row[] = [
   row("--backend reference", { "backend.name": "reference" }),
-  row("--threads 3", { "onnxruntime.threads": 3 }),
-  row("--activations f32", { "onnxruntime.activations": "f32" }),
-  row("--cache-folder /c", { "onnxruntime.cacheFolder": "/c" }),
-  row("--no-cache", { "onnxruntime.cacheFolder": false }),
+  row("--threads 3", { "cpu.threads": 3 }),
+  row("--activations f32", { "cpu.activations": "f32" }),
+  row("--threads 3", { "onnxruntime.threads": 3 }, ["--backend", "onnxruntime"]),
+  row("--activations f32", { "onnxruntime.activations": "f32" }, ["--backend", "onnxruntime"]),
+  row("--cache-folder /c", { "onnxruntime.cacheFolder": "/c" }, ["--backend", "onnxruntime"]),
+  row("--no-cache", { "onnxruntime.cacheFolder": false }, ["--backend", "onnxruntime"]),
   row("--device 2", { "cuda.device": 2 }, ["--backend", "cuda"]),
 ];
 

@@ -14,6 +14,7 @@ import { captured } from "../captured.ts";
 import { fakeLlama } from "./fakes.ts";
 import { notes, record } from "./record.ts";
 
+vi.mock("@polyllama/backend-cpu", async () => (await import("./fakes.ts")).cpuPackage);
 vi.mock("@polyllama/backend-onnxruntime", async () => (await import("./fakes.ts")).onnxruntimePackage);
 vi.mock("@polyllama/backend-cuda", async () => (await import("./fakes.ts")).cudaPackage);
 vi.mock("@polyllama/backend-webgpu", async () => (await import("./fakes.ts")).webgpuPackage);
