@@ -15,6 +15,9 @@ namespace KERNELS {
 /** Items that are computed together. */
 constexpr u32 most_items = 48;
 
+/** Words from item to item of queries and of scores: no power of two, so that they do not meet in the same sets. */
+constexpr u32 q_stride = 512 + 16, score_stride = part_keys + 16;
+
 /** The result of parts: values weighted by e^(score - largest), and the sum of these weights. */
 struct Softmax {
   float largest, sum;
@@ -51,13 +54,14 @@ INLINE Softmax weights_of(float* scores, u32 count, float scale) {
   }
   float lanes[16];
   for (u32 k = 0; k < 16 / L; k++) store(lanes + L * k, lines[k]);
-  float largest = lanes[0];
-  for (u32 k = 1; k < 16; k++) largest = lanes[k] > largest ? lanes[k] : largest;
-  largest *= scale;
+  for (u32 half = 8; half > 0; half /= 2) {
+    for (u32 k = 0; k < half; k++) lanes[k] = lanes[k] > lanes[k + half] ? lanes[k] : lanes[k + half];
+  }
+  const float largest = lanes[0] * scale;
   for (u32 k = 0; k < 16 / L; k++) lines[k] = set1(0);
   for (u32 i = 0; i < end; i += 16) {
     for (u32 k = 0; k < 16 / L; k++) {
-      const F weight = exp(sub(mul(load(scores + i + L * k), set1(scale)), set1(largest)));
+      const F weight = exp_weight(fma(load(scores + i + L * k), set1(scale), set1(-largest)));
       store(scores + i + L * k, weight);
       if (i + 16 <= count) lines[k] = add(lines[k], weight);
     }
@@ -67,9 +71,10 @@ INLINE Softmax weights_of(float* scores, u32 count, float scale) {
     if (i < count) lanes[i & 15] += scores[i];
     else scores[i] = 0;
   }
-  float sum = 0;
-  for (u32 k = 0; k < 16; k++) sum += lanes[k];
-  return {largest, sum};
+  for (u32 half = 8; half > 0; half /= 2) {
+    for (u32 k = 0; k < half; k++) lanes[k] += lanes[k + half];
+  }
+  return {largest, lanes[0]};
 }
 
 /** What one thread computes at once: items of one group of heads of one sequence, and some parts of their keys. */
@@ -100,10 +105,10 @@ INLINE Tables tables_in(u8* scratch, u32 head_dim) {
   const u32 width = padded(head_dim);
   float* p = (float*)scratch;
   t.q = p;
-  t.values = t.q + most_items * head_dim;
+  t.values = t.q + most_items * q_stride;
   t.part_values = t.values + most_items * width;
   t.scores = t.part_values + most_items * width;
-  t.expanded = t.scores + most_items * part_keys;
+  t.expanded = t.scores + most_items * score_stride;
   return t;
 }
 
@@ -119,9 +124,9 @@ INLINE void score(const Context& c, const AttentionStep& s, const Items& w, cons
     const u8* next = last ? block_of(c, sequence, begin) + offset + (u64)block_positions * s.kvHeads * s.headDim * value_bytes(sequence.format)
                           : block_of(c, sequence, b + block_positions) + offset;
     const float* keys = expand(sequence.format, from, s.headDim, next, t.expanded);
-    const Product p = {t.q + first * s.headDim, s.headDim, keys, block_positions, s.headDim,
-                       t.scores + first * part_keys + (b - begin), part_keys, true};
-    product(p, w.count - first, block_positions);
+    const Product p = {t.q + first * q_stride, keys, block_positions, s.headDim,
+                       t.scores + first * score_stride + (b - begin), score_stride, true};
+    product<q_stride>(p, w.count - first, block_positions);
   }
 }
 
@@ -141,15 +146,15 @@ INLINE void weigh(const Context& c, const AttentionStep& s, const Items& w, cons
     while (i < w.count) {
       const u32 seen = least(t.lengths[i] - b, block_positions);
       u32 n = seen == block_positions ? w.count - i : least(8, w.count - i);
-      Product p = {t.scores + i * part_keys + (b - begin), part_keys, values, width, seen, to + i * width, width, b == begin};
-      product(p, n, width);
+      Product p = {t.scores + i * score_stride + (b - begin), values, width, seen, to + i * width, width, b == begin};
+      product<score_stride>(p, n, width);
       for (u32 k = i + 1; k < i + n; k++) {
         const u32 sees = least(t.lengths[k] - b, block_positions);
         if (sees == seen) continue;
         u32 same = 1;
         while (k + same < i + n && t.lengths[k + same] == t.lengths[k]) same++;
-        p = {t.scores + k * part_keys + (b - begin) + seen, part_keys, values + seen * width, width, sees - seen, to + k * width, width, false};
-        product(p, same, width);
+        p = {t.scores + k * score_stride + (b - begin) + seen, values + seen * width, width, sees - seen, to + k * width, width, false};
+        product<score_stride>(p, same, width);
         k += same - 1;
       }
       i += n;
@@ -171,7 +176,7 @@ static void attend(const Context& c, const AttentionStep& s, const Items& w, u32
     const u32 item = w.first + i, head = w.group * size + item % size;
     t.lengths[i] = length_of(c, s, *w.sequence, item);
     const float* q = row_at(at<const float>(c, s.q), s.qStride, w.sequence->first + item / size) + head * s.headDim;
-    __builtin_memcpy(t.q + i * s.headDim, q, 4 * s.headDim);
+    __builtin_memcpy(t.q + i * q_stride, q, 4 * s.headDim);
   }
   const u32 longest = t.lengths[w.count - 1];
   for (u32 part = w.first_part; part < w.end_part; part++) {
@@ -182,7 +187,7 @@ static void attend(const Context& c, const AttentionStep& s, const Items& w, u32
     Softmax results[most_items];
     for (u32 i = 0; i < w.count; i++) {
       if (t.lengths[i] <= begin) continue;
-      results[i] = weights_of(t.scores + i * part_keys, least(t.lengths[i], end) - begin, scale);
+      results[i] = weights_of(t.scores + i * score_stride, least(t.lengths[i], end) - begin, scale);
     }
     weigh(c, s, w, t, begin, end, values);
     for (u32 i = 0; i < w.count; i++) {

@@ -32,6 +32,26 @@ INLINE F exp(F x) {
   return mul(mul(y, first), second);
 }
 
+/**
+ * e^x of x up to 0 for weights whose largest is 1: what is below 2^-125 becomes that. Fused where a set can, so its bits
+ * are not those of all sets.
+ */
+INLINE F exp_weight(F x) {
+  const F magic = set1(0x1.8p23f);
+  const F within = max(set1(-87), x);  // in this order NaN comes through
+  const F shifted = fma(within, set1(1.44269504f), magic);
+  const F n = sub(shifted, magic);
+  const F r = fma(n, set1(2.12194440e-4f), fma(n, set1(-0.693359375f), within));
+  F p = set1(1.9875691500e-4f);
+  p = fma(p, r, set1(1.3981999507e-3f));
+  p = fma(p, r, set1(8.3334519073e-3f));
+  p = fma(p, r, set1(4.1665795894e-2f));
+  p = fma(p, r, set1(1.6666665459e-1f));
+  p = fma(p, r, set1(5.0000001201e-1f));
+  const F y = add(fma(p, mul(r, r), r), set1(1));
+  return as_float(iadd(as_int(y), ishl<23>(as_int(shifted))));
+}
+
 /** x / (1 + e^-x) */
 INLINE F silu(F x) { return div(x, add(set1(1), exp(sub(set1(0), x)))); }
 
