@@ -39,8 +39,10 @@ async function build(target: Target): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, compile));
-  const result = join(folder, "library");
-  await run(target.compiler, [...target.machine, ...target.link, "-o", result, ...target.units.map(object)]);
+  const result = join(folder, "library.bin");
+  const { linker = target.compiler, machine, link } = target;
+  const command = [...(linker === target.compiler ? machine : []), ...link, ...target.units.map(object)];
+  await run(linker, [...command, "-o", result], { cwd: nativeFolder });
   const bytes = readFileSync(result);
   const packed = brotliCompressSync(bytes, {
     params: { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },

@@ -24,6 +24,8 @@ export interface Target {
   readonly machine: readonly string[];
   readonly flags: readonly string[];
   readonly units: readonly Unit[];
+  /** What links, where the compiler does not call it. */
+  readonly linker?: string;
   readonly link: readonly string[];
 }
 
@@ -109,13 +111,36 @@ export const targets: readonly Target[] = [
     units: [...arm64, ...shared("linux")],
     link: elf,
   },
+  {
+    name: "win32-x64",
+    compiler: "clang++-14",
+    machine: ["--target=x86_64-w64-windows-gnu"],
+    flags: common,
+    units: [...x64, ...shared("windows")],
+    link: [
+      ...["-shared", "-nostdlib", "-fuse-ld=lld-14", "-Wl,-e,DllMain", "-Wl,--gc-sections", "-Wl,--strip-all"],
+      ...["-Wl,--no-insert-timestamp", "-lkernel32", "-lsynchronization"],
+    ],
+  },
+  {
+    name: "darwin-arm64",
+    compiler: "clang++-14",
+    machine: ["--target=arm64-apple-macos11"],
+    flags: ["-nostdinc++", "-nostdlibinc", ...common],
+    units: [...arm64, ...shared("darwin")],
+    linker: "ld64.lld-14",
+    link: [
+      ...["-arch", "arm64", "-platform_version", "macos", "11.0", "11.0", "-dylib", "-adhoc_codesign"],
+      ...["-install_name", "@rpath/libpolyllama.dylib", "-dead_strip", "-x", "libSystem.tbd"],
+    ],
+  },
 ];
 
 /** Sources, by path. */
 function sources(): readonly (readonly [string, string])[] {
   return readdirSync(nativeFolder, { recursive: true, encoding: "utf8" })
     .map((path) => path.replaceAll("\\", "/"))
-    .filter((path) => /\.(h|cpp)$/.test(path) && !path.startsWith("test/"))
+    .filter((path) => /\.(h|cpp|tbd)$/.test(path) && !path.startsWith("test/"))
     .sort()
     .map((path) => [path, readFileSync(join(nativeFolder, path), "utf8").replaceAll("\r\n", "\n")] as const);
 }

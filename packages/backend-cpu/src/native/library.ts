@@ -42,6 +42,8 @@ export const libraryFolder: string = fileURLToPath(new URL("../../libraries/", i
 const endings: Readonly<Record<string, string>> = {
   "linux-x64": ".so",
   "linux-arm64": ".so",
+  "win32-x64": ".dll",
+  "darwin-arm64": ".dylib",
 };
 
 /** The library must stay referenced: koffi unloads it otherwise. */
