@@ -1,112 +1,88 @@
-// `npm run bench:cpu`: polyllama's onnxruntime backend beside node-llama-cpp, on the same synthetic GGUF file with the
-// dimensions of TinyLlama 1.1B, the same prompt and the same number of threads. Both engines are loaded, each in a
-// process of its own, and measured in turn; the figures are medians. On a machine with other work, two-thread timings
-// are worthless: the load average is printed beside them.
+// `npm run bench:cpu`: polyllama's cpu backend beside node-llama-cpp, on the same synthetic GGUF files with the
+// dimensions of TinyLlama 1.1B, the same prompt and the same number of threads. Engines are measured in turn, each in a
+// process of its own; the figures are medians. What the machine's memory and arithmetic reach is measured in the same
+// run. With other work on the machine, timings of all cores are worthless: the load average is printed beside them.
 //
-// `--against FOLDER` measures another checkout of this project, with its packages installed, in the other engine's
-// place.
+// `--peer PATH` measures a llama-bench too, such as ik_llama.cpp's, built elsewhere. `--set avx2` holds both engines to
+// one instruction set. `--backend onnxruntime` measures that backend as ours, `--against FOLDER` another checkout of
+// this project, with its packages installed, in node-llama-cpp's place. `--batch 8,32` measures ours alone: sequences
+// that decode together, in turn with one.
 
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { loadavg, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCheckpoint, writeGguf } from "@polyllama/checkpoints";
 import { readArguments } from "../scripts/arguments.mjs";
-import { type EngineProcess, startEngine } from "./engines/process.ts";
-import { installEngines, median } from "./support.ts";
+import { compareBatches } from "./cpu/batch.ts";
+import { type Contender, compare } from "./cpu/compare.ts";
+import { describeLimits, describeMachine, measureLimits, now } from "./cpu/machine.ts";
+import { comparedFormats, modelFile, tinyLlama } from "./cpu/models.ts";
+import { tableHead, tableRows } from "./cpu/table.ts";
+import { withOneLibrary } from "./engines/one-library.ts";
+import { startEngine } from "./engines/process.ts";
+import { installEngines } from "./support.ts";
 
-const options = readArguments("npm run bench:cpu", "Speed of the onnxruntime backend beside node-llama-cpp.", {
-  formats: { type: "string", default: "q4_0,q8_0,q4_k", about: "formats, by commas" },
+const options = readArguments("npm run bench:cpu", "Speed of the cpu backend beside other engines.", {
+  formats: { type: "string", default: comparedFormats.join(","), about: "formats, by commas" },
+  backend: { type: "string", default: "cpu", about: "ours: cpu or onnxruntime" },
+  set: { type: "string", about: "instruction set of both engines: avx512_vnni, avx_vnni, avx2; default: the best" },
   threads: { type: "string", default: "2", about: "threads" },
   rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },
   "prompt-tokens": { type: "string", default: "512", about: "length of the prompt" },
   "generate-tokens": { type: "string", default: "32", about: "tokens to generate" },
-  against: { type: "string", about: "folder of another checkout, to compare with" },
+  filled: { type: "string", default: "3500", about: "positions filled when decode is measured again; 0: not" },
+  batch: { type: "string", about: "numbers of sequences that decode together, by commas; ours alone" },
+  peer: { type: "string", about: "a llama-bench to measure too" },
+  against: { type: "string", about: "folder of another checkout, in node-llama-cpp's place" },
+  model: { type: "string", default: tinyLlama, about: "synthetic model, without format" },
   folder: { type: "string", default: join(tmpdir(), "polyllama-bench"), about: "folder for models" },
 });
 const threads = Number(options.threads);
-const rounds = Number(options.rounds);
-const promptTokens = Number(options["prompt-tokens"]);
-const generateTokens = Number(options["generate-tokens"]);
+const measures = {
+  threads,
+  rounds: Number(options.rounds),
+  promptTokens: Number(options["prompt-tokens"]),
+  generateTokens: Number(options["generate-tokens"]),
+  filled: Number(options.filled),
+};
+const { backend, set } = options;
+const load = { backend, ...(set !== undefined && { instructionSet: set }) };
+const packs = backend === "onnxruntime";
 
-const other = options.against === undefined ? "node-llama-cpp" : "the other checkout";
-
-if (options.against === undefined) installEngines();
-
-interface Figures {
-  readonly load: number;
-  readonly prefill: number;
-  readonly decode: number;
-  readonly peak: number;
-}
-
-await mkdir(options.folder, { recursive: true });
-console.log(
-  `TinyLlama-1.1B dimensions, ${threads} threads, ${promptTokens}-token prompt, ${generateTokens} tokens generated, medians of ${rounds} rounds`,
-);
-console.log("| format | engine | load s | prefill tok/s | decode tok/s | peak MiB |");
-console.log("|---|---|---|---|---|---|");
-for (const format of options.formats.split(",")) {
-  const [ours, theirs] = await compare(format);
-  print(format, "polyllama", ours);
-  print(format, other, theirs);
-  const ratio = (a: number, b: number) => (a / b).toFixed(2);
-  console.log(
-    `| ${format} | **ratio** | ${ratio(ours.load, theirs.load)} | ${ratio(ours.prefill, theirs.prefill)} | ${ratio(ours.decode, theirs.decode)} | ${ratio(ours.peak, theirs.peak)} |`,
-  );
-}
-
-async function compare(format: string): Promise<readonly [Figures, Figures]> {
-  const model = join(options.folder, `tinyllama-1.1b-${format}.gguf`);
-  if (!existsSync(model)) {
-    console.error(`Writing ${model} ...`);
-    await using checkpoint = await openCheckpoint(`synthetic://tinyllama-1.1b?seed=1&format=${format}`);
-    await writeGguf(model, checkpoint);
+console.log(describeMachine());
+if (options.batch !== undefined) {
+  const sizes = options.batch.split(",").map(Number);
+  for (const format of options.formats.split(",")) {
+    const { file } = await modelFile(options.folder, options.model, format);
+    const { rounds, generateTokens } = measures;
+    console.log(
+      `\n${await compareBatches(format, file, sizes, { ...load, threads, rounds, generateTokens })}\n${now()}`,
+    );
   }
-  const startTheirs = () =>
-    options.against === undefined ? startEngine("llama-cpp") : startEngine("polyllama", options.against);
-  const contextLength = 2048;
-  for (const engine of [startEngine("polyllama"), ...(options.against === undefined ? [] : [startTheirs()])]) {
-    try {
-      // The first load of a model packs its weights; it is not what a user waits for every day.
-      const first = await engine.ask({ kind: "load", model, threads, contextLength });
-      console.error(
-        `${format}: first load, weights packed: ${first.toFixed(1)} s; load average ${loadavg()[0]?.toFixed(1)}`,
-      );
-    } finally {
-      engine.stop();
-    }
-  }
-  const running: readonly [EngineProcess, EngineProcess] = [startEngine("polyllama"), startTheirs()];
-  const samples = running.map(() => ({ load: [] as number[], prefill: [] as number[], decode: [] as number[] }));
-  try {
-    for (const [i, engine] of running.entries()) {
-      samples[i]!.load.push(await engine.ask({ kind: "load", model, threads, contextLength }));
-    }
-    for (let round = -1; round < rounds; round++) {
-      for (const [i, engine] of running.entries()) {
-        const prefill = await engine.ask({ kind: "prefill", tokens: promptTokens });
-        const decode = await engine.ask({ kind: "decode", tokens: generateTokens });
-        if (round < 0) continue; // warm-up
-        samples[i]!.prefill.push(promptTokens / prefill);
-        samples[i]!.decode.push(generateTokens / decode);
-      }
-    }
-    const peaks = [await running[0].ask({ kind: "peak" }), await running[1].ask({ kind: "peak" })];
-    const figures = (i: 0 | 1): Figures => ({
-      load: median(samples[i]!.load),
-      prefill: median(samples[i]!.prefill),
-      decode: median(samples[i]!.decode),
-      peak: peaks[i]!,
-    });
-    return [figures(0), figures(1)];
-  } finally {
-    for (const engine of running) engine.stop();
+} else {
+  const limits = await measureLimits(threads);
+  console.log(describeLimits(limits, threads));
+  const contenders = [
+    { name: `polyllama ${backend}`, start: () => startEngine("polyllama"), load, packs },
+    await other(),
+  ];
+  const { promptTokens, generateTokens, rounds, filled } = measures;
+  const what = `${promptTokens}-token prompt, ${generateTokens} tokens generated, again at ${filled} filled positions`;
+  console.log(`${options.model}, ${threads} threads, ${what}; medians of ${rounds} rounds in turn\n\n${tableHead()}`);
+  for (const format of options.formats.split(",")) {
+    const model = await modelFile(options.folder, options.model, format);
+    const figures = await compare(model, contenders, measures, options.peer);
+    for (const row of tableRows(format, figures, model, limits)) console.log(row);
+    console.error(`${format}: ${now()}`);
   }
 }
 
-function print(format: string, engine: string, { load, prefill, decode, peak }: Figures): void {
-  console.log(
-    `| ${format} | ${engine} | ${load.toFixed(2)} | ${prefill.toFixed(1)} | ${decode.toFixed(1)} | ${peak.toFixed(0)} |`,
-  );
+/** What ours is compared with. */
+async function other(): Promise<Contender> {
+  if (options.against !== undefined) {
+    const checkout = options.against;
+    return { name: "the other checkout", start: () => startEngine("polyllama", { checkout }), load, packs };
+  }
+  installEngines();
+  if (set === undefined) return { name: "node-llama-cpp", start: () => startEngine("llama-cpp") };
+  const url = await withOneLibrary(options.folder, set);
+  return { name: `node-llama-cpp ${set}`, start: () => startEngine("llama-cpp", { arguments: [url] }) };
 }

@@ -2,37 +2,74 @@
 // measured in turn, A B A B, while both are loaded, and each process's peak memory is its own.
 
 import { readFileSync } from "node:fs";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+
+export interface LoadRequest {
+  readonly kind: "load";
+  readonly model: string;
+  readonly threads: number;
+  readonly contextLength: number;
+  /** polyllama's backend; default: cpu. */
+  readonly backend?: string;
+  /** Instruction set of the cpu backend's kernels; default: the best. */
+  readonly instructionSet?: string;
+  /** Where polyllama packs weights; default: where it always does. */
+  readonly cacheFolder?: string;
+}
 
 export type Request =
-  | {
-      readonly kind: "load";
-      readonly model: string;
-      readonly threads: number;
-      readonly contextLength: number;
-      /** Where polyllama packs weights; default: where it always does. */
-      readonly cacheFolder?: string;
-    }
+  | LoadRequest
   /** Reads `tokens` tokens from an empty context. */
   | { readonly kind: "prefill"; readonly tokens: number }
+  /** Keeps the first `tokens` positions alone. */
+  | { readonly kind: "rewind"; readonly tokens: number }
   /** Generates `tokens` tokens greedily behind what is there. */
   | { readonly kind: "decode"; readonly tokens: number }
+  /** The 99th percentile of how long the event loop was held up during the last decode. */
+  | { readonly kind: "delay" }
   | { readonly kind: "peak" };
 
 export interface Engine {
-  load(request: Extract<Request, { kind: "load" }>): Promise<void>;
+  load(request: LoadRequest): Promise<void>;
   prefill(tokens: number): Promise<void>;
+  rewind(tokens: number): Promise<void>;
   decode(tokens: number): Promise<void>;
 }
 
-/** Answers to requests are seconds, or MiB for `peak`. */
+/** Answers to requests are seconds, MiB for `peak`, ms for `delay`. */
 export function serve(engine: Engine): void {
+  let delay = Number.NaN;
+  const answer = async (request: Request): Promise<number> => {
+    const started = performance.now();
+    const seconds = () => (performance.now() - started) / 1000;
+    switch (request.kind) {
+      case "load":
+        await engine.load(request);
+        return seconds();
+      case "prefill":
+        await engine.prefill(request.tokens);
+        return seconds();
+      case "rewind":
+        await engine.rewind(request.tokens);
+        return seconds();
+      case "decode": {
+        const monitor = monitorEventLoopDelay({ resolution: 1 });
+        monitor.enable();
+        await engine.decode(request.tokens);
+        const taken = seconds();
+        monitor.disable();
+        delay = monitor.percentile(99) / 1e6;
+        return taken;
+      }
+      case "delay":
+        return delay;
+      case "peak":
+        return peakMemory();
+    }
+  };
   process.on("message", async (request: Request) => {
     try {
-      const started = performance.now();
-      if (request.kind === "load") await engine.load(request);
-      else if (request.kind === "prefill") await engine.prefill(request.tokens);
-      else if (request.kind === "decode") await engine.decode(request.tokens);
-      process.send?.(request.kind === "peak" ? peakMemory() : (performance.now() - started) / 1000);
+      process.send?.(await answer(request));
     } catch (error) {
       console.error(error);
       process.exit(1);

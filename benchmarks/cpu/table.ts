@@ -1,0 +1,55 @@
+// Figures of a comparison as rows of a Markdown table.
+
+import type { Figures } from "./compare.ts";
+import type { Limits } from "./machine.ts";
+import type { Model } from "./models.ts";
+
+const columns = [
+  ...["format", "engine", "prefill tok/s", "decode tok/s", "of read bandwidth", "decode tok/s, filled"],
+  ...["first token s", "unpacked s", "peak MiB"],
+];
+
+export function tableHead(): string {
+  return `| ${columns.join(" | ")} |\n|${"---|".repeat(columns.length)}`;
+}
+
+/** One row for each engine, then the first one's figures over those of each other; times and sizes too. */
+export function tableRows(
+  format: string,
+  figures: readonly Figures[],
+  model: Model,
+  limits: Limits | undefined,
+): readonly string[] {
+  const rows = figures.map((engine) => {
+    const share = limits === undefined ? undefined : (engine.decode * model.bytesPerToken) / limits.read;
+    return row([
+      ...[format, engine.name, show(engine.prefill, 1), show(engine.decode, 1)],
+      ...[share === undefined ? "" : `${show(share * 100, 0)} %`, show(engine.decodeFilled, 1)],
+      ...[show(engine.firstToken, 2), show(engine.firstTokenUnpacked, 2), show(engine.peak, 0)],
+    ]);
+  });
+  const [ours, ...others] = figures;
+  if (ours === undefined) return rows;
+  for (const other of others) {
+    const ratio = (key: Exclude<keyof Figures, "name">) => {
+      const [a, b] = [ours[key], other[key]];
+      return a === undefined || b === undefined ? "" : (a / b).toFixed(2);
+    };
+    const unpacked =
+      ours.firstTokenUnpacked === undefined || other.firstToken === undefined
+        ? ""
+        : (ours.firstTokenUnpacked / other.firstToken).toFixed(2);
+    const name = `**ours over ${other.name}**`;
+    const speeds = [ratio("prefill"), ratio("decode"), "", ratio("decodeFilled")];
+    rows.push(row([format, name, ...speeds, ratio("firstToken"), unpacked, ratio("peak")]));
+  }
+  return rows;
+}
+
+function row(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+function show(value: number | undefined, digits: number): string {
+  return value === undefined ? "" : value.toFixed(digits);
+}
