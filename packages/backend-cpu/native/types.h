@@ -14,9 +14,10 @@ static_assert(sizeof(u32) == 4 && sizeof(u64) == 8 && sizeof(float) == 4, "types
 
 #define INLINE static inline __attribute__((always_inline))
 #define INLINE_MEMBER inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
 
-static inline u32 least(u32 a, u32 b) { return a < b ? a : b; }
-static inline u32 most(u32 a, u32 b) { return a > b ? a : b; }
+static constexpr u32 least(u32 a, u32 b) { return a < b ? a : b; }
+static constexpr u32 most(u32 a, u32 b) { return a > b ? a : b; }
 
 /** The bits of a number, and the number of bits. */
 static inline u32 bits_of(float x) {

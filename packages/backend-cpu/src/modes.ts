@@ -23,13 +23,13 @@ export const chunkModes: readonly ChunkMode<"all">[] = [
 export const quantizedFormats: readonly FormatName[] = (Object.keys(formats) as FormatName[]) // the record's own keys
   .filter((format) => formats[format].blockSize > 1);
 
-/** Inputs of quantized linears in int8: 12 words for 32 values (native/kernels/convert.h). */
+/** Inputs of quantized linears in int8: 16 words for 32 values (native/kernels/convert.h). */
 const int8: Conversion = {
   formats: new Set(quantizedFormats),
   absorbs: ["rmsNorm", "swiglu"],
   values: 32,
-  words: 12,
-  extraWords: 0,
+  words: 16,
+  extraWords: 16,
 };
 
 export type Activations = "int8" | "f32";

@@ -7,40 +7,43 @@
 
 namespace KERNELS {
 
-/** 32 columns of a row: 12 words. */
+/**
+ * 32 columns of a row: 16 words, a cache line. Sums of q are what products with biased quants begin with, and negative
+ * as they are subtracted; so are scale times sums, which minimums are multiplied with.
+ */
 struct Converted {
   i8 q[32];
   float scale;
-  /** Of q[0..15], and of q[16..31]. */
-  i16 sums[2];
-  /** scale times both. */
+  i32 sum;
   float scaled_sum;
+  /** Of q[0..15], and of q[16..31]. */
+  i32 sums[2];
+  float scaled_sums[2];
   u32 unused;
 };
-static_assert(sizeof(Converted) == 48, "words of a converted block are counted in src/modes.ts");
+static_assert(sizeof(Converted) == 64, "words of a converted block are counted in src/modes.ts");
 
-/** Where 32 values become a block. */
+/** Where 32 values become a block. NaN becomes the scale: as an integer it is larger than any number. */
 INLINE void convert_block(const float* x, Converted* y) {
-  F largest = abs(load(x));
-  for (u32 i = L; i < 32; i += L) largest = max(largest, abs(load(x + i)));
-  float lanes[L], top = 0;
-  store(lanes, largest);
-  for (u32 i = 0; i < L; i++) top = lanes[i] > top || lanes[i] != lanes[i] ? lanes[i] : top;
-  const float scale = top / 127.0f, inverse = top > 0 ? 127.0f / top : 0.0f;
+  I largest = as_int(abs(load(x)));
+  for (u32 i = L; i < 32; i += L) largest = imax(largest, as_int(abs(load(x + i))));
+  const float top = float_of((u32)imax_of(largest));
+  const float scale = top / 127.0f, inverse = top >= 0x1p-100f ? 127.0f / top : 0.0f;
   const F factor = set1(inverse), magic = set1(0x1.8p23f);
-  i32 rounded[32];
-  for (u32 i = 0; i < 32; i += L) {
-    istore(rounded + i, isub(as_int(add(mul(load(x + i), factor), magic)), as_int(magic)));
+  I rounded[32 / L];
+  for (u32 i = 0; i < 32 / L; i++) {
+    rounded[i] = isub(as_int(add(mul(load(x + L * i), factor), magic)), as_int(magic));
   }
-  i32 sums[2] = {0, 0};
-  for (u32 i = 0; i < 32; i++) {
-    y->q[i] = (i8)rounded[i];
-    sums[i >> 4] += rounded[i];
-  }
+  store_bytes(y->q, rounded);
+  i32 sums[2];
+  sums_of_bytes(y->q, sums);
   y->scale = scale;
-  y->sums[0] = (i16)sums[0];
-  y->sums[1] = (i16)sums[1];
-  y->scaled_sum = scale * (float)(sums[0] + sums[1]);
+  y->sum = -(sums[0] + sums[1]);
+  y->scaled_sum = scale * (float)y->sum;
+  for (u32 half = 0; half < 2; half++) {
+    y->sums[half] = -sums[half];
+    y->scaled_sums[half] = scale * (float)y->sums[half];
+  }
   y->unused = 0;
 }
 

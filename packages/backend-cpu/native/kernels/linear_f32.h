@@ -22,7 +22,12 @@ INLINE void f32_rows(const LinearStep& s, const Context& c, const u8* w, u32 gro
       for (u32 i = 0; i < slices; i++) acc[n][i] = fma(column[i], set1(x[n][k]), acc[n][i]);
     }
   }
-  for (u32 n = 0; n < N; n++) finish(s, c, first + n, group_rows * group, acc[n]);
+  for (u32 n = 0; n < N; n++) {
+    for (u32 i = 0; i < slices; i++) {
+      const u32 row = group_rows * group + L * i;
+      if (row < s.matrixRows) finish(s, c, first + n, row, acc[n][i]);
+    }
+  }
 }
 
 template <class Format> INLINE void f32_group(const LinearStep& s, const Context& c, const u8* w, u32 group) {

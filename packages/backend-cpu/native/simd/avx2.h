@@ -37,6 +37,12 @@ template <int K> INLINE I ishl(I a) { return _mm256_slli_epi32(a, K); }
 INLINE I iload_u8(const u8* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
 INLINE I iload_i8(const u8* p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
 INLINE I ishr_by(I a, u32 k) { return _mm256_srl_epi32(a, _mm_cvtsi32_si128((int)k)); }
+INLINE I imax(I a, I b) { return _mm256_max_epi32(a, b); }
+INLINE i32 imax_of(I a) {
+  __m128i x = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+  x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+  return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xb1)));
+}
 INLINE F to_float(I a) { return _mm256_cvtepi32_ps(a); }
 INLINE F as_float(I a) { return _mm256_castsi256_ps(a); }
 INLINE I as_int(F a) { return _mm256_castps_si256(a); }
@@ -56,48 +62,93 @@ INLINE B lookup(const i8* table, B index) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)table)), index);
 }
 
+/** The lowest bytes of 32 words, which are from -128 to 127. */
+INLINE void store_bytes(i8* p, const I* x) {
+  const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(x[0], x[1]), _mm256_packs_epi32(x[2], x[3]));
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  _mm256_storeu_si256((__m256i*)p, _mm256_permutevar8x32_epi32(bytes, order));
+}
+/** Sums of 16 bytes, and of the next 16. */
+INLINE void sums_of_bytes(const i8* p, i32* sums) {
+  const __m256i bytes = _mm256_loadu_si256((const __m256i*)p);
+  const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+  const __m256i pairs = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
+  const __m256i all = _mm256_add_epi32(pairs, _mm256_shuffle_epi32(pairs, 0xb1));
+  sums[0] = _mm256_cvtsi256_si32(all);
+  sums[1] = _mm_cvtsi128_si32(_mm256_extracti128_si256(all, 1));
+}
+
 INLINE B four_columns(const i8* x) {
   i32 four;
   __builtin_memcpy(&four, x, 4);
   return _mm256_set1_epi32(four);
 }
 
+/** Computed here and not later: compilers otherwise mix what belongs to many rows, and run out of registers. */
+template <class Register> INLINE void here(Register& x) { __asm__ volatile("" : "+x"(x) : : "memory"); }
+
+/** Rows, and slices of weights, whose products are summed at once. */
+constexpr u32 tile_rows = 4, tile_slices = 2;
+
 #if defined(KERNELS_AVX_VNNI)
 
 /** Signed quants are multiplied as unsigned ones, 128 more. */
 constexpr bool shifts_signed = true;
 
-/** acc + products of unsigned quants [COUNT] x (8 rows x 4 columns) and x [4 COUNT]. */
-template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
-  for (int i = 0; i < COUNT; i++) acc = _mm256_dpbusd_avx_epi32(acc, q[i], four_columns(x + 4 * i));
-  return acc;
+/** sums += products of unsigned quants (i, s), i < COUNT, 8 rows x 4 columns each, and x [N][4 COUNT]. */
+template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
+INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
+  for (int i = 0; i < COUNT; i++) {
+    B q[S];
+    for (u32 s = 0; s < S; s++) q[s] = quants(i, s);
+    for (u32 n = 0; n < N; n++) {
+      const B four = four_columns(x[n] + 4 * i);
+      for (u32 s = 0; s < S; s++) sums[n][s] = _mm256_dpbusd_avx_epi32(sums[n][s], q[s], four);
+      if constexpr (Ordered) {
+        for (u32 s = 0; s < S; s++) here(sums[n][s]);
+      }
+    }
+  }
 }
 
 #else
 
 constexpr bool shifts_signed = false;
 
-/** acc + products of quants up to Most [COUNT] x (8 rows x 4 columns) and x [4 COUNT]. */
-template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
+/** sums += products of quants (i, s) up to Most, i < COUNT, 8 rows x 4 columns each, and x [N][4 COUNT]. */
+template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
+INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
   // Pairs of products are summed in 16 bits as far as that cannot overflow, -128 among signed quants included.
   constexpr int pair = 2 * 127 * Most, room = 32767 / pair, most_room = room >= 8 ? 8 : room >= 4 ? 4 : room >= 2 ? 2 : 1;
   constexpr int together = most_room < COUNT ? most_room : COUNT;
   const __m256i ones = _mm256_set1_epi16(1);
-  for (int i = 0; i < COUNT; i += together) {
-    __m256i sum = _mm256_setzero_si256();
-    for (int j = i; j < i + together; j++) {
-      const B four = four_columns(x + 4 * j);
-      const __m256i products = Signed ? _mm256_maddubs_epi16(_mm256_abs_epi8(q[j]), _mm256_sign_epi8(four, q[j]))
-                                      : _mm256_maddubs_epi16(q[j], four);
-      sum = j == i ? products : _mm256_add_epi16(sum, products);
+  for (int first = 0; first < COUNT; first += together) {
+    __m256i pairs[N][S];
+    for (int i = first; i < first + together; i++) {
+      B q[S];
+      for (u32 s = 0; s < S; s++) q[s] = quants(i, s);
+      for (u32 n = 0; n < N; n++) {
+        const B four = four_columns(x[n] + 4 * i);
+        for (u32 s = 0; s < S; s++) {
+          const __m256i two = Signed ? _mm256_maddubs_epi16(_mm256_abs_epi8(q[s]), _mm256_sign_epi8(four, q[s]))
+                                     : _mm256_maddubs_epi16(q[s], four);
+          pairs[n][s] = i == first ? two : _mm256_add_epi16(pairs[n][s], two);
+        }
+        if constexpr (Ordered) {
+          for (u32 s = 0; s < S; s++) here(pairs[n][s]);
+        }
+      }
     }
-    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(sum, ones));
+    for (u32 n = 0; n < N; n++) {
+      for (u32 s = 0; s < S; s++) sums[n][s] = _mm256_add_epi32(sums[n][s], _mm256_madd_epi16(pairs[n][s], ones));
+    }
   }
-  return acc;
 }
 
 #endif
 
 INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+/** Not into the nearest cache. */
+INLINE void prefetch_far(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 
 }  // namespace KERNELS

@@ -37,6 +37,8 @@ template <int K> INLINE I ishl(I a) { return _mm512_slli_epi32(a, K); }
 INLINE I iload_u8(const u8* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 INLINE I iload_i8(const u8* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
 INLINE I ishr_by(I a, u32 k) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128((int)k)); }
+INLINE I imax(I a, I b) { return _mm512_max_epi32(a, b); }
+INLINE i32 imax_of(I a) { return _mm512_reduce_max_epi32(a); }
 INLINE F to_float(I a) { return _mm512_cvtepi32_ps(a); }
 INLINE F as_float(I a) { return _mm512_castsi512_ps(a); }
 INLINE I as_int(F a) { return _mm512_castps_si512(a); }
@@ -59,16 +61,45 @@ INLINE B lookup(const i8* table, B index) {
 /** Signed quants are multiplied as unsigned ones, 128 more. */
 constexpr bool shifts_signed = true;
 
-/** acc + products of unsigned quants [COUNT] x (16 rows x 4 columns) and x [4 COUNT]. */
-template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
+/** The lowest bytes of 32 words. */
+INLINE void store_bytes(i8* p, const I* x) {
+  for (int i = 0; i < 2; i++) _mm_storeu_si128((__m128i*)p + i, _mm512_cvtepi32_epi8(x[i]));
+}
+/** Sums of 16 bytes, and of the next 16. */
+INLINE void sums_of_bytes(const i8* p, i32* sums) {
+  const __m256i bytes = _mm256_loadu_si256((const __m256i*)p);
+  const __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), bytes);
+  const __m256i pairs = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
+  const __m256i all = _mm256_add_epi32(pairs, _mm256_shuffle_epi32(pairs, 0xb1));
+  sums[0] = _mm256_cvtsi256_si32(all);
+  sums[1] = _mm_cvtsi128_si32(_mm256_extracti128_si256(all, 1));
+}
+
+/** Computed here and not later: compilers otherwise mix what belongs to many rows, and run out of registers. */
+template <class Register> INLINE void here(Register& x) { __asm__ volatile("" : "+v"(x) : : "memory"); }
+
+/** Rows, and slices of weights, whose products are summed at once. */
+constexpr u32 tile_rows = 6, tile_slices = 2;
+
+/** sums += products of unsigned quants (i, s), i < COUNT, 16 rows x 4 columns each, and x [N][4 COUNT]. */
+template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
+INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
   for (int i = 0; i < COUNT; i++) {
-    i32 four;
-    __builtin_memcpy(&four, x + 4 * i, 4);
-    acc = _mm512_dpbusd_epi32(acc, q[i], _mm512_set1_epi32(four));
+    B q[S];
+    for (u32 s = 0; s < S; s++) q[s] = quants(i, s);
+    for (u32 n = 0; n < N; n++) {
+      i32 four;
+      __builtin_memcpy(&four, x[n] + 4 * i, 4);
+      for (u32 s = 0; s < S; s++) sums[n][s] = _mm512_dpbusd_epi32(sums[n][s], q[s], _mm512_set1_epi32(four));
+      if constexpr (Ordered) {
+        for (u32 s = 0; s < S; s++) here(sums[n][s]);
+      }
+    }
   }
-  return acc;
 }
 
 INLINE void prefetch(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T0); }
+/** Not into the nearest cache. */
+INLINE void prefetch_far(const void* p) { _mm_prefetch((const char*)p, _MM_HINT_T1); }
 
 }  // namespace KERNELS

@@ -11,8 +11,10 @@ namespace {
 struct ConvertedBlock {  // as kernels/convert.h has it
   i8 q[32];
   float scale;
-  i16 sums[2];
+  i32 sum;
   float scaled_sum;
+  i32 sums[2];
+  float scaled_sums[2];
   u32 unused;
 };
 
@@ -59,7 +61,7 @@ Results compute(u32 set, u32 threads, const Case& c, const std::string& name) {
   Steps device(set, threads);
   const stored::Format& f = *c.format;
   const u64 row_bytes = c.blocks.size() / table_rows;
-  const u32 xStride = c.columns + 8, qStride = c.columns / 32 * 12 + 4, yStride = matrix_rows + 3, baseStride = matrix_rows + 1;
+  const u32 xStride = c.columns + 8, qStride = c.columns / 32 * 16 + 16, yStride = matrix_rows + 3, baseStride = matrix_rows + 1;
   const Memory raw = device.allocate(c.blocks.size());
   const Memory packed = device.allocate((u64)(table_rows + 15) / 16 * 16 * (c.columns / f.columns) * f.packed);
   const Memory x = device.allocate(4ull * most_rows * xStride), converted = device.allocate(4ull * most_rows * qStride + 64);
@@ -153,8 +155,12 @@ void compare(const Case& c, const Results& r, const std::string& name) {
     float largest = 0;
     int sums[2] = {0, 0};
     for (u32 k = 0; k < 32; k++) largest = std::max(largest, std::fabs(x[k])), sums[k / 16] += block.q[k];
-    if (block.scale != largest / 127.0f || block.sums[0] != sums[0] || block.sums[1] != sums[1] ||
-        block.scaled_sum != block.scale * (float)(sums[0] + sums[1])) {
+    bool right = block.scale == largest / 127.0f && block.sum == -(sums[0] + sums[1]);
+    right = right && block.scaled_sum == block.scale * (float)block.sum;
+    for (u32 half = 0; half < 2; half++) {
+      right = right && block.sums[half] == -sums[half] && block.scaled_sums[half] == block.scale * (float)block.sums[half];
+    }
+    if (!right) {
       fail(name + " convert: scale or sums of block " + std::to_string(i));
     }
     for (u32 k = 0; k < 32; k++) {
