@@ -121,9 +121,9 @@ INLINE void score(const Context& c, const AttentionStep& s, const Items& w, cons
     while (t.lengths[first] <= b) first++;
     const u8* from = block_of(c, sequence, b) + offset;
     const bool last = b + block_positions >= end;
-    const u8* next = last ? block_of(c, sequence, begin) + offset + (u64)block_positions * s.kvHeads * s.headDim * value_bytes(sequence.format)
+    const u8* next = last ? block_of(c, sequence, begin) + offset + (u64)line_bytes(sequence.format) * s.kvHeads * s.headDim
                           : block_of(c, sequence, b + block_positions) + offset;
-    const float* keys = expand(sequence.format, from, s.headDim, next, t.expanded);
+    const float* keys = expand_keys(sequence.format, from, s.headDim, next, t.expanded);
     const Product p = {t.q + first * q_stride, keys, block_positions, s.headDim,
                        t.scores + first * score_stride + (b - begin), score_stride, true};
     product<q_stride>(p, w.count - first, block_positions);

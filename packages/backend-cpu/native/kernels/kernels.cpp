@@ -12,6 +12,7 @@
 #include "../simd/plain.h"
 #endif
 #include "attention.h"
+#include "cache.h"
 #include "convert.h"
 #include "elementwise.h"
 #include "embedding.h"

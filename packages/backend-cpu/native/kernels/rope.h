@@ -1,7 +1,6 @@
-// Rotation of neighbouring pairs by the cosines and sines that the host wrote for each row, and the write of keys and
-// values into the blocks of a sequence.
+// Rotation of neighbouring pairs by the cosines and sines that the host wrote for each row.
 #pragma once
-#include "blocks.h"
+#include "common.h"
 
 namespace KERNELS {
 
@@ -25,42 +24,6 @@ static void rope(const Context& c, const void* step) {
   for (u32 n; c.next(s.rows, n);) {
     const float* x = row_at(at<const float>(c, s.x), s.xStride, n);
     rotate(x, angles_of(c, n, s.rotation), s.width, s.headDim, row_at(at<float>(c, s.y), s.yStride, n));
-  }
-}
-
-INLINE void put(u8* p, u32 format, u64 index, float x) {
-  if (format == format_f32) ((float*)p)[index] = x;
-  else if (format == format_f16) ((u16*)p)[index] = to_f16(x);
-  else ((u16*)p)[index] = to_bf16(x);
-}
-
-static void cache(const Context& c, const void* step) {
-  const CacheStep& s = *(const CacheStep*)step;
-  const u32 width = s.kvHeads * s.headDim;
-  for (u32 n; c.next(s.rows, n);) {
-    const Row& row = at<const Row>(c, c.run->rows)[n];
-    const Sequence& sequence = at<const Sequence>(c, c.run->sequences)[row.sequence];
-    const float* k = row_at(at<const float>(c, s.k), s.kStride, n);
-    const float* v = row_at(at<const float>(c, s.v), s.vStride, n);
-    u8* block = block_of(c, sequence, row.position);
-    const u32 place = row.position % block_positions;
-    const u64 keys = (u64)block_positions * s.before, values = keys + (u64)block_positions * width;
-    float rotated[512];
-    for (u32 g = 0; g < s.kvHeads; g++) {
-      const float* head = k + g * s.headDim;
-      if (s.kRotation != unrotated) {
-        rotate(head, angles_of(c, n, s.kRotation), s.headDim, s.headDim, rotated);
-        head = rotated;
-      }
-      for (u32 i = 0; i < s.headDim; i++) {
-        put(block, sequence.format, keys + (u64)block_positions * (g * s.headDim + i) + place, head[i]);
-        put(block, sequence.format, values + (u64)(block_positions * g + place) * s.headDim + i, v[g * s.headDim + i]);
-      }
-    }
-    if (s.rotatedQ == 0) continue;
-    const float* q = row_at(at<const float>(c, s.q), s.qStride, n);
-    float* y = row_at(at<float>(c, s.rotatedQ), s.rotatedQStride, n);
-    rotate(q, angles_of(c, n, s.qRotation), s.heads * s.headDim, s.headDim, y);
   }
 }
 

@@ -182,7 +182,15 @@ std::vector<u32> chunks_of(u32 length, u32 size) {
   return list;
 }
 
-double kept(u32 format, float x) {
+/** What is kept of a value among the 32 that share a scale. */
+double kept(u32 format, const float* values, u64 index) {
+  const float x = values[index];
+  if (format == format_q8_0) {
+    float top = 0;
+    for (u64 i = index / 32 * 32; i < index / 32 * 32 + 32; i++) top = fmaxf(top, fabsf(values[i]));
+    const double scale = from_f16(to_f16(top / 127));
+    return scale == 0 ? 0 : scale * fmax(-127, fmin(127, nearbyint((double)(float)(x / scale))));
+  }
   return format == format_f32 ? x : format == format_f16 ? from_f16(to_f16(x)) : from_bf16(to_bf16(x));
 }
 
@@ -202,7 +210,7 @@ double compare(const Shape& shape, const Text& t, Random& random) {
     for (u32 j = 0; j <= row; j++) {
       double sum = 0, size = 0;
       for (u32 i = 0; i < d; i++) {
-        const double x = q[i] * kept(shape.format, t.k[(u64)j * shape.kv_width() + group * d + i]);
+        const double x = q[i] * kept(shape.format, t.k.data(), (u64)j * shape.kv_width() + group * d + i);
         sum += x, size += fabs(x);
       }
       score[j] = sum / sqrt((double)d);
@@ -219,7 +227,7 @@ double compare(const Shape& shape, const Text& t, Random& random) {
     for (u32 i = 0; i < d; i++) {
       double sum = 0, size = 0, error = 0;
       for (u32 j = 0; j <= row; j++) {
-        const double x = score[j] / total * kept(shape.format, t.v[(u64)j * shape.kv_width() + group * d + i]);
+        const double x = score[j] / total * kept(shape.format, t.v.data(), (u64)j * shape.kv_width() + group * d + i);
         sum += x, size += fabs(x), error += fabs(x) * slack[j];
       }
       const double bound = error + size * (most_slack + 2 * dot_units(row + 1) + 8 * unit) + 0x1p-120;
@@ -296,6 +304,10 @@ int check_all(const char* only) {
       check(set, {2, 1, 10, format}, {64, 513}, random);
       check(set, {2, 2, 512, format}, {40}, random);
     }
+    check(set, {4, 2, 32, format_q8_0}, {1, 31, 32, 33, 255, 256, 257}, random);
+    check(set, {8, 2, 64, format_q8_0}, {1, 33, 257, 530}, random);
+    check(set, {8, 1, 128, format_q8_0}, {31, 300}, random);
+    check(set, {2, 2, 512, format_q8_0}, {40}, random);
     check(set, {4, 1, 16, format_f16}, {3500, 700, 1}, random);
     check(set, {60, 1, 16, format_f32}, {300, 2}, random);
     printf("%s: %s\n", polyllama_set_name(set), faults == before_faults ? "as it should be" : "WRONG");
@@ -412,7 +424,7 @@ void bench_all(const char* only, u32 threads, const char* part) {
   const bool decode = part == nullptr || strcmp(part, "decode") == 0, prefill = part == nullptr || strcmp(part, "prefill") == 0;
   for (u32 set = 0; polyllama_set_name(set) != nullptr; set++) {
     if (!polyllama_set_runs_here(set) || strcmp(only, polyllama_set_name(set)) != 0) continue;
-    for (u32 format : {(u32)format_f32, (u32)format_f16, (u32)format_bf16}) {
+    for (u32 format : {(u32)format_f32, (u32)format_f16, (u32)format_bf16, (u32)format_q8_0}) {
       if (decode) bench(set, threads, "TinyLlama", {32, 4, 64, format}, 22, 3500, 1);
       if (decode && format != format_f32) bench(set, threads, "7B", {32, 32, 128, format}, 16, 3500, 1);
       if (prefill) bench(set, threads, "TinyLlama", {32, 4, 64, format}, 22, 0, 512);
