@@ -86,9 +86,9 @@ export class ChunkRunner implements Disposable {
       return { rows: count, keys: start + from + count };
     });
     const partials = this.#partials.ensure(4 * partialWords(plan, sequences));
-    const view = new DataView(told.buffer);
+    const view = told.view();
     encodeSteps(view, layout.steps, first);
-    new Uint8Array(told.buffer).set(steps, layout.steps + stepBytes * first.length);
+    told.bytesAt(layout.steps + stepBytes * first.length, steps.length).set(steps);
     encodeRun(view, 0, {
       steps: told.ref + BigInt(layout.steps),
       rows: told.ref + BigInt(layout.rows),
@@ -104,7 +104,7 @@ export class ChunkRunner implements Disposable {
     for (const [value, place] of plan.inputs) {
       const { stride } = place.buffer;
       const at = Number(refOf(place, e) - arena.ref);
-      writeRows(job, value, place.width, new Float32Array(arena.buffer, at, stride * rows.length), stride);
+      writeRows(job, value, place.width, arena.floatsAt(at, stride * rows.length), stride);
     }
     await this.#machine.run(told.ref, signal);
     this.#collect(job, numbers, selected, offsets, arena);
@@ -143,7 +143,7 @@ export class ChunkRunner implements Disposable {
         const index = indices.get(row);
         if (index === undefined) continue; // of another chunk
         const start = 4 * (offsets[buffer.id]! + offset + buffer.stride * index); // each buffer has an offset
-        data.set(new Float32Array(arena.buffer, start, width), i * width);
+        data.set(arena.floatsAt(start, width), i * width);
       }
     }
   }
@@ -199,9 +199,9 @@ function describe(
   { rows, chunk, blocks, prepared, inputs }: ChunkJob,
   layout: StepLayout,
   selection: readonly number[],
-  { ref, buffer }: Arena,
+  told: Arena,
 ): void {
-  const view = new DataView(buffer);
+  const view = told.view();
   const tokens = prepared.plan.tokens === undefined ? undefined : inputs[prepared.plan.tokens];
   for (const [n, { row, segment, position }] of rows.entries()) {
     encodeRow(view, layout.rows + rowBytes * n, tokens?.[row] ?? 0, segment, position);
@@ -211,21 +211,21 @@ function describe(
     const own = blocks[i] ?? { pool: 0n, table: new Uint32Array(), blockBytes: 0, format: 0 };
     encodeSequence(view, layout.sequences + sequenceBytes * i, {
       pool: own.pool,
-      table: ref + BigInt(table),
+      table: told.ref + BigInt(table),
       blockBytes: BigInt(own.blockBytes),
       first,
       rows: count,
       format: own.format,
     });
-    new Uint32Array(buffer, table, own.table.length).set(own.table);
+    told.wordsAt(table, own.table.length).set(own.table);
     table += 4 * own.table.length;
   }
   const pairs = 2 * prepared.plan.rotationStride * rows.length;
   prepared.rotations.write(
     rows.map(({ angle }) => angle),
-    new Float32Array(buffer, layout.rotations, pairs),
+    told.floatsAt(layout.rotations, pairs),
   );
-  new Uint32Array(buffer, layout.selection, selection.length).set(selection);
+  told.wordsAt(layout.selection, selection.length).set(selection);
 }
 
 /** Rows of an input of the graph: `stride` words for each. */
