@@ -25,7 +25,7 @@ export type Request =
   | { readonly kind: "rewind"; readonly tokens: number }
   /** Generates `tokens` tokens greedily behind what is there. */
   | { readonly kind: "decode"; readonly tokens: number }
-  /** The 99th percentile of how long the event loop was held up during the last decode. */
+  /** The 99th percentile of how long the event loop was held up during what was asked last. */
   | { readonly kind: "delay" }
   | { readonly kind: "peak" };
 
@@ -39,33 +39,21 @@ export interface Engine {
 /** Answers to requests are seconds, MiB for `peak`, ms for `delay`. */
 export function serve(engine: Engine): void {
   let delay = Number.NaN;
-  const answer = async (request: Request): Promise<number> => {
+  const timed = async (action: () => Promise<void>): Promise<number> => {
+    const monitor = monitorEventLoopDelay({ resolution: 1 });
+    monitor.enable();
     const started = performance.now();
-    const seconds = () => (performance.now() - started) / 1000;
-    switch (request.kind) {
-      case "load":
-        await engine.load(request);
-        return seconds();
-      case "prefill":
-        await engine.prefill(request.tokens);
-        return seconds();
-      case "rewind":
-        await engine.rewind(request.tokens);
-        return seconds();
-      case "decode": {
-        const monitor = monitorEventLoopDelay({ resolution: 1 });
-        monitor.enable();
-        await engine.decode(request.tokens);
-        const taken = seconds();
-        monitor.disable();
-        delay = monitor.percentile(99) / 1e6;
-        return taken;
-      }
-      case "delay":
-        return delay;
-      case "peak":
-        return peakMemory();
-    }
+    await action();
+    const seconds = (performance.now() - started) / 1000;
+    monitor.disable();
+    delay = monitor.percentile(99) / 1e6;
+    return seconds;
+  };
+  const answer = async (request: Request): Promise<number> => {
+    if (request.kind === "delay") return delay;
+    if (request.kind === "peak") return peakMemory();
+    if (request.kind === "load") return timed(() => engine.load(request));
+    return timed(() => engine[request.kind](request.tokens));
   };
   process.on("message", async (request: Request) => {
     try {
