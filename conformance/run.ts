@@ -1,4 +1,4 @@
-// `npm run conformance -- --backend onnxruntime`: runs the suite on a backend, prints the worst of each kind beside
+// `npm run conformance -- --backend cpu`: runs the suite on a backend, prints the worst of each kind beside
 // what was recorded, keeps the results as JSON and writes CONFORMANCE.md anew from the results of all backends.
 // `--filter` and `--list` for single cases; then nothing is kept, or with `--keep` put among what was recorded.
 // `--bounds` runs no backend: it records what cases allow one.
@@ -28,7 +28,7 @@ const options = readArguments(
   "npm run conformance",
   "Runs the conformance suite on a backend and writes CONFORMANCE.md.",
   {
-    backend: { type: "string", default: "onnxruntime", about: "backend and environment" },
+    backend: { type: "string", default: "cpu", about: "backend and environment" },
     keep: { type: "boolean", default: false, about: "with --filter: put the results among those recorded" },
     filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
     list: { type: "boolean", default: false, about: "print the addresses of cases and run none" },

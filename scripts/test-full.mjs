@@ -11,6 +11,8 @@ import { readArguments } from "./arguments.mjs";
 
 const steps = {
   tests: ["npm test -- --full", 60],
+  cpu: ["npm run conformance -- --backend cpu", 30],
+  "cpu-int8": ["npm run conformance -- --backend cpu-int8", 30],
   onnxruntime: ["npm run conformance -- --backend onnxruntime", 30],
   "onnxruntime-int8": ["npm run conformance -- --backend onnxruntime-int8", 30],
   webgpu: ["npm run conformance:webgpu", 240],
@@ -21,6 +23,7 @@ const steps = {
 };
 for (const target of [
   "reference",
+  "cpu",
   "onnxruntime",
   "core",
   "formats",

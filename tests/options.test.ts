@@ -1,6 +1,7 @@
 // Every option of every entry point against values of every wrong kind: each is refused with a typed error that names
 // the option. Which options there are the entry points say themselves, so that none is left out here.
 
+import { cpu } from "@polyllama/backend-cpu";
 import { cuda } from "@polyllama/backend-cuda";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
@@ -167,6 +168,7 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
       controlSymbols: none!,
     },
   ],
+  ["cpu", cpu, { threads: num!, activations: str!, instructionSet: str! }],
   [
     "onnxruntime",
     onnxruntime,

@@ -20,6 +20,7 @@ const blocks = (text: string, language: string): string[] =>
 const modules: Readonly<Record<string, () => Promise<object>>> = {
   polyllama: () => import("polyllama"),
   "polyllama/worker": () => import("polyllama/worker"),
+  "@polyllama/backend-cpu": () => import("@polyllama/backend-cpu"),
   "@polyllama/backend-onnxruntime": () => import("@polyllama/backend-onnxruntime"),
   "@polyllama/backend-cuda": () => import("@polyllama/backend-cuda"),
   "@polyllama/backend-reference": () => import("@polyllama/backend-reference"),

@@ -26,6 +26,18 @@ export interface Subject {
 
 const { chromium: browser, deno: denoProgram } = readSystem();
 
+function cpuWith(activations: "f32" | "int8"): Subject {
+  const name = activations === "f32" ? "cpu" : "cpu-int8";
+  const create = async (): Promise<Device> => (await import("@polyllama/backend-cpu")).cpu({ activations });
+  return {
+    title: `cpu, activations ${activations}`,
+    expectations: "cpu",
+    bounds: name,
+    roundings: async () => (await create()).roundings,
+    open: async () => local(await create()),
+  };
+}
+
 function onnxruntimeWith(activations: "f32" | "int8"): Subject {
   const name = activations === "f32" ? "onnxruntime" : "onnxruntime-int8";
   const create = async (): Promise<Device> =>
@@ -77,6 +89,8 @@ function missing(what: string): never {
 
 /** By the name that `--backend` has. */
 export const subjects: Readonly<Record<string, Subject>> = {
+  cpu: cpuWith("f32"),
+  "cpu-int8": cpuWith("int8"),
   onnxruntime: onnxruntimeWith("f32"),
   "onnxruntime-int8": onnxruntimeWith("int8"),
   "webgpu-dawn": dawn("", {}),

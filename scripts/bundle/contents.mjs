@@ -43,6 +43,6 @@ export const parts = [
   {
     name: "ONNX Runtime",
     paths: ["node_modules/onnxruntime-node/"],
-    optional: "without it --backend onnxruntime does not run; use reference, webgpu or cuda",
+    optional: "without it --backend onnxruntime does not run; use cpu, reference, webgpu or cuda",
   },
 ];

@@ -46,7 +46,7 @@ ${start}
 const readme = (version, glibc) => `polyllama ${version} for Linux x64 (glibc ${glibc}), with all that it needs.
 
   ./polyllama doctor             what this machine can run, and why not
-  ./polyllama generate -p TEXT   continue a text; --backend onnxruntime, webgpu, cuda or reference; --model FILE for your own
+  ./polyllama generate -p TEXT   continue a text; --backend cpu, onnxruntime, webgpu, cuda or reference; --model FILE for your own
   ./polyllama parity             do the backends agree on this machine?
   ./gpu-check                    check an NVIDIA card: results, memory errors, speed; at most 8 minutes
   ./bench cuda | capacity | big  benchmarks

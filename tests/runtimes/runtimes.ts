@@ -20,7 +20,7 @@ export interface Runtime {
 
 /** What `story.mjs` printed: tokens, by what made them, and a checksum of what threads quantized. */
 export type Story = Readonly<
-  Record<"onnxruntime" | "reference" | "safetensors" | "worker", readonly number[]> & { threads: number }
+  Record<"cpu" | "onnxruntime" | "reference" | "safetensors" | "worker", readonly number[]> & { threads: number }
 >;
 
 const system = readSystem();
@@ -48,6 +48,7 @@ export function makeProject(folder: string): void {
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }');
   const packages = [
     "polyllama",
+    "@polyllama/backend-cpu",
     "@polyllama/backend-onnxruntime",
     "@polyllama/backend-reference",
     "@polyllama/model-poet",

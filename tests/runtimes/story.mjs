@@ -1,5 +1,5 @@
-// What every runtime has to do, as a user's program there: the embedded model on the onnxruntime and the reference
-// backend, and a checkpoint that the program writes itself as safetensors, with threads that quantize, and the embedded
+// What every runtime has to do, as a user's program there: the embedded model on the backends for processors, and a
+// checkpoint that the program writes itself as safetensors, with threads that quantize, and the embedded
 // model in workers. It prints the tokens as JSON.
 
 import { deepStrictEqual } from "node:assert";
@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as threads from "node:worker_threads";
+import { cpu } from "@polyllama/backend-cpu";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { createQuantizerPool, openCheckpoint, writeSafetensors } from "@polyllama/checkpoints";
@@ -54,6 +55,7 @@ try {
   );
   await pool[Symbol.asyncDispose]();
   const result = {
+    cpu: await write(poet, cpu(), "春夜\n李白\n"),
     onnxruntime: await write(poet, onnxruntime({ cacheFolder: join(folder, "cache") }), "春夜\n李白\n"),
     reference: await write(poet, reference(), "春夜\n李白\n"),
     safetensors: await write(path, reference(), [1, 5, 7]),

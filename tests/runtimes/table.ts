@@ -11,13 +11,13 @@ const folder = mkdtempSync(join(tmpdir(), "polyllama-runtimes-"));
 try {
   makeProject(folder);
   console.log(`${process.platform} ${process.arch}, ${new Date().toISOString().slice(0, 10)}\n`);
-  console.log(
-    "| runtime | version | reference | onnxruntime | files | threads | worker |\n|---|---|---|---|---|---|---|",
-  );
+  const parts = ["reference", "cpu", "onnxruntime", "safetensors", "threads", "worker"] as const;
+  const titles = parts.map((part) => (part === "safetensors" ? "files" : part));
+  console.log(`| runtime | version | ${titles.join(" | ")} |\n|---|---|${"---|".repeat(parts.length)}`);
   let first: Story | undefined;
   for (const runtime of runtimes) {
     if (runtime.executable === undefined) {
-      console.log(`| ${runtime.name} | not installed | | | | | |`);
+      console.log(`| ${runtime.name} | not installed |${" |".repeat(parts.length)}`);
       continue;
     }
     const story = await runStory(runtime, folder).catch((error: unknown) => {
@@ -27,7 +27,7 @@ try {
     first ??= story;
     const same = (part: keyof Story): string =>
       story === undefined ? "fails" : isDeepStrictEqual(story[part], first?.[part]) ? "yes" : "differs";
-    const cells = [same("reference"), same("onnxruntime"), same("safetensors"), same("threads"), same("worker")];
+    const cells = parts.map(same);
     if (cells.some((cell) => cell !== "yes")) process.exitCode = 1;
     console.log(`| ${[runtime.name, runtime.version, ...cells].join(" | ")} |`);
   }

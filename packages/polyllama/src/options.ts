@@ -11,7 +11,7 @@ import type { Sequence } from "./sequence.ts";
 /** Options of `Llama.load`. */
 export interface LoadOptions extends OpenOptions {
   /**
-   * What computes: `onnxruntime()` from @polyllama/backend-onnxruntime, `webgpu()` from @polyllama/backend-webgpu, also
+   * What computes: `cpu()` from @polyllama/backend-cpu, `webgpu()` from @polyllama/backend-webgpu, also
    * before it is there.
    */
   readonly backend: Device | PromiseLike<Device>;
@@ -48,7 +48,7 @@ export interface ValuesOptions {
 }
 
 const backend: OptionType = {
-  expected: "a backend, such as onnxruntime() from @polyllama/backend-onnxruntime",
+  expected: "a backend, such as cpu() from @polyllama/backend-cpu",
   accepts: (value) => isBackend.accepts(value) || isPromise.accepts(value),
   required: true,
   remedy(value) {

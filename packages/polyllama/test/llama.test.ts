@@ -1,4 +1,4 @@
-import { onnxruntime } from "@polyllama/backend-onnxruntime";
+import { cpu } from "@polyllama/backend-cpu";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
 import {
@@ -23,7 +23,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Piece } from "../src/generation/generate.ts";
 import { Llama } from "../src/index.ts";
 
-const createOnnxRuntime = (): Device => onnxruntime({ threads: 2, activations: "f32", cacheFolder: false });
+const createCpu = (): Device => cpu({ threads: 2, activations: "f32" });
 const poem = "春夜\n李白\n";
 const tale = "Once upon a time there was a little girl who lived in a small house near the forest with her mother and";
 
@@ -115,11 +115,11 @@ describe("stretched contexts", () => {
       const [tensor] = await llama.values(ids, ["logits"]);
       return tensor!;
     };
-    const expected = await toleranceOf(changed, ids, createOnnxRuntime());
+    const expected = await toleranceOf(changed, ids, createCpu());
     const unscaled = await logits(checkpoint, reference());
     expect((await logits(scaled, reference())).data).toEqual(unscaled.data);
     expect(worstShare(unscaled, expected)).toBeGreaterThan(1);
-    for (const backend of [reference(), createOnnxRuntime()]) {
+    for (const backend of [reference(), createCpu()]) {
       expect(worstShare(await logits(scaled, backend, 1024), expected)).toBeLessThanOrEqual(1);
     }
   });
@@ -127,7 +127,7 @@ describe("stretched contexts", () => {
 
 describe.each([
   ["reference", reference],
-  ["onnxruntime", createOnnxRuntime],
+  ["cpu", createCpu],
 ])("on %s", (_name, createBackend: () => Device) => {
   let llama: Llama;
   let tokenizer: Tokenizer;
@@ -354,7 +354,7 @@ test("loading without a backend, with unknown options or too long a context is r
 test("aborting in the middle of a long prompt returns soon and leaves the model usable", async () => {
   const location = "synthetic://tinyllama-1.1b?seed=1&format=q4_0&layers=1&context=4096";
   await using llama = await Llama.load(location, {
-    backend: onnxruntime({ threads: 2, cacheFolder: false }),
+    backend: cpu({ threads: 2 }),
     chunk: 128,
   });
   const prompt = Array.from({ length: 2000 }, (_, i) => 300 + ((i * 7919) % 30000));
