@@ -44,6 +44,7 @@ INLINE I iload_i8(const u8* p) { return vmovl_s16(low_bytes(p, true)); }
 INLINE I ishr_by(I a, u32 k) {
   return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(i32)k)));
 }
+INLINE I imax(I a, I b) { return vmaxq_s32(a, b); }
 INLINE F to_float(I a) { return vcvtq_f32_s32(a); }
 INLINE F as_float(I a) { return vreinterpretq_f32_s32(a); }
 INLINE I as_int(F a) { return vreinterpretq_s32_f32(a); }
@@ -106,3 +107,5 @@ template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, con
 INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
 
 }  // namespace KERNELS
+
+#include "narrow.h"

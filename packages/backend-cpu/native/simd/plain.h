@@ -47,12 +47,6 @@ INLINE I as_int(F a) { EACH(I, (i32)bits_of(a.v[i])) }
 
 #undef EACH
 
-INLINE i32 imax_of(I a) {
-  i32 largest = a.v[0];
-  for (int i = 1; i < 4; i++) largest = a.v[i] > largest ? a.v[i] : largest;
-  return largest;
-}
-
 #define EACH(expression)                            \
   B r;                                              \
   for (int i = 0; i < 16; i++) r.v[i] = expression; \
@@ -79,40 +73,21 @@ INLINE B lookup(const i8* table, B index) { EACH((u8)table[index.v[i]]) }
 
 constexpr bool shifts_signed = false;
 
-/** The lowest bytes of 32 words. */
-INLINE void store_bytes(i8* p, const I* x) {
-  for (int i = 0; i < 32; i++) p[i] = (i8)x[i / 4].v[i % 4];
-}
-/** Sums of 16 bytes, and of the next 16. */
-INLINE void sums_of_bytes(const i8* p, i32* sums) {
-  for (int half = 0; half < 2; half++) {
-    sums[half] = 0;
-    for (int i = 0; i < 16; i++) sums[half] += p[16 * half + i];
-  }
-}
-
-/** Rows, and slices of weights, whose products are summed at once. */
-constexpr u32 tile_rows = 4, tile_slices = 1;
-
-/** sums += products of quants (i, s), i < COUNT, 4 rows x 4 columns each, and x [N][4 COUNT]. */
-template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
-INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
+/** acc + products of quants [COUNT] x (4 rows x 4 columns) and x [4 COUNT]. */
+template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
   for (int i = 0; i < COUNT; i++) {
-    for (u32 s = 0; s < S; s++) {
-      const B q = quants(i, s);
-      for (u32 n = 0; n < N; n++) {
-        for (int byte = 0; byte < 16; byte++) {
-          const i32 quant = Signed ? (i32)(i8)q.v[byte] : (i32)q.v[byte];
-          sums[n][s].v[byte / 4] += quant * x[n][4 * i + byte % 4];
-        }
+    for (int row = 0; row < 4; row++) {
+      for (int j = 0; j < 4; j++) {
+        const u8 quant = q[i].v[4 * row + j];
+        acc.v[row] += (Signed ? (i32)(i8)quant : (i32)quant) * x[4 * i + j];
       }
     }
   }
+  return acc;
 }
 
-template <class Register> INLINE void here(Register&) {}
-
 INLINE void prefetch(const void*) {}
-INLINE void prefetch_far(const void*) {}
 
 }  // namespace KERNELS
+
+#include "narrow.h"
