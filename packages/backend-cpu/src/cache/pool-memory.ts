@@ -102,6 +102,6 @@ export class PoolMemory implements PoolStorage {
   }
 
   #block(block: number): Uint8Array {
-    return new Uint8Array(this.#arena.buffer, block * this.blockBytes, this.blockBytes);
+    return this.#arena.bytesAt(block * this.blockBytes, this.blockBytes);
   }
 }

@@ -8,8 +8,12 @@ export interface Arena extends Disposable {
   /** Number of the arena, in the upper 16 bits of references. */
   readonly ref: bigint;
   readonly bytes: number;
-  /** A view of all of it. Take it anew for each use: the memory of WebAssembly moves. */
-  readonly buffer: ArrayBuffer;
+  // Views of parts of it, from a byte on. They are made anew for each use: the memory of WebAssembly moves.
+  bytesAt(offset: number, count: number): Uint8Array;
+  wordsAt(offset: number, count: number): Uint32Array;
+  floatsAt(offset: number, count: number): Float32Array;
+  /** A view of all of it. */
+  view(): DataView;
 }
 
 /** One run at a time. */
@@ -112,7 +116,10 @@ function allocate(library: Library, device: bigint, bytes: number, what: string)
   return {
     ref: BigInt(arena) << 48n,
     bytes,
-    buffer,
+    bytesAt: (offset, count) => new Uint8Array(buffer, offset, count),
+    wordsAt: (offset, count) => new Uint32Array(buffer, offset, count),
+    floatsAt: (offset, count) => new Float32Array(buffer, offset, count),
+    view: () => new DataView(buffer),
     [Symbol.dispose]: () => library.free(device, arena),
   };
 }

@@ -55,10 +55,10 @@ export function describe(
   layout: Layout,
   selection: readonly number[],
   draws: readonly PlacedDraw[],
-  { ref, buffer }: Arena,
+  told: Arena,
 ): void {
   const { rows, chunk, blocks, prepared, inputs } = job;
-  const view = new DataView(buffer);
+  const view = told.view();
   const tokens = prepared.plan.tokens === undefined ? undefined : inputs[prepared.plan.tokens];
   for (const [n, { row, segment, position }] of rows.entries()) {
     encodeRow(view, layout.rows + rowBytes * n, tokens?.[row] ?? 0, segment, position);
@@ -68,20 +68,20 @@ export function describe(
     const own = blocks[i] ?? { pool: 0n, table: new Uint32Array(), blockBytes: 0, format: 0 };
     encodeSequence(view, layout.sequences + sequenceBytes * i, {
       pool: own.pool,
-      table: ref + BigInt(table),
+      table: told.ref + BigInt(table),
       blockBytes: BigInt(own.blockBytes),
       first,
       rows: count,
       format: own.format,
     });
-    new Uint32Array(buffer, table, own.table.length).set(own.table);
+    told.wordsAt(table, own.table.length).set(own.table);
     table += 4 * own.table.length;
   }
   const angles = rows.map(({ angle }) => angle);
   const pairs = 2 * prepared.plan.rotationStride * rows.length;
-  prepared.rotations.write(angles, new Float32Array(buffer, layout.rotations, pairs));
-  new Uint32Array(buffer, layout.selection, selection.length).set(selection);
-  if (draws.length > 0) new Uint32Array(buffer, layout.powers, exp2Table.length).set(exp2Table);
+  prepared.rotations.write(angles, told.floatsAt(layout.rotations, pairs));
+  told.wordsAt(layout.selection, selection.length).set(selection);
+  if (draws.length > 0) told.wordsAt(layout.powers, exp2Table.length).set(exp2Table);
   for (const [i, { draw, row }] of draws.entries()) encodeDraw(view, layout.draws + drawBytes * i, draw, row);
 }
 

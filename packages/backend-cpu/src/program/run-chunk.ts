@@ -64,9 +64,9 @@ export class ChunkRunner implements Disposable {
     const drawing = drawSteps(placed, layout, told, e);
     const selection = selected.map((row) => numbers.get(row)!); // they are rows of the chunk
     describe(job, layout, selection, placed, told);
-    const view = new DataView(told.buffer);
+    const view = told.view();
     encodeSteps(view, layout.steps, first);
-    new Uint8Array(told.buffer).set(steps, layout.steps + stepBytes * first.length);
+    told.bytesAt(layout.steps + stepBytes * first.length, steps.length).set(steps);
     encodeSteps(view, layout.steps + stepBytes * first.length + steps.length, drawing);
     encodeRun(view, 0, {
       steps: told.ref + BigInt(layout.steps),
@@ -83,10 +83,10 @@ export class ChunkRunner implements Disposable {
     for (const [value, place] of plan.inputs) {
       const at = Number(refOf(place, e) - arena.ref);
       const { stride } = place.buffer;
-      writeRows(job, value, place.width, new Float32Array(arena.buffer, at, stride * rows.length), stride);
+      writeRows(job, value, place.width, arena.floatsAt(at, stride * rows.length), stride);
     }
     await this.#machine.run(told.ref, signal);
-    const chosen = new Uint32Array(told.buffer, layout.chosen, placed.length);
+    const chosen = told.wordsAt(layout.chosen, placed.length);
     for (const [i, { draw }] of placed.entries()) takeToken(draw, chosen[i]!); // one for each
     collect(job, indices, offsets, arena);
   }
@@ -192,7 +192,7 @@ function collect({ prepared, wanted }: ChunkJob, indices: Indices, offsets: read
       const index = indices[buffer.rows].get(row);
       if (index === undefined) continue; // of another chunk
       const start = 4 * (offsets[buffer.id]! + offset + buffer.stride * index); // each buffer has an offset
-      data.set(new Float32Array(arena.buffer, start, width), i * width);
+      data.set(arena.floatsAt(start, width), i * width);
     }
   }
 }

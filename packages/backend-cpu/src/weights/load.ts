@@ -78,7 +78,7 @@ async function readAll(
       const norm = layout.norms.get(info.name);
       if (norm !== undefined) {
         assertFinite(source, info, bytes, first);
-        formats[info.format].dequantize(bytes, new Float32Array(arena.buffer, norm + 4 * first, columnCount(info)));
+        formats[info.format].dequantize(bytes, arena.floatsAt(norm + 4 * first, columnCount(info)));
       }
       if (layout.places.has(info.name)) {
         if (under.length === staging.length) await under.shift();
@@ -108,7 +108,7 @@ async function put(
   signal: AbortSignal,
 ): Promise<void> {
   const { group, firstRow } = layout.places.get(info.name)!; // the caller saw it
-  new Uint8Array(slot.buffer, headBytes).set(bytes);
+  slot.bytesAt(headBytes, bytes.length).set(bytes);
   const step = {
     rows: count,
     from: slot.ref + BigInt(headBytes),
@@ -117,7 +117,7 @@ async function put(
     columns: group.columns,
     firstRow: firstRow + first,
   };
-  const view = new DataView(slot.buffer);
+  const view = slot.view();
   encodeSteps(view, runBytes, [["repack", step]]);
   encodeRun(view, 0, { steps: slot.ref + BigInt(runBytes), stepCount: 1 });
   const { notFinite } = await machine.run(slot.ref, signal);
