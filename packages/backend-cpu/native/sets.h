@@ -3,7 +3,9 @@
 #include "platform.h"
 #include "team.h"
 
+#if !defined(__wasm__)
 namespace plain { extern const Kernels kernels; }
+#endif
 #if defined(__x86_64__)
 namespace avx2 { extern const Kernels kernels; }
 namespace avx_vnni { extern const Kernels kernels; }
@@ -18,7 +20,7 @@ static u64 enabled_registers() {
 #elif defined(__aarch64__)
 namespace neon { extern const Kernels kernels; }
 namespace neon_dot { extern const Kernels kernels; }
-#elif defined(__wasm_simd128__)
+#elif defined(__wasm__)
 namespace wasm { extern const Kernels kernels; }
 #endif
 
@@ -28,14 +30,16 @@ static const Kernels* const all_kernels[] = {
     &avx512_vnni::kernels, &avx_vnni::kernels, &avx2::kernels,
 #elif defined(__aarch64__)
     &neon_dot::kernels, &neon::kernels,
-#elif defined(__wasm_simd128__)
+#elif defined(__wasm__)
     &wasm::kernels,
 #endif
+#if !defined(__wasm__)
     &plain::kernels,
+#endif
 };
 constexpr u32 kernel_count = sizeof(all_kernels) / sizeof(all_kernels[0]);
 
-static bool runs_here(u32 index) {
+static bool runs_here([[maybe_unused]] u32 index) {
 #if defined(__x86_64__)
   u32 a, b, c, d;
   __cpuid(1, a, b, c, d);

@@ -93,6 +93,22 @@ const elf = [
   "-Wl,--strip-all",
 ];
 
+/** Of memory 4 MiB are there from the start: the stack, and what is not on it. */
+function wasm(name: string, features: readonly string[], memory: readonly string[]): Target {
+  return {
+    name,
+    compiler: "clang++-14",
+    machine: ["--target=wasm32"],
+    flags: ["-nostdinc++", "-nostdlibinc", "-msimd128", "-mbulk-memory", "-mmutable-globals", ...features, ...common],
+    units: [kernels("wasm", "-DKERNELS_WASM"), ...shared("wasm")],
+    linker: "wasm-ld-14",
+    link: [
+      ...["--no-entry", "--export-dynamic", "--gc-sections", "--strip-all", "--stack-first"],
+      ...["-z", "stack-size=1048576", "--initial-memory=4194304", "--max-memory=4294967296", ...memory],
+    ],
+  };
+}
+
 export const targets: readonly Target[] = [
   {
     name: "linux-x64",
@@ -134,6 +150,8 @@ export const targets: readonly Target[] = [
       ...["-install_name", "@rpath/libpolyllama.dylib", "-dead_strip", "-x", "libSystem.tbd"],
     ],
   },
+  wasm("wasm32", [], []),
+  wasm("wasm32-threads", ["-matomics"], ["--shared-memory", "--import-memory", "--export=__stack_pointer"]),
 ];
 
 /** Sources, by path. */
