@@ -18,10 +18,16 @@ export interface Limits {
   readonly products: Readonly<Record<string, number>>;
 }
 
+/** Flags of the processor, as Linux lists them. */
+export function processorFlags(): ReadonlySet<string> {
+  const info = readFileSync("/proc/cpuinfo", "utf8");
+  return new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(info)?.[1]?.trim().split(" "));
+}
+
 /** Processor, time and load, in lines to print above figures. */
 export function describeMachine(): string {
   const info = readFileSync("/proc/cpuinfo", "utf8");
-  const flags = new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(info)?.[1]?.trim().split(" "));
+  const flags = processorFlags();
   const known = flagsThatMatter.filter((flag) => flags.has(flag)).join(" ");
   const family = /^cpu family\s*:\s*(\d+)$/m.exec(info)?.[1];
   const model = /^model\s*:\s*(\d+)$/m.exec(info)?.[1];
@@ -40,7 +46,7 @@ export async function measureLimits(threads: number): Promise<Limits | undefined
   if (process.arch !== "x64") return undefined;
   const program = await buildNative("limits");
   if (program === undefined) return undefined;
-  return JSON.parse(runNative(program, String(threads))) as Limits; // as the program prints them
+  return JSON.parse(runNative(program, [String(threads)])) as Limits; // as the program prints them
 }
 
 export function describeLimits(limits: Limits | undefined, threads: number): string {

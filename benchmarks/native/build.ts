@@ -31,9 +31,9 @@ export async function buildNative(name: string, libraries: readonly string[] = [
   return program;
 }
 
-/** @throws {Error} when it fails */
-export function runNative(program: string, ...given: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(program, given, { encoding: "utf8" });
+/** What a program prints, given arguments and more of an environment. @throws {Error} when it fails */
+export function runNative(program: string, given: readonly string[], more: NodeJS.ProcessEnv = {}): string {
+  const { status, stdout, stderr } = spawnSync(program, given, { encoding: "utf8", env: { ...process.env, ...more } });
   if (status !== 0) throw new Error(`${program} ${given.join(" ")} failed:\n${stderr}`);
   return stdout;
 }

@@ -14,19 +14,17 @@
 #include <vector>
 
 template <class F> static double seconds(int threads, F work) {
-  std::atomic<int> waiting{threads};
-  std::atomic<bool> go{false};
+  std::atomic<int> ready{0};
+  const auto share = [&](int i) {
+    ready++;
+    while (ready < threads) std::this_thread::yield();
+    work(i);
+  };
   std::vector<std::thread> others;
-  for (int i = 0; i < threads; i++) {
-    others.emplace_back([&, i] {
-      waiting--;
-      while (!go) _mm_pause();
-      work(i);
-    });
-  }
-  while (waiting > 0) std::this_thread::yield();
+  for (int i = 1; i < threads; i++) others.emplace_back(share, i);
+  while (ready < threads - 1) std::this_thread::yield();
   const auto start = std::chrono::steady_clock::now();
-  go = true;
+  share(0);
   for (auto& thread : others) thread.join();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
