@@ -17,11 +17,11 @@ import { estimateTolerance, greedyTokens, worstShare } from "../src/index.ts";
 const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
 
 /** Those of the processor, with activations in f32. */
-const fast: readonly (() => Device)[] = [
-  () => cpu({ activations: "f32", threads: 2 }),
-  () => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false }),
+const fast: readonly (readonly [name: string, open: () => Device])[] = [
+  ["cpu", () => cpu({ activations: "f32", threads: 2 })],
+  ["onnxruntime", () => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false })],
 ];
-const devices: readonly (() => Device)[] = [reference, ...fast];
+const devices: readonly (() => Device)[] = [reference, ...fast.map(([, open]) => open)];
 
 describeWithShared("stories260K", () => {
   const golden: { readonly input_ids: readonly number[] } = JSON.parse(
@@ -53,7 +53,7 @@ describeWithShared("stories260K", () => {
     );
   }
 
-  test.each(fast)("logits of fast device %# with f32 activations are within the derived tolerance", async (open) => {
+  test.each(fast)("logits of %s with f32 activations are within the derived tolerance", async (_, open) => {
     await using checkpoint = await openCheckpoint(shared("weights/stories260K.gguf"));
     const worst = await shareOf(open, checkpoint, inputs);
     expect(worst).toBeGreaterThan(0);
@@ -91,7 +91,7 @@ describeWithShared("TinyStories-656K", () => {
 describe("poet", () => {
   const lines = "春夜\n李白\n";
 
-  test.each(fast)("logits of fast device %# with f32 activations are within the derived tolerance", async (open) => {
+  test.each(fast)("logits of %s with f32 activations are within the derived tolerance", async (_, open) => {
     await using checkpoint = await openCheckpoint(poet);
     const tokens = Int32Array.from(checkpoint.tokenizer!.encode(lines));
     const worst = await shareOf(open, checkpoint, { tokens });
@@ -103,6 +103,6 @@ describe("poet", () => {
     await using checkpoint = await openCheckpoint(poet);
     const prompt = checkpoint.tokenizer!.encode(lines);
     const expected = await greedyTokens(reference(), checkpoint, prompt, 60);
-    for (const open of fast) expect(await greedyTokens(open(), checkpoint, prompt, 60)).toEqual(expected);
+    for (const [, open] of fast) expect(await greedyTokens(open(), checkpoint, prompt, 60)).toEqual(expected);
   });
 });
