@@ -59,6 +59,7 @@ function chromium(executablePath: string): TestProjectInlineConfiguration {
 const longest = [
   "packages/backend-webgpu/test/conformance",
   "conformance/test/onnxruntime.",
+  "packages/backend-cpu/test/conformance.",
   "packages/backend-cuda/test/conformance",
   "packages/polyllama/test/llama.",
   "tests/packages.",
@@ -66,6 +67,7 @@ const longest = [
   "packages/backend-onnxruntime/test/weight-cache.",
   "packages/checkpoints/test/convert.",
   "conformance/test/",
+  "packages/backend-cpu/",
   "packages/backend-onnxruntime/",
 ];
 

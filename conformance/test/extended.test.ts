@@ -4,6 +4,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cpu } from "@polyllama/backend-cpu";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { webgpu } from "@polyllama/backend-webgpu";
@@ -62,6 +63,7 @@ function keepsOldLogits(create: () => Device | Promise<Device>): void {
 
 const title = (backend: string): string => `the poet with a larger vocabulary, on ${backend}`;
 describe(title("reference"), () => keepsOldLogits(reference));
+describe(title("cpu"), () => keepsOldLogits(() => cpu({ threads: 2 })));
 describe(title("onnxruntime"), () =>
   keepsOldLogits(() => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false })),
 );

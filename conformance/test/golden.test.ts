@@ -1,6 +1,7 @@
 // Real, trained checkpoints against results that others computed: the whole path from file to token.
 
 import { readFileSync } from "node:fs";
+import { cpu } from "@polyllama/backend-cpu";
 import { onnxruntime } from "@polyllama/backend-onnxruntime";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint } from "@polyllama/checkpoints";
@@ -15,9 +16,12 @@ import { estimateTolerance, greedyTokens, worstShare } from "../src/index.ts";
 /** What arithmetic in f32 rounds, by whoever computed it. */
 const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
 
-const onnxruntimeInF32 = (): Device => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false });
-
-const devices: readonly (() => Device)[] = [reference, onnxruntimeInF32];
+/** Those of the processor, with activations in f32. */
+const fast: readonly (readonly [name: string, open: () => Device])[] = [
+  ["cpu", () => cpu({ activations: "f32", threads: 2 })],
+  ["onnxruntime", () => onnxruntime({ activations: "f32", threads: 2, cacheFolder: false })],
+];
+const devices: readonly (() => Device)[] = [reference, ...fast.map(([, open]) => open)];
 
 describeWithShared("stories260K", () => {
   const golden: { readonly input_ids: readonly number[] } = JSON.parse(
@@ -49,16 +53,21 @@ describeWithShared("stories260K", () => {
     );
   }
 
-  test("ONNX Runtime's logits with f32 activations are within the derived tolerance", async () => {
+  test.each(fast)("logits of %s with f32 activations are within the derived tolerance", async (_, open) => {
     await using checkpoint = await openCheckpoint(shared("weights/stories260K.gguf"));
-    const worst = await onnxruntimeShare(checkpoint, inputs);
+    const worst = await shareOf(open, checkpoint, inputs);
     expect(worst).toBeGreaterThan(0);
     expect(worst).toBeLessThanOrEqual(1);
   });
 });
 
-async function onnxruntimeShare(checkpoint: Checkpoint, inputs: { readonly tokens: Int32Array }): Promise<number> {
-  await using device = onnxruntimeInF32();
+/** The worst logit's error, as a share of what is allowed. */
+async function shareOf(
+  open: () => Device,
+  checkpoint: Checkpoint,
+  inputs: { readonly tokens: Int32Array },
+): Promise<number> {
+  await using device = open();
   const graph = llamaGraph(checkpoint.config);
   const tolerance = await estimateTolerance(graph, checkpoint, { inputs }, "logits", device.roundings, { runs: 4 });
   await using loaded = await loadGraph(device, graph, checkpoint);
@@ -67,7 +76,7 @@ async function onnxruntimeShare(checkpoint: Checkpoint, inputs: { readonly token
 }
 
 describeWithShared("TinyStories-656K", () => {
-  test("greedy text is equal on onnxruntime with f32 activations and on the reference", async () => {
+  test("greedy text is equal on every device with f32 activations", async () => {
     await using checkpoint = await openCheckpoint(shared("weights/TinyStories-656K"));
     const prompt = checkpoint.tokenizer!.encode("Once upon a time");
     const texts: string[] = [];
@@ -75,26 +84,25 @@ describeWithShared("TinyStories-656K", () => {
       texts.push(checkpoint.tokenizer!.decode(await greedyTokens(open(), checkpoint, prompt, 200)));
     }
     expect(texts[0]).toMatch(/^Once upon a time/);
-    expect(texts[1]).toBe(texts[0]);
+    for (const text of texts) expect(text).toBe(texts[0]);
   });
 });
 
 describe("poet", () => {
   const lines = "春夜\n李白\n";
 
-  test("ONNX Runtime's logits with f32 activations are within the derived tolerance", async () => {
+  test.each(fast)("logits of %s with f32 activations are within the derived tolerance", async (_, open) => {
     await using checkpoint = await openCheckpoint(poet);
     const tokens = Int32Array.from(checkpoint.tokenizer!.encode(lines));
-    const worst = await onnxruntimeShare(checkpoint, { tokens });
+    const worst = await shareOf(open, checkpoint, { tokens });
     expect(worst).toBeGreaterThan(0);
     expect(worst).toBeLessThanOrEqual(1);
   });
 
-  test("greedy ids are equal on both backends", async () => {
+  test("greedy ids are equal on all of them", async () => {
     await using checkpoint = await openCheckpoint(poet);
     const prompt = checkpoint.tokenizer!.encode(lines);
-    const [exact, fast] = devices.map((open) => open()) as [Device, Device]; // there are two
-    const expected = await greedyTokens(exact, checkpoint, prompt, 60);
-    expect(await greedyTokens(fast, checkpoint, prompt, 60)).toEqual(expected);
+    const expected = await greedyTokens(reference(), checkpoint, prompt, 60);
+    for (const [, open] of fast) expect(await greedyTokens(open(), checkpoint, prompt, 60)).toEqual(expected);
   });
 });

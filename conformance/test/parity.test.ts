@@ -1,7 +1,7 @@
 // Comparing backends on a real model. Faults are planted around the reference, which then claims the roundings of f32,
 // so that nothing but the fault can be found.
 
-import { onnxruntime } from "@polyllama/backend-onnxruntime";
+import { cpu } from "@polyllama/backend-cpu";
 import { reference } from "@polyllama/backend-reference";
 import { type Checkpoint, openCheckpoint, quantized } from "@polyllama/checkpoints";
 import {
@@ -99,13 +99,13 @@ async function compareOne(device: Device): Promise<Compared> {
 describe("backends that are right", () => {
   let comparison: ModelComparison;
   beforeAll(async () => {
-    await using device = onnxruntime({ activations: "f32", cacheFolder: false });
+    await using device = cpu({ activations: "f32" });
     comparison = await compareModel(checkpoint, [device], { tokens });
   });
 
-  test("onnxruntime agrees on every operation, every layer and the text", async () => {
+  test("cpu agrees on every operation, every layer and the text", async () => {
     const { agrees, verdict, backends, opLayers } = comparison;
-    expect(verdict).toMatch(/^onnxruntime agrees with reference: 48 operations within their bounds/);
+    expect(verdict).toMatch(/^cpu agrees with reference: 48 operations within their bounds/);
     expect(agrees).toBe(true);
     expect(opLayers).toEqual([0, 3, 5]);
     const [{ ops, layers, endToEnd }] = backends as [Compared];
@@ -119,7 +119,7 @@ describe("backends that are right", () => {
     expect(endToEnd.sameToken).toBe(tokens.length);
     expect(endToEnd.worst).toBeGreaterThan(0);
     const step = { inputs: { tokens: Int32Array.from(tokens) } };
-    const { roundings } = onnxruntime({ activations: "f32" });
+    const { roundings } = cpu({ activations: "f32" });
     const graph = llamaGraph(checkpoint.config);
     const { perRow } = await estimateTolerance(graph, checkpoint, step, "logits", roundings, { runs: 4 });
     // Logits that are off by at most d move a distribution by at most (2 d)^2 / 8 (Hoeffding's lemma).
@@ -142,11 +142,11 @@ describe("backends that are right", () => {
 });
 
 test("rounding activations to int8 is allowed for where it is declared", async () => {
-  await using device = onnxruntime({ activations: "int8", cacheFolder: false });
+  await using device = cpu({ activations: "int8" });
   const source = { ...quantized(checkpoint, "q8_0"), config: checkpoint.config };
   const options = { ...quick, tokens: tokens.slice(0, 2) };
   const { backends, verdict } = await compareModel(source, [device], options);
-  expect(verdict).toMatch(/^onnxruntime agrees/);
+  expect(verdict).toMatch(/^cpu agrees/);
   expect(backends).toMatchObject([{ activations: "int8" }]);
   // The same results from a backend that declares f32 are far outside.
   const claim = forwardDevice(device, { name: "claim", roundings: f32 });
