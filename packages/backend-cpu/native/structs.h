@@ -54,6 +54,28 @@ static_assert(__builtin_offsetof(Sequence, rows) == 28, "Sequence.rows");
 static_assert(__builtin_offsetof(Sequence, format) == 32, "Sequence.format");
 static_assert(__builtin_offsetof(Sequence, unused) == 36, "Sequence.unused");
 
+struct Draw {
+  double topP;
+  u32 seedLow;
+  u32 seedHigh;
+  float scale;
+  u32 position;
+  u32 topK;
+  u32 least;
+  u32 greedy;
+  u32 row;
+};
+static_assert(sizeof(Draw) == 40, "Draw");
+static_assert(__builtin_offsetof(Draw, topP) == 0, "Draw.topP");
+static_assert(__builtin_offsetof(Draw, seedLow) == 8, "Draw.seedLow");
+static_assert(__builtin_offsetof(Draw, seedHigh) == 12, "Draw.seedHigh");
+static_assert(__builtin_offsetof(Draw, scale) == 16, "Draw.scale");
+static_assert(__builtin_offsetof(Draw, position) == 20, "Draw.position");
+static_assert(__builtin_offsetof(Draw, topK) == 24, "Draw.topK");
+static_assert(__builtin_offsetof(Draw, least) == 28, "Draw.least");
+static_assert(__builtin_offsetof(Draw, greedy) == 32, "Draw.greedy");
+static_assert(__builtin_offsetof(Draw, row) == 36, "Draw.row");
+
 struct EmbeddingStep {
   u32 kind;
   u32 rows;
@@ -318,6 +340,26 @@ static_assert(__builtin_offsetof(CopyStep, from) == 8, "CopyStep.from");
 static_assert(__builtin_offsetof(CopyStep, to) == 16, "CopyStep.to");
 static_assert(__builtin_offsetof(CopyStep, bytes) == 24, "CopyStep.bytes");
 
+struct SampleStep {
+  u32 kind;
+  u32 rows;
+  u64 x;
+  u64 powers;
+  u64 draws;
+  u64 chosen;
+  u32 xStride;
+  u32 width;
+};
+static_assert(sizeof(SampleStep) == 48, "SampleStep");
+static_assert(__builtin_offsetof(SampleStep, kind) == 0, "SampleStep.kind");
+static_assert(__builtin_offsetof(SampleStep, rows) == 4, "SampleStep.rows");
+static_assert(__builtin_offsetof(SampleStep, x) == 8, "SampleStep.x");
+static_assert(__builtin_offsetof(SampleStep, powers) == 16, "SampleStep.powers");
+static_assert(__builtin_offsetof(SampleStep, draws) == 24, "SampleStep.draws");
+static_assert(__builtin_offsetof(SampleStep, chosen) == 32, "SampleStep.chosen");
+static_assert(__builtin_offsetof(SampleStep, xStride) == 40, "SampleStep.xStride");
+static_assert(__builtin_offsetof(SampleStep, width) == 44, "SampleStep.width");
+
 struct RepackStep {
   u32 kind;
   u32 rows;
@@ -326,7 +368,7 @@ struct RepackStep {
   u32 format;
   u32 columns;
   u32 firstRow;
-  u32 unused;
+  u32 file;
 };
 static_assert(sizeof(RepackStep) == 40, "RepackStep");
 static_assert(__builtin_offsetof(RepackStep, kind) == 0, "RepackStep.kind");
@@ -336,11 +378,29 @@ static_assert(__builtin_offsetof(RepackStep, to) == 16, "RepackStep.to");
 static_assert(__builtin_offsetof(RepackStep, format) == 24, "RepackStep.format");
 static_assert(__builtin_offsetof(RepackStep, columns) == 28, "RepackStep.columns");
 static_assert(__builtin_offsetof(RepackStep, firstRow) == 32, "RepackStep.firstRow");
-static_assert(__builtin_offsetof(RepackStep, unused) == 36, "RepackStep.unused");
+static_assert(__builtin_offsetof(RepackStep, file) == 36, "RepackStep.file");
 
-enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_add = 8, step_swiglu = 9, step_copy = 10, step_repack = 11 };
+struct ReadStep {
+  u32 kind;
+  u32 rows;
+  u64 to;
+  u64 bytes;
+  u64 checksums;
+  u32 file;
+  u32 sum;
+};
+static_assert(sizeof(ReadStep) == 40, "ReadStep");
+static_assert(__builtin_offsetof(ReadStep, kind) == 0, "ReadStep.kind");
+static_assert(__builtin_offsetof(ReadStep, rows) == 4, "ReadStep.rows");
+static_assert(__builtin_offsetof(ReadStep, to) == 8, "ReadStep.to");
+static_assert(__builtin_offsetof(ReadStep, bytes) == 16, "ReadStep.bytes");
+static_assert(__builtin_offsetof(ReadStep, checksums) == 24, "ReadStep.checksums");
+static_assert(__builtin_offsetof(ReadStep, file) == 32, "ReadStep.file");
+static_assert(__builtin_offsetof(ReadStep, sum) == 36, "ReadStep.sum");
 
-constexpr u32 step_kinds = 12, step_bytes = 128, unrotated = 4294967295u;
+enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_add = 8, step_swiglu = 9, step_copy = 10, step_sample = 11, step_repack = 12, step_read = 13 };
+
+constexpr u32 step_kinds = 14, step_bytes = 128, unrotated = 4294967295u;
 
 static_assert(sizeof(EmbeddingStep) <= step_bytes, "embedding");
 
@@ -364,9 +424,13 @@ static_assert(sizeof(SwigluStep) <= step_bytes, "swiglu");
 
 static_assert(sizeof(CopyStep) <= step_bytes, "copy");
 
+static_assert(sizeof(SampleStep) <= step_bytes, "sample");
+
 static_assert(sizeof(RepackStep) <= step_bytes, "repack");
+
+static_assert(sizeof(ReadStep) <= step_bytes, "read");
 
 enum FormatNumber : u32 { format_f32 = 0, format_f16 = 1, format_bf16 = 2, format_q8_0 = 3, format_q4_0 = 4, format_q4_1 = 5, format_q5_0 = 6, format_q5_1 = 7, format_q2_k = 8, format_q3_k = 9, format_q4_k = 10, format_q5_k = 11, format_q6_k = 12, format_q8_k = 13, format_iq4_nl = 14 };
 
 /** What the library answers when it is asked of which declarations it was built. */
-constexpr u32 structs_hash = 2124834918u;
+constexpr u32 structs_hash = 402211280u;
