@@ -29,6 +29,12 @@ async function sumOf({ loaded }: Awaited<ReturnType<typeof load>>): Promise<numb
   return y!.data.reduce((sum: number, value: number) => sum + value, 0); // a graph of one output
 }
 
+/** Node 20 does not take a worker's own file through what `--import` registers. */
+const inWorker = `import("tsx/esm/api").then(({ register }) => {
+  register();
+  return import(${JSON.stringify(import.meta.url)});
+});`;
+
 const ends: Readonly<Record<string, () => Promise<void>>> = {
   /** The process, by itself. */
   async exit() {
@@ -37,7 +43,7 @@ const ends: Readonly<Record<string, () => Promise<void>>> = {
   /** A worker, from outside; what comes then works as before. */
   async terminate() {
     for (let round = 0; round < 3; round++) {
-      const worker = new Worker(new URL(import.meta.url), { argv: ["worker"], execArgv: process.execArgv });
+      const worker = new Worker(inWorker, { eval: true, argv: ["worker"], execArgv: process.execArgv });
       await new Promise((resolve) => worker.once("message", resolve));
       await worker.terminate();
     }
