@@ -26,7 +26,7 @@ async function runOn({ loaded }: Awaited<ReturnType<typeof load>>, begun: () => 
 
 async function sumOf({ loaded }: Awaited<ReturnType<typeof load>>): Promise<number> {
   const [y] = await loaded.run({ inputs: { x } }, ["y"]);
-  return y!.data.reduce((sum: number, value: number) => sum + value, 0); // a graph of one output
+  return Float64Array.from(y!.data).reduce((sum, value) => sum + value, 0); // a graph of one output
 }
 
 /** Node 20 does not take a worker's own file through what `--import` registers. */

@@ -66,7 +66,7 @@ async function repackPieces(
       batch.push(piece);
       bytes += storedBytes(piece.info, piece.count);
     }
-    const view = new DataView(told.buffer);
+    const view = told.view();
     encodeSteps(
       view,
       runBytes,
