@@ -76,7 +76,7 @@ const long: readonly LongParameters[] = [
 export function attentionCases(): readonly OpCase[] {
   return [
     ...short.map(attentionCase),
-    ...(["f16", "bf16"] as const).flatMap((cache) => [
+    ...(["f16", "bf16", "q8_0"] as const).flatMap((cache) => [
       ...rounded(cache).map(attentionCase),
       longCase({ heads: 4, kvHeads: 1, d: 128, past: 300, cache }),
     ]),

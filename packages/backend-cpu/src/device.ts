@@ -70,7 +70,7 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
       return loadWeights(machine, graphs, source, local, { signal, ...(onProgress && { onProgress }) });
     },
     caches: {
-      formats: ["f32", "f16", "bf16"],
+      formats: ["f32", "f16", "bf16", "q8_0"],
       blockRows: kvBlockRows,
       allocate: ({ spec, format, blocks, what }) => new PoolMemory(machine, spec, format, blocks, what),
     },

@@ -1,16 +1,16 @@
 // A card as a device: weights, pools of KV blocks and programs on it. Nothing happens before the first use: making it
 // costs nothing and needs no driver.
 
-import type { CacheFormat, DeviceInfo, FormatName } from "@polyllama/core";
+import type { DeviceInfo, FormatName } from "@polyllama/core";
 import { cacheSpec, type Device } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
+import { assertPlaced, type BlocksSize, DeviceFrame, supportsHeads } from "@polyllama/planner";
 import { blockBytes, blocksFor } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Card } from "./card.ts";
 import type { Gpu } from "./gpu.ts";
 import { mostHeadDim } from "./kernels/heads.ts";
-import { kvBlockRows } from "./kernels/row.ts";
+import { type CudaCacheFormat, cacheFormats, kvBlockRows } from "./kernels/row.ts";
 import { chunkRows } from "./modes.ts";
 import type { CudaOptions } from "./options.ts";
 import { CudaExecutor } from "./program/executor.ts";
@@ -62,7 +62,7 @@ export function cudaDevice(options: CudaOptions): Device {
     caches: {
       formats: [cache, ...otherFormats(cache)],
       blockRows: kvBlockRows,
-      allocate: ({ spec, format, blocks, what }) => new PoolMemory(card.gpu, spec, format, blocks, what),
+      allocate: ({ spec, format, blocks, what }: PoolBlocks) => new PoolMemory(card.gpu, spec, format, blocks, what),
     },
     async executor(graph, { storage }, { outputs }, register) {
       const { multiplied } = storage.layout;
@@ -77,9 +77,11 @@ export function cudaDevice(options: CudaOptions): Device {
   });
 }
 
-function otherFormats(format: CacheFormat): readonly CacheFormat[] {
-  const all: readonly CacheFormat[] = ["f32", "f16", "bf16"];
-  return all.filter((other) => other !== format);
+/** What a pool asks for: of the formats that it is told there are. */
+type PoolBlocks = BlocksSize & { readonly format: CudaCacheFormat };
+
+function otherFormats(format: CudaCacheFormat): readonly CudaCacheFormat[] {
+  return cacheFormats.filter((other) => other !== format);
 }
 
 function describe(gpu: Gpu, tensorCores: boolean): DeviceInfo {

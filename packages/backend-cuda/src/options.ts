@@ -1,8 +1,8 @@
 // Options of the CUDA backend.
 
-import { type CacheFormat, type OptionSchema, option } from "@polyllama/core";
-import { poolSizeTypes } from "@polyllama/core/device";
+import { type OptionSchema, option } from "@polyllama/core";
 import { gpuOptionTypes } from "./gpu.ts";
+import { type CudaCacheFormat, cacheFormats } from "./kernels/row.ts";
 
 /** Options of `cuda()`. */
 export interface CudaOptions {
@@ -17,7 +17,7 @@ export interface CudaOptions {
    * context takes, is what lets the attention of prompts use tensor cores (with activations in f16), and cannot hold
    * numbers beyond 65,504.
    */
-  readonly cache?: CacheFormat;
+  readonly cache?: CudaCacheFormat;
   /** Number of the card, as the driver counts; default 0. */
   readonly device?: number;
   /** The driver's library; default: where the system has it. */
@@ -29,5 +29,5 @@ export interface CudaOptions {
 export const cudaOptionTypes: OptionSchema<CudaOptions> = {
   ...gpuOptionTypes,
   activations: option.oneOf(["f16", "f32"]),
-  cache: poolSizeTypes.format,
+  cache: option.oneOf(cacheFormats),
 };

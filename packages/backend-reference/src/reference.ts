@@ -53,7 +53,7 @@ export function reference(options: ReferenceOptions = {}): Device {
     estimateMemory: (graph, weights, rows) => estimateHostMemory(Float64Array, graph, weights, rows),
     loadWeights,
     caches: {
-      formats: ["f32", "f16", "bf16"],
+      formats: ["f32", "f16", "bf16", "q8_0"],
       blockRows: hostBlockRows,
       allocate: ({ spec, format, blocks }) =>
         new HostBlocks(Float64Array, spec, blocks, { format, round: cacheRounding(format) }),

@@ -6,8 +6,8 @@
 namespace KERNELS {
 
 /**
- * e^x within 2 units: x = n ln 2 + r with |r| <= ln 2 / 2, and a polynomial in r. Subnormal results have what units they
- * have; NaN stays NaN.
+ * e^x within 0.992 units in the last place (test/exp.cpp tries all floats): x = n ln 2 + r with |r| <= ln 2 / 2, and a
+ * polynomial in r. Subnormal results have what units they have; NaN stays NaN.
  */
 INLINE F exp(F x) {
   const F magic = set1(0x1.8p23f);
@@ -33,8 +33,8 @@ INLINE F exp(F x) {
 }
 
 /**
- * e^x of x up to 0 for weights whose largest is 1: what is below 2^-125 becomes that. Fused where a set can, so its bits
- * are not those of all sets.
+ * e^x of x up to 0 for weights whose largest is 1, within 1.02 units down to e^-87, which stands for all below. Fused
+ * where a set can, so its bits are not those of all sets.
  */
 INLINE F exp_weight(F x) {
   const F magic = set1(0x1.8p23f);

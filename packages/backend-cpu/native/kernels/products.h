@@ -43,12 +43,13 @@ constexpr u32 sum_registers = L == 8 ? 12 : 24;
 template <u32 Columns, u32 Stride> static void product_columns(const Product& p, u32 rows, u32 column) {
   constexpr u32 most_rows = sum_registers / Columns > 12 ? 12 : sum_registers / Columns;
   u32 i = 0;
-  for (; i + most_rows <= rows; i += most_rows) product_tile<most_rows, Columns, Stride>(p, i, column);
+  // 8 rows are twice 4, not 6 and 2: sums of few registers wait for one another.
+  for (; i + most_rows <= rows && (most_rows > 8 || rows - i != 8); i += most_rows) product_tile<most_rows, Columns, Stride>(p, i, column);
   if constexpr (most_rows > 8) {
     if (i + 8 <= rows) product_tile<8, Columns, Stride>(p, i, column), i += 8;
   }
   if constexpr (most_rows > 4) {
-    if (i + 4 <= rows) product_tile<4, Columns, Stride>(p, i, column), i += 4;
+    for (; i + 4 <= rows; i += 4) product_tile<4, Columns, Stride>(p, i, column);
   }
   if (i + 2 <= rows) product_tile<2, Columns, Stride>(p, i, column), i += 2;
   if (i < rows) product_tile<1, Columns, Stride>(p, i, column);

@@ -24,4 +24,5 @@ export const cacheFormatNumbers: Readonly<Record<CacheFormat, number>> = {
   f32: formatNumbers.f32,
   f16: formatNumbers.f16,
   bf16: formatNumbers.bf16,
+  q8_0: formatNumbers.q8_0,
 };

@@ -1,6 +1,5 @@
 // The memory of a pool of KV blocks: one allocation on the card.
 
-import type { CacheFormat } from "@polyllama/core";
 import type { CacheSpec } from "@polyllama/core/device";
 import {
   type BlockCopy,
@@ -12,6 +11,7 @@ import {
 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { Gpu } from "../gpu.ts";
+import type { CudaCacheFormat } from "../kernels/row.ts";
 import type { DeviceMemory } from "../memory.ts";
 import { blockBytes, blocksFor } from "./layout.ts";
 
@@ -24,13 +24,13 @@ const mark = 0x3142564b;
 export class PoolMemory implements PoolStorage {
   readonly bytes: number;
   readonly blockBytes: number;
-  readonly format: CacheFormat;
+  readonly format: CudaCacheFormat;
   readonly #gpu: Gpu;
   readonly #kind: ExportedKind;
   readonly #memory: DeviceMemory;
 
   /** @param what What it is for, for errors. @throws {MemoryError} */
-  constructor(gpu: Gpu, spec: CacheSpec, format: CacheFormat, blocks: number, what: string) {
+  constructor(gpu: Gpu, spec: CacheSpec, format: CudaCacheFormat, blocks: number, what: string) {
     this.format = format;
     this.blockBytes = blockBytes(spec, format);
     this.bytes = blocks * this.blockBytes;

@@ -11,6 +11,10 @@ export const structs: KernelStructs = { Row: row };
 /** Positions of a KV block; the kernels' constant is the same. */
 export const kvBlockRows = 32;
 
+/** Formats in which kernels read keys and values. */
+export const cacheFormats = ["f32", "f16", "bf16"] as const satisfies readonly CacheFormat[];
+export type CudaCacheFormat = (typeof cacheFormats)[number];
+
 /** Blocks of a sequence. */
 export interface RowBlocks {
   /** Address of the pool's first block; 0 where the graph has no attention. */
@@ -18,7 +22,7 @@ export interface RowBlocks {
   /** Address of the numbers of the sequence's blocks, u32. */
   readonly table: Handle;
   readonly blockBytes: number;
-  readonly format: CacheFormat;
+  readonly format: CudaCacheFormat;
 }
 
 export interface Row {
@@ -31,8 +35,8 @@ export interface Row {
 /** What rows of graphs without attention have. */
 export const noBlocks: RowBlocks = { pool: 0n, table: 0n, blockBytes: 0, format: "f32" };
 
-/** Formats of keys and values as kernels number them. */
-const formatNumber: Readonly<Record<CacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
+/** Formats of keys and values, as kernels number them. */
+const formatNumber: Readonly<Record<CudaCacheFormat, number>> = { f32: 0, f16: 1, bf16: 2 };
 
 export const rowBytes: number = row.size;
 

@@ -3,7 +3,7 @@
 // that what a step that failed or was aborted gives back (blocks, tensors) is used again only behind what is still
 // under way of it.
 
-import type { CacheFormat, Graph } from "@polyllama/core";
+import type { Graph } from "@polyllama/core";
 import { type CacheSpec, cacheSpec, type Output, type OutputSpec } from "@polyllama/core/device";
 import {
   type AcceptedStep,
@@ -19,6 +19,7 @@ import {
 import { blockBytes, blocksFor } from "../cache/layout.ts";
 import type { PoolMemory } from "../cache/pool-memory.ts";
 import type { Gpu } from "../gpu.ts";
+import type { CudaCacheFormat } from "../kernels/row.ts";
 import { chunkModes } from "../modes.ts";
 import { CudaTensor, type TensorMemories } from "../tensors.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
@@ -35,7 +36,7 @@ export interface ExecutorHome {
   /** Address of core's table of powers. */
   readonly powers: bigint;
   /** Of keys and values of sequences without a cache. */
-  readonly format: CacheFormat;
+  readonly format: CudaCacheFormat;
   readonly register: TensorRegister;
 }
 

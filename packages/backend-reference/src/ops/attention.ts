@@ -32,7 +32,7 @@ export function attention(
   const group = heads / kvHeads;
   const stride = kvHeads * d;
   const cores = rounding && coresFor(rounding, d, rows);
-  const cached = cacheRounding(rounding?.cache);
+  const [keySteps, valueSteps] = [halfSteps(k, rounding?.cache), halfSteps(v, rounding?.cache)];
   for (let n = 0; n < rows; n++) {
     const length = start + n + 1; // a row sees itself and all before it
     const p = new Float64Array(length);
@@ -42,21 +42,22 @@ export function attention(
       const head = Math.floor(h / group) * d;
       let most = -Infinity;
       const largest = cores ? largestOf(q.data.subarray(query, query + d)) : 0;
-      const queries = q.data.subarray(query, query + d).reduce((sum, value) => sum + Math.abs(value), 0);
       for (let t = 0; t < length; t++) {
         let dot = 0;
         let magnitude = 0;
         let keys = 0;
+        let kept = 0;
         for (let i = 0; i < d; i++) {
           keys += Math.abs(k[t * stride + head + i]!);
           const product = q.data[query + i]! * k[t * stride + head + i]!;
+          kept += Math.abs(q.data[query + i]!) * (keySteps?.[t * stride + head + i] ?? 0);
           dot += product;
           magnitude += Math.abs(product);
         }
         p[t] = dot / Math.sqrt(d);
         most = Math.max(most, p[t]!);
         if (rounding) scoreError[t] = (rounding.unit * (dotError(d) * magnitude + 2 * Math.abs(dot))) / Math.sqrt(d);
-        scoreError[t]! += (cached.unit * magnitude + cached.least * queries) / Math.sqrt(d);
+        scoreError[t]! += kept / Math.sqrt(d);
         if (cores) {
           const inputs = cores.unit * magnitude + cores.least * largest * keys;
           scoreError[t]! += (inputs + truncated(d, magnitude, cores)) / Math.sqrt(d);
@@ -72,9 +73,11 @@ export function attention(
         let value = 0;
         let magnitude = 0;
         let values = 0;
+        let kept = 0;
         for (let t = 0; t < length; t++) {
           values += Math.abs(v[t * stride + head + i]!);
           const product = (p[t]! / sum) * v[t * stride + head + i]!;
+          kept += (p[t]! / sum) * (valueSteps?.[t * stride + head + i] ?? 0);
           value += product;
           magnitude += Math.abs(product);
         }
@@ -83,7 +86,7 @@ export function attention(
         else {
           const relative = relativeError(worstScore, length, rounding);
           y.data[at] = magnitude * relative + 2 * length * leastStep(rounding);
-          y.data[at]! += (1 + relative) * (cached.unit * magnitude + cached.least);
+          y.data[at]! += (1 + relative) * kept;
           if (cores) {
             const weights = cores.unit * magnitude + (cores.least * values) / sum;
             y.data[at]! += (1 + relative) * (weights + truncated(length, magnitude, cores));
@@ -94,11 +97,17 @@ export function attention(
   }
 }
 
-/** Of keys and values: half a step relative to a number, and half the least step. */
-function cacheRounding(format: Rounding["cache"]): { readonly unit: number; readonly least: number } {
-  if (format === "f16") return { unit: 2 ** -11, least: 2 ** -25 };
-  if (format === "bf16") return { unit: 2 ** -8, least: 2 ** -134 };
-  return { unit: 0, least: 0 }; // as wide as what is written to it
+/** Half a step of each key or value [n, G d] as it is kept; undefined where that is as wide as what is written to it. */
+function halfSteps(values: Float64Array, format: Rounding["cache"]): Float64Array | undefined {
+  if (format === "f16") return values.map((value) => 2 ** -11 * Math.abs(value) + 2 ** -25);
+  if (format === "bf16") return values.map((value) => 2 ** -8 * Math.abs(value) + 2 ** -134);
+  if (format !== "q8_0") return undefined;
+  const steps = new Float64Array(values.length);
+  for (let start = 0; start < values.length; start += 32) {
+    const largest = largestOf(values.subarray(start, start + 32));
+    steps.fill(largest / 127 / 2 + 127 * 2 ** -25, start, start + 32); // the scale has a least step, too
+  }
+  return steps;
 }
 
 /** What tensor cores lose, where these rows are computed on them. */

@@ -5,8 +5,12 @@
 import type { Graph } from "../graph.ts";
 import type { AttentionNode } from "../ops/attention.ts";
 
-/** Format in which keys and values are kept. */
-export type CacheFormat = "f32" | "f16" | "bf16";
+/**
+ * Format in which keys and values are kept. `q8_0`: each 32 elements of a head at a position as int8 times a scale, which
+ * is their largest size / 127, rounded to f16; an element is its quotient by the scale, rounded to the nearest of -127 to
+ * 127. Heads are a multiple of 32 then.
+ */
+export type CacheFormat = "f32" | "f16" | "bf16" | "q8_0";
 
 /** Shapes of keys and values of a graph's attentions, in the graph's order. */
 export type CacheSpec = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];

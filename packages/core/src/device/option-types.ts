@@ -14,7 +14,7 @@ export const loadParametersOptionTypes: OptionSchema<LoadParametersOptions> = {
 export const poolSizeTypes: OptionSchema<PoolSize> = {
   rows: { ...option.integer({ least: 1, most: 2 ** 31 - 1 }), required: true },
   sequences: option.integer({ least: 1, most: 2 ** 20 }),
-  format: option.oneOf(["f32", "f16", "bf16"]),
+  format: option.oneOf(["f32", "f16", "bf16", "q8_0"]),
 };
 
 /** What each option of `Device.compile` takes. */

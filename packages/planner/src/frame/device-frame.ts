@@ -169,6 +169,11 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
       const problem = `The ${this.name} backend keeps keys and values in ${caches.formats.join(" or ")}, not ${format}${why}`;
       throw new UnsupportedError(problem, "Leave `format` out, or use another backend.", { op: "attention", format });
     }
+    const odd = format === "q8_0" ? spec.find(({ headDim }) => headDim % 32 !== 0) : undefined;
+    if (odd !== undefined) {
+      const problem = `A cache in q8_0 has a scale for each 32 elements of a head, which ${odd.headDim} is no multiple of`;
+      throw new UnsupportedError(problem, "Leave `format` out, or choose f16.", { op: "attention", format });
+    }
     const blockRows = caches.blockRows === "sequence" ? rows : caches.blockRows;
     const blocks = Math.ceil(rows / blockRows) * sequences;
     const what = `A cache of ${rows * sequences} positions in ${format}`;

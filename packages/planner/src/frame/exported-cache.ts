@@ -12,7 +12,7 @@ export interface ExportedKind {
   readonly format: CacheFormat;
 }
 
-const formats: readonly CacheFormat[] = ["f32", "f16", "bf16"];
+const formats: readonly CacheFormat[] = ["f32", "f16", "bf16", "q8_0"];
 
 /** The words but the last, which is the length. */
 function wordsOf({ mark, spec, format }: ExportedKind): readonly number[] {

@@ -31,8 +31,8 @@ export interface HostBlocksOptions {
   readonly rows?: number;
   /** Default: f32. */
   readonly format?: CacheFormat;
-  /** What is kept of an element, where the format has fewer values than the arrays. */
-  readonly round?: ((value: number) => number) | undefined;
+  /** Rounds rows [n, G d] to what is kept of them, where the format has fewer values than the arrays. */
+  readonly round?: ((values: RealArray) => void) | undefined;
 }
 
 /** The memory of a pool. */
@@ -147,8 +147,9 @@ export class HostBlocks<Reals extends RealArray> implements PoolStorage {
   #rounded(values: RealArray): RealArray {
     const round = this.#round;
     if (round === undefined) return values;
-    const rounded: RealArray = new this.#arrays(values.length);
-    for (const [i, value] of values.entries()) rounded[i] = round(value);
+    const rounded = new this.#arrays(values.length);
+    rounded.set(values);
+    round(rounded);
     return rounded;
   }
 
