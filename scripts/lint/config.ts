@@ -44,7 +44,7 @@ export const folders: readonly string[] = ["benchmarks", "fuzz", "scripts", "tes
 export const ignored: RegExp = /^((packages|apps)\/[^/]+|conformance)\/(dist|\.cache)\/|^tests\/bundlers\//;
 
 /** Modules that nobody has to have installed. */
-export const optionalModules: readonly string[] = ["node-llama-cpp", "llama-tokenizer-js"];
+export const optionalModules: readonly string[] = ["node-llama-cpp", "llama-tokenizer-js", "@wllama/wllama"];
 
 export interface ImportException {
   readonly rule: string;
