@@ -36,7 +36,11 @@ export const targets: Readonly<Record<string, Target>> = {
   },
   planner: {
     package: "planner",
-    tests: [...packageTests("planner", "backend-reference"), "conformance/test/device"],
+    tests: [
+      ...packageTests("planner", "backend-reference"),
+      "conformance/test/device",
+      "packages/backend-cpu/test/device",
+    ],
   },
   vocabulary: { package: "vocabulary", tests: packageTests("vocabulary", "checkpoints", "cli") },
   polyllama: {
