@@ -28,8 +28,8 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "threads-ignored",
     file: "backends.ts",
-    find: "...(threads !== undefined && { threads }),",
-    replace: "",
+    find: ".cpu({\n        ...(threads !== undefined && { threads }),",
+    replace: ".cpu({",
     what: "--threads is accepted and ignored",
   },
   {

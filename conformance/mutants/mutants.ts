@@ -4,6 +4,7 @@
 import { checkpointsMutants } from "./checkpoints-mutants.ts";
 import { cliMutants } from "./cli-mutants.ts";
 import { coreMutants } from "./core-mutants.ts";
+import { cpuMutants } from "./cpu-mutants.ts";
 import { cudaMutants } from "./cuda-mutants.ts";
 import { formatsMutants } from "./formats-mutants.ts";
 import type { CaseMutant, Mutant } from "./mutant.ts";
@@ -26,6 +27,7 @@ export const testMutants: readonly Mutant[] = [
   ...checkpointsMutants,
   ...cliMutants,
   ...webgpuMutants,
+  ...cpuMutants,
   ...cudaMutants,
   ...onnxruntimePathMutants,
 ];

@@ -32,13 +32,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "damage behind the first mebibyte of a packed array is not found",
   },
   {
-    id: "onnxruntime-last-beside-all",
-    file: "wanted-rows.ts",
-    find: "copy.set(this.row(n), i * this.width)",
-    replace: "copy.set(this.row(rows.length === 1 ? 0 : n), i * this.width)",
-    what: "the last row of a value that is also asked for whole is its first",
-  },
-  {
     id: "onnxruntime-host-rows-of-first",
     file: "host-rows.ts",
     find: "tokens.subarray(first, first + count)",
@@ -58,13 +51,6 @@ const faults: readonly Omit<Mutant, "package">[] = [
     find: "own.start);",
     replace: "0);",
     what: "the tokens of a sequence are kept from the last step alone",
-  },
-  {
-    id: "onnxruntime-shared-rows-handed-out",
-    file: "wanted-rows.ts",
-    find: "this.#taken = true;",
-    replace: "this.#taken = false;",
-    what: "two outputs of the same rows are the same memory",
   },
 ];
 

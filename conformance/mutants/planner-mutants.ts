@@ -190,6 +190,20 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "a prompt's first token is drawn on the device with the number of another position",
   },
   {
+    id: "last-beside-all",
+    file: "host/wanted-rows.ts",
+    find: "copy.set(this.row(n), i * this.width)",
+    replace: "copy.set(this.row(rows.length === 1 ? 0 : n), i * this.width)",
+    what: "the last row of a value that is also asked for whole is its first",
+  },
+  {
+    id: "shared-rows-handed-out",
+    file: "host/wanted-rows.ts",
+    find: "this.#taken = true;",
+    replace: "this.#taken = false;",
+    what: "two outputs of the same rows are the same memory",
+  },
+  {
     id: "struct-unaligned",
     file: "struct.ts",
     find: "end = Math.ceil(end / size) * size;",

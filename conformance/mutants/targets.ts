@@ -36,7 +36,11 @@ export const targets: Readonly<Record<string, Target>> = {
   },
   planner: {
     package: "planner",
-    tests: [...packageTests("planner", "backend-reference"), "conformance/test/device"],
+    tests: [
+      ...packageTests("planner", "backend-reference"),
+      "conformance/test/device",
+      "packages/backend-cpu/test/device",
+    ],
   },
   vocabulary: { package: "vocabulary", tests: packageTests("vocabulary", "checkpoints", "cli") },
   polyllama: {
@@ -66,6 +70,11 @@ export const targets: Readonly<Record<string, Target>> = {
     tests: packageTests("backend-cuda"),
     first: { test: "packages/backend-cuda/test/conformance.test.ts", names: /path:/ },
   },
+  cpu: {
+    package: "backend-cpu",
+    tests: packageTests("backend-cpu"),
+    first: { test: "packages/backend-cpu/test/conformance.test.ts", names: /path:/ },
+  },
   onnxruntime: {
     package: "backend-onnxruntime",
     tests: [...packageTests("backend-onnxruntime"), "conformance/test/"],
@@ -87,6 +96,7 @@ export const targets: Readonly<Record<string, Target>> = {
  * Tests that compare sources with what was made of them, or that are about this: they see any change, right or wrong.
  */
 const blind = new Set([
+  "packages/backend-cpu/test/libraries.test.ts",
   "packages/backend-webgpu/test/kernels.test.ts",
   "packages/backend-cuda/test/images.test.ts",
   "conformance/test/mutants.test.ts",
