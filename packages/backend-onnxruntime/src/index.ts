@@ -2,11 +2,10 @@
 
 export { onnxruntime } from "./device.ts";
 export type { OnnxRuntimeOptions } from "./options.ts";
-export type { PackedWeightsReason } from "./cache/failure.ts";
-export { PackedWeightsError } from "./cache/failure.ts";
+export { PackedWeightsError, type PackedWeightsReason } from "@polyllama/planner/packed-weights";
 // What a model's steps are, for `polyllama inspect --plan`
 export { onnxruntimePlans } from "./describe-plans.ts";
 // What a machine has, for `polyllama doctor`
-export { defaultCacheFolder } from "./cache/folder.ts";
+export { defaultCacheFolder } from "@polyllama/planner/packed-weights";
 export type { OnnxRuntimeStatus } from "./ort/library.ts";
 export { onnxRuntimeStatus } from "./ort/library.ts";

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import { checkOptions, type OptionSchema, option } from "@polyllama/core";
-import { defaultCacheFolder } from "./cache/folder.ts";
+import { defaultCacheFolder } from "@polyllama/planner/packed-weights";
 
 /** Options of `onnxruntime()`. */
 export interface OnnxRuntimeOptions {

@@ -10,7 +10,8 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import type { ParameterStorage } from "@polyllama/planner";
-import { openPackedWeights, type PackedWeights } from "./cache/packed-weights.ts";
+import type { PackedWeights } from "@polyllama/planner/packed-weights";
+import { openPackedWeights } from "./cache/packed-weights.ts";
 import { EmbeddingTable } from "./embedding.ts";
 import type { OnnxRuntimeOptions } from "./options.ts";
 import { type Layout, planLayout } from "./pack/layout.ts";

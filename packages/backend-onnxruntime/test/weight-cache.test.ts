@@ -21,9 +21,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildGraph, CheckpointError, type FormatName, type Progress } from "@polyllama/core";
 import { loadGraph } from "@polyllama/core/device";
+import { removeEntry } from "@polyllama/planner/packed-weights";
 import { everyFormat, type RandomSource, randomSource } from "@polyllama/test-support/weights";
 import { describe, expect, test } from "vitest";
-import { checkFile, removeEntry } from "../src/cache/entry.ts";
+import { checkFolder } from "../src/cache/content.ts";
 import { packInto } from "../src/cache/pack.ts";
 import { type CacheSettings, openPackedWeights } from "../src/cache/packed-weights.ts";
 import { type OnnxRuntimeOptions, onnxruntime } from "../src/index.ts";
@@ -241,7 +242,7 @@ describe("damage", () => {
   test("of any page of any array is found", async () => {
     const folder = await temporaryFolder();
     const checksums = await packInto(folder, source, layout, { durable: false });
-    const check = () => checkFile(folder, layout, checksums, undefined, undefined);
+    const check = () => checkFolder(folder, layout, checksums);
     const path = join(folder, "weights.bin");
     const found: string[] = [];
     let pages = 0;

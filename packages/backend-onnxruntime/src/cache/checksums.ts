@@ -3,14 +3,12 @@
 // of memory, so that checking a file costs little more than reading it.
 
 import type { FileHandle } from "node:fs/promises";
+import { checksumBlock, checksumText, checksumDigits as digits } from "@polyllama/planner/packed-weights";
 import xxhash, { type XXHash, type XXHashAPI } from "xxhash-wasm";
 import type { Layout, PackedArray } from "../pack/layout.ts";
 
-/** Bytes under one checksum. Blocks count from the start of their array. */
-export const checksumBlock: number = 1 << 20;
 /** Blocks that are read at the same time. */
 const concurrentReads = 4;
-const digits = 16;
 
 let loading: Promise<XXHashAPI> | undefined;
 
@@ -41,13 +39,9 @@ export async function checksummer(): Promise<() => ArrayChecksum> {
           room -= piece.length;
         }
       },
-      digest: () => blocks.map((block) => hex(block.digest())).join(""),
+      digest: () => blocks.map((block) => checksumText(block.digest())).join(""),
     };
   };
-}
-
-function hex(value: bigint): string {
-  return value.toString(16).padStart(digits, "0");
 }
 
 /** The arrays of a packed file, in the order in which their checksums are listed. */
@@ -89,7 +83,7 @@ export async function findDamage(
       signal?.throwIfAborted();
       const { array, start, length, expected } = blocks[next++]!; // next was within
       const { bytesRead } = await file.read(buffer, 0, length, array.offset + start);
-      if (bytesRead !== length || hex(h64Raw(buffer.subarray(0, length))) !== expected) {
+      if (bytesRead !== length || checksumText(h64Raw(buffer.subarray(0, length))) !== expected) {
         damage = `the bytes from ${array.offset + start} on (${array.name}) do not match their checksum`;
         return;
       }

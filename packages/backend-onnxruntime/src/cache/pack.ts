@@ -2,13 +2,13 @@
 // written from its first to its last, and its checksums are made of them on the way: of what was meant, not of what the
 // disk kept.
 
-import { type FileHandle, open, statfs } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { formatBytes, type Progress, type WeightSource } from "@polyllama/core";
 import { assertFinite } from "@polyllama/formats";
-import { type Layout, type PackedMatrix, packedFile } from "../pack/layout.ts";
+import { checkRoom, inFolder, packedFile, writeFully } from "@polyllama/planner/packed-weights";
+import type { Layout, PackedMatrix } from "../pack/layout.ts";
 import { checksummer } from "./checksums.ts";
-import { FolderFailure, inFolder } from "./failure.ts";
 
 /** What packing does with its file. */
 export type PackFile = Pick<FileHandle, "write" | "truncate" | "sync" | "close">;
@@ -72,15 +72,6 @@ function openForWriting(path: string): Promise<PackFile> {
   return open(path, "w");
 }
 
-/** Says before the first byte that they will not all fit. */
-async function checkRoom(folder: string, needed: number): Promise<void> {
-  const found = await statfs(folder).catch(() => undefined);
-  if (found === undefined || found.blocks === 0) return; // this file system does not say
-  const { bavail, bsize } = found;
-  if (needed <= bavail * bsize) return;
-  throw new FolderFailure(folder, "full", `${folder} has ${bavail * bsize} bytes free`);
-}
-
 /** Writes bytes of a part at a position of the file. */
 type Writer = (part: number, bytes: Uint8Array, position: number) => Promise<void>;
 
@@ -106,12 +97,5 @@ async function packMatrix(
       }
       report(bytes.length);
     }
-  }
-}
-
-async function writeFully(file: PackFile, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
-    at += bytesWritten;
   }
 }

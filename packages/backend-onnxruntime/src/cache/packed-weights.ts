@@ -5,18 +5,20 @@
 // lies in a private temporary folder until the parameters are freed. Every packed file is checked whole before its
 // first use.
 
-import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Progress, WeightSource } from "@polyllama/core";
+import {
+  createOwnedFolder,
+  FolderFailure,
+  inFolder,
+  openCached,
+  type PackedWeights,
+  PackedWeightsError,
+  removeLeftovers,
+} from "@polyllama/planner/packed-weights";
 import type { Layout } from "../pack/layout.ts";
-import { checkFile, entryKey, type PackedWeights, publish, removeEntry, useEntry, writeManifest } from "./entry.ts";
-import { FolderFailure, inFolder, PackedWeightsError } from "./failure.ts";
-import { evict } from "./limit.ts";
-import { createOwnedFolder, removeLeftovers } from "./owned-folder.ts";
+import { checkFolder, checkWith, packedContent } from "./content.ts";
 import { type PackOptions, packInto } from "./pack.ts";
-
-export type { PackedWeights } from "./entry.ts";
 
 export interface CacheSettings {
   /** `false`: a private temporary folder. */
@@ -46,7 +48,10 @@ export async function openPackedWeights(
   let problem = "The packed weights cannot be kept:";
   if (settings.folder !== false) {
     try {
-      return await openCached(source, layout, settings.folder, settings, packing);
+      const content = await packedContent(source, layout);
+      const fill = (folder: string) => packInto(folder, source, layout, { ...packing, durable: true });
+      const check = checkWith(layout, onProgress, signal);
+      return await openCached(content, { ...settings, folder: settings.folder }, { fill, check }, signal);
     } catch (error) {
       if (!(error instanceof FolderFailure)) throw error;
       problem = `The packed weights (${layout.bytes} bytes) cannot be kept in the cache: ${error.message}`;
@@ -60,51 +65,16 @@ export async function openPackedWeights(
     return await packPrivately(source, layout, packing);
   } catch (error) {
     if (!(error instanceof FolderFailure)) throw error;
-    throw new PackedWeightsError(`${problem} ${error.message}; ${layout.bytes} bytes are needed.`, error, layout.bytes);
+    throw new PackedWeightsError(
+      "onnxruntime",
+      `${problem} ${error.message}; ${layout.bytes} bytes are needed.`,
+      error,
+      layout.bytes,
+    );
   }
 }
 
 type Packing = Omit<PackOptions, "durable">;
-
-async function openCached(
-  source: WeightSource,
-  layout: Layout,
-  root: string,
-  { limit, onNote }: CacheSettings,
-  packing: Packing,
-): Promise<PackedWeights> {
-  const { onProgress, signal } = packing;
-  const key = await entryKey(source, layout);
-  const entry = join(root, key);
-  await removeLeftovers(root, ["tmp", "use"]);
-
-  const existing = await useEntry(root, key, layout, onProgress, signal);
-  if (typeof existing === "object") return existing;
-  if (existing !== undefined) {
-    onNote(`The packed weights in ${entry} are not used: ${existing}. They are packed again.`);
-    await inFolder(root, () => removeEntry(entry));
-  }
-
-  await inFolder(root, () => mkdir(root, { recursive: true }));
-  for (let tries = 0; tries < 2; tries++) {
-    const temporary = await inFolder(root, () => createOwnedFolder(root, "tmp"));
-    try {
-      const checksums = await packInto(temporary.path, source, layout, { ...packing, durable: true });
-      await inFolder(root, () => writeManifest(temporary.path, key, source, layout, checksums));
-      await inFolder(root, () => publish(temporary, entry));
-    } finally {
-      await temporary.remove();
-    }
-    const packed = await useEntry(root, key, layout, onProgress, signal);
-    if (typeof packed === "object") {
-      await inFolder(root, () => evict(root, limit)).catch((error: unknown) => onNote(`${error}`));
-      return { ...packed, reused: false };
-    }
-    // Another process put a damaged entry there first or removed it, or the disk does not keep what is written.
-    await inFolder(root, () => removeEntry(entry));
-  }
-  throw new FolderFailure(root, "damaged", `${root} does not hold what was written to it`);
-}
 
 async function packPrivately(source: WeightSource, layout: Layout, packing: Packing): Promise<PackedWeights> {
   const parent = tmpdir();
@@ -112,7 +82,7 @@ async function packPrivately(source: WeightSource, layout: Layout, packing: Pack
   try {
     const checksums = await packInto(folder.path, source, layout, { ...packing, durable: false });
     const { onProgress, signal } = packing;
-    const damage = await inFolder(parent, () => checkFile(folder.path, layout, checksums, onProgress, signal));
+    const damage = await inFolder(parent, () => checkFolder(folder.path, layout, checksums, onProgress, signal));
     if (damage !== undefined)
       throw new FolderFailure(parent, "damaged", `${parent} does not hold what was written to it`);
     return { folder: folder.path, reused: false, release: folder.remove };

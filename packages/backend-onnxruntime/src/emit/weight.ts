@@ -1,6 +1,7 @@
 // Weights of the packed file.
 
-import { type PackedArray, packedFile } from "../pack/layout.ts";
+import { packedFile } from "@polyllama/planner/packed-weights";
+import type { PackedArray } from "../pack/layout.ts";
 import type { Emission } from "./emission.ts";
 import type { TensorName } from "./onnx.ts";
 

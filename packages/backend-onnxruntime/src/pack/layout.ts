@@ -38,9 +38,6 @@ export interface Layout extends StoredWeights {
   readonly bytes: number;
 }
 
-/** Name of the packed file within its folder. */
-export const packedFile = "weights.bin";
-
 /** Arrays start at multiples of a page, as mapping wants it. */
 const alignment = 4096;
 

@@ -24,10 +24,11 @@ export class PackedWeightsError extends PolyllamaError {
   /** What is wrong, as sentences without the ways out. */
   readonly problem: string;
 
-  constructor(problem: string, { folder, reason, cause }: FolderFailure, bytes: number) {
+  /** @param backend The function whose options name the folder. */
+  constructor(backend: string, problem: string, { folder, reason, cause }: FolderFailure, bytes: number) {
     super(
       "ERR_BACKEND",
-      `${problem} Free space there, or give onnxruntime({ cacheFolder }) a folder that can be written and has ${bytes} bytes free; with ` +
+      `${problem} Free space there, or give ${backend}({ cacheFolder }) a folder that can be written and has ${bytes} bytes free; with ` +
         "cacheFolder: false weights are packed into the system's temporary folder each time, which TMPDIR (on Windows TEMP) names.",
       { cause },
     );

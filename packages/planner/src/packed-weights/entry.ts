@@ -1,16 +1,13 @@
 // An entry of the cache: a folder named after all that the packed bytes depend on, with the packed file and a manifest
 // that says the same, and the checksums. Whoever uses an entry gives the packed file a second name in a folder of its
-// own, by a hard link: what it checks is then what it maps, even if another process replaces or evicts the entry
+// own, by a hard link: what it checks is then what it uses, even if another process replaces or evicts the entry
 // meanwhile.
 
 import { createHash } from "node:crypto";
 import { link, open, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";
 import { endianness } from "node:os";
 import { dirname, join } from "node:path";
-import type { Progress, WeightSource } from "@polyllama/core";
-import { packingVersion } from "../pack/index.ts";
-import { type Layout, packedFile } from "../pack/layout.ts";
-import { checksumBlock, findDamage, packedArrays } from "./checksums.ts";
+import { checksumBlock, type PackedContent, packedFile } from "./content.ts";
 import { createOwnedFolder, type OwnedFolder } from "./owned-folder.ts";
 
 export const manifestFile = "manifest.json";
@@ -24,38 +21,36 @@ export interface PackedWeights {
   release(): Promise<void>;
 }
 
+/**
+ * Compares a packed file with its checksums.
+ *
+ * @param path Of the file.
+ * @param checksums Of each range, its blocks' one behind the other.
+ * @returns What is wrong with it, as a clause; undefined where nothing is.
+ */
+export type CheckPacked = (path: string, checksums: readonly string[]) => Promise<string | undefined>;
+
 /** What a manifest says besides the checksums; an entry is used where all of it is as it should be. */
-function expectation(key: string, layout: Layout): Readonly<Record<string, unknown>> {
-  return { key, packingVersion, byteOrder: endianness(), bytes: layout.bytes, checksumBlock };
+function expectation({ key, packingVersion, bytes }: PackedContent): Readonly<Record<string, unknown>> {
+  return { key, packingVersion, byteOrder: endianness(), bytes, checksumBlock };
 }
 
 /** Name of an entry: a hash of all that its bytes depend on. */
-export async function entryKey(source: WeightSource, layout: Layout): Promise<string> {
-  const plan = layout.matrices.map(({ format, packer, columns, rows, members, parts }) => [
-    format,
-    packer.bits,
-    columns,
-    rows,
-    members,
-    parts.map(({ array }) => [array.name, array.shape, array.offset, array.length]),
-  ]);
-  const text = JSON.stringify([packingVersion, await source.fingerprint(), layout.bytes, plan]);
-  return createHash("sha256").update(text).digest("hex");
+export function keyOf(parts: readonly unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
 /** Writes the manifest of a packed file. @throws What writing throws. */
 export async function writeManifest(
   folder: string,
-  key: string,
-  source: WeightSource,
-  layout: Layout,
+  content: PackedContent,
   checksums: readonly string[],
 ): Promise<void> {
-  const content = JSON.stringify({ ...expectation(key, layout), source: source.name, checksums });
+  const text = JSON.stringify({ ...expectation(content), source: content.source, checksums });
   const manifest = await open(join(folder, manifestFile), "w");
   try {
     // With a hash of itself, so that a damaged manifest is noticed.
-    await manifest.writeFile(JSON.stringify({ content, seal: seal(content) }));
+    await manifest.writeFile(JSON.stringify({ content: text, seal: seal(text) }));
     await manifest.sync();
   } finally {
     await manifest.close();
@@ -67,7 +62,7 @@ function seal(content: string): string {
 }
 
 /** The checksums of an entry, or a clause that says what is wrong with it. */
-async function readManifest(entry: string, key: string, layout: Layout): Promise<readonly string[] | string> {
+async function readManifest(entry: string, content: PackedContent): Promise<readonly string[] | string> {
   const text = await readFile(join(entry, manifestFile), "utf8");
   let manifest: unknown;
   try {
@@ -77,34 +72,25 @@ async function readManifest(entry: string, key: string, layout: Layout): Promise
     // said below
   }
   if (typeof manifest !== "object" || manifest === null) return "the manifest is damaged";
-  for (const [name, value] of Object.entries(expectation(key, layout))) {
+  for (const [name, value] of Object.entries(expectation(content))) {
     const found = (manifest as Readonly<Record<string, unknown>>)[name]; // an object, by the line above
     if (found !== value) return `it was written by another version, or for another model or machine (${name})`;
   }
   const checksums: unknown = "checksums" in manifest ? manifest.checksums : undefined;
   const isList = Array.isArray(checksums) && checksums.every((sum): sum is string => typeof sum === "string");
-  return isList && checksums.length === packedArrays(layout).length ? checksums : "the manifest has no checksums";
+  return isList && checksums.length === content.ranges.length ? checksums : "the manifest has no checksums";
 }
 
-/** Compares a packed file with its checksums. @returns What is wrong with it, as a clause. */
-export async function checkFile(
+/** {@link CheckPacked} for a file whose size is right. */
+export async function checkSized(
   folder: string,
-  layout: Layout,
+  bytes: number,
   checksums: readonly string[],
-  onProgress: ((progress: Progress) => void) | undefined,
-  signal: AbortSignal | undefined,
+  check: CheckPacked,
 ): Promise<string | undefined> {
-  const total = packedArrays(layout).reduce((sum, { length }) => sum + length, 0);
-  const show = (done: number): void => onProgress?.({ phase: "checking packed weights", done, total });
-  const file = await open(join(folder, packedFile), "r");
-  try {
-    const { size } = await file.stat();
-    if (size !== layout.bytes) return `the packed file has ${size} bytes instead of ${layout.bytes}`;
-    show(0);
-    return await findDamage(file, layout, checksums, show, signal);
-  } finally {
-    await file.close();
-  }
+  const path = join(folder, packedFile);
+  const { size } = await stat(path);
+  return size === bytes ? check(path, checksums) : `the packed file has ${size} bytes instead of ${bytes}`;
 }
 
 /**
@@ -114,20 +100,19 @@ export async function checkFile(
  */
 export async function useEntry(
   root: string,
-  key: string,
-  layout: Layout,
-  onProgress: ((progress: Progress) => void) | undefined,
+  content: PackedContent,
+  check: CheckPacked,
   signal: AbortSignal | undefined,
 ): Promise<PackedWeights | string | undefined> {
-  const entry = join(root, key);
+  const entry = join(root, content.key);
   if ((await stat(entry).catch(() => undefined)) === undefined) return undefined;
-  const own = await claim(root, key);
+  const own = await claim(root, content.key);
   const folder = own?.linked ? own.folder.path : entry;
   const release = async (): Promise<void> => own?.folder.remove();
   try {
-    const checksums = await readManifest(entry, key, layout);
+    const checksums = await readManifest(entry, content);
     const damage =
-      typeof checksums === "string" ? checksums : await checkFile(folder, layout, checksums, onProgress, signal);
+      typeof checksums === "string" ? checksums : await checkSized(folder, content.bytes, checksums, check);
     if (damage === undefined) {
       const now = new Date();
       await utimes(join(entry, manifestFile), now, now).catch(() => undefined); // least recently used goes first

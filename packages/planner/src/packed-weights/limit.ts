@@ -3,7 +3,7 @@
 
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { packedFile } from "../pack/layout.ts";
+import { packedFile } from "./content.ts";
 import { manifestFile, removeEntry } from "./entry.ts";
 
 /** @throws What the file system throws. */
