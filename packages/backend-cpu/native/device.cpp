@@ -24,6 +24,7 @@ constexpr u32 most_threads = 256;
 struct Control {
   u32 abort;
   u32 not_finite;
+  u32 unread;
 };
 
 struct Device {
@@ -89,6 +90,7 @@ static void run_steps(Device* d, u32 thread) {
   c.threads = d->threads;
   c.scratch = d->workers[thread].scratch;
   c.not_finite = &control_of(d)->not_finite;
+  c.unread = &control_of(d)->unread;
   c.run = (const Run*)c.resolve(d->run);
   const u32 count = c.run->stepCount;
   const u8* step = (const u8*)c.resolve(c.run->steps);
@@ -170,6 +172,21 @@ EXPORT Device* polyllama_open(u32 set, u32 threads) {
 EXPORT u32 polyllama_allocate(Device* d, u64 bytes) {
   for (u32 i = 1; i < arena_count; i++) {
     if (d->arenas[i].start == nullptr) return allocate(d, i, bytes);
+  }
+  return 0;
+}
+
+/**
+ * Number of an arena that is a file's first bytes, changed with it where it is writable and else not to be written; 0
+ * where the system has no such thing, or refuses it.
+ */
+EXPORT u32 polyllama_map(Device* d, u32 file, u64 bytes, u32 writable) {
+  for (u32 i = 1; i < arena_count; i++) {
+    if (d->arenas[i].start != nullptr) continue;
+    void* memory = platform_map(file, bytes, writable != 0);
+    if (memory == nullptr) return 0;
+    d->arenas[i] = {(u8*)memory, bytes};
+    return i;
   }
   return 0;
 }

@@ -6,6 +6,14 @@
 void* platform_allocate(u64 bytes);
 void platform_free(void* memory, u64 bytes);
 
+/**
+ * A file's first bytes as memory, freed as other memory is; null where there is no such thing. Writing changes the file
+ * where it is writable, and is an error else.
+ */
+void* platform_map(u32 file, u64 bytes, bool writable);
+/** Reads bytes of a file; false unless it has all of them. */
+bool platform_read(u32 file, void* to, u64 bytes, u64 offset);
+
 /** Starts a thread; false where the system has none left. */
 bool platform_start(u64* handle, void* (*body)(void*), void* argument);
 void platform_join(u64 handle);

@@ -1,5 +1,7 @@
 #include "repack.h"
 
+#include "platform.h"
+
 namespace {
 
 u32 word_at(const u8* p) {
@@ -227,36 +229,60 @@ struct Q8K {
 template <class Format> constexpr u32 group_bytes = 16 * Format::stored;
 template <> constexpr u32 group_bytes<Q8K> = 16 * 260;
 
-template <class Format> void repack_blocks(const Context& c, const RepackStep& s) {
-  const u32 blocks = s.columns / Format::columns;
-  const u8* from = (const u8*)c.resolve(s.from);
-  u8* to = (u8*)c.resolve(s.to);
-  for (u32 group; c.next((s.rows + group_rows - 1) / group_rows, group);) {
-    const u32 count = least(group_rows, s.rows - group_rows * group);
-    u8* target = to + (u64)(s.firstRow / group_rows + group) * blocks * group_bytes<Format>;
-    if (count < group_rows) __builtin_memset(target, 0, (u64)blocks * group_bytes<Format>);
+/** Of a file so much is read at once: it is still in a core's own cache when it is put in place. */
+constexpr u64 read_bytes = 256 << 10;
+
+/**
+ * Takes groups of rows until none are left, and calls `put` with each: its stored bytes, its number and its rows. `put`
+ * says whether all were finite.
+ */
+template <class Put> void each_group(const Context& c, const RepackStep& s, u64 row_bytes, Put put) {
+  const u64 group_bytes = group_rows * row_bytes;
+  const u32 groups = (s.rows + group_rows - 1) / group_rows;
+  const u32 at_once = s.file == 0 ? 1 : most(1, (u32)(read_bytes / group_bytes));
+  for (u32 unit; c.next((groups + at_once - 1) / at_once, unit);) {
+    const u32 first = unit * at_once, end = least(groups, first + at_once);
+    const u64 start = first * group_bytes, bytes = (least(s.rows, group_rows * end) - group_rows * first) * row_bytes;
+    if (s.file != 0 && !platform_read(s.file - 1, c.scratch, bytes, s.from + start)) {
+      __atomic_store_n(c.unread, 1, __ATOMIC_RELAXED);
+      continue;
+    }
+    const u8* from = s.file != 0 ? c.scratch : (const u8*)c.resolve(s.from) + start;
     bool finite = true;
-    for (u32 b = 0; b < blocks; b++) {
-      for (u32 r = 0; r < count; r++) {
-        const u8* block = from + ((u64)(group_rows * group + r) * blocks + b) * Format::stored;
-        finite = Format::put(target + (u64)b * group_bytes<Format>, r, block) && finite;
-      }
+    for (u32 group = first; group < end; group++, from += group_bytes) {
+      finite = put(from, group, least(group_rows, s.rows - group_rows * group)) && finite;
     }
     if (!finite) __atomic_store_n(c.not_finite, 1, __ATOMIC_RELAXED);
   }
 }
 
+template <class Format> void repack_blocks(const Context& c, const RepackStep& s) {
+  const u32 blocks = s.columns / Format::columns;
+  u8* to = (u8*)c.resolve(s.to);
+  each_group(c, s, (u64)blocks * Format::stored, [&](const u8* from, u32 group, u32 count) {
+    u8* target = to + (u64)(s.firstRow / group_rows + group) * blocks * group_bytes<Format>;
+    if (count < group_rows) __builtin_memset(target, 0, (u64)blocks * group_bytes<Format>);
+    bool finite = true;
+    for (u32 b = 0; b < blocks; b++) {
+      for (u32 r = 0; r < count; r++) {
+        const u8* block = from + ((u64)r * blocks + b) * Format::stored;
+        finite = Format::put(target + (u64)b * group_bytes<Format>, r, block) && finite;
+      }
+    }
+    return finite;
+  });
+}
+
 template <class Word> void repack_floats(const Context& c, const RepackStep& s, Word exponent) {
-  const Word* from = (const Word*)c.resolve(s.from);
   Word* to = (Word*)c.resolve(s.to);
-  for (u32 group; c.next((s.rows + group_rows - 1) / group_rows, group);) {
-    const u32 count = least(group_rows, s.rows - group_rows * group);
+  each_group(c, s, (u64)s.columns * sizeof(Word), [&](const u8* stored, u32 group, u32 count) {
+    const Word* from = (const Word*)stored;
     Word* target = to + (u64)(s.firstRow / group_rows + group) * s.columns * group_rows;
     bool finite = true;
     for (u32 first = 0; first < s.columns; first += 64) {
       const u32 end = least(s.columns, first + 64);
       for (u32 r = 0; r < group_rows; r++) {
-        const Word* row = from + (u64)(group_rows * group + r) * s.columns;
+        const Word* row = from + (u64)r * s.columns;
         for (u32 k = first; k < end; k++) {
           const Word value = r < count ? row[k] : 0;
           finite = finite && (value & exponent) != exponent;
@@ -264,8 +290,8 @@ template <class Word> void repack_floats(const Context& c, const RepackStep& s, 
         }
       }
     }
-    if (!finite) __atomic_store_n(c.not_finite, 1, __ATOMIC_RELAXED);
-  }
+    return finite;
+  });
 }
 
 }  // namespace

@@ -394,7 +394,7 @@ struct RepackStep {
   u32 format;
   u32 columns;
   u32 firstRow;
-  u32 unused;
+  u32 file;
 };
 static_assert(sizeof(RepackStep) == 40, "RepackStep");
 static_assert(__builtin_offsetof(RepackStep, kind) == 0, "RepackStep.kind");
@@ -404,11 +404,29 @@ static_assert(__builtin_offsetof(RepackStep, to) == 16, "RepackStep.to");
 static_assert(__builtin_offsetof(RepackStep, format) == 24, "RepackStep.format");
 static_assert(__builtin_offsetof(RepackStep, columns) == 28, "RepackStep.columns");
 static_assert(__builtin_offsetof(RepackStep, firstRow) == 32, "RepackStep.firstRow");
-static_assert(__builtin_offsetof(RepackStep, unused) == 36, "RepackStep.unused");
+static_assert(__builtin_offsetof(RepackStep, file) == 36, "RepackStep.file");
 
-enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_combine = 8, step_add = 9, step_swiglu = 10, step_copy = 11, step_sample = 12, step_repack = 13 };
+struct ReadStep {
+  u32 kind;
+  u32 rows;
+  u64 to;
+  u64 bytes;
+  u64 checksums;
+  u32 file;
+  u32 sum;
+};
+static_assert(sizeof(ReadStep) == 40, "ReadStep");
+static_assert(__builtin_offsetof(ReadStep, kind) == 0, "ReadStep.kind");
+static_assert(__builtin_offsetof(ReadStep, rows) == 4, "ReadStep.rows");
+static_assert(__builtin_offsetof(ReadStep, to) == 8, "ReadStep.to");
+static_assert(__builtin_offsetof(ReadStep, bytes) == 16, "ReadStep.bytes");
+static_assert(__builtin_offsetof(ReadStep, checksums) == 24, "ReadStep.checksums");
+static_assert(__builtin_offsetof(ReadStep, file) == 32, "ReadStep.file");
+static_assert(__builtin_offsetof(ReadStep, sum) == 36, "ReadStep.sum");
 
-constexpr u32 step_kinds = 14, step_bytes = 128, unrotated = 4294967295u;
+enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_combine = 8, step_add = 9, step_swiglu = 10, step_copy = 11, step_sample = 12, step_repack = 13, step_read = 14 };
+
+constexpr u32 step_kinds = 15, step_bytes = 128, unrotated = 4294967295u;
 
 constexpr u32 part_keys = 256, split_rows = 8;
 
@@ -440,7 +458,9 @@ static_assert(sizeof(SampleStep) <= step_bytes, "sample");
 
 static_assert(sizeof(RepackStep) <= step_bytes, "repack");
 
+static_assert(sizeof(ReadStep) <= step_bytes, "read");
+
 enum FormatNumber : u32 { format_f32 = 0, format_f16 = 1, format_bf16 = 2, format_q8_0 = 3, format_q4_0 = 4, format_q4_1 = 5, format_q5_0 = 6, format_q5_1 = 7, format_q2_k = 8, format_q3_k = 9, format_q4_k = 10, format_q5_k = 11, format_q6_k = 12, format_q8_k = 13, format_iq4_nl = 14 };
 
 /** What the library answers when it is asked of which declarations it was built. */
-constexpr u32 structs_hash = 208904194u;
+constexpr u32 structs_hash = 3447603991u;

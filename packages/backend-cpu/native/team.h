@@ -25,6 +25,8 @@ struct Context {
   u8* scratch;
   /** A row that is not finite was found. */
   u32* not_finite;
+  /** What could not be read: nothing, or a page's number and one. */
+  u32* unread;
 
   void* resolve(u64 ref) const { return arenas[ref >> 48].start + (ref & 0xffffffffffffull); }
 

@@ -57,11 +57,8 @@ function kernels(name: string, ...flags: readonly string[]): Unit {
 }
 
 function shared(platform: string): readonly Unit[] {
-  return ["device", "repack", "sample", `platform_${platform}`].map((name) => ({
-    name,
-    source: `${name}.cpp`,
-    flags: [],
-  }));
+  const names = ["device", "files", "read", "repack", "sample", `platform_${platform}`];
+  return names.map((name) => ({ name, source: `${name}.cpp`, flags: [] }));
 }
 
 const avx2 = ["-DKERNELS_AVX2", "-mavx2", "-mfma", "-mf16c"];

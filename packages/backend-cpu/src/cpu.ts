@@ -5,6 +5,7 @@ import type { Device } from "@polyllama/core/device";
 import { cpuDevice } from "./device.ts";
 import { openEngine } from "./native/engine.ts";
 import { type CpuOptions, withDefaults } from "./options.ts";
+import { localWeights } from "./packed/local-weights.ts";
 
 /**
  * The processor, by kernels of this package for its instruction set.
@@ -21,5 +22,6 @@ export function cpu(given: CpuOptions = {}): Device {
     open: () => openEngine({ threads, set: instructionSet }),
     processor: () => cpus()[0]?.model.trim() ?? process.arch,
     totalMemory: totalmem,
+    weights: localWeights(),
   });
 }

@@ -14,6 +14,7 @@ import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
+import type { LocalWeights } from "./weights/local.ts";
 
 /** What a device asks of where it runs. */
 export interface Platform {
@@ -23,6 +24,8 @@ export interface Platform {
   processor(): string;
   /** Bytes; absent where it is not known. */
   totalMemory?(): number;
+  /** Absent where there are no files. */
+  readonly weights?: LocalWeights;
 }
 
 const features: DeviceFeatures = {
@@ -63,7 +66,8 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
     },
     async loadWeights(graphs, source, { onProgress, signal }) {
       await machine.open();
-      return loadWeights(machine, graphs, source, { signal, ...(onProgress && { onProgress }) });
+      const local = machine.engine.map === undefined ? undefined : platform.weights;
+      return loadWeights(machine, graphs, source, local, { signal, ...(onProgress && { onProgress }) });
     },
     caches: {
       formats: ["f32", "f16", "bf16"],

@@ -2,7 +2,7 @@
 // steps are both runs.
 
 import { PolyllamaError } from "@polyllama/core";
-import type { Arena, Engine } from "./native/engine.ts";
+import type { Arena, Engine, RunResult } from "./native/engine.ts";
 
 export class Machine {
   readonly #open: () => Engine | Promise<Engine>;
@@ -37,8 +37,8 @@ export class Machine {
     return this.engine.allocate(Math.max(bytes, 64), what);
   }
 
-  /** Runs when those before have ended. @returns whether weights that are not finite were found */
-  run(run: bigint, signal: AbortSignal): Promise<{ readonly notFinite: boolean }> {
+  /** Runs when those before have ended. */
+  run(run: bigint, signal?: AbortSignal): Promise<RunResult> {
     const own = this.#last.then(() => this.engine.run(run, signal));
     this.#last = own.catch(() => undefined); // whoever asked for it gets the rejection
     return own;

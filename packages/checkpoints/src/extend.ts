@@ -123,6 +123,8 @@ export async function extendVocabulary(
       }
       return output;
     },
+    locate: (weight) =>
+      weights.get(weight) === checkpoint.weights.get(weight) ? checkpoint.locate?.(weight) : undefined,
     async fingerprint() {
       const from = typeof rows === "string" ? rows : newRows.version;
       // scores decide which old pieces a new one is made of

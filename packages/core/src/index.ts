@@ -50,7 +50,7 @@ export type { SwigluNode } from "./ops/swiglu.ts";
 export type { AddNode } from "./ops/add.ts";
 
 // Weights and the formats they are stored in
-export type { ColumnRange, RowRange, WeightInfo, WeightRanges, WeightSource } from "./weights.ts";
+export type { ColumnRange, RowRange, WeightInfo, WeightLocation, WeightRanges, WeightSource } from "./weights.ts";
 export { checkWeights, columnCount, rowCount } from "./weights.ts";
 export type { WeightCut } from "./weight-cut.ts";
 export { cutWeight, readCut, resolveRanges } from "./weight-cut.ts";

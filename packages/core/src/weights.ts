@@ -35,6 +35,19 @@ export interface WeightRanges {
   readonly columns?: ColumnRange | undefined;
 }
 
+/** Where the rows of a weight lie one behind the other, as `read` gives them. */
+export interface WeightLocation {
+  /** A file of this machine. */
+  readonly path: string;
+  /** Of its first row. */
+  readonly offset: number;
+  /**
+   * The file as it was when the source opened it: device, inode, and the times of modification and of change in
+   * nanoseconds, joined by commas. What is read of another one is not this weight.
+   */
+  readonly version: string;
+}
+
 /** Where a backend reads weights, under the names of `llamaGraph`. */
 export interface WeightSource {
   /** Path or URL, for errors and for people. */
@@ -48,6 +61,12 @@ export interface WeightSource {
    * format; {@link CheckpointError} when the file has changed, ended early or cannot be read; the signal's reason.
    */
   read(name: WeightName, ranges?: WeightRanges, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Where a weight can be read without `read`, by whoever has threads of its own for that; absent or undefined where
+   * its rows are made, reordered, or in no file of this machine. A source that changes what another one's `read` gives
+   * must not hand on its `locate`.
+   */
+  locate?(name: WeightName): WeightLocation | undefined;
   /**
    * A string that changes when any weight may have changed: for keys of caches. It identifies, it does not protect:
    * files are identified by inode, size, times, header and samples, those behind a URL by what the server says of their

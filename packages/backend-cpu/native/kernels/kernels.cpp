@@ -22,6 +22,7 @@
 #include "norm.h"
 #include "rope.h"
 
+#include "../read.h"
 #include "../repack.h"
 #include "../sample.h"
 
@@ -79,7 +80,8 @@ static void embedding(const Context& c, const void* step) {
 extern const Kernels kernels;
 const Kernels kernels = {
     NAME(KERNELS),
-    {embedding, gather, norm, convert, linear, rope, cache, attention, combine, add_rows, swiglu, copy, sample, repack},
+    {embedding, gather, norm, convert, linear, rope, cache, attention, combine, add_rows, swiglu, copy, sample, repack,
+     read_pages},
 };
 
 }  // namespace KERNELS

@@ -1,7 +1,7 @@
 // What computes a run: the library with its threads and memory, behind an interface that WebAssembly has, too.
 
 import { MemoryError, OptionError, PolyllamaError } from "@polyllama/core";
-import { type Library, loadLibrary } from "./library.ts";
+import { type Library, loadLibrary, type Pointer } from "./library.ts";
 
 /** Memory that runs refer to; disposed, its bytes are gone. */
 export interface Arena extends Disposable {
@@ -16,6 +16,20 @@ export interface Arena extends Disposable {
   view(): DataView;
 }
 
+/** What a run found. */
+export interface RunResult {
+  /** A value that is not finite. */
+  readonly notFinite: boolean;
+  /** What could not be read of a file, or differs from its checksum: the number of a page, or 0 for rows. */
+  readonly unread: number | undefined;
+}
+
+/** A file that the host has open; its descriptor is that of the C library. */
+export interface MappedFile {
+  readonly file: number;
+  readonly writable: boolean;
+}
+
 /** One run at a time. */
 export interface Engine {
   /** Name of the instruction set. */
@@ -26,12 +40,16 @@ export interface Engine {
   /** Zeroed memory. @param what it is for, in errors @throws {MemoryError} */
   allocate(bytes: number, what: string): Arena;
   /**
-   * Computes what a reference of the struct Run tells, off the event loop. `notFinite`: a value that is not finite was
-   * found.
+   * A file's first bytes as memory; undefined where the system refuses that. Absent where steps cannot read files by
+   * their descriptors.
+   */
+  map?(bytes: number, mapped: MappedFile): Arena | undefined;
+  /**
+   * Computes what a reference of the struct Run tells, off the event loop.
    *
    * @throws The signal's reason, once the step that was under way has ended.
    */
-  run(run: bigint, signal: AbortSignal | undefined): Promise<{ readonly notFinite: boolean }>;
+  run(run: bigint, signal: AbortSignal | undefined): Promise<RunResult>;
   /** Ends its threads and frees its memory, that of all arenas included. No run may be under way. */
   close(): void;
 }
@@ -84,12 +102,19 @@ export function openEngine({ threads, set }: EngineOptions): Engine {
   if (device === null) {
     throw new PolyllamaError("ERR_BACKEND", `The system refuses ${threads} threads, or memory for them.`);
   }
-  const control = new Uint32Array(library.view(library.address(device, 0), 8)); // abort, notFinite
+  const control = new Uint32Array(library.view(library.address(device, 0), 12)); // abort, notFinite, unread
   return {
     set: name,
     library: library.path,
     threads,
     allocate: (bytes, what) => allocate(library, device, bytes, what),
+    // on Windows descriptors are those of Node's own C library
+    ...(process.platform !== "win32" && {
+      map(bytes, { file, writable }) {
+        const arena = library.map(device, file, BigInt(bytes), Number(writable));
+        return arena === 0 ? undefined : arenaOf(library, device, arena, bytes);
+      },
+    }),
     async run(run, signal) {
       signal?.throwIfAborted();
       control.fill(0);
@@ -103,7 +128,8 @@ export function openEngine({ threads, set }: EngineOptions): Engine {
         signal?.removeEventListener("abort", abort);
       }
       signal?.throwIfAborted();
-      return { notFinite: control[1] !== 0 };
+      const [, notFinite = 0, unread = 0] = control;
+      return { notFinite: notFinite !== 0, unread: unread === 0 ? undefined : unread - 1 };
     },
     close: () => library.close(device),
   };
@@ -112,6 +138,10 @@ export function openEngine({ threads, set }: EngineOptions): Engine {
 function allocate(library: Library, device: bigint, bytes: number, what: string): Arena {
   const arena = library.allocate(device, BigInt(bytes));
   if (arena === 0) throw new MemoryError(what, bytes, "the system refused it");
+  return arenaOf(library, device, arena, bytes);
+}
+
+function arenaOf(library: Library, device: Pointer, arena: number, bytes: number): Arena {
   const buffer = library.view(library.address(device, arena), bytes);
   return {
     ref: BigInt(arena) << 48n,

@@ -28,6 +28,7 @@ export interface Library {
   open(set: number, threads: number): Pointer | null;
   close(device: Pointer): void;
   allocate(device: Pointer, bytes: bigint): number;
+  map(device: Pointer, file: number, bytes: bigint, writable: number): number;
   address(device: Pointer, arena: number): Pointer;
   free(device: Pointer, arena: number): void;
   /** On a thread of libuv's pool. */
@@ -202,6 +203,7 @@ function bind(koffi: Koffi, handle: LibraryHandle, path: string): Library {
     open: handle.func("void *polyllama_open(uint32_t set, uint32_t threads)"),
     close: handle.func("void polyllama_close(void *device)"),
     allocate: handle.func("uint32_t polyllama_allocate(void *device, uint64_t bytes)"),
+    map: handle.func("uint32_t polyllama_map(void *device, uint32_t file, uint64_t bytes, uint32_t writable)"),
     address: handle.func("void *polyllama_address(void *device, uint32_t arena)"),
     free: handle.func("void polyllama_free(void *device, uint32_t arena)"),
     run: (device, at) =>

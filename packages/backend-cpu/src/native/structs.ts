@@ -208,12 +208,27 @@ export const steps = {
   repack: {
     kind: "u32",
     rows: "u32",
+    /** Where the first of them lies: a reference, or an offset in the file. */
     from: "u64",
     to: "u64",
     format: "u32",
     columns: "u32",
     firstRow: "u32",
-    unused: "u32",
+    /** The file's descriptor and one; 0 for rows that are in memory. */
+    file: "u32",
+  },
+  /** Packed weights, whose rows are pages of a mebibyte. */
+  read: {
+    kind: "u32",
+    rows: "u32",
+    to: "u64",
+    bytes: "u64",
+    /** u64 for each page: its XXH64. */
+    checksums: "u64",
+    /** The file's descriptor and one; 0 for pages that are in memory already. */
+    file: "u32",
+    /** Whether checksums are made, and not compared. */
+    sum: "u32",
   },
 } as const;
 

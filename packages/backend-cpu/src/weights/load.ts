@@ -1,32 +1,27 @@
-// Reading weights: pieces are read ahead, copied into one of two staging arenas, and put in place there by all threads
-// while the next ones are read. Numbers that are NaN or infinite are found on the way.
+// Loading weights: from a packed copy where there is one, else from the checkpoint, whose rows are put in place by all
+// threads. No checkpoint's file can be used as it is, not even one of f32: kernels read rows in groups of 16, interleaved.
 
 import {
-  CheckpointError,
   checkWeights,
   columnCount,
-  formatBytes,
   type Graph,
   PolyllamaError,
+  type Progress,
   rowCount,
-  type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
 import type { LoadParametersOptions } from "@polyllama/core/device";
 import { assertFinite, formats } from "@polyllama/formats";
 import type { Machine } from "../machine.ts";
-import { groupRows } from "../modes.ts";
 import { encodeRun, encodeSteps, runBytes } from "../native/encode.ts";
 import type { Arena } from "../native/engine.ts";
 import { formatNumbers } from "../native/formats.ts";
 import { stepBytes } from "../native/structs.ts";
-import { planWeights, type WeightLayout } from "./layout.ts";
+import { planWeights } from "./layout.ts";
 import { LoadedWeights } from "./loaded.ts";
+import type { LoadJob, LocalWeights } from "./local.ts";
+import { type Piece, piecesOf, readAhead, storedBytes } from "./pieces.ts";
 
-/** Bytes that are read from the source at once. */
-const pieceBytes = 4 << 20;
-/** Pieces that are read or wait at the same time; Node reads with four threads, one of which computes. */
-const readsAtOnce = 4;
 /** Before the bytes of a piece: the run and its step. */
 const headBytes = Math.ceil((runBytes + stepBytes) / 64) * 64;
 
@@ -35,7 +30,7 @@ interface LoadOptions extends Pick<LoadParametersOptions, "onProgress"> {
 }
 
 /**
- * Reads the weights of graphs.
+ * Loads the weights of graphs.
  *
  * @throws {CheckpointError} naming the tensor; `MemoryError`, before anything is read
  */
@@ -43,34 +38,53 @@ export async function loadWeights(
   machine: Machine,
   graphs: readonly Graph[],
   source: WeightSource,
+  local: LocalWeights | undefined,
   options: LoadOptions,
 ): Promise<LoadedWeights> {
   const infos = new Map(graphs.flatMap((graph) => checkWeights(graph, source)).map((info) => [info.name, info]));
   const layout = planWeights(graphs, infos);
+  const job: LoadJob = { machine, layout, infos, source, ...options };
+  const found = await local?.find(job, (arena) => readAll(job, arena, local));
+  if (found !== undefined) return new LoadedWeights(infos, layout, found);
   const arena = machine.allocate(layout.bytes, "the weights");
   try {
-    await readAll(machine, layout, arena, [...infos.values()], source, options);
-    return new LoadedWeights(infos, layout, arena);
+    await readAll(job, arena, local);
+    return new LoadedWeights(infos, layout, local?.keep(job, arena) ?? { arena, release: async () => undefined });
   } catch (error) {
     arena[Symbol.dispose]();
     throw error;
   }
 }
 
-async function readAll(
-  machine: Machine,
-  layout: WeightLayout,
-  arena: Arena,
-  infos: readonly WeightInfo[],
-  source: WeightSource,
-  { onProgress, signal }: LoadOptions,
-): Promise<void> {
-  const pieces = infos.flatMap(piecesOf);
-  const largest = Math.max(...pieces.map(({ info, count }) => storedBytes(info, count)));
-  const staging = [0, 1].map(() => machine.allocate(headBytes + largest, "reading weights"));
-  const total = infos.reduce((sum, info) => sum + storedBytes(info, rowCount(info)), 0);
-  const under: Promise<void>[] = [];
+async function readAll(job: LoadJob, arena: Arena, local: LocalWeights | undefined): Promise<void> {
+  const { layout, infos, onProgress } = job;
+  const total = [...infos.values()].reduce((sum, info) => sum + storedBytes(info, rowCount(info)), 0);
   let done = 0;
+  const report = (count: number): void => {
+    done += count;
+    onProgress?.({ phase: "loading weights", done, total } satisfies Progress);
+  };
+  const inPlace = (await local?.repack(job, arena, report)) ?? new Set();
+  const rest = [...infos.values()].filter(({ name }) => !inPlace.has(name) || layout.norms.has(name));
+  await readPieces(
+    job,
+    arena,
+    rest.flatMap((info) => piecesOf(info)),
+    report,
+  );
+}
+
+/** Pieces are read ahead, copied into one of two staging arenas, and put in place there while the next ones are read. */
+async function readPieces(
+  job: LoadJob,
+  arena: Arena,
+  pieces: readonly Piece[],
+  report: (count: number) => void,
+): Promise<void> {
+  const { machine, layout, source, signal } = job;
+  const largest = Math.max(0, ...pieces.map(({ info, count }) => storedBytes(info, count)));
+  const staging = [0, 1].map(() => machine.allocate(headBytes + largest, "reading weights"));
+  const under: Promise<void>[] = [];
   try {
     for await (const [number, bytes] of readAhead(source, pieces, signal)) {
       const piece = pieces[number]!; // its number
@@ -83,11 +97,10 @@ async function readAll(
       if (layout.places.has(info.name)) {
         if (under.length === staging.length) await under.shift();
         const [slot] = staging.splice(0, 1);
-        under.push(put(machine, layout, arena, piece, bytes, slot!, source, signal));
+        under.push(put(job, arena, piece, bytes, slot!));
         staging.push(slot!);
       }
-      done += bytes.length;
-      onProgress?.({ phase: "loading weights", done, total });
+      report(bytes.length);
     }
     await Promise.all(under);
   } finally {
@@ -98,14 +111,11 @@ async function readAll(
 
 /** Puts the rows of a piece where they belong. @throws {CheckpointError} where they are not finite */
 async function put(
-  machine: Machine,
-  layout: WeightLayout,
+  { machine, layout, source, signal }: LoadJob,
   arena: Arena,
   { info, first, count }: Piece,
   bytes: Uint8Array,
   slot: Arena,
-  source: WeightSource,
-  signal: AbortSignal,
 ): Promise<void> {
   const { group, firstRow } = layout.places.get(info.name)!; // the caller saw it
   slot.bytesAt(headBytes, bytes.length).set(bytes);
@@ -116,6 +126,7 @@ async function put(
     format: formatNumbers[info.format],
     columns: group.columns,
     firstRow: firstRow + first,
+    file: 0,
   };
   const view = slot.view();
   encodeSteps(view, runBytes, [["repack", step]]);
@@ -127,58 +138,4 @@ async function put(
     "ERR_BACKEND",
     `The kernels found a NaN in ${info.name} that the file has not; load it again.`,
   );
-}
-
-/** Rows of a tensor that are read at once, from a multiple of 16 on. */
-interface Piece {
-  readonly info: WeightInfo;
-  readonly first: number;
-  readonly count: number;
-}
-
-function storedBytes(info: WeightInfo, rows: number): number {
-  return formatBytes(info.format, rows * columnCount(info));
-}
-
-function piecesOf(info: WeightInfo): readonly Piece[] {
-  const rows = rowCount(info);
-  const groups = Math.max(1, Math.floor(pieceBytes / storedBytes(info, groupRows)));
-  const step = groupRows * groups;
-  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
-    return { info, first: i * step, count: Math.min(step, rows - i * step) };
-  });
-}
-
-async function readPiece(source: WeightSource, { info, first, count }: Piece, signal: AbortSignal) {
-  try {
-    return await source.read(info.name, { rows: { first, count } }, signal);
-  } catch (error) {
-    if (!(error instanceof CheckpointError) || error.tensor !== undefined) throw error;
-    const rows = `rows ${first} to ${first + count - 1} could not be read`;
-    throw new CheckpointError({ file: error.file, tensor: info.name }, rows, error.message, { cause: error });
-  }
-}
-
-/** Pieces in their order, with their numbers; those behind are being read meanwhile. */
-async function* readAhead(
-  source: WeightSource,
-  pieces: readonly Piece[],
-  signal: AbortSignal,
-): AsyncGenerator<readonly [number, Uint8Array]> {
-  const reads: Promise<Uint8Array>[] = [];
-  let begun = 0;
-  try {
-    for (const number of pieces.keys()) {
-      for (; begun < pieces.length && reads.length < readsAtOnce; begun++) {
-        const read = readPiece(source, pieces[begun]!, signal); // below their number
-        read.catch(() => undefined); // it is awaited in its turn
-        reads.push(read);
-      }
-      const bytes = await reads.shift()!; // this piece's, begun above
-      signal.throwIfAborted();
-      yield [number, bytes];
-    }
-  } finally {
-    await Promise.allSettled(reads); // the source may be closed when this has ended
-  }
 }

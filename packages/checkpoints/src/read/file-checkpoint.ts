@@ -49,6 +49,12 @@ export function fileCheckpoint(given: FileCheckpointParts): Checkpoint {
         readCut({ ...cut, rows }, (start, length) => source.read(offset + start, length, signal));
       return halfSplit ? readInterleaved(cut.rows, config.headDim, cut.cutBytes, read) : read(cut.rows);
     },
+    locate(weight) {
+      const { source, offset, halfSplit = false, read } = places.get(findWeight(weights, weight, name).name)!; // as above
+      const { path, version } = source;
+      if (halfSplit || read !== undefined || path === undefined || version === undefined) return undefined;
+      return { path, offset, version };
+    },
     fingerprint() {
       fingerprint ??= identify(parts).catch((error: unknown) => {
         fingerprint = undefined;

@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly size: number;
   /** A string that changes when the content may have changed; undefined where nothing but the content itself tells. */
   readonly version: string | undefined;
+  /** Of a file of this machine, which its version identifies as `WeightLocation` has it. */
+  readonly path?: string;
   /**
    * Exactly `length` bytes from `offset` on, in a buffer of the caller's own. May be called concurrently.
    *

@@ -66,6 +66,7 @@ function fileSource(path: string, handle: OpenFile, opened: OpenFileStats, owned
     name: path,
     size,
     version: [opened.dev, opened.ino, opened.mtimeNs, opened.ctimeNs].join(),
+    ...(owned && { path }),
     async read(offset, length, signal) {
       signal?.throwIfAborted();
       if (closed) throw new PolyllamaError("ERR_DISPOSED", `${path} is closed; its checkpoint was disposed.`);
