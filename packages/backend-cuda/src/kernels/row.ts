@@ -12,8 +12,8 @@ export const structs: KernelStructs = { Row: row };
 export const kvBlockRows = 32;
 
 /** Formats in which kernels read keys and values. */
-export const cacheFormats = ["f32", "f16", "bf16"] as const satisfies readonly CacheFormat[];
-export type CudaCacheFormat = (typeof cacheFormats)[number];
+export type CudaCacheFormat = Exclude<CacheFormat, "q8_0">;
+export const cacheFormats: readonly [CudaCacheFormat, ...CudaCacheFormat[]] = ["f32", "f16", "bf16"];
 
 /** Blocks of a sequence. */
 export interface RowBlocks {
