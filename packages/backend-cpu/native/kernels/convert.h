@@ -28,11 +28,13 @@ INLINE void convert_block(const float* x, Converted* y) {
   I largest = as_int(abs(load(x)));
   for (u32 i = L; i < 32; i += L) largest = imax(largest, as_int(abs(load(x + i))));
   const float top = float_of((u32)imax_of(largest));
-  const float scale = top / 127.0f, inverse = top >= 0x1p-100f ? 127.0f / top : 0.0f;
-  const F factor = set1(inverse), magic = set1(0x1.8p23f);
+  // What is so small that 127 / top would be infinite is made larger first.
+  const float raise = top < 0x1p-100f ? 0x1p60f : 1.0f, inverse = top > 0 ? 127.0f / (top * raise) : 0.0f;
+  const float scale = top / 127.0f;
+  const F raised = set1(raise), factor = set1(inverse), magic = set1(0x1.8p23f);
   I rounded[32 / L];
   for (u32 i = 0; i < 32 / L; i++) {
-    rounded[i] = isub(as_int(add(mul(load(x + L * i), factor), magic)), as_int(magic));
+    rounded[i] = isub(as_int(add(mul(mul(load(x + L * i), raised), factor), magic)), as_int(magic));
   }
   store_bytes(y->q, rounded);
   i32 sums[2];
