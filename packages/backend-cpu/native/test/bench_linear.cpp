@@ -157,7 +157,7 @@ struct Bench {
   /** Products a second: of all weights in turn, a part of them at a time. */
   double run(u32 rows) {
     const u32 flag = rounded(), wideStride = flag ? hidden / 32 * 16 + 16 : hidden, tallStride = flag ? inner / 32 * 16 + 16 : inner;
-    const u32 part = rows <= 4 ? 2048 : rows <= 64 ? 512 : 256;
+    const u32 part = rows <= 4 ? 2048 : rows <= 16 ? 512 : 128;
     const bool hot = getenv("HOT") != nullptr;  // weights in the cache
     std::vector<double> times[2];
     for (u32 round = 0; round < (rows <= 64 ? 3 : 1); round++) {
