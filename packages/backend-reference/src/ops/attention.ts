@@ -105,7 +105,8 @@ function halfSteps(values: Float64Array, format: Rounding["cache"]): Float64Arra
   const steps = new Float64Array(values.length);
   for (let start = 0; start < values.length; start += 32) {
     const largest = largestOf(values.subarray(start, start + 32));
-    steps.fill(largest / 127 / 2 + 127 * 2 ** -25, start, start + 32); // the scale has a least step, too
+    // Half a scale, which is rounded to f16 itself, where 127 steps are not less than half the least f16.
+    steps.fill(((1 + 2 ** -11) * largest) / 254 + 127 * 2 ** -25, start, start + 32);
   }
   return steps;
 }
