@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { brotliCompressSync, constants } from "node:zlib";
 import { libraryFolder } from "../src/native/library.ts";
 import { structsHeader } from "./structs.ts";
-import { nativeFolder, sourcesOf, type Target, targets, type Unit } from "./targets.ts";
+import { fileName, nativeFolder, sourcesOf, type Target, targets, type Unit } from "./targets.ts";
 
 const run = promisify(execFile);
 const cache = fileURLToPath(new URL("../.cache/", import.meta.url));
@@ -44,11 +44,16 @@ async function build(target: Target): Promise<void> {
   const command = [...(linker === target.compiler ? machine : []), ...link, ...target.units.map(object)];
   await run(linker, [...command, "-o", result], { cwd: nativeFolder });
   const bytes = readFileSync(result);
-  const packed = brotliCompressSync(bytes, {
+  const file = fileName(target);
+  const kept = file.endsWith(".br") ? compressed(bytes) : bytes;
+  writeFileSync(join(libraryFolder, file), kept);
+  console.log(`${file}: ${bytes.length} bytes, ${kept.length} in the package`);
+}
+
+function compressed(bytes: Uint8Array): Uint8Array {
+  return brotliCompressSync(bytes, {
     params: { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
   });
-  writeFileSync(join(libraryFolder, `${target.name}.br`), packed);
-  console.log(`${target.name}: ${bytes.length} bytes, ${packed.length} compressed`);
 }
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));

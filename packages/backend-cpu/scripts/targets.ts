@@ -151,6 +151,11 @@ export const targets: readonly Target[] = [
   wasm("wasm32-threads", ["-matomics"], ["--shared-memory", "--import-memory", "--export=__stack_pointer"]),
 ];
 
+/** A target's file in libraries/. Pages have no Brotli, and what serves them compresses. */
+export function fileName({ name }: Target): string {
+  return name.startsWith("wasm32") ? `${name}.wasm` : `${name}.br`;
+}
+
 /** Sources, by path. */
 function sources(): readonly (readonly [string, string])[] {
   return readdirSync(nativeFolder, { recursive: true, encoding: "utf8" })

@@ -45,6 +45,7 @@ INLINE I ishr_by(I a, u32 k) {
   return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(i32)k)));
 }
 INLINE I imax(I a, I b) { return vmaxq_s32(a, b); }
+INLINE i32 imax_of(I a) { return vmaxvq_s32(a); }
 INLINE F to_float(I a) { return vcvtq_f32_s32(a); }
 INLINE F as_float(I a) { return vreinterpretq_f32_s32(a); }
 INLINE I as_int(F a) { return vreinterpretq_s32_f32(a); }
@@ -62,50 +63,92 @@ INLINE I words(B a) { return vreinterpretq_s32_u8(a); }
 /** table[index], 16 entries. */
 INLINE B lookup(const i8* table, B index) { return vqtbl1q_u8(vld1q_u8((const u8*)table), index); }
 
+/** The lowest bytes of 32 words, which are from -128 to 127. */
+INLINE void store_bytes(i8* p, const I* x) {
+  for (int i = 0; i < 2; i++) {
+    const int16x8_t low = vcombine_s16(vmovn_s32(x[4 * i]), vmovn_s32(x[4 * i + 1]));
+    const int16x8_t high = vcombine_s16(vmovn_s32(x[4 * i + 2]), vmovn_s32(x[4 * i + 3]));
+    vst1q_s8(p + 16 * i, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+  }
+}
+/** Sums of 16 bytes, and of the next 16. */
+INLINE void sums_of_bytes(const i8* p, i32* sums) {
+  sums[0] = vaddlvq_s8(vld1q_s8(p));
+  sums[1] = vaddlvq_s8(vld1q_s8(p + 16));
+}
+
 /** Quants below 128 are signed bytes as they are, so that all products are of signed bytes. */
 constexpr bool shifts_signed = false;
 
+/** Computed here and not later: compilers otherwise mix what belongs to many rows, and run out of registers. */
+template <class Register> INLINE void here(Register& x) { __asm__ volatile("" : "+w"(x) : : "memory"); }
+
 #if defined(KERNELS_DOT)
 
-/** acc + products of quants [COUNT] x (4 rows x 4 columns) and x [4 COUNT]; COUNT is 4 or 8. */
-template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
-  for (int i = 0; i < COUNT; i += 4) {
-    const int8x16_t columns = vld1q_s8(x + 4 * i);
-    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i]), columns, 0);
-    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i + 1]), columns, 1);
-    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i + 2]), columns, 2);
-    acc = vdotq_laneq_s32(acc, vreinterpretq_s8_u8(q[i + 3]), columns, 3);
+/** Rows, and slices of weights, whose products are summed at once. */
+constexpr u32 tile_rows = 4, tile_slices = 4;
+
+template <int Lane, u32 N, u32 S, class Quants>
+INLINE void add_column(I (&sums)[N][S], const Quants& quants, const int8x16_t (&columns)[N], int i) {
+  int8x16_t q[S];
+  for (u32 s = 0; s < S; s++) q[s] = vreinterpretq_s8_u8(quants(i + Lane, s));
+  for (u32 n = 0; n < N; n++) {
+    for (u32 s = 0; s < S; s++) sums[n][s] = vdotq_laneq_s32(sums[n][s], q[s], columns[n], Lane);
   }
-  return acc;
+}
+
+/** sums += products of quants (i, s), i < COUNT, 4 rows x 4 columns each, and x [N][4 COUNT]; COUNT is 4 or 8. */
+template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
+INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
+  for (int i = 0; i < COUNT; i += 4) {
+    int8x16_t columns[N];
+    for (u32 n = 0; n < N; n++) columns[n] = vld1q_s8(x[n] + 4 * i);
+    add_column<0>(sums, quants, columns, i);
+    add_column<1>(sums, quants, columns, i);
+    add_column<2>(sums, quants, columns, i);
+    add_column<3>(sums, quants, columns, i);
+  }
 }
 
 #else
 
-/** acc + products of quants up to Most [COUNT] x (4 rows x 4 columns) and x [4 COUNT]. */
-template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
+constexpr u32 tile_rows = 4, tile_slices = 2;
+
+/** sums += products of quants (i, s) up to Most, i < COUNT, 4 rows x 4 columns each, and x [N][4 COUNT]. */
+template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
+INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
   // Products of one column are summed in 16 bits as far as that cannot overflow.
   constexpr int room = 32767 / (127 * Most), most_room = room >= 8 ? 8 : room >= 4 ? 4 : 2;
   constexpr int together = most_room < COUNT ? most_room : COUNT;
   static_assert(2 * 127 * Most <= 32767, "two products fit");
-  for (int i = 0; i < COUNT; i += together) {
-    int16x8_t low = vdupq_n_s16(0), high = low;  // of rows 0 and 1, of rows 2 and 3
-    for (int j = i; j < i + together; j++) {
-      i32 four;
-      __builtin_memcpy(&four, x + 4 * j, 4);
-      const int8x8_t columns = vreinterpret_s8_s32(vdup_n_s32(four));
-      const int8x16_t quants = vreinterpretq_s8_u8(q[j]);
-      low = vmlal_s8(low, vget_low_s8(quants), columns);
-      high = vmlal_s8(high, vget_high_s8(quants), columns);
+  for (int first = 0; first < COUNT; first += together) {
+    int16x8_t low[N][S], high[N][S];  // of rows 0 and 1, of rows 2 and 3
+    for (int i = first; i < first + together; i++) {
+      int8x16_t q[S];
+      for (u32 s = 0; s < S; s++) q[s] = vreinterpretq_s8_u8(quants(i, s));
+      for (u32 n = 0; n < N; n++) {
+        i32 four;
+        __builtin_memcpy(&four, x[n] + 4 * i, 4);
+        const int8x8_t columns = vreinterpret_s8_s32(vdup_n_s32(four));
+        for (u32 s = 0; s < S; s++) {
+          const int8x8_t q_low = vget_low_s8(q[s]), q_high = vget_high_s8(q[s]);
+          low[n][s] = i == first ? vmull_s8(q_low, columns) : vmlal_s8(low[n][s], q_low, columns);
+          high[n][s] = i == first ? vmull_s8(q_high, columns) : vmlal_s8(high[n][s], q_high, columns);
+        }
+      }
     }
-    acc = vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+    for (u32 n = 0; n < N; n++) {
+      for (u32 s = 0; s < S; s++) {
+        sums[n][s] = vaddq_s32(sums[n][s], vpaddq_s32(vpaddlq_s16(low[n][s]), vpaddlq_s16(high[n][s])));
+      }
+    }
   }
-  return acc;
 }
 
 #endif
 
 INLINE void prefetch(const void* p) { __builtin_prefetch(p); }
+/** Not into the nearest cache. */
+INLINE void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 }  // namespace KERNELS
-
-#include "narrow.h"

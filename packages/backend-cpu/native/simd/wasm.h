@@ -109,14 +109,6 @@ INLINE V add_products(V sum, Pairs a, Pairs b) {
   return wasm_i32x4_add(wasm_i32x4_add(sum, wasm_i32x4_dot_i16x8(a.even, b.even)), wasm_i32x4_dot_i16x8(a.odd, b.odd));
 }
 
-/** acc + products of quants [COUNT] x (4 rows x 4 columns) and x [4 COUNT]. */
-template <int Most, bool Signed, int COUNT> INLINE I dots(I acc, const B* q, const i8* x) {
-  for (int i = 0; i < COUNT; i++) {
-    acc.v = add_products(acc.v, pairs<Signed>(q[i].v), pairs<true>(wasm_v128_load32_splat(x + 4 * i)));
-  }
-  return acc;
-}
-
 /** Rows, and slices of weights, whose products are summed at once. */
 constexpr u32 tile_rows = 4, tile_slices = 2;
 
