@@ -80,6 +80,7 @@ async function compare(url: string, threads: number): Promise<readonly string[]>
     for (const name of engines) {
       const page = await browser.newPage();
       pages.set(name, page);
+      page.on("console", (message) => message.type() === "error" && console.error(`${name}: ${message.text()}`));
       page.on("pageerror", (error) => console.error(`${name}: ${error.message}`));
       await page.goto(address ?? "");
       const request = { url, threads, contextLength: promptTokens + generateTokens + 64 };
