@@ -1,6 +1,5 @@
 // A row of a step as kernels read it (common.cuh): which token it is, and where its sequence's keys and values lie.
 
-import type { CacheFormat } from "@polyllama/core";
 import { struct, u32, u64 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { KernelStructs } from "../launch.ts";
@@ -12,7 +11,7 @@ export const structs: KernelStructs = { Row: row };
 export const kvBlockRows = 32;
 
 /** Formats in which kernels read keys and values. */
-export const cacheFormats = ["f32", "f16", "bf16"] as const satisfies readonly CacheFormat[];
+export const cacheFormats = ["f32", "f16", "bf16"] as const;
 export type CudaCacheFormat = (typeof cacheFormats)[number];
 
 /** Blocks of a sequence. */
