@@ -3,8 +3,16 @@
 #include "platform.h"
 
 #if defined(__linux__) || defined(__APPLE__)
+#if defined(__APPLE__)
+// By hand, as in platform_darwin.cpp.
+extern "C" void* mmap(void* at, unsigned long bytes, int access, int kind, int file, long long offset);
+extern "C" long pread(int file, void* to, unsigned long bytes, long long offset);
+constexpr int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 16;
+static void* const MAP_FAILED = (void*)-1;
+#else
 #include <sys/mman.h>
 #include <unistd.h>
+#endif
 
 void* platform_map(u32 file, u64 bytes, bool writable) {
   // In the place of as much other memory, which is what platform_free gives back.
@@ -19,7 +27,7 @@ void* platform_map(u32 file, u64 bytes, bool writable) {
 
 bool platform_read(u32 file, void* to, u64 bytes, u64 offset) {
   for (u64 done = 0; done < bytes;) {
-    const ssize_t count = pread((int)file, (u8*)to + done, bytes - done, (off_t)(offset + done));
+    const long count = pread((int)file, (u8*)to + done, bytes - done, (long)(offset + done));
     if (count <= 0) return false;
     done += (u64)count;
   }
