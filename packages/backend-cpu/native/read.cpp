@@ -9,7 +9,8 @@ void read_pages(const Context& c, const void* step) {
   const ReadStep& s = *(const ReadStep*)step;
   u8* to = (u8*)c.resolve(s.to);
   u64* checksums = (u64*)c.resolve(s.checksums);
-  for (u32 page; c.next(s.rows, page);) {
+  for (u32 unit; c.next(s.rows, unit);) {
+    const u32 page = s.firstPage + unit;
     const u64 start = page_bytes * page, left = s.bytes - start;
     const u64 bytes = left < page_bytes ? left : page_bytes;
     const bool read = s.file == 0 || platform_read(s.file - 1, to + start, bytes, start);

@@ -414,8 +414,10 @@ struct ReadStep {
   u64 checksums;
   u32 file;
   u32 sum;
+  u32 firstPage;
+  u32 unused;
 };
-static_assert(sizeof(ReadStep) == 40, "ReadStep");
+static_assert(sizeof(ReadStep) == 48, "ReadStep");
 static_assert(__builtin_offsetof(ReadStep, kind) == 0, "ReadStep.kind");
 static_assert(__builtin_offsetof(ReadStep, rows) == 4, "ReadStep.rows");
 static_assert(__builtin_offsetof(ReadStep, to) == 8, "ReadStep.to");
@@ -423,6 +425,8 @@ static_assert(__builtin_offsetof(ReadStep, bytes) == 16, "ReadStep.bytes");
 static_assert(__builtin_offsetof(ReadStep, checksums) == 24, "ReadStep.checksums");
 static_assert(__builtin_offsetof(ReadStep, file) == 32, "ReadStep.file");
 static_assert(__builtin_offsetof(ReadStep, sum) == 36, "ReadStep.sum");
+static_assert(__builtin_offsetof(ReadStep, firstPage) == 40, "ReadStep.firstPage");
+static_assert(__builtin_offsetof(ReadStep, unused) == 44, "ReadStep.unused");
 
 enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_combine = 8, step_add = 9, step_swiglu = 10, step_copy = 11, step_sample = 12, step_repack = 13, step_read = 14 };
 
@@ -463,4 +467,4 @@ static_assert(sizeof(ReadStep) <= step_bytes, "read");
 enum FormatNumber : u32 { format_f32 = 0, format_f16 = 1, format_bf16 = 2, format_q8_0 = 3, format_q4_0 = 4, format_q4_1 = 5, format_q5_0 = 6, format_q5_1 = 7, format_q2_k = 8, format_q3_k = 9, format_q4_k = 10, format_q5_k = 11, format_q6_k = 12, format_q8_k = 13, format_iq4_nl = 14 };
 
 /** What the library answers when it is asked of which declarations it was built. */
-constexpr u32 structs_hash = 1198656720u;
+constexpr u32 structs_hash = 1720183587u;

@@ -17,11 +17,11 @@ import { localWeights } from "./packed/local-weights.ts";
  * says so.
  */
 export function cpu(given: CpuOptions = {}): Device {
-  const { threads, activations, instructionSet } = withDefaults(given);
+  const { threads, activations, instructionSet, cacheFolder, cacheLimit, onNote } = withDefaults(given);
   return cpuDevice(activations, {
     open: () => openEngine({ threads, set: instructionSet }),
     processor: () => cpus()[0]?.model.trim() ?? process.arch,
     totalMemory: totalmem,
-    weights: localWeights(),
+    weights: localWeights({ folder: cacheFolder, limit: cacheLimit, onNote }),
   });
 }

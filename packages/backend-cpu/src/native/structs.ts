@@ -217,7 +217,7 @@ export const steps = {
     /** The file's descriptor and one; 0 for rows that are in memory. */
     file: "u32",
   },
-  /** Packed weights, whose rows are pages of a mebibyte. */
+  /** Packed weights, whose rows are pages of a mebibyte; `to`, `bytes` and `checksums` are those of all pages. */
   read: {
     kind: "u32",
     rows: "u32",
@@ -229,6 +229,8 @@ export const steps = {
     file: "u32",
     /** Whether checksums are made, and not compared. */
     sum: "u32",
+    firstPage: "u32",
+    unused: "u32",
   },
 } as const;
 

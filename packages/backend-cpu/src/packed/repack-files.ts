@@ -3,7 +3,7 @@
 // reads in pieces, who can say what it is.
 
 import { open } from "node:fs/promises";
-import { formatBytes, type WeightLocation, type WeightName } from "@polyllama/core";
+import { formatBytes, type WeightInfo, type WeightLocation, type WeightName, type WeightSource } from "@polyllama/core";
 import { groupRows } from "../modes.ts";
 import { type EncodedStep, encodeRun, encodeSteps, runBytes } from "../native/encode.ts";
 import type { Arena } from "../native/engine.ts";
@@ -24,6 +24,11 @@ interface OpenFile extends AsyncDisposable {
   isUnchanged(): Promise<boolean>;
 }
 
+/** Where threads can read a matrix; undefined for one that is handed over. */
+export function locationOf(source: WeightSource, info: WeightInfo): WeightLocation | undefined {
+  return storedBytes(info, groupRows) > scratchBytes ? undefined : source.locate?.(info.name);
+}
+
 /** See `LocalWeights.repack`. */
 export async function repackFiles(
   job: LoadJob,
@@ -33,8 +38,8 @@ export async function repackFiles(
   const inPlace = new Set<WeightName>();
   const files = new Map<string, { readonly location: WeightLocation; readonly pieces: Piece[] }>();
   for (const info of job.infos.values()) {
-    const location = job.layout.places.has(info.name) ? job.source.locate?.(info.name) : undefined;
-    if (location === undefined || storedBytes(info, groupRows) > scratchBytes) continue;
+    const location = job.layout.places.has(info.name) ? locationOf(job.source, info) : undefined;
+    if (location === undefined) continue;
     const file = files.get(location.path) ?? { location, pieces: [] };
     files.set(location.path, file);
     file.pieces.push(...piecesOf(info, batchBytes));

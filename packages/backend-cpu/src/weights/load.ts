@@ -49,7 +49,8 @@ export async function loadWeights(
   const arena = machine.allocate(layout.bytes, "the weights");
   try {
     await readAll(job, arena, local);
-    return new LoadedWeights(infos, layout, local?.keep(job, arena) ?? { arena, release: async () => undefined });
+    const kept = (await local?.keep(job, arena)) ?? { arena, release: async () => undefined };
+    return new LoadedWeights(infos, layout, kept);
   } catch (error) {
     arena[Symbol.dispose]();
     throw error;

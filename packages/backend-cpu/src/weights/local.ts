@@ -32,7 +32,7 @@ export interface LocalWeights {
    */
   find(job: LoadJob, fill: (arena: Arena) => Promise<void>): Promise<KeptWeights | undefined>;
   /** Keeps weights for the next time, while they are used. */
-  keep(job: LoadJob, arena: Arena): KeptWeights;
+  keep(job: LoadJob, arena: Arena): Promise<KeptWeights>;
   /**
    * Repacks matrices that lie in files.
    *
