@@ -243,7 +243,7 @@ function engineOver(
         signal?.removeEventListener("abort", abort);
       }
       signal?.throwIfAborted();
-      return { notFinite: flags()[1] !== 0 };
+      return { notFinite: flags()[1] !== 0, unread: undefined };
     },
     close: () => runner.close(),
   };
