@@ -1,7 +1,7 @@
 // The processor as a device: weights, pools of KV blocks and programs in memory of the library's own. Nothing is loaded
 // before it is needed.
 
-import type { FormatName } from "@polyllama/core";
+import { type FormatName, MemoryError } from "@polyllama/core";
 import { cacheSpec, type Device, type DeviceFeatures } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
@@ -24,6 +24,8 @@ export interface Platform {
   processor(): string;
   /** Bytes; absent where it is not known. */
   totalMemory?(): number;
+  /** Most bytes of weights; absent where memory alone limits them. */
+  readonly mostWeightBytes?: number;
   /** Absent where there are no files. */
   readonly weights?: LocalWeights;
 }
@@ -65,6 +67,9 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
       };
     },
     async loadWeights(graphs, source, { onProgress, signal }) {
+      const { bytes } = planWeights(graphs, source.weights);
+      const { mostWeightBytes: most = Number.POSITIVE_INFINITY } = platform;
+      if (bytes > most) throw new MemoryError("The weights in WebAssembly", bytes, most, 0);
       await machine.open();
       const local = machine.engine.map === undefined ? undefined : platform.weights;
       return loadWeights(machine, graphs, source, local, { signal, ...(onProgress && { onProgress }) });
