@@ -53,6 +53,7 @@ u64 bytes_of(u32 format, u64 values) {
 
 struct Shape {
   u32 heads, kv_heads, head_dim, format;
+  bool rotated = false;
   u32 q_width() const { return heads * head_dim; }
   u32 kv_width() const { return kv_heads * head_dim; }
 };
@@ -83,14 +84,41 @@ class Machine {
   Device* device_;
 };
 
-/** Queries, keys and values of a sequence, and what comes out. */
+/** Queries, keys and values of a sequence, q and k as they are when rotated, and what comes out. */
 struct Text {
   u32 length;
-  std::vector<float> q, k, v, y;
+  std::vector<float> q, k, v, y, rotated_q, rotated_k;
 };
 
+/** Pairs of cosine and sine of a position: of keys, then of queries, which turn otherwise. */
+std::vector<float> angles_of(const Shape& shape, u32 position) {
+  std::vector<float> angles;
+  for (double speed : {1.0, 1.5}) {
+    for (u32 i = 0; i < shape.head_dim / 2; i++) {
+      const double angle = speed * position * pow(100, -2.0 * i / shape.head_dim);
+      angles.push_back((float)cos(angle)), angles.push_back((float)sin(angle));
+    }
+  }
+  return angles;
+}
+
+/** Rows of heads, rotated by the first or the second half of angles. */
+std::vector<float> rotated(const Shape& shape, const std::vector<float>& rows, u32 width, u32 half) {
+  std::vector<float> result = rows;
+  if (!shape.rotated) return result;
+  for (u32 n = 0; n < rows.size() / width; n++) {
+    const std::vector<float> angles = angles_of(shape, n);
+    for (u32 i = 0; i < width; i += 2) {
+      const float *x = &rows[(u64)n * width + i], *turn = &angles[half * shape.head_dim + i % shape.head_dim];
+      result[(u64)n * width + i] = x[0] * turn[0] - x[1] * turn[1];
+      result[(u64)n * width + i + 1] = x[0] * turn[1] + x[1] * turn[0];
+    }
+  }
+  return result;
+}
+
 Text random_text(const Shape& shape, u32 length, Random& random) {
-  Text t = {length, {}, {}, {}, {}};
+  Text t = {length, {}, {}, {}, {}, {}, {}};
   t.q.resize((u64)length * shape.q_width());
   t.k.resize((u64)length * shape.kv_width());
   t.v.resize((u64)length * shape.kv_width());
@@ -98,6 +126,8 @@ Text random_text(const Shape& shape, u32 length, Random& random) {
   for (float& x : t.q) x = 3 * random.number();
   for (float& x : t.k) x = 2 * random.number();
   for (float& x : t.v) x = random.number();
+  t.rotated_q = rotated(shape, t.q, shape.q_width(), 1);
+  t.rotated_k = rotated(shape, t.k, shape.kv_width(), 0);
   return t;
 }
 
@@ -122,6 +152,7 @@ void compute(u32 set, u32 threads, const Shape& shape, std::vector<Text*> texts,
   memset(pool.data, 0xff, blocks * block_bytes);  // what is not written is not a number
   auto q = m.allocate(4ull * rows_most * shape.q_width()), y = m.allocate(4ull * rows_most * shape.q_width());
   auto k = m.allocate(4ull * rows_most * shape.kv_width()), v = m.allocate(4ull * rows_most * shape.kv_width());
+  auto turned = m.allocate(4ull * rows_most * shape.q_width()), angles = m.allocate(8ull * rows_most * shape.head_dim);
   Run* run = (Run*)told.data;
   Row* rows = (Row*)(told.data + (64 << 10));
   Sequence* sequences = (Sequence*)(told.data + (512 << 10));
@@ -141,7 +172,11 @@ void compute(u32 set, u32 threads, const Shape& shape, std::vector<Text*> texts,
         memcpy(q.floats() + (u64)count * shape.q_width(), &t.q[(u64)done[i] * shape.q_width()], 4ull * n * shape.q_width());
         memcpy(k.floats() + (u64)count * shape.kv_width(), &t.k[(u64)done[i] * shape.kv_width()], 4ull * n * shape.kv_width());
         memcpy(v.floats() + (u64)count * shape.kv_width(), &t.v[(u64)done[i] * shape.kv_width()], 4ull * n * shape.kv_width());
-        for (u32 r = 0; r < n; r++) rows[count++] = {0, sequence, done[i] + r, 0};
+        for (u32 r = 0; r < n; r++) {
+          const std::vector<float> own = angles_of(shape, done[i] + r);
+          memcpy(angles.floats() + own.size() * count, own.data(), 4 * own.size());
+          rows[count++] = {0, sequence, done[i] + r, 0};
+        }
       }
       table += (t.length + block_positions - 1) / block_positions;
     }
@@ -150,9 +185,13 @@ void compute(u32 set, u32 threads, const Shape& shape, std::vector<Text*> texts,
     cache.kind = step_cache, cache.rows = count, cache.k = k.ref, cache.v = v.ref;
     cache.kStride = cache.vStride = shape.kv_width();
     cache.heads = shape.heads, cache.kvHeads = shape.kv_heads, cache.headDim = shape.head_dim, cache.before = before;
-    cache.kRotation = cache.qRotation = unrotated;
+    cache.kRotation = shape.rotated ? 0 : unrotated;
+    cache.qRotation = shape.rotated ? shape.head_dim / 2 : unrotated;
+    if (shape.rotated) cache.q = q.ref, cache.rotatedQ = turned.ref;
+    cache.qStride = cache.rotatedQStride = shape.q_width();
     AttentionStep attention = {};
-    attention.kind = step_attention, attention.rows = count, attention.q = q.ref, attention.y = y.ref;
+    attention.kind = step_attention, attention.rows = count, attention.y = y.ref;
+    attention.q = shape.rotated ? turned.ref : q.ref;
     attention.qStride = attention.yStride = shape.q_width();
     attention.heads = shape.heads, attention.kvHeads = shape.kv_heads, attention.headDim = shape.head_dim;
     attention.before = before;
@@ -163,6 +202,7 @@ void compute(u32 set, u32 threads, const Shape& shape, std::vector<Text*> texts,
     *run = {};
     run->steps = told.ref + 4096, run->rows = told.ref + (64 << 10), run->sequences = told.ref + (512 << 10);
     run->partials = partials.ref, run->stepCount = 3, run->rowCount = count, run->sequenceCount = used;
+    run->rotations = angles.ref, run->rotationStride = shape.head_dim;
     m.run(told.ref);
     u32 from = 0;
     for (u32 i = 0; i < texts.size(); i++) {
@@ -204,13 +244,13 @@ double compare(const Shape& shape, const Text& t, Random& random) {
   for (u32 turn = 0; turn < 12; turn++) {
     const u32 row = turn == 0 ? t.length - 1 : turn == 1 ? 0 : random.next() % t.length;
     const u32 head = turn < 2 ? shape.heads - 1 : random.next() % shape.heads, group = head / (shape.heads / shape.kv_heads);
-    const float* q = &t.q[(u64)row * shape.q_width() + head * d];
+    const float* q = &t.rotated_q[(u64)row * shape.q_width() + head * d];
     std::vector<double> score(row + 1), slack(row + 1);
     double largest = -INFINITY;
     for (u32 j = 0; j <= row; j++) {
       double sum = 0, size = 0;
       for (u32 i = 0; i < d; i++) {
-        const double x = q[i] * kept(shape.format, t.k.data(), (u64)j * shape.kv_width() + group * d + i);
+        const double x = q[i] * kept(shape.format, t.rotated_k.data(), (u64)j * shape.kv_width() + group * d + i);
         sum += x, size += fabs(x);
       }
       score[j] = sum / sqrt((double)d);
@@ -308,6 +348,8 @@ int check_all(const char* only) {
     check(set, {8, 2, 64, format_q8_0}, {1, 33, 257, 530}, random);
     check(set, {8, 1, 128, format_q8_0}, {31, 300}, random);
     check(set, {2, 2, 512, format_q8_0}, {40}, random);
+    check(set, {4, 2, 48, format_f16, true}, {1, 33, 300}, random);
+    check(set, {4, 1, 64, format_q8_0, true}, {70, 270}, random);
     check(set, {4, 1, 16, format_f16}, {3500, 700, 1}, random);
     check(set, {60, 1, 16, format_f32}, {300, 2}, random);
     printf("%s: %s\n", polyllama_set_name(set), faults == before_faults ? "as it should be" : "WRONG");
