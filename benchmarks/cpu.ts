@@ -23,6 +23,7 @@ import { installEngines } from "./support.ts";
 const options = readArguments("npm run bench:cpu", "Speed of the cpu backend beside other engines.", {
   formats: { type: "string", default: comparedFormats.join(","), about: "formats, by commas" },
   backend: { type: "string", default: "cpu", about: "ours: cpu or onnxruntime" },
+  alone: { type: "boolean", default: false, about: "without node-llama-cpp" },
   set: { type: "string", about: "instruction set of both engines: avx512_vnni, avx_vnni, avx2; default: the best" },
   threads: { type: "string", default: "2", about: "threads" },
   rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },
@@ -31,6 +32,7 @@ const options = readArguments("npm run bench:cpu", "Speed of the cpu backend bes
   filled: { type: "string", default: "3500", about: "positions filled when decode is measured again; 0: not" },
   batch: { type: "string", about: "numbers of sequences that decode together, by commas; ours alone" },
   peer: { type: "string", about: "a llama-bench to measure too" },
+  "peer-options": { type: "string", default: "", about: "more options of that llama-bench" },
   against: { type: "string", about: "folder of another checkout, in node-llama-cpp's place" },
   model: { type: "string", default: tinyLlama, about: "synthetic model, without format" },
   folder: { type: "string", default: join(tmpdir(), "polyllama-bench"), about: "folder for models" },
@@ -47,6 +49,9 @@ const { backend, set } = options;
 const load = { backend, ...(set !== undefined && { instructionSet: set }) };
 const packs = backend === "onnxruntime";
 
+const peerOptions = options["peer-options"].split(" ").filter((word) => word !== "");
+const peer = options.peer === undefined ? undefined : { program: options.peer, options: peerOptions };
+
 console.log(describeMachine());
 if (options.batch !== undefined) {
   const sizes = options.batch.split(",").map(Number);
@@ -62,14 +67,14 @@ if (options.batch !== undefined) {
   console.log(describeLimits(limits, threads));
   const contenders = [
     { name: `polyllama ${backend}`, start: () => startEngine("polyllama"), load, packs },
-    await other(),
+    ...(options.alone ? [] : [await other()]),
   ];
   const { promptTokens, generateTokens, rounds, filled } = measures;
   const what = `${promptTokens}-token prompt, ${generateTokens} tokens generated, again at ${filled} filled positions`;
   console.log(`${options.model}, ${threads} threads, ${what}; medians of ${rounds} rounds in turn\n\n${tableHead()}`);
   for (const format of options.formats.split(",")) {
     const model = await modelFile(options.folder, options.model, format);
-    const figures = await compare(model, contenders, measures, options.peer);
+    const figures = await compare(model, contenders, measures, peer);
     for (const row of tableRows(format, figures, model, limits)) console.log(row);
     console.error(`${format}: ${now()}`);
   }

@@ -4,7 +4,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { askLlamaBench } from "../engines/llama-bench.ts";
+import { askLlamaBench, type LlamaBench } from "../engines/llama-bench.ts";
 import type { EngineProcess } from "../engines/process.ts";
 import type { LoadRequest } from "../engines/protocol.ts";
 import { median } from "../support.ts";
@@ -48,7 +48,7 @@ export async function compare(
   model: Model,
   contenders: readonly Contender[],
   measures: Measures,
-  peer?: string,
+  peer?: LlamaBench,
 ): Promise<readonly Figures[]> {
   const folder = await mkdtemp(join(tmpdir(), "polyllama-packed-"));
   const packed = join(folder, "packed");
@@ -134,7 +134,7 @@ async function speeds(
   model: Model,
   running: ReadonlyMap<Contender, EngineProcess>,
   { threads, rounds, promptTokens, generateTokens }: Measures,
-  peer: string | undefined,
+  peer: LlamaBench | undefined,
 ): Promise<readonly [ReadonlyMap<EngineProcess, Speeds>, Speeds]> {
   const samples = new Map([...running.values()].map((engine) => [engine, { prefill: [], decode: [] } as Speeds]));
   const peers: Speeds = { prefill: [], decode: [] };

@@ -6,6 +6,12 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
+export interface LlamaBench {
+  readonly program: string;
+  /** More of its own options, such as `-rtr 1`, with which ik_llama.cpp repacks weights as it loads them. */
+  readonly options: readonly string[];
+}
+
 /** Tokens a second of a prompt, and of tokens generated from an empty context. */
 export interface BenchFigures {
   readonly prefill: number;
@@ -20,13 +26,15 @@ export interface BenchRequest {
 }
 
 /** @throws {Error} when it fails, or prints something else */
-export async function askLlamaBench(program: string, request: BenchRequest): Promise<BenchFigures> {
+export async function askLlamaBench(bench: LlamaBench, request: BenchRequest): Promise<BenchFigures> {
   const { model, threads, promptTokens, generateTokens } = request;
   const numbers = ["-t", threads, "-p", promptTokens, "-n", generateTokens, "-r", 1].map(String);
-  const { stdout } = await run(program, ["-m", model, ...numbers, "-o", "json"], { maxBuffer: 2 ** 24 });
+  const { stdout } = await run(bench.program, ["-m", model, ...numbers, "-o", "json", ...bench.options], {
+    maxBuffer: 2 ** 24,
+  });
   const tests = JSON.parse(stdout) as readonly { n_prompt: number; n_gen: number; avg_ts: number }[];
   const prefill = tests.find(({ n_prompt }) => n_prompt > 0)?.avg_ts;
   const decode = tests.find(({ n_gen }) => n_gen > 0)?.avg_ts;
-  if (prefill === undefined || decode === undefined) throw new Error(`${program} printed no speeds:\n${stdout}`);
+  if (prefill === undefined || decode === undefined) throw new Error(`${bench.program} printed no speeds:\n${stdout}`);
   return { prefill, decode };
 }
