@@ -1,16 +1,18 @@
 // A page that continues a text, with the embedded model or one of the user's own, in a worker. Everything is the public
-// API; the rest is the page. `?model=URL` names another model, and `?limits=default` is handed to the worker.
+// API; the rest is the page. `?model=URL` names another model, `?backend=cpu` computes on the processor, and
+// `?limits=default` is handed to the worker.
 
 import { type ModelInfo, WorkerLlama } from "polyllama/worker";
 
 // index.html has it
 const element = <Type extends Element>(selector: string): Type => document.querySelector<Type>(selector)!;
 const form = element<HTMLFormElement>("form");
-const { prompt, write, stop, files, speed } = form.elements as unknown as {
+const { prompt, write, stop, files, backend, speed } = form.elements as unknown as {
   readonly prompt: HTMLTextAreaElement;
   readonly write: HTMLButtonElement;
   readonly stop: HTMLButtonElement;
   readonly files: HTMLInputElement;
+  readonly backend: HTMLSelectElement;
   readonly speed: HTMLOutputElement;
 }; // by their names in index.html
 const bar = element<HTMLProgressElement>("progress");
@@ -23,7 +25,7 @@ const embedded = new URL("./", document.baseURI).href;
 const model = query.get("model") ?? embedded;
 const worker = new Worker(new URL("./worker.ts", import.meta.url), {
   type: "module",
-  name: query.get("limits") ?? "adapter",
+  name: query.get("backend") === "cpu" ? "cpu" : (query.get("limits") ?? "adapter"),
 });
 let llama: WorkerLlama | undefined;
 let running: AbortController | undefined;
@@ -35,6 +37,12 @@ form.addEventListener("submit", (event) => {
 stop.addEventListener("click", () => running?.abort());
 prompt.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !write.disabled) form.requestSubmit();
+});
+backend.value = query.get("backend") === "cpu" ? "cpu" : "webgpu";
+backend.addEventListener("change", () => {
+  const chosen = new URL(location.href);
+  chosen.searchParams.set("backend", backend.value);
+  location.assign(chosen);
 });
 files.addEventListener("change", () => {
   const chosen = [...(files.files ?? [])];
@@ -96,11 +104,15 @@ async function continueText(signal: AbortSignal): Promise<void> {
 function show({ name, device, formats, contextLength, loadSeconds }: ModelInfo): void {
   showFacts({
     model: name === embedded ? "poet, the embedded model" : decodeURIComponent(name.slice(name.lastIndexOf("/") + 1)),
-    device: device.device,
+    device: [device.device, ...threadsOf(device.details)].join(", "),
     formats: Object.keys(formats).join(", "),
     context: `${contextLength} tokens`,
     loaded: `in ${loadSeconds.toFixed(1)} s`,
   });
+}
+
+function threadsOf({ threads }: ModelInfo["device"]["details"]): readonly string[] {
+  return threads === undefined ? [] : [threads === 1 ? "one thread" : `${threads} threads`];
 }
 
 function showFacts(facts: Readonly<Record<string, string>>): void {
