@@ -34,7 +34,7 @@ export function importRules(root: string, layers: readonly Layer[]): readonly IF
       name: "unresolved",
       severity: "error",
       from: {},
-      to: { couldNotResolve: true, pathNot: `^(${optionalModules.join("|")})$` },
+      to: { couldNotResolve: true, pathNot: `^(${optionalModules.join("|")})($|/)` },
     },
     {
       name: "path-into-package",

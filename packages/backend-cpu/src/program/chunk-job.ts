@@ -1,12 +1,14 @@
 // A chunk as it is going to run: its rows in terms of its step, and which of them are selected.
 
 import type { ValueName } from "@polyllama/core";
-import type { StepPlaces } from "@polyllama/core/device";
+import type { HostArray, StepPlaces } from "@polyllama/core/device";
 import type { AcceptedStep, Chunk, WantedRows } from "@polyllama/planner";
 import type { PoolMemory } from "../cache/pool-memory.ts";
 import type { TokenDraw } from "./draws.ts";
-import type { HostInputs } from "./executor.ts";
 import type { PreparedPlan } from "./plans.ts";
+
+/** The arrays of a step's inputs. */
+export type HostInputs = Readonly<Record<ValueName, HostArray>>;
 
 /** A sequence's keys and values in a step. */
 export interface SequenceBlocks {

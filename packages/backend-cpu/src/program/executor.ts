@@ -5,7 +5,6 @@ import type { Graph, ValueName } from "@polyllama/core";
 import {
   type CacheSpec,
   cacheSpec,
-  type HostArray,
   type Output,
   type OutputSpec,
   type OutputValue,
@@ -31,14 +30,11 @@ import { type Activations, chunkModes } from "../modes.ts";
 import type { EncodedStep } from "../native/encode.ts";
 import { cacheFormatNumbers } from "../native/formats.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
-import { rowsOf, type SequenceBlocks } from "./chunk-job.ts";
+import { type HostInputs, rowsOf, type SequenceBlocks } from "./chunk-job.ts";
 import { drawsNatively, type TokenDraw, tokenDraws } from "./draws.ts";
 import { GrowingMemory } from "./growing.ts";
 import { Plans } from "./plans.ts";
 import { ChunkRunner } from "./run-chunk.ts";
-
-/** The arrays of a step's inputs. */
-export type HostInputs = Readonly<Record<ValueName, HostArray>>;
 
 /** Tokens of an output that the library draws. */
 interface DrawnTokens {
