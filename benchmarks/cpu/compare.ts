@@ -29,9 +29,11 @@ export interface Measures {
   readonly filled: number;
 }
 
-/** Tokens a second, seconds to the first token, MiB. What was not measured is missing. */
+/** Tokens a second, seconds to the first token, MiB: medians. What was not measured is missing. */
 export interface Figures {
   readonly name: string;
+  /** The best round, which other work on the machine has taken least from. */
+  readonly best: { readonly prefill: number; readonly decode: number };
   readonly prefill: number;
   readonly decode: number;
   readonly decodeFilled?: number;
@@ -74,8 +76,7 @@ export async function compare(
     for (const [contender, engine] of running) {
       figures.push({
         name: contender.name,
-        prefill: median(rounds.get(engine)?.prefill ?? []),
-        decode: median(rounds.get(engine)?.decode ?? []),
+        ...summary(rounds.get(engine)),
         ...(filled !== undefined && { decodeFilled: median(filled.get(engine) ?? []) }),
         firstToken: median(first.get(contender) ?? []),
         ...(contender.packs && { firstTokenUnpacked: median(unpacked.get(contender) ?? []) }),
@@ -83,7 +84,7 @@ export async function compare(
       });
     }
     if (peer !== undefined) {
-      figures.push({ name: "peer", prefill: median(peers.prefill), decode: median(peers.decode) });
+      figures.push({ name: "peer", ...summary(peers) });
     }
     return figures;
   } finally {
@@ -128,6 +129,11 @@ async function firstTokens(
 interface Speeds {
   readonly prefill: number[];
   readonly decode: number[];
+}
+
+function summary({ prefill, decode }: Speeds = { prefill: [], decode: [] }) {
+  const best = { prefill: Math.max(...prefill), decode: Math.max(...decode) };
+  return { prefill: median(prefill), decode: median(decode), best };
 }
 
 async function speeds(

@@ -5,7 +5,7 @@ import type { Limits } from "./machine.ts";
 import type { Model } from "./models.ts";
 
 const columns = [
-  ...["format", "engine", "prefill tok/s", "decode tok/s", "of read bandwidth", "decode tok/s, filled"],
+  ...["format", "engine", "prefill tok/s (best)", "decode tok/s (best)", "of read bandwidth", "decode tok/s, filled"],
   ...["first token s", "unpacked s", "peak MiB"],
 ];
 
@@ -23,7 +23,9 @@ export function tableRows(
   const rows = figures.map((engine) => {
     const share = limits === undefined ? undefined : (engine.decode * model.bytesPerToken) / limits.read;
     return row([
-      ...[format, engine.name, show(engine.prefill, 1), show(engine.decode, 1)],
+      ...[format, engine.name],
+      ...[`${show(engine.prefill, 1)} (${show(engine.best.prefill, 1)})`],
+      ...[`${show(engine.decode, 1)} (${show(engine.best.decode, 1)})`],
       ...[share === undefined ? "" : `${show(share * 100, 0)} %`, show(engine.decodeFilled, 1)],
       ...[show(engine.firstToken, 2), show(engine.firstTokenUnpacked, 2), show(engine.peak, 0)],
     ]);
@@ -31,7 +33,7 @@ export function tableRows(
   const [ours, ...others] = figures;
   if (ours === undefined) return rows;
   for (const other of others) {
-    const ratio = (key: Exclude<keyof Figures, "name">) => {
+    const ratio = (key: Exclude<keyof Figures, "name" | "best">) => {
       const [a, b] = [ours[key], other[key]];
       return a === undefined || b === undefined ? "" : (a / b).toFixed(2);
     };
