@@ -168,7 +168,18 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
       controlSymbols: none!,
     },
   ],
-  ["cpu", cpu, { threads: num!, activations: str!, instructionSet: str! }],
+  [
+    "cpu",
+    cpu,
+    {
+      threads: num!,
+      activations: str!,
+      instructionSet: str!,
+      cacheFolder: ["string", "boolean"],
+      cacheLimit: num!,
+      onNote: fn!,
+    },
+  ],
   [
     "onnxruntime",
     onnxruntime,

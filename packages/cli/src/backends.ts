@@ -23,7 +23,7 @@ export interface BackendOptions {
   readonly threads?: number;
   /** int8 and f32 for cpu and onnxruntime, f16 and f32 for cuda. */
   readonly activations?: Activations;
-  /** Folder of the onnxruntime backend. */
+  /** Where cpu and onnxruntime keep packed weights. */
   readonly cacheFolder?: string;
   /** False for `--no-cache`. */
   readonly cache?: boolean;
@@ -44,15 +44,15 @@ export const activationsOf = {
 export const optionOwners = {
   "--threads": ["cpu", "onnxruntime"],
   "--activations": ["cpu", "onnxruntime", "cuda"],
-  "--cache-folder": ["onnxruntime"],
-  "--no-cache": ["onnxruntime"],
+  "--cache-folder": ["cpu", "onnxruntime"],
+  "--no-cache": ["cpu", "onnxruntime"],
   "--device": ["cuda"],
 } as const;
 
 /** @throws {UsageError} for options that the backend does not have; `PolyllamaError` when it cannot start here. */
 export async function createBackend(options: BackendOptions): Promise<Device> {
   checkOptions(options);
-  const { backend, threads, activations, cacheFolder, cache = true, device } = options;
+  const { backend, threads, activations, device } = options;
   switch (backend) {
     case "reference":
       return (await import("@polyllama/backend-reference")).reference();
@@ -70,20 +70,30 @@ export async function createBackend(options: BackendOptions): Promise<Device> {
       return (await import("@polyllama/backend-cpu")).cpu({
         ...(threads !== undefined && { threads }),
         ...(own !== undefined && { activations: own }),
+        ...cacheOptions(options),
       });
     }
     case "onnxruntime": {
       const own = ownActivations("onnxruntime", activations);
-      if (!cache && cacheFolder !== undefined) throw new UsageError("--cache-folder and --no-cache exclude each other");
-      const folder = cache ? cacheFolder : false;
       return (await import("@polyllama/backend-onnxruntime")).onnxruntime({
         ...(threads !== undefined && { threads }),
         ...(own !== undefined && { activations: own }),
-        ...(folder !== undefined && { cacheFolder: folder }),
-        onNote: (text) => note(inOwnWords(new Error(text))),
+        ...cacheOptions(options),
       });
     }
   }
+}
+
+interface CacheOptions {
+  readonly cacheFolder?: string | false;
+  readonly onNote: (note: string) => void;
+}
+
+/** Where packed weights are kept, and how people hear of them. @throws {UsageError} */
+function cacheOptions({ cacheFolder, cache = true }: BackendOptions): CacheOptions {
+  if (!cache && cacheFolder !== undefined) throw new UsageError("--cache-folder and --no-cache exclude each other");
+  const folder = cache ? cacheFolder : false;
+  return { ...(folder !== undefined && { cacheFolder: folder }), onNote: (text) => note(inOwnWords(new Error(text))) };
 }
 
 /** @throws {UsageError} for options that belong to other backends */

@@ -48,8 +48,8 @@ export function addBackendOptions(command: Command): Command {
         "activations of matrix products: int8 or f32 on cpu and onnxruntime, f16 or f32 on cuda",
       ).choices(["int8", "f16", "f32"]),
     )
-    .option("--cache-folder <path>", "where the onnxruntime backend keeps packed weights")
-    .option("--no-cache", "with onnxruntime: pack weights anew, into a temporary folder")
+    .option("--cache-folder <path>", "where the cpu and onnxruntime backends keep packed weights")
+    .option("--no-cache", "keep no packed weights: prepare them anew")
     .option("--device <n>", "number of the cuda backend's card (default: 0)", integer(0));
 }
 

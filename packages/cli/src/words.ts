@@ -85,7 +85,7 @@ function flagsAlone(message: string): string {
 
 function withFlags(message: string, command?: string): string {
   return chatWords(flagsAlone(message))
-    .replace(/\bonnxruntime\(\{ cacheFolder: false \}\)/g, "--no-cache")
+    .replace(/\b(?:cpu|onnxruntime)\(\{ cacheFolder: false \}\)/g, "--no-cache")
     .replace(/\bcacheFolder: false\b/g, "--no-cache")
     .replace(/\b(?:cpu|onnxruntime|cuda|webgpu)\(\{ (\w+) \}\)/g, (_, name: string) => flagOf(name))
     .replace(/(?:the option )?`(\w+): (?:"path"|"[^"]*")`/g, (_, name: string) => `${flagOf(name)} FILE`)

@@ -91,7 +91,7 @@ test("activations go to the backends that have them", async () => {
     await captured(() => runParity({ ...few, backends, activations }, { signal, createBackend }));
   }
   const onProcessor = (asked: "int8" | "f32") => [
-    { backend: "cpu", activations: asked },
+    { backend: "cpu", cache: false, activations: asked },
     { backend: "onnxruntime", cache: false, activations: asked },
   ];
   const webgpu = { backend: "webgpu" };

@@ -36,7 +36,10 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     [["generate", "-p", "x", "--activations", "f16"], /cpu backend are int8 and f32/],
     [["generate", "-p", "x", "--backend", "cuda", "--activations", "int8"], /cuda backend are f16 and f32/],
     [["generate", "-p", "x", "--backend", "reference", "--cache-folder", "x"], /no option --cache-folder/],
-    [["generate", "-p", "x", "--backend", "reference", "--no-cache"], /no option --no-cache/],
+    [
+      ["generate", "-p", "x", "--backend", "reference", "--no-cache"],
+      /no option --no-cache; it belongs to --backend cpu and onnxruntime/,
+    ],
     [
       ["generate", "-p", "x", "--backend", "onnxruntime", "--device", "1"],
       /onnxruntime backend has no option --device.*--backend cuda/,
@@ -45,11 +48,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
       ["generate", "-p", "x", "--backend", "cuda", "--threads", "1"],
       /cuda backend has no option --threads; it belongs to --backend cpu and onnxruntime/,
     ],
-    [
-      ["generate", "-p", "x", "--no-cache"],
-      /cpu backend has no option --no-cache; it belongs to --backend onnxruntime/,
-    ],
-    [["generate", "-p", "x", "--backend", "onnxruntime", "--no-cache", "--cache-folder", "x"], /exclude each other/],
+    [["generate", "-p", "x", "--no-cache", "--cache-folder", "x"], /exclude each other/],
     [["generate", "-p", "x", "--backend", "reference", "--context", "100000"], /from 1 to 256/],
     [["generate", "-p", "x", "--backend", "reference", "-m", "owner/name"], /no such file.*write hf:owner\/name\n/],
     [["inspect", "owner/name:Q4_K_M"], /write hf:owner\/name:Q4_K_M\n/],

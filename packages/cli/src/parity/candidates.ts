@@ -9,7 +9,7 @@ import type { ParityContext, ParityOptions } from "./options.ts";
 
 /** What backends are compared with unless something else is asked for, so that bounds are narrow and nothing is kept. */
 const defaults: Partial<Readonly<Record<BackendName, Omit<BackendOptions, "backend">>>> = {
-  cpu: { activations: "f32" },
+  cpu: { activations: "f32", cache: false },
   onnxruntime: { activations: "f32", cache: false },
 };
 

@@ -13,11 +13,13 @@ export const checkingCommands: readonly CommandRows[] = [
       "backend.name": ["cuda", "webgpu"],
       "compareModel.candidates": ["cuda", "webgpu"],
       "cpu.activations": null,
+      "cpu.cacheFolder": null,
     }),
     row("--backends onnxruntime", {
       "backend.name": "onnxruntime",
       "compareModel.candidates": ["onnxruntime"],
       "cpu.activations": null,
+      "cpu.cacheFolder": null,
       "onnxruntime.activations": "f32",
       "onnxruntime.cacheFolder": false,
     }),

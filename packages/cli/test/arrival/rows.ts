@@ -61,6 +61,8 @@ export const backendRows: readonly Row[] = [
   row("--activations f32", { "cpu.activations": "f32" }),
   row("--threads 3", { "onnxruntime.threads": 3 }, ["--backend", "onnxruntime"]),
   row("--activations f32", { "onnxruntime.activations": "f32" }, ["--backend", "onnxruntime"]),
+  row("--cache-folder /c", { "cpu.cacheFolder": "/c" }),
+  row("--no-cache", { "cpu.cacheFolder": false }),
   row("--cache-folder /c", { "onnxruntime.cacheFolder": "/c" }, ["--backend", "onnxruntime"]),
   row("--no-cache", { "onnxruntime.cacheFolder": false }, ["--backend", "onnxruntime"]),
   row("--device 2", { "cuda.device": 2 }, ["--backend", "cuda"]),
