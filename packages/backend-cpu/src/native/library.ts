@@ -86,7 +86,7 @@ export function unpackLibrary(platform: string, folder: string = libraryFolder):
 }
 
 /** Where libraries are unpacked; undefined where the user has no home folder. */
-export function unpackedFolder(): string | undefined {
+function unpackedFolder(): string | undefined {
   try {
     switch (process.platform) {
       case "darwin":

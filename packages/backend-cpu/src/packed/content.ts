@@ -4,7 +4,7 @@ import { checksumBlock, keyOf, type PackedContent } from "@polyllama/planner/pac
 import type { LoadJob } from "../weights/local.ts";
 
 /** Raised whenever weights lie otherwise in memory (native/repack.cpp, weights/layout.ts). */
-export const packingVersion = 1;
+const packingVersion = 1;
 
 /** Bytes of a page (native/read.cpp). */
 export const pageBytes: number = checksumBlock;

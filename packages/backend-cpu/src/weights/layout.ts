@@ -16,7 +16,7 @@ export interface WeightLayout extends StoredWeights {
 }
 
 /** Bytes of a row, filled groups counted as 16 rows. */
-export function rowBytes(format: FormatName, columns: number): number {
+function rowBytes(format: FormatName, columns: number): number {
   const { blockSize, blockBytes } = formats[format];
   return (columns / blockSize) * (format === "q8_k" ? 260 : blockBytes); // its sums follow from its quants
 }
