@@ -39,7 +39,7 @@ describe("convert", () => {
     const args = ["--format", "f32", "--tensors", "model.embed_tokens=bf16", "--shard-size", "0.1MB", "--threads", "1"];
     const { code, stderr } = await runHere("convert", tiny, folder, ...args);
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^21 tensors, .* in \d files \| .*\/s \| peak memory/);
+    expect(stderr).toMatch(/^21 tensors, .* in \d files \| .*\/s \| peak memory/m);
     for (const name of await readdir(folder)) {
       if (name.endsWith(".safetensors")) expect((await stat(join(folder, name))).size).toBeLessThan(103_000);
     }
