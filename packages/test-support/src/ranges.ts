@@ -44,7 +44,21 @@ export async function expectRangesOfWhole(source: WeightSource, seed = 1): Promi
       }),
     );
     await expectRefusals(source, info);
+    await expectLocation(source, info, whole);
   }
+}
+
+/** Where a weight is said to lie in a file there are its bytes. */
+async function expectLocation(source: WeightSource, { name }: WeightInfo, whole: Uint8Array): Promise<void> {
+  const location = source.locate?.(name);
+  if (location === undefined) return;
+  const { open } = await import("node:fs/promises"); // pages have no files
+  await using file = await open(location.path, "r");
+  const { dev, ino, mtimeNs, ctimeNs } = await file.stat({ bigint: true });
+  expect([dev, ino, mtimeNs, ctimeNs].join()).toBe(location.version);
+  const bytes = new Uint8Array(whole.length);
+  expect((await file.read(bytes, 0, bytes.length, location.offset)).bytesRead).toBe(bytes.length);
+  expect(Buffer.compare(bytes, whole), `${name} at ${location.offset}`).toBe(0);
 }
 
 /** Block by block, however slow. */

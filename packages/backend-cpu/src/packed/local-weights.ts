@@ -14,7 +14,7 @@ import { packedContent } from "./content.ts";
 import { mapPacked } from "./mapped.ts";
 import { readPacked } from "./read-packed.ts";
 import { locationOf, repackFiles } from "./repack-files.ts";
-import { writePacked } from "./write-packed.ts";
+import { type OpenPacked, writePacked } from "./write-packed.ts";
 
 export interface LocalOptions {
   /** `false`: nothing is kept. */
@@ -25,6 +25,8 @@ export interface LocalOptions {
   readonly least?: number;
   /** Bytes that can be had; what the system says by default. */
   readonly available?: () => number;
+  /** Opens a packed file for writing; tests put failing disks here. */
+  readonly openFile?: OpenPacked;
 }
 
 /** Below this reading a packed copy saves a few hundredths of a second. */
@@ -36,6 +38,7 @@ export function localWeights({
   onNote,
   least = leastKept,
   available = availableMemory,
+  openFile,
 }: LocalOptions): LocalWeights {
   const settings: CacheSettings | undefined = folder === false ? undefined : { folder, limit, onNote };
   const isKept = (job: LoadJob): boolean => job.layout.bytes <= limit && handedOver(job) >= least;
@@ -58,7 +61,8 @@ export function localWeights({
     },
     async keep(job, arena): Promise<KeptWeights> {
       if (settings === undefined || !isKept(job)) return { arena, release: async () => undefined };
-      const writing = writePacked(job.machine, await packedContent(job), settings, arena).catch((error: unknown) => {
+      const content = await packedContent(job);
+      const writing = writePacked(job.machine, content, settings, arena, openFile).catch((error: unknown) => {
         onNote(noteOf(error));
       });
       return { arena, release: () => writing };

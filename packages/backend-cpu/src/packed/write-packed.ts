@@ -19,21 +19,19 @@ import { sumPages } from "./pages.ts";
 
 const pieceBytes = 4 << 20;
 
+/** Opens a file that is not there. */
+export type OpenPacked = (path: string) => Promise<Pick<FileHandle, "write" | "close">>;
+
 /** Entries that this process is writing. */
 const underWay = new Set<string>();
 
-/**
- * Writes an entry.
- *
- * @param openFile Tests put failing disks here.
- * @throws {FolderFailure}
- */
+/** Writes an entry. @throws {FolderFailure} */
 export async function writePacked(
   machine: Machine,
   content: PackedContent,
   settings: CacheSettings,
   arena: Arena,
-  openFile: (path: string) => Promise<Pick<FileHandle, "write" | "close">> = (path) => open(path, "wx"),
+  openFile: OpenPacked = (path) => open(path, "wx"),
 ): Promise<void> {
   const { folder: root } = settings;
   const entry = join(root, content.key);
