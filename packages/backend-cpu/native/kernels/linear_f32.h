@@ -133,6 +133,15 @@ template <u32 N, u32 Width> INLINE void f32_rows(const Columns& columns, u32 row
   }
 }
 
+/** All rows from `first` on, in tiles. A function of its own, as all formats share it. */
+template <u32 Width> __attribute__((noinline)) void f32_tiles(const Columns& columns, u32 first) {
+  const u32 tiles = (columns.rows + f32_tile_rows - 1) / f32_tile_rows;
+  for (u32 tile = 0; tile < tiles; tile++) {
+    const u32 row = columns.rows * tile / tiles, end = columns.rows * (tile + 1) / tiles;
+    with_number<f32_tile_rows>(end - row, [&](auto n) { f32_rows<decltype(n)::value, Width>(columns, first + row, row); });
+  }
+}
+
 template <class Format> void linear_f32(const LinearStep& s, const Context& c) {
   const u32 groups = (s.matrixRows + group_rows - 1) / group_rows, blocks = s.columns / Format::columns;
   const u64 group_bytes = (u64)blocks * Format::bytes;
@@ -154,7 +163,7 @@ template <class Format> void linear_f32(const LinearStep& s, const Context& c) {
   float* sums = tile + f32_tile_rows * (width + 16);
   for (u32 unit; c.next((groups + f32_groups - 1) / f32_groups, unit);) {
     for (u32 first = 0; first < s.rows; first += f32_most_rows) {
-      const u32 rows = least(f32_most_rows, s.rows - first), tiles = (rows + f32_tile_rows - 1) / f32_tile_rows;
+      const u32 rows = least(f32_most_rows, s.rows - first);
       Columns columns = {s, c, {}, sums, tile, unit * f32_groups, 0, 0, rows, {}, 0};
       for (; columns.first < s.columns; columns.first += width) {
         columns.count = least(width, s.columns - columns.first);
@@ -167,10 +176,7 @@ template <class Format> void linear_f32(const LinearStep& s, const Context& c) {
           if (Format::bytes != F32::bytes) group_values<Format>(w, columns.count / Format::columns, values);
         }
         columns.next_lines = columns.count / Format::columns * Format::bytes / 64;
-        for (u32 number = 0; number < tiles; number++) {
-          const u32 row = rows * number / tiles, end = rows * (number + 1) / tiles;
-          with_number<f32_tile_rows>(end - row, [&](auto n) { f32_rows<decltype(n)::value, width>(columns, first + row, row); });
-        }
+        f32_tiles<width>(columns, first);
       }
     }
   }

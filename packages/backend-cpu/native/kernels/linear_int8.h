@@ -194,7 +194,7 @@ template <u32 Most, class Work> INLINE void with_number(u32 number, const Work& 
 }
 
 /** Rows that are multiplied with weights as they are stored. */
-constexpr u32 few = 8;
+template <class Format> constexpr u32 few_rows_of = Format::subs == 1 ? most_few_rows : least(most_few_rows, 6);
 
 template <class Format> void linear_few(const LinearStep& s, const Context& c) {
   const u32 groups = (s.matrixRows + group_rows - 1) / group_rows, blocks = s.columns / Format::columns;
@@ -202,7 +202,7 @@ template <class Format> void linear_few(const LinearStep& s, const Context& c) {
   const u32 at_once = most(1, 131072 / (blocks * Format::bytes));
   for (u32 unit; c.next((groups + at_once - 1) / at_once, unit);) {
     for (u32 group = unit * at_once; group < least(groups, (unit + 1) * at_once); group++) {
-      with_number<few>(s.rows, [&](auto n) { few_rows<Format, decltype(n)::value>(s, c, group, 0); });
+      with_number<few_rows_of<Format>>(s.rows, [&](auto n) { few_rows<Format, decltype(n)::value>(s, c, group, 0); });
     }
   }
 }
@@ -241,7 +241,7 @@ template <class Format> void linear_many(const LinearStep& s, const Context& c) 
 }
 
 template <class Format> void linear_int8(const LinearStep& s, const Context& c) {
-  if (s.rows <= few) return linear_few<Format>(s, c);
+  if (s.rows <= few_rows_of<Format>) return linear_few<Format>(s, c);
   linear_many<Format>(s, c);
 }
 

@@ -87,10 +87,12 @@ INLINE B four_columns(const i8* x) {
 /** Computed here and not later: compilers otherwise mix what belongs to many rows, and run out of registers. */
 template <class Register> INLINE void here(Register& x) { __asm__ volatile("" : "+x"(x) : : "memory"); }
 
-/** Rows, and slices of weights, whose products are summed at once. */
-constexpr u32 tile_rows = 4, tile_slices = 2;
-
 #if defined(KERNELS_AVX_VNNI)
+
+/** Rows, and slices of weights, whose products are summed at once. */
+constexpr u32 tile_rows = 3, tile_slices = 2;
+/** Rows that weights are unpacked for as they are read, at most. */
+constexpr u32 most_few_rows = 4;
 
 /** Signed quants are multiplied as unsigned ones, 128 more. */
 constexpr bool shifts_signed = true;
@@ -112,6 +114,11 @@ INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)
 }
 
 #else
+
+/** Rows, and slices of weights, whose products are summed at once. */
+constexpr u32 tile_rows = 4, tile_slices = 2;
+/** Rows that weights are unpacked for as they are read, at most. */
+constexpr u32 most_few_rows = 3;
 
 constexpr bool shifts_signed = false;
 

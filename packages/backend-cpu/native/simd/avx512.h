@@ -80,6 +80,8 @@ template <class Register> INLINE void here(Register& x) { __asm__ volatile("" : 
 
 /** Rows, and slices of weights, whose products are summed at once. */
 constexpr u32 tile_rows = 6, tile_slices = 2;
+/** Rows that weights are unpacked for as they are read, at most. */
+constexpr u32 most_few_rows = 8;
 
 /** sums += products of unsigned quants (i, s), i < COUNT, 16 rows x 4 columns each, and x [N][4 COUNT]. */
 template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>

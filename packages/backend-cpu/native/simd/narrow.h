@@ -26,6 +26,8 @@ INLINE void sums_of_bytes(const i8* p, i32* sums) {
 
 /** Rows, and slices of weights, whose products are summed at once. */
 constexpr u32 tile_rows = 4, tile_slices = 1;
+/** Rows that weights are unpacked for as they are read, at most. */
+constexpr u32 most_few_rows = 4;
 
 /** sums += products of quants (i, s) up to Most, i < COUNT, 4 rows x 4 columns each, and x [N][4 COUNT]. */
 template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
