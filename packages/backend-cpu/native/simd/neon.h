@@ -87,6 +87,8 @@ template <class Register> INLINE void here(Register& x) { __asm__ volatile("" : 
 
 /** Rows, and slices of weights, whose products are summed at once. */
 constexpr u32 tile_rows = 4, tile_slices = 4;
+/** Rows that weights are unpacked for as they are read, at most. */
+constexpr u32 most_few_rows = 4;
 
 template <int Lane, u32 N, u32 S, class Quants>
 INLINE void add_column(I (&sums)[N][S], const Quants& quants, const int8x16_t (&columns)[N], int i) {
@@ -113,6 +115,8 @@ INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)
 #else
 
 constexpr u32 tile_rows = 4, tile_slices = 2;
+/** Rows that weights are unpacked for as they are read, at most. */
+constexpr u32 most_few_rows = 4;
 
 /** sums += products of quants (i, s) up to Most, i < COUNT, 4 rows x 4 columns each, and x [N][4 COUNT]. */
 template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>

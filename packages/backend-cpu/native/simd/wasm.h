@@ -111,6 +111,8 @@ INLINE V add_products(V sum, Pairs a, Pairs b) {
 
 /** Rows, and slices of weights, whose products are summed at once. */
 constexpr u32 tile_rows = 4, tile_slices = 2;
+/** Rows that weights are unpacked for as they are read, at most. */
+constexpr u32 most_few_rows = 4;
 
 /** Order is up to the compiler of the page. */
 template <class Register> INLINE void here(Register&) {}
