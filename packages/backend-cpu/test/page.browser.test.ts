@@ -1,0 +1,13 @@
+// A sample of the suite in a page, on the kernels in WebAssembly, in the page's own thread: pages of tests are not
+// cross-origin isolated.
+
+import { isSample } from "@polyllama/conformance/selections";
+import { conformance } from "@polyllama/conformance/vitest";
+import { describe } from "vitest";
+import { cpu } from "../src/browser.ts";
+
+for (const activations of ["f32", "int8"] as const) {
+  describe(`wasm, ${activations}`, () => {
+    conformance(() => cpu({ activations, threads: 2 }), { filter: isSample });
+  });
+}
