@@ -51,8 +51,10 @@ describe.each(everyFormat)("%s", (format) => {
   });
 });
 
+const large = model("q4_0", 120_000); // 35 MB: two batches
+
 test("of several batches", async () => {
-  const { graph, source } = model("q4_0", 250_000); // 72 MB
+  const { graph, source } = large;
   const right = await product(source, graph);
   const { reads } = source;
   expect(await product(await inFile(source), graph)).toEqual(right);
@@ -83,7 +85,7 @@ describe("where the file", () => {
 });
 
 test("a load is aborted between batches", async () => {
-  const { graph, source } = model("q4_0", 250_000);
+  const { graph, source } = large;
   const located = await inFile(source);
   await using device = cpu({ threads: 2, cacheFolder: false });
   const controller = new AbortController();
