@@ -220,7 +220,7 @@ int main(int count, char** arguments) {
     printf("%s: error / bound", set_name.c_str());
     std::mt19937_64 random(1);
     for (const stored::Format& format : stored::formats) {
-      if (count > 2 && std::string(format.name) != arguments[2]) continue;
+      if (count > 2 && std::find(arguments + 2, arguments + count, std::string(format.name)) == arguments + count) continue;
       for (u32 columns : {256u, 768u}) {
         const Case c(format, columns, random);
         const std::string name = set_name + " " + format.name + " " + std::to_string(columns) + " columns";
