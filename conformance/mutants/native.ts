@@ -40,7 +40,7 @@ export function findNative(only: readonly string[] | undefined): boolean {
     native: nativeFolder,
     folder,
     sets: [],
-    flags: ["-O1", "-DNDEBUG"],
+    flags: ["-O1", "-DNDEBUG", "-w"],
   });
   let found = 0;
   for (const mutant of selection) {
