@@ -221,7 +221,10 @@ int main(int count, char** arguments) {
     std::mt19937_64 random(1);
     for (const stored::Format& format : stored::formats) {
       if (count > 2 && std::find(arguments + 2, arguments + count, std::string(format.name)) == arguments + count) continue;
-      for (u32 columns : {256u, 768u}) {
+      std::vector<u32> widths = {256, 768};
+      // So wide that a matrix has several units of work; one format of each way.
+      if (format.number == format_q4_0 || format.number == format_f16) widths.push_back(6144);
+      for (u32 columns : widths) {
         const Case c(format, columns, random);
         const std::string name = set_name + " " + format.name + " " + std::to_string(columns) + " columns";
         const Results alone = compute(set, 1, c, name);
