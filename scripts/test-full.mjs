@@ -21,6 +21,8 @@ const steps = {
   fuzz: ["npm run fuzz -- --minutes 10", 15],
   kills: ["npm run kill:convert", 30],
 };
+steps["faults-native"] = ["npm run conformance:mutants -- --native", 60];
+steps["sanitize-cpu"] = ["npm run sanitize:cpu", 60];
 for (const target of [
   "reference",
   "cpu",

@@ -8,6 +8,8 @@ import { findDrawn } from "./automatic.ts";
 import { cleanRuns, findByCases } from "./by-cases.ts";
 import { findByHand } from "./by-hand.ts";
 import { caseMutants, mutants, testMutants } from "./mutants.ts";
+import { findNative } from "./native.ts";
+import { nativeMutants } from "./native-mutants.ts";
 import { type Target, targets } from "./targets.ts";
 import { git } from "./tree.ts";
 
@@ -31,6 +33,7 @@ const options = readArguments(
       type: "string",
       about: "instead: the clean tree so often with fresh seeds, which must give no finding",
     },
+    native: { type: "boolean", about: "only those of the cpu backend's kernels in C++; needs clang" },
     jobs: { type: "string", about: "processes at a time, for cases" },
   },
 );
@@ -41,10 +44,16 @@ const chosenTargets = named.map((name) =>
   folders(targets[name] ?? refuse(`There is no target ${name}; --help lists them.`)),
 );
 
+if (options.native) {
+  const known = (id: string): boolean => nativeMutants.some((mutant) => mutant.id === id);
+  const unknown = options.only?.find((id) => !known(id));
+  if (unknown !== undefined) refuse(`There is no mutant ${unknown}; --native --list shows them.`);
+}
 const passed = options.list ? list() : await run();
 if (!passed) process.exitCode = 1;
 
 async function run(): Promise<boolean> {
+  if (options.native) return findNative(options.only);
   if (options["clean-runs"] !== undefined) {
     const runs = count(options["clean-runs"], "--clean-runs");
     const first = options.seed === undefined ? randomInt(1, 2 ** 31 - runs) : count(options.seed, "--seed");
@@ -82,6 +91,10 @@ function refuse(message: string): never {
 }
 
 function list(): boolean {
+  if (options.native) {
+    for (const { id, what } of nativeMutants) process.stdout.write(`native  ${id}: ${what}\n`);
+    return true;
+  }
   for (const { id, package: name, what } of chosen()) process.stdout.write(`${name}  ${id}: ${what}\n`);
   return true;
 }

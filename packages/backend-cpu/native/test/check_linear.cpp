@@ -220,8 +220,11 @@ int main(int count, char** arguments) {
     printf("%s: error / bound", set_name.c_str());
     std::mt19937_64 random(1);
     for (const stored::Format& format : stored::formats) {
-      if (count > 2 && std::string(format.name) != arguments[2]) continue;
-      for (u32 columns : {256u, 768u}) {
+      if (count > 2 && std::find(arguments + 2, arguments + count, std::string(format.name)) == arguments + count) continue;
+      std::vector<u32> widths = {256, 768};
+      // So wide that a matrix has several units of work; one format of each way.
+      if (format.number == format_q4_0 || format.number == format_f16) widths.push_back(6144);
+      for (u32 columns : widths) {
         const Case c(format, columns, random);
         const std::string name = set_name + " " + format.name + " " + std::to_string(columns) + " columns";
         const Results alone = compute(set, 1, c, name);

@@ -48,10 +48,12 @@ class Steps {
     memcpy(told_.data + 65536 + step_bytes * count_++, &step, sizeof(Step));
   }
   Row* rows() { return (Row*)(told_.data + 4096); }
+  /** What runs are told beside their steps and rows. */
+  Run told = {};
   /** Runs the steps that were added; they stay until `clear`. */
   void run() {
     Run* run = (Run*)told_.data;
-    *run = {};
+    *run = told;
     run->steps = told_.ref + 65536;
     run->rows = told_.ref + 4096;
     run->stepCount = count_;
@@ -62,7 +64,11 @@ class Steps {
     run();
     clear();
   }
+  /** Flags that the host sets and reads. */
+  void set_abort(u32 value) { __atomic_store_n(control_, value, __ATOMIC_RELAXED); }
   bool not_finite() const { return control_[1] != 0; }
+  u32 unread() const { return control_[2]; }
+  void clear_flags() { control_[1] = control_[2] = 0; }
 
  private:
   Device* device_;

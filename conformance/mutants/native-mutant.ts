@@ -1,0 +1,35 @@
+// A fault planted in the C++ of packages/backend-cpu/native, and the programs of its `test` folder that are asked.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Check } from "../../packages/backend-cpu/scripts/native-checks.ts";
+import { repository } from "./tree.ts";
+
+export interface NativeMutant {
+  readonly id: string;
+  /** Within `native`. */
+  readonly file: string;
+  /** Occurs exactly once in the file. */
+  readonly find: string;
+  readonly replace: string;
+  /** What is wrong, as one would report it. */
+  readonly what: string;
+  /** Asked in this order. */
+  readonly checks: readonly Check[];
+  /** Formats of weights that kernels are compiled for, as they take the most time; none but f32 without it. */
+  readonly formats?: readonly string[];
+}
+
+export const nativeFolder: string = join(repository, "packages", "backend-cpu", "native");
+
+/** The file with the fault in it. @throws {Error} when `find` does not occur exactly once. */
+export function plantedNative(mutant: NativeMutant): string {
+  const parts = readFileSync(join(nativeFolder, mutant.file), "utf8").split(mutant.find);
+  if (parts.length !== 2) {
+    throw new Error(
+      `${mutant.id}: the text to replace occurs ${parts.length - 1} times in native/${mutant.file}, not once; ` +
+        "the sources have changed, so write the patch anew.",
+    );
+  }
+  return parts.join(mutant.replace);
+}
