@@ -99,9 +99,10 @@ describe.each(Object.entries(ways))("weights %s", (_, way) => {
       const controller = new AbortController();
       const reason = new Error("enough");
       const onProgress = ({ done }: Progress) => done > 0 && controller.abort(reason);
-      await using device = keepingDevice(folder, way);
+      const device = keepingDevice(folder, way);
       const loading = loadGraph(device, graph, source, { signal: controller.signal, onProgress });
       await expect(loading).rejects.toBe(reason);
+      await device[Symbol.asyncDispose](); // waits until what was used of the folder is given back
       expect(await readdir(folder)).toEqual(kept);
     }
   });

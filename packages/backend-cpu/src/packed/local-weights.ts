@@ -41,6 +41,8 @@ export function localWeights({
   openFile,
 }: LocalOptions): LocalWeights {
   const settings: CacheSettings | undefined = folder === false ? undefined : { folder, limit, onNote };
+  /** Jobs for which the folder could not be used, which was said. */
+  const failed = new WeakSet<LoadJob>();
   const isKept = (job: LoadJob): boolean => job.layout.bytes <= limit && handedOver(job) >= least;
 
   return {
@@ -56,11 +58,12 @@ export function localWeights({
       } catch (error) {
         if (!(error instanceof FolderFailure)) throw error;
         onNote(noteOf(error));
+        failed.add(job);
         return undefined;
       }
     },
     async keep(job, arena): Promise<KeptWeights> {
-      if (settings === undefined || !isKept(job)) return { arena, release: async () => undefined };
+      if (settings === undefined || failed.has(job) || !isKept(job)) return { arena, release: async () => undefined };
       const content = await packedContent(job);
       const writing = writePacked(job.machine, content, settings, arena, openFile).catch((error: unknown) => {
         onNote(noteOf(error));

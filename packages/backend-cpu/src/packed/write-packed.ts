@@ -10,6 +10,7 @@ import {
   keepWithin,
   type PackedContent,
   packedFile,
+  removeLeftovers,
   storeEntry,
   writeFully,
 } from "@polyllama/planner/packed-weights";
@@ -38,6 +39,7 @@ export async function writePacked(
   if (underWay.has(entry)) return;
   underWay.add(entry);
   try {
+    await removeLeftovers(root, ["tmp", "use"]);
     await storeEntry(content, settings, async (folder) => {
       await checkRoom(root, content.bytes);
       const checksums = await sumPages(machine, arena); // of what was meant, not of what the disk keeps
