@@ -47,7 +47,6 @@ const measures = {
 };
 const { backend, set } = options;
 const load = { backend, ...(set !== undefined && { instructionSet: set }) };
-const packs = backend === "onnxruntime";
 
 const peerOptions = options["peer-options"].split(" ").filter((word) => word !== "");
 const peer = options.peer === undefined ? undefined : { program: options.peer, options: peerOptions };
@@ -66,7 +65,7 @@ if (options.batch !== undefined) {
   const limits = await measureLimits(threads);
   console.log(describeLimits(limits, threads));
   const contenders = [
-    { name: `polyllama ${backend}`, start: () => startEngine("polyllama"), load, packs },
+    { name: `polyllama ${backend}`, start: () => startEngine("polyllama"), load, packs: true },
     ...(options.alone ? [] : [await other()]),
   ];
   const { promptTokens, generateTokens, rounds, filled } = measures;
@@ -84,7 +83,7 @@ if (options.batch !== undefined) {
 async function other(): Promise<Contender> {
   if (options.against !== undefined) {
     const checkout = options.against;
-    return { name: "the other checkout", start: () => startEngine("polyllama", { checkout }), load, packs };
+    return { name: "the other checkout", start: () => startEngine("polyllama", { checkout }), load, packs: true };
   }
   installEngines();
   if (set === undefined) return { name: "node-llama-cpp", start: () => startEngine("llama-cpp") };
