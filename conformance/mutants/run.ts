@@ -1,17 +1,17 @@
 // The mutation test: are the suites able to find faults? Faults are planted one by one, by hand or drawn by a seed, and
 // what would judge the change in a normal run must report each.
 
+import { spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { readArguments } from "../../scripts/arguments.mjs";
 import { findDrawn } from "./automatic.ts";
 import { cleanRuns, findByCases } from "./by-cases.ts";
 import { findByHand } from "./by-hand.ts";
 import { caseMutants, mutants, testMutants } from "./mutants.ts";
-import { findNative } from "./native.ts";
-import { nativeMutants } from "./native-mutants.ts";
 import { type Target, targets } from "./targets.ts";
-import { git } from "./tree.ts";
+import { git, repository } from "./tree.ts";
 
 const options = readArguments(
   "npm run conformance:mutants",
@@ -44,16 +44,10 @@ const chosenTargets = named.map((name) =>
   folders(targets[name] ?? refuse(`There is no target ${name}; --help lists them.`)),
 );
 
-if (options.native) {
-  const known = (id: string): boolean => nativeMutants.some((mutant) => mutant.id === id);
-  const unknown = options.only?.find((id) => !known(id));
-  if (unknown !== undefined) refuse(`There is no mutant ${unknown}; --native --list shows them.`);
-}
-const passed = options.list ? list() : await run();
+const passed = options.native ? native() : options.list ? list() : await run();
 if (!passed) process.exitCode = 1;
 
 async function run(): Promise<boolean> {
-  if (options.native) return findNative(options.only);
   if (options["clean-runs"] !== undefined) {
     const runs = count(options["clean-runs"], "--clean-runs");
     const first = options.seed === undefined ? randomInt(1, 2 ** 31 - runs) : count(options.seed, "--seed");
@@ -90,11 +84,14 @@ function refuse(message: string): never {
   process.exit(2);
 }
 
+/** Faults in C++ are the package's own, as are the compiler's flags. */
+function native(): boolean {
+  const program = join(repository, "packages/backend-cpu/scripts/faults/run.ts");
+  const rest = [...(options.list ? ["--list"] : []), ...(options.only ?? [])];
+  return spawnSync(process.execPath, [...process.execArgv, program, ...rest], { stdio: "inherit" }).status === 0;
+}
+
 function list(): boolean {
-  if (options.native) {
-    for (const { id, what } of nativeMutants) process.stdout.write(`native  ${id}: ${what}\n`);
-    return true;
-  }
   for (const { id, package: name, what } of chosen()) process.stdout.write(`${name}  ${id}: ${what}\n`);
   return true;
 }

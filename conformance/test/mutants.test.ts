@@ -14,8 +14,6 @@ import { enclosingFunction } from "../mutants/enclosing.ts";
 import { kernelChanges } from "../mutants/kernel-changes.ts";
 import { patched } from "../mutants/mutant.ts";
 import { mutants, testMutants } from "../mutants/mutants.ts";
-import { plantedNative } from "../mutants/native-mutant.ts";
-import { nativeMutants } from "../mutants/native-mutants.ts";
 import { watch } from "../mutants/suite.ts";
 import { memoryWeights } from "../src/weights.ts";
 
@@ -40,10 +38,6 @@ test("of packages without cases of their own there are at least 60", () => {
 test.each(mutants)("$id still applies", async (mutant) => {
   const text = await patched(mutant);
   expect(text).toContain(mutant.replace);
-});
-
-test.each(nativeMutants)("$id still applies", (mutant) => {
-  expect(plantedNative(mutant)).toContain(mutant.replace);
 });
 
 test("a fault is found, and no copy is left behind", () => {

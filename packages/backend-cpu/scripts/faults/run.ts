@@ -1,6 +1,6 @@
-// Plants faults in copies of the C++ of packages/backend-cpu/native, compiles what they touch, and asks the programs of
-// its `test` folder: kernels of the best instruction set that runs here, then, where these do not show the fault, plain
-// ones.
+// `npm run conformance:mutants -- --native`: plants faults in copies of `native`, compiles what they touch, and asks the
+// programs of its `test` folder: kernels of the best instruction set that runs here, then, where these do not show the
+// fault, plain ones. Names of faults may follow; `--list` prints them.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,16 +17,16 @@ import {
   runCheck,
   setsHere,
   unitsOf,
-} from "../../packages/backend-cpu/scripts/native-checks.ts";
-import { type NativeMutant, nativeFolder, plantedNative } from "./native-mutant.ts";
-import { nativeMutants } from "./native-mutants.ts";
+} from "../native-checks.ts";
+import { nativeFolder } from "../targets.ts";
+import { faults } from "./all.ts";
+import { type NativeFault, planted } from "./fault.ts";
 
 /** Seconds that a program may take. */
 const limit = 120;
 
 /** Prints what finds each fault. @returns whether all are found. */
-export function findNative(only: readonly string[] | undefined): boolean {
-  const selection = nativeMutants.filter(({ id }) => only?.includes(id) !== false);
+function findAll(selection: readonly NativeFault[]): boolean {
   const chosen = checkedTarget();
   if ("missing" in chosen) {
     process.stdout.write(`skipped, none of ${selection.length} planted: ${chosen.missing}\n`);
@@ -43,10 +43,10 @@ export function findNative(only: readonly string[] | undefined): boolean {
     flags: ["-O1", "-DNDEBUG", "-w"],
   });
   let found = 0;
-  for (const mutant of selection) {
-    const { ok, text } = judge.judge(mutant);
+  for (const fault of selection) {
+    const { ok, text } = judge.judge(fault);
     if (ok) found++;
-    process.stdout.write(`native  ${mutant.id}: ${mutant.what}; ${text}\n`);
+    process.stdout.write(`native  ${fault.id}: ${fault.what}; ${text}\n`);
   }
   const seconds = Math.round((performance.now() - start) / 1000);
   process.stdout.write(`${found} of ${selection.length} found (kernels: ${judge.sets.join(", ")}), ${seconds} s\n`);
@@ -73,18 +73,18 @@ class Judge {
     this.sets = [...new Set([setsHere(base)[0] ?? "plain", "plain"])];
   }
 
-  judge(mutant: NativeMutant): { readonly ok: boolean; readonly text: string } {
-    const formats = [...new Set(["f32", ...(mutant.formats ?? [])])];
-    const folder = join(this.#base.folder, mutant.id);
+  judge(fault: NativeFault): { readonly ok: boolean; readonly text: string } {
+    const formats = [...new Set(["f32", ...(fault.formats ?? [])])];
+    const folder = join(this.#base.folder, fault.id);
     let same = true;
     try {
       for (const set of this.sets) {
         const clean = this.#cleanOf(set, formats);
-        const build = copy({ ...clean.build, folder }, mutant, formats);
+        const build = copy({ ...clean.build, folder }, fault, formats);
         const objects: string[] = [];
         for (const unit of unitsOf(build)) {
           const own = clean.objects.get(unit.name)!; // cleanOf compiled all units
-          if (!touches(mutant.file, unit.source)) {
+          if (!touches(fault.file, unit.source)) {
             objects.push(own);
             continue;
           }
@@ -93,14 +93,14 @@ class Judge {
           objects.push(object);
         }
         if (same) continue;
-        for (const check of mutant.checks) {
+        for (const check of fault.checks) {
           const rest = check === "attention" || check === "check_runs" ? [set] : [set, ...formats];
           this.#expectClean(clean, check, set, rest);
           const outcome = runCheck(link(build, [this.#check(check), ...objects], check), rest, limit);
           if (!outcome.ok) return { ok: true, text: `found by ${check}, ${set}: ${outcome.message}` };
         }
       }
-      return { ok: false, text: same ? "CHANGES NO CODE" : `NOT FOUND by ${mutant.checks.join(", ")}` };
+      return { ok: false, text: same ? "CHANGES NO CODE" : `NOT FOUND by ${fault.checks.join(", ")}` };
     } catch (error) {
       return { ok: false, text: `DOES NOT COMPILE, or the check fails without it: ${(error as Error).message}` }; // own
     } finally {
@@ -144,10 +144,10 @@ class Judge {
 }
 
 /** A build of a copy of the sources, with a fault or without. */
-function copy(build: Build, mutant: NativeMutant | undefined, formats: readonly string[]): Build {
+function copy(build: Build, fault: NativeFault | undefined, formats: readonly string[]): Build {
   const native = join(build.folder, "native");
   cpSync(nativeFolder, native, { recursive: true });
-  if (mutant !== undefined) writeFileSync(join(native, mutant.file), plantedNative(mutant));
+  if (fault !== undefined) writeFileSync(join(native, fault.file), planted(fault));
   keepFormats(native, formats);
   return { ...build, native };
 }
@@ -158,4 +158,17 @@ function touches(file: string, source: string): boolean {
   if (file.endsWith(".cpp")) return file === source;
   if (file.startsWith("kernels/") || file.startsWith("simd/")) return source === "kernels/kernels.cpp";
   return file !== "xxh64.h" || source === "read.cpp";
+}
+
+const asked = process.argv.slice(2);
+const names = asked.filter((argument) => argument !== "--list");
+const unknown = names.find((name) => faults.every(({ id }) => id !== name));
+const selection = faults.filter(({ id }) => names.length === 0 || names.includes(id));
+if (unknown !== undefined) {
+  process.stderr.write(`There is no fault ${unknown}; --list shows them.\n`);
+  process.exitCode = 2;
+} else if (asked.includes("--list")) {
+  for (const { id, what } of selection) process.stdout.write(`native  ${id}: ${what}\n`);
+} else if (!findAll(selection)) {
+  process.exitCode = 1;
 }

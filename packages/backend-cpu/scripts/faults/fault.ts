@@ -1,11 +1,11 @@
-// A fault planted in the C++ of packages/backend-cpu/native, and the programs of its `test` folder that are asked.
+// A fault planted in the C++ of `native`, and the programs of its `test` folder that are asked.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Check } from "../../packages/backend-cpu/scripts/native-checks.ts";
-import { repository } from "./tree.ts";
+import type { Check } from "../native-checks.ts";
+import { nativeFolder } from "../targets.ts";
 
-export interface NativeMutant {
+export interface NativeFault {
   readonly id: string;
   /** Within `native`. */
   readonly file: string;
@@ -20,16 +20,14 @@ export interface NativeMutant {
   readonly formats?: readonly string[];
 }
 
-export const nativeFolder: string = join(repository, "packages", "backend-cpu", "native");
-
 /** The file with the fault in it. @throws {Error} when `find` does not occur exactly once. */
-export function plantedNative(mutant: NativeMutant): string {
-  const parts = readFileSync(join(nativeFolder, mutant.file), "utf8").split(mutant.find);
+export function planted(fault: NativeFault): string {
+  const parts = readFileSync(join(nativeFolder, fault.file), "utf8").split(fault.find);
   if (parts.length !== 2) {
     throw new Error(
-      `${mutant.id}: the text to replace occurs ${parts.length - 1} times in native/${mutant.file}, not once; ` +
+      `${fault.id}: the text to replace occurs ${parts.length - 1} times in native/${fault.file}, not once; ` +
         "the sources have changed, so write the patch anew.",
     );
   }
-  return parts.join(mutant.replace);
+  return parts.join(fault.replace);
 }
