@@ -271,7 +271,9 @@ double compare(const Shape& shape, const Text& t, Random& random) {
         sum += x, size += fabs(x), error += fabs(x) * slack[j];
       }
       const double bound = error + size * (most_slack + 2 * dot_units(row + 1) + 8 * unit) + 0x1p-120;
-      worst = fmax(worst, fabs(t.y[(u64)row * shape.q_width() + head * d + i] - sum) / bound);
+      const double share = fabs(t.y[(u64)row * shape.q_width() + head * d + i] - sum) / bound;
+      if (isnan(share)) return share;
+      worst = fmax(worst, share);
     }
   }
   return worst;

@@ -222,6 +222,8 @@ int main(int count, char** arguments) {
     for (const stored::Format& format : stored::formats) {
       if (count > 2 && std::find(arguments + 2, arguments + count, std::string(format.name)) == arguments + count) continue;
       std::vector<u32> widths = {256, 768};
+      // No whole number of the columns that are computed at once.
+      if (format.columns < 256) widths.push_back(format.columns == 1 ? 100 : 288);
       // So wide that a matrix has several units of work; one format of each way.
       if (format.number == format_q4_0 || format.number == format_f16) widths.push_back(6144);
       for (u32 columns : widths) {

@@ -59,8 +59,8 @@ export const kernelFaults: readonly NativeFault[] = [
     id: "native-elementwise-parts",
     file: "kernels/elementwise.h",
     find: "const u32 parts = (s.width + unit_width - 1) / unit_width;",
-    replace: "const u32 parts = least(1, s.width / unit_width) + s.width / unit_width;",
-    what: "rows of an exact number of parts have one too many",
+    replace: "const u32 parts = most(1, s.width / unit_width);",
+    what: "what lies behind the last whole part of a row is left out",
     checks: steps,
   },
   {

@@ -120,9 +120,9 @@ export const libraryFaults: readonly NativeFault[] = [
   {
     id: "native-sample-top-p-last",
     file: "sample.cpp",
-    find: "while (bucket > 0 && !((double)(above + sums[bucket]) >= enough)) above += sums[bucket--];",
-    replace: "while (bucket > 0 && !((double)(above + sums[bucket]) > enough)) above += sums[bucket--];",
-    what: "where tokens together are just enough the next ones are kept as well",
+    find: "if (order == prefix && !((double)above >= enough)) above += counted[i];",
+    replace: "if (order == prefix && !((double)above > enough)) above += counted[i];",
+    what: "where tokens together are just enough the next one, as probable as the last, is kept as well",
     checks: steps,
   },
   {
