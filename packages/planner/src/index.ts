@@ -58,6 +58,7 @@ export { HostExecutor } from "./host/executor.ts";
 export { estimateHostMemory } from "./host/memory.ts";
 export { type ComputedRows, type StepContext, outputValue, rowsToCompute } from "./host/outputs.ts";
 export { type Arrays, computedRows, type HostRows, takeRows } from "./host/rows.ts";
+export { cutRows, type Piece, readAhead, readPiece } from "./host/read-ahead.ts";
 export { type RowsWithin, type WantedOutput, WantedRows, wantedRows } from "./host/wanted-rows.ts";
 export { HostWeights } from "./host/weights.ts";
 export { hostRun, inputArrays, isHostTensor } from "./host/tensors.ts";

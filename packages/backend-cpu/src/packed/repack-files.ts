@@ -4,13 +4,14 @@
 
 import { open } from "node:fs/promises";
 import { formatBytes, type WeightInfo, type WeightLocation, type WeightName, type WeightSource } from "@polyllama/core";
+import type { Piece } from "@polyllama/planner";
 import { groupRows } from "../modes.ts";
 import { type EncodedStep, encodeRun, encodeSteps, runBytes } from "../native/encode.ts";
 import type { Arena } from "../native/engine.ts";
 import { formatNumbers } from "../native/formats.ts";
 import { stepBytes } from "../native/structs.ts";
 import type { LoadJob } from "../weights/local.ts";
-import { type Piece, piecesOf, storedBytes } from "../weights/pieces.ts";
+import { piecesOf, storedBytes } from "../weights/pieces.ts";
 
 /** What a step reads, and a run: between runs progress is reported. */
 const batchBytes = 32 << 20;

@@ -12,6 +12,7 @@ import {
 } from "@polyllama/core";
 import type { LoadParametersOptions } from "@polyllama/core/device";
 import { assertFinite, formats } from "@polyllama/formats";
+import { type Piece, readAhead } from "@polyllama/planner";
 import type { Machine } from "../machine.ts";
 import { encodeRun, encodeSteps, runBytes } from "../native/encode.ts";
 import type { Arena } from "../native/engine.ts";
@@ -20,7 +21,7 @@ import { stepBytes } from "../native/structs.ts";
 import { planWeights } from "./layout.ts";
 import { LoadedWeights } from "./loaded.ts";
 import type { LoadJob, LocalWeights } from "./local.ts";
-import { type Piece, piecesOf, readAhead, storedBytes } from "./pieces.ts";
+import { piecesOf, readsAtOnce, storedBytes } from "./pieces.ts";
 
 /** Before the bytes of a piece: the run and its step. */
 const headBytes = Math.ceil((runBytes + stepBytes) / 64) * 64;
@@ -87,7 +88,7 @@ async function readPieces(
   const staging = [0, 1].map(() => machine.allocate(headBytes + largest, "reading weights"));
   const under: Promise<void>[] = [];
   try {
-    for await (const [number, bytes] of readAhead(source, pieces, signal)) {
+    for await (const [number, bytes] of readAhead(source, pieces, readsAtOnce, signal)) {
       const piece = pieces[number]!; // its number
       const { info, first } = piece;
       const norm = layout.norms.get(info.name);

@@ -3,7 +3,6 @@
 // its place (upload.ts).
 
 import {
-  CheckpointError,
   checkWeights,
   columnCount,
   formatBytes,
@@ -16,7 +15,7 @@ import {
 } from "@polyllama/core";
 import type { LoadParametersOptions } from "@polyllama/core/device";
 import { assertFinite, formats } from "@polyllama/formats";
-import type { WeightGroup } from "@polyllama/planner";
+import { cutRows, type Piece, readAhead, readPiece, type WeightGroup } from "@polyllama/planner";
 import type { Gpu } from "../gpu.ts";
 import type { DeviceMemory } from "../memory.ts";
 import { findExponents } from "./exponents.ts";
@@ -81,7 +80,7 @@ async function readAll(
   const total = infos.reduce((sum, info) => sum + storedBytes(info), 0);
   let done = 0;
   try {
-    for await (const [number, bytes] of readAhead(source, pieces, signal)) {
+    for await (const [number, bytes] of readAhead(source, pieces, readsAtOnce, signal)) {
       const { info, first, count } = pieces[number]!; // its number
       const vector = vectors.get(info.name);
       const place = layout.places.get(info.name);
@@ -111,53 +110,10 @@ function storedBytes(info: WeightInfo): number {
   return formatBytes(info.format, rowCount(info) * columnCount(info));
 }
 
-/** Rows of a tensor that are read at once. */
-interface Piece {
-  readonly info: WeightInfo;
-  readonly first: number;
-  readonly count: number;
-}
-
 function piecesOf(info: WeightInfo): readonly Piece[] {
   const rows = rowCount(info);
   const step = Math.max(1, Math.floor((pieceBytes * rows) / storedBytes(info)));
-  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
-    return { info, first: i * step, count: Math.min(step, rows - i * step) };
-  });
-}
-
-async function readPiece(source: WeightSource, { info, first, count }: Piece, signal: AbortSignal) {
-  try {
-    return await source.read(info.name, { rows: { first, count } }, signal);
-  } catch (error) {
-    if (!(error instanceof CheckpointError) || error.tensor !== undefined) throw error;
-    const rows = `rows ${first} to ${first + count - 1} could not be read`;
-    throw new CheckpointError({ file: error.file, tensor: info.name }, rows, error.message, { cause: error });
-  }
-}
-
-/** Pieces in their order, with their numbers; those behind are being read meanwhile. */
-async function* readAhead(
-  source: WeightSource,
-  pieces: readonly Piece[],
-  signal: AbortSignal,
-): AsyncGenerator<readonly [number, Uint8Array]> {
-  const reads: Promise<Uint8Array>[] = [];
-  let begun = 0;
-  try {
-    for (const number of pieces.keys()) {
-      for (; begun < pieces.length && reads.length < readsAtOnce; begun++) {
-        const read = readPiece(source, pieces[begun]!, signal); // below their number
-        read.catch(() => undefined); // it is awaited in its turn
-        reads.push(read);
-      }
-      const bytes = await reads.shift()!; // this piece's, begun above
-      signal.throwIfAborted();
-      yield [number, bytes];
-    }
-  } finally {
-    await Promise.allSettled(reads); // the source may be closed when this has ended
-  }
+  return cutRows(info, rows, step);
 }
 
 /** @throws {CheckpointError} naming the row and columns. */
