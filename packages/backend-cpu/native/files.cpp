@@ -1,5 +1,6 @@
-// Files by their descriptors, as the host opened them: read by the threads that want their bytes, or mapped. On Windows
-// descriptors mean something to the host's own C library alone, and in WebAssembly there are none; nothing is read there.
+// Files by their descriptors, as the host opened them: read by the threads that want their bytes, or mapped. On
+// Windows descriptors mean something to the host's own C library alone, and in WebAssembly there are none; nothing is
+// read there.
 #include "platform.h"
 
 #if defined(__linux__) || defined(__APPLE__)

@@ -26,6 +26,8 @@ void platform_wake(u32* number);
 #if defined(__aarch64__)
 /** Whether the processor has products of bytes (FEAT_DotProd). */
 bool platform_has_dot_product();
+/** Whether it has those of 2 x 8 bytes with 8 x 2 (FEAT_I8MM). */
+bool platform_has_int8_matrices();
 #endif
 
 /** Tells the processor that this is a loop of waiting. */

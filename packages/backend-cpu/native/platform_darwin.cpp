@@ -19,6 +19,7 @@ int pthread_mutex_lock(Mutex* mutex);
 int pthread_mutex_unlock(Mutex* mutex);
 int pthread_cond_wait(Condition* condition, Mutex* mutex);
 int pthread_cond_broadcast(Condition* condition);
+int sysctlbyname(const char* name, void* value, unsigned long* bytes, void* to, unsigned long to_bytes);
 }
 
 constexpr int readable = 1, writable = 2, privately = 2, anonymous = 0x1000;
@@ -57,3 +58,9 @@ void platform_wake(u32*) {
 
 /** All of Apple's processors that run macOS have it. */
 bool platform_has_dot_product() { return true; }
+/** From the second generation on. */
+bool platform_has_int8_matrices() {
+  i32 has = 0;
+  unsigned long bytes = sizeof(has);
+  return sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &bytes, nullptr, 0) == 0 && has == 1;
+}

@@ -21,7 +21,8 @@ void* platform_allocate(u64 bytes) {
     return memory == MAP_FAILED ? nullptr : memory;
   }
   // More than is needed, so that it can begin at a large page; the rest is given back.
-  void* memory = mmap(nullptr, size + large_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  const int kind = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* memory = mmap(nullptr, size + large_page, PROT_READ | PROT_WRITE, kind, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
   const u64 start = (u64)memory, aligned = (start + large_page - 1) / large_page * large_page;
   if (aligned > start) munmap(memory, aligned - start);
@@ -49,4 +50,5 @@ void platform_wake(u32* number) { syscall(SYS_futex, number, FUTEX_WAKE_PRIVATE,
 
 #if defined(__aarch64__)
 bool platform_has_dot_product() { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
+bool platform_has_int8_matrices() { return (getauxval(AT_HWCAP2) >> 13 & 1) != 0; }
 #endif

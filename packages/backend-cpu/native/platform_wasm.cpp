@@ -73,14 +73,17 @@ void platform_free(void* memory, u64 bytes) {
 
 #if defined(__wasm_atomics__)
 
-__attribute__((import_module("polyllama"), import_name("start"))) void start_thread(void* (*body)(void*), void* argument);
+__attribute__((import_module("polyllama"), import_name("start"))) void start_thread(void* (*body)(void*),
+                                                                                    void* argument);
 
 bool platform_start(u64*, void* (*body)(void*), void* argument) {
   start_thread(body, argument);
   return true;
 }
 
-extern "C" __attribute__((visibility("default"))) void polyllama_thread(void* (*body)(void*), void* argument) { body(argument); }
+extern "C" __attribute__((visibility("default"))) void polyllama_thread(void* (*body)(void*), void* argument) {
+  body(argument);
+}
 
 /** The top of a stack for a thread; null where memory is short. */
 extern "C" __attribute__((visibility("default"))) void* polyllama_stack(u32 bytes) {

@@ -12,8 +12,9 @@ void platform_free(void* memory, u64) { VirtualFree(memory, 0, MEM_RELEASE); }
 bool platform_start(u64* handle, void* (*body)(void*), void* argument) {
   // The library stays, as its threads may outlive whoever loaded it.
   HMODULE self;
-  GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN, (LPCWSTR)&platform_start, &self);
-  // Functions that return a pointer and those that return a number are called alike; nobody reads what this one returns.
+  constexpr DWORD flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN;
+  GetModuleHandleExW(flags, (LPCWSTR)&platform_start, &self);
+  // Functions that return a pointer and those that return a number are called alike; nobody reads what this returns.
   const HANDLE thread = CreateThread(nullptr, 0, (LPTHREAD_START_ROUTINE)(void*)body, argument, 0, nullptr);
   *handle = (u64)thread;
   return thread != nullptr;

@@ -20,6 +20,7 @@ static u64 enabled_registers() {
 #elif defined(__aarch64__)
 namespace neon { extern const Kernels kernels; }
 namespace neon_dot { extern const Kernels kernels; }
+namespace neon_i8mm { extern const Kernels kernels; }
 #elif defined(__wasm__)
 namespace wasm { extern const Kernels kernels; }
 #endif
@@ -29,7 +30,7 @@ static const Kernels* const all_kernels[] = {
 #if defined(__x86_64__)
     &avx512_vnni::kernels, &avx_vnni::kernels, &avx2::kernels,
 #elif defined(__aarch64__)
-    &neon_dot::kernels, &neon::kernels,
+    &neon_i8mm::kernels, &neon_dot::kernels, &neon::kernels,
 #elif defined(__wasm__)
     &wasm::kernels,
 #endif
@@ -61,6 +62,7 @@ static bool runs_here([[maybe_unused]] u32 index) {
   if (all_kernels[index] == &avx_vnni::kernels) return avx2 && (eax71 >> 4 & 1);
   if (all_kernels[index] == &avx2::kernels) return avx2;
 #elif defined(__aarch64__)
+  if (all_kernels[index] == &neon_i8mm::kernels) return platform_has_dot_product() && platform_has_int8_matrices();
   if (all_kernels[index] == &neon_dot::kernels) return platform_has_dot_product();
 #endif
   return true;

@@ -1,5 +1,5 @@
-// XXH64 with seed 0 (github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md): finds damage, not forgery, at the speed of
-// memory.
+// XXH64 with seed 0 (github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md): finds damage, not forgery, at the speed
+// of memory.
 #pragma once
 #include "types.h"
 

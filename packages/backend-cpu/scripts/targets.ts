@@ -74,6 +74,7 @@ const arm64: readonly Unit[] = [
   kernels("plain"),
   kernels("neon", "-DKERNELS_NEON"),
   kernels("neon_dot", "-DKERNELS_NEON", "-DKERNELS_DOT", "-march=armv8.2-a+dotprod"),
+  kernels("neon_i8mm", "-DKERNELS_NEON", "-DKERNELS_DOT", "-DKERNELS_I8MM", "-march=armv8.2-a+dotprod+i8mm"),
 ];
 
 /**

@@ -121,8 +121,8 @@ INLINE void score(const Context& c, const AttentionStep& s, const Items& w, cons
     while (t.lengths[first] <= b) first++;
     const u8* from = block_of(c, sequence, b) + offset;
     const bool last = b + block_positions >= end;
-    const u8* next = last ? block_of(c, sequence, begin) + offset + (u64)line_bytes(sequence.format) * s.kvHeads * s.headDim
-                          : block_of(c, sequence, b + block_positions) + offset;
+    const u64 next_group = last ? (u64)line_bytes(sequence.format) * s.kvHeads * s.headDim : 0;
+    const u8* next = block_of(c, sequence, last ? begin : b + block_positions) + offset + next_group;
     const float* keys = expand_keys(sequence.format, from, s.headDim, next, t.expanded);
     const Product p = {t.q + first * q_stride, keys, block_positions, s.headDim,
                        t.scores + first * score_stride + (b - begin), score_stride, true};
@@ -131,7 +131,8 @@ INLINE void score(const Context& c, const AttentionStep& s, const Items& w, cons
 }
 
 /** Values of a part's keys, weighted: from the first item on that sees a block. */
-INLINE void weigh(const Context& c, const AttentionStep& s, const Items& w, const Tables& t, u32 begin, u32 end, float* to) {
+INLINE void weigh(const Context& c, const AttentionStep& s, const Items& w, const Tables& t, u32 begin, u32 end,
+                  float* to) {
   const Sequence& sequence = *w.sequence;
   const u32 width = padded(s.headDim);
   const u64 offset = values_at(sequence.format, s.before, s.headDim, s.kvHeads, w.group);
@@ -153,7 +154,8 @@ INLINE void weigh(const Context& c, const AttentionStep& s, const Items& w, cons
         if (sees == seen) continue;
         u32 same = 1;
         while (k + same < i + n && t.lengths[k + same] == t.lengths[k]) same++;
-        p = {t.scores + k * score_stride + (b - begin) + seen, values + seen * width, width, sees - seen, to + k * width, width, false};
+        p = {t.scores + k * score_stride + (b - begin) + seen, values + seen * width, width, sees - seen,
+             to + k * width, width, false};
         product<score_stride>(p, same, width);
         k += same - 1;
       }
@@ -236,7 +238,7 @@ static void attention(const Context& c, const void* step) {
       unit -= split.units;
       partials += split.words;
     }
-    // Heads of one part lie side by side, and tiles of one head read the same keys; those with the most keys come first.
+    // Heads of one part lie side by side, and tiles of one head read the same keys; those with most keys come first.
     const u32 items = sequence->rows * group_size(s), parts = split.parts;
     const u32 tile = parts > 1 ? unit / s.kvHeads % split.tiles : split.tiles - 1 - unit % split.tiles;
     const u32 group = parts > 1 ? unit % s.kvHeads : unit / split.tiles, part = unit / s.kvHeads / split.tiles;
@@ -275,7 +277,8 @@ static void combine(const Context& c, const void* step) {
       const float* next = first + stride * part;
       join(result, first + 16, *(const Softmax*)next, next + 16, padded(s.headDim));
     }
-    finish(result, first + 16, s.headDim, row_at(at<float>(c, s.y), s.yStride, sequence->first + row) + head * s.headDim);
+    float* y = row_at(at<float>(c, s.y), s.yStride, sequence->first + row) + head * s.headDim;
+    finish(result, first + 16, s.headDim, y);
   }
 }
 

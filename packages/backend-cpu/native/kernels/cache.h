@@ -63,7 +63,8 @@ INLINE void write_quantized(u8* keys, u8* values, u32 d, u32 place, u32 row, con
 }
 
 /** A group of heads at `count` rows from `first` on, whose positions lie in one block. */
-static void write_group(const Context& c, const CacheStep& s, const Sequence& sequence, u32 group, u32 first, u32 count) {
+static void write_group(const Context& c, const CacheStep& s, const Sequence& sequence, u32 group, u32 first,
+                        u32 count) {
   const u32 d = s.headDim, position = at<const Row>(c, c.run->rows)[first].position, place = position % block_positions;
   u8* block = block_of(c, sequence, position);
   u8* keys = block + keys_at(sequence.format, s.before, d, group);
@@ -88,7 +89,8 @@ static void write_group(const Context& c, const CacheStep& s, const Sequence& se
     if (s.rotatedQ == 0) continue;
     const u32 width = s.heads / s.kvHeads * d;
     const float* q = row_at(at<const float>(c, s.q), s.qStride, n) + group * width;
-    rotate(q, angles_of(c, n, s.qRotation), width, d, row_at(at<float>(c, s.rotatedQ), s.rotatedQStride, n) + group * width);
+    float* rotated = row_at(at<float>(c, s.rotatedQ), s.rotatedQStride, n) + group * width;
+    rotate(q, angles_of(c, n, s.qRotation), width, d, rotated);
   }
   if (count == 1 || sequence.format == format_q8_0) return;
   for (u32 j = 0; j < d; j++) {

@@ -16,7 +16,8 @@ template <class Format> INLINE void embed(const Context& c, const EmbeddingStep&
       float values[256 * group_rows];
       const u32 count = least(at_once, blocks - b);
       group_values<Format>(w + (u64)b * Format::bytes, count, values);
-      for (u32 i = 0; i < count * Format::columns; i++) y[b * Format::columns + i] = values[group_rows * i + row % group_rows];
+      float* to = y + b * Format::columns;
+      for (u32 i = 0; i < count * Format::columns; i++) to[i] = values[group_rows * i + row % group_rows];
     }
   }
 }

@@ -1,5 +1,5 @@
-// y = x W^T + residual in f32: of float weights, and of quantized ones whose input is not rounded. Columns are summed in
-// their order, each row by itself, whatever else is computed with it.
+// y = x W^T + residual in f32: of float weights, and of quantized ones whose input is not rounded. Columns are summed
+// in their order, each row by itself, whatever else is computed with it.
 #pragma once
 #include "linear_int8.h"
 #include "values.h"
@@ -11,7 +11,8 @@ constexpr u32 few_f32 = L == 16 ? 8 : 4, f32_tile_rows = L == 16 ? 8 : 6;
 
 /** acc += columns [count] of S slices, each column Format::bytes behind the one before, times x [N, Stride]. */
 template <class Format, bool Ahead, class Stride, u32 N, u32 S>
-INLINE void add_columns(F (&acc)[N][S], const u8* const (&weights)[S], const u32 (&slice)[S], const float* x, Stride stride, u32 count) {
+INLINE void add_columns(F (&acc)[N][S], const u8* const (&weights)[S], const u32 (&slice)[S], const float* x,
+                        Stride stride, u32 count) {
   constexpr u32 at_once = 4;
   const u8* w[S];
   for (u32 i = 0; i < S; i++) w[i] = weights[i];
@@ -63,8 +64,8 @@ template <class Format> INLINE void f32_few(const LinearStep& s, const Context& 
   });
 }
 
-/** Groups and columns that rows meet at once: as many as the nearest cache holds beside the input. */
-constexpr u32 f32_groups = 4;
+/** Groups that rows are read for, and columns that they meet at once: few enough for the second cache. */
+constexpr u32 f32_groups = 8;
 template <class Format> constexpr u32 chunk_columns = most(128, Format::columns);
 /** Rows whose sums are kept. */
 constexpr u32 f32_most_rows = 1024;
@@ -79,7 +80,7 @@ struct Columns {
   float* sums;
   /** Room for columns of a tile of x: at their place in x, lines of many rows may fall on each other in the cache. */
   float* tile;
-  u32 group, first, count, rows;
+  u32 group, groups, first, count, rows;
   /** Of each group the weights that come next, and their lines of 64 bytes. */
   const u8* next[f32_groups];
   u32 next_lines;
@@ -100,9 +101,9 @@ template <u32 N, u32 Width> INLINE void f32_rows(const Columns& columns, u32 row
     for (; k < columns.count; k++) to[k] = x[k];
   }
   const bool begins = columns.first == 0, ends = columns.first + columns.count == s.columns;
-  for (u32 first = 0; first < f32_groups * slices; first += S) {
+  const u32 passes = (columns.groups * slices + S - 1) / S;
+  for (u32 first = 0; first < passes * S; first += S) {
     // With each pass some of the next tile's rows are fetched, and of the weights behind these.
-    constexpr u32 passes = f32_groups * slices / S;
     for (u32 n = N * (first / S) / passes; n < N * (first / S + 1) / passes; n++) {
       const float* x = row_at(at<const float>(columns.context, s.x), s.xStride, row + N + n) + columns.first;
       for (u32 k = 0; k < columns.count; k += 16) prefetch(x + k);
@@ -138,7 +139,8 @@ template <u32 Width> __attribute__((noinline)) void f32_tiles(const Columns& col
   const u32 tiles = (columns.rows + f32_tile_rows - 1) / f32_tile_rows;
   for (u32 tile = 0; tile < tiles; tile++) {
     const u32 row = columns.rows * tile / tiles, end = columns.rows * (tile + 1) / tiles;
-    with_number<f32_tile_rows>(end - row, [&](auto n) { f32_rows<decltype(n)::value, Width>(columns, first + row, row); });
+    const auto work = [&](auto n) { f32_rows<decltype(n)::value, Width>(columns, first + row, row); };
+    with_number<f32_tile_rows>(end - row, work);
   }
 }
 
@@ -161,19 +163,27 @@ template <class Format> void linear_f32(const LinearStep& s, const Context& c) {
   float* expanded = (float*)c.scratch;
   float* tile = expanded + f32_groups * width * group_rows;
   float* sums = tile + f32_tile_rows * (width + 16);
-  for (u32 unit; c.next((groups + f32_groups - 1) / f32_groups, unit);) {
+  // A share of each thread, in whole tiles: what a tile has beyond the groups of its unit is written too.
+  static_assert(f32_groups % together == 0, "units are whole tiles");
+  const u32 share = (groups + c.threads - 1) / c.threads;
+  const u32 at_once = least(f32_groups, (share + together - 1) / together * together);
+  for (u32 unit; c.next((groups + at_once - 1) / at_once, unit);) {
+    const u32 group = unit * at_once, count = least(at_once, groups - group);
     for (u32 first = 0; first < s.rows; first += f32_most_rows) {
       const u32 rows = least(f32_most_rows, s.rows - first);
-      Columns columns = {s, c, {}, sums, tile, unit * f32_groups, 0, 0, rows, {}, 0};
+      Columns columns = {s, c, {}, sums, tile, group, count, 0, 0, rows, {}, 0};
       for (; columns.first < s.columns; columns.first += width) {
         columns.count = least(width, s.columns - columns.first);
-        for (u32 i = 0; i < f32_groups; i++) {
-          const u8* group = weights + least(columns.group + i, groups - 1) * group_bytes;
-          const u8* w = group + (u64)(columns.first / Format::columns) * Format::bytes;
+        for (u32 i = 0; i < count; i++) {
+          const u8* w = weights + (group + i) * group_bytes + (u64)(columns.first / Format::columns) * Format::bytes;
           columns.next[i] = w + columns.count / Format::columns * Format::bytes;
           float* values = expanded + i * width * group_rows;
           columns.weights[i] = Format::bytes == F32::bytes ? w : (const u8*)values;
           if (Format::bytes != F32::bytes) group_values<Format>(w, columns.count / Format::columns, values);
+        }
+        // Behind the matrix its last group's values stand in, and are not written.
+        for (u32 i = count; i < f32_groups; i++) {
+          columns.next[i] = columns.next[count - 1], columns.weights[i] = columns.weights[count - 1];
         }
         columns.next_lines = columns.count / Format::columns * Format::bytes / 64;
         f32_tiles<width>(columns, first);

@@ -85,7 +85,8 @@ template <class Format, u32 N> INLINE void few_rows(const LinearStep& s, const C
         for (u32 k = 0; k < S; k++) Format::quants(w, j, S * i + k, q[k]);
         const auto quants = [&](u32 vector, u32 k) INLINE_LAMBDA { return q[k][vector]; };
         const auto factors = [&](u32 f, u32 k) INLINE_LAMBDA {
-          return f < Format::subs ? Format::scale(w, j, f, S * i + k) : Format::minimum(w, j, f - Format::subs, S * i + k);
+          const u32 slice = S * i + k;
+          return f < Format::subs ? Format::scale(w, j, f, slice) : Format::minimum(w, j, f - Format::subs, slice);
         };
         add_products<Format, false>(acc[i], quants, factors, x);
       }
@@ -156,7 +157,9 @@ template <class Format, u32 N, u32 S> INLINE void many_rows(const Chunk& chunk, 
   }
   const u64 next_tile = (u64)s.xStride * N * 4;
   const u8* w[S];
-  for (u32 i = 0; i < S; i++) w[i] = chunk.expanded + (slice + i) / slices * chunk.stride + slice_bytes((slice + i) % slices);
+  for (u32 i = 0; i < S; i++) {
+    w[i] = chunk.expanded + (slice + i) / slices * chunk.stride + slice_bytes((slice + i) % slices);
+  }
   for (u32 b = 0; b < chunk.count; b++) {
     const auto quants = [&](u32 vector, u32 i) INLINE_LAMBDA { return bload(w[i] + 64 * vector); };
     const auto factors = [&](u32 f, u32 i) INLINE_LAMBDA { return load((const float*)(w[i] + 512) + group_rows * f); };

@@ -44,7 +44,9 @@ template <u32 Columns, u32 Stride> static void product_columns(const Product& p,
   constexpr u32 most_rows = sum_registers / Columns > 12 ? 12 : sum_registers / Columns;
   u32 i = 0;
   // 8 rows are twice 4, not 6 and 2: sums of few registers wait for one another.
-  for (; i + most_rows <= rows && (most_rows > 8 || rows - i != 8); i += most_rows) product_tile<most_rows, Columns, Stride>(p, i, column);
+  for (; i + most_rows <= rows && (most_rows > 8 || rows - i != 8); i += most_rows) {
+    product_tile<most_rows, Columns, Stride>(p, i, column);
+  }
   if constexpr (most_rows > 8) {
     if (i + 8 <= rows) product_tile<8, Columns, Stride>(p, i, column), i += 8;
   }

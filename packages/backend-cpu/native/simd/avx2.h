@@ -126,7 +126,8 @@ constexpr bool shifts_signed = false;
 template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
 INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
   // Pairs of products are summed in 16 bits as far as that cannot overflow, -128 among signed quants included.
-  constexpr int pair = 2 * 127 * Most, room = 32767 / pair, most_room = room >= 8 ? 8 : room >= 4 ? 4 : room >= 2 ? 2 : 1;
+  constexpr int pair = 2 * 127 * Most, room = 32767 / pair;
+  constexpr int most_room = room >= 8 ? 8 : room >= 4 ? 4 : room >= 2 ? 2 : 1;
   constexpr int together = most_room < COUNT ? most_room : COUNT;
   const __m256i ones = _mm256_set1_epi16(1);
   for (int first = 0; first < COUNT; first += together) {

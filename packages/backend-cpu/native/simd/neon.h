@@ -1,4 +1,5 @@
-// NEON: 4 lanes. With KERNELS_DOT products of bytes are one instruction (FEAT_DotProd: ARMv8.4, and most of 8.2).
+// NEON: 4 lanes. With KERNELS_DOT products of bytes are one instruction (FEAT_DotProd: ARMv8.4, and most of 8.2), with
+// KERNELS_I8MM those of two rows with two rows (FEAT_I8MM: ARMv8.6, and some before).
 #include <arm_neon.h>
 
 namespace KERNELS {
@@ -99,9 +100,8 @@ INLINE void add_column(I (&sums)[N][S], const Quants& quants, const int8x16_t (&
   }
 }
 
-/** sums += products of quants (i, s), i < COUNT, 4 rows x 4 columns each, and x [N][4 COUNT]; COUNT is 4 or 8. */
-template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
-INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
+template <int COUNT, u32 N, u32 S, class Quants>
+INLINE void add_columns(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
   for (int i = 0; i < COUNT; i += 4) {
     int8x16_t columns[N];
     for (u32 n = 0; n < N; n++) columns[n] = vld1q_s8(x[n] + 4 * i);
@@ -110,6 +110,48 @@ INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)
     add_column<2>(sums, quants, columns, i);
     add_column<3>(sums, quants, columns, i);
   }
+}
+
+#if defined(KERNELS_I8MM)
+/** A pair of rows of the input meets pairs of rows of a slice, 8 columns at a time. */
+template <int COUNT, u32 N, u32 S, class Quants>
+INLINE void add_pairs(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
+  constexpr u32 pairs = N / 2;
+  I squares[pairs][S][2];  // of rows 0 and 1 of a slice, of rows 2 and 3: each with both rows of the input
+  for (int i = 0; i < COUNT; i += 2) {
+    int8x16_t columns[pairs];
+    for (u32 p = 0; p < pairs; p++) columns[p] = vcombine_s8(vld1_s8(x[2 * p] + 4 * i), vld1_s8(x[2 * p + 1] + 4 * i));
+    for (u32 s = 0; s < S; s++) {
+      const B first = quants(i, s), second = quants(i + 1, s);
+      const int8x16_t q[2] = {vreinterpretq_s8_s32(vzip1q_s32(words(first), words(second))),
+                              vreinterpretq_s8_s32(vzip2q_s32(words(first), words(second)))};
+      for (u32 p = 0; p < pairs; p++) {
+        for (u32 k = 0; k < 2; k++) {
+          squares[p][s][k] = vmmlaq_s32(i == 0 ? iset1(0) : squares[p][s][k], q[k], columns[p]);
+        }
+      }
+      if (N % 2 == 0) continue;
+      const int8x8_t last = vld1_s8(x[N - 1] + 4 * i);
+      sums[N - 1][s] = vdotq_lane_s32(sums[N - 1][s], vreinterpretq_s8_u8(first), last, 0);
+      sums[N - 1][s] = vdotq_lane_s32(sums[N - 1][s], vreinterpretq_s8_u8(second), last, 1);
+    }
+  }
+  for (u32 p = 0; p < pairs; p++) {
+    for (u32 s = 0; s < S; s++) {
+      sums[2 * p][s] = iadd(sums[2 * p][s], vuzp1q_s32(squares[p][s][0], squares[p][s][1]));
+      sums[2 * p + 1][s] = iadd(sums[2 * p + 1][s], vuzp2q_s32(squares[p][s][0], squares[p][s][1]));
+    }
+  }
+}
+#endif
+
+/** sums += products of quants (i, s), i < COUNT, 4 rows x 4 columns each, and x [N][4 COUNT]; COUNT is 4 or 8. */
+template <int Most, bool Signed, int COUNT, bool Ordered, u32 N, u32 S, class Quants>
+INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
+#if defined(KERNELS_I8MM)
+  if constexpr (N > 1) return add_pairs<COUNT>(sums, quants, x);
+#endif
+  add_columns<COUNT>(sums, quants, x);
 }
 
 #else

@@ -1,6 +1,6 @@
-// WebAssembly's vectors of 128 bits: 4 lanes. There are no fused multiply-adds, no numbers of 16 bits and no products of
-// bytes; products of 16 bits with sums of pairs are one instruction of every processor. So quants are taken apart into
-// even and odd columns, each in 16 bits: their pairs lie in the 32 bits of their row.
+// WebAssembly's vectors of 128 bits: 4 lanes. There are no fused multiply-adds, no numbers of 16 bits and no products
+// of bytes; products of 16 bits with sums of pairs are one instruction of every processor. So quants are taken apart
+// into even and odd columns, each in 16 bits: their pairs lie in the 32 bits of their row.
 #include <wasm_simd128.h>
 
 #include "../half.h"
@@ -52,8 +52,12 @@ INLINE I iand(I a, i32 b) { return {wasm_v128_and(a.v, wasm_i32x4_splat(b))}; }
 INLINE I ior(I a, I b) { return {wasm_v128_or(a.v, b.v)}; }
 template <int K> INLINE I ishr(I a) { return {wasm_u32x4_shr(a.v, K)}; }
 template <int K> INLINE I ishl(I a) { return {wasm_i32x4_shl(a.v, K)}; }
-INLINE I iload_u8(const u8* p) { return {wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(p)))}; }
-INLINE I iload_i8(const u8* p) { return {wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p)))}; }
+INLINE I iload_u8(const u8* p) {
+  return {wasm_u32x4_extend_low_u16x8(wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(p)))};
+}
+INLINE I iload_i8(const u8* p) {
+  return {wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p)))};
+}
 INLINE I ishr_by(I a, u32 k) { return {wasm_u32x4_shr(a.v, k)}; }
 INLINE I imax(I a, I b) { return {wasm_i32x4_max(a.v, b.v)}; }
 INLINE F to_float(I a) { return {wasm_f32x4_convert_i32x4(a.v)}; }
