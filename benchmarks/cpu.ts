@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { readArguments } from "../scripts/arguments.mjs";
 import { compareBatches } from "./cpu/batch.ts";
 import { type Contender, compare } from "./cpu/compare.ts";
-import { describeLimits, describeMachine, measureLimits, now } from "./cpu/machine.ts";
+import { describeLimits, describeMachine, measureLimits, now, readMeter } from "./cpu/machine.ts";
 import { comparedFormats, modelFile, tinyLlama } from "./cpu/models.ts";
 import { tableHead, tableRows } from "./cpu/table.ts";
 import { withOneLibrary } from "./engines/one-library.ts";
@@ -44,6 +44,7 @@ const measures = {
   promptTokens: Number(options["prompt-tokens"]),
   generateTokens: Number(options["generate-tokens"]),
   filled: Number(options.filled),
+  readMeter: await readMeter(threads),
 };
 const { backend, set } = options;
 const load = { backend, ...(set !== undefined && { instructionSet: set }) };
@@ -74,7 +75,7 @@ if (options.batch !== undefined) {
   for (const format of options.formats.split(",")) {
     const model = await modelFile(options.folder, options.model, format);
     const figures = await compare(model, contenders, measures, peer);
-    for (const row of tableRows(format, figures, model, limits)) console.log(row);
+    for (const row of tableRows(format, figures)) console.log(row);
     console.error(`${format}: ${now()}`);
   }
 }

@@ -27,6 +27,8 @@ export interface Measures {
   readonly generateTokens: number;
   /** Positions that are filled when decode is measured again; 0: it is not. */
   readonly filled: number;
+  /** Measures what memory gives at the moment, in bytes a second: beside each decode, as it changes with other work. */
+  readonly readMeter?: (() => number) | undefined;
 }
 
 /** Tokens a second, seconds to the first token, MiB: medians. What was not measured is missing. */
@@ -36,6 +38,8 @@ export interface Figures {
   readonly best: { readonly prefill: number; readonly decode: number };
   readonly prefill: number;
   readonly decode: number;
+  /** Of what memory gave beside each decode, the share that its weights' bytes are. */
+  readonly readShare?: number | undefined;
   readonly decodeFilled?: number;
   readonly firstToken?: number;
   /** With no packed weights yet, where the engine packs them. */
@@ -76,7 +80,7 @@ export async function compare(
     for (const [contender, engine] of running) {
       figures.push({
         name: contender.name,
-        ...summary(rounds.get(engine)),
+        ...summary(model, rounds.get(engine)),
         ...(filled !== undefined && { decodeFilled: median(filled.get(engine) ?? []) }),
         firstToken: median(first.get(contender) ?? []),
         ...(contender.packs && { firstTokenUnpacked: median(unpacked.get(contender) ?? []) }),
@@ -84,7 +88,7 @@ export async function compare(
       });
     }
     if (peer !== undefined) {
-      figures.push({ name: "peer", ...summary(peers) });
+      figures.push({ name: "peer", ...summary(model, peers) });
     }
     return figures;
   } finally {
@@ -129,33 +133,41 @@ async function firstTokens(
 interface Speeds {
   readonly prefill: number[];
   readonly decode: number[];
+  /** Bytes a second that memory gave beside each decode. */
+  readonly read: number[];
 }
 
-function summary({ prefill, decode }: Speeds = { prefill: [], decode: [] }) {
+const noSpeeds = (): Speeds => ({ prefill: [], decode: [], read: [] });
+
+function summary(model: Model, { prefill, decode, read }: Speeds = noSpeeds()) {
   const best = { prefill: Math.max(...prefill), decode: Math.max(...decode) };
-  return { prefill: median(prefill), decode: median(decode), best };
+  const shares = read.map((bytes, i) => ((decode[i] ?? 0) * model.bytesPerToken) / bytes);
+  const readShare = shares.length === 0 ? undefined : median(shares);
+  return { prefill: median(prefill), decode: median(decode), best, readShare };
 }
 
 async function speeds(
   model: Model,
   running: ReadonlyMap<Contender, EngineProcess>,
-  { threads, rounds, promptTokens, generateTokens }: Measures,
+  { threads, rounds, promptTokens, generateTokens, readMeter }: Measures,
   peer: LlamaBench | undefined,
 ): Promise<readonly [ReadonlyMap<EngineProcess, Speeds>, Speeds]> {
-  const samples = new Map([...running.values()].map((engine) => [engine, { prefill: [], decode: [] } as Speeds]));
-  const peers: Speeds = { prefill: [], decode: [] };
+  const samples = new Map([...running.values()].map((engine) => [engine, noSpeeds()]));
+  const peers = noSpeeds();
   for (let round = -1; round < rounds; round++) {
-    for (const [engine, { prefill, decode }] of samples) {
+    for (const [engine, { prefill, decode, read: bytes }] of samples) {
       const read = await engine.ask({ kind: "prefill", tokens: promptTokens });
       const written = await engine.ask({ kind: "decode", tokens: generateTokens });
       if (round < 0) continue; // warm-up
       prefill.push(promptTokens / read);
       decode.push(generateTokens / written);
+      if (readMeter !== undefined) bytes.push(readMeter());
     }
     if (peer === undefined || round < 0) continue;
     const figures = await askLlamaBench(peer, { model: model.file, threads, promptTokens, generateTokens });
     peers.prefill.push(figures.prefill);
     peers.decode.push(figures.decode);
+    if (readMeter !== undefined) peers.read.push(readMeter());
   }
   return [samples, peers];
 }

@@ -49,6 +49,14 @@ export async function measureLimits(threads: number): Promise<Limits | undefined
   return JSON.parse(runNative(program, [String(threads)])) as Limits; // as the program prints them
 }
 
+/** Measures what memory gives at this moment, in bytes a second; undefined as with {@link measureLimits}. */
+export async function readMeter(threads: number): Promise<(() => number) | undefined> {
+  if (process.arch !== "x64") return undefined;
+  const program = await buildNative("limits");
+  if (program === undefined) return undefined;
+  return () => (JSON.parse(runNative(program, [String(threads), "read"])) as Limits).read; // as the program prints it
+}
+
 export function describeLimits(limits: Limits | undefined, threads: number): string {
   if (limits === undefined) return "read bandwidth and int8 peak: not measured (no g++, or not an x86-64 processor)";
   const giga = (value: number) => (value / 1e9).toFixed(1);

@@ -1,8 +1,6 @@
 // Figures of a comparison as rows of a Markdown table.
 
 import type { Figures } from "./compare.ts";
-import type { Limits } from "./machine.ts";
-import type { Model } from "./models.ts";
 
 const columns = [
   ...["format", "engine", "prefill tok/s (best)", "decode tok/s (best)", "of read bandwidth", "decode tok/s, filled"],
@@ -14,26 +12,20 @@ export function tableHead(): string {
 }
 
 /** One row for each engine, then the first one's figures over those of each other; times and sizes too. */
-export function tableRows(
-  format: string,
-  figures: readonly Figures[],
-  model: Model,
-  limits: Limits | undefined,
-): readonly string[] {
+export function tableRows(format: string, figures: readonly Figures[]): readonly string[] {
   const rows = figures.map((engine) => {
-    const share = limits === undefined ? undefined : (engine.decode * model.bytesPerToken) / limits.read;
     return row([
       ...[format, engine.name],
       ...[`${show(engine.prefill, 1)} (${show(engine.best.prefill, 1)})`],
       ...[`${show(engine.decode, 1)} (${show(engine.best.decode, 1)})`],
-      ...[share === undefined ? "" : `${show(share * 100, 0)} %`, show(engine.decodeFilled, 1)],
+      ...[engine.readShare === undefined ? "" : `${show(engine.readShare * 100, 0)} %`, show(engine.decodeFilled, 1)],
       ...[show(engine.firstToken, 2), show(engine.firstTokenUnpacked, 2), show(engine.peak, 0)],
     ]);
   });
   const [ours, ...others] = figures;
   if (ours === undefined) return rows;
   for (const other of others) {
-    const ratio = (key: Exclude<keyof Figures, "name" | "best">) => {
+    const ratio = (key: Exclude<keyof Figures, "name" | "best" | "readShare">) => {
       const [a, b] = [ours[key], other[key]];
       return a === undefined || b === undefined ? "" : (a / b).toFixed(2);
     };
