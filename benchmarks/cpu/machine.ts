@@ -49,12 +49,12 @@ export async function measureLimits(threads: number): Promise<Limits | undefined
   return JSON.parse(runNative(program, [String(threads)])) as Limits; // as the program prints them
 }
 
-/** Measures what memory gives at this moment, in bytes a second; undefined as with {@link measureLimits}. */
+/** Measures what memory gives at this moment on average, in bytes a second; undefined as with {@link measureLimits}. */
 export async function readMeter(threads: number): Promise<(() => number) | undefined> {
   if (process.arch !== "x64") return undefined;
   const program = await buildNative("limits");
   if (program === undefined) return undefined;
-  return () => (JSON.parse(runNative(program, [String(threads), "read"])) as Limits).read; // as the program prints it
+  return () => (JSON.parse(runNative(program, [String(threads), "now"])) as Limits).read; // as the program prints it
 }
 
 export function describeLimits(limits: Limits | undefined, threads: number): string {

@@ -1,6 +1,6 @@
-// What this machine can do at best on some threads: bytes that they read from memory, and 8-bit products that they add
-// up, a second. `limits THREADS` prints JSON; `limits THREADS read` leaves the products out. Both are the best of a few
-// tries, since other work only takes away.
+// What this machine can do on some threads: bytes that they read from memory, and 8-bit products that they add up, a
+// second. `limits THREADS` prints JSON: the best of a few tries, since other work only takes away. `limits THREADS now`
+// prints bytes alone, and their mean: to be held against other means of the same moment.
 
 #include <immintrin.h>
 #include <sys/mman.h>
@@ -85,12 +85,15 @@ int main(int count, char** arguments) {
   if (memory == nullptr) return 1;
   madvise(memory, each * threads, MADV_HUGEPAGE);
   seconds(threads, [&](int i) { memset(memory + each * i, i + 1, each); });
-  double read = 0;
-  for (int i = 0; i < 7; i++) {
-    const double bytes = (double)each * threads;
-    const double rate = bytes / seconds(threads, [&](int t) { read_memory(memory + each * t, each); });
-    if (rate > read) read = rate;
+  const bool now = count > 2 && strcmp(arguments[2], "now") == 0;
+  constexpr int passes = 15;
+  double least = 1e9, all = 0;
+  for (int i = 0; i < passes; i++) {
+    const double time = seconds(threads, [&](int t) { read_memory(memory + each * t, each); });
+    if (time < least) least = time;
+    all += time;
   }
+  const double bytes = (double)each * threads, read = now ? passes * bytes / all : bytes / least;
   struct Way {
     const char* name;
     bool here;
@@ -102,11 +105,10 @@ int main(int count, char** arguments) {
       {"avx_vnni", __builtin_cpu_supports("avxvnni") != 0, multiply_avx_vnni, 32},
       {"avx2", __builtin_cpu_supports("avx2") != 0, multiply_avx2, 32},
   };
-  const bool reads_alone = count > 2 && strcmp(arguments[2], "read") == 0;
   printf("{\"read\":%.0f,\"products\":{", read);
   const char* separator = "";
   for (const Way& way : ways) {
-    if (!way.here || reads_alone) continue;
+    if (!way.here || now) continue;
     double best = 0;
     for (int i = 0; i < 3; i++) {
       const double done = 1.0 * way.products * chains * repetitions * threads;
