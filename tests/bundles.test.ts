@@ -13,6 +13,7 @@ import { expect, test } from "vitest";
 const entries = [
   "polyllama",
   "polyllama/worker",
+  "@polyllama/backend-cpu",
   "@polyllama/backend-reference",
   "@polyllama/backend-webgpu",
   "@polyllama/checkpoints",

@@ -2,13 +2,13 @@
 // before it is needed.
 
 import { type FormatName, MemoryError } from "@polyllama/core";
-import { cacheSpec, type Device, type DeviceFeatures } from "@polyllama/core/device";
+import type { Device, DeviceFeatures } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
 import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
-import { blockBytes, blocksFor } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Machine } from "./machine.ts";
-import { type Activations, chunkRows, kvBlockRows, mostHeadDim } from "./modes.ts";
+import { estimateMemory } from "./memory.ts";
+import { type Activations, kvBlockRows, mostHeadDim } from "./modes.ts";
 import type { Engine } from "./native/engine.ts";
 import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
@@ -58,14 +58,7 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
     },
     supports: (node) => supportsHeads("cpu", node, mostHeadDim),
     ...(platform.totalMemory && { totalMemory: platform.totalMemory }),
-    estimateMemory(graph, weights, rows) {
-      const widest = Math.max(...graph.widths.values());
-      return {
-        weights: planWeights([graph], weights).bytes,
-        cache: blocksFor(rows) * blockBytes(cacheSpec(graph), "f32"),
-        scratch: 4 * Math.min(chunkRows, rows) * 6 * widest + (16 << 20),
-      };
-    },
+    estimateMemory: (graph, weights, rows) => estimateMemory(graph, weights, rows, activations),
     async loadWeights(graphs, source, { onProgress, signal }) {
       const { bytes } = planWeights(graphs, source.weights);
       const { mostWeightBytes: most = Number.POSITIVE_INFINITY } = platform;

@@ -3,6 +3,11 @@
 import type { Machine } from "../machine.ts";
 import type { Arena } from "../native/engine.ts";
 
+/** What is taken where so many bytes are needed: some more, so that it does not grow with every step. */
+export function grownBytes(needed: number): number {
+  return Math.max(4096, Math.ceil(1.25 * needed));
+}
+
 export class GrowingMemory implements Disposable {
   readonly #machine: Machine;
   readonly #what: string;
@@ -25,7 +30,7 @@ export class GrowingMemory implements Disposable {
     if (this.#arena !== undefined && bytes <= this.#arena.bytes) return this.#arena;
     this[Symbol.dispose]();
     this.#moves++;
-    this.#arena = this.#machine.allocate(Math.max(4096, Math.ceil(1.25 * bytes)), this.#what);
+    this.#arena = this.#machine.allocate(grownBytes(bytes), this.#what);
     return this.#arena;
   }
 

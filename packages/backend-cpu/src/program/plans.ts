@@ -48,16 +48,23 @@ function prepare(key: string, plan: Plan): PreparedPlan {
     rotations: new RotationTable(plan.rotations),
     fillsCaches: plan.steps.some(({ kind }) => kind === "cache"),
     arena(rows, selected) {
-      const [most, mostSelected] = [atLeast(rows), atLeast(selected)];
-      const size = `${most} ${mostSelected}`;
+      const size = `${atLeast(rows)} ${atLeast(selected)}`;
       const known = arenas.get(size);
       if (known !== undefined) return known;
-      const words = plan.buffers.map((buffer) => buffer.stride * (buffer.rows === "all" ? most : mostSelected));
-      const made = assignOffsets(plan, words);
+      const made = arenaOf(plan, rows, selected);
       arenas.set(size, made);
       return made;
     },
   };
+}
+
+/** {@link PreparedPlan.arena} of a plan. */
+export function arenaOf(plan: Plan, rows: number, selected: number): ReturnType<PreparedPlan["arena"]> {
+  const most = { all: atLeast(rows), selected: atLeast(selected) };
+  return assignOffsets(
+    plan,
+    plan.buffers.map((buffer) => buffer.stride * most[buffer.rows]),
+  );
 }
 
 /** The next power of two, so that there are few sizes. */
