@@ -1,4 +1,5 @@
-// Faults of the cpu backend around its kernels: what the library is told, chunks, draws, KV blocks, weights, threads.
+// Faults of the cpu backend around its kernels: what the library is told, chunks, draws, KV blocks, weights, packed copies,
+// threads.
 
 import type { Mutant } from "./mutant.ts";
 
@@ -128,6 +129,55 @@ const faults: readonly Omit<Mutant, "package">[] = [
     find: "return readFileSync(path).equals(bytes);",
     replace: "return readFileSync(path).length === bytes.length;",
     what: "a damaged copy of the library is loaded",
+  },
+  {
+    id: "cpu-packed-fingerprint",
+    file: "packed/content.ts",
+    find: "packingVersion, await source.fingerprint(), bytes,",
+    replace: "packingVersion, bytes,",
+    what: "checkpoints with the same shapes share a packed copy",
+  },
+  {
+    id: "cpu-packed-limit",
+    file: "packed/local-weights.ts",
+    find: "job.layout.bytes <= limit && handedOver(job) >= least",
+    replace: "handedOver(job) >= least",
+    what: "weights that are larger than all packed copies may be are kept",
+  },
+  {
+    id: "cpu-page-damage",
+    file: "packed/pages.ts",
+    find: "if (unread !== undefined) return unread;",
+    replace: "if (unread !== undefined) return undefined;",
+    what: "damaged pages pass",
+  },
+  {
+    id: "cpu-page-batches",
+    file: "packed/pages.ts",
+    find: "      sum,\n      firstPage,",
+    replace: "      sum,\n      firstPage: 0,",
+    what: "the first 32 pages are read in the place of all that follow",
+  },
+  {
+    id: "cpu-file-batches",
+    file: "packed/repack-files.ts",
+    find: "offset + formatBytes(info.format, first * group.columns);",
+    replace: "offset;",
+    what: "every part of a large matrix is its first rows in the file",
+  },
+  {
+    id: "cpu-file-unread",
+    file: "packed/repack-files.ts",
+    find: "of notFinite || unread !== undefined ? batch : []",
+    replace: "of notFinite ? batch : []",
+    what: "rows that a file does not have any more count as read",
+  },
+  {
+    id: "cpu-file-changed",
+    file: "packed/repack-files.ts",
+    find: "    if (!(await file.isUnchanged())) continue;\n",
+    replace: "",
+    what: "a file that is written while it is read counts",
   },
 ];
 
