@@ -42,7 +42,7 @@ function chromium(executablePath: string): TestProjectInlineConfiguration {
     plugins: [testServer()],
     test: {
       name: "chromium",
-      provide: { developmentData: existsSync(`${root}../shared/data`) || process.env["CI"] !== undefined },
+      provide: { developmentData: existsSync(`${root}../shared/data`) || process.env["CI"] !== undefined, full },
       include: ["{packages,apps}/*/test/**/*.browser.test.ts", "conformance/test/**/*.browser.test.ts"],
       browser: {
         enabled: true,

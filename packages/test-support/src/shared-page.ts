@@ -5,10 +5,14 @@ import { beforeEach, inject } from "vitest";
 declare module "vitest" {
   interface ProvidedContext {
     readonly developmentData: boolean;
+    readonly full: boolean;
   }
 }
 
 export const developmentData: boolean = inject("developmentData");
+
+/** Whether the tests are run that `npm test` leaves out for their time, see `full.ts`. */
+export const full: boolean = inject("full");
 
 /** Leaves out all tests of a file where the data is missing. */
 export function needDevelopmentData(): void {
