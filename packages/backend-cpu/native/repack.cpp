@@ -273,14 +273,64 @@ template <class Format> void repack_blocks(const Context& c, const RepackStep& s
   });
 }
 
+/** 16 bytes of floats. */
+template <class Word> struct Lanes;
+template <> struct Lanes<u16> {
+  typedef u16 Vector __attribute__((vector_size(16)));
+  static Vector low(Vector a, Vector b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+  static Vector high(Vector a, Vector b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+};
+template <> struct Lanes<u32> {
+  typedef u32 Vector __attribute__((vector_size(16)));
+  static Vector low(Vector a, Vector b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+  static Vector high(Vector a, Vector b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+};
+
+/** Columns [first, end) of a whole group, some rows at a time. @returns whether all are finite */
+template <class Word>
+bool put_columns(const Word* from, u32 columns, u32 first, u32 end, Word* target, Word exponent) {
+  typedef typename Lanes<Word>::Vector Vector;
+  constexpr u32 lanes = sizeof(Vector) / sizeof(Word);
+  Vector exponents, infinite = {};
+  for (u32 i = 0; i < lanes; i++) exponents[i] = exponent;
+  for (u32 row = 0; row < group_rows; row += lanes) {
+    for (u32 k = first; k < end; k += lanes) {
+      Vector lines[lanes], mixed[lanes];
+      for (u32 i = 0; i < lanes; i++) {
+        __builtin_memcpy(&lines[i], from + (u64)columns * (row + i) + k, sizeof(Vector));
+        infinite |= (Vector)((lines[i] & exponents) == exponents);
+      }
+      // Each turn mixes lines that are half of them apart: after log2 of their number rows have become columns.
+      for (u32 turn = 1; turn < lanes; turn *= 2) {
+        for (u32 i = 0; i < lanes / 2; i++) {
+          mixed[2 * i] = Lanes<Word>::low(lines[i], lines[i + lanes / 2]);
+          mixed[2 * i + 1] = Lanes<Word>::high(lines[i], lines[i + lanes / 2]);
+        }
+        __builtin_memcpy(lines, mixed, sizeof(lines));
+      }
+      for (u32 i = 0; i < lanes; i++) {
+        __builtin_memcpy(target + group_rows * (k + i) + row, &lines[i], sizeof(Vector));
+      }
+    }
+  }
+  Word any = 0;
+  for (u32 i = 0; i < lanes; i++) any |= infinite[i];
+  return any == 0;
+}
+
 template <class Word> void repack_floats(const Context& c, const RepackStep& s, Word exponent) {
   Word* to = (Word*)c.resolve(s.to);
   each_group(c, s, (u64)s.columns * sizeof(Word), [&](const u8* stored, u32 group, u32 count) {
     const Word* from = (const Word*)stored;
     Word* target = to + (u64)(s.firstRow / group_rows + group) * s.columns * group_rows;
     bool finite = true;
+    // So many columns that their lines of some rows stay in the nearest cache.
     for (u32 first = 0; first < s.columns; first += 64) {
       const u32 end = least(s.columns, first + 64);
+      if (count == group_rows && (end - first) % 8 == 0) {
+        finite = put_columns(from, s.columns, first, end, target, exponent) && finite;
+        continue;
+      }
       for (u32 r = 0; r < group_rows; r++) {
         const Word* row = from + (u64)r * s.columns;
         for (u32 k = first; k < end; k++) {

@@ -256,25 +256,26 @@ void check_repack(Steps& device) {
         }
       }
     }
-    // One weight of the last row is not finite.
-    const u64 last = rows * row_bytes - f.bytes;  // the last row's last block
-    for (int offset : f.factors) {
-      if (offset < 0 && f.factors[0] >= 0) continue;
-      u8 kept[4];
-      const u64 at = last + (offset < 0 ? 0 : (u64)offset);
-      const u64 changed = f.number == format_f32 || f.number == format_q8_k ? 4 : 2;
-      memcpy(kept, raw.data + at, changed);
-      const u32 infinite = 0x7f800000u;
-      const u16 nan = 0x7e01;
-      if (f.number == format_f32 || f.number == format_q8_k) memcpy(raw.data + at, &infinite, 4);
-      else if (f.number == format_bf16) memcpy(raw.data + at, (const u8*)&infinite + 2, 2);
-      else memcpy(raw.data + at, &nan, 2);
-      device.clear_flags();
-      device.add(RepackStep{step_repack, rows, raw.ref, packed.ref, f.number, columns, 16, 0});
-      device.run_once();
-      expect(device.not_finite(), name + ": a weight that is not finite is not noticed");
-      memcpy(raw.data + at, kept, changed);
-      if (offset < 0) break;
+    // One weight is not finite: of the last row, and of the first, which others follow.
+    for (const u64 block : {rows * row_bytes - f.bytes, (u64)0}) {
+      for (int offset : f.factors) {
+        if (offset < 0 && f.factors[0] >= 0) continue;
+        u8 kept[4];
+        const u64 at = block + (offset < 0 ? 0 : (u64)offset);
+        const u64 changed = f.number == format_f32 || f.number == format_q8_k ? 4 : 2;
+        memcpy(kept, raw.data + at, changed);
+        const u32 infinite = 0x7f800000u;
+        const u16 nan = 0x7e01;
+        if (f.number == format_f32 || f.number == format_q8_k) memcpy(raw.data + at, &infinite, 4);
+        else if (f.number == format_bf16) memcpy(raw.data + at, (const u8*)&infinite + 2, 2);
+        else memcpy(raw.data + at, &nan, 2);
+        device.clear_flags();
+        device.add(RepackStep{step_repack, rows, raw.ref, packed.ref, f.number, columns, 16, 0});
+        device.run_once();
+        expect(device.not_finite(), name + ": a weight that is not finite is not noticed");
+        memcpy(raw.data + at, kept, changed);
+        if (offset < 0) break;
+      }
     }
     device.clear_flags();
     device.free(raw), device.free(packed), device.free(other), device.free(y.memory);
