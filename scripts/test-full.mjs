@@ -23,6 +23,7 @@ const steps = {
 };
 steps["faults-native"] = ["npm run conformance:mutants -- --native", 60];
 steps["sanitize-cpu"] = ["npm run sanitize:cpu", 60];
+steps["arm64-cpu"] = ["npm run arm64:cpu", 120];
 for (const target of [
   "reference",
   "cpu",
