@@ -144,15 +144,6 @@ export const productFaults: readonly NativeFault[] = [
     formats: ["f16"],
   },
   {
-    id: "native-f32-units",
-    file: "kernels/linear_f32.h",
-    find: "const u32 group = unit * at_once, count = least(at_once, groups - group);",
-    replace: "const u32 group = unit * at_once, count = at_once;",
-    what: "the last unit has groups that are not there",
-    checks: linear,
-    formats: ["f16"],
-  },
-  {
     id: "native-f32-sums",
     file: "kernels/linear_f32.h",
     find: "acc[n][i] = begins ? set1(0) : load(sums + group_rows * f32_groups * n + L * i);",
