@@ -4,7 +4,7 @@
 
 import { must, mustEqual, mustThrow } from "../must.ts";
 import type { DeviceCase } from "./case.ts";
-import { load, logits, rowsOf, step, tokens } from "./subject.ts";
+import { load, logits, prompts, rowsOf, step, tokens } from "./subject.ts";
 
 export const stepCases: readonly DeviceCase[] = [
   {
@@ -40,6 +40,19 @@ export const stepCases: readonly DeviceCase[] = [
         must(caches[i]!.length === size, "each cache advances by its own rows"); // one for each size
         must(together[i]!.length === alone[i]!.length, "logits"); // likewise; their values are conformance's
       }
+    },
+  },
+  {
+    name: "sequences without a cache see their own rows alone",
+    async run(device) {
+      await using subject = await load(device);
+      const { program } = subject;
+      const best = (row: readonly number[]): number => row.indexOf(Math.max(...row));
+      const given = [...prompts(9), tokens(70)];
+      const alone: number[] = [];
+      for (const each of given) alone.push(best(await logits(program, undefined, each)));
+      const [value] = await program.submit(step(given.map((each) => ({ tokens: each })))).result;
+      mustEqual(rowsOf(value).map(best), alone, "the most probable tokens");
     },
   },
   {

@@ -1,7 +1,7 @@
 // Tokens that are chosen where the logits are: by core's definition, for whole batches, and as the next step's input.
 
 import { buildGraph, createSampler } from "@polyllama/core";
-import { loadGraph, type OutputValue } from "@polyllama/core/device";
+import { loadGraph, type OutputValue, type SequenceCache } from "@polyllama/core/device";
 import { must, mustEqual, mustThrow } from "../must.ts";
 import { memoryWeights } from "../weights.ts";
 import type { DeviceCase } from "./case.ts";
@@ -147,6 +147,38 @@ export const tokenCases: readonly DeviceCase[] = [
       nextRow[3] = -Infinity;
       const then = createSampler({ temperature: 0, logitBias, ...factors }).sample(nextRow, history, promptLength);
       mustEqual(tokensOf(next), [then], "the token after it, whose history lies in the cache");
+    },
+  },
+  {
+    name: "tokens of an imported sequence count for penalties",
+    needs: (device) => {
+      const { adjustments, cacheExport } = device.features;
+      return needs(device) ?? (adjustments && cacheExport ? undefined : "draws take no penalties, or caches stay");
+    },
+    async run(device) {
+      await using subject = await load(device);
+      const pool = subject.pool(100, { sequences: 2 });
+      const cache = pool.open();
+      await logits(subject.program, cache, tokens(70)); // several blocks
+      using imported = await pool.import(await cache.export());
+      const penalties = { repetitionPenalty: 1, frequencyPenalty: 0, presencePenalty: 50, promptLength: 0 };
+      const output = { value: "logits", rows: "last", to: "token", draw: [{ ...greedy, penalties }] } as const;
+      const write = async (sequence: SequenceCache): Promise<readonly number[]> => {
+        const written = [5];
+        for (let i = 0; i < 12; i++) {
+          const [drawn] = await valuesOf(
+            subject.program.submit(decode(Int32Array.of(written.at(-1)!), [sequence], [output])), // one is there
+          );
+          written.push(...tokensOf(drawn));
+        }
+        return written;
+      };
+      const expected = await write(cache);
+      must(
+        expected.slice(1).every((token) => !tokens(70).includes(token)),
+        "what was read is not written again",
+      );
+      mustEqual(await write(imported), expected, "what follows the import");
     },
   },
   {

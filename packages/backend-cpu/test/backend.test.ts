@@ -93,6 +93,22 @@ test("a graph without anything to compute needs no run", async () => {
   expect(Array.from(x!.data)).toEqual([4, 5, 6]);
 });
 
+test("steps that were computed before are right after the memory of values has moved", async () => {
+  const graph = buildGraph((g) => [g.linear("y", g.activations("x", 32), g.weight("w", [32, 32]))]);
+  await using device = cpu();
+  const other = await loadGraph(device, graph, randomSource(graph));
+  await using loaded = await loadGraph(device, graph, randomSource(graph));
+  const rows = (count: number) => ({ inputs: { x: Float32Array.from({ length: 32 * count }, (_, i) => i % 32) } });
+  const row = async (count: number) => Array.from((await loaded.run(rows(count), ["y"]))[0]!.data.subarray(0, 32));
+  await other.run(rows(1), ["y"]);
+  const before = await row(1);
+  await other[Symbol.asyncDispose](); // what grows next goes where this was
+  expect(await row(500)).toEqual(before);
+  await using third = await loadGraph(device, graph, randomSource(graph)); // and this where that was
+  await third.run(rows(500), ["y"]);
+  expect(await row(1)).toEqual(before);
+});
+
 describe("the library", () => {
   test("where there is none for the platform, the error names the other backend", () => {
     expect(() => unpackLibrary("aix-ppc64")).toThrow(
