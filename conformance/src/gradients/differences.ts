@@ -2,7 +2,7 @@
 // error is of the fourth order, so that float64 leaves far more digits than the check asks for.
 
 /** Steps are powers of two, and values multiples of them or coarser, so that moved values are exact in f32, too. */
-export const step: number = 2 ** -12;
+const step = 2 ** -12;
 
 /** Largest difference of a gradient from the differences, relative to the gradient's norm. */
 export const tolerance = 1e-7;

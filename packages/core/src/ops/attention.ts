@@ -10,7 +10,7 @@ import { rowsLike, rowWidth } from "./rows.ts";
 
 /** What a node of `attention` may be told. */
 export interface AttentionAttributes extends Heads {
-  /** Whether it also gives `logSumExp` [N, H]: of the row's scores, by head. */
+  /** Whether it also gives `logSumExp` [N, H], of the scores of each row and head. */
   readonly logSumExp?: true;
 }
 
