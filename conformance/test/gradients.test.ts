@@ -173,6 +173,20 @@ describeWithShared("stories260K beside PyTorch in float64", () => {
     }
   });
 
+  test("are the same to the bit where layers are computed again", async () => {
+    await using checkpoint = await open();
+    const graph = withLogProbabilities(llamaGraph(checkpoint.config));
+    const recompute = graph.nodes.map(({ output: name }) => name).filter((name) => /^layers\.\d+\.(?!out$)/.test(name));
+    const [kept, again] = [gradient(graph), gradient(graph, { recompute })];
+    expect(again.kept.length).toBeLessThan(kept.kept.length / 5);
+    const found = [];
+    for (const graphs of [kept, again]) {
+      found.push(await gradientsOf(reference(), graphs, checkpoint, step, () => ({ [output]: cotangent })));
+    }
+    expect(found[1]).toEqual(found[0]);
+    expect(found[0]!.weights.size).toBe(expected.size); // there are two
+  });
+
   test("of a table that is not tied, both gradients together are that of the tied one", async () => {
     await using checkpoint = await open();
     const table = "tok_embeddings.weight";

@@ -10,6 +10,7 @@ import {
   llamaGraph,
   momentsOf,
   presets,
+  type Value,
   type WeightSource,
   withLogProbabilities,
   withMoments,
@@ -84,6 +85,33 @@ describe("the gradient of a graph", () => {
       { op: "add", output: "w.gradient.sum.2", a: "w.gradient.sum", b: "a.gradient.weight" },
     ]);
     expect(backward.types.get("w.gradient.sum.2")).toEqual({ dtype: "f32", shape: [4, 4] });
+  });
+
+  test("computes again what is not to be kept, right before it is needed", () => {
+    const graph = buildGraph((g) => {
+      const x = g.activations("x", 4);
+      const norm = (name: string, of: Value) => g.rmsNorm(name, of, g.weight(`${name}.weight`, [4]), { eps: 1 });
+      const a = norm("a.norm", x);
+      const b = g.add("b", x, g.swiglu("a", a, a));
+      const c = norm("b.norm", b);
+      return [g.swiglu("c", c, c)];
+    });
+    const recompute = ["a.norm", "a", "b.norm"];
+    const { forward, backward, kept } = gradient(graph, { recompute });
+    expect(gradient(graph).kept).toEqual(["a.norm", "b", "b.norm"]);
+    expect(kept).toEqual(["b"]);
+    expect(forward.outputs).toEqual(["c", "b"]);
+    expect(backward.nodes.map(({ output }) => output)).toEqual([
+      "b.norm",
+      "c.gradient",
+      "b.norm.gradient.sum",
+      "b.norm.gradient",
+      "a.norm",
+      "a.gradient",
+      "a.norm.gradient.sum",
+      "a.norm.gradient",
+    ]);
+    expect(() => gradient(graph, { recompute: ["d"] })).toThrow('The graph has no value "d".');
   });
 
   test("of a model has a gradient for each weight, in its shape; a tied table has one", () => {

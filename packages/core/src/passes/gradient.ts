@@ -5,7 +5,7 @@
 
 import { PolyllamaError } from "../errors.ts";
 import { buildGraph, type Graph, type GraphBuilder } from "../graph.ts";
-import type { AnyOp, Value, ValueName, WeightName } from "../op.ts";
+import type { AnyOp, Value, ValueName, WeightName, WeightSpec } from "../op.ts";
 import { resultName } from "../op.ts";
 import { type Node, operands, ops, parameters, resultRoles, results } from "../ops/index.ts";
 import { isFixed } from "../type.ts";
@@ -19,6 +19,11 @@ export interface GradientOptions {
   readonly weights?: readonly WeightName[];
   /** Inputs of reals whose gradients are wanted; default: none. */
   readonly inputs?: readonly ValueName[];
+  /**
+   * Values that the backward graph computes again, right before it needs them, instead of having them kept: memory for
+   * work. Default: none. All of a layer but its input, say.
+   */
+  readonly recompute?: readonly ValueName[];
 }
 
 /** A graph and its gradient. */
@@ -47,12 +52,12 @@ export interface GradientGraphs {
  * @throws {PolyllamaError} `ERR_GRAPH` for values that the graph does not have, and ops that have no gradient.
  */
 export function gradient(graph: Graph, options: GradientOptions = {}): GradientGraphs {
-  const { of = graph.outputs, weights = graph.weights.map(({ name }) => name), inputs = [] } = options;
-  for (const name of [...of, ...inputs]) if (!graph.types.has(name)) throw unknown("value", name);
+  const { of = graph.outputs, weights = graph.weights.map(({ name }) => name), inputs = [], recompute = [] } = options;
+  for (const name of [...of, ...inputs, ...recompute]) if (!graph.types.has(name)) throw unknown("value", name);
   for (const name of weights) if (!graph.weights.some((weight) => weight.name === name)) throw unknown("weight", name);
   const dependent = findDependent(graph, new Set(weights), new Set(inputs));
   const whole = withExtras(graph, of, (node) => results(node).some((name) => dependent.has(name))); // all of them
-  const reverse = reversed(whole, of, dependent);
+  const reverse = reversed(whole, of, dependent, new Set(recompute));
   const found = <Name extends string>(names: readonly Name[], sums: ReadonlyMap<Name, Value>) =>
     new Map(names.flatMap((name) => (sums.has(name) ? [[name, sums.get(name)!.name] as const] : [])));
   const gradients = { weights: found(weights, reverse.weights), inputs: found(inputs, reverse.values) };
@@ -116,12 +121,16 @@ interface Reverse {
 }
 
 /** From the last node to the first, each op's gradient; what has several uses has the sum of their cotangents. */
-function reversed(graph: Graph, of: readonly ValueName[], dependent: ReadonlySet<ValueName>): Reverse {
+function reversed(
+  graph: Graph,
+  of: readonly ValueName[],
+  dependent: ReadonlySet<ValueName>,
+  recompute: ReadonlySet<ValueName>,
+): Reverse {
   const [sums, weightSums] = [new Map<ValueName, Value>(), new Map<WeightName, Value>()];
   const whole = buildGraph((g) => {
-    const values = new Map(graph.inputs.map((input) => [input.name, copyInput(g, input)]));
-    for (const name of graph.nodes.flatMap(results)) values.set(name, declare(g, graph, name, name));
     const weight = weightsOf(g, graph);
+    const value = readValues(g, graph, weight, recompute);
     for (const name of of) addTo(g, sums, name, declare(g, graph, name, cotangentOf(name)));
     for (const node of [...graph.nodes].reverse()) {
       if (!results(node).some((name) => dependent.has(name))) continue;
@@ -133,12 +142,12 @@ function reversed(graph: Graph, of: readonly ValueName[], dependent: ReadonlySet
       if (record.vjp === undefined) {
         throw new PolyllamaError("ERR_GRAPH", `"${node.output}": the op ${node.op} has no gradient.`);
       }
-      const read = operands(node).map((name, i) => [record.inputs[i]!, values.get(name)!] as const);
+      const read = operands(node).map((name, i) => [record.inputs[i]!, value(name)] as const);
       const used = parameters(node).map((name, i) => [record.parameters[i]!, weight(name)] as const);
       const applied = {
         ...node,
         ...Object.fromEntries([...read, ...used]),
-        results: Object.fromEntries(byRole.map(([role, name]) => [role, values.get(name)!])),
+        results: Object.fromEntries(byRole.map(([role, name]) => [role, value(name)])),
       };
       const made = record.vjp(g, applied, Object.fromEntries(cotangents));
       for (const [role, { name }] of read) {
@@ -149,6 +158,32 @@ function reversed(graph: Graph, of: readonly ValueName[], dependent: ReadonlySet
     return [];
   });
   return { graph: whole, values: sums, weights: weightSums };
+}
+
+/** The values of the forward graph: inputs of this one, but for those that are computed again when they are first read. */
+function readValues(
+  g: GraphBuilder,
+  graph: Graph,
+  weight: (name: WeightName) => WeightSpec,
+  recompute: ReadonlySet<ValueName>,
+): (name: ValueName) => Value {
+  const values = new Map(graph.inputs.map((input) => [input.name, copyInput(g, input)]));
+  const producers = new Map<ValueName, Node>();
+  for (const node of graph.nodes) {
+    const again = recompute.has(node.output);
+    for (const name of results(node)) {
+      if (again) producers.set(name, node);
+      else values.set(name, declare(g, graph, name, name));
+    }
+  }
+  const value = (name: ValueName): Value => {
+    const producer = producers.get(name);
+    if (!values.has(name) && producer !== undefined) {
+      for (const made of g.copy(producer, value, weight)) values.set(made.name, made);
+    }
+    return values.get(name)!; // every value is one or the other
+  };
+  return value;
 }
 
 /** An input of the type of a value of another graph. */
