@@ -26,7 +26,7 @@ import { forwardDevice, forwardDeviceProgram } from "../src/forward.ts";
 import { gradientCases } from "../src/gradients/cases.ts";
 import { checkGradient, compareGradients } from "../src/gradients/check.ts";
 import { relativeDifference, tolerance } from "../src/gradients/differences.ts";
-import { compileGradient, gradientsOf, runGradient } from "../src/gradients/run.ts";
+import { compileGradient, type Gradients, gradientsOf, runGradient } from "../src/gradients/run.ts";
 import { trainingOpCases } from "../src/ops/index.ts";
 import { runCase } from "../src/ops/op-case.ts";
 import { memoryWeights } from "../src/weights.ts";
@@ -185,6 +185,29 @@ describeWithShared("stories260K beside PyTorch in float64", () => {
     }
     expect(found[1]).toEqual(found[0]);
     expect(found[0]!.weights.size).toBe(expected.size); // there are two
+  });
+
+  test("of micro-batches, each added to those before, are those of the batch", async () => {
+    await using checkpoint = await open();
+    await using device = reference();
+    const graph = withLogProbabilities(llamaGraph(checkpoint.config));
+    const [first, more] = [gradient(graph), gradient(graph, { accumulate: true })];
+    using parameters = await device.loadParameters([first.forward, first.backward, more.backward], checkpoint);
+    let found: Gradients | undefined;
+    let start = 0;
+    for (const { ids } of golden.batch) {
+      await using programs = await compileGradient(device, found === undefined ? first : more, parameters);
+      const rows = (all: Int32Array | Float64Array) => all.slice(start, start + ids.length);
+      const { tokens, targets } = step.inputs as Readonly<Record<"tokens" | "targets", Int32Array>>; // as made above
+      const inputs = { tokens: rows(tokens), targets: rows(targets) };
+      const part = { inputs, sequences: [{ rows: ids.length }] };
+      found = await runGradient(programs, part, () => ({ [output]: rows(cotangent) as Float64Array }), found);
+      start += ids.length;
+    }
+    expect(found!.weights.size).toBe(expected.size); // there are micro-batches
+    for (const [name, { data }] of found!.weights) {
+      expect(relativeDifference(data, expected.get(name)!), name).toBeLessThanOrEqual(1e-6); // likewise
+    }
   });
 
   test("of a table that is not tied, both gradients together are that of the tied one", async () => {

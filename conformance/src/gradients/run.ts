@@ -53,11 +53,16 @@ export async function gradientsOf(
   return await runGradient(programs, step, cotangents);
 }
 
-/** A forward step and its backward step, whose gradients come to the host. */
+/**
+ * A forward step and its backward step, whose gradients come to the host.
+ *
+ * @param before Gradients of the micro-batches before, where the backward graph adds to them.
+ */
 export async function runGradient(
   { graphs, forward, backward }: GradientPrograms,
   { inputs, sequences = [] }: HostStep,
   cotangents: (values: ReadonlyMap<ValueName, Tensor>) => Cotangents,
+  before: Pick<Gradients, "weights"> = { weights: new Map() },
 ): Promise<Gradients> {
   const of = [...graphs.cotangents.keys()];
   const outputs: readonly Output[] = [
@@ -72,9 +77,10 @@ export async function runGradient(
     const named = [...graphs.cotangents].map(([name, input]) => [input, given[name]!] as const); // of all
     const isRead = (name: ValueName): boolean => graphs.backward.inputs.some((input) => input.name === name);
     const read = [...Object.entries(inputs), ...named].filter(([name]) => isRead(name));
+    const added = [...before.weights].map(([name, { data }]) => [graphs.before.get(name)!, data] as const); // as it adds
     const wanted = [...graphs.weights.values(), ...graphs.inputs.values()];
     const gradients = await backward.submit({
-      inputs: { ...Object.fromEntries(read), ...Object.fromEntries(kept) },
+      inputs: { ...Object.fromEntries([...read, ...added]), ...Object.fromEntries(kept) },
       sequences,
       outputs: wanted.map((value) => ({ value, rows: "all", to: "host" })),
     }).result;

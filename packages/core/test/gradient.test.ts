@@ -87,6 +87,20 @@ describe("the gradient of a graph", () => {
     expect(backward.types.get("w.gradient.sum.2")).toEqual({ dtype: "f32", shape: [4, 4] });
   });
 
+  test("is added to the gradients of micro-batches before", () => {
+    const graph = buildGraph((g) => [g.linear("y", g.activations("x", 3), g.weight("w", [2, 3]))]);
+    const { backward, before, weights } = gradient(graph, { accumulate: true });
+    expect([...before]).toEqual([["w", "w.gradient.before"]]);
+    expect(backward.inputs).toContainEqual({ name: "w.gradient.before", kind: "fixed", shape: [2, 3], width: 3 });
+    expect(backward.nodes.at(-1)).toEqual({
+      op: "add",
+      output: weights.get("w"),
+      a: "y.gradient.weight",
+      b: "w.gradient.before",
+    });
+    expect(gradient(graph).before.size).toBe(0);
+  });
+
   test("computes again what is not to be kept, right before it is needed", () => {
     const graph = buildGraph((g) => {
       const x = g.activations("x", 4);

@@ -24,6 +24,8 @@ export interface GradientOptions {
    * work. Default: none. All of a layer but its input, say.
    */
   readonly recompute?: readonly ValueName[];
+  /** Whether gradients of weights are added to given ones, those of micro-batches before; default false. */
+  readonly accumulate?: boolean;
 }
 
 /** A graph and its gradient. */
@@ -39,6 +41,8 @@ export interface GradientGraphs {
   readonly kept: readonly ValueName[];
   /** Inputs of the backward graph for the cotangents of the differentiated values, by these. */
   readonly cotangents: ReadonlyMap<ValueName, ValueName>;
+  /** Inputs of the backward graph for gradients to add to, by weight; empty where it does not accumulate. */
+  readonly before: ReadonlyMap<WeightName, ValueName>;
   /** Outputs of the backward graph by weight, each in the shape of its weight; a weight that nothing reads has none. */
   readonly weights: ReadonlyMap<WeightName, ValueName>;
   /** Outputs of the backward graph by input; an input that nothing depends on has none. */
@@ -52,12 +56,13 @@ export interface GradientGraphs {
  * @throws {PolyllamaError} `ERR_GRAPH` for values that the graph does not have, and ops that have no gradient.
  */
 export function gradient(graph: Graph, options: GradientOptions = {}): GradientGraphs {
-  const { of = graph.outputs, weights = graph.weights.map(({ name }) => name), inputs = [], recompute = [] } = options;
+  const { of = graph.outputs, weights = graph.weights.map(({ name }) => name), inputs = [] } = options;
+  const { recompute = [], accumulate = false } = options;
   for (const name of [...of, ...inputs, ...recompute]) if (!graph.types.has(name)) throw unknown("value", name);
   for (const name of weights) if (!graph.weights.some((weight) => weight.name === name)) throw unknown("weight", name);
   const dependent = findDependent(graph, new Set(weights), new Set(inputs));
   const whole = withExtras(graph, of, (node) => results(node).some((name) => dependent.has(name))); // all of them
-  const reverse = reversed(whole, of, dependent, new Set(recompute));
+  const reverse = reversed(whole, { of, dependent, recompute: new Set(recompute), accumulate });
   const found = <Name extends string>(names: readonly Name[], sums: ReadonlyMap<Name, Value>) =>
     new Map(names.flatMap((name) => (sums.has(name) ? [[name, sums.get(name)!.name] as const] : [])));
   const gradients = { weights: found(weights, reverse.weights), inputs: found(inputs, reverse.values) };
@@ -67,7 +72,10 @@ export function gradient(graph: Graph, options: GradientOptions = {}): GradientG
   const outputs = [...new Set([...of, ...kept])];
   const wanted = new Set(kept);
   const forward = withExtras(graph, outputs, (_, extra) => wanted.has(extra));
-  return { forward, backward, kept, cotangents: new Map(of.map((name) => [name, cotangentOf(name)])), ...gradients };
+  const cotangents = new Map(of.map((name) => [name, cotangentOf(name)]));
+  const summed = accumulate ? [...gradients.weights.keys()] : [];
+  const before = new Map(summed.map((name) => [name, beforeOf(name)]));
+  return { forward, backward, kept, cotangents, before, ...gradients };
 }
 
 function unknown(what: string, name: string): PolyllamaError {
@@ -76,6 +84,10 @@ function unknown(what: string, name: string): PolyllamaError {
 
 function cotangentOf(name: ValueName): ValueName {
   return `${name}.cotangent`;
+}
+
+function beforeOf(weight: WeightName): ValueName {
+  return `${weight}.gradient.before`;
 }
 
 /** Values that depend on the given weights and inputs. */
@@ -112,6 +124,14 @@ function withExtras(
   return pruned(full, outputs);
 }
 
+/** What a backward graph is made for. */
+interface ReverseOptions {
+  readonly of: readonly ValueName[];
+  readonly dependent: ReadonlySet<ValueName>;
+  readonly recompute: ReadonlySet<ValueName>;
+  readonly accumulate: boolean;
+}
+
 /** Cotangents while they are being collected. */
 interface Reverse {
   /** Its inputs are all values of the graph, and the cotangents of what is differentiated. */
@@ -121,12 +141,7 @@ interface Reverse {
 }
 
 /** From the last node to the first, each op's gradient; what has several uses has the sum of their cotangents. */
-function reversed(
-  graph: Graph,
-  of: readonly ValueName[],
-  dependent: ReadonlySet<ValueName>,
-  recompute: ReadonlySet<ValueName>,
-): Reverse {
+function reversed(graph: Graph, { of, dependent, recompute, accumulate }: ReverseOptions): Reverse {
   const [sums, weightSums] = [new Map<ValueName, Value>(), new Map<WeightName, Value>()];
   const whole = buildGraph((g) => {
     const weight = weightsOf(g, graph);
@@ -154,6 +169,9 @@ function reversed(
         if (made[role] !== undefined && dependent.has(name)) addTo(g, sums, name, made[role]);
       }
       for (const [role, { name }] of used) if (made[role] !== undefined) addTo(g, weightSums, name, made[role]);
+    }
+    for (const { name, shape } of accumulate ? graph.weights : []) {
+      if (weightSums.has(name)) addTo(g, weightSums, name, g.fixed(beforeOf(name), shape));
     }
     return [];
   });
