@@ -22,10 +22,11 @@ import {
 import type { HostStep } from "@polyllama/core/device";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
+import { differenceTolerance } from "../src/comparison/constants.ts";
 import { forwardDevice, forwardDeviceProgram } from "../src/forward.ts";
 import { gradientCases } from "../src/gradients/cases.ts";
 import { checkGradient, compareGradients } from "../src/gradients/check.ts";
-import { relativeDifference, tolerance } from "../src/gradients/differences.ts";
+import { relativeDifference } from "../src/gradients/differences.ts";
 import { compileGradient, type Gradients, gradientsOf, runGradient } from "../src/gradients/run.ts";
 import { trainingOpCases } from "../src/ops/index.ts";
 import { runCase } from "../src/ops/op-case.ts";
@@ -46,7 +47,7 @@ describe("central differences", () => {
       expect(compared.length).toBeGreaterThan(0);
       for (const { gradient, differences } of compared) {
         expect(gradient.data.some((value) => value !== 0)).toBe(true);
-        expect(relativeDifference(gradient.data, differences)).toBeLessThanOrEqual(tolerance);
+        expect(relativeDifference(gradient.data, differences)).toBeLessThanOrEqual(differenceTolerance);
       }
     },
     120_000,
@@ -138,6 +139,9 @@ function batchStep({ batch }: Golden): {
 
 const output = "logProbability";
 
+/** Gradients are kept in f32: by so much of its own size each element may be off, and so by no more of their norm. */
+const stored = 2 ** -24;
+
 /** The tensors of a safetensors file, all F32. */
 function readTensors(path: string): ReadonlyMap<string, Float32Array> {
   const file = readFileSync(path);
@@ -160,16 +164,16 @@ describeWithShared("stories260K beside PyTorch in float64", () => {
   const { step, lossOf, cotangent } = batchStep(golden);
   const open = (): Promise<Checkpoint> => openCheckpoint(shared("weights/stories260K.bin"));
 
-  test("the loss, and every gradient within 1e-6 of its norm", async () => {
+  test("the loss, and every gradient to the roundings of its file", async () => {
     await using checkpoint = await open();
     const graphs = gradient(withLogProbabilities(llamaGraph(checkpoint.config)));
     const found = await gradientsOf(reference(), graphs, checkpoint, step, () => ({ [output]: cotangent }));
-    expect(Math.abs(lossOf(found.values.get(output)!) - golden.loss)).toBeLessThanOrEqual(1e-9);
+    expect(lossOf(found.values.get(output)!)).toBeCloseTo(golden.loss, 12);
     expect([...found.weights.keys()].sort()).toEqual([...expected.keys()].sort());
     for (const [name, values] of expected) {
       const { data } = found.weights.get(name)!; // as just compared
-      expect(relativeDifference(data, values), name).toBeLessThanOrEqual(1e-6);
-      expect(Math.abs(Math.hypot(...data) - golden.norms[name]!), name).toBeLessThanOrEqual(1e-9);
+      expect(relativeDifference(data, values), name).toBeLessThanOrEqual(stored);
+      expect(Math.hypot(...data), name).toBeCloseTo(golden.norms[name]!, 12);
     }
   });
 
@@ -206,7 +210,7 @@ describeWithShared("stories260K beside PyTorch in float64", () => {
     }
     expect(found!.weights.size).toBe(expected.size); // there are micro-batches
     for (const [name, { data }] of found!.weights) {
-      expect(relativeDifference(data, expected.get(name)!), name).toBeLessThanOrEqual(1e-6); // likewise
+      expect(relativeDifference(data, expected.get(name)!), name).toBeLessThanOrEqual(stored); // likewise
     }
   });
 
@@ -227,12 +231,14 @@ describeWithShared("stories260K beside PyTorch in float64", () => {
     });
     const found = await gradientsOf(reference(), graphs, untied, step, () => ({ [output]: cotangent }));
     const [input, projection] = [table, "output.weight"].map((name) => found.weights.get(name)!.data);
-    expect(relativeDifference(input!, expected.get(table)!)).toBeGreaterThan(0.01);
+    for (const one of [input, projection]) {
+      expect(relativeDifference(one!, expected.get(table)!)).toBeGreaterThan(stored); // it takes both
+    }
     const sum = input!.map((value, i) => value + projection![i]!);
-    expect(relativeDifference(sum, expected.get(table)!)).toBeLessThanOrEqual(1e-6);
+    expect(relativeDifference(sum, expected.get(table)!)).toBeLessThanOrEqual(stored);
   });
 
-  test("ten steps of AdamW give its losses and gradient norms to 1e-9", async () => {
+  test("ten steps of AdamW give its losses and gradient norms to twelve decimals", async () => {
     await using checkpoint = await open();
     await using device = reference();
     const graphs = gradient(withLogProbabilities(llamaGraph(checkpoint.config)));
@@ -256,13 +262,13 @@ describeWithShared("stories260K beside PyTorch in float64", () => {
         updates: optimizer.updates,
       }).result;
       if (squares?.to !== "host") throw new Error("the norm comes to the host");
-      expect(Math.abs(lossOf(found.values.get(output)!) - loss), `loss ${i}`).toBeLessThanOrEqual(1e-9);
-      expect(Math.abs(Math.sqrt(squares.tensor.data[0]!) - norm), `norm ${i}`).toBeLessThanOrEqual(1e-9);
+      expect(lossOf(found.values.get(output)!), `loss ${i}`).toBeCloseTo(loss, 12);
+      expect(Math.sqrt(squares.tensor.data[0]!), `norm ${i}`).toBeCloseTo(norm, 12);
     }
     expect(parameters.version).toBe(golden.adamw.lossAndNorm.length);
   }, 120_000);
 
-  test("twenty steps of AdamW on a vector end where PyTorch's do, to 1e-9", async () => {
+  test("twenty steps of AdamW on a vector end where PyTorch's do", async () => {
     const { adamw }: { readonly adamw: GoldenAdamW } = JSON.parse(
       readFileSync(shared("reference/training/losses.json"), "utf8"),
     );
@@ -294,6 +300,6 @@ describeWithShared("stories260K beside PyTorch in float64", () => {
     let found: Tensor["data"] = Float64Array.from(start);
     for (const [i, gradient] of gradients.entries()) found = await run(gradient, i + 1, updates);
     expect(found).toHaveLength(adamw.end.length);
-    for (const [i, value] of adamw.end.entries()) expect(Math.abs(found[i]! - value)).toBeLessThanOrEqual(1e-9);
+    for (const [i, value] of adamw.end.entries()) expect(found[i]).toBeCloseTo(value, 12);
   });
 });

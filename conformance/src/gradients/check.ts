@@ -2,11 +2,12 @@
 
 import { gradient, type Tensor, type ValueName } from "@polyllama/core";
 import { type Device, loadGraph } from "@polyllama/core/device";
+import { differenceTolerance } from "../comparison/constants.ts";
 import { both, exact, type Finding } from "../comparison/measure.ts";
 import { random } from "../random.ts";
 import { memoryWeights } from "../weights.ts";
 import type { GradientCase, GradientScript } from "./cases.ts";
-import { centralDifferences, relativeDifference, tolerance } from "./differences.ts";
+import { centralDifferences, relativeDifference } from "./differences.ts";
 import { gradientsOf } from "./run.ts";
 
 /** A gradient by a weight or an input, both ways. */
@@ -25,9 +26,9 @@ export async function checkGradient(testCase: GradientCase, device: Device, seed
 
 function judged({ name, gradient: { data }, differences }: ComparedGradient): Finding {
   const relative = relativeDifference(data, differences);
-  if (relative <= tolerance) return { worst: relative / tolerance, problem: undefined };
+  if (relative <= differenceTolerance) return { worst: relative / differenceTolerance, problem: undefined };
   const problem = `the gradient by "${name}" is off by ${relative.toPrecision(3)} of its norm`;
-  return { worst: Number.isNaN(relative) ? Number.POSITIVE_INFINITY : relative / tolerance, problem };
+  return { worst: Number.isNaN(relative) ? Number.POSITIVE_INFINITY : relative / differenceTolerance, problem };
 }
 
 /** Gradients by all weights and inputs, of a sum of the outputs with random factors. */

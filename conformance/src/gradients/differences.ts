@@ -4,9 +4,6 @@
 /** Steps are powers of two, and values multiples of them or coarser, so that moved values are exact in f32, too. */
 const step = 2 ** -12;
 
-/** Largest difference of a gradient from the differences, relative to the gradient's norm. */
-export const tolerance = 1e-7;
-
 /**
  * The gradient of a function by each element of an array, which is changed in place and restored.
  *
