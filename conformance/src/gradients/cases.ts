@@ -22,9 +22,11 @@ export interface GradientCase {
   readonly address: string;
   /** Whose gradient it is about; absent for models. */
   readonly op?: OpName;
+  /** Equal seeds give equal weights and inputs. */
   build(seed: number): GradientScript;
 }
 
+/** What a gradient is taken of, and where. */
 export interface GradientScript {
   readonly graph: Graph;
   /** In f32. */
