@@ -52,7 +52,7 @@ async function run(order: Order): Promise<Answer> {
   const backend = await open(order);
   let passed = 0;
   let skipped = 0;
-  for (const { stage, address, cost, run: runOne } of suiteCases()) {
+  for (const { stage, address, cost, run: runOne } of suiteCases(order.package === "backend-reference")) {
     if (!stages.includes(stage) || only?.includes(address) === false || except?.includes(address)) continue;
     if (cost > most) {
       skipped++;

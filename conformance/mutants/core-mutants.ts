@@ -4,6 +4,27 @@ import type { Mutant } from "./mutant.ts";
 
 const faults: readonly Omit<Mutant, "package">[] = [
   {
+    id: "gradient-last-use",
+    file: "passes/gradient.ts",
+    find: "if (before === undefined) sums.set(name, cotangent);",
+    replace: "if (before === undefined || name.length > 0) sums.set(name, cotangent);",
+    what: "of a value with several uses the last one's cotangent replaces the others",
+  },
+  {
+    id: "gradient-rope-forwards",
+    file: "ops/rope.ts",
+    find: "...(!backwards && ({ backwards: true } as const))",
+    replace: "...(backwards && ({ backwards: true } as const))",
+    what: "the gradient of a rotation turns forwards",
+  },
+  {
+    id: "gradient-decayed-norms",
+    file: "passes/adamw.ts",
+    find: "shape.length === 1 ? 0 : weightDecay",
+    replace: "shape.length === 1 ? weightDecay : weightDecay",
+    what: "weights of norms decay, too",
+  },
+  {
     id: "device-ignores-penalties",
     file: "sampling/sample.ts",
     find: "draw: penalized ? undefined : {",

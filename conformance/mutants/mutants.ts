@@ -7,6 +7,7 @@ import { coreMutants } from "./core-mutants.ts";
 import { cpuMutants } from "./cpu-mutants.ts";
 import { cudaMutants } from "./cuda-mutants.ts";
 import { formatsMutants } from "./formats-mutants.ts";
+import { gradientMutants } from "./gradient-mutants.ts";
 import type { CaseMutant, Mutant } from "./mutant.ts";
 import { onnxruntimeMutants } from "./onnxruntime-mutants.ts";
 import { onnxruntimePathMutants } from "./onnxruntime-path-mutants.ts";
@@ -16,7 +17,7 @@ import { referenceMutants } from "./reference-mutants.ts";
 import { vocabularyMutants } from "./vocabulary-mutants.ts";
 import { webgpuMutants } from "./webgpu-mutants.ts";
 
-export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...onnxruntimeMutants];
+export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...gradientMutants, ...onnxruntimeMutants];
 
 export const testMutants: readonly Mutant[] = [
   ...coreMutants,

@@ -2,13 +2,13 @@
 // test is watched, so that a fault that changes shapes, makes values infinite or throws is not taken for one that
 // numbers betray.
 
-import type { OpName, PerOp, RoundingProfile, Tensor } from "@polyllama/core";
+import { forTraining, type OpName, type PerOp, type RoundingProfile, type Tensor } from "@polyllama/core";
 import type { Device, OutputValue, Program } from "@polyllama/core/device";
 import type { CaseResult } from "../src/case.ts";
 import { chainCases } from "../src/chains.ts";
 import { forwardDevice, forwardDeviceProgram } from "../src/forward.ts";
 import { modelCases } from "../src/models/index.ts";
-import { opCases } from "../src/ops/index.ts";
+import { opCases, trainingOpCases } from "../src/ops/index.ts";
 import { type OpCase, runCase } from "../src/ops/op-case.ts";
 
 export type Stage = "op" | "model";
@@ -21,9 +21,9 @@ export interface SuiteCase {
   run(device: Device, seed: number): Promise<CaseResult>;
 }
 
-/** Operation cases, then chains and models, each from cheap to dear. */
-export function suiteCases(): readonly SuiteCase[] {
-  const ops = opCases().map(
+/** Operation cases, then chains and models, each from cheap to dear. @param training Whether the backend trains. */
+export function suiteCases(training: boolean): readonly SuiteCase[] {
+  const ops = [...opCases(), ...(training ? trainingOpCases() : [])].map(
     (opCase): SuiteCase => ({
       stage: "op",
       address: opCase.address,
@@ -51,6 +51,7 @@ const opCosts: PerOp<Record<OpName, (size: (key: string) => number) => number>> 
   attention: (size) => size("heads") * size("d") * Math.max(16, size("past")) ** 2,
   swiglu: (size) => size("n") * size("f"),
   add: (size) => size("n") * size("d"),
+  ...forTraining((size: (key: string) => number) => size("n") * size("k") * size("m")),
 };
 
 /** Chains; small models with many perturbed runs; the widest of them; single layers of the published sizes. */

@@ -9,9 +9,16 @@ export { conformanceCases } from "./cases.ts";
 export { loweredLimits } from "./paths/split.ts";
 
 // Single operations against derived bounds
-export { opCases } from "./ops/index.ts";
+export { opCases, trainingOpCases } from "./ops/index.ts";
 export type { OpCase, OpScript } from "./ops/op-case.ts";
 export { runCase } from "./ops/op-case.ts";
+
+// Gradients against central differences, and steps of training
+export type { GradientCase, GradientScript } from "./gradients/cases.ts";
+export { gradientCases } from "./gradients/cases.ts";
+export { checkGradient } from "./gradients/check.ts";
+export type { GradientPrograms, Gradients } from "./gradients/run.ts";
+export { compileGradient, gradientsOf, runGradient } from "./gradients/run.ts";
 
 // Whole models and single layers
 export { modelCases } from "./models/index.ts";

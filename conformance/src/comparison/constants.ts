@@ -37,3 +37,9 @@ export const leastDecided = 0.95;
  * them.
  */
 export const sampledColumns = 256;
+
+/**
+ * Largest difference of a gradient in float64 from central differences, as a share of the differences' norm. What the
+ * differences lose themselves is a thousandth of it (docs/tolerances.md).
+ */
+export const differenceTolerance = 1e-7;

@@ -102,7 +102,7 @@ function alone(graph: Graph, node: Node, weight?: WeightInfo): Graph {
       graph.inputs.some((given) => given.name === name && given.kind === "tokens")
         ? g.tokens(name)
         : g.activations(name, graph.widths.get(name)!); // a value of this graph
-    return [g.copy(node, input, (name) => g.weight(name, weight!.shape))]; // given where the operation has one
+    return g.copy(node, input, (name) => g.weight(name, weight!.shape)); // given where the operation has one
   });
 }
 

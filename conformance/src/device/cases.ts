@@ -11,6 +11,7 @@ import { parameterCases } from "./parameters.ts";
 import { refusalCases } from "./refusals.ts";
 import { stepCases } from "./steps.ts";
 import { tokenCases } from "./tokens.ts";
+import { trainingCases } from "./training.ts";
 
 export const deviceCases: readonly DeviceCase[] = [
   ...blockCases,
@@ -20,5 +21,6 @@ export const deviceCases: readonly DeviceCase[] = [
   ...tokenCases,
   ...chainCases,
   ...parameterCases,
+  ...trainingCases,
   ...disposeCases,
 ];

@@ -1,6 +1,6 @@
 // attention: groupings, head widths, one key, full windows, chunks, ragged batches, rewound and forked caches.
 
-import { buildGraph, type CacheFormat, type Graph } from "@polyllama/core";
+import { buildGraph, type CacheFormat, type Graph, ops } from "@polyllama/core";
 import { combinations } from "../combine.ts";
 import { activations, type InputKind, inputKinds } from "../inputs.ts";
 import { type Random, random } from "../random.ts";
@@ -98,6 +98,28 @@ function attentionCase({ heads, kvHeads, d, scenario, input, cache }: AttentionP
   });
 }
 
+/** Rows of each sequence of a step. */
+const rowCounts: readonly (readonly number[])[] = [[1], [9], [4, 1, 33]];
+
+/** With the log-sum-exp of each row and head beside it, for gradients: sequences have no caches there. */
+export function attentionExtraCases(): readonly OpCase[] {
+  const cases = combinations
+    .with([grouped, { heads: 4, kvHeads: 4, d: 32 }, { heads: 5, kvHeads: 1, d: 6 }])
+    .combine("rows", rowCounts)
+    .with([normal]);
+  return cases.map(({ rows, input, ...shape }) =>
+    opCase("attention", { ...shape, rows: rows.join("+"), input, extra: "logSumExp" }, (seed) => {
+      const stream = random(`attention extra ${shape.heads} ${rows}`, seed);
+      const sequences = rows.map((count) => ({ rows: count }));
+      return {
+        graph: attentionGraph(shape, true),
+        weights: memoryWeights([]),
+        actions: [runOf(shape, sequences, input, stream)],
+      };
+    }),
+  );
+}
+
 /** Decoding one row behind a long past. */
 function longCase({ heads, kvHeads, d, past, cache }: LongParameters): OpCase {
   const shape = { heads, kvHeads, d };
@@ -113,14 +135,13 @@ function longCase({ heads, kvHeads, d, past, cache }: LongParameters): OpCase {
   });
 }
 
-function attentionGraph({ heads, kvHeads, d }: Heads): Graph {
-  return buildGraph((g) => [
-    g.attention("y", g.activations("q", heads * d), g.activations("k", kvHeads * d), g.activations("v", kvHeads * d), {
-      heads,
-      kvHeads,
-      headDim: d,
-    }),
-  ]);
+function attentionGraph({ heads, kvHeads, d }: Heads, logSumExp = false): Graph {
+  return buildGraph((g) => {
+    const [q, k, v] = [g.activations("q", heads * d), g.activations("k", kvHeads * d), g.activations("v", kvHeads * d)];
+    const attributes = { heads, kvHeads, headDim: d, ...(logSumExp && ({ logSumExp: true } as const)) };
+    const made = g.apply(ops.attention, "y", { q, k, v }, attributes);
+    return [made.out, ...(made.logSumExp === undefined ? [] : [made.logSumExp])];
+  });
 }
 
 function runOf(

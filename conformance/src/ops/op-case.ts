@@ -3,7 +3,7 @@
 // compute exactly is computed for some columns and checked for the rest.
 
 import { reference, runWithBounds } from "@polyllama/backend-reference";
-import type { Graph, OpName, Tensor, WeightSource } from "@polyllama/core";
+import type { Graph, OpName, WeightSource } from "@polyllama/core";
 import { type Device, loadGraph } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "../address.ts";
 import { type CaseResult, resultOf } from "../case.ts";
@@ -24,10 +24,10 @@ export interface OpCase {
   build(seed: number): OpScript;
 }
 
-/** Runs of a graph of one output. */
+/** Runs of a graph, whose outputs are all held to their bounds. */
 export interface OpScript extends Script {
   /**
-   * The graph's output computed for some columns only, exactly: a graph and weights that give those columns, in order.
+   * The graph's only output computed for some columns only, exactly: a graph and weights that give those columns, in order.
    * The others must be finite and, as no exact zero is to be expected, not zero.
    */
   readonly sampled?: { readonly graph: Graph; readonly weights: WeightSource; readonly columns: readonly number[] };
@@ -53,7 +53,7 @@ async function compareOp(script: OpScript, device: Device): Promise<Finding | Un
   const { cache, ...unrounded } = script;
   using caches = new ScriptCaches(loaded, script);
   using exactCaches = new ScriptCaches(exactly, unrounded);
-  const [output] = script.graph.outputs as [string]; // an op's graph has one
+  const { outputs } = script.graph;
   const rounding = { ...device.roundings, ...(cache !== undefined && { cache }) };
 
   let finding = exact;
@@ -62,12 +62,14 @@ async function compareOp(script: OpScript, device: Device): Promise<Finding | Un
     const exactStep = exactCaches.next(action);
     if (step === undefined || exactStep === undefined) continue;
     const inputs = guarded(step.inputs);
-    const [actual] = (await loaded.run({ ...step, inputs }, [output])) as [Tensor];
-    const [expected] = await runWithBounds(exactly, exactStep, [output], rounding);
-    const { value, bound } = expected!; // one value was asked for
+    const actual = await loaded.run({ ...step, inputs }, outputs);
+    const expected = await runWithBounds(exactly, exactStep, outputs, rounding);
     const touched = disturbed(inputs, step.inputs);
-    const found = measure(actual, value, (_, i) => bound.data[i]!, columns);
-    finding = both(finding, at(`action ${number}`, touched === undefined ? found : wrong(touched)));
+    for (const [i, { value, bound }] of expected.entries()) {
+      const found = measure(actual[i]!, value, (_, index) => bound.data[index]!, columns); // one for each output
+      const place = outputs.length === 1 ? `action ${number}` : `action ${number}, ${outputs[i]}`;
+      finding = both(finding, at(place, touched === undefined ? found : wrong(touched)));
+    }
   }
   return finding;
 }

@@ -1,6 +1,6 @@
 // rope: head widths, bases, scaling, and positions to the end of the context and beyond.
 
-import { buildGraph, type RopeScaling } from "@polyllama/core";
+import { buildGraph, type RopeAttributes, type RopeScaling } from "@polyllama/core";
 import { combinations } from "../combine.ts";
 import { activations, type InputKind } from "../inputs.ts";
 import { random } from "../random.ts";
@@ -49,10 +49,15 @@ export function ropeCases(): readonly OpCase[] {
   return [...rotations.map((change) => rowsCase({ ...usual, ...change })), ...[8, 16, 128].map(chunksCase)];
 }
 
-function rowsCase(given: RopeParameters): OpCase {
+/** The same rotations turned back, as gradients are. */
+export function ropeBackwardsCases(): readonly OpCase[] {
+  return rotations.map((change) => rowsCase({ ...usual, ...change }, true));
+}
+
+function rowsCase(given: RopeParameters, backwards = false): OpCase {
   const { d, heads, n, position, input } = given;
-  return opCase("rope", { ...given }, (seed) => ({
-    graph: ropeGraph(given),
+  return opCase("rope", { ...given, ...(backwards && { direction: "backwards" }) }, (seed) => ({
+    graph: ropeGraph(given, backwards),
     weights: memoryWeights([]),
     actions: [
       {
@@ -81,14 +86,18 @@ function chunksCase(d: number): OpCase {
   });
 }
 
-function ropeGraph({
-  d,
-  heads,
-  theta,
-  factor,
-  scaling = factor === 1 ? undefined : "linear",
-}: Pick<RopeParameters, "d" | "heads" | "theta" | "factor" | "scaling">) {
-  const rotation = { headDim: d, theta, scaling: scaling === undefined ? none : scalings[scaling](factor) };
+function ropeGraph(
+  {
+    d,
+    heads,
+    theta,
+    factor,
+    scaling = factor === 1 ? undefined : "linear",
+  }: Pick<RopeParameters, "d" | "heads" | "theta" | "factor" | "scaling">,
+  backwards = false,
+) {
+  const turn = { headDim: d, theta, scaling: scaling === undefined ? none : scalings[scaling](factor) };
+  const rotation: RopeAttributes = { ...turn, ...(backwards && { backwards }) };
   return buildGraph((g) => [g.rope("y", g.activations("x", heads * d), rotation)]);
 }
 

@@ -4,7 +4,7 @@
 import { type FormatName, MemoryError } from "@polyllama/core";
 import type { Device, DeviceFeatures } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
+import { assertPlaced, DeviceFrame, supportsInference } from "@polyllama/planner";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Machine } from "./machine.ts";
 import { estimateMemory } from "./memory.ts";
@@ -56,7 +56,7 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
         details: { threads, activations, "instruction set": set, library },
       };
     },
-    supports: (node) => supportsHeads("cpu", node, mostHeadDim),
+    supports: (node) => supportsInference("cpu", node, mostHeadDim),
     ...(platform.totalMemory && { totalMemory: platform.totalMemory }),
     estimateMemory: (graph, weights, rows) => estimateMemory(graph, weights, rows, activations),
     async loadWeights(graphs, source, { onProgress, signal }) {

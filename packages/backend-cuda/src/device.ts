@@ -4,7 +4,7 @@
 import type { DeviceInfo, FormatName } from "@polyllama/core";
 import { cacheSpec, type Device } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { assertPlaced, type BlocksSize, DeviceFrame, supportsHeads } from "@polyllama/planner";
+import { assertPlaced, type BlocksSize, DeviceFrame, supportsInference } from "@polyllama/planner";
 import { blockBytes, blocksFor } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Card } from "./card.ts";
@@ -42,7 +42,7 @@ export function cudaDevice(options: CudaOptions): Device {
       pagedCaches: true,
     },
     describe: () => describe(card.gpu, tensorCores(card.gpu)),
-    supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
+    supports: (node) => supportsInference("CUDA", node, mostHeadDim),
     memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.memoryInfo() }),
     estimateMemory(graph, weights, rows) {
       const widest = Math.max(...graph.widths.values());

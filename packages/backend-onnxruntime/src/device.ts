@@ -6,7 +6,7 @@ import { cpus, totalmem } from "node:os";
 import type { FormatName, Graph, ValueName } from "@polyllama/core";
 import type { CompileProgramOptions, Device, DeviceFeatures } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { DeviceFrame, type SharedParameters } from "@polyllama/planner";
+import { DeviceFrame, type SharedParameters, supportsInference } from "@polyllama/planner";
 import { OnnxRuntimeExecutor } from "./executor.ts";
 import { OnnxRuntimeBlocks } from "./kv-blocks.ts";
 import { estimateMemory } from "./memory.ts";
@@ -53,7 +53,8 @@ export function onnxruntime(given: OnnxRuntimeOptions = {}): Device {
         details: { threads, activations, onnxruntime: version, library: path },
       };
     },
-    supports: () => true, // there are operators for every operation, with weights of every format
+    // There are operators for every operation of inference, with weights of every format.
+    supports: (node) => supportsInference("onnxruntime", node, "any"),
     totalMemory: totalmem,
     estimateMemory: (graph, weights, rows) => estimateMemory(graph, weights, rows, activations),
     async loadWeights(graphs, source, { onProgress, signal }) {

@@ -1,7 +1,7 @@
 // Runs steps: evaluates their graph in float64, gives what they ask for, and updates weights. Every node knows how far
 // a backend that rounds as declared may be from its exact output, given its exact inputs.
 
-import { byOp, type Graph, type Node, PolyllamaError, type Tensor, type ValueName } from "@polyllama/core";
+import { type Graph, type Node, PolyllamaError, results, type Tensor, type ValueName } from "@polyllama/core";
 import type { HostOutput, Output, OutputValue, SequencePlace } from "@polyllama/core/device";
 import {
   type AcceptedStep,
@@ -21,7 +21,7 @@ import {
 import type { Rounding } from "./bounds.ts";
 import { type Matrix, matrix } from "./matrix.ts";
 import type { Operands } from "./ops/evaluator.ts";
-import { evaluators } from "./ops/index.ts";
+import { evaluate } from "./ops/index.ts";
 import type { ReferenceParameters } from "./parameters.ts";
 import { exactly, type Perturbation, perturbed, type Settle } from "./perturb.ts";
 
@@ -65,10 +65,13 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
     const wanted = new Set(step.outputs.map(({ value }) => value));
     const bounds = new Map<ValueName, Matrix>();
     const updates = Object.entries(step.updates ?? {});
-    const compute = (node: Node, operands: HostOperands<Float64Array>): Float64Array => {
-      const evaluated = byOp(evaluators, node, this.#operands(operands, places.sequences));
-      if (rounding && wanted.has(node.output)) bounds.set(node.output, evaluated.bound(rounding));
-      return this.#settle(evaluated).data;
+    const compute = (node: Node, operands: HostOperands<Float64Array>): readonly Float64Array[] => {
+      const names = results(node);
+      return evaluate(node, this.#operands(operands, places.sequences)).map((evaluated, i) => {
+        const name = names[i]!; // one for each
+        if (rounding && wanted.has(name)) bounds.set(name, evaluated.bound(rounding));
+        return this.#settle(evaluated).data;
+      });
     };
     const computation = { arrays: Float64Array, compute, wanted: updates.map(([, value]) => value) };
     const { value, history } = await computeStep(this.#graph, accepted, computation, signal);

@@ -1,6 +1,7 @@
 // What a rounding error of `linear` is relative to: the sizes of the weights, or of the parts that a backend keeps
 // apart.
 
+import type { RealArray } from "@polyllama/core";
 import { formats, offsetFormats } from "@polyllama/formats";
 import type { Rounding } from "./bounds.ts";
 import type { LoadedWeight } from "./loaded-weight.ts";
@@ -9,7 +10,7 @@ import type { LoadedWeight } from "./loaded-weight.ts";
 export function magnitudes(
   { info, values, bytes }: LoadedWeight,
   { apartOffsets }: Rounding,
-): { readonly summed: Float32Array; readonly rounded: Float32Array } {
+): { readonly summed: RealArray; readonly rounded: RealArray } {
   const apart = apartOffsets?.find((format) => format === info.format);
   if (apart === undefined) {
     const whole = values.map(Math.abs);

@@ -54,10 +54,10 @@ export class ReferenceParameters implements ParameterStorage {
     return bytes;
   }
 
-  /** Replaces values, which are then f32. value [rows, columns] */
+  /** Replaces values, which are in float64 from then on, and f32 for whoever reads them. value [rows, columns] */
   update(name: WeightName, { data }: Matrix): void {
     const { info } = this.#weights.get(name)!; // whoever updates has seen that it is there
-    const values = Float32Array.from(data);
+    const values = Float64Array.from(data);
     this.#weights.set(name, { info: { ...info, format: "f32" }, values, bytes: new Uint8Array(0) });
   }
 
@@ -103,7 +103,8 @@ export class ReferenceParameters implements ParameterStorage {
       weights: new Map([...held].map(([name, { info }]) => [name, { ...info, format: "f32" }])),
       async read(name, ranges) {
         const { info, values } = held.get(name)!; // the caller asks for what is listed
-        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+        const { buffer, byteOffset, byteLength } = values instanceof Float32Array ? values : Float32Array.from(values);
+        const bytes = new Uint8Array(buffer, byteOffset, byteLength);
         return cutWeight(bytes, resolveRanges({ ...info, format: "f32" }, ranges));
       },
       fingerprint: async () => `reference ${crypto.randomUUID()}`,

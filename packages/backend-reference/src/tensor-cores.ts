@@ -6,7 +6,9 @@ import type { LoadedWeight } from "./loaded-weight.ts";
 import { type Matrix, matrix, row } from "./matrix.ts";
 
 /** x [N, K], weight [M, K] -> [N, M] */
-export function tensorCoreError(x: Matrix, { info, values }: LoadedWeight, rounding: TensorCoreRounding): Matrix {
+export function tensorCoreError(x: Matrix, weight: LoadedWeight, rounding: TensorCoreRounding): Matrix {
+  const { info } = weight;
+  const values = weight.values instanceof Float32Array ? weight.values : Float32Array.from(weight.values);
   const K = x.width;
   const M = values.length / K;
   const { unit, least } = rounding;

@@ -5,7 +5,7 @@
 import { checkNumber, type DeviceInfo, type FormatName } from "@polyllama/core";
 import type { DeviceMemory } from "@polyllama/core/device";
 import { formats } from "@polyllama/formats";
-import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
+import { assertPlaced, DeviceFrame, supportsInference } from "@polyllama/planner";
 import { describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
 import { blockRows } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
@@ -44,7 +44,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         cacheExport: true,
       },
       describe: () => describe(adapter),
-      supports: (node) => supportsHeads("WebGPU", node),
+      supports: (node) => supportsInference("WebGPU", node),
       memory: () => memoryOf(adapter.gpu),
       estimateMemory(graph, weights, rows) {
         checkNumber(rows, "Positions of a sequence", { least: 1, integer: true });

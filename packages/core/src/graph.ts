@@ -5,16 +5,20 @@
 import { PolyllamaError } from "./errors.ts";
 import type { AnyOp, ByRole, OpBuilder, OpMethod, Value, ValueName, WeightName, WeightSpec } from "./op.ts";
 import { resultName } from "./op.ts";
-import { type Node, type OpName, type Ops, operands, opNames, ops, parameters } from "./ops/index.ts";
-import { activationRows, type TensorType, tokenRows, widthOf } from "./type.ts";
+import { type Node, type OpName, type Ops, operands, opNames, ops, parameters, resultRoles } from "./ops/index.ts";
+import { activationRows, fixedShape, type TensorType, tokenRows, widthOf } from "./type.ts";
 
 export type { Value, ValueName, WeightName, WeightSpec } from "./op.ts";
 export type { Node } from "./ops/index.ts";
 
-/** `tokens`: integers [N]. `activations`: reals [N, width]. */
+/**
+ * `tokens`: integers [N]. `activations`: reals [N, width]. `fixed`: reals of a shape of their own, whatever the number
+ * of rows, such as gradients of parameters; `width` is its last dimension.
+ */
 export type GraphInput =
   | { readonly name: ValueName; readonly kind: "tokens" }
-  | { readonly name: ValueName; readonly kind: "activations"; readonly width: number };
+  | { readonly name: ValueName; readonly kind: "activations"; readonly width: number }
+  | { readonly name: ValueName; readonly kind: "fixed"; readonly shape: readonly number[]; readonly width: number };
 
 /** A model as data: operations on matrices of N token rows. */
 export interface Graph {
@@ -39,10 +43,16 @@ export interface GraphBuilder extends OpBuilder, OpMethods {
   tokens(name: ValueName): Value;
   /** An input of reals [N, width]. */
   activations(name: ValueName, width: number): Value;
+  /** An input of reals of this shape: [D] or [M, K]. */
+  fixed(name: ValueName, shape: readonly number[]): Value;
   /** A weight of this shape; asked for twice, it is shared. */
   weight(name: WeightName, shape: readonly number[]): WeightSpec;
-  /** A node of another graph, under its name and with its attributes, applied to what its operands stand for here. */
-  copy(node: Node, value: (name: ValueName) => Value, weight: (name: WeightName) => WeightSpec): Value;
+  /**
+   * A node of another graph, under its name and with its attributes, applied to what its operands stand for here.
+   *
+   * @returns its results, in their order.
+   */
+  copy(node: Node, value: (name: ValueName) => Value, weight: (name: WeightName) => WeightSpec): readonly Value[];
 }
 
 type OpMethods = { readonly [O in keyof Ops]: OpMethod<Ops[O]> };
@@ -64,9 +74,11 @@ export function buildGraph(define: (g: GraphBuilder) => readonly Value[]): Graph
     return { name, type, width: widthOf(type) };
   };
   const apply: Apply = (op, output, operands, attributes) => {
-    const { inputs, parameters, results }: AnyOp = ops[op];
+    const { inputs, parameters }: AnyOp = ops[op];
     const inferred = infer(op, output, operands, attributes);
-    const made = results.map((role) => [role, value(resultName(output, role), inferred[role]!)] as const);
+    const made = resultRoles(op, attributes).map(
+      (role) => [role, value(resultName(output, role), inferred[role]!)] as const,
+    );
     const names = [...inputs, ...parameters].map((role) => [role, operands[role]!.name] as const);
     // The fields are those that the op's record lists.
     nodes.push({ ...attributes, op, output, ...Object.fromEntries(names) } as Node);
@@ -74,10 +86,10 @@ export function buildGraph(define: (g: GraphBuilder) => readonly Value[]): Graph
   };
 
   const copy: GraphBuilder["copy"] = (node, value, weight) => {
-    const { inputs, parameters: weights, results: roles }: AnyOp = ops[node.op];
+    const { inputs, parameters: weights }: AnyOp = ops[node.op];
     const values = operands(node).map((name, i) => [inputs[i]!, value(name)]);
     const parts = parameters(node).map((name, i) => [weights[i]!, weight(name)]);
-    return apply(node.op, node.output, Object.fromEntries([...values, ...parts]), node)[roles[0]!]!;
+    return Object.values(apply(node.op, node.output, Object.fromEntries([...values, ...parts]), node));
   };
 
   const builder: GraphBuilder = {
@@ -90,6 +102,11 @@ export function buildGraph(define: (g: GraphBuilder) => readonly Value[]): Graph
     activations(name, width) {
       inputs.push({ name, kind: "activations", width });
       return value(name, activationRows(width));
+    },
+    fixed(name, shape) {
+      const type = fixedShape(shape);
+      inputs.push({ name, kind: "fixed", shape, width: widthOf(type) });
+      return value(name, type);
     },
     weight(name, shape) {
       const known = weights.get(name);

@@ -18,7 +18,7 @@ export { presets, vocabularyOwners } from "./presets.ts";
 
 // The graph and its ops
 export type { Dim, TensorType } from "./type.ts";
-export { widthOf } from "./type.ts";
+export { isFixed, rowsIn, widthOf } from "./type.ts";
 export type {
   AnyOp,
   AppliedOp,
@@ -28,6 +28,7 @@ export type {
   OpDef,
   OpMethod,
   OpNode,
+  ResultRoles,
   Roles,
   Value,
   ValueName,
@@ -35,19 +36,52 @@ export type {
   WeightSpec,
 } from "./op.ts";
 export { resultName } from "./op.ts";
-export type { Node, NodeOf, OpName, Ops, PerNode, PerOp } from "./ops/index.ts";
-export { appended, byOp, operands, opNames, ops, parameters, results } from "./ops/index.ts";
+export type { Node, NodeOf, OpName, Ops, PerNode, PerOp, TrainingOp } from "./ops/index.ts";
+export {
+  appended,
+  byOp,
+  forTraining,
+  isTraining,
+  operands,
+  opNames,
+  ops,
+  parameters,
+  resultRoles,
+  results,
+  trainingOps,
+} from "./ops/index.ts";
 export type { Graph, GraphBuilder, GraphInput } from "./graph.ts";
 export { buildGraph } from "./graph.ts";
 export type { EmbeddingNode } from "./ops/embedding.ts";
-export type { Epsilon, RmsNormNode } from "./ops/rms-norm.ts";
+export type { Epsilon } from "./ops/epsilon.ts";
+export type { RmsNormNode } from "./ops/rms-norm.ts";
 export type { LinearNode } from "./ops/linear.ts";
-export type { RopeNode, Rotation } from "./ops/rope.ts";
+export type { RopeAttributes, RopeNode, Rotation } from "./ops/rope.ts";
 export { ropeFrequencies, ropeMagnitude } from "./ops/rope.ts";
 export { RotationTable } from "./ops/rotation-table.ts";
-export type { AttentionNode, Heads } from "./ops/attention.ts";
+export type { Heads } from "./ops/attention-heads.ts";
+export type { AttentionAttributes, AttentionNode } from "./ops/attention.ts";
 export type { SwigluNode } from "./ops/swiglu.ts";
 export type { AddNode } from "./ops/add.ts";
+
+// Training: its ops, and the graph passes that make gradients and updates of them
+export type { Temperature } from "./ops/temperature.ts";
+export type { LogProbabilityAttributes, LogProbabilityNode } from "./ops/log-probability.ts";
+export type { LogProbabilityGradNode } from "./ops/log-probability-grad.ts";
+export type { EmbeddingGradNode, TableRows } from "./ops/embedding-grad.ts";
+export type { RmsNormGradNode } from "./ops/rms-norm-grad.ts";
+export type { LinearInputGradNode } from "./ops/linear-input-grad.ts";
+export type { LinearWeightGradNode } from "./ops/linear-weight-grad.ts";
+export type { AttentionGradNode } from "./ops/attention-grad.ts";
+export type { SwigluGradNode } from "./ops/swiglu-grad.ts";
+export type { SumOfSquaresNode } from "./ops/sum-of-squares.ts";
+export type { AdamW, AdamWNode } from "./ops/adamw.ts";
+export type { LogProbabilityOptions } from "./passes/log-probabilities.ts";
+export { withLogProbabilities } from "./passes/log-probabilities.ts";
+export type { GradientGraphs, GradientOptions } from "./passes/gradient.ts";
+export { gradient } from "./passes/gradient.ts";
+export type { AdamWOptions, OptimizerGraph } from "./passes/adamw.ts";
+export { adamWGraph, adamWSettings, momentsOf, withMoments } from "./passes/adamw.ts";
 
 // Weights and the formats they are stored in
 export type { ColumnRange, RowRange, WeightInfo, WeightLocation, WeightRanges, WeightSource } from "./weights.ts";

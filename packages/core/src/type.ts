@@ -16,7 +16,7 @@ export interface TensorType {
    * for, `f32`.
    */
   readonly dtype: "i32" | FormatName;
-  /** [rows] for tokens, [rows, width] for activations, [D] or [M, K] for parameters. */
+  /** [rows] for tokens, [rows, width] for activations, [D] or [M, K] for parameters and their gradients. */
   readonly shape: readonly Dim[];
 }
 
@@ -26,6 +26,22 @@ export const tokenRows: TensorType = { dtype: "i32", shape: ["rows"] };
 /** Reals [N, width]. */
 export function activationRows(width: number): TensorType {
   return { dtype: "f32", shape: ["rows", width] };
+}
+
+/** Reals of a shape that does not depend on the step: [D], [M, K]. */
+export function fixedShape(shape: readonly number[]): TensorType {
+  return { dtype: "f32", shape };
+}
+
+/** Whether a value has the same shape in every step, as gradients of parameters have. */
+export function isFixed({ shape }: TensorType): boolean {
+  return shape.every((dim) => typeof dim === "number");
+}
+
+/** Rows of a value in a step of `rows` rows; a vector of fixed length is one row. */
+export function rowsIn({ shape: [first, ...others] }: TensorType, rows: number): number {
+  if (typeof first !== "number") return rows;
+  return others.length === 0 ? 1 : first;
 }
 
 /** Elements in a row: the last dimension, or 1 where rows are all there is. */

@@ -11,13 +11,15 @@ import {
   ops,
   parameters,
   results,
+  trainingOps,
   type Value,
 } from "../src/index.ts";
 
 const heads = { heads: 4, kvHeads: 2, headDim: 8 };
+const adam = { beta1: 0.9, beta2: 0.95, eps: 1e-5, weightDecay: 0, maxNorm: 1 };
 const rotation = { headDim: 8, theta: 10000, scaling: { type: "none" } } as const;
 
-/** One node of each op. */
+/** One node of each op of inference. */
 const every = buildGraph((g) => {
   const x = g.embedding("x", g.tokens("tokens"), g.weight("table", [100, 32]));
   const normed = g.rmsNorm("normed", x, g.weight("norm", [32]), { eps: 1e-5 });
@@ -27,7 +29,13 @@ const every = buildGraph((g) => {
   return [g.add("sum", x, g.swiglu("gated", y, q))];
 });
 
-/** Written as gradients will be: cotangents of operands from those of the results, by records alone. */
+/** Operands of an update of a weight [4]. */
+function updated(g: GraphBuilder, gradient: readonly number[], squares: readonly number[]) {
+  const inputs = [g.fixed("g", gradient), g.fixed("squares", squares), g.fixed("settings", [3])] as const;
+  return [...inputs, g.weight("w", [4]), g.weight("m", [4]), g.weight("v", [4])] as const;
+}
+
+/** Written as gradients are: cotangents of operands from those of the results, by records alone. */
 const doubled: OpDef<{ readonly by: number }, ["x"], ["weight"]> = {
   inputs: ["x"],
   parameters: ["weight"],
@@ -48,7 +56,8 @@ describe("a graph", () => {
   });
 
   test("names the operands of its nodes by their roles", () => {
-    expect(new Set(every.nodes.map(({ op }) => op))).toEqual(new Set(opNames));
+    const inference = opNames.filter((op) => !trainingOps.some((other) => other === op));
+    expect(new Set(every.nodes.map(({ op }) => op))).toEqual(new Set(inference));
     const read = Object.fromEntries(every.nodes.map((node) => [node.output, [operands(node), parameters(node)]]));
     expect(read["x"]).toEqual([["tokens"], ["table"]]);
     expect(read["normed"]).toEqual([["x"], ["norm"]]);
@@ -62,11 +71,9 @@ describe("a graph", () => {
     const copied = buildGraph((g) => {
       const values = new Map<string, Value>([["tokens", g.tokens("tokens")]]);
       const weight = (name: string) => g.weight(name, every.weights.find((spec) => spec.name === name)!.shape);
-      for (const node of every.nodes)
-        values.set(
-          node.output,
-          g.copy(node, (name) => values.get(name)!, weight),
-        );
+      for (const node of every.nodes) {
+        for (const value of g.copy(node, (name) => values.get(name)!, weight)) values.set(value.name, value);
+      }
       return [values.get("sum")!];
     });
     expect(copied).toEqual(every);
@@ -111,6 +118,47 @@ test.each<[string, (g: GraphBuilder, x: Value, tokens: Value) => Value]>([
   ["attention has v of width 32, not 2 x 8", (g, x) => g.attention("y", x, g.activations("k", 16), x, heads)],
   ["swiglu of widths 32 and 16", (g, x) => g.swiglu("y", x, g.activations("up", 16))],
   ["add of widths 32 and 16", (g, x) => g.add("y", x, g.activations("b", 16))],
+  ["add of f32 [rows, 32] and f32 [4, 32]", (g, x) => g.add("y", x, g.fixed("b", [4, 32]))],
+  ["linearInputGrad of width 32 has weight [31,4]", (g, x) => g.linearInputGrad("y", x, g.weight("w", [31, 4]))],
+  [
+    "linearWeightGrad takes rows of reals [N, width] as cotangent, not i32 [rows]",
+    (g, x, tokens) => g.linearWeightGrad("y", x, tokens),
+  ],
+  ["embeddingGrad takes tokens [N], not f32 [rows, 32]", (g, x) => g.embeddingGrad("y", x, x, { tableRows: 9 })],
+  [
+    "rmsNormGrad of widths 32 and 16",
+    (g, x) => g.rmsNormGrad("y", x, g.activations("dy", 16), g.weight("w", [32]), { eps: 1 }).x,
+  ],
+  ["rmsNormGrad of width 32 has weight [31]", (g, x) => g.rmsNormGrad("y", x, x, g.weight("w", [31]), { eps: 1 }).x],
+  ["swigluGrad of widths 32, 32, 16", (g, x) => g.swigluGrad("y", x, x, g.activations("dy", 16)).up],
+  ["attentionGrad has k of width 32, not 16", (g, x) => g.attentionGrad("y", x, x, x, x, x, x, heads).q],
+  [
+    "attentionGrad has logSumExp of width 32, not 4",
+    (g, x) => {
+      const k = g.activations("k", 16);
+      return g.attentionGrad("y", x, k, k, x, x, x, heads).q;
+    },
+  ],
+  [
+    "logProbability takes targets [N], not f32 [rows, 32]",
+    (g, x) => g.logProbability("y", x, x, g.weight("w", [9, 32]), { temperature: 1 }),
+  ],
+  [
+    "logProbability of width 32 has weight [9,31]",
+    (g, x, tokens) => g.logProbability("y", x, tokens, g.weight("w", [9, 31]), { temperature: 1 }),
+  ],
+  [
+    "logProbability of temperature 0",
+    (g, x, tokens) => g.logProbability("y", x, tokens, g.weight("w", [9, 32]), { temperature: 0 }),
+  ],
+  [
+    "logProbabilityGrad has logSumExp of width 32, not 1",
+    (g, x, tokens) => g.logProbabilityGrad("y", x, tokens, x, x, g.weight("w", [9, 32]), { temperature: 1 }).x,
+  ],
+  ["sumOfSquares takes reals, not i32 [rows]", (g, _, tokens) => g.sumOfSquares("y", tokens)],
+  ["adamw of a weight [4] has gradient f32 [5]", (g) => g.adamw("y", ...updated(g, [5], [1]), adam).weight],
+  ["adamw takes squares [1], not f32 [2]", (g) => g.adamw("y", ...updated(g, [4], [2]), adam).weight],
+  ["adamw of gradients up to 0", (g) => g.adamw("y", ...updated(g, [4], [1]), { ...adam, maxNorm: 0 }).weight],
 ])("%s", (message, build) => {
   const graph = () => buildGraph((g) => [build(g, g.activations("x", 32), g.tokens("tokens"))]);
   expect(graph).toThrow(expect.objectContaining({ code: "ERR_GRAPH", message: `"y": ${message}.` }));

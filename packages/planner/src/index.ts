@@ -27,8 +27,8 @@ export { type ParameterStorage, SharedParameters } from "./frame/shared-paramete
 export { orAborted } from "./frame/step-queue.ts";
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
+export { supportsInference } from "./frame/supported.ts";
 export { UnderWay } from "./frame/under-way.ts";
-export { supportsHeads } from "./gpu/heads.ts";
 export { type GpuRunner, type GpuTensorStorage, gpuRun } from "./gpu/run.ts";
 export {
   partsOf,

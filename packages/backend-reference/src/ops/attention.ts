@@ -4,10 +4,14 @@ import type { AttentionNode, TensorCoreRounding } from "@polyllama/core";
 import type { Attended } from "@polyllama/planner";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
 import { type Matrix, matrix } from "../matrix.ts";
+import { attentionLogSumExp } from "./attention-log-sum-exp.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
 
 /** Appends to the caches at once; what comes of it is computed when it is asked for. */
-export function evaluateAttention(node: AttentionNode, { value, append }: Operands): Evaluated {
+export function evaluateAttention(
+  node: AttentionNode,
+  { value, append }: Operands,
+): { readonly out: Evaluated; readonly logSumExp: Evaluated } {
   const attended = append(node);
   const compute = (rounding?: Rounding): Matrix => {
     const q = value(node.q);
@@ -15,7 +19,10 @@ export function evaluateAttention(node: AttentionNode, { value, append }: Operan
     for (const sequence of attended) attention(q, sequence, node, y, rounding);
     return y;
   };
-  return { exact: () => compute(), bound: compute };
+  return {
+    out: { exact: () => compute(), bound: compute },
+    logSumExp: attentionLogSumExp(value(node.q), attended, node),
+  };
 }
 
 /**

@@ -1,6 +1,6 @@
 // Exact: a row of the table is copied.
 
-import { type EmbeddingNode, PolyllamaError } from "@polyllama/core";
+import { type EmbeddingNode, PolyllamaError, type RealArray } from "@polyllama/core";
 import { type Matrix, matrix } from "../matrix.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
 
@@ -10,7 +10,7 @@ export function evaluateEmbedding(node: EmbeddingNode, { tokens, weight, width }
 }
 
 /** table [V, D], tokens [N] -> [N, D] */
-function embedding(tokens: Int32Array, table: Float32Array, dim: number): Matrix {
+function embedding(tokens: Int32Array, table: RealArray, dim: number): Matrix {
   const vocabSize = table.length / dim;
   const y = matrix(tokens.length, dim); // [N, D]
   tokens.forEach((token, n) => {

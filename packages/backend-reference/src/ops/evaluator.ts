@@ -1,7 +1,7 @@
 // What the ops' files give: a function from a node to its exact value and its error bound, and what that function may
 // look at.
 
-import type { WeightName } from "@polyllama/core";
+import type { ByRole, NodeOf, OpName, Ops, PerOp, ResultRoles, WeightName } from "@polyllama/core";
 import type { HostOperands } from "@polyllama/planner";
 import type { Rounding } from "../bounds.ts";
 import type { LoadedWeight } from "../loaded-weight.ts";
@@ -14,6 +14,13 @@ export interface Evaluated {
   /** [N, width]: how far a backend with these roundings may be from each element, given exact operands. */
   bound(rounding: Rounding): Matrix;
 }
+
+/** What an op's evaluator gives: of ops with several results each by its role. */
+export type EvaluatedBy<O extends OpName> =
+  ResultRoles<Ops[O]> extends readonly ["out"] ? Evaluated : ByRole<ResultRoles<Ops[O]>, Evaluated>;
+
+/** A function for each op, from a node to its results. */
+export type Evaluators = PerOp<{ [O in OpName]: (node: NodeOf<O>, operands: Operands) => EvaluatedBy<O> }>;
 
 /** What a node is evaluated from. */
 export interface Operands extends HostOperands<Float64Array> {

@@ -1,6 +1,6 @@
 // y = x weight^T
 
-import type { LinearNode } from "@polyllama/core";
+import type { LinearNode, RealArray } from "@polyllama/core";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
 import type { LoadedWeight } from "../loaded-weight.ts";
 import { magnitudes } from "../magnitudes.ts";
@@ -14,7 +14,7 @@ export function evaluateLinear(node: LinearNode, { value, weight, adapt }: Opera
 }
 
 /** x [N, K], weight [M, K] -> [N, M] */
-export function linear(x: Matrix, weight: Float32Array): Matrix {
+export function linear(x: Matrix, weight: RealArray): Matrix {
   const K = x.width;
   const M = weight.length / K;
   const y = matrix(x.rows, M);
@@ -29,7 +29,7 @@ export function linear(x: Matrix, weight: Float32Array): Matrix {
 }
 
 /** Four sums at once, since each has to wait for itself. */
-function dot(x: Float64Array, from: number, w: Float32Array): number {
+function dot(x: Float64Array, from: number, w: RealArray): number {
   const K = w.length;
   let [a, b, c, d] = [0, 0, 0, 0];
   let k = 0;

@@ -1,6 +1,6 @@
 // y = x / sqrt(mean(x^2) + eps) * weight
 
-import type { RmsNormNode } from "@polyllama/core";
+import type { RealArray, RmsNormNode } from "@polyllama/core";
 import { dotError, leastStep, operandStep, type Rounding } from "../bounds.ts";
 import { type Matrix, map, matrix, row } from "../matrix.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
@@ -12,7 +12,7 @@ export function evaluateRmsNorm({ x: name, weight: scales, eps }: RmsNormNode, {
 }
 
 /** x [N, D], weight [D] -> [N, D] */
-function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
+function rmsNorm(x: Matrix, weight: RealArray, eps: number): Matrix {
   const y = matrix(x.rows, x.width);
   for (let n = 0; n < x.rows; n++) {
     const from = row(x, n); // [D]
@@ -31,7 +31,7 @@ function rmsNorm(x: Matrix, weight: Float32Array, eps: number): Matrix {
  * that underflow leave the mean short by less than the format's least step, beside an epsilon that is far larger. An
  * operand that is flushed leaves what the others would have made of it.
  */
-function rmsNormBound(y: Matrix, x: Matrix, weight: Float32Array, eps: number, rounding: Rounding): Matrix {
+function rmsNormBound(y: Matrix, x: Matrix, weight: RealArray, eps: number, rounding: Rounding): Matrix {
   const { unit, division = 1, inverseSqrt = 2 } = rounding;
   const relative = (dotError(y.width) / 2 + (division + 1) / 2 + inverseSqrt + 2) * unit;
   const flushed = operandStep(rounding);

@@ -8,6 +8,7 @@ import type { Evaluated, Operands } from "./evaluator.ts";
 export function evaluateRope(node: RopeNode, { value, positions }: Operands): Evaluated {
   const x = value(node.x);
   const frequencies = ropeFrequencies(node);
+  if (node.backwards) for (const [i, frequency] of frequencies.entries()) frequencies[i] = -frequency;
   const magnitude = ropeMagnitude(node);
   return {
     exact: () => rope(x, positions, frequencies, magnitude),

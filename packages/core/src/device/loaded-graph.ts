@@ -100,7 +100,9 @@ class GraphOnDevice implements LoadedGraph {
   }
 
   submit({ inputs, sequences }: HostStep, outputs: readonly Output[], signal?: AbortSignal): Submission {
-    return this.program.submit({ inputs, sequences: sequences ?? [{ rows: this.#rowsOf(inputs) }], outputs }, signal);
+    const hasRows = this.graph.inputs.some(({ kind }) => kind !== "fixed");
+    const all = hasRows ? [{ rows: this.#rowsOf(inputs) }] : [];
+    return this.program.submit({ inputs, sequences: sequences ?? all, outputs }, signal);
   }
 
   async run(step: HostStep, wanted: readonly Wanted[], signal?: AbortSignal): Promise<readonly Tensor[]> {
@@ -108,12 +110,12 @@ class GraphOnDevice implements LoadedGraph {
     return values.map(hostTensor);
   }
 
-  /** Rows of the first input; the device compares those of the others with it. */
+  /** Rows of the first input that has rows; the device compares those of the others with it. */
   #rowsOf(inputs: HostStep["inputs"]): number {
-    const [input] = this.graph.inputs;
+    const input = this.graph.inputs.find(({ kind }) => kind !== "fixed");
     const data = input && inputs[input.name];
     if (data === undefined) return 1; // the device says which input is missing
-    return data.length / (input!.kind === "tokens" ? 1 : input!.width); // there is an input where there is data of it
+    return data.length / this.graph.widths.get(input!.name)!; // there is an input where there is data of it
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

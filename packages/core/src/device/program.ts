@@ -42,12 +42,12 @@ export interface Submission {
 
 /** Rows to compute, N in all, of any number of sequences. */
 export interface Step {
-  /** Tokens [N] as Int32Array; activations [N, width]. */
+  /** Tokens [N] as Int32Array; activations [N, width]; what has a fixed shape in that shape. */
   readonly inputs: Readonly<Record<ValueName, HostArray | DeviceTensor>>;
   /** Which rows belong to which sequence, in order. */
   readonly sequences: readonly SequenceRows[];
   readonly outputs: readonly Output[];
-  /** Weights that are overwritten by values of the graph, once all of those are finite. */
+  /** Weights that are overwritten by values of the graph as large as they, once all of those are finite. */
   readonly updates?: Readonly<Record<WeightName, ValueName>>;
 }
 
@@ -68,8 +68,9 @@ export type HostArray = Int32Array | RealArray;
 
 /** A matrix on the device. */
 export interface DeviceTensor extends Disposable {
-  /** [rows, width]; tokens have a width of 1. */
+  /** [rows, width]; tokens have a width of 1; vectors of a fixed length are one row. */
   readonly shape: readonly [number, number];
+  /** `activations`: reals of any origin. */
   readonly kind: "tokens" | "activations";
   /** A copy on the host, when it is computed. */
   read(signal?: AbortSignal): Promise<HostArray>;
@@ -78,7 +79,7 @@ export interface DeviceTensor extends Disposable {
 /**
  * What a step gives, and where to. `rows: "last"` is the last row of each sequence, `lastPerSequence` the last so many
  * rows of each. `token` draws a token from each of those rows of logits; `score` gives log-probabilities of given
- * tokens, one per row of the step.
+ * tokens, one per row of the step. Values of a fixed shape, as gradients of parameters, are given whole: `rows: "all"`.
  */
 export type Output =
   | { readonly value: ValueName; readonly rows: "all" | "last"; readonly to: "host" | "device" }

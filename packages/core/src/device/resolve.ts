@@ -2,8 +2,9 @@
 // sequence stands and which rows each output wants. All of them refuse the same steps with the same words.
 
 import { PolyllamaError } from "../errors.ts";
-import type { Graph, GraphInput, ValueName } from "../graph.ts";
+import type { Graph, GraphInput, ValueName, WeightName } from "../graph.ts";
 import { nearestName } from "../nearest-name.ts";
+import { isFixed, rowsIn, type TensorType } from "../type.ts";
 import type { SequenceCache } from "./cache.ts";
 import type { DeviceTensor, HostArray, Output, Step } from "./program.ts";
 
@@ -23,7 +24,7 @@ export interface StepPlaces {
   /** Rows in all, N. */
   readonly rows: number;
   readonly sequences: readonly SequencePlace[];
-  /** Rows of the step that each output wants, in order. */
+  /** Rows of the step that each output wants, in order; of values of a fixed shape, all of their own rows. */
   readonly outputRows: readonly (readonly number[])[];
 }
 
@@ -39,7 +40,8 @@ export function resolveStep(graph: Graph, step: Step): StepPlaces {
   for (const name of Object.values(step.updates ?? {})) checkValue(graph, name);
   const outputRows = step.outputs.map((output) => {
     checkValue(graph, output.value);
-    return rowsOf(output, rows, sequences);
+    const type = graph.types.get(output.value)!; // as just checked
+    return isFixed(type) ? fixedRows(output, type) : rowsOf(output, rows, sequences);
   });
   return { rows, sequences, outputRows };
 }
@@ -49,22 +51,41 @@ function inputRows(graph: Graph, step: Step): number {
   for (const input of graph.inputs) {
     const data = step.inputs[input.name];
     if (data === undefined) throw new PolyllamaError("ERR_GRAPH", `The input "${input.name}" is missing.`);
+    if (input.kind === "fixed") {
+      checkFixed(input, data);
+      continue;
+    }
     const count = isDeviceTensor(data) ? tensorRows(input, data) : arrayRows(graph, input, data, rows);
     if (rows !== undefined && count !== rows) {
       throw new PolyllamaError("ERR_GRAPH", `The input "${input.name}" has ${count} rows, not ${rows}.`);
     }
     rows = count;
   }
-  if (rows === undefined) throw new PolyllamaError("ERR_GRAPH", "The graph has no inputs.");
+  if (graph.inputs.length === 0) throw new PolyllamaError("ERR_GRAPH", "The graph has no inputs.");
   for (const name of Object.keys(step.inputs)) {
     if (!graph.inputs.some((input) => input.name === name)) {
       throw new PolyllamaError("ERR_GRAPH", `The graph has no input "${name}".`);
     }
   }
-  return rows;
+  return rows ?? 0;
 }
 
-function tensorRows(input: GraphInput, { kind, shape }: DeviceTensor): number {
+type FixedInput = Extract<GraphInput, { kind: "fixed" }>;
+/** An input that has a row for each row of a step. */
+type RowsInput = Exclude<GraphInput, FixedInput>;
+
+/** @throws {PolyllamaError} `ERR_GRAPH` for other than reals of the input's shape */
+function checkFixed({ name, shape, width }: FixedInput, data: HostArray | DeviceTensor): void {
+  const elements = shape.reduce((product, dim) => product * dim, 1);
+  const fits = isDeviceTensor(data)
+    ? data.kind === "activations" && data.shape[1] === width && data.shape[0] * width === elements
+    : !(data instanceof Int32Array) && data.length === elements;
+  if (fits) return;
+  const given = isDeviceTensor(data) ? `${data.kind} [${data.shape}]` : `a ${data.constructor.name} of ${data.length}`;
+  throw new PolyllamaError("ERR_GRAPH", `The input "${name}" holds reals [${shape}], not ${given}.`);
+}
+
+function tensorRows(input: RowsInput, { kind, shape }: DeviceTensor): number {
   const width = input.kind === "tokens" ? 1 : input.width;
   if (kind === input.kind && shape[1] === width) return shape[0];
   throw new PolyllamaError(
@@ -73,7 +94,7 @@ function tensorRows(input: GraphInput, { kind, shape }: DeviceTensor): number {
   );
 }
 
-function arrayRows(graph: Graph, input: GraphInput, data: HostArray, rows: number | undefined): number {
+function arrayRows(graph: Graph, input: RowsInput, data: HostArray, rows: number | undefined): number {
   const count = checkRows(input, data, rows);
   if (data instanceof Int32Array) checkTokens(graph, input.name, data);
   return count;
@@ -85,7 +106,7 @@ function arrayRows(graph: Graph, input: GraphInput, data: HostArray, rows: numbe
  * @param expected Rows of other inputs of the step.
  * @throws {PolyllamaError} `ERR_GRAPH` for an array of another kind or length
  */
-function checkRows(input: GraphInput, data: HostArray, expected: number | undefined): number {
+function checkRows(input: RowsInput, data: HostArray, expected: number | undefined): number {
   if (data instanceof Int32Array !== (input.kind === "tokens")) {
     throw new PolyllamaError(
       "ERR_GRAPH",
@@ -103,17 +124,25 @@ function checkRows(input: GraphInput, data: HostArray, expected: number | undefi
 
 /** @throws {PolyllamaError} `ERR_GRAPH` for a token that a table which looks the input up does not have. */
 function checkTokens(graph: Graph, input: ValueName, tokens: Int32Array): void {
-  for (const node of graph.nodes) {
-    if (node.op !== "embedding" || node.tokens !== input) continue;
-    const rows = graph.weights.find(({ name }) => name === node.table)!.shape[0]!;
-    const row = tokens.findIndex((token) => !(token >= 0 && token < rows));
+  for (const { table, least } of lookUps(graph, input)) {
+    const rows = graph.weights.find(({ name }) => name === table)!.shape[0]!;
+    const row = tokens.findIndex((token) => !(token >= least && token < rows));
     if (row >= 0) {
       throw new PolyllamaError(
         "ERR_GRAPH",
-        `"${input}" has the token ${tokens[row]} in row ${row}; the table "${node.table}" has rows 0 to ${rows - 1}.`,
+        `"${input}" has the token ${tokens[row]} in row ${row}; the table "${table}" has rows 0 to ${rows - 1}.`,
       );
     }
   }
+}
+
+/** The tables in which an input of tokens is looked up; a target of -1 is none. */
+function lookUps(graph: Graph, input: ValueName): readonly { readonly table: WeightName; readonly least: number }[] {
+  return graph.nodes.flatMap((node) => {
+    if (node.op === "embedding" && node.tokens === input) return [{ table: node.table, least: 0 }];
+    const scores = node.op === "logProbability" || node.op === "logProbabilityGrad";
+    return scores && node.targets === input ? [{ table: node.weight, least: -1 }] : [];
+  });
 }
 
 /** What every device counts to. */
@@ -148,6 +177,15 @@ function placeSequences(step: Step, total: number): readonly SequencePlace[] {
   }
   if (first === total) return places;
   throw new PolyllamaError("ERR_GRAPH", `The sequences have ${first} rows but the inputs ${total}.`);
+}
+
+/** All rows of a value that has the same ones in every step. @throws {PolyllamaError} `ERR_GRAPH` for less of it */
+function fixedRows(output: Output, type: TensorType): readonly number[] {
+  if ((output.to === "host" || output.to === "device") && output.rows === "all") return range(0, rowsIn(type, 0));
+  throw new PolyllamaError(
+    "ERR_GRAPH",
+    `"${output.value}" is no value of rows, it is [${type.shape}]; ask for all of it, on the host or the device.`,
+  );
 }
 
 function rowsOf(output: Output, rows: number, sequences: readonly SequencePlace[]): readonly number[] {

@@ -4,23 +4,22 @@
 // itself.
 
 import { need, type OpDef, type OpNode } from "../op.ts";
-import { rowWidth } from "./rows.ts";
+import { attentionGrad } from "./attention-grad.ts";
+import type { Heads } from "./attention-heads.ts";
+import { rowsLike, rowWidth } from "./rows.ts";
 
-/** How rows are cut into heads. */
-export interface Heads {
-  /** H, a multiple of G. */
-  readonly heads: number;
-  /** G */
-  readonly kvHeads: number;
-  /** d */
-  readonly headDim: number;
+/** What a node of `attention` may be told. */
+export interface AttentionAttributes extends Heads {
+  /** Whether it also gives `logSumExp` [N, H], of the scores of each row and head. */
+  readonly logSumExp?: true;
 }
 
 /** q [N, H d], k and v [N, G d] -> [N, H d]: `softmax(q k^T / sqrt(d)) v` per head, over the row's own sequence. */
-export const attention: OpDef<Heads, ["q", "k", "v"]> = {
+export const attention: OpDef<AttentionAttributes, ["q", "k", "v"], [], ["out"], ["logSumExp"]> = {
   inputs: ["q", "k", "v"],
   parameters: [],
   results: ["out"],
+  extras: ["logSumExp"],
   state: { cache: "append", inputs: ["k", "v"] },
   infer({ q, k, v }, { heads, kvHeads, headDim }) {
     need(heads % kvHeads === 0, `${heads} query heads cannot share ${kvHeads} key/value heads evenly`);
@@ -30,7 +29,14 @@ export const attention: OpDef<Heads, ["q", "k", "v"]> = {
       const width = rowWidth("attention", role, type);
       need(width === kvHeads * headDim, `attention has ${role} of width ${width}, not ${kvHeads} x ${headDim}`);
     }
-    return { out: q };
+    return { out: q, logSumExp: rowsLike(q, heads) };
+  },
+  vjp(g, { output, q, k, v, heads, kvHeads, headDim, results }, { out: cotangent }) {
+    if (cotangent === undefined) return {};
+    const { out, logSumExp } = results;
+    need(logSumExp !== undefined, `the gradient of "${output}" takes its logSumExp`);
+    const operands = { q, k, v, out, logSumExp, cotangent };
+    return g.apply(attentionGrad, `${output}.gradient`, operands, { heads, kvHeads, headDim });
   },
 };
 

@@ -2,6 +2,8 @@
 // inputs, in any format of `formats/`; its values are ggml's f32 values of that format.
 
 import { type NoAttributes, need, type OpDef, type OpNode } from "../op.ts";
+import { linearInputGrad } from "./linear-input-grad.ts";
+import { linearWeightGrad } from "./linear-weight-grad.ts";
 import { rowsLike, rowWidth } from "./rows.ts";
 
 /** `out = x weight^T`: x [N, K], weight [M, K] -> [N, M]. There is no bias. */
@@ -17,6 +19,13 @@ export const linear: OpDef<NoAttributes, ["x"], ["weight"]> = {
       `linear of width ${width} has weight [${weight.shape}]`,
     );
     return { out: rowsLike(x, outputs) };
+  },
+  vjp(g, { output, x, weight }, { out }) {
+    if (out === undefined) return {};
+    return {
+      x: g.apply(linearInputGrad, `${output}.gradient.x`, { cotangent: out, weight }, {}).out,
+      weight: g.apply(linearWeightGrad, `${output}.gradient.weight`, { x, cotangent: out }, {}).out,
+    };
   },
 };
 

@@ -2,12 +2,9 @@
 // and there is no bias. The epsilon stands inside the root.
 
 import { need, type OpDef, type OpNode } from "../op.ts";
+import type { Epsilon } from "./epsilon.ts";
+import { rmsNormGrad } from "./rms-norm-grad.ts";
 import { rowWidth } from "./rows.ts";
-
-/** What is added to the mean of squares, larger than 0. */
-export interface Epsilon {
-  readonly eps: number;
-}
 
 /** `out = x / sqrt(mean(x^2) + eps) * weight`, row by row: x [N, D], weight [D] -> [N, D]. */
 export const rmsNorm: OpDef<Epsilon, ["x"], ["weight"]> = {
@@ -21,6 +18,10 @@ export const rmsNorm: OpDef<Epsilon, ["x"], ["weight"]> = {
       `rmsNorm of width ${width} has weight [${weight.shape}]`,
     );
     return { out: x };
+  },
+  vjp(g, { output, x, weight, eps }, { out }) {
+    if (out === undefined) return {};
+    return g.apply(rmsNormGrad, `${output}.gradient`, { x, cotangent: out, weight }, { eps });
   },
 };
 

@@ -14,8 +14,14 @@ export interface Rotation {
   readonly scaling: RopeScaling;
 }
 
+/** What a node of `rope` may be told. */
+export interface RopeAttributes extends Rotation {
+  /** Whether it turns back, by the same angles and with the same magnitude: the gradient of a rotation. */
+  readonly backwards?: true;
+}
+
 /** Rotates each head of x [N, H d] by its row's position; the shape stays. */
-export const rope: OpDef<Rotation, ["x"]> = {
+export const rope: OpDef<RopeAttributes, ["x"]> = {
   inputs: ["x"],
   parameters: [],
   results: ["out"],
@@ -23,6 +29,11 @@ export const rope: OpDef<Rotation, ["x"]> = {
     const width = rowWidth("rope", "x", x);
     need(headDim % 2 === 0 && width % headDim === 0, `rope of heads of ${headDim} over width ${width}`);
     return { out: x };
+  },
+  vjp(g, { output, headDim, theta, scaling, backwards = false }, { out }) {
+    if (out === undefined) return {};
+    const rotation = { headDim, theta, scaling, ...(!backwards && ({ backwards: true } as const)) };
+    return { x: g.apply(rope, `${output}.gradient`, { x: out }, rotation).out };
   },
 };
 

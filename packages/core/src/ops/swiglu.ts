@@ -2,6 +2,7 @@
 
 import { type NoAttributes, need, type OpDef, type OpNode } from "../op.ts";
 import { rowWidth } from "./rows.ts";
+import { swigluGrad } from "./swiglu-grad.ts";
 
 /** `out = silu(gate) * up` with `silu(z) = z / (1 + exp(-z))`: gate, up [N, F] -> [N, F]. */
 export const swiglu: OpDef<NoAttributes, ["gate", "up"]> = {
@@ -12,6 +13,9 @@ export const swiglu: OpDef<NoAttributes, ["gate", "up"]> = {
     const [width, other] = [rowWidth("swiglu", "gate", gate), rowWidth("swiglu", "up", up)];
     need(width === other, `swiglu of widths ${width} and ${other}`);
     return { out: gate };
+  },
+  vjp(g, { output, gate, up }, { out }) {
+    return out === undefined ? {} : g.apply(swigluGrad, `${output}.gradient`, { gate, up, cotangent: out }, {});
   },
 };
 

@@ -209,6 +209,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
         const problem = `These parameters were loaded for other graphs: "${name}" is not among them.`;
         throw new PolyllamaError("ERR_PARAMETERS", `${problem} Load them for this graph, too.`);
       }
+      this.#checkNodes(graph, parameters.weights); // of which nothing was known when they were loaded
       parameters.retain(); // they stay while the executor is made of them
       try {
         const executor = await this.#parts.executor(graph, parameters, { ...options, signal }, this.#register);
@@ -247,17 +248,26 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
   }
 
   /** @throws {UnsupportedError} for an operation or a format that the backend does not have */
-  #check({ nodes, weights }: Graph, infos: ReadonlyMap<WeightName, WeightInfo>): void {
-    for (const { name } of weights) {
+  #check(graph: Graph, infos: ReadonlyMap<WeightName, WeightInfo>): void {
+    for (const { name } of graph.weights) {
       const format = infos.get(name)?.format;
       if (format === undefined || this.formats.has(format)) continue;
       const problem = `The ${this.name} backend does not have the format ${format} of "${name}"`;
       throw new UnsupportedError(problem, "Convert the checkpoint, or use another backend.", { format });
     }
+    this.#checkNodes(graph, infos);
+  }
+
+  /** @throws {UnsupportedError} for an operation that the backend does not have, and values of fixed shapes */
+  #checkNodes({ inputs, nodes }: Graph, infos: ReadonlyMap<WeightName, WeightInfo>): void {
     for (const node of nodes) {
       const answer = this.supports(node, infos);
       if (answer !== true) throw answer;
     }
+    const fixed = inputs.find(({ kind }) => kind === "fixed");
+    if (fixed === undefined || this.features.updates) return;
+    const problem = `The ${this.name} backend does not train, and takes no input of a fixed shape, as "${fixed.name}" is`;
+    throw new UnsupportedError(problem, "Use the reference backend.", { op: "updates" });
   }
 
   /** @throws {PolyllamaError} `ERR_PARAMETERS` for those of another device, `ERR_DISPOSED` */

@@ -9,9 +9,11 @@ import {
   type Node,
   operands,
   type RealArray,
+  results,
+  rowsIn,
   type ValueName,
 } from "@polyllama/core";
-import { cacheSpec } from "@polyllama/core/device";
+import { cacheSpec, type SequencePlace } from "@polyllama/core/device";
 import type { AcceptedStep } from "../frame/program-frame.ts";
 import { HostBlocks, type KeysAndValues } from "./blocks.ts";
 import type { Arrays, HostRows } from "./rows.ts";
@@ -27,6 +29,8 @@ export interface HostOperands<Reals extends RealArray> {
   width(name: ValueName): number;
   /** Position of each row. */
   readonly positions: readonly number[];
+  /** Which rows belong together. */
+  readonly sequences: readonly SequencePlace[];
   /** Appends the node's rows of k and v to the caches, and gives what the rows of each sequence attend to. */
   append(node: AttentionNode): readonly Attended<Reals>[];
 }
@@ -44,8 +48,8 @@ export interface Attended<Reals extends RealArray> {
 /** How a backend computes. */
 export interface HostComputation<Reals extends RealArray> {
   readonly arrays: Arrays<Reals>;
-  /** A node's output [N, width]. */
-  compute(node: Node, operands: HostOperands<Reals>): Reals;
+  /** A node's results, in their order: [N, width] each, or in a shape of their own. */
+  compute(node: Node, operands: HostOperands<Reals>): readonly Reals[];
   /** Values to compute beside those of outputs. */
   readonly wanted?: Iterable<ValueName>;
 }
@@ -92,11 +96,17 @@ export async function computeStep<Reals extends RealArray>(
   for (const node of graph.nodes) for (const name of operands(node)) lastUse.set(name, node.output);
 
   for (const node of graph.nodes) {
-    if (!needed.has(node.output) && appended(node).length === 0) continue;
+    const made = results(node);
+    const isNeeded = made.some((name) => needed.has(name));
+    if (!isNeeded && appended(node).length === 0) continue;
     await macrotask(); // so that timers run and an abort is heard
     signal.throwIfAborted();
-    if (needed.has(node.output)) {
-      values.set(node.output, { rows: places.rows, width: from.width(node.output), data: compute(node, from) });
+    if (isNeeded) {
+      for (const [i, data] of compute(node, from).entries()) {
+        const name = made[i]!; // one for each
+        const rows = rowsIn(graph.types.get(name)!, places.rows); // a value of this graph
+        if (needed.has(name)) values.set(name, { rows, width: from.width(name), data });
+      }
     } else if (node.op === "attention") from.append(node); // which is all that anybody wants of it
     for (const name of operands(node)) if (lastUse.get(name) === node.output && !wanted.has(name)) values.delete(name);
   }
@@ -159,6 +169,7 @@ function operandsOf<Reals extends RealArray>(
     value,
     tokens: (name) => values.get(name) as Int32Array, // the graph's types let nothing else be looked up
     width: (name) => graph.widths.get(name)!,
+    sequences,
     positions: sequences.flatMap(({ start, rows }) => Array.from({ length: rows }, (_, i) => start + i)),
     append(node) {
       const [k, v] = [value(node.k), value(node.v)];
@@ -176,7 +187,8 @@ function operandsOf<Reals extends RealArray>(
 function neededValues({ nodes }: Graph, wanted: ReadonlySet<ValueName>): ReadonlySet<ValueName> {
   const needed = new Set(wanted);
   for (const node of [...nodes].reverse()) {
-    for (const name of needed.has(node.output) ? operands(node) : appended(node)) needed.add(name);
+    const isNeeded = results(node).some((name) => needed.has(name));
+    for (const name of isNeeded ? operands(node) : appended(node)) needed.add(name);
   }
   return needed;
 }

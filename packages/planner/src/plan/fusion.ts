@@ -9,6 +9,7 @@ import {
   byOp,
   type EmbeddingNode,
   type FormatName,
+  forTraining,
   type Graph,
   type LinearNode,
   type Node,
@@ -17,6 +18,7 @@ import {
   type RmsNormNode,
   type RopeNode,
   type SwigluNode,
+  UnsupportedError,
   type ValueName,
 } from "@polyllama/core";
 import type { Needs, RowSet } from "./needs.ts";
@@ -138,6 +140,11 @@ function plain(node: NodeOf<PlainOp>, f: Fusing): void {
   emit(f, { kind: "plain", node }, node.output);
 }
 
+/** @throws {UnsupportedError} for an op that backends who plan refuse before they come here */
+function unplanned({ op, output }: Node): void {
+  throw new UnsupportedError(`${op} ${output}: there are no plans for training`, "Use the reference backend.", { op });
+}
+
 const fusers: PerNode<[Fusing], void> = {
   embedding: (node, f) => emit(f, { kind: "embedding", node }, node.output),
   rmsNorm(node, f) {
@@ -173,6 +180,7 @@ const fusers: PerNode<[Fusing], void> = {
       : undefined;
     emit(f, { kind: "add", node, norm }, node.output, ...(norm === undefined ? [] : [norm.output]));
   },
+  ...forTraining(unplanned),
 };
 
 function fuseLinear(node: LinearNode, f: Fusing): void {

@@ -3,7 +3,7 @@
 // behind the last attention a prompt of 512 rows goes on as one. Caches are filled also where nobody asks for what
 // attention gives.
 
-import { appended, type Graph, type Node, type OpName, operands, type ValueName } from "@polyllama/core";
+import { appended, forTraining, type Graph, type Node, type OpName, operands, type ValueName } from "@polyllama/core";
 import type { StoredWeights } from "./weight-groups.ts";
 
 /** All rows of a step, or those that it selects. */
@@ -85,6 +85,7 @@ const rowWise: Readonly<Record<OpName, boolean>> = {
   attention: false,
   swiglu: true,
   add: true,
+  ...forTraining(false), // as nothing is selected of it
 };
 
 /** A value is computed for selected rows where all that read it are, and nobody asks for more. */

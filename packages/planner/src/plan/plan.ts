@@ -2,7 +2,7 @@
 // knowing the graph: everything a kernel needs to know is in the step. A step computes the rows of its set: all rows of
 // what runs, or those that the run's selection lists.
 
-import type { NodeOf, OpName, Ops, ValueName, WeightName } from "@polyllama/core";
+import type { NodeOf, OpName, Ops, TrainingOp, ValueName, WeightName } from "@polyllama/core";
 import type { RowSet } from "./needs.ts";
 import type { PlacedRotation } from "./rotations.ts";
 import type { WeightGroup, WeightPlace } from "./weight-groups.ts";
@@ -125,8 +125,8 @@ export interface AddStep extends Step<"add"> {
   readonly normed: { readonly norm: Norm; readonly y: Place } | undefined;
 }
 
-/** Ops that always are a step of their own, as the graph has them. */
-export type PlainOp = Exclude<OpName, "embedding" | "rmsNorm" | "linear" | "rope" | "attention" | "add">;
+/** Ops that always are a step of their own, as the graph has them. Those of training are in no plan yet. */
+export type PlainOp = Exclude<OpName, TrainingOp | "embedding" | "rmsNorm" | "linear" | "rope" | "attention" | "add">;
 
 /** An op alone: its inputs as places, its parameters and attributes as the node has them, and its result `y`. */
 export type PlainStep<Op extends PlainOp = PlainOp> = { [O in Op]: Step<O> & PlainFields<O> }[Op];

@@ -14,6 +14,7 @@ import {
   ops,
   PolyllamaError,
   rowCount,
+  type TrainingOp,
   type ValueName,
   type WeightInfo,
   type WeightName,
@@ -67,8 +68,11 @@ interface Use {
   readonly x?: ValueName;
 }
 
-/** Ops that have parameters. */
-type WeightedOp = { [Op in OpName]: Ops[Op]["parameters"] extends readonly [] ? never : Op }[OpName];
+/** Ops of inference that have parameters. */
+type WeightedOp = Exclude<
+  { [Op in OpName]: Ops[Op]["parameters"] extends readonly [] ? never : Op }[OpName],
+  TrainingOp
+>;
 
 const uses: { readonly [Op in WeightedOp]: (node: NodeOf<Op>) => Use } = {
   embedding: ({ table }) => ({ weight: table, as: "table" }),

@@ -57,7 +57,11 @@ function device(parts: Partial<Parts> = {}, computed: Compute = compute): Device
       blockRows: hostBlockRows,
       allocate: ({ spec, blocks }) => new HostBlocks(Float64Array, spec, blocks),
     },
-    executor: (graph, { owner }) => new HostExecutor(graph, owner, { arrays: Float64Array, compute: computed }),
+    executor: (graph, { owner }) =>
+      new HostExecutor<Float64Array>(graph, owner, {
+        arrays: Float64Array,
+        compute: (...given) => [computed(...given)],
+      }),
     ...parts,
   });
 }

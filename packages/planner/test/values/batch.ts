@@ -30,7 +30,7 @@ export function batchFor(graph: Graph, infos: ReadonlyMap<WeightName, WeightInfo
   const inputs = graph.inputs.map((input): readonly [ValueName, readonly Row[]] => {
     const numbers = generator(input.name);
     if (input.kind === "tokens") return [input.name, places.map(() => [Math.floor((numbers() + 1) * 2)])];
-    return [input.name, places.map(() => Array.from({ length: input.width }, numbers))];
+    return [input.name, places.map(() => Array.from({ length: input.width }, numbers))]; // there are no fixed ones
   });
   const weights = graph.weights.map(({ name }): readonly [WeightName, readonly Row[]] => {
     const [numbers, info] = [generator(name), infos.get(name)!]; // of every weight

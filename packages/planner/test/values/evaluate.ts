@@ -1,6 +1,6 @@
 // The values of a graph, as its operations say.
 
-import { byOp, type Graph, type PerNode, type ValueName } from "@polyllama/core";
+import { byOp, forTraining, type Graph, type PerNode, type ValueName } from "@polyllama/core";
 import type { Batch } from "./batch.ts";
 import { added, attended, gated, multiplied, normed, type Past, type Row, turned, turns } from "./rows.ts";
 
@@ -45,4 +45,7 @@ const rules: PerNode<[Evaluating], readonly Row[]> = {
   },
   swiglu: ({ gate, up }, { values }) => values.get(gate)!.map((row, n) => gated(row, values.get(up)![n]!)),
   add: ({ a, b }, { values }) => values.get(a)!.map((row, n) => added(row, values.get(b)![n]!)),
+  ...forTraining(() => {
+    throw new Error("there are no plans for training");
+  }),
 };

@@ -1,0 +1,76 @@
+// attentionGrad: groupings, head widths, and sequences of several lengths in one step. Its operands are those of a true
+// attention, which is computed for them first: a softmax that does not sum to one says nothing.
+
+import { buildGraph } from "@polyllama/core";
+import { combinations } from "../combine.ts";
+import { activations } from "../inputs.ts";
+import { type Random, random } from "../random.ts";
+import { memoryWeights } from "../weights.ts";
+import { type OpCase, opCase } from "./op-case.ts";
+
+interface Heads {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly d: number;
+}
+
+/** Rows of each sequence of a step. */
+const rowCounts: readonly (readonly number[])[] = [[1], [9], [4, 1, 33]];
+
+const shapes = combinations
+  .with([
+    { heads: 1, kvHeads: 1, d: 16 },
+    { heads: 6, kvHeads: 2, d: 32 },
+    { heads: 5, kvHeads: 1, d: 6 },
+    { heads: 8, kvHeads: 8, d: 8 },
+    { heads: 4, kvHeads: 2, d: 128 },
+  ])
+  .combine("rows", rowCounts);
+
+export function attentionGradCases(): readonly OpCase[] {
+  return shapes.map(({ rows, ...shape }) =>
+    opCase("attentionGrad", { ...shape, rows: rows.join("+") }, (seed) => {
+      const { heads, kvHeads, d } = shape;
+      const stream = random(`attentionGrad ${heads} ${kvHeads} ${d} ${rows}`, seed);
+      return {
+        graph: buildGraph((g) => {
+          const [wide, narrow] = [heads * d, kvHeads * d];
+          const [q, k, v] = [g.activations("q", wide), g.activations("k", narrow), g.activations("v", narrow)];
+          const [out, sum, dy] = [g.activations("out", wide), g.activations("sum", heads), g.activations("dy", wide)];
+          const made = g.attentionGrad("d", q, k, v, out, sum, dy, { heads, kvHeads, headDim: d });
+          return [made.q, made.k, made.v];
+        }),
+        weights: memoryWeights([]),
+        actions: [{ run: operands(shape, rows, stream), sequences: rows.map((count) => ({ rows: count })) }],
+      };
+    }),
+  );
+}
+
+function operands({ heads, kvHeads, d }: Heads, rows: readonly number[], stream: Random) {
+  const total = rows.reduce((sum, count) => sum + count, 0);
+  const draw = (width: number): Float32Array => activations("normal", total, width, stream);
+  const [q, k, v, dy] = [draw(heads * d), draw(kvHeads * d), draw(kvHeads * d), draw(heads * d)];
+  const [out, sum] = [new Float32Array(total * heads * d), new Float32Array(total * heads)];
+  let first = 0;
+  for (const count of rows) {
+    for (let n = first; n < first + count; n++) {
+      for (let h = 0; h < heads; h++) {
+        const [query, group] = [(n * heads + h) * d, Math.floor((h * kvHeads) / heads)];
+        const keys = Array.from({ length: n - first + 1 }, (_, t) => ((first + t) * kvHeads + group) * d);
+        const weights = keys.map((key) => {
+          let dot = 0;
+          for (let i = 0; i < d; i++) dot += q[query + i]! * k[key + i]!;
+          return Math.exp(dot / Math.sqrt(d));
+        });
+        const all = weights.reduce((a, b) => a + b, 0);
+        sum[n * heads + h] = Math.log(all);
+        for (const [t, key] of keys.entries()) {
+          for (let i = 0; i < d; i++) out[query + i]! += (weights[t]! / all) * v[key + i]!;
+        }
+      }
+    }
+    first += count;
+  }
+  return { q, k, v, out, sum, dy };
+}
