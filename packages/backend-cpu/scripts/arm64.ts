@@ -36,7 +36,9 @@ if (missing !== undefined) {
   }
   const seconds = Math.round((performance.now() - start) / 1000);
   const count = checks.length * sets.length;
-  process.stdout.write(`${count - wrong} of ${count} programs passed by ${emulator} (${sets.join(", ")}), ${seconds} s\n`);
+  process.stdout.write(
+    `${count - wrong} of ${count} programs passed by ${emulator} (${sets.join(", ")}), ${seconds} s\n`,
+  );
   if (wrong > 0 || count === 0) process.exitCode = 1;
 }
 
@@ -44,7 +46,9 @@ if (missing !== undefined) {
 function missingHere(): string | undefined {
   if (spawnSync(target.compiler, ["--version"]).status !== 0) return `no ${target.compiler} (Debian's clang-14)`;
   const probe = ["-x", "c++", "-", "-static", "-o", "/dev/null"];
-  const built = spawnSync(target.compiler, [...target.machine, ...probe], { input: "#include <vector>\nint main() {}" });
+  const built = spawnSync(target.compiler, [...target.machine, ...probe], {
+    input: "#include <vector>\nint main() {}",
+  });
   if (built.status !== 0) return "no C++ library for arm64 (Debian's g++-aarch64-linux-gnu)";
   return spawnSync(emulator, ["--version"]).status === 0 ? undefined : `no ${emulator} (Debian's qemu-user-static)`;
 }
