@@ -63,9 +63,9 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "cpu-selection-of-step",
     file: "program/run-chunk.ts",
-    find: "return [...rows].sort((a, b) => a - b);",
-    replace: "return [...rows].sort((a, b) => b - a);",
-    what: "selected rows are in the wrong order",
+    find: "const selection = selected.map((row) => numbers.get(row)!);",
+    replace: "const selection = selected.map((_, i) => i);",
+    what: "selected rows are the first ones of the chunk",
   },
   {
     id: "cpu-draw-position",
@@ -169,7 +169,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
     id: "cpu-file-unread",
     file: "packed/repack-files.ts",
     find: "of notFinite || unread !== undefined ? batch : []",
-    replace: "of notFinite ? batch : []",
+    replace: "of notFinite || (unread !== undefined && batch.length === 0) ? batch : []",
     what: "rows that a file does not have any more count as read",
   },
   {

@@ -1,6 +1,7 @@
 // Weights that lie in files, which threads of the library read: in every format the same values as those that are
 // handed over, and the same errors.
 
+import { utimesSync } from "node:fs";
 import { mkdtemp, open, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -76,6 +77,18 @@ describe("where the file", () => {
     const located = await inFile(source);
     const short: WeightSource = { ...located, locate: (name) => ({ ...located.locate!(name)!, offset: 1000 }) };
     expect(await product(short, graph)).toEqual(await product(source, graph));
+  });
+  test("changes while it is read, what is handed over counts", async () => {
+    const { graph, source } = large;
+    const located = await inFile(source);
+    const { reads } = source;
+    await using device = cpu({ threads: 2, activations: "f32", cacheFolder: false });
+    await using loaded = await loadGraph(device, graph, located, {
+      onProgress: ({ done }) => done > 0 && utimesSync(located.path, 1, 1),
+    });
+    expect(source.reads).toBeGreaterThan(reads);
+    const [y] = await loaded.run({ inputs: { x: randomReals(1, 512) } }, ["y"]);
+    expect(Array.from(y!.data)).toEqual(await product(source, graph)); // one output
   });
   test("has a NaN, the tensor is named", async () => {
     const { graph, source } = model("f32");
