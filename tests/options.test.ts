@@ -123,7 +123,15 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
   [
     "Llama.load",
     (options) => Llama.load(poet, withRequired(options, { backend: reference() })),
-    { ...opening, backend: none!, contextLength: num!, quantize: str!, chunk: num!, sequences: num! },
+    {
+      ...opening,
+      backend: none!,
+      contextLength: num!,
+      quantize: str!,
+      chunk: num!,
+      sequences: num!,
+      cacheFormat: str!,
+    },
   ],
   ["generate", (options) => llama.generate("a", options), generation],
   ["complete", (options) => llama.complete("a", options), generation],

@@ -41,7 +41,7 @@ export async function openModel(
 }
 
 export async function loadModel(options: ModelOptions & Telling, signal: AbortSignal): Promise<LoadedModel> {
-  const { model = poet, context, quantize, tokenizer, ignoreTensors, fitVocabulary } = options;
+  const { model = poet, context, quantize, cacheFormat, tokenizer, ignoreTensors, fitVocabulary } = options;
   const hub = hubOf(model, options);
   const backend = await createBackend(options);
   using progress = createProgress(options);
@@ -50,6 +50,7 @@ export async function loadModel(options: ModelOptions & Telling, signal: AbortSi
       backend,
       ...(context !== undefined && { contextLength: context }),
       ...(quantize !== undefined && { quantize }),
+      ...(cacheFormat !== undefined && { cacheFormat }),
       ...(tokenizer !== undefined && { tokenizer }),
       ...(ignoreTensors !== undefined && { ignoreTensors }),
       ...(fitVocabulary && { fitVocabulary }),

@@ -1,6 +1,7 @@
 // Options that several commands share, and what they mean to the library. Values are checked here, before anything is
 // loaded; what is accepted is passed on.
 
+import { type CacheFormat, cacheFormats } from "@polyllama/core/device";
 import { type Command, Option } from "commander";
 import { checkGenerateOptions, type GenerateOptions, type QuantizedFormat, quantizedFormats } from "polyllama";
 import { type BackendOptions, backendName, backendNames } from "./backends.ts";
@@ -12,6 +13,7 @@ export interface ModelOptions extends BackendOptions, HubFlags {
   readonly model?: string;
   readonly context?: number;
   readonly quantize?: QuantizedFormat;
+  readonly cacheFormat?: CacheFormat;
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
   readonly fitVocabulary?: boolean;
@@ -76,7 +78,8 @@ export function addModelOptions(command: Command): Command {
     .addOption(ignoreTensors())
     .addOption(fitVocabulary())
     .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
-    .addOption(formatOption("--quantize <format>", "quantize float weights while loading", quantizedFormats));
+    .addOption(formatOption("--quantize <format>", "quantize float weights while loading", quantizedFormats))
+    .addOption(formatOption("--cache-format <format>", "keep keys and values in it (default: f32)", cacheFormats));
   return addHubOptions(addBackendOptions(command));
 }
 

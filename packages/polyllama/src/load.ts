@@ -55,7 +55,7 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
   if (isPromise(options?.backend)) options.backend.then(undefined, () => {});
   checkValue(source, sourceType, "checkpoint", where);
   checkOptions(options === undefined ? {} : options, loadOptionTypes, where);
-  const { contextLength: wanted, quantize, chunk = 512, sequences = 0, onProgress, signal } = options;
+  const { contextLength: wanted, quantize, chunk = 512, sequences = 0, cacheFormat, onProgress, signal } = options;
   const common = { ...(onProgress && { onProgress }), ...(signal && { signal }) };
   const started = performance.now();
   const device = await options.backend;
@@ -69,7 +69,7 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
     const config = configForContext(checkpoint.config, contextLength);
     const weights = quantize === undefined ? checkpoint : quantized(checkpoint, quantize);
     const graph = llamaGraph(config);
-    await checkFits(device, graph, weights, contextLength);
+    await checkFits(device, graph, weights, contextLength, cacheFormat);
     const parameters = await device.loadParameters([graph], weights, common);
     try {
       const outputs = device.features.outputs
@@ -80,7 +80,7 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
       const program = await device.compile(graph, parameters, { outputs, ...(signal && { signal }) });
       let pools: SequencePools;
       try {
-        pools = sequencePools(device, cacheSpec(graph), { rows: contextLength, sequences });
+        pools = sequencePools(device, cacheSpec(graph), { rows: contextLength, sequences }, cacheFormat);
       } catch (error) {
         await program[Symbol.asyncDispose]();
         throw error;

@@ -2,7 +2,7 @@
 // is written.
 
 import { type Graph, MemoryError, type WeightSource } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
+import { type CacheFormat, cacheBytes, cacheSpec, type Device } from "@polyllama/core/device";
 
 /** @throws {MemoryError} with the context that would fit, where the device knows what it has. */
 export async function checkFits(
@@ -10,12 +10,14 @@ export async function checkFits(
   graph: Graph,
   { weights }: WeightSource,
   contextLength: number,
+  cacheFormat?: CacheFormat,
 ): Promise<void> {
   const { free } = await device.memory();
   if (free === undefined) return;
   const needed = (positions: number): number => {
     const { weights: matrices, cache, scratch } = device.estimateMemory(graph, weights, positions);
-    return matrices + cache + scratch;
+    const asked = cacheFormat === undefined ? cache : cacheBytes(cacheSpec(graph), cacheFormat, positions);
+    return matrices + asked + scratch;
   };
   const whole = needed(contextLength);
   if (whole <= free) return;

@@ -2,7 +2,7 @@
 
 import { type OpenOptions, openOptionTypes } from "@polyllama/checkpoints";
 import { type OptionSchema, type OptionType, option, type Progress } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
+import { type CacheFormat, cacheFormats, type Device } from "@polyllama/core/device";
 import { type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
 import type { RenderChatOptions } from "./chat/prompt.ts";
 import { type GenerateOptions, generateOptionTypes } from "./generation/generate.ts";
@@ -29,6 +29,11 @@ export interface LoadOptions extends OpenOptions {
    * each sequence has memory of its own. Sequences that find no room there have memory of their own, too.
    */
   readonly sequences?: number;
+  /**
+   * Format in which keys and values are kept, where the backend has it: f16 takes half of the memory that f32 does, q8_0
+   * a quarter, and rounds; default: what the backend documents, f32 for most.
+   */
+  readonly cacheFormat?: CacheFormat;
 }
 
 /** Options of `Llama.generate` and `Llama.complete`. */
@@ -70,6 +75,7 @@ export const loadOptionTypes: OptionSchema<LoadOptions> = {
   quantize: option.oneOf(quantizedFormats),
   chunk: option.integer({ least: 1 }),
   sequences: option.integer({ least: 0, most: 2 ** 20 }),
+  cacheFormat: option.oneOf(cacheFormats),
 };
 
 export const llamaGenerateOptionTypes: OptionSchema<LlamaGenerateOptions> = {

@@ -2,7 +2,7 @@
 // otherwise in pools of their own.
 
 import { PolyllamaError } from "@polyllama/core";
-import type { CachePool, CacheSpec, Device, SequenceCache } from "@polyllama/core/device";
+import type { CacheFormat, CachePool, CacheSpec, Device, SequenceCache } from "@polyllama/core/device";
 
 /** A sequence's cache, and what gives it back. */
 export interface CachePlace extends Disposable {
@@ -17,18 +17,23 @@ export interface SequencePools extends Disposable {
   fork(cache: SequenceCache, capacity: number): Promise<CachePlace>;
 }
 
-/** @param shared Positions of a sequence, and sequences, of the pool that all share; 0 sequences: none. */
+/**
+ * @param shared Positions of a sequence, and sequences, of the pool that all share; 0 sequences: none.
+ * @throws {PolyllamaError} `ERR_UNSUPPORTED` for a format that the device does not have
+ */
 export function sequencePools(
   device: Pick<Device, "cachePool">,
   spec: CacheSpec,
   shared: { readonly rows: number; readonly sequences: number },
+  format?: CacheFormat,
 ): SequencePools {
   const pools = new Set<CachePool>();
   const make = (rows: number, sequences: number): CachePool => {
-    const pool = device.cachePool(spec, { rows, sequences });
+    const pool = device.cachePool(spec, { rows, sequences, ...(format !== undefined && { format }) });
     pools.add(pool);
     return pool;
   };
+  if (format !== undefined) device.cachePool(spec, { rows: 1, format })[Symbol.dispose](); // refused now, not later
   const common = shared.sequences > 0 ? make(shared.rows, shared.sequences) : undefined;
   const alone = (capacity: number): readonly [CachePool, CachePlace["cache"]] => {
     const pool = make(capacity, 1);

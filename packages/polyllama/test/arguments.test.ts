@@ -3,7 +3,7 @@
 import { cpu } from "@polyllama/backend-cpu";
 import { reference } from "@polyllama/backend-reference";
 import { forwardDevice, forwardDeviceProgram } from "@polyllama/conformance";
-import { MemoryError } from "@polyllama/core";
+import { MemoryError, PolyllamaError } from "@polyllama/core";
 import type { Device } from "@polyllama/core/device";
 import { poet } from "@polyllama/model-poet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -291,6 +291,36 @@ describe("sequences", () => {
     });
     await expect(Llama.load(poet, { backend, contextLength: 16, sequences: 1 })).rejects.toMatchObject({
       code: "ERR_MEMORY",
+    });
+    expect(await device.memory()).toMatchObject({ allocated: 0 });
+  });
+
+  test("keep keys and values in the format that is asked for", async () => {
+    const device = reference();
+    const formats = new Set<unknown>();
+    const backend = forwardDevice(device, {
+      cachePool(spec, size) {
+        formats.add(size.format);
+        return device.cachePool(spec, size);
+      },
+    });
+    await using model = await Llama.load(poet, { backend, contextLength: 16, sequences: 1, cacheFormat: "f16" });
+    using first = model.createSequence();
+    using second = model.createSequence(); // which the pool has no room for
+    for (const sequence of [first, second]) await sequence.continueTo([1, 500]);
+    expect([...formats]).toEqual(["f16"]);
+  });
+
+  test("whose format the backend does not have are refused when the model is loaded", async () => {
+    const device = reference();
+    const backend = forwardDevice(device, {
+      cachePool(spec, size) {
+        if (size.format === "q8_0") throw new PolyllamaError("ERR_UNSUPPORTED", "no caches in q8_0");
+        return device.cachePool(spec, size);
+      },
+    });
+    await expect(Llama.load(poet, { backend, cacheFormat: "q8_0" })).rejects.toMatchObject({
+      code: "ERR_UNSUPPORTED",
     });
     expect(await device.memory()).toMatchObject({ allocated: 0 });
   });

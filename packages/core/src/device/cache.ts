@@ -2,15 +2,19 @@
 // them. A fork shares its blocks, which are copied when one of the two writes into them (PagedAttention: Kwon et al.,
 // SOSP 2023).
 
+import { blockSizes } from "../formats.ts";
 import type { Graph } from "../graph.ts";
 import type { AttentionNode } from "../ops/attention.ts";
+
+/** Those that devices may keep keys and values in; each says which it does. */
+export const cacheFormats = ["f32", "f16", "bf16", "q8_0"] as const;
 
 /**
  * Format in which keys and values are kept. `q8_0`: each 32 elements of a head at a position as int8 times a scale, which
  * is their largest size / 127, rounded to f16; an element is its quotient by the scale, rounded to the nearest of -127 to
  * 127. Heads are a multiple of 32 then.
  */
-export type CacheFormat = "f32" | "f16" | "bf16" | "q8_0";
+export type CacheFormat = (typeof cacheFormats)[number];
 
 /** Shapes of keys and values of a graph's attentions, in the graph's order. */
 export type CacheSpec = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];
@@ -19,6 +23,13 @@ export type CacheSpec = readonly Pick<AttentionNode, "kvHeads" | "headDim">[];
 export function cacheSpec(graph: Graph): CacheSpec {
   const attentions: readonly AttentionNode[] = graph.nodes.filter((node) => node.op === "attention");
   return attentions.map(({ kvHeads, headDim }) => ({ kvHeads, headDim }));
+}
+
+/** Bytes of keys and values of a sequence, without what blocks have beyond its last position. */
+export function cacheBytes(spec: CacheSpec, format: CacheFormat, positions: number): number {
+  const { blockSize, blockBytes } = blockSizes[format];
+  const values = spec.reduce((sum, { kvHeads, headDim }) => sum + 2 * kvHeads * headDim, 0);
+  return (values * positions * blockBytes) / blockSize;
 }
 
 /** Whether caches of one spec serve graphs of the other. */

@@ -2,7 +2,7 @@
 // how many positions follow. The rest is each device's own.
 
 import { type CacheFormat, PolyllamaError } from "@polyllama/core";
-import type { CacheSpec } from "@polyllama/core/device";
+import { type CacheSpec, cacheFormats } from "@polyllama/core/device";
 
 /** What exported sequences must agree in. */
 export interface ExportedKind {
@@ -12,11 +12,14 @@ export interface ExportedKind {
   readonly format: CacheFormat;
 }
 
-const formats: readonly CacheFormat[] = ["f32", "f16", "bf16", "q8_0"];
-
 /** The words but the last, which is the length. */
 function wordsOf({ mark, spec, format }: ExportedKind): readonly number[] {
-  return [mark, formats.indexOf(format), spec.length, ...spec.flatMap(({ kvHeads, headDim }) => [kvHeads, headDim])];
+  return [
+    mark,
+    cacheFormats.indexOf(format),
+    spec.length,
+    ...spec.flatMap(({ kvHeads, headDim }) => [kvHeads, headDim]),
+  ];
 }
 
 /** Bytes before the content. */
