@@ -10,6 +10,7 @@
 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { CacheFormat } from "@polyllama/core";
 import { readArguments } from "../scripts/arguments.mjs";
 import { compareBatches } from "./cpu/batch.ts";
 import { type Contender, compare } from "./cpu/compare.ts";
@@ -29,6 +30,7 @@ const options = readArguments("npm run bench:cpu", "Speed of the cpu backend bes
   rounds: { type: "string", default: "5", about: "rounds, of which medians are taken" },
   "prompt-tokens": { type: "string", default: "512", about: "length of the prompt" },
   "generate-tokens": { type: "string", default: "32", about: "tokens to generate" },
+  cache: { type: "string", default: "f16", about: "keys and values of ours: f16, as others keep them, f32 or q8_0" },
   filled: { type: "string", default: "3500", about: "positions filled when decode is measured again; 0: not" },
   batch: { type: "string", about: "numbers of sequences that decode together, by commas; ours alone" },
   peer: { type: "string", about: "a llama-bench to measure too" },
@@ -47,7 +49,13 @@ const measures = {
   readMeter: await readMeter(threads),
 };
 const { backend, set } = options;
-const load = { backend, ...(set !== undefined && { instructionSet: set }) };
+// ONNX Runtime keeps f32 alone
+const cacheFormat = backend === "cpu" ? (options.cache as CacheFormat) : undefined; // Llama.load checks it
+const load = {
+  backend,
+  ...(set !== undefined && { instructionSet: set }),
+  ...(cacheFormat !== undefined && { cacheFormat }),
+};
 
 const peerOptions = options["peer-options"].split(" ").filter((word) => word !== "");
 const peer = options.peer === undefined ? undefined : { program: options.peer, options: peerOptions };

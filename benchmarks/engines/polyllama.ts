@@ -9,14 +9,14 @@ let llama: Llama;
 let sequence: Sequence;
 
 serve({
-  async load({ model, threads, contextLength, backend: name = "cpu", instructionSet, cacheFolder }) {
+  async load({ model, threads, contextLength, backend: name = "cpu", instructionSet, cacheFolder, cacheFormat }) {
     const options = {
       threads,
       ...(instructionSet !== undefined && { instructionSet }),
       ...(cacheFolder !== undefined && { cacheFolder }),
     };
     const backend = name === "cpu" ? cpu(options) : onnxruntime(options);
-    llama = await Llama.load(model, { backend, contextLength });
+    llama = await Llama.load(model, { backend, contextLength, ...(cacheFormat !== undefined && { cacheFormat }) });
     sequence = llama.createSequence();
   },
   async prefill(tokens) {

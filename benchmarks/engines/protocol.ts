@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { CacheFormat } from "@polyllama/core";
 
 export interface LoadRequest {
   readonly kind: "load";
@@ -15,6 +16,8 @@ export interface LoadRequest {
   readonly instructionSet?: string;
   /** Where polyllama packs weights; default: where it always does. */
   readonly cacheFolder?: string;
+  /** Format of polyllama's keys and values; default: f32. */
+  readonly cacheFormat?: CacheFormat;
 }
 
 export type Request =
