@@ -73,6 +73,7 @@ export const modelRows: readonly Row[] = [
   row("--tokenizer t.model", { "load.tokenizer": "t.model" }),
   row("--context 22", { "load.contextLength": 22 }),
   row("--quantize Q8_0", { "load.quantize": "q8_0" }),
+  row("--cache-format q8_0", { "load.cacheFormat": "q8_0" }),
   row("--fit-vocabulary", { "load.fitVocabulary": true }),
   row("--ignore-tensors a.*,b", { "load.ignoreTensors": ["a.*", "b"] }),
   ...backendRows,
