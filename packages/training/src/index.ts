@@ -1,5 +1,5 @@
 // @polyllama/training: the recipe of Llama 2. Learning rates, what the paper trained with, sequences packed from documents,
-// dialogues with a loss on their answers, Ghost Attention.
+// dialogues with a loss on their answers, Ghost Attention, and the loop that updates a model's parameters.
 
 export { type CosineSchedule, checkSchedule, learningRate } from "./schedule.ts";
 export { type Recipe, type RecipeLabel, type RecipeName, recipeLines, recipes } from "./recipes.ts";
@@ -20,3 +20,7 @@ export {
 } from "./dialogues/read.ts";
 export { encodeDialogue, type TrainingDialogue } from "./sft.ts";
 export { ghostSampling, ghostTraining } from "./ghost-attention.ts";
+
+// Training
+export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
+export { type TrainedStep, train } from "./train.ts";
