@@ -28,6 +28,6 @@ export async function* train(
     const step = trainer.steps + 1;
     const rate = learningRate(schedule, step);
     yield { step, rate, ...(await trainer.step(batch, rate, signal)) };
-    if (step === schedule.total) return;
+    if (step >= schedule.total) return;
   }
 }

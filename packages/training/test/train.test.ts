@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { reference } from "@polyllama/backend-reference";
 import { openCheckpoint } from "@polyllama/checkpoints";
 import { llamaGraph, type WeightSource } from "@polyllama/core";
+import type { Device, DeviceTensor, Program, Submission } from "@polyllama/core/device";
 import { uniform } from "@polyllama/test-support/random";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { tinyModel } from "@polyllama/test-support/tiny-model";
@@ -96,17 +97,46 @@ describe("ten steps on the reference", () => {
 
   test("leave nothing on the device", async () => {
     await using device = reference();
+    const given: DeviceTensor[] = [];
     {
-      await using trainer = await createTrainer(device, model.graph, model.source);
+      await using trainer = await createTrainer(watched(device, given), model.graph, model.source);
       expect((await device.memory()).allocated).toBeGreaterThan(0);
       await trainer.step(
         sequences.map((each) => [each]),
         0.01,
       );
+      expect(given.length).toBeGreaterThan(model.graph.weights.length);
+      for (const tensor of given) await expect(tensor.read()).rejects.toMatchObject({ code: "ERR_DISPOSED" });
     }
     expect((await device.memory()).allocated).toBe(0);
   });
 });
+
+/** The device; `given` gets all tensors that its steps give. */
+function watched(device: Device, given: DeviceTensor[]): Device {
+  const submit = (program: Program, ...step: Parameters<Program["submit"]>): Submission => {
+    const result = program.submit(...step).result.then((values) => {
+      for (const value of values) if (value.to === "device") given.push(value.tensor);
+      return values;
+    });
+    return { result };
+  };
+  return instead(device, "compile", async (...graph: Parameters<Device["compile"]>) => {
+    const program = await device.compile(...graph);
+    return instead(program, "submit", (...step: Parameters<Program["submit"]>) => submit(program, ...step));
+  });
+}
+
+/** An object with one method in the place of its own. */
+function instead<Target extends object>(target: Target, name: keyof Target, method: unknown): Target {
+  return new Proxy(target, {
+    get(_, key) {
+      if (key === name) return method;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
 
 interface Golden {
   readonly batch: readonly { readonly ids: readonly number[]; readonly counts: readonly number[] }[];
