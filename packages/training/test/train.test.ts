@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { reference } from "@polyllama/backend-reference";
 import { openCheckpoint } from "@polyllama/checkpoints";
@@ -33,7 +34,7 @@ function* repeated(batch: Batch): Generator<Batch> {
 
 interface Run {
   readonly steps: readonly TrainedStep[];
-  readonly weights: ReadonlyMap<string, Uint8Array>;
+  readonly weights: ReadonlyMap<string, string>;
 }
 
 async function run(batch: Batch): Promise<Run> {
@@ -44,9 +45,13 @@ async function run(batch: Batch): Promise<Run> {
   return { steps, weights: await read(trainer.export()) };
 }
 
-async function read(source: WeightSource): Promise<ReadonlyMap<string, Uint8Array>> {
-  const read = [...source.weights.keys()].map(async (name) => [name, await source.read(name)] as const);
-  return new Map(await Promise.all(read));
+/** A digest of each weight. */
+async function read(source: WeightSource): Promise<ReadonlyMap<string, string>> {
+  const digests = [...source.weights.keys()].map(async (name): Promise<readonly [string, string]> => {
+    const bytes = await source.read(name);
+    return [name, createHash("sha256").update(bytes).digest("hex")];
+  });
+  return new Map(await Promise.all(digests));
 }
 
 describe("ten steps on the reference", () => {
