@@ -21,6 +21,7 @@ const entries = [
   "@polyllama/core",
   "@polyllama/formats",
   "@polyllama/model-poet",
+  "@polyllama/training",
   "@polyllama/vocabulary",
 ];
 

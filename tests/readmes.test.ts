@@ -30,6 +30,7 @@ const modules: Readonly<Record<string, () => Promise<object>>> = {
   "@polyllama/formats": () => import("@polyllama/formats"),
   "@polyllama/model-poet": () => import("@polyllama/model-poet"),
   "@polyllama/planner": () => import("@polyllama/planner"),
+  "@polyllama/training": () => import("@polyllama/training"),
   "@polyllama/vocabulary": () => import("@polyllama/vocabulary"),
 };
 

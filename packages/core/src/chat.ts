@@ -87,6 +87,39 @@ export function encodeChat(
   messages: readonly ChatMessage[],
   options: ChatFormatOptions = {},
 ): number[] {
+  checkFrame(tokenizer);
+  return exchanges(messages, options, "user").flatMap(({ text, answered }) =>
+    tokenizer.encode(text, { bos: true, eos: answered, special: false }),
+  );
+}
+
+/** A pair of turns as tokens. */
+export interface EncodedExchange {
+  /** From BOS to the place where the assistant answers. */
+  readonly prompt: readonly number[];
+  /** The whole pair with the answer, from BOS to EOS, as {@link encodeChat} has it in longer conversations. */
+  readonly ids: readonly number[];
+}
+
+/**
+ * Token ids of a conversation whose every user turn is answered, pair by pair: for training, where it matters which
+ * tokens are the answer's.
+ *
+ * @throws {PolyllamaError} `ERR_CHAT` as {@link encodeChat} does, and when the last message is the user's.
+ */
+export function encodeExchanges(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  options: ChatFormatOptions = {},
+): EncodedExchange[] {
+  checkFrame(tokenizer);
+  return exchanges(messages, options, "assistant").map(({ prompt, text }) => ({
+    prompt: tokenizer.encode(prompt, { bos: true, eos: false, special: false }),
+    ids: tokenizer.encode(text, { bos: true, eos: true, special: false }),
+  }));
+}
+
+function checkFrame(tokenizer: Tokenizer): void {
   for (const name of ["bos", "eos"] as const) {
     if (tokenizer[name] !== undefined) continue;
     throw new PolyllamaError(
@@ -94,9 +127,6 @@ export function encodeChat(
       `The chat format needs a ${name.toUpperCase()} token, and this tokenizer has none; prompt the model with text.`,
     );
   }
-  return exchanges(messages, options).flatMap(({ text, answered }) =>
-    tokenizer.encode(text, { bos: true, eos: answered, special: false }),
-  );
 }
 
 /**
@@ -105,34 +135,43 @@ export function encodeChat(
  * @throws {PolyllamaError} `ERR_CHAT` as {@link encodeChat} does.
  */
 export function renderChat(messages: readonly ChatMessage[], options: ChatFormatOptions = {}): string {
-  return exchanges(messages, options)
+  return exchanges(messages, options, "user")
     .map(({ text, answered }) => `<s>${text}${answered ? "</s>" : ""}`)
     .join("");
 }
 
 interface Exchange {
+  /** Up to the answer. */
+  readonly prompt: string;
   readonly text: string;
   readonly answered: boolean;
 }
 
-function exchanges(messages: readonly ChatMessage[], options: ChatFormatOptions): Exchange[] {
+function exchanges(
+  messages: readonly ChatMessage[],
+  options: ChatFormatOptions,
+  end: "user" | "assistant",
+): Exchange[] {
   checkOptions(options, chatFormatOptionTypes, "chat format");
   const { template: name = "llama-2" } = options;
   const template = chatTemplates[name];
   const first = messages[0]?.role === "system" ? 1 : 0;
   const markers = options.allowMarkers ? [] : template.markers;
   for (const [index, message] of messages.entries()) checkMessage(message, index, first, markers);
-  if ((messages.length - first) % 2 === 0) {
+  if (messages.length === first || (messages.length - first) % 2 !== (end === "user" ? 1 : 0)) {
     const reason = messages.length === first ? "there is no user message" : `message ${messages.length - 1} is not`;
-    throw new PolyllamaError("ERR_CHAT", `A conversation ends with a message of the user, but ${reason}.`);
+    const what = end === "user" ? "A conversation" : "A conversation to train on";
+    throw new PolyllamaError("ERR_CHAT", `${what} ends with a message of the ${end}, but ${reason}.`);
   }
 
   const result: Exchange[] = [];
   for (let index = first; index < messages.length; index += 2) {
     const system = index > first ? undefined : (messages[index - 1]?.content ?? template.system);
+    const user = messages[index]!.content;
     const answer = messages[index + 1]?.content;
     result.push({
-      text: template.exchange(system, messages[index]!.content, answer),
+      prompt: template.exchange(system, user, undefined),
+      text: template.exchange(system, user, answer),
       answered: answer !== undefined,
     });
   }

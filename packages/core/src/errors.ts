@@ -12,6 +12,7 @@ export type ErrorCode =
   | "ERR_TOKENIZER" // a tokenizer file is damaged, or text cannot be encoded as asked
   // messages do not form a conversation of the chat format, or the format is not known, or its template fails
   | "ERR_CHAT"
+  | "ERR_DATA" // a line of training data is not what its format says
   | "ERR_GRAPH" // a graph, or a step of it, does not fit together
   | "ERR_CONTEXT" // more positions than the cache holds
   | "ERR_UNSUPPORTED" // a backend cannot do this, and says what can

@@ -126,8 +126,8 @@ export type { NormalizerSpec } from "./tokenizer/vocabulary.ts";
 export { pieceKind, spaceSymbol } from "./tokenizer/vocabulary.ts";
 
 // Conversations
-export type { ChatFormatOptions, ChatMessage, ChatTemplateName } from "./chat.ts";
-export { chatFormatOptionTypes, chatTemplateNames, encodeChat, renderChat } from "./chat.ts";
+export type { ChatFormatOptions, ChatMessage, ChatTemplateName, EncodedExchange } from "./chat.ts";
+export { chatFormatOptionTypes, chatTemplateNames, encodeChat, encodeExchanges, renderChat } from "./chat.ts";
 
 // Generation
 export { TokenHistory } from "./sampling/history.ts";

@@ -1,6 +1,6 @@
 import { tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
 import { describe, expect, test } from "vitest";
-import { type ChatMessage, encodeChat, PolyllamaError, renderChat } from "../src/index.ts";
+import { type ChatMessage, encodeChat, encodeExchanges, PolyllamaError, renderChat } from "../src/index.ts";
 
 const system = (content: string): ChatMessage => ({ role: "system", content });
 const user = (content: string): ChatMessage => ({ role: "user", content });
@@ -32,6 +32,22 @@ describe("the format", () => {
       1,
       ...encode("[INST] hell [/INST]"),
     ]);
+  });
+
+  test("pairs of turns are those of a longer conversation, each with its prompt", () => {
+    const tokenizer = tinyTokenizer();
+    const messages = [system("s"), user("hello"), assistant("world"), user("hell"), assistant("he")];
+    const pairs = encodeExchanges(tokenizer, messages);
+    const ids = pairs.flatMap((pair) => pair.ids);
+    const next = encodeChat(tokenizer, [user("he")]);
+    expect([...ids, ...next]).toEqual(encodeChat(tokenizer, [...messages, user("he")]));
+    expect(pairs.map(({ prompt }) => prompt)).toEqual([
+      encodeChat(tokenizer, messages.slice(0, 2)),
+      encodeChat(tokenizer, [user("hell")]),
+    ]);
+    for (const wrong of [[], [system("s")], [user("x")], [user("x"), user("y")]]) {
+      expect(() => encodeExchanges(tokenizer, wrong)).toThrow(expect.objectContaining({ code: "ERR_CHAT" }));
+    }
   });
 
   test("BOS and EOS in a content are text, whatever the tokenizer's file declares", () => {
