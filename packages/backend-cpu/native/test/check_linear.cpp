@@ -8,16 +8,6 @@
 
 namespace {
 
-struct ConvertedBlock {  // as kernels/convert.h has it
-  i8 q[32];
-  float scale;
-  i32 sum;
-  float scaled_sum;
-  i32 sums[2];
-  float scaled_sums[2];
-  u32 unused;
-};
-
 constexpr u32 most_rows = 33, first_row = 32, matrix_rows = 85, table_rows = first_row + matrix_rows;
 u32 failures = 0;
 

@@ -90,16 +90,6 @@ void check_norm(Steps& device) {
   }
 }
 
-struct ConvertedBlock {  // as kernels/convert.h has it
-  i8 q[32];
-  float scale;
-  i32 sum;
-  float scaled_sum;
-  i32 sums[2];
-  float scaled_sums[2];
-  u32 unused;
-};
-
 void check_convert(Steps& device) {
   for (u32 way = 0; way < 4; way++) {
     for (u32 width : {32u, 96u, 512u}) {
@@ -207,6 +197,14 @@ void check_copy(Steps& device) {
   }
 }
 
+/** An open file that is gone when it is closed. */
+int unnamed_file() {
+  FILE* file = tmpfile();
+  const int own = dup(fileno(file));
+  fclose(file);
+  return own;
+}
+
 /** Rows into groups behind others, from memory and from a file; and weights that are not finite. */
 void check_repack(Steps& device) {
   for (const stored::Format& f : stored::formats) {
@@ -223,9 +221,7 @@ void check_repack(Steps& device) {
     device.run_once();
     expect(!device.not_finite(), name + ": finite weights are called not finite");
     // From a file, behind other bytes.
-    char path[] = "/tmp/polyllama-steps-XXXXXX";
-    const int file = mkstemp(path);
-    unlink(path);
+    const int file = unnamed_file();
     expect(pwrite(file, raw.data, rows * row_bytes, 77) == (long)(rows * row_bytes), "a file cannot be written");
     device.add(RepackStep{step_repack, rows, 77, other.ref, f.number, columns, 16, (u32)file + 1});
     device.run_once();
@@ -412,9 +408,7 @@ void check_pages(Steps& device) {
   const u64 bytes = 3 * page + 4099;
   const Memory from = device.allocate(bytes), to = device.allocate(bytes), sums = device.allocate(64);
   for (u64 i = 0; i + 8 <= bytes; i += 8) *(u64*)(from.data + i) = source();
-  char path[] = "/tmp/polyllama-steps-XXXXXX";
-  const int file = mkstemp(path);
-  unlink(path);
+  const int file = unnamed_file();
   expect(write(file, from.data, bytes) == (long)bytes, "a file cannot be written");
   device.clear_flags();
   device.add(ReadStep{step_read, 4, from.ref, bytes, sums.ref, 0, 1, 0, 0});

@@ -19,6 +19,17 @@ void polyllama_free(Device* device, u32 arena);
 void polyllama_run(Device* device, u64 run);
 }
 
+/** A block of input in int8, as kernels/convert.h has it. */
+struct ConvertedBlock {
+  i8 q[32];
+  float scale;
+  i32 sum;
+  float scaled_sum;
+  i32 sums[2];
+  float scaled_sums[2];
+  u32 unused;
+};
+
 /** Memory of a device. */
 struct Memory {
   u64 ref;
