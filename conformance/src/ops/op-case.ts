@@ -3,7 +3,7 @@
 // compute exactly is computed for some columns and checked for the rest.
 
 import { reference, runWithBounds } from "@polyllama/backend-reference";
-import type { Graph, OpName, WeightSource } from "@polyllama/core";
+import { type Graph, isTraining, type OpName, type WeightSource } from "@polyllama/core";
 import { type Device, loadGraph } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "../address.ts";
 import { type CaseResult, resultOf } from "../case.ts";
@@ -43,7 +43,11 @@ export function runCase(testCase: OpCase, device: Device, seed: number): Promise
   return resultOf(testCase.address, () => compareOp(testCase.build(seed), device));
 }
 
+/** What cases of training find on a device that does not train; that it says so is a rule of devices. */
+const untrained: Unsupported = { status: "absent", reason: "it does not train" };
+
 async function compareOp(script: OpScript, device: Device): Promise<Finding | Unsupported> {
+  if (!device.features.updates && script.graph.nodes.some(isTraining)) return untrained;
   const supported = await support(device, script);
   if (supported.status !== "supported") return supported;
   await using loaded = supported.loaded;

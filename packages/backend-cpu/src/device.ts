@@ -1,10 +1,10 @@
 // The processor as a device: weights, pools of KV blocks and programs in memory of the library's own. Nothing is loaded
 // before it is needed.
 
-import { type FormatName, MemoryError } from "@polyllama/core";
+import { type FormatName, type Graph, isTraining, MemoryError, type WeightName } from "@polyllama/core";
 import type { Device, DeviceFeatures } from "@polyllama/core/device";
-import { formats } from "@polyllama/formats";
-import { assertPlaced, DeviceFrame, supportsInference } from "@polyllama/planner";
+import { asF32, formats } from "@polyllama/formats";
+import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Machine } from "./machine.ts";
 import { estimateMemory } from "./memory.ts";
@@ -12,6 +12,9 @@ import { type Activations, kvBlockRows, mostHeadDim } from "./modes.ts";
 import type { Engine } from "./native/engine.ts";
 import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
+import { EitherExecutor } from "./training/either.ts";
+import { TrainingExecutor } from "./training/executor.ts";
+import { TensorMemory } from "./training/tensors.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
 import type { LocalWeights } from "./weights/local.ts";
@@ -35,7 +38,7 @@ const features: DeviceFeatures = {
   adjustments: true,
   stepsAhead: 1, // a token is chosen on the host, before the next step can begin
   adapters: false,
-  updates: false,
+  updates: true,
   pagedCaches: true,
   cacheExport: true,
 };
@@ -43,6 +46,7 @@ const features: DeviceFeatures = {
 /** A device whose engine is opened when it is first used. */
 export function cpuDevice(activations: Activations, platform: Platform): Device {
   const machine = new Machine(() => platform.open());
+  const tensors = new TensorMemory(machine);
   return new DeviceFrame({
     name: "cpu",
     roundings: roundings(activations),
@@ -56,15 +60,17 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
         details: { threads, activations, "instruction set": set, library },
       };
     },
-    supports: (node) => supportsInference("cpu", node, mostHeadDim),
+    supports: (node) => supportsHeads("cpu", node, mostHeadDim),
     ...(platform.totalMemory && { totalMemory: platform.totalMemory }),
     estimateMemory: (graph, weights, rows) => estimateMemory(graph, weights, rows, activations),
-    async loadWeights(graphs, source, { onProgress, signal }) {
+    async loadWeights(graphs, given, { mutable = false, onProgress, signal }) {
+      const source = mutable ? asF32(given, updatedIn(graphs)) : given;
       const { bytes } = planWeights(graphs, source.weights);
       const { mostWeightBytes: most = Number.POSITIVE_INFINITY } = platform;
       if (bytes > most) throw new MemoryError("The weights in WebAssembly", bytes, most, 0);
       await machine.open();
-      const local = machine.engine.map === undefined ? undefined : platform.weights;
+      // What is updated must not be a file that others read.
+      const local = mutable || machine.engine.map === undefined ? undefined : platform.weights;
       return loadWeights(machine, graphs, source, local, { signal, ...(onProgress && { onProgress }) });
     },
     caches: {
@@ -72,12 +78,25 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
       blockRows: kvBlockRows,
       allocate: ({ spec, format, blocks, what }) => new PoolMemory(machine, spec, format, blocks, what),
     },
-    executor(graph, { storage, owner }, { outputs }) {
+    executor(graph, parameters, { outputs }, register) {
+      const { storage, owner } = parameters;
       assertPlaced(graph, storage.layout, () => true);
+      const training = () => new TrainingExecutor(graph, parameters, { machine, tensors, register });
+      if (trains(graph)) return training();
       const executor = new CpuExecutor(graph, storage, machine, activations, owner);
       executor.prepare(outputs ?? graph.outputs.map((value) => ({ value, to: "host" })));
-      return executor;
+      return new EitherExecutor(executor, training);
     },
     release: () => machine.close(),
   });
+}
+
+/** Whether a graph is one of training: its steps are not cut, as gradients are sums over all their rows. */
+function trains({ inputs, nodes }: Graph): boolean {
+  return nodes.some(isTraining) || inputs.some(({ kind }) => kind === "fixed");
+}
+
+/** Weights that an optimizer of these graphs gives new values. */
+function updatedIn(graphs: readonly Graph[]): ReadonlySet<WeightName> {
+  return new Set(graphs.flatMap(({ nodes }) => nodes.flatMap((node) => (node.op === "adamw" ? [node.weight] : []))));
 }

@@ -8,7 +8,7 @@ export { type OffsetFormat, offsetFormats } from "./offsets.ts";
 // The check
 export { assertFinite } from "./finite.ts";
 // All values of weights
-export { type LoadValuesOptions, loadValues, readValues, type WeightValues } from "./read-values.ts";
+export { asF32, type LoadValuesOptions, loadValues, readValues, type WeightValues } from "./read-values.ts";
 // Quantizing
 export type { QuantizedFormat, WritableFormat } from "./quantize/quantize.ts";
 export {

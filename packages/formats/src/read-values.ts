@@ -4,8 +4,10 @@
 import {
   checkWeights,
   columnCount,
+  cutWeight,
   type Graph,
   type Progress,
+  resolveRanges,
   rowCount,
   type WeightInfo,
   type WeightName,
@@ -84,4 +86,28 @@ export async function readValues(
     onRows?.(bytes, first, count);
   }
   return values;
+}
+
+/** The same weights, some of them in f32 with the exact values of their stored format. */
+export function asF32(source: WeightSource, names: ReadonlySet<WeightName>): WeightSource {
+  const isChanged = (info: WeightInfo): boolean => names.has(info.name) && info.format !== "f32";
+  return {
+    name: source.name,
+    weights: new Map(
+      [...source.weights].map(([name, info]) => [name, isChanged(info) ? { ...info, format: "f32" } : info]),
+    ),
+    async read(name, ranges, signal) {
+      const info = source.weights.get(name);
+      if (info === undefined || !isChanged(info)) return source.read(name, ranges, signal);
+      const f32 = { ...info, format: "f32" } as const;
+      const { rows } = resolveRanges(f32, ranges);
+      const values = new Float32Array(rows.count * columnCount(info));
+      const whole = info.shape.length === 1 ? {} : { rows };
+      formats[info.format].dequantize(await source.read(name, whole, signal), values);
+      const cut = info.shape.length === 1 ? f32 : { ...f32, shape: [rows.count, columnCount(info)] };
+      return cutWeight(new Uint8Array(values.buffer), resolveRanges(cut, { columns: ranges?.columns }));
+    },
+    locate: (name) => (names.has(name) ? undefined : source.locate?.(name)),
+    fingerprint: async () => `${await source.fingerprint()} in f32: ${[...names].join()}`,
+  };
 }

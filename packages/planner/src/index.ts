@@ -27,7 +27,7 @@ export { type ParameterStorage, SharedParameters } from "./frame/shared-paramete
 export { orAborted } from "./frame/step-queue.ts";
 export type { StepRecord } from "./frame/step-record.ts";
 export { StepTensor, type TensorStorage } from "./frame/step-tensor.ts";
-export { supportsInference } from "./frame/supported.ts";
+export { supportsHeads, supportsInference } from "./frame/supported.ts";
 export { UnderWay } from "./frame/under-way.ts";
 export { type GpuRunner, type GpuTensorStorage, gpuRun } from "./gpu/run.ts";
 export {
@@ -94,7 +94,7 @@ export {
   type SwigluStep,
 } from "./plan/plan.ts";
 export { printPlan } from "./plan/print.ts";
-export { type PlacedRotation, rotationKey } from "./plan/rotations.ts";
+export { type PlacedRotation, placeRotation, rotationKey, rotationStride } from "./plan/rotations.ts";
 export {
   assertPlaced,
   assertStored,
@@ -104,3 +104,11 @@ export {
   type WeightPlace,
   type WeightPreferences,
 } from "./plan/weight-groups.ts";
+export {
+  type AddsTo,
+  isPerRow,
+  planTraining,
+  type TrainingBuffer,
+  type TrainingPlan,
+  type TrainingStep,
+} from "./training/plan.ts";

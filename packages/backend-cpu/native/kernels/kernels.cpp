@@ -16,11 +16,19 @@
 #include "convert.h"
 #include "elementwise.h"
 #include "embedding.h"
+#include "embedding_grad.h"
 #include "gather.h"
 #include "linear_f32.h"
 #include "linear_int8.h"
+#include "log_sum_exp.h"
 #include "norm.h"
+#include "norm_grad.h"
+#include "optimizer.h"
 #include "rope.h"
+#include "sequence_attention.h"
+#include "swiglu_grad.h"
+#include "transpose.h"
+#include "weight_grad.h"
 
 #include "../read.h"
 #include "../repack.h"
@@ -74,6 +82,27 @@ static void embedding(const Context& c, const void* step) {
   }
 }
 
+static void transpose(const Context& c, const void* step) {
+  const TransposeStep& s = *(const TransposeStep*)step;
+  switch (s.format) {
+    case format_f32: return transpose_groups<F32>(c, s);
+    case format_f16: return transpose_groups<F16>(c, s);
+    case format_bf16: return transpose_groups<Bf16>(c, s);
+    case format_q8_0: return transpose_groups<Q8_0>(c, s);
+    case format_q4_0: return transpose_groups<Q4_0>(c, s);
+    case format_q4_1: return transpose_groups<Q4_1>(c, s);
+    case format_q5_0: return transpose_groups<Q5_0>(c, s);
+    case format_q5_1: return transpose_groups<Q5_1>(c, s);
+    case format_q2_k: return transpose_groups<Q2K>(c, s);
+    case format_q3_k: return transpose_groups<Q3K>(c, s);
+    case format_q4_k: return transpose_groups<Q4K>(c, s);
+    case format_q5_k: return transpose_groups<Q5K>(c, s);
+    case format_q6_k: return transpose_groups<Q6K>(c, s);
+    case format_q8_k: return transpose_groups<Q8K>(c, s);
+    case format_iq4_nl: return transpose_groups<Iq4Nl>(c, s);
+  }
+}
+
 #define NAME_OF(x) #x
 #define NAME(x) NAME_OF(x)
 
@@ -81,7 +110,8 @@ extern const Kernels kernels;
 const Kernels kernels = {
     NAME(KERNELS),
     {embedding, gather, norm, convert, linear, rope, cache, attention, combine, add_rows, swiglu, copy, sample, repack,
-     read_pages},
+     read_pages, transpose, weight_grad, sequence_attention, attention_grad, norm_grad, norm_weight_grad, swiglu_grad,
+     embedding_grad, log_sum_exp, softmax_grad, squares, sum_of_squares, adamw, finite},
 };
 
 }  // namespace KERNELS

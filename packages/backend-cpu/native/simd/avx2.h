@@ -16,6 +16,7 @@ INLINE F sub(F a, F b) { return _mm256_sub_ps(a, b); }
 INLINE F mul(F a, F b) { return _mm256_mul_ps(a, b); }
 INLINE F div(F a, F b) { return _mm256_div_ps(a, b); }
 INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE F root(F a) { return _mm256_sqrt_ps(a); }
 INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
 INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
 INLINE F abs(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }

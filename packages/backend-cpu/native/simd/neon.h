@@ -17,6 +17,7 @@ INLINE F sub(F a, F b) { return vsubq_f32(a, b); }
 INLINE F mul(F a, F b) { return vmulq_f32(a, b); }
 INLINE F div(F a, F b) { return vdivq_f32(a, b); }
 INLINE F fma(F a, F b, F c) { return vfmaq_f32(c, a, b); }
+INLINE F root(F a) { return vsqrtq_f32(a); }
 INLINE F max(F a, F b) { return vmaxq_f32(a, b); }
 INLINE F min(F a, F b) { return vminq_f32(a, b); }
 INLINE F abs(F a) { return vabsq_f32(a); }
@@ -101,7 +102,7 @@ INLINE void add_column(I (&sums)[N][S], const Quants& quants, const int8x16_t (&
 }
 
 template <int COUNT, u32 N, u32 S, class Quants>
-INLINE void add_columns(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
+INLINE void add_products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)[N]) {
   for (int i = 0; i < COUNT; i += 4) {
     int8x16_t columns[N];
     for (u32 n = 0; n < N; n++) columns[n] = vld1q_s8(x[n] + 4 * i);
@@ -151,7 +152,7 @@ INLINE void products(I (&sums)[N][S], const Quants& quants, const i8* const (&x)
 #if defined(KERNELS_I8MM)
   if constexpr (N > 1) return add_pairs<COUNT>(sums, quants, x);
 #endif
-  add_columns<COUNT>(sums, quants, x);
+  add_products<COUNT>(sums, quants, x);
 }
 
 #else

@@ -21,6 +21,7 @@ INLINE F sub(F a, F b) { EACH(F, a.v[i] - b.v[i]) }
 INLINE F mul(F a, F b) { EACH(F, a.v[i] * b.v[i]) }
 INLINE F div(F a, F b) { EACH(F, a.v[i] / b.v[i]) }
 INLINE F fma(F a, F b, F c) { EACH(F, a.v[i] * b.v[i] + c.v[i]) }
+INLINE F root(F a) { EACH(F, __builtin_sqrtf(a.v[i])) }
 INLINE F max(F a, F b) { EACH(F, a.v[i] > b.v[i] ? a.v[i] : b.v[i]) }
 INLINE F min(F a, F b) { EACH(F, a.v[i] < b.v[i] ? a.v[i] : b.v[i]) }
 INLINE F abs(F a) { EACH(F, a.v[i] < 0 ? -a.v[i] : a.v[i]) }

@@ -21,6 +21,7 @@ INLINE F sub(F a, F b) { return {wasm_f32x4_sub(a.v, b.v)}; }
 INLINE F mul(F a, F b) { return {wasm_f32x4_mul(a.v, b.v)}; }
 INLINE F div(F a, F b) { return {wasm_f32x4_div(a.v, b.v)}; }
 INLINE F fma(F a, F b, F c) { return add(mul(a, b), c); }
+INLINE F root(F a) { return {wasm_f32x4_sqrt(a.v)}; }
 // As x86 has them: the second where they are equal or one is NaN.
 INLINE F max(F a, F b) { return {wasm_f32x4_pmax(b.v, a.v)}; }
 INLINE F min(F a, F b) { return {wasm_f32x4_pmin(b.v, a.v)}; }

@@ -77,7 +77,10 @@ function linear(
 function rope({ rotation, x, y }: RopeStep, e: Emitting): EncodedStep {
   const strides = { xStride: x.buffer.stride, yStride: y.buffer.stride, width: x.width };
   const { headDim, offset } = rotation;
-  return ["rope", { rows: e.rows, x: refOf(x, e), y: refOf(y, e), ...strides, headDim, rotation: offset }];
+  return [
+    "rope",
+    { rows: e.rows, x: refOf(x, e), y: refOf(y, e), ...strides, headDim, rotation: offset, backwards: 0 },
+  ];
 }
 
 function cache({ attention: own, k, kRotation, v, q }: CacheStep, e: Emitting): EncodedStep {

@@ -4,6 +4,7 @@
 // for nothing. Strides and widths count words of 32 bits.
 
 import type { StructValues } from "@polyllama/planner";
+import { trainingSteps } from "./training-structs.ts";
 
 /** What a call of the library computes. `rows`, `sequences` and `steps` refer to arrays of the structs below. */
 export const run = {
@@ -57,8 +58,8 @@ export const draw = {
   row: "u32",
 } as const;
 
-/** By kind: every step begins with it and the number of rows that it computes. */
-export const steps = {
+/** Steps of inference by kind: every step begins with it and the number of rows that it computes. */
+export const inferenceSteps = {
   embedding: {
     kind: "u32",
     rows: "u32",
@@ -123,7 +124,8 @@ export const steps = {
     width: "u32",
     headDim: "u32",
     rotation: "u32",
-    unused: "u32",
+    /** 1 turns back. */
+    backwards: "u32",
   },
   cache: {
     kind: "u32",
@@ -233,6 +235,9 @@ export const steps = {
     unused: "u32",
   },
 } as const;
+
+/** All steps, in the order of their kinds. */
+export const steps: typeof inferenceSteps & typeof trainingSteps = { ...inferenceSteps, ...trainingSteps };
 
 export type StepName = keyof typeof steps;
 export type StepFields<Name extends StepName> = Omit<StructValues<(typeof steps)[Name]>, "kind" | "unused">;

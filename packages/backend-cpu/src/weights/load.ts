@@ -46,12 +46,12 @@ export async function loadWeights(
   const layout = planWeights(graphs, infos);
   const job: LoadJob = { machine, layout, infos, source, ...options };
   const found = await local?.find(job, (arena) => readAll(job, arena, local));
-  if (found !== undefined) return new LoadedWeights(infos, layout, found);
+  if (found !== undefined) return new LoadedWeights(infos, layout, found, source);
   const arena = machine.allocate(layout.bytes, "the weights");
   try {
     await readAll(job, arena, local);
     const kept = (await local?.keep(job, arena)) ?? { arena, release: async () => undefined };
-    return new LoadedWeights(infos, layout, kept);
+    return new LoadedWeights(infos, layout, kept, source);
   } catch (error) {
     arena[Symbol.dispose]();
     throw error;

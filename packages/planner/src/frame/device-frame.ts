@@ -267,7 +267,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
     const fixed = inputs.find(({ kind }) => kind === "fixed");
     if (fixed === undefined || this.features.updates) return;
     const problem = `The ${this.name} backend does not train, and takes no input of a fixed shape, as "${fixed.name}" is`;
-    throw new UnsupportedError(problem, "Use the reference backend.", { op: "updates" });
+    throw new UnsupportedError(problem, "Use the cpu backend.", { op: "updates" });
   }
 
   /** @throws {PolyllamaError} `ERR_PARAMETERS` for those of another device, `ERR_DISPOSED` */

@@ -16,14 +16,24 @@ export function supportsInference(
   if (isTraining(node)) {
     const { op, output } = node;
     const problem = `${op} ${output}: the ${backend} backend does not train, and has no kernel for this`;
-    return new UnsupportedError(problem, "Use the reference backend.", { op });
+    return new UnsupportedError(problem, "Use the cpu backend.", { op });
   }
-  if (node.op !== "attention" || most === "any" || (node.headDim <= most && node.headDim % 2 === 0)) return true;
-  const { output, heads, kvHeads, headDim } = node;
+  return supportsHeads(backend, node, most);
+}
+
+/** The same of a backend that trains. */
+export function supportsHeads(
+  backend: string,
+  node: Node,
+  most: number | "any" = Number.POSITIVE_INFINITY,
+): true | UnsupportedError {
+  const hasHeads = node.op === "attention" || node.op === "attentionGrad";
+  if (!hasHeads || most === "any" || (node.headDim <= most && node.headDim % 2 === 0)) return true;
+  const { op, output, heads, kvHeads, headDim } = node;
   const limit = Number.isFinite(most) ? ` up to ${most}` : "";
   return new UnsupportedError(
-    `attention ${output}: heads of ${headDim}; the ${backend} backend computes heads of even size${limit}`,
+    `${op} ${output}: heads of ${headDim}; the ${backend} backend computes heads of even size${limit}`,
     "Use another backend.",
-    { op: node.op, shapes: { q: ["rows", heads * headDim], k: ["rows", kvHeads * headDim] } },
+    { op, shapes: { q: ["rows", heads * headDim], k: ["rows", kvHeads * headDim] } },
   );
 }

@@ -11,10 +11,8 @@ import {
   type NodeOf,
   type OpName,
   type Ops,
-  ops,
   PolyllamaError,
   rowCount,
-  type TrainingOp,
   type ValueName,
   type WeightInfo,
   type WeightName,
@@ -64,26 +62,36 @@ export interface StoredWeights {
 interface Use {
   readonly weight: WeightName;
   readonly as: "matrix" | "table" | "vector";
-  /** What a matrix is multiplied with. */
+  /** What a matrix is multiplied with; one that is used otherwise stands alone. */
   readonly x?: ValueName;
 }
 
-/** Ops of inference that have parameters. */
-type WeightedOp = Exclude<
-  { [Op in OpName]: Ops[Op]["parameters"] extends readonly [] ? never : Op }[OpName],
-  TrainingOp
->;
+/** Ops that have parameters. */
+type WeightedOp = { [Op in OpName]: Ops[Op]["parameters"] extends readonly [] ? never : Op }[OpName];
 
-const uses: { readonly [Op in WeightedOp]: (node: NodeOf<Op>) => Use } = {
-  embedding: ({ table }) => ({ weight: table, as: "table" }),
-  rmsNorm: ({ weight }) => ({ weight, as: "vector" }),
-  linear: ({ weight, x }) => ({ weight, as: "matrix", x }),
+/** Whether a weight is a vector. */
+type IsVector = (weight: WeightName) => boolean;
+
+const uses: { readonly [Op in WeightedOp]: (node: NodeOf<Op>, isVector: IsVector) => readonly Use[] } = {
+  embedding: ({ table }) => [{ weight: table, as: "table" }],
+  rmsNorm: ({ weight }) => [{ weight, as: "vector" }],
+  linear: ({ weight, x }) => [{ weight, as: "matrix", x }],
+  logProbability: ({ weight }) => [{ weight, as: "matrix" }],
+  logProbabilityGrad: ({ weight }) => [{ weight, as: "matrix" }],
+  rmsNormGrad: ({ weight }) => [{ weight, as: "vector" }],
+  linearInputGrad: ({ weight }) => [{ weight, as: "matrix" }],
+  adamw: ({ weight, firstMoment, secondMoment }, isVector) =>
+    [weight, firstMoment, secondMoment].map((each) => ({ weight: each, as: isVector(each) ? "vector" : "matrix" })),
 };
 
-function useOf(node: Node): Use | undefined {
-  if (ops[node.op].parameters.length === 0) return undefined;
+function usesIn({ nodes, weights }: Graph): readonly (Use & Pick<Node, "op">)[] {
+  const vectors = new Set(weights.filter(({ shape }) => shape.length === 1).map(({ name }) => name));
   // The compiler does not see that the entry found by a node's op takes nodes of that op.
-  return (uses as Readonly<Record<string, (node: Node) => Use>>)[node.op]!(node);
+  const table = uses as Readonly<Record<string, (node: Node, isVector: IsVector) => readonly Use[]>>;
+  return nodes.flatMap((node) => {
+    const found = table[node.op]?.(node, (weight) => vectors.has(weight)) ?? [];
+    return found.map((use) => ({ ...use, op: node.op }));
+  });
 }
 
 /**
@@ -110,7 +118,7 @@ export function groupWeights(
     const readers = used.map((byWeight) => byWeight.get(weight) ?? []);
     const alone =
       rowCount(info) % preferences.rowMultiple !== 0 ||
-      readers.some((found) => found.length > 1 || found[0]?.as === "table");
+      readers.some((found) => found.length > 1 || (found.length === 1 && found[0]!.x === undefined));
     const key = JSON.stringify(alone ? [weight] : [info.format, ...readers.map(([use]) => use?.x ?? null)]);
     together.set(key, (together.get(key) ?? new Set()).add(weight));
   }
@@ -172,25 +180,22 @@ export function assertPlaced(
   { places, vectors }: StoredWeights,
   serves: (group: WeightGroup, as: "matrix" | "table") => boolean,
 ): void {
-  for (const node of graph.nodes) {
-    const use = useOf(node);
-    if (use === undefined) continue;
+  for (const use of usesIn(graph)) {
     const group = places.get(use.weight)?.group;
     const placed =
       use.as === "vector" ? vectors.some(({ name }) => name === use.weight) : group && serves(group, use.as);
     if (placed) continue;
     throw new PolyllamaError(
       "ERR_PARAMETERS",
-      `The parameters were not loaded for ${node.op} with "${use.weight}"; name this graph, too, when they are loaded.`,
+      `The parameters were not loaded for ${use.op} with "${use.weight}"; name this graph, too, when they are loaded.`,
     );
   }
 }
 
 function usesOf(graph: Graph, { hostEmbeddings = false }: WeightPreferences): ReadonlyMap<WeightName, readonly Use[]> {
   const byWeight = new Map<WeightName, Use[]>();
-  for (const node of graph.nodes) {
-    const use = useOf(node);
-    if (use === undefined || (use.as === "table" && hostEmbeddings)) continue;
+  for (const use of usesIn(graph)) {
+    if (use.as === "table" && hostEmbeddings) continue;
     byWeight.set(use.weight, [...(byWeight.get(use.weight) ?? []), use]);
   }
   return byWeight;
