@@ -24,3 +24,17 @@ export { ghostSampling, ghostTraining } from "./ghost-attention.ts";
 // Training
 export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type TrainedStep, train } from "./train.ts";
+
+// Data: what is left out, and what is there
+export {
+  createDuplicateFinder,
+  type Duplicate,
+  type DuplicateFinder,
+  type DuplicateOptions,
+} from "./data/duplicates.ts";
+export { createOverlapFinder, type OverlapFinder } from "./data/overlap.ts";
+export { findPersonalData, maskPersonalData, type PersonalData, type PersonalKind } from "./data/personal.ts";
+export { comparable } from "./data/normalize.ts";
+export { textHash } from "./data/hash.ts";
+export { vocabularyFingerprint } from "./data/vocabulary-fingerprint.ts";
+export type { TokenSource } from "./data/token-source.ts";
