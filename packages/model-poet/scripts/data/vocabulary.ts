@@ -17,12 +17,17 @@ export async function trainPoetVocabulary(
   vocabSize: number,
   coverage: number,
 ): Promise<PoetVocabulary> {
-  const { model } = await trainVocabulary(lines(sources), { vocabSize, characterCoverage: coverage });
+  const maxLineBytes = 1 << 20;
+  const { model } = await trainVocabulary(lines(sources), { vocabSize, characterCoverage: coverage, maxLineBytes });
   return { model, tokenizer: tokenizerFromSentencePiece(model, "tokenizer.model") };
 }
 
+/**
+ * A document is one line: a space is put in front of a text, not of each of its lines. The trainer passes over tabs, and
+ * no piece goes beyond one.
+ */
 function* lines(sources: ReadonlyMap<SourceName, CleanSource>): Generator<string> {
   for (const { training } of sources.values()) {
-    for (const { text } of training) yield* text.split("\n").filter((line) => line !== "");
+    for (const { text } of training) yield text.replaceAll("\n", "\t");
   }
 }
