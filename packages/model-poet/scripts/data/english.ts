@@ -4,7 +4,7 @@
 import type { Section } from "./document.ts";
 
 const added =
-  /Project Gutenberg|gutenberg\.org|^\[?Transcriber|^\[?Illustration|^Produced by|^\[[^\]]*\]$|^(list of|contents\b)/i;
+  /Project Gutenberg|gutenberg\.org|^\[?Transcriber|^[[{]?Illustration|^Produced by|^\[[^\]]*\]$|^(list of|contents\b)/i;
 const rule = /^[\s*·.\-—_=~#]*$/;
 const pageNumber = /^[\d\s]+$/;
 const shortest = 300;
@@ -49,7 +49,8 @@ function tidy(group: string): string {
   const cut = lines.length > 1 && lines.slice(0, -1).every(({ length }) => length >= 55);
   return lines
     .join(cut ? " " : "\n")
-    .replace(/\[Illustration[^\]]*\]/gi, "")
+    .replace(/[[{]Illustration[^\]}]*[\]}]/gi, "")
+    .replace(/ ?\{[^}]*\}/g, "")
     .replace(/(?<![\w])_([^_\n]+)_(?![\w])/g, "$1")
     .replace(/ ?\[\d+\]/g, "")
     .trim();
