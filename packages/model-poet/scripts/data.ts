@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Tokenizer, tokenizerFromSentencePiece } from "@polyllama/core";
-import { encodeDocument } from "@polyllama/training";
+import { type CorpusStatistics, createStatistics, encodeDocument, reportLines } from "@polyllama/training";
 import { writeTokenFile } from "@polyllama/training/node";
 import { documentHash } from "./data/clean.ts";
 import type { PoetDocument } from "./data/document.ts";
@@ -37,12 +37,18 @@ const jsonl = (documents: readonly PoetDocument[]): string =>
   documents.map(({ title, text }) => `${JSON.stringify({ title, text })}\n`).join("");
 const tokensOf = (tokenizer: Tokenizer, documents: readonly PoetDocument[]): number =>
   documents.reduce((sum, { text }) => sum + tokenizer.encode(text, { bos: false, eos: false }).length, 0);
+const statisticsOf = (tokenizer: Tokenizer, documents: readonly PoetDocument[]): CorpusStatistics => {
+  const statistics = createStatistics();
+  for (const { text } of documents) statistics.add(text, tokenizer.encode(text, { bos: false, eos: false }).length);
+  return statistics.result;
+};
 
 await mkdir(out, { recursive: true });
 const sources = await readSources(corpora);
 const heldOut: Record<string, readonly { hash: string; title: string; characters: number }[]> = {};
 for (const [name, source] of sources) {
-  say(`${name}: ${source.training.length} documents, removed ${JSON.stringify(source.removed)}`);
+  say(`${name}: ${source.training.length} documents to train on, ${source.overlapping} overlapped held-out ones`);
+  for (const line of reportLines(source.report)) say(`  ${line}`);
   await writeFile(join(out, `${name}.held-out.jsonl`), jsonl(source.heldOut));
   await writeFile(join(out, `${name}.validation.jsonl`), jsonl(source.validation));
   heldOut[name] = source.heldOut.map((document) => ({
@@ -72,7 +78,9 @@ for (const [name, source] of sources) {
     tokens,
     heldOut: { documents: source.heldOut.length, characters: held, tokens: tokensOf(tokenizer, source.heldOut) },
     validation: { documents: source.validation.length, characters: characters(source.validation) },
-    removed: source.removed,
+    cleaning: source.report,
+    overlapping: source.overlapping,
+    statistics: statisticsOf(tokenizer, source.training),
     tokensPerCharacter: tokensOf(tokenizer, source.heldOut) / held,
     tokensPerCharacterBefore: tokensOf(earlier, source.heldOut) / held,
   };

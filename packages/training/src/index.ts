@@ -25,16 +25,38 @@ export { ghostSampling, ghostTraining } from "./ghost-attention.ts";
 export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type TrainedStep, train } from "./train.ts";
 
-// Data: what is left out, and what is there
+// Data: reading, cleaning, what there is
+export type { Chunks } from "./data/lines.ts";
 export {
-  createDuplicateFinder,
-  type Duplicate,
-  type DuplicateFinder,
-  type DuplicateOptions,
-} from "./data/duplicates.ts";
+  readJsonl,
+  type ReadJsonlOptions,
+  readTexts,
+  type ReadTextsOptions,
+  streamDialogues,
+  type TextDocument,
+} from "./data/read-texts.ts";
+export {
+  type Cleaner,
+  type CleaningOptions,
+  type CleaningReport,
+  createCleaner,
+  type PersonalCount,
+  type RemovalReason,
+  reportLines,
+} from "./data/cleaning.ts";
+export type { DuplicateOptions } from "./data/duplicates.ts";
 export { createOverlapFinder, type OverlapFinder } from "./data/overlap.ts";
-export { findPersonalData, maskPersonalData, type PersonalData, type PersonalKind } from "./data/personal.ts";
+export type { PersonalKind } from "./data/personal.ts";
 export { comparable } from "./data/normalize.ts";
 export { textHash } from "./data/hash.ts";
-export { vocabularyFingerprint } from "./data/vocabulary-fingerprint.ts";
-export type { TokenSource } from "./data/token-source.ts";
+export { type CorpusStatistics, createStatistics, type Lengths, type StatisticsCollector } from "./data/statistics.ts";
+
+// Data: tokens in a shuffled order, as sequences
+export { type DocumentSource, exampleSource, type TokenDocument } from "./data/document-source.ts";
+export type { Drawn, MixturePart } from "./data/mixture.ts";
+export {
+  createSequences,
+  type Sequences,
+  type SequencesOptions,
+  type SequencesPosition,
+} from "./data/sequences.ts";

@@ -1,13 +1,7 @@
 // What of a source is left when repetitions and personal data are taken out, and how its documents are shared between
 // training, validation and the held-out ones. Which is which depends on a document's content alone, not on its place.
 
-import {
-  comparable,
-  createDuplicateFinder,
-  createOverlapFinder,
-  findPersonalData,
-  textHash,
-} from "@polyllama/training";
+import { type CleaningReport, comparable, createCleaner, createOverlapFinder, textHash } from "@polyllama/training";
 import type { PoetDocument } from "./document.ts";
 
 export interface CleanOptions {
@@ -24,7 +18,9 @@ export interface CleanSource {
   readonly training: readonly PoetDocument[];
   readonly validation: readonly PoetDocument[];
   readonly heldOut: readonly PoetDocument[];
-  readonly removed: Readonly<Record<"exact" | "near" | "personal" | "overlap", number>>;
+  readonly report: CleaningReport;
+  /** Documents left out since they overlap with held-out ones. */
+  readonly overlapping: number;
 }
 
 /** Documents of which a third is in a held-out one, or the other way round, are not trained on. */
@@ -35,17 +31,9 @@ export function documentHash({ body }: PoetDocument): string {
 }
 
 export function cleanSource(documents: readonly PoetDocument[], options: CleanOptions): CleanSource {
-  const removed = { exact: 0, near: 0, personal: 0, overlap: 0 };
-  const duplicates = createDuplicateFinder({ threshold: options.threshold, ngram: options.ngram });
-  const kept = documents.filter(({ text, body }) => {
-    if (findPersonalData(text).length > 0) {
-      removed.personal++;
-      return false;
-    }
-    const duplicate = duplicates.add(body);
-    if (duplicate !== undefined) removed[duplicate.kind]++;
-    return duplicate === undefined;
-  });
+  const cleaner = createCleaner({ threshold: options.threshold, ngram: options.ngram });
+  const kept = documents.filter(({ text, body }) => cleaner.clean(text, body) !== undefined);
+  let overlapping = 0;
   const hashed = kept.map((document) => ({ document, hash: documentHash(document) }));
   hashed.sort((a, b) => (a.hash < b.hash ? -1 : 1));
   const apart = options.heldOut + options.validation;
@@ -58,13 +46,14 @@ export function cleanSource(documents: readonly PoetDocument[], options: CleanOp
   );
   const clear = ({ body }: PoetDocument): boolean => {
     if (finder.overlap(body) < mostOverlap) return true;
-    removed.overlap++;
+    overlapping++;
     return false;
   };
   return {
     training: kept.filter((document) => !others.has(document) && clear(document)),
     validation: chosen.slice(options.heldOut).filter(clear),
     heldOut,
-    removed,
+    report: cleaner.report,
+    overlapping,
   };
 }

@@ -2,16 +2,16 @@
 // vocabulary; a document is read from its place when it is asked for.
 
 import { type FileHandle, open } from "node:fs/promises";
-import { OptionError, PolyllamaError, type Tokenizer } from "@polyllama/core";
+import { PolyllamaError, type Tokenizer } from "@polyllama/core";
+import { checkDocument, type DocumentSource } from "./document-source.ts";
 import { decodeHeader, fileBytes, headerBytes, startsOffset, type TokenHeader } from "./token-format.ts";
-import type { TokenSource } from "./token-source.ts";
 import { vocabularyFingerprint } from "./vocabulary-fingerprint.ts";
 
 /** An open file of tokens. Disposing it closes the file. */
-export interface TokenFile extends TokenSource, AsyncDisposable {
+export interface TokenFile extends DocumentSource, AsyncDisposable {
   readonly header: TokenHeader;
-  /** Tokens [n] of a document. @throws {PolyllamaError} `ERR_DATA` for a damaged file; `ERR_OPTION` */
-  read(document: number): Promise<Uint16Array | Uint32Array>;
+  /** A document's tokens, all of which count. @throws {PolyllamaError} `ERR_DATA` for a damaged file; `ERR_OPTION` */
+  read(document: number): Promise<{ readonly ids: Uint16Array | Uint32Array }>;
 }
 
 /**
@@ -60,19 +60,16 @@ function reader(file: FileHandle, path: string, header: TokenHeader): TokenFile 
     documents,
     tokens,
     async read(document) {
-      if (!Number.isInteger(document) || document < 0 || document >= documents) {
-        const expected = `an integer from 0 to ${documents - 1}`;
-        const message = `${path} has no document ${document}; ask for ${expected}.`;
-        throw new OptionError(message, { option: "document", expected, value: document });
-      }
+      checkDocument(document, documents, path);
       const bounds = new DataView(await read(starts + 8 * document, 16));
       const start = Number(bounds.getBigUint64(0, true));
       const end = Number(bounds.getBigUint64(8, true));
       if (start >= end || end > tokens) throw damaged(path, `has a damaged start of document ${document}`);
       const bytes = new DataView(await read(headerBytes + width * start, width * (end - start)));
+      const length = end - start;
       return width === 2
-        ? Uint16Array.from({ length: end - start }, (_, at) => bytes.getUint16(2 * at, true))
-        : Uint32Array.from({ length: end - start }, (_, at) => bytes.getUint32(4 * at, true));
+        ? { ids: Uint16Array.from({ length }, (_, at) => bytes.getUint16(2 * at, true)) }
+        : { ids: Uint32Array.from({ length }, (_, at) => bytes.getUint32(4 * at, true)) };
     },
     async [Symbol.asyncDispose]() {
       await file.close();
