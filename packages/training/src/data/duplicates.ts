@@ -7,7 +7,7 @@ import { textHash } from "./hash.ts";
 import { minHash, shingles } from "./min-hash.ts";
 import { comparable } from "./normalize.ts";
 
-/** Options of {@link createDuplicateFinder}. */
+/** What counts as a near duplicate. */
 export interface DuplicateOptions {
   /**
    * From which share of common n-grams on (Jaccard, estimated) a text counts as a near duplicate; 1 looks for none.
@@ -42,7 +42,7 @@ const duplicateOptionTypes: OptionSchema<DuplicateOptions> = {
 
 const places = 64;
 
-/** @throws {OptionError} */
+/** Up to 2^24 different texts, with some 700 bytes for each. @throws {OptionError} */
 export function createDuplicateFinder(options: DuplicateOptions = {}): DuplicateFinder {
   checkOptions(options, duplicateOptionTypes, "createDuplicateFinder");
   const { threshold = 0.8, ngram = 5 } = options;

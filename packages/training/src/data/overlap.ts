@@ -13,7 +13,11 @@ export interface OverlapFinder {
   overlap(text: string): number;
 }
 
-/** @param ngram Characters of an n-gram: so many that unrelated texts rarely share one. */
+/**
+ * Holds the n-grams of texts, up to 2^24 different ones.
+ *
+ * @param ngram Characters of an n-gram: so many that unrelated texts rarely share one.
+ */
 export function createOverlapFinder(texts: Iterable<string>, ngram: number): OverlapFinder {
   const holders = new Map<number, number[]>(); // texts by the n-grams in them
   const sizes: number[] = [];

@@ -27,11 +27,12 @@ export interface CorpusStatistics {
 
 /** Takes in one text after the other; memory grows with different lengths alone. */
 export interface StatisticsCollector {
-  /** @param tokens How many tokens the text is. */
+  /** Takes in a text. @param tokens How many tokens it is. */
   add(text: string, tokens?: number): void;
   readonly result: CorpusStatistics;
 }
 
+/** Statistics of the texts that are added. */
 export function createStatistics(): StatisticsCollector {
   const [characters, tokens] = [lengthCounter(), lengthCounter()];
   const letters = { han: 0, latin: 0, other: 0 };
