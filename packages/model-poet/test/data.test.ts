@@ -69,7 +69,10 @@ describe("English books", () => {
       "* * * * *",
       "A verse,\nand another",
       "CHAPTER II",
+      "Up the River 12\nDown the River 34",
       prose(6),
+      "The raft went",
+      "56 away from the shore.",
       "*** END OF THE PROJECT GUTENBERG EBOOK X ***",
       prose(9),
     ].join("\n\n");
@@ -81,7 +84,7 @@ describe("English books", () => {
           "A verse,\nand another",
         ],
       },
-      { heading: "CHAPTER II", paragraphs: [prose(6)] },
+      { heading: "CHAPTER II", paragraphs: [prose(6), "The raft went away from the shore."] },
     ]);
   });
 });

@@ -23,13 +23,23 @@ export function readBook(text: string): readonly Section[] {
       headings.push(paragraph);
       continue;
     }
+    if (isListOfPages(group)) continue;
     // Many headings in a row are a table of contents, of which only the last belongs to what follows.
     if (headings.length > 0)
       sections.push({ heading: headings.slice(headings.length > 4 ? -1 : -2).join("\n"), paragraphs: [] });
     headings = [];
-    sections.at(-1)?.paragraphs.push(paragraph);
+    const { paragraphs = [] } = sections.at(-1) ?? {};
+    const number = /^\d{1,3} (?=\p{Ll})/u.exec(paragraph); // of a page, within a paragraph that it cut in two
+    if (number === null) paragraphs.push(paragraph);
+    else paragraphs.push(`${paragraphs.pop() ?? ""} ${paragraph.slice(number[0].length)}`.trim());
   }
   return sections.filter(({ paragraphs }) => paragraphs.join("").length >= shortest);
+}
+
+/** Whether lines end with numbers of pages. */
+function isListOfPages(group: string): boolean {
+  const lines = group.trim().split(/\s*\n\s*/);
+  return lines.filter((line) => /\S \d{1,3}$/.test(line)).length > lines.length / 2;
 }
 
 function isHeading(paragraph: string): boolean {
