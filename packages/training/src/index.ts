@@ -54,6 +54,7 @@ export { type CorpusStatistics, createStatistics, type Lengths, type StatisticsC
 // Data: tokens in a shuffled order, as sequences
 export { type DocumentSource, exampleSource, type TokenDocument } from "./data/document-source.ts";
 export type { Drawn, MixturePart } from "./data/mixture.ts";
+export { type MixtureBatches, type MixtureBatchesOptions, mixtureBatches } from "./data/mixture-batches.ts";
 export {
   createSequences,
   type Sequences,

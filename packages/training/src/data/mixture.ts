@@ -16,11 +16,11 @@ export interface MixturePart {
   readonly weight?: number;
 }
 
-/** How much was drawn of a source. */
-export interface Drawn {
+/** How much was drawn of a source; a part of positions, which are JSON. */
+export type Drawn = {
   readonly documents: number;
   readonly tokens: number;
-}
+};
 
 /** What was drawn of each part, in their order. */
 export type DrawnOfParts = readonly Drawn[];

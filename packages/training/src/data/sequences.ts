@@ -15,17 +15,23 @@ export interface SequencesOptions extends PackOptions {
   readonly position?: SequencesPosition;
 }
 
-/** Where a stream of sequences stands; survives JSON. */
-export interface SequencesPosition {
+/**
+ * Where a stream of sequences stands: JSON, of which other code may know no more. A type for this reason: an interface
+ * is no JSON value to the compiler.
+ */
+export type SequencesPosition = {
   /** Hash of sources, weights, seed and packing: a position is one of these alone. */
   readonly stream: string;
   /** Sequences so far. */
   readonly sequences: number;
   /** What was drawn of each source, by name. */
   readonly drawn: Readonly<Record<string, Drawn>>;
-  /** Rows of the last document that are used up, where it goes on in the next sequence, or begins it (0). */
-  readonly rest?: { readonly source: string; readonly row: number };
-}
+  /**
+   * Rows of the last document that are used up, where it goes on in the next sequence, or begins it (0); null where the
+   * next one begins with another document.
+   */
+  readonly rest: { readonly source: string; readonly row: number } | null;
+};
 
 /** A stream of sequences. */
 export interface Sequences {
@@ -42,7 +48,8 @@ export interface Sequences {
   readonly epochs: Readonly<Record<string, number>>;
 }
 
-const sequencesOptionTypes: OptionSchema<SequencesOptions> = {
+/** What the options take. */
+export const sequencesOptionTypes: OptionSchema<SequencesOptions> = {
   length: { ...option.integer({ least: 1 }), required: true },
   examples: option.oneOf(["split", "whole"]),
   seed: { ...option.integer({ least: 0, most: 0xffffffff }), required: true },
@@ -67,7 +74,7 @@ export function createSequences(parts: readonly MixturePart[], options: Sequence
         stream,
         sequences,
         drawn: Object.fromEntries(names.map((name, part) => [name, fill.drawn[part]!])),
-        ...(rest && { rest: { source: names[rest.part]!, row: rest.row } }),
+        rest: rest === undefined ? null : { source: names[rest.part]!, row: rest.row },
       };
     },
     get epochs() {
@@ -109,12 +116,13 @@ function restored(position: SequencesPosition, stream: string, { parts }: Mixtur
   if (position.stream !== stream) refuse("The position is one of other sources, weights or options");
   const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
   const drawn = parts.map(({ name }) => position.drawn?.[name] ?? refuse(`The position says nothing of ${name}`));
-  const part = parts.findIndex(({ name }) => name === position.rest?.source);
-  const row = position.rest?.row ?? 0;
-  const counts = [row, position.sequences, ...drawn.flatMap(({ documents, tokens }) => [documents, tokens])];
-  const began = position.rest === undefined || (drawn[part]?.documents ?? 0) > 0;
-  if (!counts.every(isCount) || !began) refuse("The position is damaged");
-  return { drawn, rest: position.rest && { part, row } };
+  const counts = [position.sequences, ...drawn.flatMap(({ documents, tokens }) => [documents, tokens])];
+  if (!counts.every(isCount)) refuse("The position is damaged");
+  const { rest } = position;
+  if (rest === null) return { drawn, rest: undefined };
+  const part = parts.findIndex(({ name }) => name === rest?.source);
+  if (!isCount(rest?.row) || !((drawn[part]?.documents ?? 0) > 0)) refuse("The position is damaged");
+  return { drawn, rest: { part, row: rest.row } };
 }
 
 function streamHash({ parts }: Mixture, options: readonly unknown[]): string {

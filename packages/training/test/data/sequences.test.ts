@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import { createMixture, type Drawn } from "../../src/data/mixture.ts";
 import { permutation } from "../../src/data/permutation.ts";
 import {
+  type Batch,
   createSequences,
   type DocumentSource,
   type Example,
   exampleSource,
   type MixturePart,
+  mixtureBatches,
   type PackedSequence,
   packExamples,
   type Sequences,
@@ -206,6 +208,7 @@ describe("sequences", () => {
       { drawn: { ...position.drawn, books: { documents: -1, tokens: 3 } } },
       { rest: { source: "other", row: 1 } },
       { rest: { source: "books", row: 0.5 } },
+      { rest: undefined },
       { sequences: "3" },
     ];
     for (const damage of damages) {
@@ -263,5 +266,53 @@ describe("sequences", () => {
       weights: Float64Array.of(1, 1, 1),
       rows: [3],
     });
+  });
+});
+
+describe("batches", () => {
+  type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+  /** What a run takes. */
+  interface Data {
+    readonly fingerprint: string;
+    batches(position: Json | undefined): AsyncIterable<{ readonly batch: Batch; readonly position: Json }>;
+  }
+  const options = { length: 20, seed: 1, sequences: 5, microBatch: 2 };
+  const take = async (data: Data, count: number, from?: Json): Promise<[readonly Batch[], Json]> => {
+    const batches: Batch[] = [];
+    let last: Json = null;
+    for await (const { batch, position } of data.batches(from)) {
+      last = position;
+      if (batches.push(batch) === count) break;
+    }
+    return [batches, last];
+  };
+
+  test("are the stream's sequences in micro-batches, from any position on", async () => {
+    const data = mixtureBatches(parts, options);
+    const [all] = await take(data, 6);
+    expect(all[0]!.map(({ length }) => length)).toEqual([2, 2, 1]);
+    expect(all.flat(2)).toEqual(await createSequences(parts, { length: 20, seed: 1 }).next(30));
+    const [first, position] = await take(data, 2);
+    const [later, end] = await take(mixtureBatches(parts, options), 4, JSON.parse(JSON.stringify(position)));
+    expect([...first, ...later]).toEqual(all);
+    const { books, poems } = data.epochs(end);
+    expect(poems).toBeGreaterThan(0);
+    expect(books).toBeGreaterThan(poems!);
+  });
+
+  test("have a fingerprint that differs where positions mean other batches", async () => {
+    const fingerprint = (given: object): string => mixtureBatches(parts, { ...options, ...given }).fingerprint;
+    expect(fingerprint({ microBatch: 5 })).toBe(fingerprint({}));
+    const others = [{ seed: 2 }, { length: 21 }, { sequences: 6 }, { examples: "whole" }].map(fingerprint);
+    expect(new Set([...others, fingerprint({})]).size).toBe(5);
+    const [, position] = await take(mixtureBatches(parts, { ...options, seed: 2 }), 1);
+    await expect(take(mixtureBatches(parts, options), 1, position)).rejects.toMatchObject({ code: "ERR_OPTION" });
+  });
+
+  test("options are checked", () => {
+    expect(() => mixtureBatches(parts, { ...options, sequences: 0 })).toThrow(
+      "sequences must be an integer at least 1",
+    );
+    expect(() => mixtureBatches(parts, { ...options, ...{ position: 3 } })).toThrow('unknown option "position"');
   });
 });
