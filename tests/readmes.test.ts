@@ -31,6 +31,7 @@ const modules: Readonly<Record<string, () => Promise<object>>> = {
   "@polyllama/model-poet": () => import("@polyllama/model-poet"),
   "@polyllama/planner": () => import("@polyllama/planner"),
   "@polyllama/training": () => import("@polyllama/training"),
+  "@polyllama/training/node": () => import("@polyllama/training/node"),
   "@polyllama/vocabulary": () => import("@polyllama/vocabulary"),
 };
 

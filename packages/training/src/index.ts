@@ -24,3 +24,40 @@ export { ghostSampling, ghostTraining } from "./ghost-attention.ts";
 // Training
 export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type TrainedStep, train } from "./train.ts";
+
+// Data: reading, cleaning, what there is
+export type { Chunks } from "./data/lines.ts";
+export {
+  readJsonl,
+  type ReadJsonlOptions,
+  readTexts,
+  type ReadTextsOptions,
+  streamDialogues,
+  type TextDocument,
+} from "./data/read-texts.ts";
+export {
+  type Cleaner,
+  type CleaningOptions,
+  type CleaningReport,
+  createCleaner,
+  type PersonalCount,
+  type RemovalReason,
+  reportLines,
+} from "./data/cleaning.ts";
+export type { DuplicateOptions } from "./data/duplicates.ts";
+export { createOverlapFinder, type OverlapFinder } from "./data/overlap.ts";
+export type { PersonalKind } from "./data/personal.ts";
+export { comparable } from "./data/normalize.ts";
+export { textHash } from "./data/hash.ts";
+export { type CorpusStatistics, createStatistics, type Lengths, type StatisticsCollector } from "./data/statistics.ts";
+
+// Data: tokens in a shuffled order, as sequences
+export { type DocumentSource, exampleSource, type TokenDocument } from "./data/document-source.ts";
+export type { Drawn, MixturePart } from "./data/mixture.ts";
+export { type MixtureBatches, type MixtureBatchesOptions, mixtureBatches } from "./data/mixture-batches.ts";
+export {
+  createSequences,
+  type Sequences,
+  type SequencesOptions,
+  type SequencesPosition,
+} from "./data/sequences.ts";

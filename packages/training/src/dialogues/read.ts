@@ -39,7 +39,7 @@ const readers: Readonly<Record<DialogueFormat, Reader>> = {
 
 const formats = Object.keys(readers) as readonly DialogueFormat[]; // its own keys
 
-const readDialoguesOptionTypes: OptionSchema<ReadDialoguesOptions> = {
+export const readDialoguesOptionTypes: OptionSchema<ReadDialoguesOptions> = {
   file: { ...option.string, required: true },
   format: option.oneOf(formats),
 };
@@ -68,7 +68,7 @@ export function* readDialogues(
  * @throws {DataError} naming the field of what is no dialogue of the format.
  */
 export function parseDialogue(text: string, place: DataPlace, format?: DialogueFormat): Dialogue {
-  const line: Field = { value: parsed(text, place), path: undefined, place };
+  const line = parseLine(text, place);
   const reader = readers[format ?? formatOf(line)];
   return { messages: messagesOf(reader.turns(line), { ...line, path: reader.mark }), place };
 }
@@ -80,9 +80,10 @@ function formatOf(line: Field): DialogueFormat {
   throw new DataError(line.place, undefined, `there is no field that tells its format: ${known}`);
 }
 
-function parsed(text: string, place: DataPlace): unknown {
+/** The JSON of a line. @throws {DataError} */
+export function parseLine(text: string, place: DataPlace): Field {
   try {
-    return parseJson(text, place.file);
+    return { value: parseJson(text, place.file), path: undefined, place };
   } catch (cause) {
     throw new DataError(place, undefined, "is not JSON, or nested too deep", { cause });
   }
