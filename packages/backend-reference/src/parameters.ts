@@ -13,7 +13,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import type { AdapterOptions } from "@polyllama/core/device";
-import { type LoadValuesOptions, loadValues, offsetFormats, readValues } from "@polyllama/formats";
+import { type LoadValuesOptions, loadValues, offsetFormats, readValues, type WeightValues } from "@polyllama/formats";
 import type { ParameterStorage } from "@polyllama/planner";
 import type { LoadedWeight } from "./loaded-weight.ts";
 import type { Matrix } from "./matrix.ts";
@@ -107,6 +107,10 @@ export class ReferenceParameters implements ParameterStorage {
         const bytes = new Uint8Array(buffer, byteOffset, byteLength);
         return cutWeight(bytes, resolveRanges({ ...info, format: "f32" }, ranges));
       },
+      async readExact(name) {
+        const values = held.get(name)?.values;
+        return values instanceof Float64Array ? values.slice() : undefined;
+      },
       fingerprint: async () => `reference ${crypto.randomUUID()}`,
     };
   }
@@ -137,8 +141,19 @@ export async function loadWeights(
     kept.set(info.name, all);
   };
   const values = await loadValues(graphs, source, { ...options, onRows });
-  const loaded = [...values].map(([name, weight]): readonly [WeightName, LoadedWeight] => {
-    return [name, { ...weight, bytes: kept.get(name) ?? new Uint8Array(0) }];
-  });
-  return new ReferenceParameters(new Map(loaded));
+  const loaded = new Map<WeightName, LoadedWeight>();
+  for (const [name, weight] of values) {
+    const exact = await source.readExact?.(name, options.signal);
+    if (exact === undefined) loaded.set(name, { ...weight, bytes: kept.get(name) ?? new Uint8Array(0) });
+    else loaded.set(name, { ...weight, values: checked(source, weight, exact), bytes: new Uint8Array(0) });
+  }
+  return new ReferenceParameters(loaded);
+}
+
+/** @throws {CheckpointError} for values of another number, NaN or infinite. */
+function checked(source: WeightSource, { info, values }: WeightValues, exact: Float64Array): Float64Array {
+  const wrong = exact.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0 && exact.length === values.length) return exact;
+  const problem = wrong < 0 ? `has ${exact.length} values, not ${values.length}` : `value ${wrong} is ${exact[wrong]}`;
+  throw new CheckpointError({ file: source.name, tensor: info.name }, problem, "Use another checkpoint.");
 }
