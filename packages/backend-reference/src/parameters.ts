@@ -2,6 +2,7 @@
 
 import {
   CheckpointError,
+  checkWeights,
   columnCount,
   cutWeight,
   formatBytes,
@@ -13,7 +14,7 @@ import {
   type WeightSource,
 } from "@polyllama/core";
 import type { AdapterOptions } from "@polyllama/core/device";
-import { type LoadValuesOptions, loadValues, offsetFormats, readValues, type WeightValues } from "@polyllama/formats";
+import { type LoadValuesOptions, loadValues, offsetFormats, readValues } from "@polyllama/formats";
 import type { ParameterStorage } from "@polyllama/planner";
 import type { LoadedWeight } from "./loaded-weight.ts";
 import type { Matrix } from "./matrix.ts";
@@ -140,20 +141,31 @@ export async function loadWeights(
     all.set(bytes, formatBytes(info.format, first * columnCount(info)));
     kept.set(info.name, all);
   };
-  const values = await loadValues(graphs, source, { ...options, onRows });
-  const loaded = new Map<WeightName, LoadedWeight>();
-  for (const [name, weight] of values) {
-    const exact = await source.readExact?.(name, options.signal);
-    if (exact === undefined) loaded.set(name, { ...weight, bytes: kept.get(name) ?? new Uint8Array(0) });
-    else loaded.set(name, { ...weight, values: checked(source, weight, exact), bytes: new Uint8Array(0) });
+  const exact = await exactWeights(graphs, source, options.signal);
+  const loaded = new Map<WeightName, LoadedWeight>(exact);
+  for (const [name, weight] of await loadValues(graphs, source, { ...options, onRows, except: exact })) {
+    loaded.set(name, { ...weight, bytes: kept.get(name) ?? new Uint8Array(0) });
   }
   return new ReferenceParameters(loaded);
 }
 
-/** @throws {CheckpointError} for values of another number, NaN or infinite. */
-function checked(source: WeightSource, { info, values }: WeightValues, exact: Float64Array): Float64Array {
-  const wrong = exact.findIndex((value) => !Number.isFinite(value));
-  if (wrong < 0 && exact.length === values.length) return exact;
-  const problem = wrong < 0 ? `has ${exact.length} values, not ${values.length}` : `value ${wrong} is ${exact[wrong]}`;
-  throw new CheckpointError({ file: source.name, tensor: info.name }, problem, "Use another checkpoint.");
+/** Weights of which the source has more than their format holds. @throws {CheckpointError} */
+async function exactWeights(
+  graphs: readonly Graph[],
+  source: WeightSource,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<WeightName, LoadedWeight>> {
+  const exact = new Map<WeightName, LoadedWeight>();
+  for (const info of graphs.flatMap((graph) => checkWeights(graph, source))) {
+    const values = exact.has(info.name) ? undefined : await source.readExact?.(info.name, signal);
+    if (values !== undefined) exact.set(info.name, { info, values, bytes: new Uint8Array(0) });
+  }
+  for (const { info, values } of exact.values()) {
+    const elements = rowCount(info) * columnCount(info);
+    const wrong = values.findIndex((value) => !Number.isFinite(value));
+    if (wrong < 0 && values.length === elements) continue;
+    const problem = wrong < 0 ? `has ${values.length} values, not ${elements}` : `value ${wrong} is ${values[wrong]}`;
+    throw new CheckpointError({ file: source.name, tensor: info.name }, problem, "Use another checkpoint.");
+  }
+  return exact;
 }

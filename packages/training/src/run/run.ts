@@ -195,7 +195,7 @@ class Run {
       () => undefined,
     );
     if (found === undefined && error.code !== "ERR_OVERFLOW") return error;
-    const what = found === undefined ? error.message.replace(/\.?$/, "") : showNonFinite(found);
+    const what = found === undefined ? "The loss or the gradients' norm overflows" : showNonFinite(found);
     const message = `Step ${step}: ${what}. Nothing of this step was saved. ${this.#wayBack()}`;
     const remedy = "Use a smaller learning rate or other data.";
     return new PolyllamaError("ERR_OVERFLOW", `${message} ${remedy}`, { cause: error });
