@@ -35,4 +35,5 @@ export { ghostSampling, ghostTraining } from "./ghost-attention.ts";
 // Training
 export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type TrainedStep, train } from "./train.ts";
+export { type BatchGradients, batchGradients } from "./batch-gradients.ts";
 export { firstNonFinite, type NonFinite, showNonFinite } from "./first-non-finite.ts";

@@ -13,3 +13,4 @@ export {
 export { reportPath, writeReport } from "./report.ts";
 export { type RunEvent, type RunOptions, type RunResult, runTraining } from "./run.ts";
 export { savedCheckpoints } from "./saved.ts";
+export { writeGradients } from "./write-gradients.ts";
