@@ -3,14 +3,13 @@
 
 import { type Example, encodeDialogue, ghostTraining, recipes } from "@polyllama/training";
 import type { Command } from "commander";
-import { createBackend } from "../backends.ts";
 import { UsageError } from "../exit.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { addChatTraining, type Base, baseOf, chatSample, fitting } from "../training/chat.ts";
 import { type InstructedDialogue, readDialogueFiles } from "../training/documents.ts";
 import { type GhostFlags, instructionOf, sampleGhost } from "../training/ghost.ts";
 import { addTrainingOptions } from "../training/options.ts";
-import { train } from "../training/run.ts";
+import { train, trainingBackend } from "../training/run.ts";
 import { collect, integer, number } from "../values.ts";
 
 export function addGatt(program: Command, interrupts: Interrupts): void {
@@ -45,7 +44,7 @@ async function run(files: readonly string[], flags: GhostFlags, interrupts: Inte
     const { file, line } = lacking.place;
     throw new UsageError(`${file}, line ${line}: the dialogue has no instruction; give --instruction`);
   }
-  await using device = await createBackend(flags);
+  await using device = await trainingBackend(flags);
   const sampled = flags.sampled ? dialogues : await sampleGhost(base, dialogues, device, flags, interrupts);
   await train(
     {

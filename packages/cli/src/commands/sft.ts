@@ -3,12 +3,11 @@
 import type { ChatTemplateName, Tokenizer } from "@polyllama/core";
 import { type Example, encodeDialogue, recipes } from "@polyllama/training";
 import { type Command, Option } from "commander";
-import { createBackend } from "../backends.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { addChatTraining, baseOf, type ChatTrainingFlags, chatSample, fitting } from "../training/chat.ts";
 import { readDialogueFiles } from "../training/documents.ts";
 import { addTrainingOptions } from "../training/options.ts";
-import { train } from "../training/run.ts";
+import { train, trainingBackend } from "../training/run.ts";
 
 interface Flags extends ChatTrainingFlags {
   readonly answers: "all" | "last";
@@ -44,7 +43,7 @@ async function run(files: readonly string[], flags: Flags, interrupts: Interrupt
   };
   const examples = await read(files);
   const validation = await read(flags.validation ?? []);
-  await using device = await createBackend(flags);
+  await using device = await trainingBackend(flags);
   const recipe = recipes.sft;
   const sample = chatSample(template);
   await train({ device, model, examples, validation, manner: "whole", recipe, sample }, flags, interrupts);

@@ -3,7 +3,6 @@
 import { type Example, encodeDocument, recipes } from "@polyllama/training";
 import { type Command, Option } from "commander";
 import { type Checkpoint, PolyllamaError } from "polyllama";
-import { createBackend } from "../backends.ts";
 import { UsageError } from "../exit.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
@@ -12,7 +11,7 @@ import { createHint } from "../progress.ts";
 import { type DocumentOptions, type DocumentsAre, readDocuments } from "../training/documents.ts";
 import { newModel } from "../training/models.ts";
 import { addTrainingOptions, type TrainingFlags } from "../training/options.ts";
-import { train } from "../training/run.ts";
+import { train, trainingBackend } from "../training/run.ts";
 
 interface Flags extends TrainingFlags, DocumentOptions {
   readonly config?: string;
@@ -49,7 +48,7 @@ async function run(files: readonly string[], flags: Flags, interrupts: Interrupt
   const examples = await read(files);
   if (examples.length === 0) throw new UsageError(`${files.join(", ")}: there is no text to train on`);
   const validation = await read(flags.validation ?? []);
-  await using device = await createBackend(flags);
+  await using device = await trainingBackend(flags);
   await train(
     {
       device,

@@ -100,6 +100,7 @@ export function fitting(
 export function chatSample(template: ChatTemplateName): Prepared["sample"] {
   return async (llama, content, maxTokens, signal) => {
     const options = { template, maxTokens, temperature: 0, ...(signal && { signal }) };
-    return ` -> ${(await llama.completeChat([{ role: "user", content }], options)).text}`;
+    const { text } = await llama.completeChat([{ role: "user", content }], options);
+    return ` -> ${text.trim()}`;
   };
 }

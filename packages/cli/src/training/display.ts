@@ -36,12 +36,12 @@ export function createTrainingDisplay(steps: number, { json = false }: Telling):
       const now = performance.now();
       if (event.kind === "start") {
         last = now;
-        if (event.step > 0) line(`going on behind step ${count(event.step)}`);
+        if (event.step > 0) line(`going on after step ${count(event.step)}`);
       } else if (event.kind === "step") {
         pace = pace === undefined ? now - last : (1 - newest) * pace + newest * (now - last);
         last = now;
-        const left = seconds(((steps - event.step) * pace) / 1000);
-        const facts = [`loss ${event.loss.toFixed(4)}`, speed(event.tokensPerSecond), `${left} left`];
+        const left = event.step < steps ? [`${seconds(((steps - event.step) * pace) / 1000)} left`] : [];
+        const facts = [`loss ${event.loss.toFixed(4)}`, speed(event.tokensPerSecond), ...left];
         const text = `step ${count(event.step)} of ${count(steps)} | ${facts.join(" | ")}`;
         if (stderr.isTTY) {
           clear();

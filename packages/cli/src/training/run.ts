@@ -4,7 +4,8 @@
 import type { Device } from "@polyllama/core/device";
 import { type Example, packExamples, type Recipe, recipeLines, shuffledExamples } from "@polyllama/training";
 import { logPath, type RunEvent, reportPath, runTraining, type Sample } from "@polyllama/training/node";
-import { type Checkpoint, Llama } from "polyllama";
+import { type Checkpoint, Llama, PolyllamaError } from "polyllama";
+import { createBackend } from "../backends.ts";
 import { Exit } from "../exit.ts";
 import { count, plural } from "../format.ts";
 import type { Interrupts } from "../interrupts.ts";
@@ -23,6 +24,17 @@ export interface Prepared {
   readonly recipe: Recipe;
   /** A text of the model behind a prompt. */
   readonly sample: (llama: Llama, prompt: string, tokens: number, signal: AbortSignal | undefined) => Promise<string>;
+}
+
+/** The backend of the options. @throws {PolyllamaError} `ERR_UNSUPPORTED` for one that cannot train */
+export async function trainingBackend(flags: TrainingFlags): Promise<Device> {
+  const device = await createBackend(flags);
+  if (device.features.updates) return device;
+  await device[Symbol.asyncDispose]();
+  throw new PolyllamaError(
+    "ERR_UNSUPPORTED",
+    `The ${device.name} backend cannot train: its steps update no parameters. Use another one, such as --backend reference.`,
+  );
 }
 
 /** Trains, and says how it ended. @throws {Exit} where it was interrupted */
@@ -85,7 +97,7 @@ export async function train(prepared: Prepared, flags: TrainingFlags, interrupts
     printJson({ ended, step, steps, loss, checkpoint, log: logPath(out), ...(report && { report: reportPath(out) }) });
   } else if (ended === "stopped") {
     const where =
-      checkpoint === undefined ? "before its first step" : `behind step ${count(step)}, saved as ${checkpoint}`;
+      checkpoint === undefined ? "before its first step" : `after step ${count(step)}, saved as ${checkpoint}`;
     note(`Stopped ${where}. To go on: the same command with --resume.`);
   } else {
     if (report) note(`report: ${reportPath(out)}`);

@@ -110,12 +110,12 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   }
   await using saved = newest === undefined ? undefined : await openSaved(newest);
   if (saved !== undefined) checkFingerprints(saved.state.fingerprints, fingerprints, saved.path);
-  await using log = await openLog(folder, saved?.state.step ?? 0);
   await using trainer = await createTrainer(options.device, llamaGraph(model.config), saved?.source ?? model, {
     optimizer: recipe.optimizer,
     steps: saved?.state.step ?? 0,
     ...(options.signal && { signal: options.signal }),
   });
+  await using log = await openLog(folder, saved?.state.step ?? 0);
   return await new Run(options, { trainer, log, schedule, saved, fingerprints }).go();
 }
 
