@@ -2,6 +2,7 @@
 
 import {
   CheckpointError,
+  checkWeights,
   columnCount,
   cutWeight,
   formatBytes,
@@ -107,6 +108,10 @@ export class ReferenceParameters implements ParameterStorage {
         const bytes = new Uint8Array(buffer, byteOffset, byteLength);
         return cutWeight(bytes, resolveRanges({ ...info, format: "f32" }, ranges));
       },
+      async readExact(name) {
+        const values = held.get(name)?.values;
+        return values instanceof Float64Array ? values.slice() : undefined;
+      },
       fingerprint: async () => `reference ${crypto.randomUUID()}`,
     };
   }
@@ -136,9 +141,31 @@ export async function loadWeights(
     all.set(bytes, formatBytes(info.format, first * columnCount(info)));
     kept.set(info.name, all);
   };
-  const values = await loadValues(graphs, source, { ...options, onRows });
-  const loaded = [...values].map(([name, weight]): readonly [WeightName, LoadedWeight] => {
-    return [name, { ...weight, bytes: kept.get(name) ?? new Uint8Array(0) }];
-  });
-  return new ReferenceParameters(new Map(loaded));
+  const exact = await exactWeights(graphs, source, options.signal);
+  const loaded = new Map<WeightName, LoadedWeight>(exact);
+  for (const [name, weight] of await loadValues(graphs, source, { ...options, onRows, except: exact })) {
+    loaded.set(name, { ...weight, bytes: kept.get(name) ?? new Uint8Array(0) });
+  }
+  return new ReferenceParameters(loaded);
+}
+
+/** Weights of which the source has more than their format holds. @throws {CheckpointError} */
+async function exactWeights(
+  graphs: readonly Graph[],
+  source: WeightSource,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<WeightName, LoadedWeight>> {
+  const exact = new Map<WeightName, LoadedWeight>();
+  for (const info of graphs.flatMap((graph) => checkWeights(graph, source))) {
+    const values = exact.has(info.name) ? undefined : await source.readExact?.(info.name, signal);
+    if (values !== undefined) exact.set(info.name, { info, values, bytes: new Uint8Array(0) });
+  }
+  for (const { info, values } of exact.values()) {
+    const elements = rowCount(info) * columnCount(info);
+    const wrong = values.findIndex((value) => !Number.isFinite(value));
+    if (wrong < 0 && values.length === elements) continue;
+    const problem = wrong < 0 ? `has ${values.length} values, not ${elements}` : `value ${wrong} is ${values[wrong]}`;
+    throw new CheckpointError({ file: source.name, tensor: info.name }, problem, "Use another checkpoint.");
+  }
+  return exact;
 }

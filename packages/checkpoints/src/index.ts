@@ -12,6 +12,7 @@ export { writeGguf } from "./write/gguf.ts";
 export type { FormatOptions, PlannedTensor, RecipeName, TargetFormat, TensorRule } from "./write/formats.ts";
 export { targetFormats } from "./write/formats.ts";
 export { writeSafetensors } from "./write/safetensors.ts";
+export { type TensorFileOptions, type TensorToWrite, writeTensorFile } from "./write/tensor-file.ts";
 export type { WriteContent, WriteOptions, Written } from "./write/options.ts";
 // Extending the vocabulary
 export { type ExtendOptions, extendVocabulary } from "./extend.ts";
@@ -19,3 +20,4 @@ export { type ExtendOptions, extendVocabulary } from "./extend.ts";
 export { createQuantizerPool, type QuantizerPool, type QuantizerPoolOptions } from "./quantize/pool.ts";
 // Files of a disk, as sources of bytes
 export { openFile } from "./read/sources/disk.ts";
+export { openTensorFile, type TensorFile } from "./read/tensor-file.ts";

@@ -68,6 +68,12 @@ export interface WeightSource {
    */
   locate?(name: WeightName): WeightLocation | undefined;
   /**
+   * The values of a weight [rows, columns] where they are more precise than its format, as those are that a device of
+   * float64 has updated; absent or undefined where `read` gives all there is. A device that computes in less need not
+   * ask. A source that changes what another one's `read` gives must not hand on its `readExact`.
+   */
+  readExact?(name: WeightName, signal?: AbortSignal): Promise<Float64Array | undefined>;
+  /**
    * A string that changes when any weight may have changed: for keys of caches. It identifies, it does not protect:
    * files are identified by inode, size, times, header and samples, those behind a URL by what the server says of their
    * version, and not by every byte.

@@ -29,6 +29,8 @@ export interface LoadValuesOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Called with stored bytes of each weight, from this row on, as they come. */
   readonly onRows?: (info: WeightInfo, bytes: Uint8Array, first: number) => void;
+  /** Weights that the caller has already. */
+  readonly except?: ReadonlyMap<WeightName, unknown>;
   readonly signal?: AbortSignal;
 }
 
@@ -40,9 +42,10 @@ export interface LoadValuesOptions {
 export async function loadValues(
   graphs: readonly Graph[],
   source: WeightSource,
-  { onProgress, onRows, signal }: LoadValuesOptions = {},
+  { onProgress, onRows, except, signal }: LoadValuesOptions = {},
 ): Promise<ReadonlyMap<WeightName, WeightValues>> {
   const infos = new Map(graphs.flatMap((graph) => checkWeights(graph, source)).map((info) => [info.name, info]));
+  for (const name of except?.keys() ?? []) infos.delete(name);
   let total = 0;
   for (const info of infos.values()) total += 4 * rowCount(info) * columnCount(info);
   const loaded = new Map<WeightName, WeightValues>();

@@ -9,6 +9,17 @@ export { type Example, encodeDocument } from "./example.ts";
 export { type PackedSequence, type PackOptions, packExamples } from "./pack.ts";
 export { type Loss, languageLoss, packedStep, totalWeight } from "./loss.ts";
 
+// Where a run begins, and what it reads
+export { initialWeights } from "./initial-weights.ts";
+export {
+  type JsonValue,
+  type PlacedBatch,
+  type ShuffledExamples,
+  type ShuffledOptions,
+  shuffledExamples,
+  type TrainingData,
+} from "./training-data.ts";
+
 // Dialogues
 export { DataError, type DataPlace } from "./dialogues/data-error.ts";
 export {
@@ -24,6 +35,8 @@ export { ghostSampling, ghostTraining } from "./ghost-attention.ts";
 // Training
 export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
 export { type TrainedStep, train } from "./train.ts";
+export { type BatchGradients, batchGradients } from "./batch-gradients.ts";
+export { firstNonFinite, type NonFinite, showNonFinite } from "./first-non-finite.ts";
 
 // Data: reading, cleaning, what there is
 export type { Chunks } from "./data/lines.ts";

@@ -15,7 +15,7 @@ import {
   withMoments,
 } from "@polyllama/core";
 import type { Device, Parameters, Program } from "@polyllama/core/device";
-import { totalWeight } from "./loss.ts";
+import { languageLoss, logProbability, packedStep, totalWeight } from "./loss.ts";
 import { type GradientPrograms, type Gradients, hostValues, runMicroBatch } from "./micro-batch.ts";
 import type { PackedSequence } from "./pack.ts";
 
@@ -42,6 +42,12 @@ export interface Trainer extends AsyncDisposable {
    * finite, after which the parameters are as they were; what the device's steps throw.
    */
   step(batch: Batch, rate: number, signal?: AbortSignal): Promise<StepResult>;
+  /**
+   * The loss that `step` would find, without an update.
+   *
+   * @throws {OptionError} for a batch in which nothing counts; what the device's steps throw.
+   */
+  evaluate(batch: Batch, signal?: AbortSignal): Promise<number>;
   /** The present weights, and their moments as `momentsOf` names them, as f32. @throws what the parameters' export throws */
   export(): WeightSource;
 }
@@ -49,6 +55,8 @@ export interface Trainer extends AsyncDisposable {
 /** Options of {@link createTrainer}. */
 export interface TrainerOptions {
   readonly optimizer?: AdamWOptions;
+  /** Updates that the weights have behind them; default 0. */
+  readonly steps?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -56,7 +64,8 @@ export interface TrainerOptions {
  * Loads a model to train all of its weights.
  *
  * @param graph Leads from `tokens` to logits, as `llamaGraph` does.
- * @param source Must stay readable until the trainer is disposed.
+ * @param source Must stay readable until the trainer is disposed. Moments that it has under the names of `momentsOf` are
+ * gone on with.
  * @throws {UnsupportedError} of a device that computes no gradients; what `Device.loadParameters` and `Device.compile`
  * throw.
  */
@@ -64,7 +73,7 @@ export async function createTrainer(
   device: Device,
   graph: Graph,
   source: WeightSource,
-  { optimizer: adamw = {}, signal }: TrainerOptions = {},
+  { optimizer: adamw = {}, steps = 0, signal }: TrainerOptions = {},
 ): Promise<Trainer> {
   const model = withLogProbabilities(graph);
   const [first, more] = [gradient(model), gradient(model, { accumulate: true })];
@@ -82,6 +91,7 @@ export async function createTrainer(
       { graphs: first, forward, backward },
       { graphs: more, forward, backward: backwardMore },
       { graph: optimizer, program: update, adamw },
+      steps,
     );
   } catch (error) {
     for (const program of programs) await program[Symbol.asyncDispose]();
@@ -101,13 +111,14 @@ class GraphTrainer implements Trainer {
   readonly #first: GradientPrograms;
   readonly #more: GradientPrograms;
   readonly #update: Update;
-  #steps = 0;
+  #steps: number;
 
-  constructor(parameters: Parameters, first: GradientPrograms, more: GradientPrograms, update: Update) {
+  constructor(parameters: Parameters, first: GradientPrograms, more: GradientPrograms, update: Update, steps: number) {
     this.#parameters = parameters;
     this.#first = first;
     this.#more = more;
     this.#update = update;
+    this.#steps = steps;
   }
 
   get steps(): number {
@@ -115,13 +126,7 @@ class GraphTrainer implements Trainer {
   }
 
   async step(batch: Batch, rate: number, signal?: AbortSignal): Promise<StepResult> {
-    const parts = batch.filter((packed) => packed.some(({ tokens }) => tokens.length > 0));
-    const total = parts.reduce((sum, packed) => sum + totalWeight(packed), 0);
-    if (total <= 0) {
-      const expected = "sequences in which some target counts";
-      const message = `Step ${this.#steps + 1}: the batch must have ${expected}; leave it out.`;
-      throw new OptionError(message, { option: "batch", expected, value: batch });
-    }
+    const { parts, total } = weighed(batch, this.#steps + 1);
     let loss = 0;
     let gradients: Gradients | undefined;
     try {
@@ -142,6 +147,18 @@ class GraphTrainer implements Trainer {
     } finally {
       dispose(gradients);
     }
+  }
+
+  async evaluate(batch: Batch, signal?: AbortSignal): Promise<number> {
+    const { parts, total } = weighed(batch, this.#steps + 1);
+    let loss = 0;
+    for (const packed of parts) {
+      const outputs = [{ value: logProbability, rows: "all", to: "host" }] as const;
+      const [found] = await this.#first.forward.submit({ sequences: [], ...packedStep(packed), outputs }, signal)
+        .result;
+      loss += languageLoss(hostValues(found), packed, total).loss;
+    }
+    return loss;
   }
 
   /** One step of the optimizer. @returns the gradients' global norm. */
@@ -172,6 +189,16 @@ class GraphTrainer implements Trainer {
     for (const each of programs) await each[Symbol.asyncDispose]();
     this.#parameters[Symbol.dispose]();
   }
+}
+
+/** The parts of a batch that have rows, and the weights of all of them. @throws {OptionError} */
+function weighed(batch: Batch, step: number): { readonly parts: Batch; readonly total: number } {
+  const parts = batch.filter((packed) => packed.some(({ tokens }) => tokens.length > 0));
+  const total = parts.reduce((sum, packed) => sum + totalWeight(packed), 0);
+  if (!(total <= 0)) return { parts, total };
+  const expected = "sequences in which some target counts";
+  const message = `Step ${step}: the batch must have ${expected}; leave it out.`;
+  throw new OptionError(message, { option: "batch", expected, value: batch });
 }
 
 function dispose(gradients: Gradients | undefined): void {

@@ -10,6 +10,7 @@ import { huggingFaceFiles } from "./huggingface.ts";
 import { destinationType, type WriteContent, type WriteOptions, type Written, writeOptionTypes } from "./options.ts";
 import { explainWriting, outputFiles, outputFolder, writeDurably, writeTensors } from "./output.ts";
 import { convertedRows } from "./rows.ts";
+import { type HeaderEntry, layOut } from "./safetensors-header.ts";
 import { intoShards, mostCommon, partNames, totalBytes } from "./shards.ts";
 
 const usualShard = 5e9;
@@ -36,7 +37,7 @@ export async function writeSafetensors(
   const plan = format === "keep" ? await narrowNorms(content, planned) : planned;
   const shards = isFile ? [plan] : intoShards(plan, shardBytes);
   const names = isFile ? [basename(destination)] : shardNames(shards.length);
-  const layouts = shards.map(layOut);
+  const layouts = shards.map((shard) => layOut(shard.map(headerEntry)));
   const weightBytes = layouts.reduce((sum, { size }) => sum + size, 0);
   const small = new Map(await huggingFaceFiles(content, mostCommon(plan)));
   if (names.length > 1) {
@@ -112,26 +113,8 @@ function shardNames(count: number): readonly string[] {
   return count === 1 ? ["model.safetensors"] : partNames(count, "model", "safetensors");
 }
 
-/** Length, table of the tensors, and where each of them starts; the table is padded so that tensors are aligned. */
-function layOut(shard: readonly PlannedTensor[]): {
-  readonly header: Uint8Array;
-  readonly offsets: readonly number[];
-  readonly size: number;
-} {
-  const table: Record<string, object> = { __metadata__: { format: "pt" } };
-  const relative: number[] = [];
-  let end = 0;
-  for (const { name, source, format, bytes } of shard) {
-    table[name] = { dtype: format.toUpperCase(), shape: source.shape, data_offsets: [end, end + bytes] };
-    relative.push(end);
-    end += bytes;
-  }
-  const text = new TextEncoder().encode(JSON.stringify(table));
-  const length = Math.ceil(text.length / 8) * 8;
-  const header = new Uint8Array(8 + length).fill(0x20);
-  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
-  header.set(text, 8);
-  return { header, offsets: relative.map((offset) => header.length + offset), size: header.length + end };
+function headerEntry({ name, source, format, bytes }: PlannedTensor): HeaderEntry {
+  return { name, dtype: format.toUpperCase(), shape: source.shape, bytes };
 }
 
 function indexJson(shards: readonly (readonly PlannedTensor[])[], names: readonly string[]): string {

@@ -18,7 +18,11 @@ export interface Parameters extends Disposable {
    * @throws {UnsupportedError}; `CheckpointError`
    */
   addAdapter(name: string, source: WeightSource, options?: AdapterOptions): Promise<Disposable>;
-  /** The present values, as a source of f32 weights. @throws {UnsupportedError} */
+  /**
+   * The present values, as a source of f32 weights, which has `readExact` where the device keeps more than that.
+   *
+   * @throws {UnsupportedError}
+   */
   export(): WeightSource;
 }
 

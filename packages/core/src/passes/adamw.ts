@@ -99,11 +99,13 @@ export function adamWSettings(rate: number, step: number, options: AdamWOptions 
   return Float64Array.of(rate, 1 - beta1 ** step, 1 - beta2 ** step);
 }
 
-/** The weights of a source, with moments of zero beside those that are to be updated. */
+/** The weights of a source, with moments of zero beside those that are to be updated and have none there. */
 export function withMoments(source: WeightSource, weights: readonly WeightSpec[]): WeightSource {
   const moments = new Map<WeightName, WeightInfo>();
   for (const { name, shape } of weights) {
-    for (const moment of momentsOf(name)) moments.set(moment, { name: moment, shape, format: "f32" });
+    for (const moment of momentsOf(name)) {
+      if (!source.weights.has(moment)) moments.set(moment, { name: moment, shape, format: "f32" });
+    }
   }
   return {
     name: source.name,
@@ -115,6 +117,7 @@ export function withMoments(source: WeightSource, weights: readonly WeightSpec[]
       return new Uint8Array(formatBytes(info.format, rows.count * columns.count));
     },
     locate: (name) => (moments.has(name) ? undefined : source.locate?.(name)),
+    readExact: async (name, signal) => (moments.has(name) ? undefined : source.readExact?.(name, signal)),
     fingerprint: async () => `${await source.fingerprint()} with moments`,
   };
 }
