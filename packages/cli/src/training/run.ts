@@ -2,7 +2,17 @@
 // is.
 
 import type { Device } from "@polyllama/core/device";
-import { type Example, packExamples, type Recipe, recipeLines, shuffledExamples } from "@polyllama/training";
+import {
+  type Example,
+  type MixtureBatchesOptions,
+  type MixturePart,
+  mixtureBatches,
+  packExamples,
+  type Recipe,
+  recipeLines,
+  shuffledExamples,
+  type TrainingData,
+} from "@polyllama/training";
 import { logPath, type RunEvent, reportPath, runTraining, type Sample } from "@polyllama/training/node";
 import { type Checkpoint, Llama, PolyllamaError } from "polyllama";
 import { createBackend } from "../backends.ts";
@@ -17,7 +27,8 @@ import { cutOf, recipeOf, stepsOf, type TrainingFlags } from "./options.ts";
 export interface Prepared {
   readonly device: Device;
   readonly model: Checkpoint;
-  readonly examples: readonly Example[];
+  /** Examples in memory, or files of tokens with their shares. */
+  readonly examples: readonly Example[] | readonly MixturePart[];
   readonly validation: readonly Example[];
   /** Whether an example may go on in the next sequence. */
   readonly manner: "split" | "whole";
@@ -37,19 +48,48 @@ export async function trainingBackend(flags: TrainingFlags): Promise<Device> {
   );
 }
 
+function isMixture(examples: Prepared["examples"]): examples is readonly MixturePart[] {
+  return examples.some((each) => "source" in each);
+}
+
+/** Files of tokens as data whose epoch is as long as all of them together. */
+function mixture(
+  parts: readonly MixturePart[],
+  options: MixtureBatchesOptions,
+): TrainingData & { batchesInEpoch: number } {
+  const tokens = parts.reduce((sum, { source }) => sum + source.tokens, 0);
+  const batchesInEpoch = Math.ceil(tokens / (options.length * options.sequences));
+  return { ...mixtureBatches(parts, options), batchesInEpoch };
+}
+
+function sizeOf(examples: Prepared["examples"]): string {
+  if (isMixture(examples)) {
+    const shares = examples.reduce((sum, { weight = 0 }) => sum + weight, 0);
+    return examples
+      .map(({ name, source, weight = 0 }) => {
+        const share = `${Math.round((100 * weight) / shares)} %`;
+        return `${name}: ${plural(source.documents, "document")}, ${plural(source.tokens, "token")}, ${share} of what is seen`;
+      })
+      .join("; ");
+  }
+  const tokens = examples.reduce((sum, { ids }) => sum + ids.length, 0);
+  return `${plural(examples.length, "example")}, ${plural(tokens, "token")}`;
+}
+
 /** Trains, and says how it ended. @throws {Exit} where it was interrupted */
 export async function train(prepared: Prepared, flags: TrainingFlags, interrupts: Interrupts): Promise<void> {
   const { device, model, examples, validation, manner } = prepared;
   const { seed, out, json = false, resume = false, saveEvery = 100, keep, report } = flags;
   const cut = cutOf(flags, prepared.recipe, model.config.contextLength);
-  const data = shuffledExamples(examples, { ...cut, examples: manner, seed });
+  const data = isMixture(examples)
+    ? mixture(examples, { ...cut, examples: manner, seed })
+    : shuffledExamples(examples, { ...cut, examples: manner, seed });
   const steps = stepsOf(flags, prepared.recipe, data.batchesInEpoch);
   const recipe = recipeOf(flags, prepared.recipe, cut, steps);
   const held = [...packExamples(validation, { length: cut.length, examples: manner })];
   if (!json) {
     for (const line of recipeLines(recipe)) print(line);
-    const tokens = examples.reduce((sum, { ids }) => sum + ids.length, 0);
-    note(`${plural(examples.length, "example")}, ${plural(tokens, "token")}; ${plural(steps, "step")}`);
+    note(`${sizeOf(examples)}; ${plural(steps, "step")}`);
   }
   const { validateEvery = saveEvery, sample: prompts = [], sampleEvery = saveEvery, sampleTokens } = flags;
   const make = async (trained: Checkpoint, signal: AbortSignal | undefined): Promise<readonly Sample[]> => {
