@@ -21,10 +21,6 @@ export {
 export { encodeDialogue, type TrainingDialogue } from "./sft.ts";
 export { ghostSampling, ghostTraining } from "./ghost-attention.ts";
 
-// Training
-export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
-export { type TrainedStep, train } from "./train.ts";
-
 // Data: reading, cleaning, what there is
 export type { Chunks } from "./data/lines.ts";
 export {
@@ -61,3 +57,7 @@ export {
   type SequencesOptions,
   type SequencesPosition,
 } from "./data/sequences.ts";
+
+// Training
+export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
+export { type TrainedStep, train } from "./train.ts";
