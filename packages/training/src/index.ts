@@ -74,7 +74,3 @@ export {
   type SequencesOptions,
   type SequencesPosition,
 } from "./data/sequences.ts";
-
-// Training
-export { type Batch, createTrainer, type StepResult, type Trainer, type TrainerOptions } from "./trainer.ts";
-export { type TrainedStep, train } from "./train.ts";
