@@ -49,7 +49,7 @@ template <u32 Columns> static void dense_columns(const Dense& p, u32 rows, u32 c
 }
 
 /** columns: a multiple of L. */
-static void dense(const Dense& p, u32 rows, u32 columns) {
+static __attribute__((noinline)) void dense(const Dense& p, u32 rows, u32 columns) {
   u32 j = 0;
   for (; j + 2 * L <= columns; j += 2 * L) dense_columns<2>(p, rows, j);
   if (j < columns) dense_columns<1>(p, rows, j);

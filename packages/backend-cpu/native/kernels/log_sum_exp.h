@@ -32,8 +32,7 @@ static void log_sum_exp(const Context& c, const void* step) {
       store(lanes, exp_weight(sub(score(i), set1(largest))));
       for (u32 k = i; k < s.width; k++) total += lanes[k - i];
     }
-    store(lanes, exp_weight(set1(state.largest - largest)));
-    state.sum = (state.sum == 0 ? 0 : state.sum * lanes[0]) + total;
+    state.sum = (state.sum == 0 ? 0 : state.sum * exp_weight_of(state.largest - largest)) + total;
     state.largest = largest;
     const i32 target = at<const i32>(c, s.targets)[n];
     if (target >= 0 && (u32)target - s.first < s.width) state.target = x[(u32)target - s.first] * s.scale;
@@ -59,9 +58,7 @@ static void softmax_grad(const Context& c, const void* step) {
     const bool within = (u32)target - s.first < s.width;
     float own = 0;
     if (within) {
-      float lanes[L];
-      store(lanes, exp_weight(sub(mul(set1(x[(u32)target - s.first]), scale), total)));
-      own = factor * (1 - lanes[0]);
+      own = factor * (1 - exp_weight_of(x[(u32)target - s.first] * s.scale - at<const float>(c, s.logSumExp)[n]));
     }
     for (u32 i = 0; i < s.width; i += L) {
       const F weight = exp_weight(sub(mul(load_part(x + i, s.width - i), scale), total));

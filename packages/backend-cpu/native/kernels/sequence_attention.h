@@ -50,9 +50,7 @@ INLINE float weigh(float* scores, u32 seen, u32 end, Running& row) {
   }
   for (u32 i = seen; i < end; i++) scores[i] = 0;
   for (u32 i = 0; i < end; i += L) sum = add(sum, load(scores + i));
-  float factors[L];
-  store(factors, exp_weight(set1(row.largest - largest)));
-  const float factor = row.sum == 0 ? 0 : factors[0];
+  const float factor = row.sum == 0 ? 0 : exp_weight_of(row.largest - largest);
   row = {largest, row.sum * factor + sum_of(sum)};
   return factor;
 }
