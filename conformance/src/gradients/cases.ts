@@ -11,6 +11,7 @@ import {
   type RopeScaling,
   type Value,
   withLogProbabilities,
+  withLora,
 } from "@polyllama/core";
 import type { HostStep } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "../address.ts";
@@ -93,6 +94,7 @@ const definitions: Partial<Record<OpName, readonly Definition[]>> = {
       },
     },
   ],
+  scale: [{ rows: [3], define: (g) => [g.scale("y", g.activations("x", 4), { factor: -1.1 })] }],
   logProbability: [1, 0.7].map((temperature) => ({
     parameters: { temperature },
     rows: [6],
@@ -133,7 +135,18 @@ export function gradientCases(): readonly GradientCase[] {
     const given = { rows: [5, 3], vocabSize: modelConfig.vocabSize };
     return { address, build: (seed) => script(graph, given, random(address, seed)) };
   });
-  return [...single, ...models];
+  const { graph } = withLora(llamaGraph(modelConfig), {
+    rank: 2,
+    alpha: 3,
+    targets: ["attention.wk", "feed_forward.w2"],
+  });
+  const address = formatAddress("gradient", "model", { adapter: 1 });
+  const given = { rows: [5, 3], vocabSize: modelConfig.vocabSize };
+  const adapted: GradientCase = {
+    address,
+    build: (seed) => script(withLogProbabilities(graph), given, random(address, seed)),
+  };
+  return [...single, ...models, adapted];
 }
 
 function script(
