@@ -74,3 +74,16 @@ export {
   type SequencesOptions,
   type SequencesPosition,
 } from "./data/sequences.ts";
+
+// Adapters, and training in stages
+export { copyWeights, trainedAdapter, withWeights } from "./adapters/weights.ts";
+export {
+  type ChineseStagesOptions,
+  chineseStages,
+  createStageTrainer,
+  type Stage,
+  type StagedModel,
+  type StageOptions,
+  type StageTrainer,
+  stagedAdapter,
+} from "./stages.ts";
