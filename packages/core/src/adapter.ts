@@ -21,6 +21,11 @@ export interface AdapterSource extends WeightSource {
   readonly adapters: ReadonlyMap<WeightName, LowRank>;
 }
 
+/** Factors of an adapter's additions, as `Parameters.addAdapter` takes them. */
+export function adapterScales({ adapters }: Pick<AdapterSource, "adapters">): ReadonlyMap<WeightName, number> {
+  return new Map([...adapters].map(([name, { scale }]) => [name, scale]));
+}
+
 /** The names of a matrix's A and B, as weights beside it. */
 export function adapterOf(name: WeightName): readonly [a: WeightName, b: WeightName] {
   return [`${name}.lora_a`, `${name}.lora_b`];

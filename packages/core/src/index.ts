@@ -90,7 +90,7 @@ export { matrixParts, partOf, weightsOfParts } from "./passes/weight-parts.ts";
 
 // Weights and the formats they are stored in
 export type { AdapterSource, LowRank } from "./adapter.ts";
-export { adapterOf } from "./adapter.ts";
+export { adapterOf, adapterScales } from "./adapter.ts";
 export type { ColumnRange, RowRange, WeightInfo, WeightLocation, WeightRanges, WeightSource } from "./weights.ts";
 export { checkWeights, columnCount, rowCount } from "./weights.ts";
 export type { WeightCut } from "./weight-cut.ts";

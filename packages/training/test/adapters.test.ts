@@ -5,6 +5,7 @@ import { reference } from "@polyllama/backend-reference";
 import { quantized } from "@polyllama/checkpoints";
 import {
   adapterOf,
+  adapterScales,
   type LoraOptions,
   llamaGraph,
   type RealArray,
@@ -105,8 +106,7 @@ describe("an adapter", () => {
     const { parameters } = loaded;
     for (const [name, { lora, weights }] of Object.entries({ first, second })) {
       const adapter = trainedAdapter(weights[1], lora);
-      const scales = new Map([...lora.adapters].map(([weight, { scale }]) => [weight, scale]));
-      await parameters.addAdapter(name, adapter, { scale: scales });
+      await parameters.addAdapter(name, adapter, { scale: adapterScales(adapter) });
     }
     const run = async (sequences: readonly SequenceRows[]): Promise<RealArray> => {
       const tokens = Int32Array.from(sequences.flatMap(({ rows }) => [3, 1, 4, 1].slice(0, rows)));
