@@ -42,7 +42,7 @@ export function readAdapterConfig(json: unknown, file: string): AdapterConfig {
     if (isEmpty || values.includes(value)) continue;
     throw refusal(
       file,
-      `${field} is ${quoted(JSON.stringify(value))}`,
+      `${field} is ${shown(value)}`,
       "Only plain LoRA is computed here; merge it into its model with PEFT (merge_and_unload) and save that.",
     );
   }
@@ -92,7 +92,11 @@ function positive(value: unknown, field: string, file: string, isInteger = false
     return value;
   }
   const expected = isInteger ? "an integer above 0" : "a number above 0";
-  throw refusal(file, `${field} is ${quoted(JSON.stringify(value) ?? "")}`, `It must be ${expected}.`);
+  throw refusal(file, `${field} is ${shown(value)}`, `It must be ${expected}.`);
+}
+
+function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? "undefined").slice(0, 60);
 }
 
 function refusal(file: string, problem: string, remedy: string): CheckpointError {
