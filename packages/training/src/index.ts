@@ -87,3 +87,6 @@ export {
   type StageTrainer,
   stagedAdapter,
 } from "./stages.ts";
+
+// Models to compare
+export { type AblationOptions, type AttentionAblation, ablation30b, attentionAblation } from "./ablation.ts";
