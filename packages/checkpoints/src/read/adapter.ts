@@ -115,12 +115,13 @@ async function openTensors(
   );
 }
 
-async function adapterOfFile(
+/** An adapter whose tensors are in an open file, which it closes. @throws {CheckpointError}; then the file stays open */
+export async function adapterOfFile(
   kind: Kind,
   source: ByteSource,
   declared: AdapterConfig,
   config: LlamaConfig,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
 ): Promise<Adapter> {
   const readHeader = kind === "safetensors" ? readSafetensorsHeader : readTorchFile;
   const { tensors, headerBytes } = await readHeader(source, signal);
