@@ -1,5 +1,6 @@
 // A model with an adapter: switched on beside its weights, or merged into them, it says the same.
 
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +8,10 @@ import { cpu } from "@polyllama/backend-cpu";
 import { reference } from "@polyllama/backend-reference";
 import { openSynthetic } from "@polyllama/checkpoints";
 import { estimateTolerance, worstShare } from "@polyllama/conformance";
-import { type AdapterSource, adapterOf, llamaGraph } from "@polyllama/core";
+import { type AdapterSource, adapterOf, adapterScales, llamaGraph } from "@polyllama/core";
+import { loadGraph } from "@polyllama/core/device";
+import { fixture } from "@polyllama/test-support/fixtures";
+import { tinyModel } from "@polyllama/test-support/tiny-model";
 import { randomSource } from "@polyllama/test-support/weights";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Llama, mergeAdapter, openAdapter, writeAdapter } from "../src/index.ts";
@@ -60,6 +64,34 @@ test("gives switched on what it gives merged, within what f32 weights lose", asy
   const [one, other] = [await switched.complete(ids, options), await whole.complete(ids, options)];
   expect(one.ids).toEqual(other.ids);
   expect(one.ids).not.toEqual((await plain.complete(ids, options)).ids);
+});
+
+/** What PEFT computed, in float64 but for norms and rotation, which transformers computes in f32. */
+interface Golden {
+  readonly ids: readonly number[];
+  /** Of the last two tokens. */
+  readonly logits: readonly (readonly number[])[];
+}
+
+test("that PEFT saved gives the logits that PEFT computed with it", async () => {
+  const golden: Golden = JSON.parse(readFileSync(fixture("peft-adapter/logits.json"), "utf8"));
+  const { config, graph: tiny, source } = tinyModel();
+  await using adapter = await openAdapter(fixture("peft-adapter"), config);
+  await using device = reference();
+  await using loaded = await loadGraph(device, tiny, source);
+  await loaded.parameters.addAdapter("golden", adapter, { scale: adapterScales(adapter) });
+  const rows = golden.ids.length;
+  const step = { inputs: { tokens: Int32Array.from(golden.ids) }, sequences: [{ rows }] };
+  const f32 = { ...device.roundings, unit: 2 ** -24 };
+  const tolerance = await estimateTolerance(tiny, mergeAdapter(source, adapter), step, "logits", f32);
+  const [switched] = await loaded.run({ ...step, sequences: [{ rows, adapter: "golden" }] }, ["logits"]);
+  const data = switched!.data.slice(); // as asked for
+  golden.logits.flat().forEach((value, i) => {
+    data[data.length - golden.logits.flat().length + i] = value;
+  });
+  const share = worstShare({ shape: switched!.shape, data }, tolerance);
+  expect(share).toBeGreaterThan(0);
+  expect(share).toBeLessThanOrEqual(1);
 });
 
 test("is refused with the way out where it cannot be switched on", async () => {

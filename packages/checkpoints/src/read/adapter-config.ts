@@ -25,6 +25,12 @@ const harmless: Readonly<Record<string, readonly unknown[]>> = {
   trainable_token_indices: [],
   target_parameters: [],
   alora_invocation_tokens: [],
+  ensure_weight_tying: [false],
+  use_bdlora: [false],
+  arrow_config: [],
+  kasa_config: [],
+  monteclora_config: [],
+  velora_config: [],
   // The others start from a base whose matrices are changed, so that the adapter fits no published model.
   init_lora_weights: [true, false, "gaussian", "eva", "orthogonal"],
 };

@@ -1,5 +1,5 @@
 // An adapter as PEFT saves one: `adapter_model.safetensors`, with Hugging Face's names and half-split rows of B, and
-// `adapter_config.json`. Names of fields and tensors as in PEFT 0.17, src/peft/tuners/lora/config.py and
+// `adapter_config.json`. Names of fields and tensors as in PEFT 0.21, src/peft/tuners/lora/config.py and
 // src/peft/utils/save_and_load.py.
 
 import { join } from "node:path";
