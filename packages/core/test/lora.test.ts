@@ -64,6 +64,7 @@ describe("a graph with an adapter", () => {
     const { adapters } = withLora(graph);
     expect([...adapters.keys()].map(partOf)).toEqual(["attention.wq", "attention.wv", "attention.wq", "attention.wv"]);
     expect([...adapters.values()]).toEqual(Array(4).fill({ rank: 8, scale: 1 }));
+    expect(withLora(graph).graph.nodes.some(({ op }) => op === "scale")).toBe(false); // by 1
     const [stable] = withLora(graph, { rank: 16, alpha: 8, rankStabilized: true }).adapters.values();
     expect(stable).toEqual({ rank: 16, scale: 2 });
   });

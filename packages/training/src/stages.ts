@@ -103,6 +103,7 @@ export async function createStageTrainer(
       return trainer.steps;
     },
     step: (batch, rate, signal) => trainer.step(batch, rate, signal),
+    evaluate: (batch, signal) => trainer.evaluate(batch, signal),
     export: () => trainer.export(),
     async result(signal) {
       const found = await copyWeights(trainer.export(), trained, signal);

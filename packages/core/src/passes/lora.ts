@@ -70,7 +70,7 @@ export function withLora(graph: Graph, options: LoraOptions = {}): LoraGraph {
       const [a, b] = adapterOf(name);
       const base = g.linear(`${output}.base`, value(x), weight(name)); // [N, M]
       const narrow = g.linear(`${output}.lora_a`, value(x), g.weight(a, [rank, columns])); // [N, r]
-      const scaled = g.scale(`${output}.lora_scaled`, narrow, { factor: scale }); // [N, r]
+      const scaled = scale === 1 ? narrow : g.scale(`${output}.lora_scaled`, narrow, { factor: scale }); // [N, r]
       const addition = g.linear(`${output}.lora_b`, scaled, g.weight(b, [rows, rank])); // [N, M]
       return [g.add(output, base, addition)]; // [N, M]
     });
