@@ -125,6 +125,7 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
     (options) => Llama.load(poet, withRequired(options, { backend: reference() })),
     {
       ...opening,
+      adapter: str!,
       backend: none!,
       contextLength: num!,
       quantize: str!,

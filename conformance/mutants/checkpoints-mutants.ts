@@ -73,6 +73,27 @@ const faults: readonly Omit<Mutant, "package">[] = [
     replace: "!== vocabSize && (await sizeOf(second)) === vocabSize ? first : second",
     what: "of two tokenizers in a folder the one that does not fit is taken",
   },
+  {
+    id: "adapter-as-stored",
+    file: "read/adapter.ts",
+    find: 'isRotated && half !== "A"',
+    replace: "isRotated && half === undefined",
+    what: "rows of an adapter's B are read in the order that Hugging Face rotates heads in",
+  },
+  {
+    id: "adapter-unstabilized",
+    file: "read/adapter-config.ts",
+    find: "isStabilized ? Math.sqrt(own.rank) : own.rank",
+    replace: "isStabilized ? own.rank : own.rank",
+    what: "an adapter of rsLoRA is scaled by its rank",
+  },
+  {
+    id: "merge-unscaled",
+    file: "merge-adapter.ts",
+    find: "+= scale * sums[k]!",
+    replace: "+= Math.sign(scale) * sums[k]!",
+    what: "an adapter is merged without its factor",
+  },
 ];
 
 export const checkpointsMutants: readonly Mutant[] = faults.map((fault) => ({ ...fault, package: "checkpoints" }));

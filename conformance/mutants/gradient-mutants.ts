@@ -176,6 +176,13 @@ const others: readonly Fault[] = [
     what: "log-probabilities know of no temperature",
   },
   {
+    id: "scale-unsigned",
+    file: "ops/scale.ts",
+    find: "(element) => factor * element",
+    replace: "(element) => Math.abs(factor) * element",
+    what: "a negative factor scales as if it were positive",
+  },
+  {
     id: "squares-last",
     file: "ops/sum-of-squares.ts",
     find: "for (const value of x.data)",

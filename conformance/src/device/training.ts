@@ -12,7 +12,9 @@ import {
   UnsupportedError,
   type WeightSource,
   withLogProbabilities,
+  withLora,
   withMoments,
+  withNewAdapter,
 } from "@polyllama/core";
 import type { Device } from "@polyllama/core/device";
 import { compileGradient, runGradient } from "../gradients/run.ts";
@@ -26,7 +28,9 @@ function training() {
   const { graph, weights } = model();
   const graphs = gradient(withLogProbabilities(graph));
   const optimizer = adamWGraph(graph.weights);
-  return { graph, graphs, optimizer, weights: withMoments(weights, graph.weights) };
+  const lora = withLora(graph);
+  const adapted = gradient(withLogProbabilities(lora.graph), { weights: lora.trained });
+  return { graph, graphs, adapted, optimizer, weights: withNewAdapter(withMoments(weights, graph.weights), lora, 1) };
 }
 
 function refused(device: Device, { nodes }: Graph, weights: WeightSource["weights"]) {
@@ -41,11 +45,11 @@ export const trainingCases: readonly DeviceCase[] = [
     name: "graphs of training that a device cannot compute are refused by op and backend",
     needs: ({ features }) => (features.updates ? "it trains" : undefined),
     async run(device) {
-      const { graph, graphs, optimizer, weights } = training();
+      const { graph, graphs, adapted, optimizer, weights } = training();
       const named = new RegExp(device.name, "i");
       const seen = new Set<string>();
       using plain = await device.loadParameters([graph], weights);
-      for (const each of [graphs.forward, graphs.backward, optimizer.graph]) {
+      for (const each of [graphs.forward, graphs.backward, adapted.forward, optimizer.graph]) {
         const found = refused(device, each, weights.weights);
         must(found.length > 0, "it computes none of the graphs of training, as it updates nothing");
         for (const { node, answer } of found) {

@@ -3,6 +3,7 @@
 
 import {
   buildGraph,
+  type FormatName,
   type Graph,
   type GraphBuilder,
   type LlamaConfig,
@@ -11,11 +12,12 @@ import {
   type RopeScaling,
   type Value,
   withLogProbabilities,
+  withLora,
 } from "@polyllama/core";
 import type { HostStep } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "../address.ts";
 import { type Random, random } from "../random.ts";
-import type { MemoryWeight } from "../weights.ts";
+import { type MemoryWeight, randomWeight } from "../weights.ts";
 
 /** A graph, what it is computed from, and nothing that is too large to be moved element by element. */
 export interface GradientCase {
@@ -29,7 +31,6 @@ export interface GradientCase {
 /** What a gradient is taken of, and where. */
 export interface GradientScript {
   readonly graph: Graph;
-  /** In f32. */
   readonly weights: readonly MemoryWeight[];
   readonly step: HostStep;
 }
@@ -93,6 +94,7 @@ const definitions: Partial<Record<OpName, readonly Definition[]>> = {
       },
     },
   ],
+  scale: [{ rows: [3], define: (g) => [g.scale("y", g.activations("x", 4), { factor: -1.1 })] }],
   logProbability: [1, 0.7].map((temperature) => ({
     parameters: { temperature },
     rows: [6],
@@ -133,7 +135,40 @@ export function gradientCases(): readonly GradientCase[] {
     const given = { rows: [5, 3], vocabSize: modelConfig.vocabSize };
     return { address, build: (seed) => script(graph, given, random(address, seed)) };
   });
-  return [...single, ...models];
+  return [...single, ...models, adaptedModel(), ...(["q4_0", "q8_0", "q4_k"] as const).map(adaptedBlocks)];
+}
+
+/** A model with an adapter. */
+function adaptedModel(): GradientCase {
+  const { graph } = withLora(llamaGraph(modelConfig), {
+    rank: 2,
+    alpha: 3,
+    targets: ["attention.wk", "feed_forward.w2"],
+  });
+  const address = formatAddress("gradient", "model", { adapter: 1 });
+  const given = { rows: [5, 3], vocabSize: modelConfig.vocabSize };
+  return { address, build: (seed) => script(withLogProbabilities(graph), given, random(address, seed)) };
+}
+
+/** An adapter of matrices in blocks, through which its gradient has to pass. */
+function adaptedBlocks(format: FormatName): GradientCase {
+  const address = formatAddress("gradient", "adapter", { format });
+  const [w1, wo] = ["layers.0.feed_forward.w1.weight", "layers.0.attention.wo.weight"];
+  const plain = buildGraph((g) => {
+    const hidden = g.linear("hidden", g.activations("x", 256), g.weight(w1, [256, 256])); // [N, 256]
+    return [g.linear("y", g.swiglu("gated", hidden, hidden), g.weight(wo, [3, 256]))]; // [N, 3]
+  });
+  const { graph } = withLora(plain, { rank: 1, alpha: 0.75, targets: ["feed_forward.w1", "attention.wo"] });
+  return {
+    address,
+    build(seed) {
+      const stream = random(address, seed);
+      const made = script(graph, { rows: [2] }, stream);
+      const stored = (weight: MemoryWeight): MemoryWeight =>
+        [w1, wo].includes(weight.name) ? randomWeight(weight.name, weight.shape, format, stream) : weight;
+      return { ...made, weights: made.weights.map(stored) };
+    },
+  };
 }
 
 function script(

@@ -16,6 +16,7 @@ import type { OpCase } from "./op-case.ts";
 import { rmsNormCases } from "./rms-norm.ts";
 import { rmsNormGradCases } from "./rms-norm-grad.ts";
 import { ropeBackwardsCases, ropeCases } from "./rope.ts";
+import { scaleCases } from "./scale.ts";
 import { sumOfSquaresCases } from "./sum-of-squares.ts";
 import { swigluCases } from "./swiglu.ts";
 import { swigluGradCases } from "./swiglu-grad.ts";
@@ -36,6 +37,7 @@ const casesOf: PerOp<Record<OpName, () => readonly OpCase[]>> = {
   linearWeightGrad: linearWeightGradCases,
   attentionGrad: attentionGradCases,
   swigluGrad: swigluGradCases,
+  scale: scaleCases,
   sumOfSquares: sumOfSquaresCases,
   adamw: adamwCases,
 };

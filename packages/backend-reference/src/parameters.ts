@@ -74,6 +74,8 @@ export class ReferenceParameters implements ParameterStorage {
 
   async addAdapter(name: string, source: WeightSource, { scale = 1 }: AdapterOptions): Promise<() => void> {
     const adapter = new Map<WeightName, LowRank>();
+    const rest = new Set(source.weights.keys());
+    const scaleOf = (weight: WeightName): number => (typeof scale === "number" ? scale : (scale.get(weight) ?? 1));
     for (const { info } of this.#weights.values()) {
       const [a, b] = [source.weights.get(`${info.name}.lora_a`), source.weights.get(`${info.name}.lora_b`)];
       if (a === undefined && b === undefined) continue;
@@ -84,13 +86,22 @@ export class ReferenceParameters implements ParameterStorage {
           "An adapter needs A [r, columns] and B [rows, r]; use one that was trained for this model.",
         );
       }
-      adapter.set(info.name, { a: await readValues(source, a), b: await readValues(source, b), scale });
+      const [factor, first, second] = [scaleOf(info.name), await readValues(source, a), await readValues(source, b)];
+      adapter.set(info.name, { a: first, b: second, scale: factor });
+      for (const { name } of [a, b]) rest.delete(name);
     }
     if (adapter.size === 0) {
       throw new CheckpointError(
         { file: source.name },
         "has no adapter for any weight of this model",
         "Its tensors are called like the weights, with .lora_a and .lora_b behind.",
+      );
+    }
+    for (const tensor of rest) {
+      throw new CheckpointError(
+        { file: source.name, tensor },
+        "is no low-rank addition to a weight of this model",
+        "Whole weights are not switched by sequence; merge the adapter into the model.",
       );
     }
     this.#adapters.set(name, adapter);

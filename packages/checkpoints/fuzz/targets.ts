@@ -39,6 +39,7 @@ import { readPickle } from "../src/read/torch/pickle.ts";
 import { stateDictOf } from "../src/read/torch/state-dict.ts";
 import { readTorchFile } from "../src/read/torch/torch-file.ts";
 import { metaShards, pickleOf, torchFile } from "../test/torch-writer.ts";
+import { adapterTargets } from "./adapters.ts";
 import { ggufFields, integerFields, pickleFields, protobufFields, zipFields } from "./fields.ts";
 import { withPipelines } from "./pipelines.ts";
 import { sourceOf } from "./source.ts";
@@ -194,6 +195,7 @@ export async function fuzzTargets(): Promise<readonly Target[]> {
       run: async (input) => use(tokenizerFromJson(parse(input), "tokenizer.json")),
     },
     textFilesTarget,
+    ...adapterTargets,
     ...(tokenizerBins.length === 0
       ? []
       : [

@@ -4,10 +4,13 @@
 // Opening
 export type { Checkpoint, CheckpointKind, StoredTensor } from "./checkpoint.ts";
 export { checkpointLocation, type OpenFile, type TokenizerLocation, type WebLocation } from "./location.ts";
+export { mergeAdapter } from "./merge-adapter.ts";
 export { openCheckpoint } from "./open.ts";
 export { type OpenOptions, openOptionTypes } from "./open-options.ts";
 // Quantizing
 export { quantized } from "./quantize/quantized.ts";
+// Adapters
+export { type Adapter, type OpenAdapterOptions, openAdapter } from "./read/adapter.ts";
 // The parsers, over any source of bytes
 export { openGguf } from "./read/gguf.ts";
 export { type GgufHeader, type GgufTensor, readGgufHeader } from "./read/gguf-header.ts";

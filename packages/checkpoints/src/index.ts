@@ -11,6 +11,7 @@ export type { TextDifference } from "./compare-text.ts";
 export { writeGguf } from "./write/gguf.ts";
 export type { FormatOptions, PlannedTensor, RecipeName, TargetFormat, TensorRule } from "./write/formats.ts";
 export { targetFormats } from "./write/formats.ts";
+export { type WriteAdapterOptions, writeAdapter } from "./write/adapter.ts";
 export { writeSafetensors } from "./write/safetensors.ts";
 export { type TensorFileOptions, type TensorToWrite, writeTensorFile } from "./write/tensor-file.ts";
 export type { WriteContent, WriteOptions, Written } from "./write/options.ts";

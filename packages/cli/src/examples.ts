@@ -21,6 +21,7 @@ const examples: Readonly<Record<string, readonly (readonly [string, string])[]>>
   convert: [
     ["polyllama convert ./Llama-2-7b-hf 7b.gguf --format f16", "one GGUF file out of a folder"],
     ["polyllama convert 7b.gguf ./folder --shard-size 2GB", "and back"],
+    ["polyllama convert ./7b ./tuned --adapter ./lora --format bf16", "with an adapter merged into it"],
   ],
   quantize: [
     ["polyllama quantize ./Llama-2-7b-hf 7b.gguf --format q4_k_m", "a smaller file"],

@@ -41,7 +41,7 @@ export async function openModel(
 }
 
 export async function loadModel(options: ModelOptions & Telling, signal: AbortSignal): Promise<LoadedModel> {
-  const { model = poet, context, quantize, cacheFormat, tokenizer, ignoreTensors, fitVocabulary } = options;
+  const { model = poet, context, quantize, cacheFormat, tokenizer, ignoreTensors, fitVocabulary, adapter } = options;
   const hub = hubOf(model, options);
   const backend = await createBackend(options);
   using progress = createProgress(options);
@@ -54,6 +54,7 @@ export async function loadModel(options: ModelOptions & Telling, signal: AbortSi
       ...(tokenizer !== undefined && { tokenizer }),
       ...(ignoreTensors !== undefined && { ignoreTensors }),
       ...(fitVocabulary && { fitVocabulary }),
+      ...(adapter !== undefined && { adapter }),
       ...hub,
       onProgress: progress.update,
       signal,

@@ -17,6 +17,7 @@ export interface ModelOptions extends BackendOptions, HubFlags {
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
   readonly fitVocabulary?: boolean;
+  readonly adapter?: string;
 }
 
 export interface TextOptions {
@@ -69,6 +70,9 @@ export function fitVocabulary(): Option {
   return new Option("--fit-vocabulary", "leave out rows without a token and tokens without a row");
 }
 
+/** What holds an adapter. */
+export const adapters = "folder of a LoRA adapter in PEFT's layout";
+
 /** `--model` and what goes with it. */
 export function addModelOptions(command: Command): Command {
   command
@@ -77,6 +81,7 @@ export function addModelOptions(command: Command): Command {
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
     .addOption(fitVocabulary())
+    .option("--adapter <path>", `${adapters}, for backends that switch them`)
     .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
     .addOption(formatOption("--quantize <format>", "quantize float weights while loading", quantizedFormats))
     .addOption(formatOption("--cache-format <format>", "keep keys and values in it (default: f32)", cacheFormats));

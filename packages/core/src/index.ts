@@ -74,6 +74,7 @@ export type { LinearInputGradNode } from "./ops/linear-input-grad.ts";
 export type { LinearWeightGradNode } from "./ops/linear-weight-grad.ts";
 export type { AttentionGradNode } from "./ops/attention-grad.ts";
 export type { SwigluGradNode } from "./ops/swiglu-grad.ts";
+export type { Factor, ScaleNode } from "./ops/scale.ts";
 export type { SumOfSquaresNode } from "./ops/sum-of-squares.ts";
 export type { AdamW, AdamWNode } from "./ops/adamw.ts";
 export type { LogProbabilityOptions } from "./passes/log-probabilities.ts";
@@ -82,8 +83,14 @@ export type { GradientGraphs, GradientOptions } from "./passes/gradient.ts";
 export { gradient } from "./passes/gradient.ts";
 export type { AdamWOptions, OptimizerGraph } from "./passes/adamw.ts";
 export { adamWGraph, adamWSettings, momentsOf, withMoments } from "./passes/adamw.ts";
+export type { LoraGraph, LoraOptions } from "./passes/lora.ts";
+export { withLora, withNewAdapter } from "./passes/lora.ts";
+export type { MatrixPart, WeightPart } from "./passes/weight-parts.ts";
+export { matrixParts, partOf, weightsOfParts } from "./passes/weight-parts.ts";
 
 // Weights and the formats they are stored in
+export type { AdapterSource, LowRank } from "./adapter.ts";
+export { adapterOf, adapterScales } from "./adapter.ts";
 export type { ColumnRange, RowRange, WeightInfo, WeightLocation, WeightRanges, WeightSource } from "./weights.ts";
 export { checkWeights, columnCount, rowCount } from "./weights.ts";
 export type { WeightCut } from "./weight-cut.ts";

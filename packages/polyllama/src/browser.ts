@@ -2,8 +2,8 @@
 // has. Bundlers choose it by the export condition "browser". `polyllama/worker` runs the same in a worker.
 
 // Checkpoints
-export type { Checkpoint, TokenizerLocation, WebLocation } from "@polyllama/checkpoints";
-export { openCheckpoint, removeKept } from "@polyllama/checkpoints";
+export type { Adapter, Checkpoint, TokenizerLocation, WebLocation } from "@polyllama/checkpoints";
+export { mergeAdapter, openAdapter, openCheckpoint, removeKept } from "@polyllama/checkpoints";
 // What they are made of
 export type {
   LlamaConfig,

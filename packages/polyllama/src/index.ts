@@ -12,6 +12,7 @@ export type {
   PullOptions,
   TargetFormat,
   TensorRule,
+  WriteAdapterOptions,
   WriteOptions,
   Written,
 } from "@polyllama/checkpoints";
@@ -21,6 +22,7 @@ export {
   pull,
   readTokenizer,
   targetFormats,
+  writeAdapter,
   writeGguf,
   writeSafetensors,
 } from "@polyllama/checkpoints";

@@ -168,11 +168,11 @@ export class Llama implements AsyncDisposable {
   ): Promise<readonly Tensor[]> {
     checkOptions(options, valuesOptionTypes, "values()");
     this.#checkUsable();
-    const { program, vocabSize } = this.#model;
+    const { program, vocabSize, adapter } = this.#model;
     checkIds(ids, vocabSize, "ids", "values()");
     checkWanted(wanted, program.graph, "values()");
     const outputs = wanted.map(hostOutput);
-    const sequences = [{ rows: ids.length }];
+    const sequences = [{ rows: ids.length, ...(adapter !== undefined && { adapter }) }];
     const step = { inputs: { tokens: Int32Array.from(ids) }, sequences, outputs };
     const values = await program.submit(step, options.signal).result;
     return values.flatMap((value) => (value.to === "host" ? [value.tensor] : []));

@@ -4,12 +4,14 @@ import {
   type Checkpoint,
   checkpointLocation,
   type OpenOptions,
+  openAdapter,
   openCheckpoint,
   openOptionTypes,
   quantized,
   type WebLocation,
 } from "@polyllama/checkpoints";
 import {
+  adapterScales,
   checkNumber,
   checkOptions,
   checkValue,
@@ -19,8 +21,9 @@ import {
   longestContext,
   OptionError,
   type OptionType,
+  UnsupportedError,
 } from "@polyllama/core";
-import { cacheSpec, type Device } from "@polyllama/core/device";
+import { cacheSpec, type Device, type Parameters } from "@polyllama/core/device";
 import { checkFits } from "./memory.ts";
 import { isBackend, type LoadOptions, loadOptionTypes } from "./options.ts";
 import type { SequenceModel } from "./sequence-model.ts";
@@ -70,8 +73,10 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
     const weights = quantize === undefined ? checkpoint : quantized(checkpoint, quantize);
     const graph = llamaGraph(config);
     await checkFits(device, graph, weights, contextLength, cacheFormat);
+    if (options.adapter !== undefined && !device.features.adapters) throw withoutAdapters(device);
     const parameters = await device.loadParameters([graph], weights, common);
     try {
+      const adapter = options.adapter && (await addAdapter(parameters, options.adapter, config, signal));
       const outputs = device.features.outputs
         .filter((to) => to === "host" || to === "token")
         .map((to) => {
@@ -86,7 +91,16 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
         throw error;
       }
       const end = new AbortController();
-      const model: SequenceModel = { device, parameters, program, pools, end, vocabSize: config.vocabSize, chunk };
+      const model: SequenceModel = {
+        device,
+        parameters,
+        program,
+        pools,
+        end,
+        vocabSize: config.vocabSize,
+        chunk,
+        adapter,
+      };
       const loadSeconds = (performance.now() - started) / 1000;
       return { config, device, contextLength, loadSeconds, checkpoint, ownsCheckpoint, model };
     } catch (error) {
@@ -97,6 +111,25 @@ export async function load(source: LoadSource, options: LoadOptions): Promise<Lo
     if (ownsCheckpoint) await checkpoint[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** @returns the name that sequences call it by. @throws {CheckpointError} for an adapter of another model */
+async function addAdapter(
+  parameters: Parameters,
+  location: string | WebLocation,
+  config: LlamaConfig,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  await using adapter = await openAdapter(location, config, signal === undefined ? {} : { signal });
+  await parameters.addAdapter(adapter.name, adapter, { scale: adapterScales(adapter) });
+  return adapter.name;
+}
+
+function withoutAdapters({ name }: Device): UnsupportedError {
+  const problem = `The ${name} backend does not compute adapters beside the weights`;
+  const remedy =
+    "Merge it into the model: mergeAdapter(checkpoint, adapter), or `polyllama convert MODEL DEST --adapter PATH`.";
+  return new UnsupportedError(problem, remedy, { op: "linear" });
 }
 
 /** What is open cannot be opened in another way. */

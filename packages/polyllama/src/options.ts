@@ -1,6 +1,6 @@
 // The options of a model's methods: their types, and beside each the description that it is checked against.
 
-import { type OpenOptions, openOptionTypes } from "@polyllama/checkpoints";
+import { checkpointLocation, type OpenOptions, openOptionTypes, type WebLocation } from "@polyllama/checkpoints";
 import { type OptionSchema, type OptionType, option, type Progress } from "@polyllama/core";
 import { type CacheFormat, cacheFormats, type Device } from "@polyllama/core/device";
 import { type QuantizedFormat, quantizedFormats } from "@polyllama/formats";
@@ -34,6 +34,11 @@ export interface LoadOptions extends OpenOptions {
    * a quarter, and rounds; default: what the backend documents, f32 for most.
    */
   readonly cacheFormat?: CacheFormat;
+  /**
+   * A low-rank adapter in PEFT's layout, for backends that compute it beside the weights: its folder, or its file beside
+   * `adapter_config.json`. For others merge it first: `mergeAdapter`.
+   */
+  readonly adapter?: string | WebLocation;
 }
 
 /** Options of `Llama.generate` and `Llama.complete`. */
@@ -76,6 +81,7 @@ export const loadOptionTypes: OptionSchema<LoadOptions> = {
   chunk: option.integer({ least: 1 }),
   sequences: option.integer({ least: 0, most: 2 ** 20 }),
   cacheFormat: option.oneOf(cacheFormats),
+  adapter: { ...checkpointLocation, required: false },
 };
 
 export const llamaGenerateOptionTypes: OptionSchema<LlamaGenerateOptions> = {

@@ -14,6 +14,8 @@ export interface SequenceModel {
   /** Aborted, with what is to be thrown, when the model is disposed. */
   readonly end: AbortController;
   readonly vocabSize: number;
+  /** Adapter of the parameters that all sequences name. */
+  readonly adapter?: string | undefined;
   /** Most rows in one run. An abort is heard between runs at the latest. */
   readonly chunk: number;
 }

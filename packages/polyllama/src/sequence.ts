@@ -224,7 +224,9 @@ export class Sequence implements Disposable, TokenSource {
     signal: AbortSignal | undefined,
   ): Submission {
     const { cache } = this.#place;
-    return this.#model.program.submit({ inputs: { tokens: inputs }, sequences: [{ rows, cache }], outputs }, signal);
+    const { program, adapter } = this.#model;
+    const sequences = [{ rows, cache, ...(adapter !== undefined && { adapter }) }];
+    return program.submit({ inputs: { tokens: inputs }, sequences, outputs }, signal);
   }
 
   #rewind(length: number): void {

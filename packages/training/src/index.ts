@@ -74,3 +74,19 @@ export {
   type SequencesOptions,
   type SequencesPosition,
 } from "./data/sequences.ts";
+
+// Adapters, and training in stages
+export { copyWeights, trainedAdapter, withWeights } from "./adapters/weights.ts";
+export {
+  type ChineseStagesOptions,
+  chineseStages,
+  createStageTrainer,
+  type Stage,
+  type StagedModel,
+  type StageOptions,
+  type StageTrainer,
+  stagedAdapter,
+} from "./stages.ts";
+
+// Models to compare
+export { type AblationOptions, type AttentionAblation, ablation30b, attentionAblation } from "./ablation.ts";

@@ -10,6 +10,7 @@ import {
   type OptimizerGraph,
   OptionError,
   PolyllamaError,
+  type WeightName,
   type WeightSource,
   withLogProbabilities,
   withMoments,
@@ -57,11 +58,13 @@ export interface TrainerOptions {
   readonly optimizer?: AdamWOptions;
   /** Updates that the weights have behind them; default 0. */
   readonly steps?: number;
+  /** Weights that train, and have moments; default: all of the graph's. The others stay as they are stored. */
+  readonly trained?: readonly WeightName[];
   readonly signal?: AbortSignal;
 }
 
 /**
- * Loads a model to train all of its weights.
+ * Loads a model to train its weights, or some of them: those of an adapter, as `withLora` lists them.
  *
  * @param graph Leads from `tokens` to logits, as `llamaGraph` does.
  * @param source Must stay readable until the trainer is disposed. Moments that it has under the names of `momentsOf` are
@@ -73,14 +76,16 @@ export async function createTrainer(
   device: Device,
   graph: Graph,
   source: WeightSource,
-  { optimizer: adamw = {}, steps = 0, signal }: TrainerOptions = {},
+  { optimizer: adamw = {}, trained, steps = 0, signal }: TrainerOptions = {},
 ): Promise<Trainer> {
   const model = withLogProbabilities(graph);
-  const [first, more] = [gradient(model), gradient(model, { accumulate: true })];
-  const optimizer = adamWGraph(model.weights, adamw);
+  const weights = trained ?? model.weights.map(({ name }) => name);
+  const [first, more] = [gradient(model, { weights }), gradient(model, { weights, accumulate: true })];
+  const specs = model.weights.filter(({ name }) => first.weights.has(name));
+  const optimizer = adamWGraph(specs, adamw);
   const graphs = [first.forward, first.backward, more.backward, optimizer.graph];
   const options = signal === undefined ? {} : { signal };
-  const moments = withMoments(source, model.weights);
+  const moments = withMoments(source, specs);
   const parameters = await device.loadParameters(graphs, moments, { mutable: true, ...options });
   const programs: Program[] = [];
   try {

@@ -8,6 +8,7 @@ import {
   type Node,
   type PerNode,
   rowCount,
+  UnsupportedError,
   type WeightName,
 } from "@polyllama/core";
 import type { PlacedRotation, TrainingBuffer, TrainingStep } from "@polyllama/planner";
@@ -210,6 +211,12 @@ function flat(buffer: TrainingBuffer, e: TrainingEmitting): { rows: number; widt
   return { rows: e.rows, width: buffer.width, stride: strideOf(buffer) };
 }
 
+/** The refusal of an op that has no kernel. */
+export function unscaled(op: string, output: string): UnsupportedError {
+  const remedy = "Train adapters with alpha = rank, which need none, or use the reference backend.";
+  return new UnsupportedError(`${op} ${output}: the cpu backend has no kernel for this`, remedy, { op });
+}
+
 const emitters: PerNode<Emitter, Emitted> = {
   embedding(node, step, e) {
     const { made } = placesOf(step, e);
@@ -309,6 +316,9 @@ const emitters: PerNode<Emitter, Emitted> = {
     const strides = { gateStride: gate.stride, upStride: up.stride, cotangentStride: cotangent.stride };
     const outs = { gateGradStride: gateGrad.stride, upGradStride: upGrad.stride };
     return [["swigluGrad", { rows: e.rows, ...refs, ...strides, ...outs, width: operandOf(step, "gate").width }]];
+  },
+  scale({ op, output }) {
+    throw unscaled(op, output);
   },
   sumOfSquares(_, step, e) {
     const { read, made } = placesOf(step, e);

@@ -16,6 +16,7 @@ import { evaluateLogProbabilityGrad } from "./log-probability-grad.ts";
 import { evaluateRmsNorm } from "./rms-norm.ts";
 import { evaluateRmsNormGrad } from "./rms-norm-grad.ts";
 import { evaluateRope } from "./rope.ts";
+import { evaluateScale } from "./scale.ts";
 import { evaluateSumOfSquares } from "./sum-of-squares.ts";
 import { evaluateSwiglu } from "./swiglu.ts";
 import { evaluateSwigluGrad } from "./swiglu-grad.ts";
@@ -36,6 +37,7 @@ const evaluators: Evaluators = {
   linearWeightGrad: evaluateLinearWeightGrad,
   attentionGrad: evaluateAttentionGrad,
   swigluGrad: evaluateSwigluGrad,
+  scale: evaluateScale,
   sumOfSquares: evaluateSumOfSquares,
   adamw: evaluateAdamW,
 };

@@ -5,19 +5,16 @@ import {
   CheckpointError,
   type LlamaConfig,
   llamaGraph,
-  type RowRange,
-  readCut,
-  resolveRanges,
   textSetupOf,
   type WeightInfo,
   type WeightName,
 } from "@polyllama/core";
 import { type Checkpoint, findWeight } from "../checkpoint.ts";
 import { storedName } from "../names.ts";
-import { readInterleaved } from "../permute.ts";
 import { identify } from "./fingerprint.ts";
 import { checkVocabulary, fitVocabulary } from "./fit-vocabulary.ts";
 import type { FileCheckpointParts, TensorPlace } from "./parts.ts";
+import { readPlaced } from "./placed.ts";
 
 /**
  * Makes a checkpoint of tensors in files.
@@ -42,12 +39,8 @@ export function fileCheckpoint(given: FileCheckpointParts): Checkpoint {
     weights,
     async read(weight, ranges, signal) {
       const info = findWeight(weights, weight, name);
-      const { source, offset, halfSplit, read: readPlace } = places.get(weight)!; // `weights` lists exactly the places
-      const cut = resolveRanges(info, ranges);
-      if (readPlace !== undefined) return readPlace(info, cut, signal);
-      const read = (rows: RowRange) =>
-        readCut({ ...cut, rows }, (start, length) => source.read(offset + start, length, signal));
-      return halfSplit ? readInterleaved(cut.rows, config.headDim, cut.cutBytes, read) : read(cut.rows);
+      const place = places.get(weight)!; // `weights` lists exactly the places
+      return await readPlaced(info, place, config.headDim, ranges, signal);
     },
     locate(weight) {
       const { source, offset, halfSplit = false, read } = places.get(findWeight(weights, weight, name).name)!; // as above

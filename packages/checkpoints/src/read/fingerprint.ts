@@ -15,7 +15,12 @@ const sampledPages = 16;
 const pieceBytes = 4 * 2 ** 20;
 
 /** The fingerprint of a checkpoint in files; see `WeightSource.fingerprint`. */
-export async function identify({ kind, config, files, places }: FileCheckpointParts): Promise<string> {
+export async function identify({
+  kind,
+  config,
+  files,
+  places,
+}: Pick<FileCheckpointParts, "kind" | "config" | "files" | "places">): Promise<string> {
   const order = [...places].map(([name, { source, offset }]) => [
     name,
     files.findIndex((file) => file.source === source),

@@ -166,7 +166,8 @@ function resolveTied(config: LlamaConfig, json: unknown, hasOutput: boolean): Ll
   return { ...config, tiedEmbeddings: declared === true || (declared !== false && !hasOutput) };
 }
 
-function place(tensor: SafetensorsTensor, source: ByteSource, halfSplit: boolean): TensorPlace {
+/** @throws {CheckpointError} for a format that weights are not read from. */
+export function place(tensor: SafetensorsTensor, source: ByteSource, halfSplit: boolean): TensorPlace {
   const { name, shape, dtype, offset } = tensor;
   const format = formatOfDtype(dtype);
   if (format === undefined) {

@@ -83,7 +83,7 @@ export async function outputFiles(folder: string, names: readonly string[], opti
 
 /** Files that checkpoints in Hugging Face's layout consist of; a folder with others in it is never replaced. */
 const replaceable =
-  /^(?:.*\.safetensors|.*\.safetensors\.index\.json|config\.json|generation_config\.json|tokenizer\.model|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|chat_template\.jinja|chat_template\.json|additional_chat_templates(?:\/[^/]*\.jinja)?)$/;
+  /^(?:.*\.safetensors|adapter_config\.json|.*\.safetensors\.index\.json|config\.json|generation_config\.json|tokenizer\.model|tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|chat_template\.jinja|chat_template\.json|additional_chat_templates(?:\/[^/]*\.jinja)?)$/;
 
 /**
  * A folder that appears as a whole.

@@ -113,7 +113,7 @@ function shardNames(count: number): readonly string[] {
   return count === 1 ? ["model.safetensors"] : partNames(count, "model", "safetensors");
 }
 
-function headerEntry({ name, source, format, bytes }: PlannedTensor): HeaderEntry {
+export function headerEntry({ name, source, format, bytes }: PlannedTensor): HeaderEntry {
   return { name, dtype: format.toUpperCase(), shape: source.shape, bytes };
 }
 

@@ -3,6 +3,8 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import {
+  mergeAdapter,
+  openAdapter,
   quantizedFormats,
   type TargetFormat,
   type TensorRule,
@@ -17,7 +19,7 @@ import { bytes, plural, seconds } from "../format.ts";
 import { addHubOptions, type HubFlags } from "../hub.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { openModel } from "../load.ts";
-import { fitVocabulary, ignoreTensors, locations } from "../options.ts";
+import { adapters, fitVocabulary, ignoreTensors, locations } from "../options.ts";
 import { createProgress } from "../progress.ts";
 import { note, print, printJson } from "../terminal.ts";
 import { formatOption, integer } from "../values.ts";
@@ -32,6 +34,7 @@ interface Options extends HubFlags {
   readonly tokenizer?: string;
   readonly ignoreTensors?: readonly string[];
   readonly fitVocabulary?: boolean;
+  readonly adapter?: string;
   readonly json?: boolean;
 }
 
@@ -93,13 +96,18 @@ function addWriteOptions(command: Command): Command {
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
     .addOption(fitVocabulary())
+    .option("--adapter <path>", `${adapters} to merge; what it changes is f32 before --format`)
     .option("--json", "print one object: files, tensors, bytes, seconds, peak memory");
   return addHubOptions(command);
 }
 
 async function convert(source: string, dest: string, options: Options, { signal }: Interrupts): Promise<void> {
   const { format, tensors, requantize, shardSize, overwrite, threads } = options;
-  await using checkpoint = await openModel(source, options, signal);
+  await using model = await openModel(source, options, signal);
+  await using adapter =
+    options.adapter === undefined ? undefined : await openAdapter(options.adapter, model.config, { signal });
+  for (const notice of adapter?.notices ?? []) note(notice);
+  const checkpoint = adapter === undefined ? model : mergeAdapter(model, adapter);
   using progress = createProgress(options);
   const started = performance.now();
   const given: WriteOptions = {

@@ -39,6 +39,7 @@ const writeRows = (write: string): readonly Row[] => [
   row("--shard-size 2kB", { [`${write}.shardBytes`]: 2000 }),
   row("--shard-size 1", { [`${write}.shardBytes`]: 1 }),
   row("--overwrite", { [`${write}.overwrite`]: true }),
+  row("--adapter ./lora", { "adapter.path": "./lora", "merge.adapter": "./lora" }),
   row("--threads 3", { [`${write}.threads`]: 3 }),
   json(/"files": \[/),
   ...openRows,

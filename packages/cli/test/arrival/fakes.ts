@@ -106,6 +106,14 @@ export function fakeLibrary({
       record("open", { location, ...given });
       return openCheckpoint(tiny);
     },
+    openAdapter: async (path: string) => {
+      record("adapter", { path });
+      return { name: path, notices: [], [Symbol.asyncDispose]: async () => undefined };
+    },
+    mergeAdapter: (checkpoint: object, { name }: { readonly name: string }) => {
+      record("merge", { adapter: name });
+      return checkpoint;
+    },
     fitConversation: async (_: object, messages: readonly object[], given: object) => {
       record("fit", given);
       return { messages, dropped: 0, promptTokens: 1 };

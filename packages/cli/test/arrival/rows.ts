@@ -75,6 +75,7 @@ export const modelRows: readonly Row[] = [
   row("--quantize Q8_0", { "load.quantize": "q8_0" }),
   row("--cache-format q8_0", { "load.cacheFormat": "q8_0" }),
   row("--fit-vocabulary", { "load.fitVocabulary": true }),
+  row("--adapter ./lora", { "load.adapter": "./lora" }),
   row("--ignore-tensors a.*,b", { "load.ignoreTensors": ["a.*", "b"] }),
   ...backendRows,
   ...hubRows("load.hub", ["--model", "hf:owner/name"]),

@@ -12,7 +12,8 @@ export interface Parameters extends Disposable {
   readonly version: number;
   /**
    * Low-rank additions that sequences may name: for a weight W [M, K] the source has `W.lora_a` [r, K] and `W.lora_b`
-   * [M, r], and the linear of that weight becomes x Wᵀ + scale (x Aᵀ) Bᵀ (Hu et al., "LoRA", 2021, section 4.1).
+   * [M, r], and the linear of that weight becomes x Wᵀ + scale (x Aᵀ) Bᵀ (Hu et al., "LoRA", 2021, section 4.1). A
+   * source of other weights is refused: what takes the place of a weight is not switched by sequence.
    *
    * @returns what removes it.
    * @throws {UnsupportedError}; `CheckpointError`
@@ -28,6 +29,6 @@ export interface Parameters extends Disposable {
 
 /** Options of `Parameters.addAdapter`. */
 export interface AdapterOptions {
-  /** Factor of the addition; checkpoints give it as alpha / r. Default 1. */
-  readonly scale?: number;
+  /** Factor of the addition, of all weights or by weight; checkpoints give it as alpha / r. Default 1. */
+  readonly scale?: number | ReadonlyMap<WeightName, number>;
 }

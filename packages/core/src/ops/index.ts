@@ -17,6 +17,7 @@ import { logProbabilityGrad } from "./log-probability-grad.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rmsNormGrad } from "./rms-norm-grad.ts";
 import { rope } from "./rope.ts";
+import { scale } from "./scale.ts";
 import { sumOfSquares } from "./sum-of-squares.ts";
 import { swiglu } from "./swiglu.ts";
 import { swigluGrad } from "./swiglu-grad.ts";
@@ -53,6 +54,8 @@ export interface Ops {
   readonly attentionGrad: typeof attentionGrad;
   /** gate, up, cotangent [N, F] -> gate, up [N, F]. */
   readonly swigluGrad: typeof swigluGrad;
+  /** x of any shape -> same: factor · x, of low-rank adapters. */
+  readonly scale: typeof scale;
   /** x of any shape -> [1]. */
   readonly sumOfSquares: typeof sumOfSquares;
   /** gradient, squares [1], settings [3]; weight, firstMoment, secondMoment -> their new values. */
@@ -76,6 +79,7 @@ export const ops: Ops = {
   linearWeightGrad,
   attentionGrad,
   swigluGrad,
+  scale,
   sumOfSquares,
   adamw,
 } satisfies Record<string, AnyOp>;
@@ -95,6 +99,7 @@ export const trainingOps = [
   "linearWeightGrad",
   "attentionGrad",
   "swigluGrad",
+  "scale",
   "sumOfSquares",
   "adamw",
 ] as const;

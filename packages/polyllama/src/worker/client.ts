@@ -76,7 +76,11 @@ export class WorkerLlama implements AsyncDisposable {
       const request = {
         do: "load",
         location: sendable(location),
-        options: plain.tokenizer === undefined ? plain : { ...plain, tokenizer: sendable(plain.tokenizer) },
+        options: {
+          ...plain,
+          ...(plain.tokenizer !== undefined && { tokenizer: sendable(plain.tokenizer) }),
+          ...(plain.adapter !== undefined && { adapter: sendable(plain.adapter) }),
+        },
       } as const;
       for await (const answer of connection.ask(request, {
         ...(onProgress && { onProgress }),
