@@ -32,9 +32,9 @@ vi.mock("@polyllama/conformance", async (original) => ({
 }));
 vi.mock("@polyllama/training", async (original) => ({
   ...(await original<object>()),
-  ...(await import("./training.ts")).computingModule,
+  ...(await import("./training-fakes.ts")).computingModule,
 }));
-vi.mock("@polyllama/training/node", async () => (await import("./training.ts")).runsModule);
+vi.mock("@polyllama/training/node", async () => (await import("./training-fakes.ts")).runsModule);
 vi.mock("../../src/webgpu/probe.ts", async () => (await import("./machine.ts")).probeModule);
 vi.mock("../../src/cuda.ts", async (original) => ({
   ...(await original<object>()),
