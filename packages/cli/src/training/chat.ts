@@ -52,8 +52,8 @@ export interface Base extends AsyncDisposable {
 
 /** Opens the base. */
 export async function baseOf(flags: ChatTrainingFlags, signal: AbortSignal): Promise<Base> {
-  const { tokenizer } = flags;
-  const opened = await openModel(flags.model, { ...(tokenizer !== undefined && { tokenizer }) }, signal);
+  const { tokenizer, json = false } = flags;
+  const opened = await openModel(flags.model, { json, ...(tokenizer !== undefined && { tokenizer }) }, signal);
   try {
     if (opened.tokenizer === undefined) {
       throw new PolyllamaError("ERR_TOKENIZER", `${opened.name} has no tokenizer; give --tokenizer.`);

@@ -43,6 +43,7 @@ export interface RunOptions {
   /** What the model writes now and then, and after the last step. */
   readonly samples?: {
     readonly every: number;
+    /** Loads the model as it is now, lets it write, and disposes what it loaded. */
     readonly make: (model: Checkpoint, signal: AbortSignal | undefined) => Promise<readonly Sample[]>;
   };
   /** Whether a report is written with each checkpoint. Default true. */
