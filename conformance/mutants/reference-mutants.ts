@@ -81,7 +81,7 @@ const linear: readonly Fault[] = [
   {
     id: "linear-q4_0-last-block",
     file: "parameters.ts",
-    find: "return [name, { ...weight,",
+    find: "loaded.set(name, { ...weight,",
     replace: `const { info, values } = weight;
     const multiplied = graphs.some(({ nodes }) => nodes.some((node) => node.op === "linear" && node.weight === name));
     if (multiplied && info.format === "q4_0" && columnCount(info) > 32) {
@@ -89,7 +89,7 @@ const linear: readonly Fault[] = [
         for (let i = end - 32; i < end; i++) values[i]! *= 1.01;
       }
     }
-    return [name, { ...weight,`,
+    loaded.set(name, { ...weight,`,
     what: "q4_0: the last block of every row has a scale that is 1 % too large",
   },
   {

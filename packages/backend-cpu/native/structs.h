@@ -782,6 +782,26 @@ static_assert(__builtin_offsetof(AdamwStep, restOfBeta1) == 108, "AdamwStep.rest
 static_assert(__builtin_offsetof(AdamwStep, restOfBeta2) == 112, "AdamwStep.restOfBeta2");
 static_assert(__builtin_offsetof(AdamwStep, unused) == 116, "AdamwStep.unused");
 
+struct ScaleStep {
+  u32 kind;
+  u32 rows;
+  u64 x;
+  u64 y;
+  u64 width;
+  u64 xStride;
+  float factor;
+  u32 unused;
+};
+static_assert(sizeof(ScaleStep) == 48, "ScaleStep");
+static_assert(__builtin_offsetof(ScaleStep, kind) == 0, "ScaleStep.kind");
+static_assert(__builtin_offsetof(ScaleStep, rows) == 4, "ScaleStep.rows");
+static_assert(__builtin_offsetof(ScaleStep, x) == 8, "ScaleStep.x");
+static_assert(__builtin_offsetof(ScaleStep, y) == 16, "ScaleStep.y");
+static_assert(__builtin_offsetof(ScaleStep, width) == 24, "ScaleStep.width");
+static_assert(__builtin_offsetof(ScaleStep, xStride) == 32, "ScaleStep.xStride");
+static_assert(__builtin_offsetof(ScaleStep, factor) == 40, "ScaleStep.factor");
+static_assert(__builtin_offsetof(ScaleStep, unused) == 44, "ScaleStep.unused");
+
 struct FiniteStep {
   u32 kind;
   u32 rows;
@@ -796,9 +816,9 @@ static_assert(__builtin_offsetof(FiniteStep, x) == 8, "FiniteStep.x");
 static_assert(__builtin_offsetof(FiniteStep, width) == 16, "FiniteStep.width");
 static_assert(__builtin_offsetof(FiniteStep, xStride) == 24, "FiniteStep.xStride");
 
-enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_combine = 8, step_add = 9, step_swiglu = 10, step_copy = 11, step_sample = 12, step_repack = 13, step_read = 14, step_transpose = 15, step_weightGrad = 16, step_sequenceAttention = 17, step_attentionGrad = 18, step_normGrad = 19, step_normWeightGrad = 20, step_swigluGrad = 21, step_embeddingGrad = 22, step_logSumExp = 23, step_softmaxGrad = 24, step_squares = 25, step_sumOfSquares = 26, step_adamw = 27, step_finite = 28 };
+enum StepKind : u32 { step_embedding = 0, step_gather = 1, step_norm = 2, step_convert = 3, step_linear = 4, step_rope = 5, step_cache = 6, step_attention = 7, step_combine = 8, step_add = 9, step_swiglu = 10, step_copy = 11, step_sample = 12, step_repack = 13, step_read = 14, step_transpose = 15, step_weightGrad = 16, step_sequenceAttention = 17, step_attentionGrad = 18, step_normGrad = 19, step_normWeightGrad = 20, step_swigluGrad = 21, step_embeddingGrad = 22, step_logSumExp = 23, step_softmaxGrad = 24, step_squares = 25, step_sumOfSquares = 26, step_adamw = 27, step_scale = 28, step_finite = 29 };
 
-constexpr u32 step_kinds = 29, step_bytes = 128, unrotated = 4294967295u;
+constexpr u32 step_kinds = 30, step_bytes = 128, unrotated = 4294967295u;
 
 constexpr u32 part_keys = 256, split_rows = 8;
 
@@ -858,9 +878,11 @@ static_assert(sizeof(SumOfSquaresStep) <= step_bytes, "sumOfSquares");
 
 static_assert(sizeof(AdamwStep) <= step_bytes, "adamw");
 
+static_assert(sizeof(ScaleStep) <= step_bytes, "scale");
+
 static_assert(sizeof(FiniteStep) <= step_bytes, "finite");
 
 enum FormatNumber : u32 { format_f32 = 0, format_f16 = 1, format_bf16 = 2, format_q8_0 = 3, format_q4_0 = 4, format_q4_1 = 5, format_q5_0 = 6, format_q5_1 = 7, format_q2_k = 8, format_q3_k = 9, format_q4_k = 10, format_q5_k = 11, format_q6_k = 12, format_q8_k = 13, format_iq4_nl = 14 };
 
 /** What the library answers when it is asked of which declarations it was built. */
-constexpr u32 structs_hash = 3204430996u;
+constexpr u32 structs_hash = 2194528005u;

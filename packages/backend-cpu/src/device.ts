@@ -13,7 +13,6 @@ import type { Engine } from "./native/engine.ts";
 import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { EitherExecutor } from "./training/either.ts";
-import { unscaled } from "./training/emit.ts";
 import { TrainingExecutor } from "./training/executor.ts";
 import { TensorMemory } from "./training/tensors.ts";
 import { planWeights } from "./weights/layout.ts";
@@ -61,8 +60,7 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
         details: { threads, activations, "instruction set": set, library },
       };
     },
-    supports: (node) =>
-      node.op === "scale" ? unscaled(node.op, node.output) : supportsHeads("cpu", node, mostHeadDim),
+    supports: (node) => supportsHeads("cpu", node, mostHeadDim),
     ...(platform.totalMemory && { totalMemory: platform.totalMemory }),
     estimateMemory: (graph, weights, rows) => estimateMemory(graph, weights, rows, activations),
     async loadWeights(graphs, given, { mutable = false, onProgress, signal }) {

@@ -20,7 +20,6 @@ for (const [number, instructionSet] of instructionSets().entries()) {
       conformance(() => cpu({ instructionSet, activations, threads: 2 }), {
         filter: (address) => full || wanted(address),
         slow: full,
-        expectations: { unsupported: { "op:scale:*": "it has no kernel for this" } },
       });
     });
   }

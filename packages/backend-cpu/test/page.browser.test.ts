@@ -12,7 +12,6 @@ for (const activations of ["f32", "int8"] as const) {
     conformance(() => cpu({ activations, threads: 2 }), {
       filter: (address) => full || isSample(address),
       slow: full,
-      expectations: { unsupported: { "op:scale:*": "it has no kernel for this" } },
     });
   });
 }

@@ -21,7 +21,6 @@ for (const threads of [1, 2]) {
       conformance(make, {
         filter: (address) => full || isSample(address),
         slow: full,
-        expectations: { unsupported: { "op:scale:*": "it has no kernel for this" } },
       });
     });
   }

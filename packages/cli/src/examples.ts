@@ -47,6 +47,23 @@ const examples: Readonly<Record<string, readonly (readonly [string, string])[]>>
       "a checkpoint with rows for new pieces",
     ],
   ],
+  train: [
+    ["polyllama train tales.txt --config config.json --tokenizer tok.model -o run --steps 2000", "a new model"],
+    ["polyllama train more.jsonl -m run/checkpoints/latest -o more --epochs 1", "a trained one, on other texts"],
+  ],
+  sft: [
+    ["polyllama sft dialogues.jsonl -m run/checkpoints/latest -o chat", "two epochs with the paper's recipe"],
+    ["polyllama sft dialogues.jsonl -m run/checkpoints/latest -o chat --resume", "after Ctrl-C, or worse"],
+  ],
+  gatt: [
+    [
+      "polyllama gatt dialogues.jsonl -m chat/checkpoints/latest -o ghost --instruction 'Rhyme.'",
+      "samples, then trains",
+    ],
+  ],
+  gradients: [
+    ["polyllama gradients -m stories260K.bin --batch batch.json -o G.safetensors --json", "to compare with PyTorch"],
+  ],
   inspect: [
     ["polyllama inspect llama-2-7b.Q4_0.gguf", "what a file holds, and the memory it takes"],
     ["polyllama inspect synthetic://llama-2-70b --json", "the same of a published size, as an object"],

@@ -58,7 +58,7 @@ describe("sft", () => {
       expect.stringMatching(/[12] dialogues? longer than 22 tokens left out/),
     ]);
     const none = await run(tune("sft", "x", "--length", "2", "--skip-long"));
-    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("no dialogue is left to train on")]);
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("There is nothing to train on")]);
     const format = await run(tune("sft", "x", "--format", "openai"));
     expect([format.code, format.stderr]).toEqual([
       1,

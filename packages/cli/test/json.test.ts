@@ -40,12 +40,19 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "polyllama-json-"));
   await writeFile(join(folder, "corpus.txt"), "Once\n");
+  await writeFile(join(folder, "dialogues.jsonl"), JSON.stringify({ instruction: "a", output: "b" }));
+  await writeFile(join(folder, "batch.json"), JSON.stringify([{ ids: [1, 2], counts: [0, 1] }]));
 });
 afterAll(() => rm(folder, { recursive: true }));
 
 const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=1&vocab=320&context=64";
 const tokenizer = ["--tokenizer", join(poet, "tokenizer.model")];
 const reference = ["--backend", "reference"];
+/** What makes a run of one step. */
+const training = (out: string): readonly string[] => {
+  const short = ["--batch", "1", "--steps", "1", "--warmup", "0"];
+  return ["--model", `${tiny}&format=f32`, ...reference, "--out", join(folder, out), ...short];
+};
 
 /** A run of each command that has --json. */
 const runs: Readonly<Record<string, () => readonly string[]>> = {
@@ -58,6 +65,18 @@ const runs: Readonly<Record<string, () => readonly string[]>> = {
   convert: () => [tiny, join(folder, "a.gguf")],
   quantize: () => [tiny, join(folder, "b.gguf"), "--format", "q4_0"],
   verify: () => [tiny, tiny],
+  train: () => [join(folder, "corpus.txt"), ...training("train")],
+  sft: () => [join(folder, "dialogues.jsonl"), ...training("sft")],
+  gatt: () => [join(folder, "dialogues.jsonl"), ...training("gatt"), "--sampled", "--instruction", "c"],
+  gradients: () => [
+    "-m",
+    tiny,
+    ...reference,
+    "--batch",
+    join(folder, "batch.json"),
+    "-o",
+    join(folder, "g.safetensors"),
+  ],
   "tokenizer encode": () => tokenizer,
   "tokenizer decode": () => tokenizer,
   "tokenizer stats": () => [join(folder, "corpus.txt"), ...tokenizer],

@@ -10,7 +10,7 @@ import { trainVocabulary } from "polyllama";
 const words = ["the", "old", "cat", "sat", "on", "a", "red", "mat", "and", "saw", "two", "birds"];
 
 /** Sentences of a seed. */
-export function sentences(count: number, seed: number): readonly string[] {
+function sentences(count: number, seed: number): readonly string[] {
   const next = uniform(seed);
   const word = (): string => words[Math.floor(next() * words.length)] ?? "";
   return Array.from({ length: count }, () => `${Array.from({ length: 4 + Math.floor(next() * 6) }, word).join(" ")}.`);

@@ -1,7 +1,7 @@
 // Random numbers of a run, from a seed alone, so that a run begins and goes on with the same ones everywhere.
 
 /** 32-bit numbers of a seed: splitmix32, the generator of MurmurHash3's finalizer over a counter. */
-export function randomWords(seed: number): () => number {
+function randomWords(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x9e3779b9) >>> 0;

@@ -8,6 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { cpu } from "@polyllama/backend-cpu";
+import { reference } from "@polyllama/backend-reference";
+import type { Device } from "@polyllama/core/device";
 import { amount } from "@polyllama/test-support/full";
 import { uniform } from "@polyllama/test-support/random";
 import { afterAll, expect, test } from "vitest";
@@ -20,8 +23,8 @@ afterAll(() => rm(folder, { recursive: true }));
 const child = fileURLToPath(new URL("./run-child.ts", import.meta.url));
 
 /** Starts the run, and kills it some milliseconds after so many events. @returns whether it came to its end before */
-async function runAndKill(path: string, events: number, delay: number): Promise<boolean> {
-  const args = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), child, path];
+async function runAndKill(path: string, backend: string, events: number, delay: number): Promise<boolean> {
+  const args = ["--conditions=@polyllama/source", "--import", import.meta.resolve("tsx"), child, path, backend];
   const running = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise<number | null>((resolve) => running.on("close", resolve));
   let heard = 0;
@@ -50,21 +53,29 @@ async function outcome(path: string): Promise<object> {
   return { steps, files: await Promise.all(digests) };
 }
 
-const times = amount(6, 40);
+const times = amount(5, 20);
+const devices: Readonly<Record<string, () => Device>> = { reference, cpu };
 
-test(`killed ${times} times, a run ends as one that was left alone`, { timeout: 600_000 }, async () => {
-  const whole = join(folder, "whole");
-  expect(await smallRun(whole)).toMatchObject({ ended: "done", step: 20 });
-  const expected = await outcome(whole);
-  expect(expected).toMatchObject({ steps: { length: 20 } });
-  const next = uniform(Date.now());
-  let kills = 0;
-  for (let run = 0; kills < times; run++) {
-    const path = join(folder, `killed-${run}`);
-    // Three events or more bring a run behind a checkpoint that it did not have before.
-    const moment = (): readonly [number, number] => [1 + Math.floor(9 * next()), Math.floor(8 * next())];
-    while (!(await runAndKill(path, ...moment()))) kills++;
-    expect(await outcome(path)).toEqual(expected);
-    expect(await savedCheckpoints(path)).toHaveLength(2);
-  }
-});
+test.each(Object.keys(devices))(
+  "killed now and then, a run on %s ends as one that was left alone",
+  {
+    timeout: 600_000,
+  },
+  async (backend) => {
+    const whole = join(folder, `whole-${backend}`);
+    await using device = devices[backend]!(); // its keys are these
+    expect(await smallRun(whole, { device })).toMatchObject({ ended: "done", step: 20 });
+    const expected = await outcome(whole);
+    expect(expected).toMatchObject({ steps: { length: 20 } });
+    const next = uniform(Date.now());
+    let kills = 0;
+    for (let run = 0; kills < times; run++) {
+      const path = join(folder, `killed-${backend}-${run}`);
+      // Three events or more bring a run behind a checkpoint that it did not have before.
+      const moment = (): readonly [number, number] => [1 + Math.floor(9 * next()), Math.floor(8 * next())];
+      while (!(await runAndKill(path, backend, ...moment()))) kills++;
+      expect(await outcome(path)).toEqual(expected);
+      expect(await savedCheckpoints(path)).toHaveLength(2);
+    }
+  },
+);

@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { cpu } from "@polyllama/backend-cpu";
 import { reference } from "@polyllama/backend-reference";
 import type { Checkpoint } from "@polyllama/checkpoints";
 import { llamaGraph } from "@polyllama/core";
@@ -80,6 +81,26 @@ describe("a run ends with what was not finite first", () => {
     const running = smallRun(newFolder(), { model: withExact(name, value) });
     await expect(running).rejects.toMatchObject({ code: "ERR_OVERFLOW", message: expect.stringMatching(message) });
     await expect(running).rejects.toThrow("There is no checkpoint yet.");
+  });
+
+  test("overflow in f32, on the processor", async () => {
+    const name = "layers.0.feed_forward.w3.weight";
+    const model: Checkpoint = {
+      ...smallModel,
+      async read(weight, ...ranges) {
+        const bytes = await smallModel.read(weight, ...ranges);
+        if (weight !== name) return bytes;
+        return new Uint8Array(new Float32Array(bytes.buffer).map((value) => 1e38 * Math.sign(value)).buffer);
+      },
+    };
+    await using device = cpu();
+    const running = smallRun(newFolder(), { model, device });
+    await expect(running).rejects.toMatchObject({
+      code: "ERR_OVERFLOW",
+      message: expect.stringMatching(
+        /^Step 1: \S+ first in layers\.0\.(?:up|swiglu|down) \(op \w+\)\. Nothing of this step/,
+      ),
+    });
   });
 
   test("a weight that is NaN is refused when it is loaded, by its name", async () => {

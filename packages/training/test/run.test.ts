@@ -128,6 +128,20 @@ describe("a run that was stopped", () => {
     expect((await readLog(folder)).at(-1)).toMatchObject({ kind: "step", step: 3 });
   });
 
+  test("says what of the recipe is otherwise when it goes on", async () => {
+    const folder = newFolder();
+    const { recipe } = smallOptions;
+    await smallRun(folder, { steps: 3 });
+    const told: RunEvent[] = [];
+    const onEvent = (event: RunEvent): void => void told.push(event);
+    const changed = { ...recipe, optimizer: { ...recipe.optimizer, maxNorm: Number.POSITIVE_INFINITY } };
+    await smallRun(folder, { steps: 4, recipe: changed, resume: true, onEvent });
+    const changes = ["steps 3 -> 4", "optimizer.maxNorm 1 -> null"];
+    expect(told.find(({ kind }) => kind === "changed")).toEqual({ kind: "changed", step: 3, changes });
+    await smallRun(folder, { steps: 4, recipe: changed, resume: true, onEvent });
+    expect(told.filter(({ kind }) => kind === "changed")).toHaveLength(1);
+  });
+
   test("takes back what the log says of steps that are not saved, and half a line", async () => {
     const folder = newFolder();
     const stop = new AbortController();

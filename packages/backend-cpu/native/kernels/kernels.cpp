@@ -111,7 +111,7 @@ const Kernels kernels = {
     NAME(KERNELS),
     {embedding, gather, norm, convert, linear, rope, cache, attention, combine, add_rows, swiglu, copy, sample, repack,
      read_pages, transpose, weight_grad, sequence_attention, attention_grad, norm_grad, norm_weight_grad, swiglu_grad,
-     embedding_grad, log_sum_exp, softmax_grad, squares, sum_of_squares, adamw, finite},
+     embedding_grad, log_sum_exp, softmax_grad, squares, sum_of_squares, adamw, scale, finite},
 };
 
 }  // namespace KERNELS

@@ -71,6 +71,18 @@ static void adamw(const Context& c, const void* step) {
   }
 }
 
+static void scale(const Context& c, const void* step) {
+  const ScaleStep& s = *(const ScaleStep*)step;
+  const u32 pieces = (u32)pieces_of(s.width);
+  for (u32 unit; c.next(s.rows * pieces, unit);) {
+    const u64 first = (u64)(unit % pieces) * piece_words, place = s.xStride * (unit / pieces) + first;
+    const u32 count = (u32)(s.width - first < piece_words ? s.width - first : piece_words);
+    const float* x = at<const float>(c, s.x) + place;
+    float* y = at<float>(c, s.y) + place;
+    for (u32 i = 0; i < count; i += L) store_part(y + i, mul(load_part(x + i, count - i), set1(s.factor)), count - i);
+  }
+}
+
 static void finite(const Context& c, const void* step) {
   const FiniteStep& s = *(const FiniteStep*)step;
   const u32 pieces = (u32)pieces_of(s.width);

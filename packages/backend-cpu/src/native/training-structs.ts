@@ -185,6 +185,17 @@ export const trainingSteps = {
     restOfBeta2: "f32",
     unused: "u32",
   },
+  /** y = factor x */
+  scale: {
+    kind: "u32",
+    rows: "u32",
+    x: "u64",
+    y: "u64",
+    width: "u64",
+    xStride: "u64",
+    factor: "f32",
+    unused: "u32",
+  },
   /** Looks for words that are not finite, in each row. */
   finite: { kind: "u32", rows: "u32", x: "u64", width: "u64", xStride: "u64" },
 } as const;

@@ -8,7 +8,6 @@ import {
   type Node,
   type PerNode,
   rowCount,
-  UnsupportedError,
   type WeightName,
 } from "@polyllama/core";
 import type { PlacedRotation, TrainingBuffer, TrainingStep } from "@polyllama/planner";
@@ -211,12 +210,6 @@ function flat(buffer: TrainingBuffer, e: TrainingEmitting): { rows: number; widt
   return { rows: e.rows, width: buffer.width, stride: strideOf(buffer) };
 }
 
-/** The refusal of an op that has no kernel. */
-export function unscaled(op: string, output: string): UnsupportedError {
-  const remedy = "Train adapters with alpha = rank, which need none, or use the reference backend.";
-  return new UnsupportedError(`${op} ${output}: the cpu backend has no kernel for this`, remedy, { op });
-}
-
 const emitters: PerNode<Emitter, Emitted> = {
   embedding(node, step, e) {
     const { made } = placesOf(step, e);
@@ -317,8 +310,12 @@ const emitters: PerNode<Emitter, Emitted> = {
     const outs = { gateGradStride: gateGrad.stride, upGradStride: upGrad.stride };
     return [["swigluGrad", { rows: e.rows, ...refs, ...strides, ...outs, width: operandOf(step, "gate").width }]];
   },
-  scale({ op, output }) {
-    throw unscaled(op, output);
+  scale({ factor }, step, e) {
+    const { read, made } = placesOf(step, e);
+    const { rows, width, stride } = flat(resultOf(step, "out"), e);
+    return [
+      ["scale", { rows, x: read("x").ref, y: made("out").ref, width: BigInt(width), xStride: BigInt(stride), factor }],
+    ];
   },
   sumOfSquares(_, step, e) {
     const { read, made } = placesOf(step, e);

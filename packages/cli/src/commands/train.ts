@@ -78,8 +78,8 @@ async function run(files: readonly string[], flags: Flags, interrupts: Interrupt
 }
 
 async function startingModel(flags: Flags, signal: AbortSignal): Promise<Checkpoint> {
-  const { config, model, tokenizer, seed } = flags;
-  if (model !== undefined) return openModel(model, { ...(tokenizer !== undefined && { tokenizer }) }, signal);
+  const { config, model, tokenizer, seed, json = false } = flags;
+  if (model !== undefined) return openModel(model, { json, ...(tokenizer !== undefined && { tokenizer }) }, signal);
   if (config === undefined) {
     throw new UsageError(
       "give --config with the configuration of a new model, or --model with a checkpoint to begin with",

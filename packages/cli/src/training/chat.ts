@@ -52,8 +52,8 @@ export interface Base extends AsyncDisposable {
 
 /** Opens the base. */
 export async function baseOf(flags: ChatTrainingFlags, signal: AbortSignal): Promise<Base> {
-  const { tokenizer } = flags;
-  const opened = await openModel(flags.model, { ...(tokenizer !== undefined && { tokenizer }) }, signal);
+  const { tokenizer, json = false } = flags;
+  const opened = await openModel(flags.model, { json, ...(tokenizer !== undefined && { tokenizer }) }, signal);
   try {
     if (opened.tokenizer === undefined) {
       throw new PolyllamaError("ERR_TOKENIZER", `${opened.name} has no tokenizer; give --tokenizer.`);
@@ -71,7 +71,7 @@ export async function baseOf(flags: ChatTrainingFlags, signal: AbortSignal): Pro
  * The examples that fit into a sequence.
  *
  * @param examples With their places, for people.
- * @throws {UsageError} for one that does not, unless such are left out, and where none is left.
+ * @throws {UsageError} for one that does not, unless such are left out.
  */
 export function fitting(
   examples: readonly (readonly [Example, string])[],
@@ -91,9 +91,7 @@ export function fitting(
     );
   }
   if (long.length > 0) note(`${plural(long.length, "dialogue")} longer than ${count(length)} tokens left out`);
-  const left = examples.flatMap(([example]) => (isLong(example) ? [] : [example]));
-  if (examples.length > 0 && left.length === 0) throw new UsageError("no dialogue is left to train on");
-  return left;
+  return examples.flatMap(([example]) => (isLong(example) ? [] : [example]));
 }
 
 /** An answer to a message. */

@@ -55,6 +55,8 @@ export function createTrainingDisplay(steps: number, { json = false }: Telling):
         line(`step ${count(event.step)}: validation loss ${event.loss.toFixed(4)}`);
       } else if (event.kind === "samples") {
         for (const { prompt, text } of event.samples) line(`step ${count(event.step)}: ${prompt}${text}`);
+      } else if (event.kind === "changed") {
+        line(`otherwise than before: ${event.changes.join(", ")}`);
       } else line(`step ${count(event.step)}: saved ${event.path}`);
     },
     [Symbol.dispose]: clear,

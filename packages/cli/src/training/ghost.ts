@@ -32,7 +32,7 @@ export function instructionOf(
 }
 
 /** Where sampled dialogues are kept. */
-export function sampledPath({ out }: GhostFlags): string {
+function sampledPath({ out }: GhostFlags): string {
   return join(out, "sampled.jsonl");
 }
 

@@ -19,6 +19,7 @@ import {
 } from "./rows.ts";
 import type { Seen } from "./seen.ts";
 import { tokenizerCommands } from "./tokenizer.ts";
+import { trainingCommands } from "./training.ts";
 
 const messages = [{ role: "user", content: "Hello" }];
 const system = { role: "system", content: "Brief." };
@@ -134,4 +135,5 @@ export const commands: readonly CommandRows[] = [
   ),
   ...tokenizerCommands(existing),
   ...checkingCommands,
+  ...trainingCommands,
 ];

@@ -9,6 +9,7 @@ function backend(name: string, given: object = {}): object {
   record(name, given);
   return {
     name,
+    features: { updates: true },
     loadParameters: none,
     compile: none,
     describe: () => ({ backend: name, device: "fake", details: {} }),
@@ -73,7 +74,14 @@ export function fakeLlama(): object {
       record("renderChat", { messages, ...given });
       return { ids: [1], text: "a" };
     },
-    complete: async () => ({ ids: [1, 2, 3, 4] }),
+    async complete(prompt: unknown, given: object) {
+      record("complete", { prompt, ...given });
+      return { ids: [1, 2, 3, 4], text: "a" };
+    },
+    async completeChat(messages: readonly object[], given: object) {
+      record("completeChat", { messages, ...given });
+      return { text: "a" };
+    },
     createSequence: () => {
       let run: number[] = [];
       return {
@@ -88,10 +96,11 @@ export function fakeLlama(): object {
       };
     },
     dispose: none,
+    [Symbol.asyncDispose]: none,
   };
 }
 
-const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=64";
+const tiny = "synthetic://llama-2-7b?dim=64&heads=4&kv_heads=2&hidden=96&layers=2&vocab=320&context=256";
 
 /** What of the library the commands call, in its place. */
 export function fakeLibrary({

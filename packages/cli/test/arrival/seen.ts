@@ -30,6 +30,11 @@ vi.mock("@polyllama/conformance", async (original) => ({
   ...(await original<object>()),
   ...(await import("./fakes.ts")).conformancePackage,
 }));
+vi.mock("@polyllama/training", async (original) => ({
+  ...(await original<object>()),
+  ...(await import("./training-fakes.ts")).computingModule,
+}));
+vi.mock("@polyllama/training/node", async () => (await import("./training-fakes.ts")).runsModule);
 vi.mock("../../src/webgpu/probe.ts", async () => (await import("./machine.ts")).probeModule);
 vi.mock("../../src/cuda.ts", async (original) => ({
   ...(await original<object>()),
@@ -58,7 +63,7 @@ export async function seen(args: readonly string[], input = "Hello\n"): Promise<
   notes.clear();
   vi.spyOn(Math, "random").mockReturnValue(0.5); // the seed that is drawn where none is given
   vi.spyOn(Llama, "load").mockImplementation(async (location, { backend: _, ...options }) => {
-    record("load", { location, ...options });
+    record("load", { location: typeof location === "string" ? location : "a checkpoint", ...options });
     return fakeLlama() as never; // what the commands use of it
   });
   try {

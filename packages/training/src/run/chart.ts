@@ -13,8 +13,8 @@ export interface Line {
   readonly marked?: boolean;
 }
 
-const [width, height] = [640, 260];
-const frame = { left: 64, right: 12, top: 12, bottom: 34 };
+const [width, height] = [480, 230];
+const frame = { left: 56, right: 12, top: 12, bottom: 34 };
 /** Points of a line that a screen can show; of more, each run of neighbours is drawn by its least and greatest. */
 const mostPoints = 600;
 

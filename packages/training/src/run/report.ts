@@ -133,7 +133,7 @@ dt, small, summary { color: var(--quiet); font-size: .85rem; }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
 figure { margin: 0; min-width: 0; }
 svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--quiet); font-size: 12px; }
+svg text { fill: var(--quiet); font-size: 13px; }
 .grid { stroke: var(--line); }
 polyline { fill: none; stroke-width: 1.5; }
 polyline.a { stroke: var(--a); } polyline.b { stroke: var(--b); }

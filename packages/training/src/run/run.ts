@@ -16,7 +16,7 @@ import { lockFolder } from "./lock.ts";
 import { type LogEntry, openLog, type RunLog, type Sample } from "./log.ts";
 import { writeReport } from "./report.ts";
 import { openSaved, type SavedRun, saveCheckpoint, savedCheckpoints } from "./saved.ts";
-import { checkFingerprints, type Fingerprints, fingerprintsOf, type RunState } from "./state.ts";
+import { checkFingerprints, type Fingerprints, fingerprintsOf, type RunState, recipeChanges } from "./state.ts";
 import { trainedModel } from "./trained-model.ts";
 
 /** What a run does, and where. */
@@ -43,6 +43,7 @@ export interface RunOptions {
   /** What the model writes now and then, and after the last step. */
   readonly samples?: {
     readonly every: number;
+    /** Loads the model as it is now, lets it write, and disposes what it loaded. */
     readonly make: (model: Checkpoint, signal: AbortSignal | undefined) => Promise<readonly Sample[]>;
   };
   /** Whether a report is written with each checkpoint. Default true. */
@@ -54,7 +55,11 @@ export interface RunOptions {
 }
 
 /** What a run tells. */
-export type RunEvent = LogEntry | { readonly kind: "checkpoint"; readonly step: number; readonly path: string };
+export type RunEvent =
+  | LogEntry
+  | { readonly kind: "checkpoint"; readonly step: number; readonly path: string }
+  /** The run goes on with another recipe: "peak 0.01 -> 0.02". */
+  | { readonly kind: "changed"; readonly step: number; readonly changes: readonly string[] };
 
 /** How a run ended. */
 export interface RunResult {
@@ -150,6 +155,9 @@ class Run {
     const { data, steps, signal } = this.#options;
     const { trainer } = this.#parts;
     await this.#tell(this.#start());
+    const { saved } = this.#parts;
+    const changes = saved === undefined ? [] : recipeChanges(saved.state, this.#options.recipe, steps);
+    if (changes.length > 0) this.#options.onEvent?.({ kind: "changed", step: trainer.steps, changes });
     if (trainer.steps < steps) {
       for await (const { batch, position } of data.batches(this.#position)) {
         if (signal?.aborted) break;

@@ -21,7 +21,7 @@ const stateFile = "state.json";
 const tensorFile = "optimizer.safetensors";
 
 /** Where the checkpoints of a run lie. */
-export function checkpointsOf(folder: string): string {
+function checkpointsOf(folder: string): string {
   return join(folder, "checkpoints");
 }
 

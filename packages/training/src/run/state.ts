@@ -75,3 +75,21 @@ export function checkFingerprints(saved: Fingerprints, given: Fingerprints, path
     `${path} cannot be gone on with: ${what} changed since. Use what the run began with, or begin another one in another folder.`,
   );
 }
+
+/** What of the recipe is otherwise than in the saved run: "peak 0.01 -> 0.02". */
+export function recipeChanges(saved: RunState, recipe: Recipe, steps: number): readonly string[] {
+  const before = leaves({ steps: saved.steps, ...saved.recipe });
+  const now = leaves(JSON.parse(JSON.stringify({ steps, ...recipe })));
+  const names = [...new Set([...before.keys(), ...now.keys()])];
+  const changed = names.filter((name) => before.get(name) !== now.get(name));
+  return changed.map((name) => `${name} ${before.get(name)} -> ${now.get(name)}`);
+}
+
+/** The values of an object that came from JSON, by their paths. */
+function leaves(value: object, prefix = ""): ReadonlyMap<string, unknown> {
+  const found = Object.entries(value).flatMap(([key, inner]: [string, unknown]): (readonly [string, unknown])[] => {
+    if (typeof inner === "object" && inner !== null) return [...leaves(inner, `${prefix}${key}.`)];
+    return [[`${prefix}${key}`, inner]];
+  });
+  return new Map(found);
+}
