@@ -76,16 +76,16 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "gpu-adamw-clip",
     file: "kernels/adamw.wgsl",
-    find: "squares[0] > P.max_squares",
-    replace: "squares[0] > P.max_norm",
+    find: "P.max_norm * inverseSqrt(squares[0])",
+    replace: "P.max_norm / squares[0]",
     what: "gradients are clipped by the square of their norm",
   },
   {
-    id: "gpu-finite-first",
+    id: "gpu-finite-infinity",
     file: "kernels/finite.wgsl",
-    find: "i += groups.x * 256u",
-    replace: "i += P.words",
-    what: "NaN is looked for among the first numbers of large gradients alone",
+    find: "(x[i] & 0x7f800000u) == 0x7f800000u",
+    replace: "(x[i] & 0x7fffffffu) == 0x7f800000u",
+    what: "infinity is found in gradients and settings, NaN is not",
   },
   {
     id: "gpu-update-anyway",
