@@ -16,6 +16,7 @@ import { polyllamaMutants } from "./polyllama-mutants.ts";
 import { referenceMutants } from "./reference-mutants.ts";
 import { vocabularyMutants } from "./vocabulary-mutants.ts";
 import { webgpuMutants } from "./webgpu-mutants.ts";
+import { webgpuTrainingMutants } from "./webgpu-training-mutants.ts";
 
 export const caseMutants: readonly CaseMutant[] = [...referenceMutants, ...gradientMutants, ...onnxruntimeMutants];
 
@@ -28,6 +29,7 @@ export const testMutants: readonly Mutant[] = [
   ...checkpointsMutants,
   ...cliMutants,
   ...webgpuMutants,
+  ...webgpuTrainingMutants,
   ...cpuMutants,
   ...cudaMutants,
   ...onnxruntimePathMutants,

@@ -1,10 +1,17 @@
 // The processor as a device: weights, pools of KV blocks and programs in memory of the library's own. Nothing is loaded
 // before it is needed.
 
-import { type FormatName, type Graph, isTraining, MemoryError, type WeightName } from "@polyllama/core";
+import { type FormatName, MemoryError } from "@polyllama/core";
 import type { Device, DeviceFeatures } from "@polyllama/core/device";
 import { asF32, formats } from "@polyllama/formats";
-import { assertPlaced, DeviceFrame, supportsHeads } from "@polyllama/planner";
+import {
+  assertPlaced,
+  DeviceFrame,
+  EitherExecutor,
+  isTrainingGraph,
+  optimizedWeights,
+  supportsHeads,
+} from "@polyllama/planner";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Machine } from "./machine.ts";
 import { estimateMemory } from "./memory.ts";
@@ -12,9 +19,8 @@ import { type Activations, kvBlockRows, mostHeadDim } from "./modes.ts";
 import type { Engine } from "./native/engine.ts";
 import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
-import { EitherExecutor } from "./training/either.ts";
-import { TrainingExecutor } from "./training/executor.ts";
-import { TensorMemory } from "./training/tensors.ts";
+import { trainingExecutor } from "./training/executor.ts";
+import { NativeTensor, TensorMemory } from "./training/tensors.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
 import type { LocalWeights } from "./weights/local.ts";
@@ -64,7 +70,7 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
     ...(platform.totalMemory && { totalMemory: platform.totalMemory }),
     estimateMemory: (graph, weights, rows) => estimateMemory(graph, weights, rows, activations),
     async loadWeights(graphs, given, { mutable = false, onProgress, signal }) {
-      const source = mutable ? asF32(given, updatedIn(graphs)) : given;
+      const source = mutable ? asF32(given, optimizedWeights(graphs)) : given;
       const { bytes } = planWeights(graphs, source.weights);
       const { mostWeightBytes: most = Number.POSITIVE_INFINITY } = platform;
       if (bytes > most) throw new MemoryError("The weights in WebAssembly", bytes, most, 0);
@@ -81,22 +87,12 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
     executor(graph, parameters, { outputs }, register) {
       const { storage, owner } = parameters;
       assertPlaced(graph, storage.layout, () => true);
-      const training = () => new TrainingExecutor(graph, parameters, { machine, tensors, register });
-      if (trains(graph)) return training();
+      const training = () => trainingExecutor(graph, parameters, { machine, tensors, register });
+      if (isTrainingGraph(graph)) return training();
       const executor = new CpuExecutor(graph, storage, machine, activations, owner);
       executor.prepare(outputs ?? graph.outputs.map((value) => ({ value, to: "host" })));
-      return new EitherExecutor(executor, training);
+      return new EitherExecutor(executor, training, (tensor) => tensor instanceof NativeTensor);
     },
     release: () => machine.close(),
   });
-}
-
-/** Whether a graph is one of training: its steps are not cut, as gradients are sums over all their rows. */
-function trains({ inputs, nodes }: Graph): boolean {
-  return nodes.some(isTraining) || inputs.some(({ kind }) => kind === "fixed");
-}
-
-/** Weights that an optimizer of these graphs gives new values. */
-function updatedIn(graphs: readonly Graph[]): ReadonlySet<WeightName> {
-  return new Set(graphs.flatMap(({ nodes }) => nodes.flatMap((node) => (node.op === "adamw" ? [node.weight] : []))));
 }

@@ -4,8 +4,15 @@
 
 import { checkNumber, type DeviceInfo, type FormatName } from "@polyllama/core";
 import type { DeviceMemory } from "@polyllama/core/device";
-import { formats } from "@polyllama/formats";
-import { assertPlaced, DeviceFrame, supportsInference } from "@polyllama/planner";
+import { asF32, formats } from "@polyllama/formats";
+import {
+  assertPlaced,
+  DeviceFrame,
+  EitherExecutor,
+  isTrainingGraph,
+  optimizedWeights,
+  supportsHeads,
+} from "@polyllama/planner";
 import { describeAdapter, type OpenedDevice, openDevice } from "./adapter.ts";
 import { blockRows } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
@@ -15,6 +22,8 @@ import type { WebGpuOptions } from "./options.ts";
 import { WebGpuExecutor } from "./program/executor.ts";
 import type { Meter } from "./program/meter.ts";
 import { roundings } from "./roundings.ts";
+import { trainingExecutor } from "./training/executor.ts";
+import { TensorMemory, TrainingTensor } from "./training/tensors.ts";
 import { type LoadedWeights, loadWeights } from "./weights/loaded.ts";
 
 /** Steps under way while tokens are drawn on the device. */
@@ -39,34 +48,42 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         adjustments: false,
         stepsAhead: stepsAhead[opened.gpu.family],
         adapters: false,
-        updates: false,
+        updates: true,
         pagedCaches: true,
         cacheExport: true,
       },
       describe: () => describe(adapter),
-      supports: (node) => supportsInference("WebGPU", node),
+      supports: (node) => supportsHeads("WebGPU", node),
       memory: () => memoryOf(adapter.gpu),
       estimateMemory(graph, weights, rows) {
         checkNumber(rows, "Positions of a sequence", { least: 1, integer: true });
         return estimateMemory(graph, weights, rows, adapter.gpu.limits);
       },
-      async loadWeights(graphs, source, { onProgress, signal }) {
-        return loadWeights(await adapter.alive(), graphs, source, onProgress, signal);
+      async loadWeights(graphs, given, { mutable = false, onProgress, signal }) {
+        const source = mutable ? asF32(given, optimizedWeights(graphs)) : given;
+        const alone = mutable || graphs.some(isTrainingGraph);
+        return loadWeights(await adapter.alive(), graphs, source, { alone, onProgress, signal });
       },
       caches: {
         formats: ["f32", "f16", "bf16"],
         blockRows,
         allocate: ({ spec, format, blocks, what }) => new PoolMemory(adapter.gpu, spec, format, blocks, what),
       },
-      async executor(graph, { storage }, { outputs, signal }, register) {
+      async executor(graph, parameters, { outputs, signal }, register) {
+        const { storage } = parameters;
         storage.gpu.assertAlive();
+        const training = () => {
+          assertPlaced(graph, storage.layout, ({ members }) => members.length === 1);
+          return trainingExecutor(graph, parameters, { tensors: adapter.tensors(storage.gpu), meter, register });
+        };
+        if (isTrainingGraph(graph)) return training();
         // A table that stands below other rows is not found by its own numbers.
         assertPlaced(graph, storage.layout, ({ members }, as) => as === "matrix" || members.length === 1);
         const executor = await WebGpuExecutor.create(graph, storage, register, meter);
         try {
           await executor.prepare(outputs ?? graph.outputs.map((value) => ({ value, to: "host" })));
           signal.throwIfAborted();
-          return executor;
+          return new EitherExecutor(executor, training, (tensor) => tensor instanceof TrainingTensor);
         } catch (error) {
           await executor.free();
           throw error;
@@ -92,6 +109,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
 /** A GPU, and how to open another one. */
 class Adapter {
   readonly #options: WebGpuOptions;
+  readonly #tensors = new WeakMap<Gpu, TensorMemory>();
   #opened: OpenedDevice;
 
   constructor(options: WebGpuOptions, opened: OpenedDevice) {
@@ -105,6 +123,13 @@ class Adapter {
 
   get info(): GPUAdapterInfo {
     return this.#opened.info;
+  }
+
+  /** Memory of tensors of training on a GPU. */
+  tensors(gpu: Gpu): TensorMemory {
+    const known = this.#tensors.get(gpu) ?? new TensorMemory(gpu);
+    this.#tensors.set(gpu, known);
+    return known;
   }
 
   /** The GPU; another one of the same adapter's kind where the last was lost and is ours. */

@@ -112,3 +112,13 @@ export {
   type TrainingPlan,
   type TrainingStep,
 } from "./training/plan.ts";
+export { EitherExecutor } from "./training/either.ts";
+export {
+  type TensorLayout,
+  type TrainingBackend,
+  TrainingExecutor,
+  type TrainingRun,
+  type TrainingValues,
+} from "./training/executor.ts";
+export type { PreparedTraining } from "./training/plans.ts";
+export { isTrainingGraph, optimizedWeights } from "./training/updates.ts";

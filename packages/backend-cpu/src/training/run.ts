@@ -2,13 +2,14 @@
 // back.
 
 import { type Node, resultName, resultRoles, type ValueName } from "@polyllama/core";
-import type { HostArray, StepPlaces } from "@polyllama/core/device";
 import {
   assignOffsets,
   rotationKey,
   type TrainingBuffer,
   type TrainingPlan,
+  type TrainingRun,
   type TrainingStep,
+  type TrainingValues,
 } from "@polyllama/planner";
 import type { Machine } from "../machine.ts";
 import {
@@ -27,46 +28,23 @@ import type { LoadedWeights } from "../weights/loaded.ts";
 import { emitTraining, type TrainingEmitting } from "./emit.ts";
 import { fromMemory, toMemory, wordsOf } from "./layout.ts";
 import type { TrainingMemory } from "./memory.ts";
-import type { PreparedTraining } from "./plans.ts";
 import type { NativeTensor } from "./tensors.ts";
 
-/** A step of training. */
-export interface TrainingRun {
-  readonly plan: PreparedTraining;
-  readonly places: StepPlaces;
-  readonly inputs: Readonly<Record<ValueName, HostArray>>;
-  /** Inputs that are in memory of the library's own. */
-  readonly given: ReadonlyMap<ValueName, NativeTensor>;
-  /** Values that stay there. */
-  readonly kept: ReadonlyMap<ValueName, NativeTensor>;
-  /** Whether a node's results are written over its parameters. */
-  readonly inPlace: (node: Node) => boolean;
+/** What a run takes beside its step. */
+interface Runner {
   readonly weights: LoadedWeights;
-  /** Whether weights are updated. */
-  readonly updates: boolean;
+  readonly memory: TrainingMemory;
+  readonly machine: Machine;
 }
 
-/** What a run computed. */
-export interface TrainingValues {
-  /** Whether something that updates are made of is not finite. */
-  readonly notFinite: boolean;
-  isInPlace(name: ValueName): boolean;
-  /** A value [rows, width]. */
-  read(name: ValueName): HostArray;
-  /** Writes the updates that are made in place. */
-  update(): Promise<void>;
-}
+type Run = TrainingRun<NativeTensor>;
 
 /** Words between values, so that a vector behind the last one is still theirs. */
 const between = 16;
 
 /** @throws {MemoryError}; the signal's reason */
-export async function runTraining(
-  run: TrainingRun,
-  memory: TrainingMemory,
-  machine: Machine,
-  signal: AbortSignal,
-): Promise<TrainingValues> {
+export async function runTraining(run: Run, runner: Runner, signal: AbortSignal): Promise<TrainingValues> {
+  const { weights, memory, machine } = runner;
   const { plan: prepared, places, inputs, given, kept, inPlace } = run;
   const { plan, rotations } = prepared;
   const written = new Set(plan.steps.filter(({ node }) => inPlace(node)).flatMap(({ node }) => namesOf(node)));
@@ -81,7 +59,7 @@ export async function runTraining(
   const emitAll = (base: bigint, steps: readonly TrainingStep[]): readonly EncodedStep[] => {
     const e: TrainingEmitting = {
       rows: places.rows,
-      weights: run.weights,
+      weights,
       refOf: (buffer) =>
         (given.get(buffer.value) ?? kept.get(buffer.value))?.arena.ref ?? base + 4n * BigInt(offsets[buffer.id]!), // one for each
       rotation: (node) => rotations.find((rotation) => rotationKey(rotation) === rotationKey(node))!, // placed when it was planned
@@ -117,7 +95,7 @@ export async function runTraining(
   return {
     notFinite,
     isInPlace: (name) => written.has(name),
-    read(name) {
+    async read(name) {
       const tensor = kept.get(name);
       if (tensor !== undefined) return tensor.array();
       const buffer = plan.outputs.get(name)!; // it was asked for
@@ -126,12 +104,13 @@ export async function runTraining(
     async update() {
       if (last.length > 0) await runSteps(emitAll(values.ref, last), run, memory, machine, undefined);
     },
+    free() {},
   };
 }
 
 interface Where {
-  readonly given: TrainingRun["given"];
-  readonly kept: TrainingRun["kept"];
+  readonly given: Run["given"];
+  readonly kept: Run["kept"];
   readonly values: Arena;
   readonly offsets: readonly number[];
 }
@@ -170,7 +149,7 @@ function checksOf(
 
 async function runSteps(
   steps: readonly EncodedStep[],
-  { plan: { tokens, rotationStride, table }, places, inputs, given }: TrainingRun,
+  { plan: { tokens, rotationStride, table }, places, inputs, given }: Run,
   memory: TrainingMemory,
   machine: Machine,
   signal: AbortSignal | undefined,

@@ -1,9 +1,8 @@
 // Tensors of training in memory of the library's own. What one step gives and another takes has the same sizes from step
 // to step, so that memory is handed on: the system would have to clear it each time.
 
-import type { TensorType } from "@polyllama/core";
 import type { HostArray } from "@polyllama/core/device";
-import type { TensorStorage } from "@polyllama/planner";
+import type { TensorLayout, TensorStorage } from "@polyllama/planner";
 import type { Machine } from "../machine.ts";
 import type { Arena } from "../native/engine.ts";
 import { fromMemory, wordsOf } from "./layout.ts";
@@ -46,13 +45,6 @@ export class TensorMemory {
       },
     };
   }
-}
-
-/** A value's type, and rows where it has one for each row of a step. */
-export interface TensorLayout {
-  readonly type: TensorType;
-  readonly width: number;
-  readonly rows: number;
 }
 
 /** A tensor's memory. */

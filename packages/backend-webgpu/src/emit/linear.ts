@@ -108,6 +108,6 @@ function variantsOf(
 const scaled: ReadonlySet<FormatName> = new Set(["q8_0", "q4_0", "q5_0", "iq4_nl", "q8_k"]);
 
 /** What kernels that read weights are told of their format. */
-export function formatValues({ format }: WeightGroup): ShaderValues {
+export function formatValues({ format }: Pick<WeightGroup, "format">): ShaderValues {
   return { FORMAT: `format_${format}`, SCALED: scaled.has(format) };
 }

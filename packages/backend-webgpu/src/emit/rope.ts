@@ -14,7 +14,8 @@ const parameters = struct({
   table_stride: u32,
 });
 
-export function emitRope(step: RopeStep, { plan }: Emission): Emitted {
+/** @param backwards Whether pairs turn back, as in gradients. */
+export function emitRope(step: RopeStep, { plan }: Pick<Emission, "plan">, backwards = false): Emitted {
   const { rotation, x, y } = step;
   const pairs = y.width / 2;
   const values = {
@@ -27,7 +28,7 @@ export function emitRope(step: RopeStep, { plan }: Emission): Emitted {
     table_offset: rotation.offset,
     table_stride: plan.rotationStride,
   };
-  const spec = { kernel: "rope", parameters, values: {}, access: "rrw" } as const;
+  const spec = { kernel: "rope", parameters, values: { BACKWARDS: backwards }, access: "rrw" } as const;
   const resources = [activations(x), { kind: "rotation" } as const, activations(y)];
   return elementwise(step, spec, parameters.encode(values), resources, pairs);
 }

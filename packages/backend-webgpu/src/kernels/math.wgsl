@@ -20,13 +20,17 @@ fn exp2_exact(x: f32) -> f32 {
   return p * power_of_two(n);
 }
 
+/// ln 2 in two parts, of which the first has so few bits that its products with small integers are exact.
+const ln2_high = 0.693145752;
+const ln2_low = 1.42860677e-6;
+
 /// e^x for x from -87 to 0, and 0 far below. ln 2 is taken in two parts, of which the first has few enough bits to be
 /// multiplied exactly. Compilers may put the two together again, so a word that is always zero, which they cannot know,
 /// stands between them.
 fn exp_negative(x: f32) -> f32 {
   let n = floor(x * 1.4426950408889634 + 0.5);
-  let reduced = x - n * 0.693145752;
-  let r = bitcast<f32>(bitcast<u32>(reduced) ^ step.zero) - n * 1.42860677e-6;
+  let reduced = x - n * ln2_high;
+  let r = bitcast<f32>(bitcast<u32>(reduced) ^ step.zero) - n * ln2_low;
   var p = 0.001383684342727065;
   p = fma(p, r, 0.008374817669391632);
   p = fma(p, r, 0.04166822507977486);
@@ -35,6 +39,26 @@ fn exp_negative(x: f32) -> f32 {
   p = fma(p, r, 1.0);
   p = fma(p, r, 1.0);
   return select(0.0, p * power_of_two(n), x > -88.0);
+}
+
+/// The natural logarithm of a finite number above 0 that is not subnormal: ln(1 + f) for f around 0 is a series in
+/// f / (2 + f), behind its first two terms.
+fn natural_log(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  let above = (bits & 0x7fffffu) > 0x3504f3u; // sqrt(2)
+  let n = f32(i32(bits >> 23u) - 127 + select(0, 1, above));
+  let f = bitcast<f32>((bits & 0x7fffffu) | select(0x3f800000u, 0x3f000000u, above)) - 1.0;
+  let s = f / (2.0 + f);
+  let z = s * s;
+  let series = z * fma(z, fma(z, fma(z, 0.24279078841, 0.28498786688), 0.40000972152), 0.66666662693);
+  let square = 0.5 * f * f;
+  return n * ln2_high + (f - (square - fma(s, square + series, n * ln2_low)));
+}
+
+/// 1 / (1 + e^-z), from an exponential that never overflows.
+fn sigmoid(z: f32) -> f32 {
+  let t = exp_negative(-abs(z));
+  return select(1.0, t, z < 0.0) / (1.0 + t);
 }
 
 /// z / (1 + e^-z), from an exponential that never overflows.

@@ -14,17 +14,26 @@ export interface BoundDispatch {
 /** Bytes of a kernel's parameters, at most. */
 const parameterBytes = 64;
 
+/** Blocks for a uniform buffer, each where a binding may begin. */
+export function parameterBlocks(
+  gpu: Gpu,
+  blocks: readonly ArrayBuffer[],
+): { readonly data: Uint8Array<ArrayBuffer>; readonly offset: (block: number) => number } {
+  const stride = Math.max(parameterBytes, gpu.limits.minUniformBufferOffsetAlignment);
+  const data = new Uint8Array(Math.max(1, blocks.length) * stride);
+  for (const [i, block] of blocks.entries()) data.set(new Uint8Array(block), i * stride);
+  return { data, offset: (block) => block * stride };
+}
+
 /** A uniform buffer with a block for each dispatch. Whoever gets it frees it. */
 export function parameterBuffer(
   gpu: Gpu,
   blocks: readonly ArrayBuffer[],
 ): { readonly buffer: GPUBuffer; readonly offset: (block: number) => number } {
-  const stride = Math.max(parameterBytes, gpu.limits.minUniformBufferOffsetAlignment);
-  const data = new Uint8Array(Math.max(1, blocks.length) * stride);
-  for (const [i, block] of blocks.entries()) data.set(new Uint8Array(block), i * stride);
+  const { data, offset } = parameterBlocks(gpu, blocks);
   const buffer = gpu.buffer("parameters", data.byteLength, usage.uniform | usage.copyTarget);
   gpu.device.queue.writeBuffer(buffer, 0, data);
-  return { buffer, offset: (block) => block * stride };
+  return { buffer, offset };
 }
 
 /**
@@ -50,13 +59,32 @@ export function bind(
         `${label}: "${name}" has ${size} bytes, but a binding ${most} at most. Use a smaller model or another backend.`,
       );
   }
+  return bindKernel(
+    gpu,
+    step,
+    label,
+    pipeline,
+    parameters,
+    resources.map((buffer) => ({ buffer })),
+  );
+}
+
+/** Binds a dispatch to parts of buffers, whose sizes the caller has seen. */
+export function bindKernel(
+  gpu: Gpu,
+  step: GPUBuffer,
+  label: string,
+  pipeline: Pipeline,
+  parameters: { readonly buffer: GPUBuffer; readonly offset: number },
+  resources: readonly GPUBufferBinding[],
+): BoundDispatch {
   const bindGroup = gpu.device.createBindGroup({
     label,
     layout: pipeline.layout,
     entries: [
       { binding: 0, resource: { ...parameters, size: parameterBytes } },
       { binding: 1, resource: { buffer: step } },
-      ...resources.map((buffer, i) => ({ binding: i + 2, resource: { buffer } })),
+      ...resources.map((resource, i) => ({ binding: i + 2, resource })),
     ],
   });
   return { label, pipeline, bindGroup };

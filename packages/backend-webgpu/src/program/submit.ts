@@ -110,13 +110,14 @@ function dispatchPiece(
   return chunk.segments.reduce((sum, { rows, start }) => sum + kernel.work * rows * (start + rows), 0);
 }
 
-interface Pass {
+/** Dispatches one behind another. */
+export interface Pass {
   dispatch(bound: BoundDispatch, grid: Grid): void;
   end(): void;
 }
 
 /** One pass for all, or one for each dispatch where they are timed. */
-function beginPass(encoder: GPUCommandEncoder, meter: Meter, label: string): Pass {
+export function beginPass(encoder: GPUCommandEncoder, meter: Meter, label: string): Pass {
   const { profile } = meter;
   const pass = profile === undefined ? encoder.beginComputePass({ label }) : undefined;
   return {

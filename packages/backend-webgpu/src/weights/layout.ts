@@ -23,13 +23,20 @@ export interface WeightLayout extends StoredWeights {
 /** What of the device's limits a layout follows. */
 export type BufferLimits = Pick<GPUSupportedLimits, "maxStorageBufferBindingSize" | "maxBufferSize">;
 
-/** One layout for all the graphs that will use the weights. */
+/**
+ * One layout for all the graphs that will use the weights.
+ *
+ * @param alone Whether each matrix is to be stored alone, as kernels of training want it.
+ */
 export function planWeights(
   graphs: readonly Graph[],
   infos: ReadonlyMap<WeightName, WeightInfo>,
   limits: BufferLimits,
+  alone = false,
 ): WeightLayout {
-  const stored = groupWeights(graphs, infos, weightPreferences);
+  // No number of rows is a multiple of infinity, so that all stand alone.
+  const rowMultiple = alone ? Number.POSITIVE_INFINITY : weightPreferences.rowMultiple;
+  const stored = groupWeights(graphs, infos, { ...weightPreferences, rowMultiple });
   const parts = new Map(stored.groups.map((group) => [group, split(group, limits)]));
   let bytes = 0;
   for (const [{ format, columns }, ranges] of parts) {

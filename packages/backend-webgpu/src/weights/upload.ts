@@ -37,7 +37,9 @@ export async function allocateWeights(
   const checks: Promise<void>[] = [];
   const make = (label: string, size: number): GPUBuffer => {
     const what = `${label}, ${size} bytes of ${bytes} for all weights`;
-    const { result, check } = gpu.guarded(what, () => gpu.buffer(label, size, usage.storage | usage.copyTarget));
+    const { result, check } = gpu.guarded(what, () =>
+      gpu.buffer(label, size, usage.storage | usage.copySource | usage.copyTarget),
+    );
     buffers.push(result);
     checks.push(check);
     return result;

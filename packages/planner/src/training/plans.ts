@@ -1,15 +1,10 @@
 // Plans of a program that trains, by the values that are asked for.
 
 import { type Graph, type OpName, RotationTable, UnsupportedError, type ValueName } from "@polyllama/core";
-import {
-  type PlacedRotation,
-  placeRotation,
-  planTraining,
-  rotationStride,
-  type TrainingPlan,
-} from "@polyllama/planner";
+import { type PlacedRotation, placeRotation, rotationStride } from "../plan/rotations.ts";
+import { planTraining, type TrainingPlan } from "./plan.ts";
 
-/** Ops whose kernels add to a result, by its role. */
+/** Results to which kernels add another value on the way, by op. */
 const adding: Readonly<Partial<Record<OpName, readonly string[]>>> = {
   linear: ["out"],
   linearInputGrad: ["out"],

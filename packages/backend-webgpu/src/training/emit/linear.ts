@@ -1,0 +1,141 @@
+// Products with weights and with rows: a linear by inference's kernels, and its gradients.
+
+import { struct, u32, type WeightGroup } from "@polyllama/planner";
+import { formatValues } from "../../emit/linear.ts";
+import { unitsPerRow } from "../../pack.ts";
+import { declareKernel, part, type View } from "../commands.ts";
+import { bindingPieces, matrixStride, type RowRange } from "../layout.ts";
+import type { MatrixPiece } from "../matrices.ts";
+import type { Bound, Emitted, TrainingEmission } from "./emission.ts";
+import { InferenceViews } from "./inference.ts";
+
+/** x [N, K] times pieces of a matrix, y [N, M] from the column of y that each piece has. */
+export function linearKernels(
+  label: string,
+  pieces: readonly MatrixPiece[],
+  { x, y, residual }: { readonly x: Bound; readonly y: Bound; readonly residual?: Bound | undefined },
+  e: TrainingEmission,
+): Emitted {
+  const views = new InferenceViews(e);
+  const [first] = pieces;
+  if (first === undefined) return [];
+  const { format, columns } = first;
+  const matrixRows = y.width;
+  const group: WeightGroup = { members: [], format, rows: matrixRows, columns, alternating: 0 };
+  const step = {
+    kind: "linear",
+    label,
+    rows: "all",
+    group,
+    firstRow: 0,
+    matrixRows,
+    x: views.place(x),
+    converted: false,
+    norm: undefined,
+    residual: residual && views.place(residual),
+    gated: undefined,
+    y: views.place(y),
+  } as const;
+  return views.emit(
+    step,
+    pieces.map((piece) => views.part(piece, piece.first)),
+  );
+}
+
+const inputGrad = declareKernel(
+  "input_grad",
+  struct({
+    units: u32, // of 32 columns in a row of W
+    rows: u32, // of W, in this part of it
+    before: u32, // columns of the cotangent before theirs
+    width: u32, // of y
+    cotangent_stride: u32, // in vectors of four
+    y_stride: u32,
+    residual_stride: u32,
+    high: u32, // where the plane of high bits begins among the scales
+    four: u32, // 4, not known to compilers: unrolled loops take software adapters many seconds to compile
+  }),
+  "rrrwr",
+);
+
+/** cotangent [N, M] times pieces of a matrix from the other side, y [N, K] + residual; or + y, where `adds` is true. */
+export function inputGradKernels(
+  label: string,
+  pieces: readonly MatrixPiece[],
+  operands: {
+    readonly cotangent: Bound;
+    readonly y: Bound;
+    readonly residual?: Bound | undefined;
+    readonly adds?: boolean;
+  },
+  e: TrainingEmission,
+): Emitted {
+  const { cotangent, y, adds = false } = operands;
+  return pieces.map((piece, i) => {
+    const { format, columns, count, first, quants, scales, high } = piece;
+    const adding = adds || i > 0;
+    const residual = adding ? undefined : operands.residual;
+    const parameters = {
+      units: unitsPerRow(columns),
+      rows: count,
+      before: first,
+      width: columns,
+      cotangent_stride: cotangent.stride / 4,
+      y_stride: y.stride / 4,
+      residual_stride: (residual?.stride ?? 0) / 4,
+      high,
+      four: 4,
+    };
+    const values = { ...formatValues({ format }), RESIDUAL: residual !== undefined, ADD: adding };
+    const resources = [cotangent.view, quants, scales, y.view, ...(residual ? [residual.view] : [])];
+    const grid = [Math.ceil(columns / 64), Math.ceil(e.rows / 64), 1] as const;
+    return inputGrad(`${label} ${format}`, values, parameters, resources, grid, e.rows * count * columns);
+  });
+}
+
+const weightGrad = declareKernel(
+  "weight_grad",
+  struct({
+    first: u32, // column of the cotangent that the first row of y is of
+    rows: u32, // of y
+    width: u32, // of x
+    x_stride: u32, // in vectors of four
+    cotangent_stride: u32,
+    y_stride: u32,
+    four: u32,
+  }),
+  "rrwr",
+);
+
+/** Rows `first` to `first + count - 1` of y [M, K] = cotangent^T x + residual, from the first columns of the cotangent on. */
+export function weightGradKernels(
+  label: string,
+  { x, cotangent }: { readonly x: Bound; readonly cotangent: Bound },
+  { y, residual }: { readonly y: View; readonly residual: View | undefined },
+  rows: RowRange,
+  e: TrainingEmission,
+): Emitted {
+  const stride = matrixStride(x.width);
+  return bindingPieces(rows.count, stride, e.gpu.limits).map(({ first, count }) => {
+    const own = (view: View): View => part(view, (rows.first + first) * stride, count * stride);
+    const parameters = {
+      first,
+      rows: count,
+      width: x.width,
+      x_stride: x.stride / 4,
+      cotangent_stride: cotangent.stride / 4,
+      y_stride: stride / 4,
+      four: 4,
+    };
+    const resources = [x.view, cotangent.view, own(y), ...(residual ? [own(residual)] : [])];
+    const grid = [Math.ceil(stride / 64), Math.ceil(count / 64), 1] as const;
+    return weightGrad(
+      label,
+      { RESIDUAL: residual !== undefined },
+      parameters,
+      resources,
+      grid,
+      e.rows * count * stride,
+    );
+  });
+}
