@@ -12,6 +12,7 @@ import { InferenceViews } from "./inference.ts";
 import { inputGradKernels, linearKernels, weightGradKernels } from "./linear.ts";
 import { emitLogProbability, emitLogProbabilityGrad } from "./log-probability.ts";
 import { emitAdamW, emitSumOfSquares } from "./optimizer.ts";
+import { emitScale } from "./scale.ts";
 
 const emitters: PerNode<[step: TrainingStep, e: TrainingEmission], Emitted> = {
   embedding(node, step, e) {
@@ -91,6 +92,7 @@ const emitters: PerNode<[step: TrainingStep, e: TrainingEmission], Emitted> = {
     const targets = { y: y.view, residual: added("out")?.view };
     return weightGradKernels(`linearWeightGrad ${node.output}`, operands, targets, rows, e);
   },
+  scale: emitScale,
   attentionGrad: emitAttentionGrad,
   swigluGrad: emitSwigluGrad,
   sumOfSquares: emitSumOfSquares,

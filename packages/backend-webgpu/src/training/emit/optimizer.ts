@@ -8,7 +8,7 @@ import { matrixPieces, vectorView } from "../matrices.ts";
 import { type Emitted, placesOf, type TrainingEmission } from "./emission.ts";
 
 /** A value in pieces that a binding holds each. */
-function piecesOf(buffer: TrainingBuffer, e: TrainingEmission): readonly View[] {
+export function piecesOf(buffer: TrainingBuffer, e: TrainingEmission): readonly View[] {
   const [stride, view] = [strideOf(buffer), e.view(buffer)];
   return bindingPieces(rowsIn(buffer.type, e.rows), stride, e.gpu.limits).map(({ first, count }) =>
     part(view, first * stride, count * stride),
