@@ -20,6 +20,7 @@ import {
   withMoments,
 } from "@polyllama/core";
 import type { HostStep } from "@polyllama/core/device";
+import { full } from "@polyllama/test-support/full";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
 import { differenceTolerance } from "../src/comparison/constants.ts";
@@ -90,7 +91,11 @@ function spoil(value: { readonly to: "host"; readonly tensor: Tensor }): {
 describe("ops of training against their bounds", () => {
   const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
 
-  test.each(trainingOpCases().map((each) => [each.address, each] as const))("%s", async (_, testCase) => {
+  test.each(
+    trainingOpCases()
+      .filter(({ slow }) => full || slow !== true)
+      .map((each) => [each.address, each] as const),
+  )("%s", async (_, testCase) => {
     expect(await runCase(testCase, reference(), 1)).toMatchObject({ status: "passed", worst: 0 });
     // Moved at random within the bounds of f32: these are finite, and what the case allows.
     const moved = forwardDevice(reference({ perturb: { rounding: f32, seed: 1 } }), { roundings: f32 });
