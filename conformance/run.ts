@@ -1,7 +1,7 @@
 // `npm run conformance -- --backend cpu`: runs the suite on a backend, prints the worst of each kind beside
 // what was recorded, keeps the results as JSON and writes CONFORMANCE.md anew from the results of all backends.
 // `--filter` and `--list` for single cases; then nothing is kept, or with `--keep` put among what was recorded.
-// `--bounds` runs no backend: it records what cases allow one.
+// `--bounds` runs no backend: it records what cases allow one; `--losses` a training run of 200 steps.
 
 import {
   addressFilter,
@@ -11,6 +11,7 @@ import {
   type CaseResult,
   type ConformanceCase,
   conformanceCases,
+  goldenLosses,
   inNameOf,
   isAsExpected,
   judge,
@@ -22,7 +23,15 @@ import { readArguments } from "../scripts/arguments.mjs";
 import type { Environment } from "./environments/environment.ts";
 import { local } from "./environments/local.ts";
 import { type Subject, subjects } from "./environments/subjects.ts";
-import { keepResults, readBounds, readExpectations, readResults, writeBounds, writeSummary } from "./records.ts";
+import {
+  keepResults,
+  readBounds,
+  readExpectations,
+  readResults,
+  writeBounds,
+  writeLosses,
+  writeSummary,
+} from "./records.ts";
 
 const options = readArguments(
   "npm run conformance",
@@ -34,6 +43,7 @@ const options = readArguments(
     list: { type: "boolean", default: false, about: "print the addresses of cases and run none" },
     summary: { type: "boolean", default: false, about: "write CONFORMANCE.md from recorded results" },
     bounds: { type: "boolean", default: false, about: "record what cases allow the backend, which is not run" },
+    losses: { type: "boolean", default: false, about: "record the losses of a training run, and what is allowed" },
     seed: { type: "string", default: "1", about: "seed of the cases" },
   },
 );
@@ -51,7 +61,11 @@ try {
     const known = Object.keys(subjects).join(", ");
     throw new PolyllamaError("ERR_OPTION", `There is no backend "${options.backend}". Known: ${known}.`);
   } else
-    process.exitCode = await (options.bounds ? recordBounds(subject, cases) : run(options.backend, subject, cases));
+    process.exitCode = await (options.losses
+      ? recordLosses(subject)
+      : options.bounds
+        ? recordBounds(subject, cases)
+        : run(options.backend, subject, cases));
 } catch (error) {
   if (!(error instanceof PolyllamaError)) throw error;
   console.error(error.message);
@@ -120,9 +134,13 @@ async function runAll(
 }
 
 /** Records what cases allow a backend, unless one of them allows more than before. */
-async function recordBounds({ bounds: name, roundings }: Subject, cases: readonly ConformanceCase[]): Promise<number> {
+async function recordBounds(
+  { bounds: name, roundings, trains = false }: Subject,
+  cases: readonly ConformanceCase[],
+): Promise<number> {
   const declared = await roundings();
-  const bounded = cases.filter(({ ownBounds }) => ownBounds !== true);
+  const isTried = (training = false): boolean => trains || !training;
+  const bounded = cases.filter(({ ownBounds, training }) => ownBounds !== true && isTried(training));
   await using environment = local(inNameOf(declared), async () => inNameOf(declared));
   const results = await runAll(environment, bounded, ({ address, status, detail }) =>
     status === "passed" ? undefined : `${status}: ${address}, ${detail}`,
@@ -131,6 +149,12 @@ async function recordBounds({ bounds: name, roundings }: Subject, cases: readonl
   if (printWidened(before, results) > 0) return 1;
   await writeBounds(name, { ...before, ...boundsOf(results) });
   return results.every(({ status }) => status === "passed") ? 0 : 1;
+}
+
+/** Records the exact losses of a training run, and how far from them those of a backend may be. */
+async function recordLosses({ bounds: name, roundings }: Subject): Promise<number> {
+  await writeLosses(name, await goldenLosses(await roundings()));
+  return 0;
 }
 
 /** @returns how many there are. */

@@ -8,12 +8,23 @@ import { modelCases, vocabularyCases } from "./models/index.ts";
 import { opCases, trainingOpCases } from "./ops/index.ts";
 import { type OpCase, runCase } from "./ops/op-case.ts";
 import { pathCases } from "./paths/index.ts";
+import { wholeGradientCases } from "./training/gradients.ts";
+import { lossCases } from "./training/losses.ts";
 
 /** Every case of the suite. */
 export function conformanceCases(): readonly ConformanceCase[] {
   const ops = opCases().map((testCase) => single(testCase));
   const training = trainingOpCases().map((testCase) => ({ ...single(testCase), training: true }));
-  return [...ops, ...training, ...chainCases(), ...modelCases(), ...vocabularyCases(), ...pathCases()];
+  return [
+    ...ops,
+    ...training,
+    ...chainCases(),
+    ...modelCases(),
+    ...vocabularyCases(),
+    ...pathCases(),
+    ...wholeGradientCases(),
+    ...lossCases(),
+  ];
 }
 
 function single(testCase: OpCase): ConformanceCase {

@@ -120,14 +120,14 @@ export function measure(
 function strangeIn({ data, shape }: Tensor, { rows, columns, rest = "written" }: Sample): string | undefined {
   if (rows === undefined && columns === undefined) return undefined;
   const place = (i: number): string => `row ${Math.floor(i / shape[1])}, column ${i % shape[1]}: ${data[i]}`;
-  if (rest === "written") {
-    const unwritten = data.findIndex((got) => !Number.isFinite(got) || got === 0);
-    return unwritten < 0 ? undefined : `${place(unwritten)}, which looks unwritten`;
-  }
   const [known, inColumns] = [new Set(rows), new Set(columns)];
   const isKnown = (i: number): boolean =>
     (rows === undefined || known.has(Math.floor(i / shape[1]))) &&
     (columns === undefined || inColumns.has(i % shape[1]));
-  const other = data.findIndex((got, i) => got !== 0 && !isKnown(i));
-  return other < 0 ? undefined : `${place(other)} where nothing is`;
+  for (let i = 0; i < data.length; i++) {
+    const got = data[i]!;
+    if (rest === "written" && (!Number.isFinite(got) || got === 0)) return `${place(i)}, which looks unwritten`;
+    if (rest === "zeros" && got !== 0 && !isKnown(i)) return `${place(i)} where nothing is`;
+  }
+  return undefined;
 }

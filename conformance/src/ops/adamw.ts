@@ -74,7 +74,7 @@ function script(given: Parameters, seed: number): OpScript & { readonly state: r
 function largeScript(given: Parameters, seed: number): OpScript {
   const { state, ...whole } = script(given, seed);
   const { m, k, weightDecay } = given;
-  const rows = samplePlaces(m, random(`rows of adamw ${m} ${k}`, seed));
+  const rows = samplePlaces(m, random(`rows of adamw ${m} ${k}`, seed), 32);
   const inputs = ({ gradient, ...rest }: HostStep["inputs"]) => ({ ...rest, gradient: takeRows(gradient!, k, rows) }); // is given
   const weights = memoryWeights(state.map((weight) => takeWeightRows(weight, rows)));
   return { ...whole, sampled: { graph: graphOf(rows.length, k, weightDecay), weights, rows, inputs } };

@@ -10,6 +10,7 @@ import { type CaseResult, resultOf } from "../case.ts";
 import { at, both, exact, type Finding, measure, type Sample, wrong } from "../comparison/measure.ts";
 import { type Script, ScriptCaches } from "../script.ts";
 import { support, type Unsupported } from "../support.ts";
+import { untrained } from "../training/untrained.ts";
 import { disturbed, guarded } from "./guard.ts";
 
 /**
@@ -54,9 +55,6 @@ export function opCase(
 export function runCase(testCase: OpCase, device: Device, seed: number): Promise<CaseResult> {
   return resultOf(testCase.address, () => compareOp(testCase.build(seed), device));
 }
-
-/** What cases of training find on a device that does not train; that it says so is a rule of devices. */
-const untrained: Unsupported = { status: "absent", reason: "it does not train" };
 
 async function compareOp(script: OpScript, device: Device): Promise<Finding | Unsupported> {
   if (!device.features.updates && script.graph.nodes.some(isTraining)) return untrained;
