@@ -1,6 +1,6 @@
 // `npm run conformance -- --backend cpu`: runs the suite on a backend, prints the worst of each kind beside
 // what was recorded, keeps the results as JSON and writes CONFORMANCE.md anew from the results of all backends.
-// `--filter` and `--list` for single cases; then nothing is kept, or with `--keep` put among what was recorded.
+// `--filter`, `--training` and `--list` for some cases; then nothing is kept, or with `--keep` put among what was recorded.
 // `--bounds` runs no backend: it records what cases allow one; `--losses` a training run of 200 steps.
 
 import {
@@ -40,6 +40,7 @@ const options = readArguments(
     backend: { type: "string", default: "cpu", about: "backend and environment" },
     keep: { type: "boolean", default: false, about: "with --filter: put the results among those recorded" },
     filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
+    training: { type: "boolean", default: false, about: "only cases of training, as with a filter" },
     list: { type: "boolean", default: false, about: "print the addresses of cases and run none" },
     summary: { type: "boolean", default: false, about: "write CONFORMANCE.md from recorded results" },
     bounds: { type: "boolean", default: false, about: "record what cases allow the backend, which is not run" },
@@ -49,10 +50,14 @@ const options = readArguments(
 );
 const seed = Number(options.seed);
 const subject = subjects[options.backend];
+/** Whether all cases are run. */
+const isWhole = options.filter === undefined && !options.training;
 
 try {
   const wanted = options.filter === undefined ? () => true : addressFilter(options.filter);
-  const cases = conformanceCases().filter(({ address }) => wanted(address));
+  const cases = conformanceCases().filter(
+    ({ address, training = false }) => wanted(address) && (training || !options.training),
+  );
   if (cases.length === 0) throw new PolyllamaError("ERR_OPTION", "No case matches; --list shows them.");
   if (!Number.isSafeInteger(seed)) throw new PolyllamaError("ERR_OPTION", "The seed is no integer.");
   if (options.list) for (const { address } of cases) console.log(address);
@@ -84,14 +89,14 @@ async function run(name: string, subject: Subject, cases: readonly ConformanceCa
   const results = await runAll(environment, cases, (result) => {
     const { verdict, reason } = judge(result, expectations);
     if (!isAsExpected(verdict)) bad++;
-    if (verdict === "passed" && options.filter === undefined) return undefined;
+    if (verdict === "passed" && isWhole) return undefined;
     return `${verdict}: ${result.address}, worst ${result.worst.toPrecision(3)}${reason && `, ${reason}`}`;
   });
   const ran = new Set(results.map(({ address }) => address));
   const recorded = before?.results.filter(({ address }) => ran.has(address)) ?? [];
   for (const line of besideLines(results, recorded)) console.log(line);
   const wider = seed === 1 ? printWidened(await readBounds(subject.bounds), results) : 0;
-  if (options.filter === undefined || options.keep) {
+  if (isWhole || options.keep) {
     const { device, details } = environment.info;
     const { library: _, ...versions } = details;
     const kept: BackendResults = {
@@ -103,7 +108,7 @@ async function run(name: string, subject: Subject, cases: readonly ConformanceCa
       expectations,
       results: results.map(({ allowed: _, ...result }) => ({ ...result, worst: Number(result.worst.toPrecision(4)) })),
     };
-    await keepResults(name, kept, options.filter === undefined ? undefined : before);
+    await keepResults(name, kept, isWhole ? undefined : before);
   }
   const unsupported = results.filter(({ status }) => status === "unsupported").length;
   const good = results.length - bad;

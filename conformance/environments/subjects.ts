@@ -17,7 +17,7 @@ export interface Subject {
   /** Name of the file of what its cases allow; environments in which it declares the same roundings share one. */
   readonly bounds: string;
   /** Whether it computes gradients, so that what their cases allow is recorded, too. */
-  readonly trains?: true;
+  readonly trains?: boolean;
   /** Why it may not have been run. */
   readonly absent?: string;
   /** What it declares. @throws when it cannot be made here */
