@@ -1,7 +1,7 @@
 // What was found, kept in files: results of each environment, what their cases allow, and CONFORMANCE.md as a function
 // of both.
 
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import {
   type BackendResults,
@@ -9,6 +9,7 @@ import {
   casesNotRun,
   conformanceCases,
   type Expectations,
+  type GoldenLosses,
   type SkippedBackend,
   summarize,
 } from "@polyllama/conformance";
@@ -34,6 +35,14 @@ export async function writeBounds(name: string, bounds: Bounds): Promise<void> {
     return entry === undefined ? [] : [`  ${JSON.stringify(address)}: [${entry.join(", ")}]`];
   });
   await writeFile(`${folder}bounds/${name}.json`, `{\n${lines.join(",\n")}\n}\n`);
+}
+
+/** A line for each step. */
+export async function writeLosses(name: string, { roundings, losses }: GoldenLosses): Promise<void> {
+  const lines = losses.map((step) => `    [${step.join(", ")}]`);
+  const text = `{\n  "roundings": ${JSON.stringify(roundings)},\n  "losses": [\n${lines.join(",\n")}\n  ]\n}\n`;
+  await mkdir(`${folder}losses`, { recursive: true });
+  await writeFile(`${folder}losses/${name}.json`, text);
 }
 
 /** By name of the environment. */

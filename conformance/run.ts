@@ -1,7 +1,7 @@
 // `npm run conformance -- --backend cpu`: runs the suite on a backend, prints the worst of each kind beside
 // what was recorded, keeps the results as JSON and writes CONFORMANCE.md anew from the results of all backends.
-// `--filter` and `--list` for single cases; then nothing is kept, or with `--keep` put among what was recorded.
-// `--bounds` runs no backend: it records what cases allow one.
+// `--filter`, `--training` and `--list` for some cases; then nothing is kept, or with `--keep` put among what was recorded.
+// `--bounds` runs no backend: it records what cases allow one; `--losses` a training run of 200 steps.
 
 import {
   addressFilter,
@@ -11,6 +11,7 @@ import {
   type CaseResult,
   type ConformanceCase,
   conformanceCases,
+  goldenLosses,
   inNameOf,
   isAsExpected,
   judge,
@@ -22,7 +23,15 @@ import { readArguments } from "../scripts/arguments.mjs";
 import type { Environment } from "./environments/environment.ts";
 import { local } from "./environments/local.ts";
 import { type Subject, subjects } from "./environments/subjects.ts";
-import { keepResults, readBounds, readExpectations, readResults, writeBounds, writeSummary } from "./records.ts";
+import {
+  keepResults,
+  readBounds,
+  readExpectations,
+  readResults,
+  writeBounds,
+  writeLosses,
+  writeSummary,
+} from "./records.ts";
 
 const options = readArguments(
   "npm run conformance",
@@ -31,18 +40,24 @@ const options = readArguments(
     backend: { type: "string", default: "cpu", about: "backend and environment" },
     keep: { type: "boolean", default: false, about: "with --filter: put the results among those recorded" },
     filter: { type: "string", about: "addresses of cases to run, such as op:linear:format=q4_0" },
+    training: { type: "boolean", default: false, about: "only cases of training, as with a filter" },
     list: { type: "boolean", default: false, about: "print the addresses of cases and run none" },
     summary: { type: "boolean", default: false, about: "write CONFORMANCE.md from recorded results" },
     bounds: { type: "boolean", default: false, about: "record what cases allow the backend, which is not run" },
+    losses: { type: "boolean", default: false, about: "record the losses of a training run, and what is allowed" },
     seed: { type: "string", default: "1", about: "seed of the cases" },
   },
 );
 const seed = Number(options.seed);
 const subject = subjects[options.backend];
+/** Whether all cases are run. */
+const isWhole = options.filter === undefined && !options.training;
 
 try {
   const wanted = options.filter === undefined ? () => true : addressFilter(options.filter);
-  const cases = conformanceCases().filter(({ address }) => wanted(address));
+  const cases = conformanceCases().filter(
+    ({ address, training = false }) => wanted(address) && (training || !options.training),
+  );
   if (cases.length === 0) throw new PolyllamaError("ERR_OPTION", "No case matches; --list shows them.");
   if (!Number.isSafeInteger(seed)) throw new PolyllamaError("ERR_OPTION", "The seed is no integer.");
   if (options.list) for (const { address } of cases) console.log(address);
@@ -51,7 +66,11 @@ try {
     const known = Object.keys(subjects).join(", ");
     throw new PolyllamaError("ERR_OPTION", `There is no backend "${options.backend}". Known: ${known}.`);
   } else
-    process.exitCode = await (options.bounds ? recordBounds(subject, cases) : run(options.backend, subject, cases));
+    process.exitCode = await (options.losses
+      ? recordLosses(subject)
+      : options.bounds
+        ? recordBounds(subject, cases)
+        : run(options.backend, subject, cases));
 } catch (error) {
   if (!(error instanceof PolyllamaError)) throw error;
   console.error(error.message);
@@ -70,14 +89,14 @@ async function run(name: string, subject: Subject, cases: readonly ConformanceCa
   const results = await runAll(environment, cases, (result) => {
     const { verdict, reason } = judge(result, expectations);
     if (!isAsExpected(verdict)) bad++;
-    if (verdict === "passed" && options.filter === undefined) return undefined;
+    if (verdict === "passed" && isWhole) return undefined;
     return `${verdict}: ${result.address}, worst ${result.worst.toPrecision(3)}${reason && `, ${reason}`}`;
   });
   const ran = new Set(results.map(({ address }) => address));
   const recorded = before?.results.filter(({ address }) => ran.has(address)) ?? [];
   for (const line of besideLines(results, recorded)) console.log(line);
   const wider = seed === 1 ? printWidened(await readBounds(subject.bounds), results) : 0;
-  if (options.filter === undefined || options.keep) {
+  if (isWhole || options.keep) {
     const { device, details } = environment.info;
     const { library: _, ...versions } = details;
     const kept: BackendResults = {
@@ -89,7 +108,7 @@ async function run(name: string, subject: Subject, cases: readonly ConformanceCa
       expectations,
       results: results.map(({ allowed: _, ...result }) => ({ ...result, worst: Number(result.worst.toPrecision(4)) })),
     };
-    await keepResults(name, kept, options.filter === undefined ? undefined : before);
+    await keepResults(name, kept, isWhole ? undefined : before);
   }
   const unsupported = results.filter(({ status }) => status === "unsupported").length;
   const good = results.length - bad;
@@ -120,9 +139,13 @@ async function runAll(
 }
 
 /** Records what cases allow a backend, unless one of them allows more than before. */
-async function recordBounds({ bounds: name, roundings }: Subject, cases: readonly ConformanceCase[]): Promise<number> {
+async function recordBounds(
+  { bounds: name, roundings, trains = false }: Subject,
+  cases: readonly ConformanceCase[],
+): Promise<number> {
   const declared = await roundings();
-  const bounded = cases.filter(({ ownBounds }) => ownBounds !== true);
+  const isTried = (training = false): boolean => trains || !training;
+  const bounded = cases.filter(({ ownBounds, training }) => ownBounds !== true && isTried(training));
   await using environment = local(inNameOf(declared), async () => inNameOf(declared));
   const results = await runAll(environment, bounded, ({ address, status, detail }) =>
     status === "passed" ? undefined : `${status}: ${address}, ${detail}`,
@@ -131,6 +154,12 @@ async function recordBounds({ bounds: name, roundings }: Subject, cases: readonl
   if (printWidened(before, results) > 0) return 1;
   await writeBounds(name, { ...before, ...boundsOf(results) });
   return results.every(({ status }) => status === "passed") ? 0 : 1;
+}
+
+/** Records the exact losses of a training run, and how far from them those of a backend may be. */
+async function recordLosses({ bounds: name, roundings }: Subject): Promise<number> {
+  await writeLosses(name, await goldenLosses(await roundings()));
+  return 0;
 }
 
 /** @returns how many there are. */

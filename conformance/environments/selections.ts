@@ -3,13 +3,17 @@
 const large =
   /^model:(vocabulary:|layer:model=llama-2-(13b|70b|7b;format=q4_k)|(paths|end-to-end):model=k-quants)|^op:attention:.*past=(700|4160);/;
 
+/** What is computed of training at the sizes of a model. */
+const isPublished = /^op:.*model=llama-2-/;
+
 /**
  * The sizes of 13B, 70B and real vocabularies, those of 7B in other formats than q4_0, and long texts beyond the first,
  * which take a software adapter seconds each.
  */
 export function isLarge(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
-  return Number(k) * Number(m) > (address.includes("format=q4_0;") ? 2 ** 24 : 2 ** 20) || large.test(address);
+  if (isPublished.test(address) || large.test(address)) return true;
+  return Number(k) * Number(m) > (address.includes("format=q4_0;") ? 2 ** 24 : 2 ** 20);
 }
 
 /**
@@ -19,5 +23,7 @@ export function isLarge(address: string): boolean {
 export function isSample(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
   const short = Number(k) * Number(m) <= 2 ** 12 || /;n=(1|5);k=512;/.test(address);
-  return address.startsWith("op:") && short && !/;d=4096|past=4095|scenario=long/.test(address);
+  return (
+    address.startsWith("op:") && !isPublished.test(address) && short && !/;d=4096|past=4095|scenario=long/.test(address)
+  );
 }

@@ -16,6 +16,8 @@ export interface Subject {
   readonly expectations: string;
   /** Name of the file of what its cases allow; environments in which it declares the same roundings share one. */
   readonly bounds: string;
+  /** Whether it computes gradients, so that what their cases allow is recorded, too. */
+  readonly trains?: boolean;
   /** Why it may not have been run. */
   readonly absent?: string;
   /** What it declares. @throws when it cannot be made here */
@@ -33,6 +35,7 @@ function cpuWith(activations: "f32" | "int8"): Subject {
     title: `cpu, activations ${activations}`,
     expectations: "cpu",
     bounds: name,
+    trains: true,
     roundings: async () => (await create()).roundings,
     open: async () => local(await create()),
   };

@@ -23,7 +23,7 @@ export interface SuiteCase {
 
 /** Operation cases, then chains and models, each from cheap to dear. @param training Whether the backend trains. */
 export function suiteCases(training: boolean): readonly SuiteCase[] {
-  const ops = [...opCases(), ...(training ? trainingOpCases() : [])].map(
+  const ops = [...opCases(), ...(training ? trainingOpCases().filter(({ slow }) => slow !== true) : [])].map(
     (opCase): SuiteCase => ({
       stage: "op",
       address: opCase.address,

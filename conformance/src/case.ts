@@ -13,6 +13,8 @@ export interface ConformanceCase {
   readonly slow?: boolean;
   /** Is held to bounds that follow from what the device computed, or to equality: there is no bound to record. */
   readonly ownBounds?: boolean;
+  /** Is about gradients or updates: absent on a device without `features.updates`. */
+  readonly training?: boolean;
   /**
    * Equal seeds give equal weights and inputs.
    *
@@ -39,7 +41,7 @@ export interface CaseResult {
 export type Check = (device: Device, seed: number, lowered: Device | undefined) => Promise<Finding | Unsupported>;
 
 /** What else is said of a case. */
-export type Marks = Pick<ConformanceCase, "slow" | "ownBounds">;
+export type Marks = Pick<ConformanceCase, "slow" | "ownBounds" | "training">;
 
 /** Makes a case of a check; its address follows from suite, name and parameters. */
 export function makeCase(

@@ -6,14 +6,29 @@ import type { ConformanceCase } from "./case.ts";
 import { chainCases } from "./chains.ts";
 import { modelCases, vocabularyCases } from "./models/index.ts";
 import { opCases, trainingOpCases } from "./ops/index.ts";
-import { runCase } from "./ops/op-case.ts";
+import { type OpCase, runCase } from "./ops/op-case.ts";
 import { pathCases } from "./paths/index.ts";
+import { wholeGradientCases } from "./training/gradients.ts";
+import { lossCases } from "./training/losses.ts";
 
 /** Every case of the suite. */
 export function conformanceCases(): readonly ConformanceCase[] {
-  const ops = [...opCases(), ...trainingOpCases()].map((testCase) => ({
-    address: testCase.address,
-    run: (device: Device, seed: number) => runCase(testCase, device, seed),
-  }));
-  return [...ops, ...chainCases(), ...modelCases(), ...vocabularyCases(), ...pathCases()];
+  const ops = opCases().map((testCase) => single(testCase));
+  const training = trainingOpCases().map((testCase) => ({ ...single(testCase), training: true }));
+  return [
+    ...ops,
+    ...training,
+    ...chainCases(),
+    ...modelCases(),
+    ...vocabularyCases(),
+    ...pathCases(),
+    ...wholeGradientCases(),
+    ...lossCases(),
+  ];
+}
+
+function single(testCase: OpCase): ConformanceCase {
+  const { address, slow = false } = testCase;
+  const run = (device: Device, seed: number) => runCase(testCase, device, seed);
+  return { address, ...(slow && { slow }), run };
 }

@@ -20,6 +20,10 @@ export { checkGradient } from "./gradients/check.ts";
 export type { GradientPrograms, Gradients } from "./gradients/run.ts";
 export { compileGradient, gradientsOf, runGradient } from "./gradients/run.ts";
 
+// Training runs from one seed, against golden losses
+export type { GoldenLosses } from "./training/losses.ts";
+export { goldenLosses, goldenTolerance, lossCurve, lossSteps } from "./training/losses.ts";
+
 // Whole models and single layers
 export { modelCases } from "./models/index.ts";
 

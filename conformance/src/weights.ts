@@ -12,6 +12,7 @@ import {
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
+import type { HostArray } from "@polyllama/core/device";
 import { formats, numberToBf16, numberToF16 } from "@polyllama/formats";
 import type { Random } from "./random.ts";
 
@@ -39,6 +40,22 @@ export function memoryWeights(weights: readonly MemoryWeight[]): WeightSource {
   };
 }
 
+/** The given rows of [N, width]. */
+export function takeRows(data: HostArray, width: number, rows: readonly number[]): Float32Array {
+  const taken = new Float32Array(rows.length * width);
+  for (const [to, from] of rows.entries()) taken.set(data.subarray(from * width, (from + 1) * width), to * width);
+  return taken;
+}
+
+/** The given columns of rows [N, width]. */
+export function takeColumns(data: HostArray, width: number, columns: readonly number[]): Float32Array {
+  const taken = new Float32Array((data.length / width) * columns.length);
+  for (let first = 0, to = 0; first < data.length; first += width) {
+    for (const column of columns) taken[to++] = data[first + column]!; // of each row
+  }
+  return taken;
+}
+
 /** The given rows of a matrix, as a weight of its own. */
 export function takeWeightRows(weight: MemoryWeight, rows: readonly number[]): MemoryWeight {
   const rowBytes = formatBytes(weight.format, columnCount(weight));
@@ -47,6 +64,20 @@ export function takeWeightRows(weight: MemoryWeight, rows: readonly number[]): M
     bytes.set(weight.bytes.subarray(row * rowBytes, (row + 1) * rowBytes), i * rowBytes);
   });
   return { ...weight, shape: [rows.length, columnCount(weight)], bytes };
+}
+
+/** The given blocks of each row of a matrix, as a weight of its own. */
+export function takeWeightBlocks(weight: MemoryWeight, blocks: readonly number[]): MemoryWeight {
+  const { blockSize, blockBytes } = formats[weight.format];
+  const [rows, rowBytes] = [rowCount(weight), formatBytes(weight.format, columnCount(weight))];
+  const bytes = new Uint8Array(rows * blocks.length * blockBytes);
+  for (let row = 0, to = 0; row < rows; row++) {
+    for (const block of blocks) {
+      const from = row * rowBytes + block * blockBytes;
+      for (let i = 0; i < blockBytes; i++) bytes[to++] = weight.bytes[from + i]!; // within the row
+    }
+  }
+  return { ...weight, shape: [rows, blocks.length * blockSize], bytes };
 }
 
 /** The given rows of a source's matrix, as a weight of its own. */

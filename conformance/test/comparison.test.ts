@@ -41,7 +41,8 @@ describe("measure", () => {
   });
 
   test("of a sample the other columns must be written", () => {
-    const sampled = (...values: readonly number[]) => measure(tensor(3, ...values), tensor(2, 1, 2), () => 1, [0, 2]);
+    const sampled = (...values: readonly number[]) =>
+      measure(tensor(3, ...values), tensor(2, 1, 2), () => 1, { columns: [0, 2] });
     expect(sampled(1, 7, 2)).toMatchObject({ worst: 0, problem: undefined });
     expect(sampled(1, 7, 4)).toMatchObject({ worst: 2, problem: expect.stringMatching(/^row 0, column 2: 4/) });
     for (const unwritten of [0, Number.NaN, Infinity]) {

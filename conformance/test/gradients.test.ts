@@ -14,12 +14,11 @@ import {
   ops,
   type Tensor,
   type ValueName,
-  type WeightName,
   type WeightSource,
   withLogProbabilities,
   withMoments,
 } from "@polyllama/core";
-import type { HostStep } from "@polyllama/core/device";
+import { full } from "@polyllama/test-support/full";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { describe, expect, test } from "vitest";
 import { differenceTolerance } from "../src/comparison/constants.ts";
@@ -31,6 +30,7 @@ import { compileGradient, type Gradients, gradientsOf, runGradient } from "../sr
 import { trainingOpCases } from "../src/ops/index.ts";
 import { runCase } from "../src/ops/op-case.ts";
 import { memoryWeights } from "../src/weights.ts";
+import { batchStep, type Golden, output, readTensors, stored } from "./golden-training.ts";
 
 describe("central differences", () => {
   test("every op that has a gradient has cases, and no other", () => {
@@ -90,7 +90,11 @@ function spoil(value: { readonly to: "host"; readonly tensor: Tensor }): {
 describe("ops of training against their bounds", () => {
   const f32 = { ...reference().roundings, unit: 2 ** -24, exp: 4 };
 
-  test.each(trainingOpCases().map((each) => [each.address, each] as const))("%s", async (_, testCase) => {
+  test.each(
+    trainingOpCases()
+      .filter(({ slow }) => full || slow !== true)
+      .map((each) => [each.address, each] as const),
+  )("%s", async (_, testCase) => {
     expect(await runCase(testCase, reference(), 1)).toMatchObject({ status: "passed", worst: 0 });
     // Moved at random within the bounds of f32: these are finite, and what the case allows.
     const moved = forwardDevice(reference({ perturb: { rounding: f32, seed: 1 } }), { roundings: f32 });
@@ -99,13 +103,6 @@ describe("ops of training against their bounds", () => {
     expect(worst).toBeLessThanOrEqual(1);
   });
 });
-
-interface Golden {
-  readonly batch: readonly { readonly ids: readonly number[]; readonly counts: readonly number[] }[];
-  readonly loss: number;
-  readonly norms: Readonly<Record<WeightName, number>>;
-  readonly adamw: { readonly lr: number; readonly lossAndNorm: readonly (readonly [loss: number, norm: number])[] };
-}
 
 interface GoldenAdamW {
   readonly lr: number;
@@ -116,46 +113,6 @@ interface GoldenAdamW {
   /** By step. */
   readonly gradients: readonly (readonly number[])[];
   readonly end: readonly number[];
-}
-
-/** A batch as a step, and its loss: the mean of -log p over all counted targets. */
-function batchStep({ batch }: Golden): {
-  readonly step: HostStep;
-  readonly lossOf: (logProbabilities: Tensor) => number;
-  readonly cotangent: Float64Array;
-} {
-  const tokens = batch.flatMap(({ ids }) => ids);
-  const targets = batch.flatMap(({ ids, counts }) => ids.map((_, i) => (counts[i + 1] ? ids[i + 1]! : -1)));
-  const counted = targets.filter((target) => target >= 0).length;
-  return {
-    step: {
-      inputs: { tokens: Int32Array.from(tokens), targets: Int32Array.from(targets) },
-      sequences: batch.map(({ ids }) => ({ rows: ids.length })),
-    },
-    lossOf: ({ data }) => -[...data].reduce((sum, value) => sum + value, 0) / counted,
-    cotangent: Float64Array.from(targets, (target) => (target < 0 ? 0 : -1 / counted)),
-  };
-}
-
-const output = "logProbability";
-
-/** Gradients are kept in f32: by so much of its own size each element may be off, and so by no more of their norm. */
-const stored = 2 ** -24;
-
-/** The tensors of a safetensors file, all F32. */
-function readTensors(path: string): ReadonlyMap<string, Float32Array> {
-  const file = readFileSync(path);
-  const length = Number(file.readBigUInt64LE(0));
-  const header: Record<string, { readonly data_offsets: readonly [number, number] }> = JSON.parse(
-    file.toString("utf8", 8, 8 + length),
-  );
-  return new Map(
-    Object.entries(header).flatMap(([name, { data_offsets }]) => {
-      if (data_offsets === undefined) return []; // metadata
-      const [first, end] = data_offsets.map((offset) => file.byteOffset + 8 + length + offset) as [number, number];
-      return [[name, new Float32Array(file.buffer.slice(first, end))] as const];
-    }),
-  );
 }
 
 describeWithShared("stories260K beside PyTorch in float64", () => {

@@ -30,6 +30,16 @@ export interface Measured extends Finding {
   readonly width: Width;
 }
 
+/** Where an exact value stands in a larger one of which it is a part. */
+export interface Sample {
+  /** Its rows; default: all. */
+  readonly rows?: readonly number[];
+  /** Its columns; default: all. */
+  readonly columns?: readonly number[];
+  /** What the rest is: finite and, as no exact zero is to be expected, not zero; or all zeros. Default `written`. */
+  readonly rest?: "written" | "zeros";
+}
+
 /** Nothing was compared, or exactly equal. */
 export const exact: Finding = { worst: 0, problem: undefined };
 
@@ -61,25 +71,25 @@ export function withoutWidth({ worst, problem }: Finding): Finding {
 /**
  * Largest error of a value as a share of what is allowed for each element.
  *
- * @param expected The exact value [N, width], or [N, columns.length]
+ * @param expected The exact value [N, width], or the part of it that a sample is.
  * @param allowed By row and by index into the exact value.
- * @param columns Where the exact columns stand in `actual`, when they are a sample; the others must be finite and, as
- * no exact zero is to be expected, not zero.
+ * @param sample Where that part stands in `actual`.
  */
 export function measure(
   actual: Tensor,
   expected: Tensor,
   allowed: (row: number, index: number) => number,
-  columns?: readonly number[],
+  sample: Sample = {},
 ): Measured {
   const [rows, width] = expected.shape;
-  const actualWidth = actual.shape[1];
-  if (actual.shape[0] !== rows || (columns === undefined && actualWidth !== width)) {
+  const [actualRows, actualWidth] = actual.shape;
+  if ((sample.rows === undefined && actualRows !== rows) || (sample.columns === undefined && actualWidth !== width)) {
     const problem = `shape [${actual.shape}] instead of [${expected.shape}]`;
     return { worst: Infinity, problem, row: 0, width: { sum: 0, largest: 0, count: 0 } };
   }
-  const columnOf = (i: number): number => columns?.[i % width] ?? i % width;
-  const valueAt = (i: number): number => actual.data[Math.floor(i / width) * actualWidth + columnOf(i)]!;
+  const rowOf = (row: number): number => sample.rows?.[row] ?? row;
+  const columnOf = (i: number): number => sample.columns?.[i % width] ?? i % width;
+  const valueAt = (i: number): number => actual.data[rowOf(Math.floor(i / width)) * actualWidth + columnOf(i)]!;
   let worst = 0;
   let worstAt = 0;
   let sum = 0;
@@ -99,11 +109,25 @@ export function measure(
   if (worst > 1) {
     const numbers = [valueAt(worstAt), expected.data[worstAt]!, allowed(row, worstAt)].map((x) => x.toPrecision(9));
     const [got, value, limit] = numbers;
-    const place = `row ${row}, column ${columnOf(worstAt)}`;
+    const place = `row ${rowOf(row)}, column ${columnOf(worstAt)}`;
     return { ...found, problem: `${place}: ${got} instead of ${value}, where ${limit} is allowed` };
   }
-  const unwritten = columns === undefined ? -1 : actual.data.findIndex((got) => !Number.isFinite(got) || got === 0);
-  if (unwritten < 0) return { ...found, problem: undefined };
-  const place = `row ${Math.floor(unwritten / actualWidth)}, column ${unwritten % actualWidth}`;
-  return { ...found, worst: Infinity, problem: `${place}: ${actual.data[unwritten]}, which looks unwritten` };
+  const strange = strangeIn(actual, sample);
+  return strange === undefined ? { ...found, problem: undefined } : { ...found, worst: Infinity, problem: strange };
+}
+
+/** What is wrong with values that no exact ones are known of. */
+function strangeIn({ data, shape }: Tensor, { rows, columns, rest = "written" }: Sample): string | undefined {
+  if (rows === undefined && columns === undefined) return undefined;
+  const place = (i: number): string => `row ${Math.floor(i / shape[1])}, column ${i % shape[1]}: ${data[i]}`;
+  const [known, inColumns] = [new Set(rows), new Set(columns)];
+  const isKnown = (i: number): boolean =>
+    (rows === undefined || known.has(Math.floor(i / shape[1]))) &&
+    (columns === undefined || inColumns.has(i % shape[1]));
+  for (let i = 0; i < data.length; i++) {
+    const got = data[i]!;
+    if (rest === "written" && (!Number.isFinite(got) || got === 0)) return `${place(i)}, which looks unwritten`;
+    if (rest === "zeros" && got !== 0 && !isKnown(i)) return `${place(i)} where nothing is`;
+  }
+  return undefined;
 }

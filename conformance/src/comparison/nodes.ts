@@ -62,7 +62,7 @@ export async function compareNodes(
     await using loaded = await loadGraph(judge, single.graph, single.weights);
     const [expected] = await runWithBounds(loaded, { inputs: single.inputs }, [node.output], rounding);
     const { value, bound } = expected!; // one value was asked for
-    const found = measure(tensors[i]!, value, (_, index) => bound.data[index]!, single.columns);
+    const found = measure(tensors[i]!, value, (_, index) => bound.data[index]!, single);
     finding = both(finding, at(`${node.output} (${node.op})`, withoutWidth(found)));
     if (finding.problem !== undefined) return finding;
   }

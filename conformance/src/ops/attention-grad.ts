@@ -1,12 +1,13 @@
 // attentionGrad: groupings, head widths, and sequences of several lengths in one step. Its operands are those of a true
 // attention, which is computed for them first: a softmax that does not sum to one says nothing.
 
-import { buildGraph } from "@polyllama/core";
+import { buildGraph, presets } from "@polyllama/core";
 import { combinations } from "../combine.ts";
 import { activations } from "../inputs.ts";
 import { type Random, random } from "../random.ts";
 import { memoryWeights } from "../weights.ts";
-import { type OpCase, opCase } from "./op-case.ts";
+import { type OpCase, type OpScript, opCase } from "./op-case.ts";
+import { publishedModels } from "./published.ts";
 
 interface Heads {
   readonly heads: number;
@@ -27,24 +28,43 @@ const shapes = combinations
   ])
   .combine("rows", rowCounts);
 
+/** Heads of the published models. */
+const published = combinations
+  .combine("model", publishedModels)
+  .with(({ model }) => {
+    const { heads, kvHeads, headDim } = presets[model];
+    return [{ heads, kvHeads, d: headDim }];
+  })
+  .with([{ rows: [4, 1, 33] }]);
+
 export function attentionGradCases(): readonly OpCase[] {
-  return shapes.map(({ rows, ...shape }) =>
-    opCase("attentionGrad", { ...shape, rows: rows.join("+") }, (seed) => {
-      const { heads, kvHeads, d } = shape;
-      const stream = random(`attentionGrad ${heads} ${kvHeads} ${d} ${rows}`, seed);
-      return {
-        graph: buildGraph((g) => {
-          const [wide, narrow] = [heads * d, kvHeads * d];
-          const [q, k, v] = [g.activations("q", wide), g.activations("k", narrow), g.activations("v", narrow)];
-          const [out, sum, dy] = [g.activations("out", wide), g.activations("sum", heads), g.activations("dy", wide)];
-          const made = g.attentionGrad("d", q, k, v, out, sum, dy, { heads, kvHeads, headDim: d });
-          return [made.q, made.k, made.v];
-        }),
-        weights: memoryWeights([]),
-        actions: [{ run: operands(shape, rows, stream), sequences: rows.map((count) => ({ rows: count })) }],
-      };
+  return [
+    ...shapes.map(({ rows, ...shape }) =>
+      opCase("attentionGrad", { ...shape, rows: rows.join("+") }, (seed) => script(shape, rows, seed)),
+    ),
+    ...published.map(({ model, heads, kvHeads, d, rows }) => {
+      const shape = { heads, kvHeads, d };
+      const parameters = { model, ...shape, rows: rows.join("+") };
+      return opCase("attentionGrad", parameters, (seed) => script(shape, rows, seed), { slow: true });
     }),
-  );
+  ];
+}
+
+function script({ heads, kvHeads, d }: Heads, rows: readonly number[], seed: number): OpScript {
+  const stream = random(`attentionGrad ${heads} ${kvHeads} ${d} ${rows}`, seed);
+  return {
+    graph: buildGraph((g) => {
+      const [wide, narrow] = [heads * d, kvHeads * d];
+      const [q, k, v] = [g.activations("q", wide), g.activations("k", narrow), g.activations("v", narrow)];
+      const [out, sum, dy] = [g.activations("out", wide), g.activations("sum", heads), g.activations("dy", wide)];
+      const made = g.attentionGrad("d", q, k, v, out, sum, dy, { heads, kvHeads, headDim: d });
+      return [made.q, made.k, made.v];
+    }),
+    weights: memoryWeights([]),
+    actions: [
+      { run: operands({ heads, kvHeads, d }, rows, stream), sequences: rows.map((count) => ({ rows: count })) },
+    ],
+  };
 }
 
 function operands({ heads, kvHeads, d }: Heads, rows: readonly number[], stream: Random) {

@@ -1,13 +1,14 @@
 // linear: every format, shapes at and beside block and tile edges, and the matrices of the published models.
 
-import { buildGraph, type FormatName, type Graph, type PresetName, presets } from "@polyllama/core";
+import { buildGraph, type FormatName, type Graph, presets } from "@polyllama/core";
 import { formats } from "@polyllama/formats";
 import { combinations } from "../combine.ts";
-import { sampledColumns } from "../comparison/constants.ts";
 import { activations, type InputKind, inputKinds } from "../inputs.ts";
 import { type Random, random } from "../random.ts";
 import { type MemoryWeight, memoryWeights, randomWeight, takeWeightRows } from "../weights.ts";
-import { type OpCase, type OpScript, opCase } from "./op-case.ts";
+import { type OpCase, type OpScript, opCase, type SampledScript } from "./op-case.ts";
+import { matricesOf, publishedModels } from "./published.ts";
+import { samplePlaces } from "./sample-places.ts";
 
 interface LinearParameters {
   readonly format: FormatName;
@@ -71,7 +72,7 @@ const many = combinations.combine("format", ["f32", "q4_0"]).with([{ n: 515, k: 
 
 /** All matrices of 7B, 13B and 70B in Q4_0. */
 const published = combinations
-  .combine("model", ["llama-2-7b", "llama-2-13b", "llama-2-70b"])
+  .combine("model", publishedModels)
   .with(({ model }) => {
     const { hiddenDim, dim } = presets[model];
     return [...matricesOf(model).map((shape) => ({ n: 1, ...shape })), { n: 9, k: hiddenDim, m: dim }];
@@ -102,18 +103,6 @@ export function linearCases(): readonly OpCase[] {
     ...published.map(linearCase),
     ...wide.map(linearCase),
   ];
-}
-
-/** By their shape, since wk and wv of 7B and 13B have that of wq. */
-function matricesOf(model: PresetName): readonly { readonly k: number; readonly m: number }[] {
-  const { dim, hiddenDim, kvHeads, headDim } = presets[model];
-  const all = [
-    { k: dim, m: dim },
-    { k: dim, m: kvHeads * headDim },
-    { k: dim, m: hiddenDim },
-    { k: hiddenDim, m: dim },
-  ];
-  return [...new Map(all.map((shape) => [`${shape.k},${shape.m}`, shape])).values()];
 }
 
 function linearCase({ format, n, k, m, input }: LinearParameters): OpCase {
@@ -150,13 +139,8 @@ function linearGraph(k: number, m: number): Graph {
   return buildGraph((g) => [g.linear("y", g.activations("x", k), g.weight("w", [m, k]))]);
 }
 
-/** Some output rows: both ends, tile edges, and random ones. */
-function sample(weight: MemoryWeight, k: number, m: number, stream: Random): NonNullable<OpScript["sampled"]> {
-  const columns = new Set<number>();
-  for (const edge of [0, 16, 32, 64, 128, 256, 1024, Math.floor(m / 2), m - (m % 64), m]) {
-    for (const column of [edge - 1, edge, edge + 1]) if (column >= 0 && column < m) columns.add(column);
-  }
-  while (columns.size < Math.min(sampledColumns, m)) columns.add(stream.integer(m));
-  const rows = [...columns];
+/** Some output rows. */
+function sample(weight: MemoryWeight, k: number, m: number, stream: Random): SampledScript {
+  const rows = samplePlaces(m, stream);
   return { graph: linearGraph(k, rows.length), weights: memoryWeights([takeWeightRows(weight, rows)]), columns: rows };
 }

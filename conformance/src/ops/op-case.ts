@@ -1,15 +1,16 @@
 // One operation, held against the reference element by element. A case is built from its seed into a script; every
 // run's output must lie within the bound that follows from the backend's declared roundings. What is too large to
-// compute exactly is computed for some columns and checked for the rest.
+// compute exactly is computed for some rows or columns and checked for the rest.
 
 import { reference, runWithBounds } from "@polyllama/backend-reference";
 import { type Graph, isTraining, type OpName, type WeightSource } from "@polyllama/core";
-import { type Device, loadGraph } from "@polyllama/core/device";
+import { type Device, type HostStep, loadGraph } from "@polyllama/core/device";
 import { formatAddress, type Parameters } from "../address.ts";
 import { type CaseResult, resultOf } from "../case.ts";
-import { at, both, exact, type Finding, measure, wrong } from "../comparison/measure.ts";
+import { at, both, exact, type Finding, measure, type Sample, wrong } from "../comparison/measure.ts";
 import { type Script, ScriptCaches } from "../script.ts";
 import { support, type Unsupported } from "../support.ts";
+import { untrained } from "../training/untrained.ts";
 import { disturbed, guarded } from "./guard.ts";
 
 /**
@@ -20,22 +21,34 @@ export interface OpCase {
   readonly address: string;
   readonly op: OpName;
   readonly parameters: Parameters;
+  /** Takes longer than tests should. */
+  readonly slow?: boolean;
   /** Graph, weights and runs, the same for the same seed. */
   build(seed: number): OpScript;
 }
 
 /** Runs of a graph, whose outputs are all held to their bounds. */
 export interface OpScript extends Script {
-  /**
-   * The graph's only output computed for some columns only, exactly: a graph and weights that give those columns, in order.
-   * The others must be finite and, as no exact zero is to be expected, not zero.
-   */
-  readonly sampled?: { readonly graph: Graph; readonly weights: WeightSource; readonly columns: readonly number[] };
+  /** A part of the outputs, which alone is computed exactly. */
+  readonly sampled?: SampledScript;
+}
+
+/** A graph and weights that give some rows and columns of a graph's outputs, in order, from a part of its inputs. */
+export interface SampledScript extends Sample {
+  readonly graph: Graph;
+  readonly weights: WeightSource;
+  /** That part of a run's inputs; default: all. */
+  readonly inputs?: (given: HostStep["inputs"]) => HostStep["inputs"];
 }
 
 /** Makes a case of a build function; the address follows from name and parameters. */
-export function opCase(op: OpName, parameters: Parameters, build: (seed: number) => OpScript): OpCase {
-  return { address: formatAddress("op", op, parameters), op, parameters, build };
+export function opCase(
+  op: OpName,
+  parameters: Parameters,
+  build: (seed: number) => OpScript,
+  marks: Pick<OpCase, "slow"> = {},
+): OpCase {
+  return { address: formatAddress("op", op, parameters), op, parameters, ...marks, build };
 }
 
 /** Runs one case on a device. */
@@ -43,15 +56,13 @@ export function runCase(testCase: OpCase, device: Device, seed: number): Promise
   return resultOf(testCase.address, () => compareOp(testCase.build(seed), device));
 }
 
-/** What cases of training find on a device that does not train; that it says so is a rule of devices. */
-const untrained: Unsupported = { status: "absent", reason: "it does not train" };
-
 async function compareOp(script: OpScript, device: Device): Promise<Finding | Unsupported> {
   if (!device.features.updates && script.graph.nodes.some(isTraining)) return untrained;
   const supported = await support(device, script);
   if (supported.status !== "supported") return supported;
   await using loaded = supported.loaded;
-  const { graph, weights, columns } = script.sampled ?? { ...script, columns: undefined };
+  const { sampled } = script;
+  const { graph, weights, inputs: part = (given: HostStep["inputs"]) => given } = sampled ?? { ...script };
   await using judge = reference();
   await using exactly = await loadGraph(judge, graph, weights);
   const { cache, ...unrounded } = script;
@@ -67,10 +78,11 @@ async function compareOp(script: OpScript, device: Device): Promise<Finding | Un
     if (step === undefined || exactStep === undefined) continue;
     const inputs = guarded(step.inputs);
     const actual = await loaded.run({ ...step, inputs }, outputs);
-    const expected = await runWithBounds(exactly, exactStep, outputs, rounding);
+    const exactInputs = part(exactStep.inputs);
+    const expected = await runWithBounds(exactly, { ...exactStep, inputs: exactInputs }, outputs, rounding);
     const touched = disturbed(inputs, step.inputs);
     for (const [i, { value, bound }] of expected.entries()) {
-      const found = measure(actual[i]!, value, (_, index) => bound.data[index]!, columns); // one for each output
+      const found = measure(actual[i]!, value, (_, index) => bound.data[index]!, sampled); // one for each output
       const place = outputs.length === 1 ? `action ${number}` : `action ${number}, ${outputs[i]}`;
       finding = both(finding, at(place, touched === undefined ? found : wrong(touched)));
     }

@@ -9,7 +9,7 @@ import { type OpCase, opCase } from "./op-case.ts";
 
 const norms = combinations.with([
   ...combinations
-    .combine("d", [1, 2, 33, 172, 257, 4096])
+    .combine("d", [1, 2, 33, 172, 257, 4096, 5120, 8192])
     .combine("n", [1, 5])
     .with([{ eps: 1e-5, input: "normal" }]),
   ...combinations

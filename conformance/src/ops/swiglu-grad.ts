@@ -8,7 +8,7 @@ import { type OpCase, opCase } from "./op-case.ts";
 import { rowSizes } from "./row-sizes.ts";
 
 export function swigluGradCases(): readonly OpCase[] {
-  return rowSizes([1, 3, 33, 172, 11008]).map(({ n, width, input }) =>
+  return rowSizes([1, 3, 33, 172, 11008, 13824, 28672]).map(({ n, width, input }) =>
     opCase("swigluGrad", { n, f: width, input }, (seed) => {
       const stream = random(`swigluGrad ${n} ${width} ${input}`, seed);
       const gate = activations(input, n, width, stream).map((value, i) => value * (i % 3 === 0 ? 8 : 1));

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Target, targets, type Unit } from "./targets.ts";
 
-export const checks = ["check_runs", "check_steps", "attention", "check_linear"] as const;
+export const checks = ["check_runs", "check_steps", "check_training", "attention", "check_linear"] as const;
 export type Check = (typeof checks)[number];
 
 const host: Target | undefined = targets.find(({ name }) => name === `${process.platform}-${process.arch}`);
