@@ -37,6 +37,7 @@ for (const target of [
   "cli",
   "webgpu",
   "cuda",
+  "training",
 ]) {
   steps[`faults-${target}`] = [`npm run conformance:mutants -- --target ${target}`, 120];
 }

@@ -20,9 +20,9 @@ export async function findByHand(
   using judge = await TestJudge.create();
   let found = 0;
   for (const mutant of selection) {
-    const { id, package: folder, file: path, find, what } = mutant;
-    const target = targets.find((entry) => entry.package === folder);
-    if (target === undefined) throw new Error(`${id}: ${folder} is no target`);
+    const { id, package: folder, judgedBy = folder, file: path, find, what } = mutant;
+    const target = targets.find((entry) => entry.package === judgedBy);
+    if (target === undefined) throw new Error(`${id}: ${judgedBy} is no target`);
     const file = `packages/${folder}/src/${path}`;
     const original = await readFile(join(repository, file), "utf8");
     const text = await patched(mutant);

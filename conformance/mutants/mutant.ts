@@ -9,6 +9,8 @@ export interface Mutant {
   readonly id: string;
   /** Folder of the package. */
   readonly package: string;
+  /** The package of the target whose tests are asked; default: its own. */
+  readonly judgedBy?: string;
   /** Within the package's `src`. */
   readonly file: string;
   /** Occurs exactly once in the file. */

@@ -14,6 +14,7 @@ import { onnxruntimePathMutants } from "./onnxruntime-path-mutants.ts";
 import { plannerMutants } from "./planner-mutants.ts";
 import { polyllamaMutants } from "./polyllama-mutants.ts";
 import { referenceMutants } from "./reference-mutants.ts";
+import { trainingMutants } from "./training-mutants.ts";
 import { vocabularyMutants } from "./vocabulary-mutants.ts";
 import { webgpuMutants } from "./webgpu-mutants.ts";
 import { webgpuTrainingMutants } from "./webgpu-training-mutants.ts";
@@ -33,6 +34,7 @@ export const testMutants: readonly Mutant[] = [
   ...cpuMutants,
   ...cudaMutants,
   ...onnxruntimePathMutants,
+  ...trainingMutants,
 ];
 
 export const mutants: readonly Mutant[] = [...caseMutants, ...testMutants].map(named);

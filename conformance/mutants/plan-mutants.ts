@@ -75,8 +75,8 @@ const weightGroups: readonly Fault[] = [
   {
     id: "groups-shared-table",
     file: "plan/weight-groups.ts",
-    find: 'readers.some((found) => found.length > 1 || found[0]?.as === "table");',
-    replace: 'readers.some((found) => found[0]?.as === "table");',
+    find: "readers.some((found) => found.length > 1 || (found.length === 1 && found[0]!.x === undefined));",
+    replace: "readers.some((found) => found.length === 1 && found[0]!.x === undefined);",
     what: "a weight that two linears read is stored with the neighbours of the first",
   },
 ];

@@ -101,5 +101,7 @@ function chosen(): typeof mutants {
   const unknown = only?.find((id) => !mutants.some((mutant) => mutant.id === id));
   if (unknown !== undefined) refuse(`There is no mutant ${unknown}; --list shows them.`);
   const packages = new Set(chosenTargets.map((target) => target.package));
-  return mutants.filter(({ id, package: name }) => packages.has(name) && only?.includes(id) !== false);
+  return mutants.filter(
+    ({ id, package: own, judgedBy = own }) => packages.has(judgedBy) && only?.includes(id) !== false,
+  );
 }

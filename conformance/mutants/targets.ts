@@ -75,6 +75,17 @@ export const targets: Readonly<Record<string, Target>> = {
     tests: packageTests("backend-cpu"),
     first: { test: "packages/backend-cpu/test/conformance.test.ts", names: /path:/ },
   },
+  /** Whose faults are those of training in other packages, too. */
+  training: {
+    package: "training",
+    tests: [
+      ...packageTests("training"),
+      "conformance/test/training.",
+      "packages/backend-cpu/test/training.",
+      "conformance/test/losses.",
+      "packages/backend-cpu/test/device.",
+    ],
+  },
   onnxruntime: {
     package: "backend-onnxruntime",
     tests: [...packageTests("backend-onnxruntime"), "conformance/test/"],

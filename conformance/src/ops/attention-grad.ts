@@ -28,6 +28,9 @@ const shapes = combinations
   ])
   .combine("rows", rowCounts);
 
+/** More rows than backends compute at once. */
+const many = combinations.with([{ heads: 2, kvHeads: 1, d: 6 }]).combine("rows", [[133, 1, 40]]);
+
 /** Heads of the published models. */
 const published = combinations
   .combine("model", publishedModels)
@@ -39,7 +42,7 @@ const published = combinations
 
 export function attentionGradCases(): readonly OpCase[] {
   return [
-    ...shapes.map(({ rows, ...shape }) =>
+    ...[...shapes, ...many].map(({ rows, ...shape }) =>
       opCase("attentionGrad", { ...shape, rows: rows.join("+") }, (seed) => script(shape, rows, seed)),
     ),
     ...published.map(({ model, heads, kvHeads, d, rows }) => {

@@ -30,6 +30,8 @@ export const projections: readonly Projection[] = [
     .with([{ temperature: 1, format: "f32" }]),
   ...combinations.combine("temperature", [0.7, 1.3]).with([{ v: 131, d: 64, n: 9, format: "f32" }]),
   { v: 131, d: 64, n: 5, temperature: 1, format: "q8_0" },
+  // More logits than backends keep at once.
+  { v: 8501, d: 4, n: 257, temperature: 0.9, format: "f32" },
 ];
 
 /** Those of the published models, whose vocabulary has 32,000 tokens. */

@@ -12,6 +12,9 @@ namespace {
 /** Units of e^x and of a logarithm (a unit in the last place is up to two), and of 1 / (1 + e^-x). */
 constexpr double exp_units = 4, log_units = 4, sigmoid_units = exp_units + 2;
 
+/** Weights that are less than this come to as much. */
+const double least_weight = std::exp(-87.0);
+
 /** A matrix in groups of 16 interleaved rows, other numbers behind it. */
 struct Grouped {
   u32 rows, columns;
@@ -226,7 +229,7 @@ void check_log_probability(Steps& device) {
                               if (targets[n] < 0) return 0.0;
                               const double s = score(n, first + i), p = weight(n, i);
                               const double units = 2 * std::fabs(s) + std::fabs(s - sums.row(0)[n]) + exp_units + 2;
-                              return std::fabs(factor(n)) * (p * units + std::fabs(own(n, i) - p) * 3) * unit + 0x1p-126;
+                              return std::fabs(factor(n)) * (p * units + std::fabs(own(n, i) - p) * 3 + least_weight / unit) * unit + 0x1p-126;
                             });
     }
   }
