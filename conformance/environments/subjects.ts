@@ -71,6 +71,7 @@ function webgpuIn(where: string, open: () => Promise<Environment>): Subject {
     title: `webgpu, ${where}`,
     expectations: "webgpu",
     bounds: "webgpu",
+    trains: true,
     roundings: async () => {
       await using device = await openDevice({ name: "webgpu" });
       return device.roundings;
