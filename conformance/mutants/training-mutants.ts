@@ -41,7 +41,7 @@ const cpu: readonly Fault[] = [
     id: "training-pieces-added",
     file: "training/emit.ts",
     find: 'const residual = i === 0 ? added("x") : y;',
-    replace: 'const residual = added("x");',
+    replace: 'const residual = i >= 0 ? added("x") : y;',
     what: "of a vocabulary in pieces the last one's gradient alone goes on",
   },
   {
