@@ -7,6 +7,13 @@ type Fault = Omit<Mutant, "package" | "judgedBy">;
 
 const planner: readonly Fault[] = [
   {
+    id: "training-not-finite",
+    file: "training/updates.ts",
+    find: "if (found === undefined && !notFinite) return;",
+    replace: "if (found === undefined) return;",
+    what: "updates that were not made are not told of",
+  },
+  {
     id: "training-plan-readers",
     file: "training/plan.ts",
     find: "readers.get(late) === 1 &&",
@@ -141,13 +148,6 @@ const cpu: readonly Fault[] = [
     find: "let at = Math.floor(m / groupRows) * groupRows * columns + (m % groupRows);",
     replace: "let at = Math.floor(m / groupRows) * groupRows * columns;",
     what: "all rows of a group are read as its first one",
-  },
-  {
-    id: "training-not-finite",
-    file: "training/updates.ts",
-    find: "if (found === undefined && !notFinite) return;",
-    replace: "if (found === undefined) return;",
-    what: "updates that were not made are not told of",
   },
 ];
 
