@@ -80,6 +80,7 @@ export const targets: Readonly<Record<string, Target>> = {
     package: "training",
     tests: [
       ...packageTests("training"),
+      "packages/planner/test/training-",
       "conformance/test/training.",
       "packages/backend-cpu/test/training.",
       "conformance/test/losses.",

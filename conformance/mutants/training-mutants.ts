@@ -7,6 +7,13 @@ type Fault = Omit<Mutant, "package" | "judgedBy">;
 
 const planner: readonly Fault[] = [
   {
+    id: "training-not-finite",
+    file: "training/updates.ts",
+    find: "if (found === undefined && !notFinite) return;",
+    replace: "if (found === undefined) return;",
+    what: "updates that were not made are not told of",
+  },
+  {
     id: "training-plan-readers",
     file: "training/plan.ts",
     find: "readers.get(late) === 1 &&",
@@ -41,7 +48,7 @@ const cpu: readonly Fault[] = [
     id: "training-pieces-added",
     file: "training/emit.ts",
     find: 'const residual = i === 0 ? added("x") : y;',
-    replace: 'const residual = added("x");',
+    replace: 'const residual = i >= 0 ? added("x") : y;',
     what: "of a vocabulary in pieces the last one's gradient alone goes on",
   },
   {
@@ -141,13 +148,6 @@ const cpu: readonly Fault[] = [
     find: "let at = Math.floor(m / groupRows) * groupRows * columns + (m % groupRows);",
     replace: "let at = Math.floor(m / groupRows) * groupRows * columns;",
     what: "all rows of a group are read as its first one",
-  },
-  {
-    id: "training-not-finite",
-    file: "training/updates.ts",
-    find: "if (found === undefined && !notFinite) return;",
-    replace: "if (found === undefined) return;",
-    what: "updates that were not made are not told of",
   },
 ];
 

@@ -57,7 +57,7 @@ export async function lossCurve(
 }
 
 /** The exact losses, and how far from them those of a backend that rounds as declared may be. */
-export async function lossTolerance(
+async function lossTolerance(
   rounding: Rounding,
   { seed, steps, runs }: { readonly seed: number; readonly steps: number; readonly runs: number },
 ): Promise<Tolerance> {

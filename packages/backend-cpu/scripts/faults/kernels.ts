@@ -42,8 +42,8 @@ export const kernelFaults: readonly NativeFault[] = [
   {
     id: "native-rope-heads",
     file: "kernels/rope.h",
-    find: "cosine = angles[i], sine = angles[i + 1];",
-    replace: "cosine = angles[head + i], sine = angles[head + i + 1];",
+    find: "cosine = angles[i], sine = direction * angles[i + 1];",
+    replace: "cosine = angles[head + i], sine = direction * angles[head + i + 1];",
     what: "heads behind the first turn by other angles",
     checks: steps,
   },

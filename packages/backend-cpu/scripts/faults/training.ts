@@ -153,7 +153,7 @@ export const trainingFaults: readonly NativeFault[] = [
   {
     id: "native-log-sum-exp-rescale",
     file: "kernels/log_sum_exp.h",
-    find: "(state.sum == 0 ? 0 : state.sum * lanes[0]) + total",
+    find: "(state.sum == 0 ? 0 : state.sum * exp_weight_of(state.largest - largest)) + total",
     replace: "state.sum + total",
     what: "sums before a larger logit are too large",
     checks: training,
@@ -177,8 +177,8 @@ export const trainingFaults: readonly NativeFault[] = [
   {
     id: "native-softmax-grad-own",
     file: "kernels/log_sum_exp.h",
-    find: "own = factor * (1 - lanes[0]);",
-    replace: "own = -factor * lanes[0];",
+    find: "own = factor * (1 - exp_weight_of(",
+    replace: "own = factor * (0 - exp_weight_of(",
     what: "the target's logit has another one's gradient",
     checks: training,
   },
