@@ -48,7 +48,7 @@ describeWithAdapter("webgpu", () => {
       filter: (address) => full || !isLarge(address),
       expectations: { unsupported: { "op:attention:*;cache=q8_0": "its caches are in f32, f16 or bf16" } },
       lowered: () => webgpu({ loweredLimits }),
-      everyPath: "inference",
+      everyPath: true,
       slow: full,
       timeout,
     });
