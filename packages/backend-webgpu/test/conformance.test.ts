@@ -17,13 +17,14 @@ const fused = /^chain:(norm-linear|linear-add|gate-up-swiglu):format=(f32|q4_0|q
 const paths = /^path:(mixed:format=f32|fused:format=(f32|q4_0);)/;
 
 /**
- * Linears of every format at small sizes, fused with their neighbours, and in models that decode several sequences at
+ * Linears of every format at small sizes and their gradients, fused with their neighbours, and in models that decode several sequences at
  * once.
  */
 function usesLinears(address: string): boolean {
   const [, k, m] = /^op:linear:.*\bk=(\d+);m=(\d+)/.exec(address) ?? [];
   if (k !== undefined) return Number(k) <= 1024 && Number(m) <= 130;
   return (
+    /^op:linear(Input|Weight)Grad:/.test(address) ||
     fused.test(address) ||
     paths.test(address) ||
     /^model:(nodes|repetition):model=(grouped|k-quants)|^model:paths:model=(grouped)/.test(address)
@@ -47,7 +48,7 @@ describeWithAdapter("webgpu", () => {
       filter: (address) => full || !isLarge(address),
       expectations: { unsupported: { "op:attention:*;cache=q8_0": "its caches are in f32, f16 or bf16" } },
       lowered: () => webgpu({ loweredLimits }),
-      everyPath: "inference",
+      everyPath: true,
       slow: full,
       timeout,
     });

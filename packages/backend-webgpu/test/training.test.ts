@@ -46,6 +46,10 @@ describeWithAdapter("webgpu", () => {
       expectLosses(await steps({ kernels: "hardware", features: { subgroups: false }, limits: "default" }));
     });
 
+    test("give them without subgroups", { timeout }, async () => {
+      expectLosses(await steps({ features: { subgroups: false } }));
+    });
+
     test("give them in micro-batches", { timeout }, async () => {
       expect(packed.length).toBeGreaterThan(1);
       expectLosses(await steps({}, packed));

@@ -8,15 +8,7 @@
 //#include "linear_common"
 
 //#if SUBGROUPS
-/// What the first four invocations of a subgroup have; smaller ones do not exist.
-fn of_four(own: f32) -> vec4f {
-  return vec4f(
-    subgroupBroadcast(own, 0u),
-    subgroupBroadcast(own, 1u),
-    subgroupBroadcast(own, 2u),
-    subgroupBroadcast(own, 3u),
-  );
-}
+//#include "of_four"
 //#endif
 
 @compute @workgroup_size(WORKGROUP)

@@ -14,13 +14,16 @@ fn main(
 ) {
   var sum = 0.0;
   for (var i = group.x * 256u + lane; i < P.words; i += groups.x * 256u) {
-    if (i % P.stride < P.width) {
 //#if PARTIALS
-      sum += x[i];
+    sum += x[i];
 //#else
-      sum = fma(x[i], x[i], sum);
-//#endif
+//#if PADDED
+    if (i % P.stride >= P.width) {
+      continue;
     }
+//#endif
+    sum = fma(x[i], x[i], sum);
+//#endif
   }
   partial[lane] = sum;
   workgroupBarrier();

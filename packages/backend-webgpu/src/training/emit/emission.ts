@@ -36,7 +36,7 @@ export interface Bound {
   readonly width: number;
 }
 
-export function boundOf(buffer: TrainingBuffer, e: TrainingEmission): Bound {
+function boundOf(buffer: TrainingBuffer, e: TrainingEmission): Bound {
   return { view: e.view(buffer), stride: strideOf(buffer), width: buffer.width };
 }
 

@@ -48,7 +48,7 @@ export function emitSumOfSquares(node: SumOfSquaresNode, step: TrainingStep, e: 
     };
     const groups = counts[i]!; // one for each
     first += groups;
-    return sum(label, {}, parameters, [piece, sums], [groups, 1, 1]);
+    return sum(label, { PADDED: parameters.width < parameters.stride }, parameters, [piece, sums], [groups, 1, 1]);
   });
   const last = { first: 0, words: total, width: total, stride: total };
   return [...kernels, sum(label, { PARTIALS: true }, last, [sums, y.view], [1, 1, 1])];
