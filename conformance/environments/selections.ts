@@ -1,5 +1,7 @@
 // Which cases are left out where time is short, by what their addresses say.
 
+import { trainingOps } from "@polyllama/core";
+
 const large =
   /^model:(vocabulary:|layer:model=llama-2-(13b|70b|7b;format=q4_k)|(paths|end-to-end):model=k-quants)|^op:attention:.*past=(700|4160);/;
 
@@ -14,6 +16,12 @@ export function isLarge(address: string): boolean {
   const [, k = "1", m = "1"] = /\bk=(\d+);m=(\d+)/.exec(address) ?? [];
   if (isPublished.test(address) || large.test(address)) return true;
   return Number(k) * Number(m) > (address.includes("format=q4_0;") ? 2 ** 24 : 2 ** 20);
+}
+
+/** What is computed of training, whatever a backend does to the inputs of linears otherwise. */
+export function isOfTraining(address: string): boolean {
+  const [suite, name] = address.split(":", 2);
+  return suite === "training" || trainingOps.some((op) => suite === "op" && op === name);
 }
 
 /**

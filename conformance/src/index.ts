@@ -69,3 +69,4 @@ export { comparisonTables } from "./report/tables.ts";
 
 // Devices and programs that do what others do, but for what is given
 export { forwardDevice, forwardDeviceProgram } from "./forward.ts";
+export { goldenLossTolerance } from "./comparison/constants.ts";

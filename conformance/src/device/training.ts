@@ -28,7 +28,7 @@ function training() {
   const { graph, weights } = model();
   const graphs = gradient(withLogProbabilities(graph));
   const optimizer = adamWGraph(graph.weights);
-  const lora = withLora(graph);
+  const lora = withLora(graph, { rank: 2, alpha: 4 });
   const adapted = gradient(withLogProbabilities(lora.graph), { weights: lora.trained });
   return { graph, graphs, adapted, optimizer, weights: withNewAdapter(withMoments(weights, graph.weights), lora, 1) };
 }

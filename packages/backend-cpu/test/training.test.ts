@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { openCheckpoint } from "@polyllama/checkpoints";
+import { goldenLossTolerance } from "@polyllama/conformance";
 import { llamaGraph } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { createTrainer, packExamples, type StepResult } from "@polyllama/training";
@@ -49,7 +50,7 @@ describeWithShared("ten steps of AdamW on stories260K", () => {
   function expectLosses(found: readonly StepResult[]): void {
     expect(found).toHaveLength(lossAndNorm.length);
     for (const [i, { loss }] of found.entries()) {
-      expect(Math.abs(loss - lossAndNorm[i]![0])).toBeLessThanOrEqual(1e-4); // as many as steps
+      expect(Math.abs(loss - lossAndNorm[i]![0])).toBeLessThanOrEqual(goldenLossTolerance); // as many as steps
     }
   }
 });

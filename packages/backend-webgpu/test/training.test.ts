@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { openCheckpoint } from "@polyllama/checkpoints";
+import { goldenLossTolerance } from "@polyllama/conformance";
 import { llamaGraph } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { createTrainer, packExamples, type StepResult } from "@polyllama/training";
@@ -64,7 +65,7 @@ describeWithAdapter("webgpu", () => {
       expect(found).toHaveLength(lossAndNorm.length);
       for (const [i, { loss, norm }] of found.entries()) {
         const [expected, expectedNorm] = lossAndNorm[i]!; // as many as steps
-        expect(Math.abs(loss - expected)).toBeLessThanOrEqual(1e-4);
+        expect(Math.abs(loss - expected)).toBeLessThanOrEqual(goldenLossTolerance);
         expect(Math.abs(norm - expectedNorm)).toBeLessThanOrEqual(1e-4 * expectedNorm);
       }
     }

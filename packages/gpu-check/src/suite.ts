@@ -26,12 +26,14 @@ export interface SuiteOptions {
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly onCase?: (done: number, total: number, address: string) => void;
-  /** Default: the whole suite. */
+  /** Default: the whole suite; cases of training only where the device trains. */
   readonly cases?: readonly ConformanceCase[];
 }
 
 export async function runSuite(device: Device, options: SuiteOptions): Promise<SuiteResult> {
-  const { seconds, seed, signal, onCase, cases = conformanceCases() } = options;
+  const { seconds, seed, signal, onCase } = options;
+  const { updates } = device.features;
+  const { cases = conformanceCases().filter(({ training = false }) => updates || !training) } = options;
   const started = performance.now();
   const elapsed = (): number => (performance.now() - started) / 1000;
   const ordered = breadthFirst(cases);

@@ -50,6 +50,7 @@ export interface TrainingRun<Tensor extends TensorStorage> {
 export interface TrainingValues {
   /** Whether something that updates in place are made of is not finite. */
   readonly notFinite: boolean;
+  /** Whether a value is written over a weight, so that there is no other memory with it. */
   isInPlace(name: ValueName): boolean;
   /** A value [rows, width]. */
   read(name: ValueName): Promise<HostArray>;

@@ -94,7 +94,7 @@ function nothingIn(files: Files, names: readonly string[]): CheckpointError {
     return new CheckpointError(
       { file: folder },
       "the folder holds a LoRA adapter and not the model that it belongs to",
-      "Open its model, and this beside it with openAdapter (on the command line --adapter).",
+      "Open its model, and this beside it (openAdapter; --adapter on the command line).",
     );
   }
   return new CheckpointError(
