@@ -20,7 +20,7 @@ import {
   type WeightInfo,
   type WeightSource,
 } from "@polyllama/core";
-import type { Device } from "@polyllama/core/device";
+import type { Device, DeviceTensor } from "@polyllama/core/device";
 import { createTrainer, type PackedSequence, recipes } from "@polyllama/training";
 import { readArguments } from "../scripts/arguments.mjs";
 import { describeMachine, now, processorFlags } from "./cpu/machine.ts";
@@ -153,15 +153,25 @@ const products: readonly (readonly [shape: readonly [rows: number, columns: numb
   [[config.vocabSize, config.dim], 1],
 ];
 
-/** Programs of one product each, forth and back, by shape. */
+/** Programs of one product each, forth and back, by shape; what they read lies on the device. */
 async function productsAlone(device: Device): Promise<() => Promise<number>> {
   const rows = sequences * length;
-  const made: { readonly run: () => Promise<unknown>; readonly count: number }[] = [];
+  const noise = async (width: number): Promise<DeviceTensor> => {
+    const copied = buildGraph((g) => [g.scale("y", g.activations("x", width), { factor: 1 })]);
+    const parameters = await device.loadParameters([copied], source);
+    await using program = await device.compile(copied, parameters);
+    const x = Float32Array.from({ length: rows * width }, () => random() - 0.5);
+    const outputs = [{ value: "y", rows: "all", to: "device" }] as const;
+    const [found] = await program.submit({ inputs: { x }, sequences: [{ rows }], outputs }).result;
+    if (found?.to !== "device") throw new TypeError("an output for the device stays there");
+    return found.tensor;
+  };
+  const made: { readonly run: () => Promise<void>; readonly count: number }[] = [];
   for (const [[height, columns], count] of products) {
     const one: Graph = buildGraph((g) => [
       g.linear("y", g.activations("x", columns), g.weight("w", [height, columns])),
     ]);
-    const { forward, backward } = gradient(one, { inputs: ["x"] });
+    const { forward, backward, cotangents } = gradient(one, { inputs: ["x"] });
     const given: WeightSource = {
       name: "noise",
       weights: new Map([["w", { name: "w", shape: [height, columns], format: "f32" }]]),
@@ -172,19 +182,19 @@ async function productsAlone(device: Device): Promise<() => Promise<number>> {
       fingerprint: async () => "noise",
     };
     const parameters = await device.loadParameters([forward, backward], given, { mutable: true });
-    const [there, back] = [await device.compile(forward, parameters), await device.compile(backward, parameters)];
-    const noise = (width: number) => Float32Array.from({ length: rows * width }, () => random() - 0.5);
-    const [x, cotangent] = [noise(columns), noise(height)];
-    const onDevice = (values: readonly string[]) =>
-      values.map((value) => ({ value, rows: "all", to: "device" }) as const);
+    const programs = [await device.compile(forward, parameters), await device.compile(backward, parameters)];
+    const inputs = new Map([
+      ["x", await noise(columns)],
+      [cotangents.get("y"), await noise(height)],
+    ]);
     const run = async (): Promise<void> => {
-      const inputs = [there.graph.inputs, back.graph.inputs].map((list) =>
-        Object.fromEntries(list.map(({ name }) => [name, name === "x" ? x : cotangent])),
-      );
-      for (const [i, program] of [there, back].entries()) {
-        const step = { inputs: inputs[i]!, sequences: [{ rows }], outputs: onDevice(program.graph.outputs) }; // one each
-        for (const value of await program.submit(step).result)
+      for (const program of programs) {
+        const { graph } = program;
+        const read = Object.fromEntries(graph.inputs.map(({ name }) => [name, inputs.get(name)!])); // these two
+        const outputs = graph.outputs.map((value) => ({ value, rows: "all", to: "device" }) as const);
+        for (const value of await program.submit({ inputs: read, sequences: [{ rows }], outputs }).result) {
           if (value.to === "device") value.tensor[Symbol.dispose]();
+        }
       }
     };
     made.push({ run, count });
