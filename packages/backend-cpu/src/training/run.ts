@@ -22,7 +22,6 @@ import {
   runBytes,
   sequenceBytes,
 } from "../native/encode.ts";
-import type { Arena } from "../native/engine.ts";
 import { stepBytes } from "../native/structs.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
 import { emitTraining, type TrainingEmitting } from "./emit.ts";
@@ -55,13 +54,15 @@ export async function runTraining(run: Run, runner: Runner, signal: AbortSignal)
     sizes.map((words) => Math.ceil(words / 16) * 16),
   );
 
+  /** Where a value is, given where those of use within the step alone begin. */
+  const refOf = (base: bigint, { id, value }: TrainingBuffer): bigint =>
+    (given.get(value) ?? kept.get(value))?.arena.ref ?? base + 4n * BigInt(offsets[id]!); // one for each
   const scratch = { used: 0, most: 0 };
   const emitAll = (base: bigint, steps: readonly TrainingStep[]): readonly EncodedStep[] => {
     const e: TrainingEmitting = {
       rows: places.rows,
       weights,
-      refOf: (buffer) =>
-        (given.get(buffer.value) ?? kept.get(buffer.value))?.arena.ref ?? base + 4n * BigInt(offsets[buffer.id]!), // one for each
+      refOf: (buffer) => refOf(base, buffer),
       rotation: (node) => rotations.find((rotation) => rotationKey(rotation) === rotationKey(node))!, // placed when it was planned
       scratch(words) {
         const at = base + 4n * BigInt(size + scratch.used);
@@ -88,9 +89,7 @@ export async function runTraining(run: Run, runner: Runner, signal: AbortSignal)
     plan.steps.filter(({ node }) => !inPlace(node)),
     plan.steps.filter(({ node }) => inPlace(node)),
   ];
-  const checks = run.updates
-    ? checksOf(last, (buffer) => emittedRef(buffer, { given, kept, values, offsets }), places.rows)
-    : [];
+  const checks = run.updates ? checksOf(last, (buffer) => refOf(values.ref, buffer), places.rows) : [];
   const { notFinite } = await runSteps([...emitAll(values.ref, first), ...checks], run, memory, machine, signal);
   return {
     notFinite,
@@ -106,18 +105,6 @@ export async function runTraining(run: Run, runner: Runner, signal: AbortSignal)
     },
     free() {},
   };
-}
-
-interface Where {
-  readonly given: Run["given"];
-  readonly kept: Run["kept"];
-  readonly values: Arena;
-  readonly offsets: readonly number[];
-}
-
-function emittedRef(buffer: TrainingBuffer, { given, kept, values, offsets }: Where): bigint {
-  const tensor = given.get(buffer.value) ?? kept.get(buffer.value);
-  return tensor?.arena.ref ?? values.ref + 4n * BigInt(offsets[buffer.id]!); // one for each
 }
 
 function namesOf(node: Node): readonly ValueName[] {
