@@ -2,7 +2,7 @@
 // together no larger than a package should be.
 
 import { readdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { openCheckpoint, writeSafetensors } from "polyllama";
 
 /** Most bytes of the folder. */
@@ -20,7 +20,8 @@ export type PackedFiles = ReadonlyMap<string, number>;
  * @throws {RangeError} for a model that is too large, or lacks a tokenizer or chat template; nothing is left behind.
  */
 export async function packModel(from: string, to: string, most: number = mostBytes): Promise<PackedFiles> {
-  const unchecked = `${to}.unchecked`;
+  const folder = resolve(to);
+  const unchecked = `${folder}.unchecked`;
   await rm(unchecked, { recursive: true, force: true });
   try {
     await using model = await openCheckpoint(from);
@@ -32,8 +33,8 @@ export async function packModel(from: string, to: string, most: number = mostByt
     for (const name of names) files.set(name, (await stat(join(unchecked, name))).size);
     const bytes = [...files.values()].reduce((sum, size) => sum + size, 0);
     if (bytes > most) throw new RangeError(`${from} becomes ${bytes} bytes, more than ${most}; train a smaller model.`);
-    await rm(to, { recursive: true, force: true });
-    await rename(unchecked, to);
+    await rm(folder, { recursive: true, force: true });
+    await rename(unchecked, folder);
     return files;
   } finally {
     await rm(unchecked, { recursive: true, force: true });

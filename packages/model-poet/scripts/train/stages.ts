@@ -72,4 +72,4 @@ export function stagesOf({ folder, corpora, backend, ablation }: StageOptions, r
 }
 
 /** What fine-tuned models are asked along the way. */
-const asked: readonly string[] = ["--sample", "写一首题为《春夜》的诗。", "--sample", "Tell me of the fox."];
+const asked: readonly string[] = ["--sample", "写一首题为《春夜》的诗。", "--sample", "Tell me of the king."];
