@@ -55,20 +55,20 @@ export function stagesOf({ folder, corpora, backend, ablation }: StageOptions, r
     tuned("sft", "chat.jsonl", "pretrain", fineTuning, "chat.validation.jsonl"),
     tuned("ghost", "ghost.jsonl", "sft", ghosting, "ghost.validation.jsonl"),
     { name: "pack", program: `${scripts}/pack.ts`, arguments: [newest("ghost"), at("model")] },
-    ...(ablation ? ablationStages() : []),
+    ...(ablation
+      ? [
+          tuned("plain", "plain.jsonl", "sft", ghosting, "ghost.validation.jsonl"),
+          {
+            name: "ablation",
+            program: `${scripts}/ghost-ablation.ts`,
+            arguments: [
+              ...["--with", newest("ghost"), "--without", newest("plain")],
+              ...["--data", folder, "--json", at("ghost-ablation.json")],
+            ],
+          },
+        ]
+      : []),
   ];
-
-  function ablationStages(): readonly Stage[] {
-    const models = ["--with", newest("ghost"), "--without", newest("plain")];
-    return [
-      tuned("plain", "plain.jsonl", "sft", ghosting, "ghost.validation.jsonl"),
-      {
-        name: "ablation",
-        program: `${scripts}/ghost-ablation.ts`,
-        arguments: [...models, "--data", folder, "--json", at("ghost-ablation.json")],
-      },
-    ];
-  }
 }
 
 /** What fine-tuned models are asked along the way. */
