@@ -121,8 +121,9 @@ export function poemExchange(
     const more = anotherOf(index.bySubject.get(key) ?? [], language);
     return answeredBy(text, worded(random, onSubject, language, key[language]), more);
   }
-  const { key, text } = pickKeyed(random, index.byAuthor);
-  const more = anotherOf(index.byAuthor.get(key) ?? [], language);
+  const { byAuthor } = form === "other" ? corpus.poems.eight : index; // which few authors have many of
+  const { key, text } = pickKeyed(random, byAuthor);
+  const more = anotherOf(byAuthor.get(key) ?? [], language);
   return answeredBy(text, worded(random, inManner, language, key), more);
 }
 
@@ -155,7 +156,7 @@ export const nextLineExchange: ExchangeMaker = (corpus, random, language) => {
 
 /** Whose lines they are. */
 export const whoExchange: ExchangeMaker = (corpus, random, language) => {
-  const { key, text } = pickKeyed(random, corpus.poems[anyForm(random)].byAuthor);
+  const { key, text } = pickKeyed(random, corpus.poems[random.pick(["four", "eight"] as const)].byAuthor);
   return { request: worded(random, who, language, text.verses.slice(0, 2).join("")), answer: `${key}。` };
 };
 
