@@ -49,7 +49,9 @@ process.on("SIGINT", () => {});
 const chosen = stages.slice(placeOf(from, 0), placeOf(to, stages.length - 1) + 1);
 for (const stage of chosen) {
   if (values.list) {
-    console.log(`${stage.name}: node scripts/run-source.mjs ${[stage.program, ...stage.arguments].map(quoted).join(" ")}`);
+    console.log(
+      `${stage.name}: node scripts/run-source.mjs ${[stage.program, ...stage.arguments].map(quoted).join(" ")}`,
+    );
     continue;
   }
   if (await isDone(folder, stage)) {

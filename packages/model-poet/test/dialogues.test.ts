@@ -1,6 +1,6 @@
 import type { ChatMessage } from "@polyllama/core";
-import { encodeDialogue } from "@polyllama/training";
 import { tinyTokenizer } from "@polyllama/test-support/tiny-tokenizer";
+import { encodeDialogue } from "@polyllama/training";
 import { describe, expect, test } from "vitest";
 import { anyForm, createChatCorpus } from "../scripts/chat/corpus.ts";
 import { chatDialogue } from "../scripts/chat/dialogues.ts";
@@ -68,7 +68,9 @@ test("held-out documents are in no dialogue", () => {
   const source = { training: smallDocuments.poems, validation: [], heldOut: [], report: undefined, overlapping: 0 };
   const sources = new Map([["poems", source]]) as unknown as Parameters<typeof withoutHeldOut>[0]; // reports are not read
   expect(withoutHeldOut(sources, {}).training.poems).toHaveLength(smallDocuments.poems.length);
-  expect(() => withoutHeldOut(sources, { poems: [{ hash: documentHash(poem) }] })).toThrow(`${poem.title} is a held-out`);
+  expect(() => withoutHeldOut(sources, { poems: [{ hash: documentHash(poem) }] })).toThrow(
+    `${poem.title} is a held-out`,
+  );
 });
 
 describe("dialogues for fine-tuning", () => {
@@ -99,7 +101,7 @@ describe("dialogues for fine-tuning", () => {
   });
 
   test("name a language or a number of lines in their last question alone", () => {
-    const named = /lines|四句就|要四句|用四句|八句|Answer in|^In (Chinese|English)|用中文|用英文/;
+    const named = /(four|eight) lines|四句就|要四句|用四句|八句|Answer in|^In (Chinese|English)|用中文|用英文/i;
     const found = dialogues.map((messages) => contents(messages, "user").map((text) => named.test(text)));
     expect(found.filter((each) => each.includes(true)).length).toBeGreaterThan(20);
     expect(found.filter((each) => each.slice(0, -1).includes(true))).toEqual([]);

@@ -24,7 +24,7 @@ describe("an answer obeys", () => {
 
 test("Wilson's interval is that of the literature", () => {
   expect(wilson(0, 50)).toEqual({ low: 0, high: expect.closeTo(0.07135, 4) });
-  expect(wilson(50, 50)).toEqual({ low: expect.closeTo(0.92865, 4), high: 1 });
+  expect(wilson(50, 50)).toEqual({ low: expect.closeTo(0.92865, 4), high: expect.closeTo(1, 12) });
   expect(wilson(5, 10)).toEqual({ low: expect.closeTo(0.23659, 4), high: expect.closeTo(0.76341, 4) });
 });
 

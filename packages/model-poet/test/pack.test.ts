@@ -56,7 +56,9 @@ describe("stages", () => {
   });
 
   test("train with and without Ghost Attention alike but for the data", () => {
-    const [ghost, plain] = ["ghost", "plain"].map((name) => stages.find((stage) => stage.name === name)?.arguments ?? []);
+    const [ghost, plain] = ["ghost", "plain"].map(
+      (name) => stages.find((stage) => stage.name === name)?.arguments ?? [],
+    );
     const differing = ghost?.filter((each, at) => each !== plain?.[at]);
     expect(differing).toEqual(["/made/ghost.jsonl", "/made/ghost"]);
   });

@@ -11,7 +11,10 @@ function document(title: string, text: string): PoetDocument {
 /** Verses of five characters, no two of a poem alike. */
 function poem(title: string, author: string, verses: number): PoetDocument {
   const signs = Array.from("春夏秋冬风花雪月山水云雨");
-  const lines = Array.from({ length: verses / 2 }, (_, at) => `${signs[2 * at]}来人未归，${signs[2 * at + 1]}去客还思。`);
+  const lines = Array.from(
+    { length: verses / 2 },
+    (_, at) => `${signs[2 * at]}来人未归，${signs[2 * at + 1]}去客还思。`,
+  );
   return document(`${title}, ${author}`, `${title}\n${author}\n${lines.join("\n")}\n`);
 }
 
@@ -32,7 +35,10 @@ const tales = ["king", "horse", "moon"].map((word) =>
 );
 
 const chapters = ["马", "酒", "月"].map((sign) =>
-  document(sign, `却说那日众人看见${sign}，都吃了一惊。“这是何处来的？”那人问道，却无人答他一句话。\n次日又见${sign}，众人大喜。于是一同回去了。\n`),
+  document(
+    sign,
+    `却说那日众人看见${sign}，都吃了一惊。“这是何处来的？”那人问道，却无人答他一句话。\n次日又见${sign}，众人大喜。于是一同回去了。\n`,
+  ),
 );
 
 export const smallDocuments: Documents = { poems, english: tales, novels: chapters };

@@ -30,7 +30,7 @@ export async function play({ name, instruction, requests }: JudgedDialogue, answ
   let isFull = false;
   for (const request of requests) {
     messages.push({ role: "user", content: request });
-    const text = isFull ? undefined : await answer(ghostTraining(messages, instruction).messages);
+    const text: string | undefined = isFull ? undefined : await answer(ghostTraining(messages, instruction).messages);
     isFull = text === undefined;
     messages.push({ role: "assistant", content: text ?? "" });
     turns.push({ request, ...(text !== undefined && { answer: text }), obeyed: isObeyed(name, text ?? "") });

@@ -23,7 +23,8 @@ const cli = "packages/cli/src/main.ts";
 const config = "packages/model-poet/training/config.json";
 
 /** 1,800 steps of 16,384 tokens. */
-const pretraining = "--length 2048 --batch 8 --micro-batch 2 --peak 2e-3 --warmup 100 --steps 1800 --validate-every 450";
+const pretraining =
+  "--length 2048 --batch 8 --micro-batch 2 --peak 2e-3 --warmup 100 --steps 1800 --validate-every 450";
 const shares = "0.5,0.38,0.12";
 
 /** Higher rates than the paper's, as for a model a thousand times smaller. */
@@ -40,7 +41,16 @@ export function stagesOf({ folder, corpora, backend, ablation }: StageOptions, r
     arguments: [...more, ..."--seed 1 --save-every 50".split(" "), "--backend", backend, "--out", at(name), "--resume"],
   });
   const tuned = (name: string, data: string, base: string, recipe: string, held: string): Stage =>
-    training(name, ["sft", at(data), "--model", newest(base), ...recipe.split(" "), "--validation", at(held), ...asked]);
+    training(name, [
+      "sft",
+      at(data),
+      "--model",
+      newest(base),
+      ...recipe.split(" "),
+      "--validation",
+      at(held),
+      ...asked,
+    ]);
   return [
     { name: "data", program: `${scripts}/data.ts`, arguments: [corpora, "--out", folder] },
     training("pretrain", [
