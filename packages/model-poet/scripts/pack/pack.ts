@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { openCheckpoint, writeSafetensors } from "polyllama";
 
 /** Most bytes of the folder. */
-export const mostBytes = 12_000_000;
+const mostBytes = 12_000_000;
 
 /** What every embedded model has. */
 const needed: readonly string[] = ["chat_template.jinja", "config.json", "model.safetensors", "tokenizer.model"];
