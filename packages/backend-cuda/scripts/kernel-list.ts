@@ -21,7 +21,7 @@ export interface KernelSource {
 
 export const kernelFolder: string = fileURLToPath(new URL("../src/kernels/", import.meta.url));
 
-const perFormat = ["gemv", "gemm", "embedding"];
+const perFormat = ["gemv", "gemm", "embedding", "input_grad"];
 /** For tensor cores as cards have them from compute capability 8.0 on; f32 weights are not for them. */
 const tensorCores = "gemm_mma";
 const plain = [
@@ -37,6 +37,16 @@ const plain = [
   "swiglu",
   "add",
   "sample",
+  "weight_grad",
+  "norm_grad",
+  "swiglu_grad",
+  "embedding_grad",
+  "log_probability",
+  "sequence_attention",
+  "attention_grad",
+  "scale",
+  "sum_of_squares",
+  "adamw",
 ];
 
 export function kernelSources(folder: string = kernelFolder): readonly KernelSource[] {

@@ -5,10 +5,11 @@ import { Gpu } from "./gpu.ts";
 import type { DeviceMemory } from "./memory.ts";
 import type { CudaOptions } from "./options.ts";
 import { TensorMemories } from "./tensors.ts";
+import { TensorPool } from "./training/tensors.ts";
 
 export class Card implements Disposable {
   readonly #options: CudaOptions;
-  #opened: { readonly gpu: Gpu; readonly memories: TensorMemories } | undefined;
+  #opened: { readonly gpu: Gpu; readonly memories: TensorMemories; readonly training: TensorPool } | undefined;
   #powers: DeviceMemory | undefined;
   #disposed = false;
 
@@ -23,6 +24,11 @@ export class Card implements Disposable {
 
   get memories(): TensorMemories {
     return this.#open().memories;
+  }
+
+  /** Memory of tensors of training. */
+  get training(): TensorPool {
+    return this.#open().training;
   }
 
   /** Core's table of powers, for draws. */
@@ -42,7 +48,7 @@ export class Card implements Disposable {
     if (this.#disposed) throw new PolyllamaError("ERR_DISPOSED", "The device was disposed; create another one.");
     if (this.#opened === undefined) {
       const gpu = new Gpu({ device: 0, ...this.#options });
-      this.#opened = { gpu, memories: new TensorMemories(gpu) };
+      this.#opened = { gpu, memories: new TensorMemories(gpu), training: new TensorPool(gpu) };
     }
     return this.#opened;
   }

@@ -3,8 +3,16 @@
 
 import type { DeviceInfo, FormatName } from "@polyllama/core";
 import { cacheSpec, type Device } from "@polyllama/core/device";
-import { formats } from "@polyllama/formats";
-import { assertPlaced, type BlocksSize, DeviceFrame, supportsInference } from "@polyllama/planner";
+import { asF32, formats } from "@polyllama/formats";
+import {
+  assertPlaced,
+  type BlocksSize,
+  DeviceFrame,
+  EitherExecutor,
+  isTrainingGraph,
+  optimizedWeights,
+  supportsHeads,
+} from "@polyllama/planner";
 import { blockBytes, blocksFor } from "./cache/layout.ts";
 import { PoolMemory } from "./cache/pool-memory.ts";
 import { Card } from "./card.ts";
@@ -16,6 +24,8 @@ import type { CudaOptions } from "./options.ts";
 import { CudaExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { capabilityText, versionText } from "./status.ts";
+import { trainingExecutor } from "./training/executor.ts";
+import { TrainingTensor } from "./training/tensors.ts";
 import { placeExponents } from "./weights/exponents.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
@@ -37,12 +47,12 @@ export function cudaDevice(options: CudaOptions): Device {
       adjustments: false,
       stepsAhead: 2,
       adapters: false,
-      updates: false,
+      updates: true,
       cacheExport: true,
       pagedCaches: true,
     },
     describe: () => describe(card.gpu, tensorCores(card.gpu)),
-    supports: (node) => supportsInference("CUDA", node, mostHeadDim),
+    supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
     memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.memoryInfo() }),
     estimateMemory(graph, weights, rows) {
       const widest = Math.max(...graph.widths.values());
@@ -53,25 +63,31 @@ export function cudaDevice(options: CudaOptions): Device {
         scratch: 4 * Math.min(chunkRows, rows) * 6 * widest + (64 << 20),
       };
     },
-    loadWeights: (graphs, source, { onProgress, signal }) =>
-      loadWeights(card.gpu, graphs, source, {
-        signal,
-        tensorCores: tensorCores(card.gpu),
-        ...(onProgress && { onProgress }),
-      }),
+    loadWeights(graphs, given, { mutable = false, onProgress, signal }) {
+      const source = mutable ? asF32(given, optimizedWeights(graphs)) : given;
+      const options = { signal, tensorCores: tensorCores(card.gpu), ...(onProgress && { onProgress }) };
+      return loadWeights(card.gpu, graphs, source, options);
+    },
     caches: {
       formats: [cache, ...otherFormats(cache)],
       blockRows: kvBlockRows,
       allocate: ({ spec, format, blocks, what }: PoolBlocks) => new PoolMemory(card.gpu, spec, format, blocks, what),
     },
-    async executor(graph, { storage }, { outputs }, register) {
+    async executor(graph, parameters, { outputs }, register) {
+      const { storage } = parameters;
+      const training = () => {
+        // A table is found by its own numbers.
+        assertPlaced(graph, storage.layout, ({ members }, as) => as === "matrix" || members.length === 1);
+        return trainingExecutor(graph, parameters, card.training, register);
+      };
+      if (isTrainingGraph(graph)) return training();
       const { multiplied } = storage.layout;
       assertPlaced(graph, storage.layout, (group, as) => as === "table" || multiplied.has(group));
       const { gpu, memories } = card;
       const { address: powers } = await card.powerTable();
       const executor = new CudaExecutor(graph, storage, { gpu, memories, powers, format: cache, register });
       executor.prepare(outputs ?? graph.outputs.map((value) => ({ value, to: "host" })));
-      return executor;
+      return new EitherExecutor(executor, training, (tensor) => tensor instanceof TrainingTensor);
     },
     release: () => card[Symbol.dispose](),
   });

@@ -17,16 +17,22 @@ const tiles = /op:linear:.*;n=97;/;
 const paths = /^path:(mixed:format=f32;sequences=5|chunked:sequences=3|fused:format=q4_0|inner:order=without)/;
 /** Prompts, small ones of every format, for linears in f32. */
 const prompts = /op:linear:.*;n=(17|33);k=(64|96|172|256);/;
+/** Gradients of whole models: several query heads with one key, layers computed again, batches in parts. */
+const training = /^training:gradients:model=(multi-query|recomputed|accumulated)/;
 const everyNth = (index: number, n: number): boolean => index % n === 0;
 
 await describeWithEmulation("conformance", (emulation) => {
-  // It does not train.
-  const cases = conformanceCases().filter(({ address, training }) => training !== true && !large.test(address));
+  const cases = conformanceCases().filter(({ address, slow = false }) => !slow && !large.test(address));
   const ops = cases.filter(({ address }) => address.startsWith("op:"));
   const chosen = [
     {
       order: "forward",
-      list: [...ops, ...cases.filter(({ address }) => /^model:(nodes|overflow)/.test(address) || paths.test(address))],
+      list: [
+        ...ops,
+        ...cases.filter(
+          ({ address }) => /^model:(nodes|overflow)/.test(address) || paths.test(address) || training.test(address),
+        ),
+      ],
     },
     {
       order: "backward",

@@ -50,6 +50,11 @@ const twoFactors: ReadonlySet<FormatName> = new Set(["q4_1", "q5_1", "q2_k", "q4
 /** Elements that are read together: parts of an output start at whole vectors. */
 export const vector = 4;
 
+/** Words from row to row of a matrix in f32: zeros lie behind its columns. */
+export function floatPitch(columns: number): number {
+  return Math.ceil(columns / 8) * 8;
+}
+
 /** A group of weights on the card. */
 export interface Matrix {
   readonly format: FormatName;
@@ -105,7 +110,7 @@ function layOut({ format, rows, columns }: WeightGroup): Matrix {
     start = Math.ceil((start + count * pitch) / 256) * 256;
   };
   if (blockSize === 1) {
-    const pitch = Math.ceil(columns / 8) * 8;
+    const pitch = floatPitch(columns);
     add("q", rows, 0, columns * blockBytes, pitch * blockBytes);
     return { format, rows, columns, pitch, planes, bytes: start };
   }

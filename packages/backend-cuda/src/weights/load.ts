@@ -60,7 +60,7 @@ export async function loadWeights(
     for (const info of layout.vectors) vectors.set(info.name, gpu.allocate(4 * columnCount(info), info.name));
     await readAll(gpu, layout, { matrices, vectors }, [...infos.values()], source, options);
     const exponents = options.tensorCores ? await findExponents(gpu, layout, matrices) : undefined;
-    return new LoadedWeights(infos, layout, { matrices, vectors }, exponents);
+    return new LoadedWeights(gpu, infos, layout, { matrices, vectors }, { exponents, source });
   } catch (error) {
     for (const memory of [...matrices.values(), ...vectors.values()]) memory[Symbol.dispose]();
     throw error;

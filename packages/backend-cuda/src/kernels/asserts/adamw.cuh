@@ -1,0 +1,26 @@
+// Written by scripts/kernel-structs.ts.
+static_assert(sizeof(Parameters) == 112, "Parameters");
+static_assert(offsetof(Parameters, gradient) == 0, "Parameters.gradient");
+static_assert(offsetof(Parameters, squares) == 8, "Parameters.squares");
+static_assert(offsetof(Parameters, settings) == 16, "Parameters.settings");
+static_assert(offsetof(Parameters, weight) == 24, "Parameters.weight");
+static_assert(offsetof(Parameters, first_moment) == 32, "Parameters.first_moment");
+static_assert(offsetof(Parameters, second_moment) == 40, "Parameters.second_moment");
+static_assert(offsetof(Parameters, new_weight) == 48, "Parameters.new_weight");
+static_assert(offsetof(Parameters, new_first) == 56, "Parameters.new_first");
+static_assert(offsetof(Parameters, new_second) == 64, "Parameters.new_second");
+static_assert(offsetof(Parameters, count) == 72, "Parameters.count");
+static_assert(offsetof(Parameters, beta1) == 80, "Parameters.beta1");
+static_assert(offsetof(Parameters, rest1) == 84, "Parameters.rest1");
+static_assert(offsetof(Parameters, beta2) == 88, "Parameters.beta2");
+static_assert(offsetof(Parameters, rest2) == 92, "Parameters.rest2");
+static_assert(offsetof(Parameters, eps) == 96, "Parameters.eps");
+static_assert(offsetof(Parameters, weight_decay) == 100, "Parameters.weight_decay");
+static_assert(offsetof(Parameters, max_norm) == 104, "Parameters.max_norm");
+static_assert(offsetof(Parameters, max_squares) == 108, "Parameters.max_squares");
+static_assert(sizeof(FiniteParameters) == 32, "FiniteParameters");
+static_assert(offsetof(FiniteParameters, x) == 0, "FiniteParameters.x");
+static_assert(offsetof(FiniteParameters, found) == 8, "FiniteParameters.found");
+static_assert(offsetof(FiniteParameters, count) == 16, "FiniteParameters.count");
+static_assert(offsetof(FiniteParameters, width) == 24, "FiniteParameters.width");
+static_assert(offsetof(FiniteParameters, stride) == 28, "FiniteParameters.stride");

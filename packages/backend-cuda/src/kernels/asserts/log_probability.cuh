@@ -1,0 +1,26 @@
+// Written by scripts/kernel-structs.ts.
+static_assert(sizeof(Parameters) == 72, "Parameters");
+static_assert(offsetof(Parameters, x) == 0, "Parameters.x");
+static_assert(offsetof(Parameters, targets) == 8, "Parameters.targets");
+static_assert(offsetof(Parameters, states) == 16, "Parameters.states");
+static_assert(offsetof(Parameters, y) == 24, "Parameters.y");
+static_assert(offsetof(Parameters, log_sum_exp) == 32, "Parameters.log_sum_exp");
+static_assert(offsetof(Parameters, first) == 40, "Parameters.first");
+static_assert(offsetof(Parameters, width) == 44, "Parameters.width");
+static_assert(offsetof(Parameters, x_stride) == 48, "Parameters.x_stride");
+static_assert(offsetof(Parameters, y_stride) == 52, "Parameters.y_stride");
+static_assert(offsetof(Parameters, sum_stride) == 56, "Parameters.sum_stride");
+static_assert(offsetof(Parameters, begins) == 60, "Parameters.begins");
+static_assert(offsetof(Parameters, ends) == 64, "Parameters.ends");
+static_assert(offsetof(Parameters, scale) == 68, "Parameters.scale");
+static_assert(sizeof(GradParameters) == 56, "GradParameters");
+static_assert(offsetof(GradParameters, x) == 0, "GradParameters.x");
+static_assert(offsetof(GradParameters, targets) == 8, "GradParameters.targets");
+static_assert(offsetof(GradParameters, log_sum_exp) == 16, "GradParameters.log_sum_exp");
+static_assert(offsetof(GradParameters, cotangent) == 24, "GradParameters.cotangent");
+static_assert(offsetof(GradParameters, first) == 32, "GradParameters.first");
+static_assert(offsetof(GradParameters, width) == 36, "GradParameters.width");
+static_assert(offsetof(GradParameters, x_stride) == 40, "GradParameters.x_stride");
+static_assert(offsetof(GradParameters, sum_stride) == 44, "GradParameters.sum_stride");
+static_assert(offsetof(GradParameters, cotangent_stride) == 48, "GradParameters.cotangent_stride");
+static_assert(offsetof(GradParameters, scale) == 52, "GradParameters.scale");

@@ -1,0 +1,24 @@
+// Written by scripts/kernel-structs.ts.
+static_assert(sizeof(Parameters) == 72, "Parameters");
+static_assert(offsetof(Parameters, x) == 0, "Parameters.x");
+static_assert(offsetof(Parameters, cotangent) == 8, "Parameters.cotangent");
+static_assert(offsetof(Parameters, g) == 16, "Parameters.g");
+static_assert(offsetof(Parameters, inverses) == 24, "Parameters.inverses");
+static_assert(offsetof(Parameters, y) == 32, "Parameters.y");
+static_assert(offsetof(Parameters, residual) == 40, "Parameters.residual");
+static_assert(offsetof(Parameters, width) == 48, "Parameters.width");
+static_assert(offsetof(Parameters, x_stride) == 52, "Parameters.x_stride");
+static_assert(offsetof(Parameters, cotangent_stride) == 56, "Parameters.cotangent_stride");
+static_assert(offsetof(Parameters, y_stride) == 60, "Parameters.y_stride");
+static_assert(offsetof(Parameters, residual_stride) == 64, "Parameters.residual_stride");
+static_assert(offsetof(Parameters, eps) == 68, "Parameters.eps");
+static_assert(sizeof(WeightParameters) == 56, "WeightParameters");
+static_assert(offsetof(WeightParameters, x) == 0, "WeightParameters.x");
+static_assert(offsetof(WeightParameters, cotangent) == 8, "WeightParameters.cotangent");
+static_assert(offsetof(WeightParameters, inverses) == 16, "WeightParameters.inverses");
+static_assert(offsetof(WeightParameters, y) == 24, "WeightParameters.y");
+static_assert(offsetof(WeightParameters, residual) == 32, "WeightParameters.residual");
+static_assert(offsetof(WeightParameters, rows) == 40, "WeightParameters.rows");
+static_assert(offsetof(WeightParameters, width) == 44, "WeightParameters.width");
+static_assert(offsetof(WeightParameters, x_stride) == 48, "WeightParameters.x_stride");
+static_assert(offsetof(WeightParameters, cotangent_stride) == 52, "WeightParameters.cotangent_stride");

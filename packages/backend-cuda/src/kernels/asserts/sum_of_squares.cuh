@@ -1,0 +1,7 @@
+// Written by scripts/kernel-structs.ts.
+static_assert(sizeof(Parameters) == 32, "Parameters");
+static_assert(offsetof(Parameters, x) == 0, "Parameters.x");
+static_assert(offsetof(Parameters, y) == 8, "Parameters.y");
+static_assert(offsetof(Parameters, count) == 16, "Parameters.count");
+static_assert(offsetof(Parameters, width) == 24, "Parameters.width");
+static_assert(offsetof(Parameters, stride) == 28, "Parameters.stride");

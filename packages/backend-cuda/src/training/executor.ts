@@ -1,0 +1,45 @@
+// The device's part of running steps of graphs that train.
+
+import type { Graph } from "@polyllama/core";
+import {
+  type SharedParameters,
+  type TensorLayout,
+  type TensorRegister,
+  type TensorStorage,
+  TrainingExecutor,
+  type TrainingRun,
+} from "@polyllama/planner";
+import type { PoolMemory } from "../cache/pool-memory.ts";
+import { CudaTensor } from "../tensors.ts";
+import type { LoadedWeights } from "../weights/loaded.ts";
+import { TrainingMemory } from "./memory.ts";
+import { runTraining } from "./run.ts";
+import { type TensorPool, TrainingTensor } from "./tensors.ts";
+
+/** @throws {UnsupportedError} for graphs with several inputs of tokens to look up */
+export function trainingExecutor(
+  graph: Graph,
+  parameters: SharedParameters<LoadedWeights>,
+  tensors: TensorPool,
+  register: TensorRegister,
+): TrainingExecutor<TrainingTensor, PoolMemory> {
+  const { storage: weights } = parameters;
+  const { gpu } = weights;
+  const memory = new TrainingMemory(gpu);
+  const use = tensors.use();
+  const isTensor = (storage: TensorStorage): storage is TrainingTensor => storage instanceof TrainingTensor;
+  const backend = {
+    name: "CUDA",
+    isTensor,
+    owns: (storage: TensorStorage) => (isTensor(storage) || storage instanceof CudaTensor) && storage.gpu === gpu,
+    allocate: (layout: TensorLayout, onFree: () => void) => new TrainingTensor(layout, tensors, onFree),
+    run: (run: TrainingRun<TrainingTensor>, signal: AbortSignal) => runTraining(run, { weights, memory }, signal),
+    write: weights.write.bind(weights),
+    async free() {
+      await gpu.finished().catch(() => undefined); // what was enqueued uses the memory; that the card is lost was told
+      memory[Symbol.dispose]();
+      use[Symbol.dispose]();
+    },
+  };
+  return new TrainingExecutor(graph, parameters, backend, register);
+}
