@@ -6,6 +6,7 @@ import { cliMutants } from "./cli-mutants.ts";
 import { coreMutants } from "./core-mutants.ts";
 import { cpuMutants } from "./cpu-mutants.ts";
 import { cudaMutants } from "./cuda-mutants.ts";
+import { cudaTrainingMutants } from "./cuda-training-mutants.ts";
 import { formatsMutants } from "./formats-mutants.ts";
 import { gradientMutants } from "./gradient-mutants.ts";
 import type { CaseMutant, Mutant } from "./mutant.ts";
@@ -33,6 +34,7 @@ export const testMutants: readonly Mutant[] = [
   ...webgpuTrainingMutants,
   ...cpuMutants,
   ...cudaMutants,
+  ...cudaTrainingMutants,
   ...onnxruntimePathMutants,
   ...trainingMutants,
 ];

@@ -36,8 +36,9 @@ export const roundings = (f16: boolean, cache: CacheFormat): RoundingProfile => 
   sources: [
     "All sums in f32, by fused multiply-adds or by products and sums rounded one by one; kernels are compiled with " +
       "-fmad=false, so that products and sums fuse only where fmaf is written.",
-    "CUDA C++ Programming Guide, mathematical functions: expf within 2 ulp; division and square root round correctly " +
-      "without -use_fast_math.",
+    "CUDA C++ Programming Guide, mathematical functions: expf and exp2f within 2 ulp, logf within 1; division and square " +
+      "root round correctly without -use_fast_math.",
+    "kernels/sequence_attention.cu: training computes attention in f32 whatever activations are.",
     "Quantized values are formed as ggml forms them; a scale is applied to a sum of at most 16 products of its quants.",
     "Cosines and sines: float64 on the host, rounded to f32 once.",
     ...(f16 ? tensorCoreSources : []),
