@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { openCheckpoint } from "@polyllama/checkpoints";
+import { goldenLossTolerance } from "@polyllama/conformance";
 import { llamaGraph } from "@polyllama/core";
 import { describeWithShared, shared } from "@polyllama/test-support/shared";
 import { createTrainer, packExamples, type StepResult } from "@polyllama/training";
@@ -61,8 +62,8 @@ await describeWithEmulation("cuda", (emulation) => {
       expect(found.length).toBeGreaterThan(0);
       for (const [i, { loss, norm }] of found.entries()) {
         const [expected, expectedNorm] = lossAndNorm[i]!; // as many as steps, or more
-        expect(Math.abs(loss - expected)).toBeLessThanOrEqual(1e-4);
-        expect(Math.abs(norm - expectedNorm)).toBeLessThanOrEqual(1e-4 * expectedNorm);
+        expect(Math.abs(loss - expected)).toBeLessThanOrEqual(goldenLossTolerance);
+        expect(Math.abs(norm - expectedNorm)).toBeLessThanOrEqual(goldenLossTolerance * expectedNorm);
       }
     }
   });
