@@ -24,11 +24,8 @@ export interface ConformanceOptions {
   readonly seed?: number;
   /** The same device under `loweredLimits`, where its limits make it split what is large. */
   readonly lowered?: () => Device | Promise<Device>;
-  /**
-   * Whether the device has every path, so that one that is absent is a failure; default false. `inference`: every path
-   * but those of training, which it is yet to learn; once it has, saying so is a failure.
-   */
-  readonly everyPath?: boolean | "inference";
+  /** Whether the device has every path, so that one that is absent is a failure; default false. */
+  readonly everyPath?: boolean;
   /** Whether cases that take long are run; default false. */
   readonly slow?: boolean;
   /** Milliseconds that a case may take; default 120,000. */
@@ -64,9 +61,6 @@ export function conformance(
     let lowered: Device | undefined;
     beforeAll(async () => {
       device = await createDevice();
-      if (everyPath === "inference" && device.features.updates) {
-        throw new Error(`${device.name} trains; every path of it is to be tried.`);
-      }
       lowered = await createLowered?.();
     });
     afterAll(async () => {
@@ -75,12 +69,11 @@ export function conformance(
     });
     for (const [group, cases] of groups) {
       describe(group, () => {
-        for (const { address, training = false, run } of cases) {
-          const isNeeded = everyPath === "inference" ? !training : everyPath;
+        for (const { address, run } of cases) {
           test(address, { timeout }, async (context) => {
             const { verdict, reason } = judge(await run(device, seed, lowered), expectations);
             if (verdict === "passed") return;
-            if (isAsExpected(verdict) && !(verdict === "absent" && isNeeded)) context.skip(reason);
+            if (isAsExpected(verdict) && !(verdict === "absent" && everyPath)) context.skip(reason);
             throw new Error(`${address}: ${verdict}: ${reason}`);
           });
         }

@@ -31,7 +31,7 @@ describeWithShared("ten steps of AdamW on stories260K", () => {
   }
 
   describe.each(instructionSets())("%s", (instructionSet) => {
-    test("give PyTorch's losses", async () => {
+    test("give PyTorch's losses and norms", async () => {
       const found = await steps({ instructionSet, threads: 2 });
       expectLosses(found);
     });
@@ -49,8 +49,10 @@ describeWithShared("ten steps of AdamW on stories260K", () => {
 
   function expectLosses(found: readonly StepResult[]): void {
     expect(found).toHaveLength(lossAndNorm.length);
-    for (const [i, { loss }] of found.entries()) {
-      expect(Math.abs(loss - lossAndNorm[i]![0])).toBeLessThanOrEqual(goldenLossTolerance); // as many as steps
+    for (const [i, { loss, norm }] of found.entries()) {
+      const [expected, expectedNorm] = lossAndNorm[i]!; // as many as steps
+      expect(Math.abs(loss - expected)).toBeLessThanOrEqual(goldenLossTolerance);
+      expect(Math.abs(norm - expectedNorm)).toBeLessThanOrEqual(goldenLossTolerance * expectedNorm);
     }
   }
 });

@@ -43,12 +43,12 @@ describe("packing", () => {
 
 describe("stages", () => {
   const options = { folder: "/made", corpora: "/corpora", backend: "cpu", ablation: true };
-  const stages = stagesOf(options, "/root/");
+  const stages = stagesOf(options, "/clone/");
 
   test("begin with what earlier ones made", () => {
     const names = stages.map(({ name }) => name);
     expect(names).toEqual(["data", "pretrain", "chat-data", "sft", "ghost", "pack", "plain", "ablation"]);
-    expect(stagesOf({ ...options, ablation: false }, "/root/").map(({ name }) => name)).toEqual(names.slice(0, 6));
+    expect(stagesOf({ ...options, ablation: false }, "/clone/").map(({ name }) => name)).toEqual(names.slice(0, 6));
     for (const [index, stage] of stages.entries()) {
       for (const path of stage.arguments.filter((each) => each.endsWith("/latest")))
         expect(names.slice(0, index)).toContain(path.split("/")[2]);

@@ -10,12 +10,12 @@ import {
   rowCount,
   type WeightName,
 } from "@polyllama/core";
-import type { PlacedRotation, TrainingBuffer, TrainingStep } from "@polyllama/planner";
+import { isPerRow, type PlacedRotation, type TrainingBuffer, type TrainingStep } from "@polyllama/planner";
 import { groupRows } from "../modes.ts";
 import type { EncodedStep } from "../native/encode.ts";
 import { formatNumbers } from "../native/formats.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
-import { isGrouped, strideOf, wordsOf } from "./layout.ts";
+import { strideOf, wordsOf } from "./layout.ts";
 
 /** What emitters know of a step. */
 export interface TrainingEmitting {
@@ -205,8 +205,7 @@ function weightGradStep(
 /** A value that has no rows of a step as one row. */
 function flat(buffer: TrainingBuffer, e: TrainingEmitting): { rows: number; width: number; stride: number } {
   const words = wordsOf(buffer, e.rows);
-  const perRow = !isGrouped(buffer) && buffer.type.shape[0] === "rows";
-  if (!perRow) return { rows: 1, width: words, stride: words };
+  if (!isPerRow(buffer)) return { rows: 1, width: words, stride: words };
   return { rows: e.rows, width: buffer.width, stride: strideOf(buffer) };
 }
 

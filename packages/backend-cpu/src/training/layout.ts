@@ -20,7 +20,7 @@ export function strideOf({ width }: Pick<Typed, "width">): number {
 }
 
 /** Whether a value lies in groups of rows. */
-export function isGrouped({ type }: Pick<Typed, "type">): boolean {
+function isGrouped({ type }: Pick<Typed, "type">): boolean {
   return isFixed(type) && type.shape.length === 2;
 }
 

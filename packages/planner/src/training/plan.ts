@@ -89,7 +89,7 @@ export function planTraining(graph: Graph, asked: ReadonlySet<ValueName>, addsTo
   return { steps, buffers, lifetimes: lifetimesOf(steps, buffers), inputs, outputs };
 }
 
-/** Bytes per element are the backend's matter; these are the elements of a buffer in a step of so many rows. */
+/** Whether a value has a row for each row of a step. */
 export function isPerRow({ type }: Pick<TrainingBuffer, "type">): boolean {
   return !isFixed(type);
 }
