@@ -43,6 +43,7 @@ const features: DeviceFeatures = {
   outputs: ["host", "device", "token", "score"],
   adjustments: true,
   stepsAhead: 1, // a token is chosen on the host, before the next step can begin
+  invariantRows: true, // each row by itself, in one order
   adapters: false,
   updates: true,
   pagedCaches: true,

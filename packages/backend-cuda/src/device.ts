@@ -46,6 +46,7 @@ export function cudaDevice(options: CudaOptions): Device {
       outputs: ["host", "device", "token"],
       adjustments: false,
       stepsAhead: 2,
+      invariantRows: false, // prompts are multiplied by other kernels
       adapters: false,
       updates: true,
       cacheExport: true,

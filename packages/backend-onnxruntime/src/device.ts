@@ -19,6 +19,7 @@ const features: DeviceFeatures = {
   outputs: ["host", "device", "token", "score"],
   adjustments: true,
   stepsAhead: 1, // a token is chosen on the host, before the next step can begin
+  invariantRows: false, // other kernels multiply few rows
   adapters: false,
   updates: false,
   pagedCaches: false,

@@ -22,6 +22,7 @@ const features: DeviceFeatures = {
   outputs: ["host", "device", "token", "score"],
   adjustments: true,
   stepsAhead: 1,
+  invariantRows: true,
   adapters: true,
   updates: true,
   pagedCaches: true,

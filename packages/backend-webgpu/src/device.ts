@@ -47,6 +47,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         outputs: ["host", "device", "token"],
         adjustments: false,
         stepsAhead: stepsAhead[opened.gpu.family],
+        invariantRows: false, // prompts are multiplied by other kernels
         adapters: false,
         updates: true,
         pagedCaches: true,

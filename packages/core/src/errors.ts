@@ -21,6 +21,7 @@ export type ErrorCode =
   | "ERR_DEVICE_LOST" // the device is gone, with all that was on it; load again
   | "ERR_MEMORY" // the device has not the memory that was asked for
   | "ERR_CACHE_FULL" // a pool has fewer free KV blocks than a step needs
+  | "ERR_QUEUE_FULL" // too many requests wait already; the same one may be accepted later
   | "ERR_DEPENDENCY" // a step builds upon another one that failed
   | "ERR_PARAMETERS" // parameters were laid out for other graphs, or an update of them was cut short
   | "ERR_BUSY" // the object is in use by another call

@@ -40,4 +40,7 @@ export { checkGenerateOptions } from "./generation/generate.ts";
 export { Llama } from "./llama.ts";
 export type { LoadSource } from "./load.ts";
 export type { ChatOptions, LlamaGenerateOptions, LoadOptions, ValuesOptions } from "./options.ts";
+export type { SchedulerMetrics } from "./scheduler/metrics.ts";
+export type { RequestOptions, ScheduledOptions, SchedulerOptions } from "./scheduler/options.ts";
+export { Scheduler } from "./scheduler/scheduler.ts";
 export { Sequence } from "./sequence.ts";

@@ -7,6 +7,7 @@ import {
   checkOptions,
   encodePrompt,
   type LlamaConfig,
+  MemoryError,
   type OptionType,
   PolyllamaError,
   showBriefly,
@@ -37,6 +38,8 @@ import {
   type ValuesOptions,
   valuesOptionTypes,
 } from "./options.ts";
+import type { SchedulerOptions } from "./scheduler/options.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
 import { Sequence } from "./sequence.ts";
 import { modelDisposed, type SequenceModel } from "./sequence-model.ts";
 import { streamPieces, withoutFormatSpace } from "./stream.ts";
@@ -53,8 +56,11 @@ export class Llama implements AsyncDisposable {
   readonly checkpoint: Checkpoint;
   readonly #model: SequenceModel;
   readonly #ownsCheckpoint: boolean;
-  /** Kept between calls, so that a conversation's next turn only reads what is new. */
-  #idle: Sequence | undefined;
+  /** Of whoever is alone. Kept between calls, so that a conversation's next turn only reads what is new. */
+  #own: Sequence | undefined;
+  #ownInUse = false;
+  /** Of those who come while somebody is there. */
+  #scheduler: Scheduler | undefined;
   #disposing: Promise<void> | undefined;
 
   private constructor(loaded: Loaded) {
@@ -185,6 +191,24 @@ export class Llama implements AsyncDisposable {
     return new Sequence(this.#model, this.#model.pools.open(capacity), capacity);
   }
 
+  /**
+   * Runs many requests together, on KV blocks of their own. Dispose it when done.
+   *
+   * @throws {OptionError}; `MemoryError`; {@link PolyllamaError} `ERR_DISPOSED`
+   */
+  createScheduler(options: SchedulerOptions = {}): Scheduler {
+    this.#checkUsable();
+    const { contextLength, checkpoint } = this;
+    const parts = {
+      model: this.#model,
+      contextLength,
+      pool: (sequences: number) => this.#model.pools.make(contextLength, sequences),
+      tokenizer: checkpoint.tokenizer,
+      ends: this.#ends(),
+    };
+    return new Scheduler(parts, options);
+  }
+
   /** Frees weights, caches and files; calls that still run end with `ERR_DISPOSED`. The backend stays usable. */
   dispose(): Promise<void> {
     this.#disposing ??= this.#free();
@@ -200,6 +224,7 @@ export class Llama implements AsyncDisposable {
     this.#model.end.abort(modelDisposed());
     try {
       const { program, pools, parameters } = this.#model;
+      await this.#scheduler?.dispose();
       await program[Symbol.asyncDispose]();
       pools[Symbol.dispose]();
       parameters[Symbol.dispose]();
@@ -234,17 +259,38 @@ export class Llama implements AsyncDisposable {
   }
 
   async *#stream(prompt: readonly number[], options: LlamaGenerateOptions): AsyncGenerator<Piece, void, undefined> {
-    const sequence = options.sequence ?? this.#idle ?? this.createSequence();
-    if (sequence === this.#idle) this.#idle = undefined;
-    try {
-      const ends = this.checkpoint.text.ends.map(({ id }) => id);
-      yield* streamPieces(sequence, this.tokenizer, prompt, { ends, ...options });
-    } finally {
-      if (options.sequence === undefined) {
-        if (this.#idle === undefined && this.#disposing === undefined) this.#idle = sequence;
-        else sequence[Symbol.dispose]();
+    const ends = this.#ends();
+    if (options.sequence !== undefined) {
+      yield* streamPieces(options.sequence, this.tokenizer, prompt, { ends, ...options });
+    } else if (this.#ownInUse) {
+      const { sequence: _, ...rest } = options;
+      yield* this.#together().generate(prompt, { ends, ...rest });
+    } else {
+      this.#ownInUse = true;
+      try {
+        this.#own ??= this.createSequence();
+        yield* streamPieces(this.#own, this.tokenizer, prompt, { ends, ...options });
+      } finally {
+        this.#ownInUse = false;
       }
     }
+  }
+
+  #ends(): readonly number[] {
+    return this.checkpoint.text.ends.map(({ id }) => id);
+  }
+
+  /** What several at once are written by, each as it would be alone. @throws {MemoryError} */
+  #together(): Scheduler {
+    const create = (sequences: number): Scheduler =>
+      this.createScheduler({ sequences, strict: true, maxWaiting: Number.MAX_SAFE_INTEGER });
+    try {
+      this.#scheduler ??= create(4);
+    } catch (error) {
+      if (!(error instanceof MemoryError)) throw error;
+      this.#scheduler = create(1);
+    }
+    return this.#scheduler;
   }
 
   #checkUsable(): void {

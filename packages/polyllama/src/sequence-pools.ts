@@ -15,6 +15,8 @@ export interface SequencePools extends Disposable {
   open(capacity: number): CachePlace;
   /** A copy that has room for so many positions, which shares blocks where its pool has free ones. */
   fork(cache: SequenceCache, capacity: number): Promise<CachePlace>;
+  /** A pool apart, of so many sequences of so many positions, which is disposed with the others. @throws {MemoryError} */
+  make(rows: number, sequences: number): CachePool;
 }
 
 /**
@@ -57,6 +59,7 @@ export function sequencePools(
     }
   };
   return {
+    make,
     open(capacity) {
       const place = common && inCommon(() => common.open(capacity));
       return place ?? own(...alone(capacity));

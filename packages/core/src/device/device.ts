@@ -67,6 +67,11 @@ export interface DeviceFeatures {
    * computes.
    */
   readonly stepsAhead: number;
+  /**
+   * Whether a row has the same bits however its sequence was cut into steps: prefill in chunks of any size, decoding, a
+   * prefix that a fork shares. That other sequences of a step change no bit of it holds on every device.
+   */
+  readonly invariantRows: boolean;
   /** Whether parameters take low-rank adapters. */
   readonly adapters: boolean;
   /** Whether steps may update parameters. */

@@ -44,6 +44,7 @@ function device(parts: Partial<Parts> = {}, computed: Compute = compute): Device
       outputs: ["host", "device", "token", "score"],
       adjustments: true,
       stepsAhead: 1,
+      invariantRows: true,
       adapters: false,
       updates: false,
       pagedCaches: true,

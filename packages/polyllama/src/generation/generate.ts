@@ -94,6 +94,8 @@ export interface ChooseOptions {
   readonly count: number;
   /** Report the log probability of each token and of this many alternatives. */
   readonly logprobs?: number;
+  /** Tokens behind which no more will be taken; whoever knows need not compute more. */
+  readonly finals?: ReadonlySet<number>;
   readonly signal?: AbortSignal;
 }
 
@@ -147,6 +149,7 @@ export async function* generate(
   const choices = source.choose(prompt, {
     sampler,
     count: most,
+    finals: new Set([...ends, ...stops]),
     ...(logprobs !== undefined && { logprobs }),
     ...(signal && { signal }),
   });
