@@ -274,9 +274,16 @@ export class Scheduler implements TokenSource, AsyncDisposable {
         this.#take(flights.shift()!.parts, values); // likewise
         if (flights.length === 0 && this.#goesOn(parts, 0)) submit(again);
       }
+    } catch (error) {
+      // Steps before the one that failed have succeeded, and those behind it have failed with it.
+      const results = await Promise.allSettled(flights.map(({ submission }) => submission.result));
+      for (const [i, result] of results.entries()) {
+        if (result.status === "rejected") break;
+        this.#take(flights[i]!.parts, result.value); // one for each
+      }
+      throw error;
     } finally {
       last?.[Symbol.dispose]();
-      await Promise.allSettled(flights.map(({ submission }) => submission.result));
     }
   }
 
