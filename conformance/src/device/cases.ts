@@ -6,6 +6,7 @@ import { abortCases } from "./abort.ts";
 import { blockCases } from "./blocks.ts";
 import type { DeviceCase } from "./case.ts";
 import { chainCases } from "./chains.ts";
+import { cutCases } from "./cuts.ts";
 import { disposeCases } from "./dispose.ts";
 import { parameterCases } from "./parameters.ts";
 import { refusalCases } from "./refusals.ts";
@@ -16,6 +17,7 @@ import { trainingCases } from "./training.ts";
 export const deviceCases: readonly DeviceCase[] = [
   ...blockCases,
   ...stepCases,
+  ...cutCases,
   ...abortCases,
   ...refusalCases,
   ...tokenCases,
