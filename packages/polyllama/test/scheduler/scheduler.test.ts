@@ -1,15 +1,10 @@
 // Texts that are written together are those that each would be alone: with shared prefixes, with preemptions, whatever
 // is chosen on the device or here.
 
+import { cpu } from "@polyllama/backend-cpu";
 import { reference } from "@polyllama/backend-reference";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Asked, ask, createSubject, type Subject, words } from "./subject.ts";
-
-let subject: Subject;
-beforeAll(async () => {
-  subject = await createSubject(reference());
-});
-afterAll(() => subject[Symbol.asyncDispose]());
 
 /** Prompts of all lengths, half of which begin alike; greedy, drawn, with penalties, with log-probabilities. */
 function mixed(count: number): readonly Asked[] {
@@ -31,28 +26,38 @@ function mixed(count: number): readonly Asked[] {
   });
 }
 
-test("16 requests at once equal each alone, with prefix hits and preemptions, and leave nothing behind", async () => {
-  const asked = mixed(16);
-  const alone = [];
-  for (const each of asked) alone.push(await subject.alone(each));
-  const scheduler = subject.scheduler({ sequences: 1, stepTokens: 24 }); // 16 blocks of 16 positions
-  const together = await Promise.all(asked.map((each) => ask(scheduler, each)));
-  expect(together).toEqual(alone);
-  const metrics = scheduler.metrics();
-  expect(metrics).toMatchObject({ waiting: 0, running: 0, finished: 16, cancelled: 0, failed: 0 });
-  expect(metrics.preemptions).toBeGreaterThan(0);
-  expect(metrics.prefixHitTokens).toBeGreaterThan(7 * 32);
-  expect(metrics.freeBlocks + metrics.cachedBlocks).toBe(metrics.blocks);
-  expect(metrics.generatedTokens).toBe(asked.reduce((sum, { count }) => sum + count, 0));
-  scheduler.forgetPrefixes();
-  expect(scheduler.metrics().freeBlocks).toBe(metrics.blocks);
-});
+const devices = { reference: () => reference(), cpu: () => cpu({ threads: 2 }) };
 
-test("64 requests on blocks for 8 all finish, in turn", async () => {
-  const scheduler = subject.scheduler({ sequences: 8 }, 48); // 3 blocks each
-  const asked = Array.from({ length: 64 }, (_, i): Asked => ({ prompt: words(20, i), count: 20 }));
-  const texts = await Promise.all(asked.map((each) => ask(scheduler, each)));
-  for (const i of [0, 31, 63]) expect(texts[i]).toEqual(await subject.alone(asked[i]!)); // there are 64
-  expect(texts.every(({ length }) => length === 20)).toBe(true);
-  expect(scheduler.metrics()).toMatchObject({ finished: 64, failed: 0, waiting: 0, running: 0 });
+describe.each(Object.entries(devices))("%s", (_, createDevice) => {
+  let subject: Subject;
+  beforeAll(async () => {
+    subject = await createSubject(createDevice());
+  });
+  afterAll(() => subject[Symbol.asyncDispose]());
+
+  test("16 requests at once equal each alone, with prefix hits and preemptions, and leave nothing behind", async () => {
+    const asked = mixed(16);
+    const alone = [];
+    for (const each of asked) alone.push(await subject.alone(each));
+    const scheduler = subject.scheduler({ sequences: 1, stepTokens: 24 }); // 256 positions
+    const together = await Promise.all(asked.map((each) => ask(scheduler, each)));
+    expect(together).toEqual(alone);
+    const metrics = scheduler.metrics();
+    expect(metrics).toMatchObject({ waiting: 0, running: 0, finished: 16, cancelled: 0, failed: 0 });
+    expect(metrics.preemptions).toBeGreaterThan(0);
+    expect(metrics.prefixHitTokens).toBeGreaterThanOrEqual(7 * 32);
+    expect(metrics.freeBlocks + metrics.cachedBlocks).toBe(metrics.blocks);
+    expect(metrics.generatedTokens).toBe(asked.reduce((sum, { count }) => sum + count, 0));
+    scheduler.forgetPrefixes();
+    expect(scheduler.metrics().freeBlocks).toBe(metrics.blocks);
+  });
+
+  test("64 requests on blocks for 8 all finish, in turn", async () => {
+    const scheduler = subject.scheduler({ sequences: 8 }, 48);
+    const asked = Array.from({ length: 64 }, (_, i): Asked => ({ prompt: words(20, i), count: 20 }));
+    const texts = await Promise.all(asked.map((each) => ask(scheduler, each)));
+    for (const i of [0, 31, 63]) expect(texts[i]).toEqual(await subject.alone(asked[i]!)); // there are 64
+    expect(texts.every(({ length }) => length === 20)).toBe(true);
+    expect(scheduler.metrics()).toMatchObject({ finished: 64, failed: 0, waiting: 0, running: 0 });
+  });
 });
