@@ -1,7 +1,8 @@
 // Faults in the library: generation and ends of text, sequences and their prefixes, forks, conversations that are
-// shortened, end tokens, chat.
+// shortened, end tokens, chat; those in the scheduler stand apart.
 
 import type { Mutant } from "./mutant.ts";
+import { schedulerFaults } from "./scheduler-mutants.ts";
 
 const faults: readonly Omit<Mutant, "package">[] = [
   {
@@ -65,14 +66,14 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "ends-overrule-option",
     file: "llama.ts",
-    find: "{ ends, ...options }",
-    replace: "{ ...options, ends }",
+    find: "{ ends, ...given }",
+    replace: "{ ...given, ends }",
     what: "the option `ends` is overruled by the checkpoint",
   },
   {
     id: "texts-share-sequence",
     file: "llama.ts",
-    find: "if (sequence === this.#idle) this.#idle = undefined;",
+    find: "this.#ownInUse = true;",
     replace: "",
     what: "two texts at the same time are generated in one sequence",
   },
@@ -148,4 +149,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
 ];
 
-export const polyllamaMutants: readonly Mutant[] = faults.map((fault) => ({ ...fault, package: "polyllama" }));
+export const polyllamaMutants: readonly Mutant[] = [...faults, ...schedulerFaults].map((fault) => ({
+  ...fault,
+  package: "polyllama",
+}));

@@ -258,18 +258,18 @@ export class Llama implements AsyncDisposable {
     yield* withoutFormatSpace(this.#stream(ids, rest));
   }
 
-  async *#stream(prompt: readonly number[], options: LlamaGenerateOptions): AsyncGenerator<Piece, void, undefined> {
+  async *#stream(prompt: readonly number[], given: LlamaGenerateOptions): AsyncGenerator<Piece, void, undefined> {
     const ends = this.#ends();
-    if (options.sequence !== undefined) {
-      yield* streamPieces(options.sequence, this.tokenizer, prompt, { ends, ...options });
+    const { sequence, ...options } = { ends, ...given };
+    if (sequence !== undefined) {
+      yield* streamPieces(sequence, this.tokenizer, prompt, options);
     } else if (this.#ownInUse) {
-      const { sequence: _, ...rest } = options;
-      yield* this.#together().generate(prompt, { ends, ...rest });
+      yield* this.#together().generate(prompt, options);
     } else {
       this.#ownInUse = true;
       try {
         this.#own ??= this.createSequence();
-        yield* streamPieces(this.#own, this.tokenizer, prompt, { ends, ...options });
+        yield* streamPieces(this.#own, this.tokenizer, prompt, options);
       } finally {
         this.#ownInUse = false;
       }

@@ -10,7 +10,7 @@ export async function* streamPieces(
   sequence: Sequence,
   tokenizer: Tokenizer,
   prompt: readonly number[],
-  { sequence: _, onProgress, ...options }: LlamaGenerateOptions,
+  { onProgress, ...options }: Omit<LlamaGenerateOptions, "sequence">,
 ): AsyncGenerator<Piece, void, undefined> {
   const report: { onProgress?: (progress: Progress) => void } = onProgress ? { onProgress } : {};
   const source: TokenSource = {
