@@ -146,7 +146,7 @@ export const schedulerFaults: readonly Omit<Mutant, "package">[] = [
   },
   {
     id: "failure-loses-tokens",
-    file: "scheduler/scheduler.ts",
+    file: "scheduler/pipeline.ts",
     find: 'if (result.status === "rejected") break;',
     replace: "if (result.status !== undefined) break;",
     what: "where a step fails, tokens of the steps before it are lost",

@@ -263,7 +263,7 @@ export class Llama implements AsyncDisposable {
     const { sequence, ...options } = { ends, ...given };
     if (sequence !== undefined) {
       yield* streamPieces(sequence, this.tokenizer, prompt, options);
-    } else if (this.#ownInUse) {
+    } else if (this.#ownInUse || this.#scheduler?.idle === false) {
       yield* this.#together().generate(prompt, options);
     } else {
       this.#ownInUse = true;

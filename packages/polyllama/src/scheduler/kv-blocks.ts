@@ -1,6 +1,7 @@
 // KV blocks of running requests, and of prefixes that requests may share. Blocks that only the prefix cache holds are as
 // good as free: they are evicted when somebody needs them.
 
+import { PolyllamaError } from "@polyllama/core";
 import type { CachePool } from "@polyllama/core/device";
 import type { SequenceModel } from "../sequence-model.ts";
 import type { Cuts } from "./cuts.ts";
@@ -90,7 +91,11 @@ export class KvBlocks implements Disposable {
   close(request: Request): void {
     const { place } = request;
     if (place === undefined) return;
-    this.share(request);
+    try {
+      this.share(request);
+    } catch (error) {
+      if (!isDisposed(error)) throw error; // with the device: there is nothing to share any more
+    }
     request.place = undefined;
     place.cache[Symbol.dispose]();
     if (place.node !== undefined) this.#prefixes?.letGo(place.node);
@@ -122,4 +127,8 @@ export class KvBlocks implements Disposable {
   #key({ adapter, salt }: Request): string {
     return JSON.stringify([this.#model.parameters.version, adapter ?? null, salt ?? null]);
   }
+}
+
+function isDisposed(error: unknown): boolean {
+  return error instanceof PolyllamaError && error.code === "ERR_DISPOSED";
 }

@@ -5,7 +5,7 @@
 import { commonPrefix } from "../sequence-model.ts";
 import type { Cuts } from "./cuts.ts";
 import type { KvBlocks } from "./kv-blocks.ts";
-import { compareRank, mayShare, type Request, type RequestPlace } from "./request.ts";
+import { chosen, compareRank, mayShare, type Request, type RequestPlace } from "./request.ts";
 
 /** How many there may be. */
 export interface RequestLimits {
@@ -131,6 +131,19 @@ export class Requests {
       room = Math.max(0, room - part.rows);
     }
     return [...parts.values()];
+  }
+
+  /** Whether a step of one more row of each part is what {@link batch} would choose while so many are under way. */
+  goOn(parts: readonly Part[], underWay: number): boolean {
+    const own = new Map(parts.map(({ request, place }) => [request, place]));
+    for (const request of this.#running) if (!own.has(request) && !this.rests(request)) return false;
+    for (const [request, place] of own) {
+      const { delivery, count } = request;
+      const rests = delivery.undelivered + underWay >= this.#limits.undelivered;
+      if (request.place !== place || rests || chosen(request) + underWay >= count) return false;
+    }
+    const blocks = this.#blocks.needed(parts.map(({ place }) => ({ place, rows: 1 })));
+    return blocks <= this.#blocks.pool.freeBlocks;
   }
 
   /** A running request alone. */

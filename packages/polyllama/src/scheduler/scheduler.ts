@@ -7,7 +7,7 @@
 // that a text alone is written as fast as by a sequence of its own.
 
 import { checkNumber, checkOptions, checkValue, PolyllamaError, showBriefly, type Tokenizer } from "@polyllama/core";
-import type { CachePool, Submission } from "@polyllama/core/device";
+import type { CachePool, OutputValue } from "@polyllama/core/device";
 import {
   type Choice,
   type ChooseOptions,
@@ -29,9 +29,10 @@ import {
   scheduledOptionTypes,
   schedulerOptionTypes,
 } from "./options.ts";
+import { runSteps, type StepEvents } from "./pipeline.ts";
 import { chosen, type Request } from "./request.ts";
 import { type Part, Requests } from "./requests.ts";
-import { choicesOf, drawsAll, stepOf } from "./step.ts";
+import { choicesOf, drawsAll } from "./step.ts";
 
 /** What a scheduler works with. */
 export interface SchedulerParts {
@@ -64,6 +65,10 @@ export class Scheduler implements TokenSource, AsyncDisposable {
     generatedTokens: 0,
     rows: 0,
     steps: 0,
+  };
+  readonly #steps: StepEvents = {
+    goesOn: (parts, underWay) => this.#goesOn(parts, underWay),
+    take: (parts, values) => this.#take(parts, values),
   };
   readonly #ended = (): void => this.#failAll(modelDisposed());
   #arrivals = 0;
@@ -183,6 +188,11 @@ export class Scheduler implements TokenSource, AsyncDisposable {
     return request.delivery;
   }
 
+  /** Whether no request waits or runs. */
+  get idle(): boolean {
+    return this.#requests.count === 0;
+  }
+
   /** What it is doing and has done. */
   metrics(): SchedulerMetrics {
     const { pool, cached } = this.#blocks;
@@ -243,7 +253,7 @@ export class Scheduler implements TokenSource, AsyncDisposable {
   /** Runs a step, and others like it as long as nothing changes. One that fails is run again by parts. */
   async #advance(parts: readonly Part[]): Promise<void> {
     try {
-      await this.#pipeline(parts);
+      await runSteps(parts, this.#parts.model, this.#steps);
     } catch (error) {
       for (const { request } of parts) {
         if (parts.length === 1) this.#fail(request, error);
@@ -253,60 +263,15 @@ export class Scheduler implements TokenSource, AsyncDisposable {
     }
   }
 
-  /** With as many steps under way as the device wants. */
-  async #pipeline(parts: readonly Part[]): Promise<void> {
-    const { model } = this.#parts;
-    const { stepsAhead } = model.device.features;
-    const flights: { readonly parts: readonly Part[]; readonly submission: Submission }[] = [];
-    let last: Submission["tokens"];
-    const submit = (next: readonly Part[]): void => {
-      const submission = model.program.submit(stepOf(next, model, last));
-      last?.[Symbol.dispose](); // its step holds it as long as it needs it
-      last = submission.tokens;
-      flights.push({ parts: next, submission });
-    };
-    try {
-      submit(parts);
-      const again = parts.map((part): Part => ({ ...part, rows: 1 }));
-      while (flights.length > 0) {
-        while (flights.length < stepsAhead && this.#goesOn(parts, flights.length)) submit(again);
-        const values = await flights[0]!.submission.result; // at least one is under way
-        this.#take(flights.shift()!.parts, values); // likewise
-        if (flights.length === 0 && this.#goesOn(parts, 0)) submit(again);
-      }
-    } catch (error) {
-      // Steps before the one that failed have succeeded, and those behind it have failed with it.
-      const results = await Promise.allSettled(flights.map(({ submission }) => submission.result));
-      for (const [i, result] of results.entries()) {
-        if (result.status === "rejected") break;
-        this.#take(flights[i]!.parts, result.value); // one for each
-      }
-      throw error;
-    } finally {
-      last?.[Symbol.dispose]();
-    }
-  }
-
   /** Whether the next step is surely one more row of each part, while so many are under way. */
-  #goesOn(parts: readonly Part[], flying: number): boolean {
-    if (this.#changed || this.#version !== this.#parts.model.parameters.version) return false;
-    const next = parts.map((part): Part => ({ ...part, rows: 1 }));
-    if (!drawsAll(parts, this.#parts.model)) return false;
-    for (const request of this.#requests.running) {
-      if (!parts.some((part) => part.request === request) && !this.#requests.rests(request)) return false;
-    }
-    return (
-      next.every(
-        ({ request, place }) =>
-          request.place === place &&
-          chosen(request) + flying < request.count &&
-          request.delivery.undelivered + flying < this.#maxUndelivered,
-      ) && this.#blocks.needed(next) <= this.#blocks.pool.freeBlocks
-    );
+  #goesOn(parts: readonly Part[], underWay: number): boolean {
+    const { model } = this.#parts;
+    if (this.#changed || this.#version !== model.parameters.version) return false;
+    return drawsAll(parts, model) && this.#requests.goOn(parts, underWay);
   }
 
   /** Hands out what a step gave. */
-  #take(parts: readonly Part[], values: Awaited<Submission["result"]>): void {
+  #take(parts: readonly Part[], values: readonly OutputValue[]): void {
     this.#counts.steps++;
     const choices = choicesOf(parts, this.#parts.model, values);
     for (const part of parts) {

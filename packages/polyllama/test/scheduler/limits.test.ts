@@ -110,6 +110,14 @@ test("higher priorities go first, equal ones in their order, and none is overtak
 test("those of higher priority keep their blocks when these run out", async () => {
   const scheduler = subject.scheduler({ sequences: 1, prefixCache: false }, 96); // 6 blocks
   const ended: number[] = [];
+  const starts: number[] = [];
+  subject.before = ({ inputs: { tokens }, sequences }) => {
+    let at = 0;
+    for (const { cache, rows } of sequences) {
+      if (cache!.pool === subject.pool() && cache!.length === 0) starts.push((tokens as Int32Array)[at]!); // from a text
+      at += rows;
+    }
+  };
   await Promise.all(
     [0, 2, 1].map(async (priority) => {
       const asked: Asked = { prompt: words(10, priority), count: 60, priority };
@@ -120,6 +128,9 @@ test("those of higher priority keep their blocks when these run out", async () =
     }),
   );
   expect(ended).toEqual([2, 1, 0]);
+  const first = words(10, 2)[0];
+  expect(starts.filter((token) => token === first)).toHaveLength(1);
+  expect(starts.length).toBe(3 + scheduler.metrics().preemptions);
   expect(scheduler.metrics().preemptions).toBeGreaterThan(0);
 });
 
@@ -177,6 +188,17 @@ test("what is wrong with a request is said at once", async () => {
   refused({ count: 0 }, "ERR_OPTION");
   expect(await ask(scheduler, { prompt: words(64), count: 9 })).toHaveLength(1); // the last one needs no place
   expect(() => subject.scheduler({ maxRunning: 0 })).toThrow(/maxRunning/);
+});
+
+test("the end of the device ends all, and nobody waits for ever", async () => {
+  const device = reference();
+  await using its = await createSubject(device);
+  const scheduler = its.scheduler({ maxRunning: 2 });
+  const texts = [one, other, one].map((each) => ask(scheduler, each));
+  const ends = Promise.allSettled(texts);
+  await until(() => scheduler.metrics().generatedTokens >= 40);
+  await device[Symbol.asyncDispose]();
+  for (const end of await ends) expect(end).toMatchObject({ status: "rejected", reason: { code: "ERR_DISPOSED" } });
 });
 
 test("its end ends those that wait and those that run", async () => {

@@ -54,6 +54,13 @@ test("those who come while somebody is there are written together, and each text
   expect(pools).toBe(2);
   expect(steps.some(({ sequences }) => sequences.length === prompts.length - 1)).toBe(true);
   expect(steps.length).toBeLessThan(rows / 2);
+  steps.length = 0;
+  const first = llama.complete("A", greedy);
+  const second = llama.complete("A", { ...greedy, maxTokens: 30 });
+  await first; // the model's own sequence is free, but somebody is there
+  const third = llama.complete("The king", greedy);
+  await Promise.all([second, third]);
+  expect(steps.some(({ sequences }) => sequences.length === 2)).toBe(true);
 });
 
 test("chats at once have their own answers, and stops and ends end them", async () => {

@@ -79,14 +79,20 @@ test("strict cuts every text as it would be cut alone, where a device's bits dep
     for (const { cache, rows } of sequences) cuts.set(cache!, [...(cuts.get(cache!) ?? []), [cache!.length, rows]]);
   };
   expect(await Promise.all(texts.map((each) => ask(scheduler, each)))).toEqual(expected);
+  const before = scheduler.metrics();
+  scheduler.forgetPrefixes();
+  await ask(scheduler, texts[5]!); // there are six
   its.before = undefined;
+  const [first, answer] = [texts[5]!, expected[5]!]; // likewise
+  await ask(scheduler, { prompt: [...first.prompt, ...answer.map(({ id }) => id)], count: 1 });
+  expect(scheduler.metrics().prefixHitTokens - before.prefixHitTokens).toBe(64); // whole chunks of the prompt
   for (const own of cuts.values()) {
     for (const [from, rows] of own) {
       if (from >= 70) expect(rows).toBe(1);
       else expect([from % chunk, rows]).toEqual([0, Math.min(chunk, 70 - from)]);
     }
   }
-  const { preemptions, prefixHitTokens } = scheduler.metrics();
+  const { preemptions, prefixHitTokens } = before;
   expect(preemptions).toBeGreaterThan(0);
   expect(prefixHitTokens % chunk).toBe(0);
   expect(prefixHitTokens).toBeGreaterThanOrEqual(5 * chunk);

@@ -89,7 +89,10 @@ test("adapters share nothing with each other, and each is computed with", async 
   const scheduler = subject.scheduler();
   const asked: Asked = { ...question(1), count: 12 };
   const all = [asked, { ...asked, adapter: "a" }, { ...asked, adapter: "b" }];
-  const texts = await Promise.all(all.map((each) => ask(scheduler, each)));
+  const asking = all.map((each) => ask(scheduler, each));
+  await until(() => scheduler.metrics().running > 0);
+  expect(scheduler.metrics().running).toBe(3); // none waits for what another one computes
+  const texts = await Promise.all(asking);
   for (const [i, each] of all.entries()) expect(texts[i]).toEqual(await subject.alone(each));
   expect(new Set(texts.map((text) => JSON.stringify(text))).size).toBe(3);
   expect(scheduler.metrics().prefixHitTokens).toBe(0);
