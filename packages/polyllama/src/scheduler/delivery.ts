@@ -16,12 +16,15 @@ type Result = IteratorResult<Choice, undefined>;
 /** The tokens of one request, read as they come. */
 export class Delivery implements AsyncIterableIterator<Choice, undefined> {
   readonly #events: DeliveryEvents;
+  readonly #signal: AbortSignal | undefined;
   readonly #held: Choice[] = [];
   readonly #readers: PromiseWithResolversOf<Result>[] = [];
   #end: { readonly error?: unknown } | undefined;
 
-  constructor(events: DeliveryEvents) {
+  /** @param signal When it is aborted, what lies here is not given any more, also where the last token is among it. */
+  constructor(events: DeliveryEvents, signal?: AbortSignal) {
     this.#events = events;
+    this.#signal = signal;
   }
 
   /** Tokens that nobody has taken yet. */
@@ -50,6 +53,10 @@ export class Delivery implements AsyncIterableIterator<Choice, undefined> {
   }
 
   next(): Promise<Result> {
+    if (this.#held.length > 0 && this.#signal?.aborted) {
+      this.#end = undefined;
+      this.fail(this.#signal.reason);
+    }
     const value = this.#held.shift();
     if (value !== undefined) {
       this.#events.taken();

@@ -3,7 +3,9 @@
 
 import type { Progress, Sampler, TokenHistory } from "@polyllama/core";
 import type { SequenceCache } from "@polyllama/core/device";
-import type { Delivery } from "./delivery.ts";
+import type { ChooseOptions } from "../generation/generate.ts";
+import { Delivery } from "./delivery.ts";
+import type { RequestOptions } from "./options.ts";
 import type { PrefixNode } from "./prefix-cache.ts";
 
 /** What is written, for whom, and how far it is. */
@@ -47,6 +49,51 @@ export interface RequestPlace {
   computed: number;
   /** The end of what the prefix cache has of it; undefined where nothing is kept. */
   node: PrefixNode | undefined;
+}
+
+/** Who is told what becomes of a request outside of the scheduler. */
+export interface RequestEvents {
+  /** Its reader took a token. */
+  taken(request: Request): void;
+  /** Its reader wants no more, or its signal was aborted. */
+  left(request: Request): void;
+}
+
+/** A request as it arrives, and listens to its signal. @param about What the scheduler knows of it. */
+export function createRequest(
+  prompt: readonly number[],
+  options: ChooseOptions & RequestOptions,
+  about: { readonly number: number; readonly capacity: number; readonly adapter: string | undefined },
+  events: RequestEvents,
+): Request {
+  const { sampler, count, logprobs, finals = new Set(), signal } = options;
+  const { priority = 0, adapter = about.adapter, salt, onProgress } = options;
+  const aborted = (): void => {
+    events.left(request);
+    request.delivery.fail(signal?.reason);
+  };
+  const told = { taken: () => events.taken(request), left: () => events.left(request) };
+  const request: Request = {
+    number: about.number,
+    priority,
+    adapter,
+    salt,
+    sampler,
+    logprobs,
+    promptLength: prompt.length,
+    count: Math.min(count, about.capacity - prompt.length + 1),
+    finals,
+    onProgress,
+    delivery: new Delivery(told, signal),
+    tokens: [...prompt],
+    history: undefined,
+    state: "waiting",
+    place: undefined,
+    overtaken: 0,
+    leave: () => signal?.removeEventListener("abort", aborted),
+  };
+  signal?.addEventListener("abort", aborted, { once: true });
+  return request;
 }
 
 /** Tokens that were chosen. */

@@ -18,7 +18,6 @@ import {
 } from "../generation/generate.ts";
 import { checkTokens, modelDisposed, type SequenceModel } from "../sequence-model.ts";
 import { cutsOf } from "./cuts.ts";
-import { Delivery } from "./delivery.ts";
 import { KvBlocks } from "./kv-blocks.ts";
 import type { SchedulerMetrics } from "./metrics.ts";
 import {
@@ -30,7 +29,7 @@ import {
   schedulerOptionTypes,
 } from "./options.ts";
 import { runSteps, type StepEvents } from "./pipeline.ts";
-import { chosen, type Request } from "./request.ts";
+import { chosen, createRequest, type Request, type RequestEvents } from "./request.ts";
 import { type Part, Requests } from "./requests.ts";
 import { choicesOf, drawsAll } from "./step.ts";
 
@@ -69,6 +68,16 @@ export class Scheduler implements TokenSource, AsyncDisposable {
   readonly #steps: StepEvents = {
     goesOn: (parts, underWay) => this.#goesOn(parts, underWay),
     take: (parts, values) => this.#take(parts, values),
+  };
+  readonly #readers: RequestEvents = {
+    taken: ({ delivery }) => {
+      if (delivery.undelivered === this.#maxUndelivered - 1) this.#notice(); // it rests no more
+    },
+    left: (request) => {
+      if (request.state === "ended") return;
+      this.#counts.cancelled++;
+      this.#end(request);
+    },
   };
   readonly #ended = (): void => this.#failAll(modelDisposed());
   #arrivals = 0;
@@ -131,56 +140,23 @@ export class Scheduler implements TokenSource, AsyncDisposable {
    * {@link PolyllamaError} `ERR_BACKEND`, `ERR_DISPOSED`.
    */
   choose(prompt: readonly number[], options: ChooseOptions & RequestOptions): AsyncIterableIterator<Choice, undefined> {
-    const { sampler, count, logprobs, finals = new Set(), signal, ...own } = options;
     const { model } = this.#parts;
-    for (const name of Object.keys(requestOptionTypes) as (keyof RequestOptions)[]) {
-      // its own keys
-      checkValue(own[name], requestOptionTypes[name], name, "choose()");
+    const { capacity } = this;
+    for (const [name, type] of Object.entries(requestOptionTypes)) {
+      checkValue(options[name as keyof RequestOptions], type, name, "choose()"); // its own keys
     }
-    checkTokens(prompt, { vocabSize: model.vocabSize, capacity: this.capacity }, "choose()");
-    checkNumber(count, "count", { least: 1 });
+    checkTokens(prompt, { vocabSize: model.vocabSize, capacity }, "choose()");
+    checkNumber(options.count, "count", { least: 1 });
     model.end.signal.throwIfAborted();
     if (this.#disposed !== undefined) throw disposed();
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     if (this.#requests.waiting >= this.#maxWaiting) {
       this.#counts.refused++;
       const message = `${this.#maxWaiting} requests are waiting, which is the most that there may be; try again later.`;
       throw new PolyllamaError("ERR_QUEUE_FULL", message);
     }
-    const aborted = (): void => {
-      this.#counts.cancelled++;
-      this.#end(request);
-      request.delivery.fail(signal?.reason);
-    };
-    const request: Request = {
-      number: this.#arrivals++,
-      priority: own.priority ?? 0,
-      adapter: own.adapter ?? model.adapter,
-      salt: own.salt,
-      sampler,
-      logprobs,
-      promptLength: prompt.length,
-      count: Math.min(count, this.capacity - prompt.length + 1),
-      finals,
-      onProgress: own.onProgress,
-      delivery: new Delivery({
-        taken: () => {
-          if (request.delivery.undelivered === this.#maxUndelivered - 1) this.#notice();
-        },
-        left: () => {
-          if (request.state === "ended") return;
-          this.#counts.cancelled++;
-          this.#end(request);
-        },
-      }),
-      tokens: [...prompt],
-      history: undefined,
-      state: "waiting",
-      place: undefined,
-      overtaken: 0,
-      leave: () => signal?.removeEventListener("abort", aborted),
-    };
-    signal?.addEventListener("abort", aborted, { once: true });
+    const about = { number: this.#arrivals++, capacity, adapter: model.adapter };
+    const request = createRequest(prompt, options, about, this.#readers);
     this.#counts.promptTokens += prompt.length;
     this.#requests.add(request);
     this.#notice();

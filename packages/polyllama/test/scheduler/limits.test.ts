@@ -2,7 +2,7 @@
 // of it.
 
 import { reference } from "@polyllama/backend-reference";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Asked, ask, createSubject, type Subject, start, until, words } from "./subject.ts";
 
 let subject: Subject;
@@ -56,6 +56,18 @@ test("who leaves while it waits is forgotten", async () => {
   expect(() => start(scheduler, { ...one, signal: controller.signal })).toThrow(controller.signal.reason as Error);
 });
 
+test("an abort ends reading at once, also when all was written", async () => {
+  const scheduler = subject.scheduler();
+  const controller = new AbortController();
+  const reader = start(scheduler, { ...one, signal: controller.signal });
+  await until(() => scheduler.metrics().finished === 1);
+  expect(await reader.next()).toMatchObject({ done: false });
+  controller.abort();
+  await expect(reader.next()).rejects.toBe(controller.signal.reason);
+  expect(await reader.next()).toMatchObject({ done: true });
+  expect(scheduler.metrics()).toMatchObject({ finished: 1, cancelled: 0 });
+});
+
 test("who does not read rests after so many tokens, loses nothing, and others go on", async () => {
   const scheduler = subject.scheduler({ maxUndelivered: 4, sequences: 1 }, 64); // 4 blocks, of which the slow one has 2
   const slow = start(scheduler, one);
@@ -107,31 +119,49 @@ test("higher priorities go first, equal ones in their order, and none is overtak
   expect(ended.indexOf("low")).toBe(1 + 16);
 });
 
-test("those of higher priority keep their blocks when these run out", async () => {
-  const scheduler = subject.scheduler({ sequences: 1, prefixCache: false }, 96); // 6 blocks
-  const ended: number[] = [];
-  const starts: number[] = [];
-  subject.before = ({ inputs: { tokens }, sequences }) => {
-    let at = 0;
-    for (const { cache, rows } of sequences) {
-      if (cache!.pool === subject.pool() && cache!.length === 0) starts.push((tokens as Int32Array)[at]!); // from a text
-      at += rows;
-    }
-  };
-  await Promise.all(
-    [0, 2, 1].map(async (priority) => {
-      const asked: Asked = { prompt: words(10, priority), count: 60, priority };
-      const alone = subject.alone(asked);
-      const text = await ask(scheduler, asked);
+describe("when blocks run out", () => {
+  const asked = (priority: number): Asked => ({ prompt: words(10, priority), count: 60, priority });
+
+  /** First tokens of texts that a step reads from their beginnings, in the pool of the test's scheduler. */
+  function watch(): readonly number[] {
+    const starts: number[] = [];
+    subject.before = ({ inputs: { tokens }, sequences }) => {
+      let at = 0;
+      for (const { cache, rows } of sequences) {
+        if (cache!.pool === subject.pool() && cache!.length === 0) starts.push((tokens as Int32Array)[at]!); // of a text
+        at += rows;
+      }
+    };
+    return starts;
+  }
+
+  test("those of higher priority end first", async () => {
+    const scheduler = subject.scheduler({ sequences: 1, prefixCache: false }, 96); // 6 blocks
+    const starts = watch();
+    const ended: number[] = [];
+    const texts = [0, 2, 1].map(async (priority) => {
+      const text = await ask(scheduler, asked(priority));
       ended.push(priority);
-      expect(text).toEqual(await alone);
-    }),
-  );
-  expect(ended).toEqual([2, 1, 0]);
-  const first = words(10, 2)[0];
-  expect(starts.filter((token) => token === first)).toHaveLength(1);
-  expect(starts.length).toBe(3 + scheduler.metrics().preemptions);
-  expect(scheduler.metrics().preemptions).toBeGreaterThan(0);
+      expect(text).toEqual(await subject.alone(asked(priority)));
+    });
+    await Promise.all(texts);
+    expect(ended).toEqual([2, 1, 0]);
+    expect(scheduler.metrics().preemptions).toBeGreaterThan(0);
+    expect(starts.length).toBe(3 + scheduler.metrics().preemptions);
+  });
+
+  test("those who rank lower take none from one that ranks higher, though it came later", async () => {
+    const scheduler = subject.scheduler({ sequences: 1, prefixCache: false }, 160); // 10 blocks
+    const starts = watch();
+    const texts = [0, 1].map((priority) => ask(scheduler, asked(priority)));
+    await until(() => scheduler.metrics().generatedTokens >= 20);
+    texts.push(ask(scheduler, asked(2)));
+    const all = await Promise.all(texts);
+    for (const priority of [0, 1, 2]) expect(all[priority]).toEqual(await subject.alone(asked(priority)));
+    const first = words(10, 2)[0];
+    expect(starts.filter((token) => token === first)).toHaveLength(1);
+    expect(scheduler.metrics().preemptions).toBeGreaterThan(0);
+  });
 });
 
 test("a request that cannot be computed or chosen for fails alone", async () => {
