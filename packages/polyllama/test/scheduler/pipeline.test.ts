@@ -29,7 +29,7 @@ test("a text alone, and texts together, are written from tokens that stay on the
     const scheduler = make();
     const { length } = steps;
     expect(await Promise.all(all.map((each) => ask(scheduler, each)))).toEqual(expected);
-    const inputs = steps.slice(length).map(({ inputs }) => isDeviceTensor(inputs.tokens!));
+    const inputs = steps.slice(length).map(({ inputs }) => isDeviceTensor(inputs["tokens"]!));
     expect(inputs).toEqual([false, ...Array.from({ length: 11 }, () => true)]);
     await scheduler.dispose();
   }
