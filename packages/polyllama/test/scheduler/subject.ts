@@ -35,7 +35,7 @@ export interface Subject extends AsyncDisposable {
   alone(asked: Asked): Promise<readonly Choice[]>;
 }
 
-export const vocabSize = 131;
+const vocabSize = 131;
 
 export async function createSubject(device: Device, { chunk = 32, features = device.features } = {}): Promise<Subject> {
   const { graph, source, config } = tinyModel({ contextLength: 256 });
