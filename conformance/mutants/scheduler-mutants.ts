@@ -54,6 +54,20 @@ export const schedulerFaults: readonly Omit<Mutant, "package">[] = [
     what: "the prefix that was used last is evicted first",
   },
   {
+    id: "prefix-tree-lost",
+    file: "scheduler/prefix-cache.ts",
+    find: "if (this.#roots.get(key) === node) this.#roots",
+    replace: "this.#roots",
+    what: "a forgotten tree takes the one that came after it along, whose blocks are never freed",
+  },
+  {
+    id: "prefix-kept-twice",
+    file: "scheduler/prefix-cache.ts",
+    find: "parent.end === whole || (parent !== from && parent.end > 0)",
+    replace: "parent.end === whole",
+    what: "a node keeps other blocks for its beginning than its parent, which nobody counts",
+  },
+  {
     id: "prefix-computed-twice",
     file: "scheduler/requests.ts",
     find: "longest > 0 && longest > this.#blocks.known(request)",

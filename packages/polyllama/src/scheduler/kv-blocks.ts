@@ -37,8 +37,7 @@ export class KvBlocks implements Disposable {
 
   /** Makes so many blocks free, if prefixes that nobody uses are all that is in the way. @returns whether they are */
   free(blocks: number): boolean {
-    const missing = blocks - this.pool.freeBlocks;
-    if (missing > 0) this.#prefixes?.evict(missing);
+    this.#prefixes?.evict(blocks);
     return blocks <= this.pool.freeBlocks;
   }
 
@@ -81,7 +80,8 @@ export class KvBlocks implements Disposable {
     if (place.version !== this.#model.parameters.version) return; // nobody can use it any more
     const rows = this.#cuts.shared(request.promptLength, place.computed);
     if (rows <= place.node.end) return;
-    const node = this.#prefixes.add(this.#key(request), request.tokens, rows, place.cache);
+    const node = this.#prefixes.add(this.#key(request), request.tokens, rows, place.cache, place.node);
+    if (node === place.node) return;
     this.#prefixes.hold(node);
     this.#prefixes.letGo(place.node);
     place.node = node;

@@ -55,11 +55,16 @@ export class PrefixCache implements Disposable {
     return this.#walk(this.#root(key), tokens, most);
   }
 
-  /** Keeps the first `rows` positions of a sequence that has computed them, and gives where they end. */
-  add(key: string, tokens: readonly number[], rows: number, cache: SequenceCache): PrefixNode {
+  /**
+   * Keeps the first `rows` positions of a sequence that has computed them, and gives where they end.
+   *
+   * @param from Where the sequence went on from. What others have computed meanwhile behind it is not kept twice: a node's
+   * sequence has the blocks of its parent's, so that what it holds beside them is its edge.
+   */
+  add(key: string, tokens: readonly number[], rows: number, cache: SequenceCache, from: PrefixNode): PrefixNode {
     const whole = rows - (rows % this.#unit);
     const parent = this.#walk(this.#root(key), tokens, whole);
-    if (parent.end === whole) return parent;
+    if (parent.end === whole || (parent !== from && parent.end > 0)) return from;
     const edge = tokens.slice(parent.end, whole);
     const node = this.#node(parent, edge, firstRows(cache, whole));
     parent.children.set(this.#unitKey(edge, 0), node);
@@ -79,15 +84,13 @@ export class PrefixCache implements Disposable {
     }
   }
 
-  /** Frees so many blocks, or as many as nobody uses, the least recently used first, from their ends. */
-  evict(blocks: number): void {
-    const perUnit = this.#unit / this.#pool.blockRows;
-    for (let left = Math.ceil(blocks / perUnit); left > 0; ) {
+  /** Evicts until so many blocks are free, or all are in use: the least recently used first, from their ends. */
+  evict(free: number): void {
+    const { blockRows } = this.#pool;
+    for (let missing = free - this.#pool.freeBlocks; missing > 0; missing = free - this.#pool.freeBlocks) {
       const leaf = this.#leastRecent();
       if (leaf === undefined) return;
-      const units = Math.min(left, leaf.edge.length / this.#unit);
-      this.#shorten(leaf, units * this.#unit);
-      left -= units;
+      this.#shorten(leaf, Math.min(Math.ceil((missing * blockRows) / this.#unit) * this.#unit, leaf.edge.length));
     }
   }
 
@@ -180,8 +183,10 @@ export class PrefixCache implements Disposable {
   }
 
   /** A root that nothing hangs on goes, or clients' salts would be kept for ever. */
-  #forgetEmpty({ key, children, users }: Node): void {
-    if (key !== undefined && children.size === 0 && users === 0) this.#roots.delete(key);
+  #forgetEmpty(node: Node): void {
+    const { key, children, users } = node;
+    if (key === undefined || children.size > 0 || users > 0) return;
+    if (this.#roots.get(key) === node) this.#roots.delete(key); // and not a later tree of the same key
   }
 
   *#nodes(): Generator<Node, void, undefined> {
