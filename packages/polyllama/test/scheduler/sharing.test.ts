@@ -129,6 +129,31 @@ test("prefixes are evicted when there is no room, the least recently used first,
   expect((await found(scheduler, texts[1]!)).hits).toBe(0);
 });
 
+test("what two have computed apart is kept once, and no block is lost", async () => {
+  const scheduler = subject.scheduler();
+  const asked: Asked = { ...question(1), count: 40 };
+  const first = ask(scheduler, asked);
+  await until(() => scheduler.metrics().generatedTokens >= 2);
+  scheduler.forgetPrefixes(); // so that the second finds nothing
+  await ask(scheduler, { ...asked, count: 1 });
+  expect(await first).toEqual(await subject.alone(asked));
+  const { blocks, freeBlocks, cachedBlocks, prefixHitTokens } = scheduler.metrics();
+  expect([prefixHitTokens, cachedBlocks, freeBlocks + cachedBlocks]).toEqual([0, 4, blocks]);
+});
+
+test("who began before prefixes were forgotten leaves those that came after", async () => {
+  const scheduler = subject.scheduler();
+  const asked: Asked = { prompt: words(5), count: 30 }; // less than a block, so that it holds nothing of the tree
+  const first = ask(scheduler, asked);
+  await until(() => scheduler.metrics().generatedTokens >= 2);
+  scheduler.forgetPrefixes();
+  await ask(scheduler, question(1));
+  expect(await first).toEqual(await subject.alone(asked));
+  const { blocks, freeBlocks, cachedBlocks } = scheduler.metrics();
+  expect([cachedBlocks, freeBlocks + cachedBlocks]).toEqual([4 + 2, blocks]);
+  expect((await found(scheduler, question(2))).hits).toBe(4 * block);
+});
+
 test("without a prefix cache nothing is found", async () => {
   const scheduler = subject.scheduler({ prefixCache: false });
   expect((await found(scheduler, question(1), question(1))).hits).toBe(0);
