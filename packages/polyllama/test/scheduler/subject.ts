@@ -3,7 +3,14 @@
 
 import { forwardDevice, forwardDeviceProgram } from "@polyllama/conformance";
 import { createSampler, type SamplingOptions } from "@polyllama/core";
-import { type CachePool, cacheSpec, type Device, type Parameters, type Step } from "@polyllama/core/device";
+import {
+  type CachePool,
+  cacheSpec,
+  type Device,
+  type DeviceFeatures,
+  type Parameters,
+  type Step,
+} from "@polyllama/core/device";
 import { tinyModel } from "@polyllama/test-support/tiny-model";
 import type { Choice } from "../../src/generation/generate.ts";
 import type { RequestOptions, SchedulerOptions } from "../../src/scheduler/options.ts";
@@ -37,7 +44,16 @@ export interface Subject extends AsyncDisposable {
 
 const vocabSize = 131;
 
-export async function createSubject(device: Device, { chunk = 32, features = device.features } = {}): Promise<Subject> {
+/** How a model is loaded. */
+export interface SubjectOptions {
+  /** Most rows of a prompt in one step; default 32. */
+  readonly chunk?: number;
+  /** What the device says of itself. */
+  readonly features?: DeviceFeatures;
+}
+
+export async function createSubject(device: Device, options: SubjectOptions = {}): Promise<Subject> {
+  const { chunk = 32, features = device.features } = options;
   const { graph, source, config } = tinyModel({ contextLength: 256 });
   const steps: Step[] = [];
   const parameters = await device.loadParameters([graph], source);
