@@ -67,12 +67,16 @@ export class LoadedWeights implements ParameterStorage {
     );
   }
 
-  /** Overwrites a weight. @param values Row after row, as many as it has. @throws {PolyllamaError} `ERR_PARAMETERS` */
-  write(name: WeightName, values: Float32Array): void {
+  /**
+   * What overwrites a weight, given its values row after row.
+   *
+   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32
+   */
+  writer(name: WeightName): (values: Float32Array) => void {
     const info = this.weights.get(name)!; // the frame has seen that it is there
     const memory = this.#floats(info);
-    if (this.layout.norms.has(name)) memory.set(values);
-    else intoGroups(values, columnCount(info), memory);
+    if (this.layout.norms.has(name)) return (values) => memory.set(values);
+    return (values) => intoGroups(values, columnCount(info), memory);
   }
 
   /** Weights as they are when they are read; those that cannot be updated as they came. */

@@ -34,7 +34,7 @@ export function trainingExecutor(
     owns: (storage: TensorStorage) => (isTensor(storage) || storage instanceof CudaTensor) && storage.gpu === gpu,
     allocate: (layout: TensorLayout, onFree: () => void) => new TrainingTensor(layout, tensors, onFree),
     run: (run: TrainingRun<TrainingTensor>, signal: AbortSignal) => runTraining(run, { weights, memory }, signal),
-    write: weights.write.bind(weights),
+    writer: weights.writer.bind(weights),
     async free() {
       await gpu.finished().catch(() => undefined); // what was enqueued uses the memory; that the card is lost was told
       memory[Symbol.dispose]();

@@ -83,12 +83,11 @@ export class LoadedWeights implements ParameterStorage {
   }
 
   /**
-   * Overwrites a weight.
+   * What overwrites a weight, given its values row after row.
    *
-   * @param values Row after row, as many as it has.
-   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not f32; `MemoryError`
+   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32
    */
-  async write(name: WeightName, values: Float32Array): Promise<void> {
+  writer(name: WeightName): (values: Float32Array) => Promise<void> {
     const info = this.weights.get(name)!; // the frame has seen that it is there
     const floats = this.floats(name);
     if (floats === undefined) {
@@ -96,7 +95,8 @@ export class LoadedWeights implements ParameterStorage {
       const problem = `"${name}" is stored in ${info.format} and cannot be updated. ${remedy}`;
       throw new PolyllamaError("ERR_PARAMETERS", problem);
     }
-    await writeWords(this.gpu, floats.address, toRows(values, columnCount(info), floats.stride), name);
+    const { address, stride } = floats;
+    return (values) => writeWords(this.gpu, address, toRows(values, columnCount(info), stride), name);
   }
 
   /** Weights as they are when they are read; those that cannot be updated as they came. */

@@ -57,8 +57,12 @@ export class LoadedWeights implements ParameterStorage {
     });
   }
 
-  /** Overwrites a weight. @param values Row after row, as many as it has. @throws {PolyllamaError} `ERR_PARAMETERS` */
-  write(name: WeightName, values: Float32Array): void {
+  /**
+   * What overwrites a weight, given its values row after row.
+   *
+   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32
+   */
+  writer(name: WeightName): (values: Float32Array) => void {
     const info = this.weights.get(name)!; // the frame has seen that it is there
     const found = this.#rows(info);
     if (found === undefined) {
@@ -67,10 +71,12 @@ export class LoadedWeights implements ParameterStorage {
       throw new PolyllamaError("ERR_PARAMETERS", problem);
     }
     const columns = columnCount(info);
-    for (const { buffer, before, rows, stride } of found) {
-      const own = values.subarray(before * columns, (before + rows) * columns);
-      this.gpu.device.queue.writeBuffer(buffer, 0, toRows(own, columns, stride));
-    }
+    return (values) => {
+      for (const { buffer, before, rows, stride } of found) {
+        const own = values.subarray(before * columns, (before + rows) * columns);
+        this.gpu.device.queue.writeBuffer(buffer, 0, toRows(own, columns, stride));
+      }
+    };
   }
 
   /** Weights as they are when they are read; those that cannot be updated as they came. */

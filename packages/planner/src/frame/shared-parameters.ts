@@ -27,6 +27,7 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
   version = 0;
   readonly #adapters = new Set<string>();
   readonly #onFree: FreedParameters;
+  #damage: PolyllamaError | undefined;
   #users = 0;
   #state: "alive" | "disposed" | "freed" = "alive";
 
@@ -87,7 +88,23 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     return this.storage.export();
   }
 
-  /** A program begins to use them. @throws {PolyllamaError} `ERR_DISPOSED` */
+  /**
+   * Says that an update was cut short: some weights are new and some are not, so that nothing can be computed with them.
+   *
+   * @returns what uses of them throw from now on.
+   */
+  damage(cause: unknown): PolyllamaError {
+    const problem = "An update of the parameters was cut short, and left some of them new and some old.";
+    this.#damage ??= new PolyllamaError("ERR_PARAMETERS", `${problem} Load them again, from a checkpoint.`, { cause });
+    return this.#damage;
+  }
+
+  /** @throws {PolyllamaError} `ERR_PARAMETERS` after an update that was cut short */
+  assertWhole(): void {
+    if (this.#damage !== undefined) throw this.#damage;
+  }
+
+  /** A program begins to use them. @throws {PolyllamaError} `ERR_DISPOSED`, `ERR_PARAMETERS` */
   retain(): void {
     this.assertAlive();
     this.#users++;
@@ -109,11 +126,15 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     void this.#freeUnused();
   }
 
-  /** @throws {PolyllamaError} `ERR_DISPOSED` when they were disposed, also while programs still use them */
+  /**
+   * @throws {PolyllamaError} `ERR_DISPOSED` when they were disposed, also while programs still use them;
+   * `ERR_PARAMETERS` after an update that was cut short
+   */
   assertAlive(): void {
     if (this.#state !== "alive") {
       throw new PolyllamaError("ERR_DISPOSED", "The parameters were disposed; load them again.");
     }
+    this.assertWhole();
   }
 
   #freeUnused(): void | Promise<void> {
