@@ -133,9 +133,23 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "late-abort",
     file: "frame/program-frame.ts",
-    find: "      await record.dependencies();\n      aborted.throwIfAborted();",
-    replace: "      await record.dependencies();",
+    find: "      if (!writes) aborted.throwIfAborted(); // what was written stays, whoever aborts meanwhile\n",
+    replace: "",
     what: "an aborted step that ends all the same counts as done",
+  },
+  {
+    id: "abort-after-writing",
+    file: "frame/program-frame.ts",
+    find: "if (!writes) aborted.throwIfAborted();",
+    replace: "aborted.throwIfAborted();",
+    what: "a step that has updated its parameters is reported as aborted",
+  },
+  {
+    id: "half-updated",
+    file: "training/executor.ts",
+    find: "throw this.#parameters.damage(error);",
+    replace: "throw error;",
+    what: "parameters that an update left half new are used on",
   },
   {
     id: "abort-after-wait",
