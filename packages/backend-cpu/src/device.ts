@@ -20,7 +20,7 @@ import type { Engine } from "./native/engine.ts";
 import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { trainingExecutor } from "./training/executor.ts";
-import { NativeTensor, TensorMemory } from "./training/tensors.ts";
+import { NativeTensor, tensorMemory } from "./training/tensors.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
 import type { LocalWeights } from "./weights/local.ts";
@@ -52,7 +52,7 @@ const features: DeviceFeatures = {
 /** A device whose engine is opened when it is first used. */
 export function cpuDevice(activations: Activations, platform: Platform): Device {
   const machine = new Machine(() => platform.open());
-  const tensors = new TensorMemory(machine);
+  const tensors = tensorMemory(machine);
   return new DeviceFrame({
     name: "cpu",
     roundings: roundings(activations),

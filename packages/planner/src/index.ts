@@ -121,4 +121,5 @@ export {
   type TrainingValues,
 } from "./training/executor.ts";
 export type { PreparedTraining } from "./training/plans.ts";
+export { type MemorySource, RecycledMemory } from "./training/recycled-memory.ts";
 export { isTrainingGraph, optimizedWeights } from "./training/updates.ts";
