@@ -13,26 +13,16 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import type { AdapterOptions } from "@polyllama/core/device";
-import { type LoadValuesOptions, loadValues, offsetFormats, readValues } from "@polyllama/formats";
-import type { ParameterStorage } from "@polyllama/planner";
+import { type LoadValuesOptions, loadValues, offsetFormats } from "@polyllama/formats";
+import type { Adapter, ParameterStorage } from "@polyllama/planner";
 import type { LoadedWeight } from "./loaded-weight.ts";
 import type { Matrix } from "./matrix.ts";
 import { linear } from "./ops/linear.ts";
 
-/** A low-rank addition to a weight [M, K]: scale B A. */
-interface LowRank {
-  /** [r, K] */
-  readonly a: Float32Array;
-  /** [M, r] */
-  readonly b: Float32Array;
-  readonly scale: number;
-}
-
 /** The weights of a program. */
 export class ReferenceParameters implements ParameterStorage {
   readonly #weights: Map<WeightName, LoadedWeight>;
-  readonly #adapters = new Map<string, ReadonlyMap<WeightName, LowRank>>();
+  readonly #adapters = new Map<string, Adapter>();
 
   constructor(weights: ReadonlyMap<WeightName, LoadedWeight>) {
     this.#weights = new Map(weights);
@@ -72,40 +62,9 @@ export class ReferenceParameters implements ParameterStorage {
     });
   }
 
-  async addAdapter(name: string, source: WeightSource, { scale = 1 }: AdapterOptions): Promise<() => void> {
-    const adapter = new Map<WeightName, LowRank>();
-    const rest = new Set(source.weights.keys());
-    const scaleOf = (weight: WeightName): number => (typeof scale === "number" ? scale : (scale.get(weight) ?? 1));
-    for (const { info } of this.#weights.values()) {
-      const [a, b] = [source.weights.get(`${info.name}.lora_a`), source.weights.get(`${info.name}.lora_b`)];
-      if (a === undefined && b === undefined) continue;
-      if (a === undefined || b === undefined || !fits(info, a, b)) {
-        throw new CheckpointError(
-          { file: source.name, tensor: info.name },
-          `its adapter has shapes [${a?.shape}] and [${b?.shape}], where the weight is [${info.shape}]`,
-          "An adapter needs A [r, columns] and B [rows, r]; use one that was trained for this model.",
-        );
-      }
-      const [factor, first, second] = [scaleOf(info.name), await readValues(source, a), await readValues(source, b)];
-      adapter.set(info.name, { a: first, b: second, scale: factor });
-      for (const { name } of [a, b]) rest.delete(name);
-    }
-    if (adapter.size === 0) {
-      throw new CheckpointError(
-        { file: source.name },
-        "has no adapter for any weight of this model",
-        "Its tensors are called like the weights, with .lora_a and .lora_b behind.",
-      );
-    }
-    for (const tensor of rest) {
-      throw new CheckpointError(
-        { file: source.name, tensor },
-        "is no low-rank addition to a weight of this model",
-        "Whole weights are not switched by sequence; merge the adapter into the model.",
-      );
-    }
-    this.#adapters.set(name, adapter);
-    return () => void this.#adapters.delete(name);
+  setAdapter(name: string, adapter: Adapter | undefined): void {
+    if (adapter === undefined) this.#adapters.delete(name);
+    else this.#adapters.set(name, adapter);
   }
 
   export(): WeightSource {
@@ -131,11 +90,6 @@ export class ReferenceParameters implements ParameterStorage {
     this.#weights.clear();
     this.#adapters.clear();
   }
-}
-
-function fits(weight: WeightInfo, a: WeightInfo, b: WeightInfo): boolean {
-  const { shape } = weight;
-  return shape.length === 2 && a.shape[1] === shape[1] && b.shape[0] === shape[0] && a.shape[0] === b.shape[1];
 }
 
 /** @throws {CheckpointError}; the signal's reason. */
