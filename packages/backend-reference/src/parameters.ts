@@ -15,14 +15,16 @@ import {
 } from "@polyllama/core";
 import { type LoadValuesOptions, loadValues, offsetFormats } from "@polyllama/formats";
 import type { Adapter, ParameterStorage } from "@polyllama/planner";
+import type { Rounding } from "./bounds.ts";
 import type { LoadedWeight } from "./loaded-weight.ts";
+import { lowRankBound } from "./low-rank-bound.ts";
 import type { Matrix } from "./matrix.ts";
 import { linear } from "./ops/linear.ts";
 
 /** The weights of a program. */
 export class ReferenceParameters implements ParameterStorage {
   readonly #weights: Map<WeightName, LoadedWeight>;
-  readonly #adapters = new Map<string, Adapter>();
+  #adapters: ReadonlyMap<string, Adapter> = new Map();
 
   constructor(weights: ReadonlyMap<WeightName, LoadedWeight>) {
     this.#weights = new Map(weights);
@@ -52,9 +54,14 @@ export class ReferenceParameters implements ParameterStorage {
     this.#weights.set(name, { info: { ...info, format: "f32" }, values, bytes: new Uint8Array(0) });
   }
 
+  /** Those of now: steps keep those that they were accepted with. */
+  get adapters(): ReadonlyMap<string, Adapter> {
+    return this.#adapters;
+  }
+
   /** Adds what an adapter makes of x [N, K] to y [N, M]. */
-  adapt(adapter: string, name: WeightName, x: Matrix, y: Matrix): void {
-    const found = this.#adapters.get(adapter)?.get(name);
+  adapt(adapter: Adapter, name: WeightName, x: Matrix, y: Matrix): void {
+    const found = adapter.get(name);
     if (found === undefined) return;
     const addition = linear(linear(x, found.a), found.b); // [N, M]
     addition.data.forEach((value, i) => {
@@ -62,9 +69,24 @@ export class ReferenceParameters implements ParameterStorage {
     });
   }
 
+  /** Adds to a bound [N, M] of such a y how far a backend may be off in what an adapter makes of x. */
+  adaptBound(adapter: Adapter, name: WeightName, x: Matrix, bound: Matrix, rounding: Rounding): void {
+    const found = adapter.get(name);
+    const weight = this.#weights.get(name);
+    if (found === undefined || weight === undefined) return;
+    const y = linear(x, weight.values);
+    this.adapt(adapter, name, x, y);
+    const own = lowRankBound(x, y, found, rounding);
+    own.data.forEach((more, i) => {
+      bound.data[i]! += more;
+    });
+  }
+
   setAdapter(name: string, adapter: Adapter | undefined): void {
-    if (adapter === undefined) this.#adapters.delete(name);
-    else this.#adapters.set(name, adapter);
+    const adapters = new Map(this.#adapters);
+    if (adapter === undefined) adapters.delete(name);
+    else adapters.set(name, adapter);
+    this.#adapters = adapters;
   }
 
   export(): WeightSource {
@@ -88,7 +110,7 @@ export class ReferenceParameters implements ParameterStorage {
 
   free(): void {
     this.#weights.clear();
-    this.#adapters.clear();
+    this.#adapters = new Map();
   }
 }
 

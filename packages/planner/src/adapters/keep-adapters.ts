@@ -51,13 +51,11 @@ export function keepAdapters<Weights extends ParameterStorage, Pool extends Pool
   };
 }
 
-/** The matrices that linears of some graphs multiply with, and their gradients. */
+/** The matrices that linears of some graphs multiply with. */
 export function linearsOf(
   graphs: readonly Graph[],
   infos: ReadonlyMap<WeightName, WeightInfo>,
 ): ReadonlyMap<WeightName, WeightInfo> {
-  const names = graphs.flatMap(({ nodes }) =>
-    nodes.flatMap((node) => (node.op === "linear" || node.op === "linearInputGrad" ? [node.weight] : [])),
-  );
+  const names = graphs.flatMap(({ nodes }) => nodes.flatMap((node) => (node.op === "linear" ? [node.weight] : [])));
   return new Map(names.map((name) => [name, infos.get(name)!])); // weights of the graphs are loaded
 }

@@ -65,6 +65,8 @@ export class SwitchedAdapters<Weights, Pool extends PoolStorage> {
   ) => Promise<LoadedStacks<Weights>>;
   readonly #programs = new Set<SwitchingProgram<Weights, Pool>>();
   #adapters: ReadonlyMap<string, Adapter> = new Map();
+  /** Names of those that the next change removes, whoever asked for it: several at once are one change. */
+  readonly #leaving = new Set<string>();
   #stacks: Stacks<Weights> | undefined;
   #changes: Promise<unknown> = Promise.resolve();
 
@@ -85,11 +87,13 @@ export class SwitchedAdapters<Weights, Pool extends PoolStorage> {
 
   /** Adds an adapter, or removes it where none is given. When it resolves all programs have done so. */
   set(name: string, adapter: Adapter | undefined, signal: AbortSignal): Promise<void> {
+    if (adapter === undefined) this.#leaving.add(name);
     return this.#inTurn(async () => {
+      if (adapter === undefined && !this.#leaving.has(name)) return;
       signal.throwIfAborted();
-      const next = new Map(this.#adapters);
-      if (adapter === undefined) next.delete(name);
-      else next.set(name, adapter);
+      const leaving = [...this.#leaving];
+      const next = new Map([...this.#adapters].filter(([each]) => !leaving.includes(each)));
+      if (adapter !== undefined) next.set(name, adapter);
       const stacks = next.size === 0 ? undefined : await this.#stack(next, signal);
       const made: (readonly [SwitchingProgram<Weights, Pool>, AdaptedExecutor<Pool> | undefined])[] = [];
       try {
@@ -102,6 +106,7 @@ export class SwitchedAdapters<Weights, Pool extends PoolStorage> {
       for (const [program, adapted] of made) program.executor.swap(adapted);
       const last = this.#stacks;
       [this.#adapters, this.#stacks] = [next, stacks];
+      for (const each of leaving) this.#leaving.delete(each);
       await last?.release();
     });
   }
