@@ -11,7 +11,14 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import { cacheSpec, type Device, type Parameters, type Program } from "@polyllama/core/device";
+import {
+  cacheSpec,
+  type Device,
+  type DeviceTensor,
+  type Parameters,
+  type Program,
+  type SequenceCache,
+} from "@polyllama/core/device";
 import { readValues } from "@polyllama/formats";
 import { fewPerturbedRuns } from "../comparison/constants.ts";
 import { estimateTolerances, worstShare } from "../comparison/tolerance.ts";
@@ -20,7 +27,7 @@ import { random } from "../random.ts";
 import { smallConfig } from "../small-config.ts";
 import { memoryWeights, randomWeight, randomWeights } from "../weights.ts";
 import type { DeviceCase } from "./case.ts";
-import { load, rowsOf, tokens } from "./subject.ts";
+import { draws, lastLogits, load, rowsOf, tokens, tokensOf, valuesOf } from "./subject.ts";
 
 const needs = ({ features }: Device): string | undefined => (features.adapters ? undefined : "there are no adapters");
 
@@ -70,7 +77,7 @@ async function merged(weights: WeightSource, { source, scale }: Adapter): Promis
 }
 
 /** Prompts of different lengths. */
-const given = [tokens(3), tokens(6).map((token) => token + 5), tokens(4).map((token) => token + 11)];
+const given = [tokens(12), tokens(5).map((token) => token + 5), tokens(10).map((token) => token + 11)];
 
 /** Logits of each sequence's rows in one step; `texts` are numbers of the prompts, by the adapter that each names. */
 async function logits(
@@ -247,6 +254,20 @@ export const adapterCases: readonly DeviceCase[] = [
       };
       const together = await decode([0, 1, 2]);
       for (const text of [0, 1, 2]) mustEqual(together[text], (await decode([text]))[0], `decoding ${names[text]}`);
+      if (!device.features.outputs.includes("token")) return;
+      // A token that a step draws is the input of the next one, before it is known.
+      const [ids, drawing, reading] = [given[0]!, pool.open(), pool.open()]; // three prompts
+      const own = (cache: SequenceCache, rows: number) => [{ rows, cache, adapter: "a" }];
+      const logitsOf = (tokens: Int32Array | DeviceTensor, cache: SequenceCache) =>
+        program.submit({ inputs: { tokens }, sequences: own(cache, 1), outputs: [lastLogits] }).result;
+      const inputs = { tokens: ids };
+      const drawn = program.submit({ inputs, sequences: own(drawing, ids.length), outputs: [draws(1)] });
+      const [ahead] = await logitsOf(drawn.tokens!, drawing); // of a token output
+      const chosen = tokensOf((await valuesOf(drawn))[0]);
+      await program.submit({ inputs, sequences: own(reading, ids.length), outputs: [] }).result;
+      const [behind] = await logitsOf(Int32Array.from(chosen), reading);
+      mustEqual(rowsOf(ahead), rowsOf(behind), "behind a token that was drawn");
+      for (const cache of [drawing, reading]) cache[Symbol.dispose]();
     },
   },
 ];

@@ -12,10 +12,15 @@ import type { SwitchedAdapters } from "./switched-adapters.ts";
 export interface AdapterKeeper {
   /** Memory that they take beside the weights. */
   readonly bytes: number;
-  /** When it resolves steps may name it. @throws {CheckpointError}; `MemoryError`; `ERR_DISPOSED` */
-  add(name: string, source: WeightSource, options: AdapterOptions): Promise<void>;
+  /**
+   * When it resolves steps may name it.
+   *
+   * @param ended Called when the weights are no more in use for it, before a device that is disposed goes on.
+   * @throws {CheckpointError}; `MemoryError`; `ERR_DISPOSED`, also without that call
+   */
+  add(name: string, source: WeightSource, options: AdapterOptions, ended: () => Promise<void>): Promise<void>;
   /** No step that names it will come. */
-  remove(name: string): Promise<void>;
+  remove(name: string, ended: () => Promise<void>): Promise<void>;
   /** A promise where that takes time. */
   free(): void | Promise<void>;
 }
@@ -42,11 +47,15 @@ export function keepAdapters<Weights extends ParameterStorage, Pool extends Pool
     get bytes() {
       return switched?.bytes ?? 0;
     },
-    add: (name, source, options) =>
+    add: (name, source, options, ended) =>
       load(async (signal) => {
-        await set(name, await readAdapter(linears.values(), source, options, readValues, signal), signal);
+        try {
+          await set(name, await readAdapter(linears.values(), source, options, readValues, signal), signal);
+        } finally {
+          await ended();
+        }
       }),
-    remove: (name) => load((signal) => set(name, undefined, signal)),
+    remove: (name, ended) => load((signal) => set(name, undefined, signal).finally(ended)),
     free: () => switched?.free(),
   };
 }

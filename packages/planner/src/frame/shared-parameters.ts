@@ -79,13 +79,13 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
       throw new PolyllamaError("ERR_OPTION", `There is an adapter "${name}" already; dispose it first.`);
     }
     this.#adding.add(name);
-    this.retain();
+    const ended = this.#use();
     try {
-      await keeper.add(name, source, options);
+      await keeper.add(name, source, options, ended);
       this.#adapters.add(name);
     } finally {
       this.#adding.delete(name);
-      await this.release();
+      await ended();
     }
     let isThere = true;
     return {
@@ -94,11 +94,12 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
         isThere = false;
         this.#adapters.delete(name);
         if (this.#state === "freed") return;
-        this.#users++; // its memory is given back by and by; what cannot be done stays until the weights are freed
+        // Its memory is given back by and by; what cannot be done stays until the weights are freed.
+        const ended = this.#use();
         void keeper
-          .remove(name)
+          .remove(name, ended)
           .catch(() => undefined)
-          .then(() => this.release());
+          .then(ended);
       },
     };
   }
@@ -138,6 +139,16 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     if (this.#state !== "alive") {
       throw new PolyllamaError("ERR_DISPOSED", "The parameters were disposed; load them again.");
     }
+  }
+
+  /** They stay until what it returns is called, once or more often. */
+  #use(): () => Promise<void> {
+    this.#users++;
+    let ended: Promise<void> | undefined;
+    return () => {
+      ended ??= this.release();
+      return ended;
+    };
   }
 
   #freeUnused(): void | Promise<void> {
