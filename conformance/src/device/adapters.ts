@@ -1,5 +1,5 @@
-// Low-rank adapters that are switched by sequence: a sequence has what it has alone, whatever adapters others of its step
-// name, and what it would have with the adapter merged into the weights.
+// Low-rank adapters that are switched by sequence: a sequence has what it has alone, whatever adapters others of its
+// step name, and what it would have with the adapter merged into the weights.
 
 import { reference } from "@polyllama/backend-reference";
 import {
@@ -243,7 +243,8 @@ export const adapterCases: readonly DeviceCase[] = [
           inputs: { tokens: Int32Array.from(ids.flatMap((own) => [...own])) },
           sequences: which.map((text, i) => {
             const adapter = names[text];
-            return { rows: ids[i]!.length, cache: caches[i]!, ...(adapter !== undefined && { adapter }) }; // one for each
+            const [rows, cache] = [ids[i]!.length, caches[i]!]; // one for each
+            return { rows, cache, ...(adapter !== undefined && { adapter }) };
           }),
           outputs: [{ value: "logits", rows: "last", to: "host" }] as const,
         });

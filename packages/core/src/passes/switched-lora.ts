@@ -1,5 +1,5 @@
-// Low-rank adapters that are switched at run time, row by row (Hu et al., "LoRA", arXiv 2106.09685; many adapters in one
-// batch: Sheng et al., "S-LoRA", arXiv 2311.03285). The A and B of all adapters that are loaded stand in one stack
+// Low-rank adapters that are switched at run time, row by row (Hu et al., "LoRA", arXiv 2106.09685; many adapters in
+// one batch: Sheng et al., "S-LoRA", arXiv 2311.03285). The A and B of all adapters that are loaded stand in one stack
 // each: A [R, K] has the ranks of every adapter one below another, B [M, R] side by side, and a row of a step takes
 // part in the columns of its own adapter alone. So the base weights are read once for rows of any adapters, and no
 // adapter's matrices are read in a step of their own.
@@ -13,7 +13,7 @@ import type { Value, ValueName, WeightName } from "../op.ts";
 import { operands } from "../ops/index.ts";
 import { copyGraph, weightsOf } from "./copy-graph.ts";
 
-/** The input [N, R] that says which columns of the stacks a row takes part in: {@link openGate} in those, 0 elsewhere. */
+/** The input [N, R] that says in which columns of the stacks a row takes part: {@link openGate} there, 0 elsewhere. */
 export const adapterGates: ValueName = "adapters.gates";
 
 /** What an open gate multiplies by; matrices B are divided by it. */

@@ -70,7 +70,10 @@ export class SwitchedAdapters<Weights, Pool extends PoolStorage> {
   #stacks: Stacks<Weights> | undefined;
   #changes: Promise<unknown> = Promise.resolve();
 
-  /** @param graphs Those that the weights were loaded for. @param linears The matrices that their linears multiply with. */
+  /**
+   * @param graphs Those that the weights were loaded for.
+   * @param linears The matrices that their linears multiply with.
+   */
   constructor(
     graphs: readonly Graph[],
     linears: ReadonlyMap<WeightName, WeightInfo>,
@@ -111,7 +114,7 @@ export class SwitchedAdapters<Weights, Pool extends PoolStorage> {
     });
   }
 
-  /** A program begins; it has the adapters that there are when this resolves. @returns what ends it */
+  /** A program begins; it has the adapters that there are when this resolves. */
   async serve(program: SwitchingProgram<Weights, Pool>, signal: AbortSignal): Promise<void> {
     await this.#inTurn(async () => {
       program.executor.swap(await this.#adapted(program, this.#stacks, signal));
