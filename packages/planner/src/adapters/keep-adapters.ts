@@ -1,29 +1,12 @@
 // What parameters do when an adapter is added or removed: it is read, and goes to the weights where these compute with
 // adapters themselves, and else to the programs that switch between them.
 
-import type { Graph, WeightInfo, WeightName, WeightSource } from "@polyllama/core";
-import type { AdapterOptions } from "@polyllama/core/device";
+import type { Graph, WeightInfo, WeightName } from "@polyllama/core";
 import type { PoolStorage } from "../frame/paged-pool.ts";
 import type { ParameterStorage } from "../frame/shared-parameters.ts";
 import { type Adapter, type ReadValues, readAdapter } from "./adapter.ts";
+import type { AdapterKeeper } from "./adapter-keeper.ts";
 import type { SwitchedAdapters } from "./switched-adapters.ts";
-
-/** Where the adapters of some parameters are kept. */
-export interface AdapterKeeper {
-  /** Memory that they take beside the weights. */
-  readonly bytes: number;
-  /**
-   * When it resolves steps may name it.
-   *
-   * @param ended Called when the weights are no more in use for it, before a device that is disposed goes on.
-   * @throws {CheckpointError}; `MemoryError`; `ERR_DISPOSED`, also without that call
-   */
-  add(name: string, source: WeightSource, options: AdapterOptions, ended: () => Promise<void>): Promise<void>;
-  /** No step that names it will come. */
-  remove(name: string, ended: () => Promise<void>): Promise<void>;
-  /** A promise where that takes time. */
-  free(): void | Promise<void>;
-}
 
 /** Awaits work that ends when the device is disposed. */
 export type Load = <Made>(action: (signal: AbortSignal) => Promise<Made>) => Promise<Made>;

@@ -28,6 +28,7 @@ export interface LoadedStacks<Weights> {
 
 /** What a backend gives where adapters are switched for it. */
 export interface AdapterParts<Weights> {
+  /** The values of a weight [rows, columns], as f32. */
   readonly readValues: ReadValues;
   /**
    * Loads the stacks of adapters, so that programs find them as they find the weights that are there.

@@ -28,7 +28,6 @@ import {
   type Program,
   poolSizeTypes,
 } from "@polyllama/core/device";
-import type { ReadValues } from "../adapters/adapter.ts";
 import { keepAdapters, linearsOf } from "../adapters/keep-adapters.ts";
 import { type AdapterParts, SwitchedAdapters } from "../adapters/switched-adapters.ts";
 import { SwitchingExecutor } from "../adapters/switching-executor.ts";
@@ -85,7 +84,7 @@ export interface DeviceParts<Weights extends ParameterStorage, Blocks extends Po
   /**
    * How adapters come to it, where it has them: `load` is absent where its weights compute with them themselves.
    */
-  readonly adapters?: { readonly readValues: ReadValues; readonly load?: AdapterParts<Weights>["load"] };
+  readonly adapters?: Pick<AdapterParts<Weights>, "readValues"> & Partial<AdapterParts<Weights>>;
   readonly caches: CacheParts<Blocks>;
   /** Bytes that the whole device has; absent where the platform does not tell. */
   totalMemory?(): number;

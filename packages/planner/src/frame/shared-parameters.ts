@@ -3,7 +3,7 @@
 import { PolyllamaError, UnsupportedError, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
 import type { AdapterOptions, Parameters } from "@polyllama/core/device";
 import type { Adapter } from "../adapters/adapter.ts";
-import type { AdapterKeeper } from "../adapters/keep-adapters.ts";
+import type { AdapterKeeper } from "../adapters/adapter-keeper.ts";
 
 /** What a backend has of weights. */
 export interface ParameterStorage {
