@@ -3,6 +3,44 @@
 import type { Mutant } from "./mutant.ts";
 import { planMutants } from "./plan-mutants.ts";
 
+const adapters: readonly Omit<Mutant, "package">[] = [
+  {
+    id: "adapter-of-another",
+    file: "adapters/switching-executor.ts",
+    find: "const range = ranges.get(adapter)!;",
+    replace: "const range = [...ranges.values()][0]!;",
+    what: "every sequence that names an adapter has the first one",
+  },
+  {
+    id: "adapter-first-row",
+    file: "adapters/switching-executor.ts",
+    find: "n < first + count; n++",
+    replace: "n < first + 1; n++",
+    what: "of a sequence the first row alone has its adapter",
+  },
+  {
+    id: "adapter-without-scale",
+    file: "adapters/stack.ts",
+    find: "(matrix[m * rank + r]! * scale) / openGate",
+    replace: "(matrix[m * rank + r]! * scale ** 0) / openGate",
+    what: "what an adapter adds is not scaled",
+  },
+  {
+    id: "adapter-stale-stacks",
+    file: "adapters/switched-adapters.ts",
+    find: "for (const [program, adapted] of made) program.executor.swap(adapted);",
+    replace: "if (this.#stacks === undefined) for (const [program, adapted] of made) program.executor.swap(adapted);",
+    what: "programs go on with the stacks of adapters that there were before",
+  },
+  {
+    id: "adapter-later-program",
+    file: "adapters/switched-adapters.ts",
+    find: "program.executor.swap(await this.#adapted(program, this.#stacks, signal));",
+    replace: "program.executor.swap(undefined);",
+    what: "a program that is compiled after adapters were added computes without them",
+  },
+];
+
 const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "attention-truncate",
@@ -233,7 +271,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
 ];
 
-export const plannerMutants: readonly Mutant[] = [...faults, ...planMutants].map((fault) => ({
+export const plannerMutants: readonly Mutant[] = [...adapters, ...faults, ...planMutants].map((fault) => ({
   package: "planner",
   ...fault,
 }));

@@ -3,7 +3,7 @@
 
 import { type FormatName, MemoryError } from "@polyllama/core";
 import type { Device, DeviceFeatures } from "@polyllama/core/device";
-import { asF32, formats } from "@polyllama/formats";
+import { asF32, formats, readValues } from "@polyllama/formats";
 import {
   assertPlaced,
   DeviceFrame,
@@ -43,7 +43,7 @@ const features: DeviceFeatures = {
   outputs: ["host", "device", "token", "score"],
   adjustments: true,
   stepsAhead: 1, // a token is chosen on the host, before the next step can begin
-  adapters: false,
+  adapters: true,
   updates: true,
   pagedCaches: true,
   cacheExport: true,
@@ -78,6 +78,13 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
       // What is updated must not be a file that others read.
       const local = mutable || machine.engine.map === undefined ? undefined : platform.weights;
       return loadWeights(machine, graphs, source, local, { signal, ...(onProgress && { onProgress }) });
+    },
+    adapters: {
+      readValues,
+      async load(weights, graphs, source, signal) {
+        const stacks = await loadWeights(machine, graphs, source, undefined, { signal });
+        return { weights: weights.beside(stacks), bytes: stacks.bytes, free: () => stacks.free() };
+      },
     },
     caches: {
       formats: ["f32", "f16", "bf16", "q8_0"],

@@ -3,7 +3,7 @@
 
 import type { DeviceInfo, FormatName } from "@polyllama/core";
 import { cacheSpec, type Device } from "@polyllama/core/device";
-import { asF32, formats } from "@polyllama/formats";
+import { asF32, formats, readValues } from "@polyllama/formats";
 import {
   assertPlaced,
   type BlocksSize,
@@ -46,7 +46,7 @@ export function cudaDevice(options: CudaOptions): Device {
       outputs: ["host", "device", "token"],
       adjustments: false,
       stepsAhead: 2,
-      adapters: false,
+      adapters: true,
       updates: true,
       cacheExport: true,
       pagedCaches: true,
@@ -67,6 +67,13 @@ export function cudaDevice(options: CudaOptions): Device {
       const source = mutable ? asF32(given, optimizedWeights(graphs)) : given;
       const options = { signal, tensorCores: tensorCores(card.gpu), ...(onProgress && { onProgress }) };
       return loadWeights(card.gpu, graphs, source, options);
+    },
+    adapters: {
+      readValues,
+      async load(weights, graphs, source, signal) {
+        const stacks = await loadWeights(card.gpu, graphs, source, { signal, tensorCores: false });
+        return { weights: weights.beside(stacks), bytes: stacks.bytes, free: () => stacks.free() };
+      },
     },
     caches: {
       formats: [cache, ...otherFormats(cache)],

@@ -4,7 +4,7 @@
 
 import { checkNumber, type DeviceInfo, type FormatName } from "@polyllama/core";
 import type { DeviceMemory } from "@polyllama/core/device";
-import { asF32, formats } from "@polyllama/formats";
+import { asF32, formats, readValues } from "@polyllama/formats";
 import {
   assertPlaced,
   DeviceFrame,
@@ -47,7 +47,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         outputs: ["host", "device", "token"],
         adjustments: false,
         stepsAhead: stepsAhead[opened.gpu.family],
-        adapters: false,
+        adapters: true,
         updates: true,
         pagedCaches: true,
         cacheExport: true,
@@ -63,6 +63,15 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         const source = mutable ? asF32(given, optimizedWeights(graphs)) : given;
         const alone = mutable || graphs.some(isTrainingGraph);
         return loadWeights(await adapter.alive(), graphs, source, { alone, onProgress, signal });
+      },
+      adapters: {
+        readValues,
+        async load(weights, graphs, source, signal) {
+          weights.gpu.assertAlive();
+          const options = { alone: false, onProgress: undefined, signal };
+          const stacks = await loadWeights(weights.gpu, graphs, source, options);
+          return { weights: weights.beside(stacks), bytes: stacks.bytes, free: () => stacks.free() };
+        },
       },
       caches: {
         formats: ["f32", "f16", "bf16"],

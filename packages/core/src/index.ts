@@ -85,6 +85,7 @@ export type { AdamWOptions, OptimizerGraph } from "./passes/adamw.ts";
 export { adamWGraph, adamWSettings, momentsOf, withMoments } from "./passes/adamw.ts";
 export type { LoraGraph, LoraOptions } from "./passes/lora.ts";
 export { withLora, withNewAdapter } from "./passes/lora.ts";
+export { adapterGates, adapterStackGraph, adapterStacks, openGate, withAdapterStacks } from "./passes/switched-lora.ts";
 export type { MatrixPart, WeightPart } from "./passes/weight-parts.ts";
 export { matrixParts, partOf, weightsOfParts } from "./passes/weight-parts.ts";
 

@@ -12,6 +12,8 @@ export {
   u64,
   wgslStruct,
 } from "./struct.ts";
+export type { Adapter, LowRankMatrices } from "./adapters/adapter.ts";
+export type { AdapterParts, LoadedStacks } from "./adapters/switched-adapters.ts";
 export {
   type BlocksSize,
   type CacheParts,

@@ -21,22 +21,35 @@ export class LoadedWeights implements ParameterStorage {
   readonly #kept: KeptWeights;
   /** Where they came from. */
   readonly #source: WeightSource;
+  /** Others, which lie elsewhere. */
+  readonly #others: LoadedWeights | undefined;
 
   constructor(
     weights: ReadonlyMap<WeightName, WeightInfo>,
     layout: WeightLayout,
     kept: KeptWeights,
     source: WeightSource,
+    others?: LoadedWeights,
   ) {
     this.weights = weights;
     this.#source = source;
     this.layout = layout;
     this.bytes = layout.bytes;
     this.#kept = kept;
+    this.#others = others;
+  }
+
+  /** These weights, and others beside them: what a graph that has both is computed with. */
+  beside(others: LoadedWeights): LoadedWeights {
+    const layout = { ...this.layout, places: new Map([...this.layout.places, ...others.layout.places]) };
+    const weights = new Map([...this.weights, ...others.weights]);
+    return new LoadedWeights(weights, layout, this.#kept, this.#source, others);
   }
 
   matrix(group: WeightGroup): bigint {
-    return this.#kept.arena.ref + BigInt(this.layout.matrices.get(group)!); // the layout places each group
+    const before = this.layout.matrices.get(group);
+    if (before === undefined && this.#others !== undefined) return this.#others.matrix(group);
+    return this.#kept.arena.ref + BigInt(before!); // one of the layouts places each group
   }
 
   /** The weight of a norm, f32. */

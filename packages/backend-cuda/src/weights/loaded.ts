@@ -59,6 +59,20 @@ export class LoadedWeights implements ParameterStorage {
     this.#source = source;
   }
 
+  /** These weights, and others beside them, whose memory stays theirs: what a graph that has both is computed with. */
+  beside(others: LoadedWeights): LoadedWeights {
+    const both = {
+      ...this.layout,
+      places: new Map([...this.layout.places, ...others.layout.places]),
+      matrices: new Map([...this.layout.matrices, ...others.layout.matrices]),
+      multiplied: new Set([...this.layout.multiplied, ...others.layout.multiplied]),
+    };
+    const matrices = new Map([...this.#matrices, ...others.#matrices]);
+    const [weights, vectors] = [new Map([...this.weights, ...others.weights]), this.#vectors];
+    const { exponents } = this; // f32, as the others are, has none
+    return new LoadedWeights(this.gpu, weights, both, { matrices, vectors }, { exponents, source: this.#source });
+  }
+
   /** Rows of a group from one on, as kernels read them. */
   matrix(group: WeightGroup, first: number): DeviceWeights {
     const memory = this.#matrices.get(group)!; // the layout has a matrix for each group

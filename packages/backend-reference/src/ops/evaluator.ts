@@ -27,4 +27,6 @@ export interface Operands extends HostOperands<Float64Array> {
   weight(name: WeightName): LoadedWeight;
   /** Adds what the adapters of the rows' sequences make of x [N, K] to a linear's y [N, M], and returns y. */
   adapt(name: WeightName, x: Matrix, y: Matrix): Matrix;
+  /** Adds to a linear's bound [N, M] how far a backend may be off in that, and returns it. */
+  adaptBound(name: WeightName, x: Matrix, bound: Matrix, rounding: Rounding): Matrix;
 }

@@ -8,9 +8,12 @@ import { type Matrix, map, matrix, row } from "../matrix.ts";
 import { tensorCoreError } from "../tensor-cores.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
 
-export function evaluateLinear(node: LinearNode, { value, weight, adapt }: Operands): Evaluated {
+export function evaluateLinear(node: LinearNode, { value, weight, adapt, adaptBound }: Operands): Evaluated {
   const [x, w] = [value(node.x), weight(node.weight)];
-  return { exact: () => adapt(node.weight, x, linear(x, w.values)), bound: (rounding) => linearBound(x, w, rounding) };
+  return {
+    exact: () => adapt(node.weight, x, linear(x, w.values)),
+    bound: (rounding) => adaptBound(node.weight, x, linearBound(x, w, rounding), rounding),
+  };
 }
 
 /** x [N, K], weight [M, K] -> [N, M] */

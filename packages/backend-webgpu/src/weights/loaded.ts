@@ -45,6 +45,19 @@ export class LoadedWeights implements ParameterStorage {
     this.#source = source;
   }
 
+  /** These weights, and others beside them, whose memory stays theirs: what a graph that has both is computed with. */
+  beside({ weights, layout, buffers }: LoadedWeights): LoadedWeights {
+    const both = {
+      ...this.layout,
+      groups: [...this.layout.groups, ...layout.groups],
+      places: new Map([...this.layout.places, ...layout.places]),
+      parts: new Map([...this.layout.parts, ...layout.parts]),
+    };
+    const parts = new Map([...this.buffers.parts, ...buffers.parts]);
+    const all = new Map([...this.weights, ...weights]);
+    return new LoadedWeights(this.gpu, all, both, { ...this.buffers, parts }, this.#source);
+  }
+
   /** Where the rows of a weight lie that stands alone in f32; undefined for others, which cannot be updated. */
   #rows({ name, format, shape }: WeightInfo): readonly RowsInBuffer[] | undefined {
     const vector = this.buffers.vectors.get(name);

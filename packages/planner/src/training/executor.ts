@@ -113,6 +113,12 @@ export class TrainingExecutor<Tensor extends TensorStorage, Pool extends PoolSto
       const problem = `The ${this.#backend.name} backend trains on whole sequences, without caches`;
       throw new UnsupportedError(problem, remedy, { op: "attention" });
     }
+    if (accepted.places.sequences.some(({ adapter }) => adapter !== undefined)) {
+      const problem = `The ${this.#backend.name} backend does not train beside adapters that are switched at run time`;
+      throw new UnsupportedError(problem, "Merge the adapter into the weights, or use the reference.", {
+        op: "linear",
+      });
+    }
     return hostRun(accepted, this.#parameters.owner, (signal) => this.#run(accepted, signal));
   }
 

@@ -252,16 +252,16 @@ describe("what a step declares wrongly", () => {
 
 test("an adapter that cannot be read leaves its name free, and so does one that is disposed", async () => {
   let readable = false;
-  const storage = {
-    weights: new Map(),
+  const adapters = {
     bytes: 0,
-    addAdapter: async () => {
+    add: async () => {
       if (!readable) throw new Error("no such file");
-      return () => undefined;
     },
+    remove: async () => undefined,
     free: () => undefined,
   };
-  const parameters = new SharedParameters(storage, {}, { onFree: () => undefined });
+  const storage = { weights: new Map(), bytes: 0, free: () => undefined };
+  const parameters = new SharedParameters(storage, {}, { adapters, onFree: () => undefined });
   const source: WeightSource = {
     name: "adapter",
     weights: new Map(),
