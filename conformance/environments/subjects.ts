@@ -60,6 +60,7 @@ function cudaWith(activations: "f16" | "f32"): Subject {
     title: `cuda, activations ${activations}`,
     expectations: "cuda",
     bounds: activations === "f16" ? "cuda" : "cuda-f32",
+    trains: true,
     absent: "no card was at hand; packages/backend-cuda/test runs small cases on the emulation",
     roundings: async () => (await create()).roundings,
     open: async () => local(await create()),

@@ -17,8 +17,8 @@ const tiles = /op:linear:.*;n=97;/;
 const paths = /^path:(mixed:format=f32;sequences=5|chunked:sequences=3|fused:format=q4_0|inner:order=without)/;
 /** Prompts, small ones of every format, for linears in f32. */
 const prompts = /op:linear:.*;n=(17|33);k=(64|96|172|256);/;
-/** Gradients of whole models: several query heads with one key, layers computed again, batches in parts. */
-const training = /^training:gradients:model=(multi-query|recomputed|accumulated)/;
+/** Gradients of whole models: several query heads with one key, layers computed again, batches in parts. And a run. */
+const training = /^training:(gradients:model=(multi-query|recomputed|accumulated)|losses:)/;
 const everyNth = (index: number, n: number): boolean => index % n === 0;
 
 await describeWithEmulation("conformance", (emulation) => {
