@@ -11,6 +11,7 @@ import {
   type HostOperands,
   hostRun,
   isHostTensor,
+  isTrainingGraph,
   outputValue,
   type SharedParameters,
   type StepExecutor,
@@ -92,6 +93,7 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
     const { storage } = this.#parameters;
     return {
       ...operands,
+      trains: isTrainingGraph(this.#graph),
       weight: (name) => storage.loaded.get(name)!, // the frame saw that it is there
       adapt(name, x, y) {
         for (const { first, rows, adapter } of sequences) {
