@@ -19,8 +19,8 @@ import { Card } from "./card.ts";
 import type { Gpu } from "./gpu.ts";
 import { mostHeadDim } from "./kernels/heads.ts";
 import { type CudaCacheFormat, cacheFormats, kvBlockRows } from "./kernels/row.ts";
-import { chunkRows } from "./modes.ts";
-import type { CudaOptions } from "./options.ts";
+import { chunkRows, tensorCoreCapability } from "./modes.ts";
+import type { CudaOptions, TrainingFormat } from "./options.ts";
 import { CudaExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { capabilityText, versionText } from "./status.ts";
@@ -30,17 +30,14 @@ import { placeExponents } from "./weights/exponents.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
 
-/** Least compute capability, times ten, whose tensor cores the kernels use. */
-const tensorCoreCapability = 80;
-
 /** A card that is opened when it is first used. */
 export function cudaDevice(options: CudaOptions): Device {
-  const { activations = "f16", cache = "f32" } = options;
+  const { activations = "f16", cache = "f32", training: products = "f32" } = options;
   const card = new Card(options);
   const tensorCores = ({ capability }: Gpu): boolean => activations === "f16" && capability >= tensorCoreCapability;
   return new DeviceFrame({
     name: "cuda",
-    roundings: roundings(activations === "f16", cache),
+    roundings: roundings({ activations, cache, training: products }),
     formats: new Set(Object.keys(formats) as FormatName[]), // the record's own keys
     features: {
       outputs: ["host", "device", "token"],
@@ -51,7 +48,7 @@ export function cudaDevice(options: CudaOptions): Device {
       cacheExport: true,
       pagedCaches: true,
     },
-    describe: () => describe(card.gpu, tensorCores(card.gpu)),
+    describe: () => describe(card.gpu, tensorCores(card.gpu), products),
     supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
     memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.memoryInfo() }),
     estimateMemory(graph, weights, rows) {
@@ -85,7 +82,8 @@ export function cudaDevice(options: CudaOptions): Device {
       const training = () => {
         // A table is found by its own numbers.
         assertPlaced(graph, storage.layout, ({ members }, as) => as === "matrix" || members.length === 1);
-        return trainingExecutor(graph, parameters, card.training, register);
+        // What only continues a step of training is not one whose roundings are declared: it is computed in f32.
+        return trainingExecutor(graph, parameters, isTrainingGraph(graph) ? products : "f32", card.training, register);
       };
       if (isTrainingGraph(graph)) return training();
       const { multiplied } = storage.layout;
@@ -107,7 +105,7 @@ function otherFormats(format: CudaCacheFormat): readonly CudaCacheFormat[] {
   return cacheFormats.filter((other) => other !== format);
 }
 
-function describe(gpu: Gpu, tensorCores: boolean): DeviceInfo {
+function describe(gpu: Gpu, tensorCores: boolean, training: TrainingFormat): DeviceInfo {
   const { free, total } = gpu.memoryInfo();
   return {
     backend: "cuda",
@@ -118,6 +116,7 @@ function describe(gpu: Gpu, tensorCores: boolean): DeviceInfo {
       library: gpu.driver.path,
       kernels: gpu.images.target,
       activations: tensorCores ? "f16" : "f32",
+      training,
       "memory, bytes": total,
       "free, bytes": free,
     },

@@ -12,6 +12,7 @@ import {
   type HostOperands,
   hostRun,
   isHostTensor,
+  isTrainingGraph,
   outputValue,
   type SharedParameters,
   type StepExecutor,
@@ -110,6 +111,7 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
     });
     return {
       ...operands,
+      trains: isTrainingGraph(this.#graph),
       weight: (name) => storage.loaded.get(name)!, // the frame saw that it is there
       adapt(name, x, y) {
         for (const { adapter, part } of adapted) storage.adapt(adapter, name, part(x), part(y));

@@ -102,7 +102,7 @@ export { blockSizes, formatBytes } from "./formats.ts";
 // What devices and those who use them share; the contract is @polyllama/core/device
 export type { CacheFormat } from "./device/cache.ts";
 export type { DeviceInfo, MemoryEstimate } from "./device/device.ts";
-export type { RoundingProfile, TensorCoreRounding } from "./device/roundings.ts";
+export type { ProductRounding, RoundingProfile, SumTruncation, TensorCoreRounding } from "./device/roundings.ts";
 export type { Progress } from "./progress.ts";
 export type { RealArray, Tensor } from "./tensor.ts";
 
