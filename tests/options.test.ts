@@ -194,7 +194,7 @@ describe.each<[title: string, call: (options: never) => unknown, options: Option
     onnxruntime,
     { threads: num!, activations: str!, cacheFolder: ["string", "boolean"], cacheLimit: num!, onNote: fn! },
   ],
-  ["cuda", cuda, { activations: str!, cache: str!, device: num!, library: str!, images: str! }],
+  ["cuda", cuda, { activations: str!, training: str!, cache: str!, device: num!, library: str!, images: str! }],
   [
     "webgpu",
     webgpu,

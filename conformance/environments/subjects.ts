@@ -54,12 +54,14 @@ function onnxruntimeWith(activations: "f32" | "int8"): Subject {
   };
 }
 
-function cudaWith(activations: "f16" | "f32"): Subject {
-  const create = async (): Promise<Device> => (await import("@polyllama/backend-cuda")).cuda({ activations });
+function cudaWith(activations: "f16" | "f32", training: "f32" | "bf16" = "f32"): Subject {
+  const create = async (): Promise<Device> => (await import("@polyllama/backend-cuda")).cuda({ activations, training });
+  const bounds = activations === "f16" ? "cuda" : "cuda-f32";
   return {
-    title: `cuda, activations ${activations}`,
+    title: `cuda, activations ${activations}${training === "f32" ? "" : `, training in ${training}`}`,
     expectations: "cuda",
-    bounds: activations === "f16" ? "cuda" : "cuda-f32",
+    bounds: training === "f32" ? bounds : `${bounds}-${training}`,
+    trains: true,
     absent: "no card was at hand; packages/backend-cuda/test runs small cases on the emulation",
     roundings: async () => (await create()).roundings,
     open: async () => local(await create()),
@@ -110,6 +112,7 @@ export const subjects: Readonly<Record<string, Subject>> = {
   "webgpu-deno": webgpuIn("Deno", () => deno(denoProgram?.executable ?? missing("Deno"), { name: "webgpu" })),
   cuda: cudaWith("f16"),
   "cuda-f32": cudaWith("f32"),
+  "cuda-bf16": cudaWith("f16", "bf16"),
   // Takes minutes for each case of a published model's size: for use with --filter.
   "cuda-emulation": {
     ...cudaWith("f16"),

@@ -108,6 +108,41 @@ const faults: readonly Omit<Mutant, "package">[] = [
     replace: "scratch.words = 0;",
     what: "memory that ops take beside values is not allocated",
   },
+  {
+    id: "cuda-bf16-cut",
+    file: "kernels/product_bf16.cu",
+    find: "bfloat_bits(value) : 0x7fffu",
+    replace: "__float_as_uint(value) >> 16 : 0x7fffu",
+    what: "operands in bf16 are cut off instead of rounded",
+  },
+  {
+    id: "cuda-bf16-depth",
+    file: "kernels/product_bf16.cu",
+    find: "source < (TRANSPOSED ? depth : count)",
+    replace: "source + 1 < (TRANSPOSED ? depth : count)",
+    what: "the last row of an operand that lies across, or of the result, is zero in products of bf16",
+  },
+  {
+    id: "cuda-bf16-residual",
+    file: "training/emit/products.ts",
+    find: "y.residual === undefined ? undefined :",
+    replace: "true ? undefined :",
+    what: "weight gradients in bf16 forget the micro-batches before",
+  },
+  {
+    id: "cuda-bf16-stored",
+    file: "training/emit/products.ts",
+    find: 'products === "bf16" && format === "f32"',
+    replace: 'products === "bf16"',
+    what: "weights of any format are taken for f32 in products of bf16",
+  },
+  {
+    id: "cuda-bf16-old-card",
+    file: "training/executor.ts",
+    find: 'products === "bf16" && gpu.capability < tensorCoreCapability',
+    replace: "false",
+    what: "cards without bf16 on tensor cores are let train in it",
+  },
 ];
 
 export const cudaTrainingMutants: readonly Mutant[] = faults.map((fault) => ({ ...fault, package: "backend-cuda" }));

@@ -3,6 +3,44 @@
 import type { Mutant } from "./mutant.ts";
 import { planMutants } from "./plan-mutants.ts";
 
+const adapters: readonly Omit<Mutant, "package">[] = [
+  {
+    id: "adapter-of-another",
+    file: "adapters/switching-executor.ts",
+    find: "const range = ranges.get(adapter)!;",
+    replace: "const range = [...ranges.values()][0]!;",
+    what: "every sequence that names an adapter has the first one",
+  },
+  {
+    id: "adapter-first-row",
+    file: "adapters/switching-executor.ts",
+    find: "n < first + count; n++",
+    replace: "n < first + 1; n++",
+    what: "of a sequence the first row alone has its adapter",
+  },
+  {
+    id: "adapter-without-scale",
+    file: "adapters/stack.ts",
+    find: "(matrix[m * rank + r]! * scale) / openGate",
+    replace: "(matrix[m * rank + r]! * scale ** 0) / openGate",
+    what: "what an adapter adds is not scaled",
+  },
+  {
+    id: "adapter-stale-stacks",
+    file: "adapters/switched-adapters.ts",
+    find: "for (const [program, adapted] of made) program.executor.swap(adapted);",
+    replace: "if (this.#stacks === undefined) for (const [program, adapted] of made) program.executor.swap(adapted);",
+    what: "programs go on with the stacks of adapters that there were before",
+  },
+  {
+    id: "adapter-later-program",
+    file: "adapters/switched-adapters.ts",
+    find: "program.executor.swap(await this.#adapted(program, this.#stacks, signal));",
+    replace: "program.executor.swap(undefined);",
+    what: "a program that is compiled after adapters were added computes without them",
+  },
+];
+
 const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "attention-truncate",
@@ -133,9 +171,23 @@ const faults: readonly Omit<Mutant, "package">[] = [
   {
     id: "late-abort",
     file: "frame/program-frame.ts",
-    find: "      await record.dependencies();\n      aborted.throwIfAborted();",
-    replace: "      await record.dependencies();",
+    find: "      if (!writes) aborted.throwIfAborted(); // what was written stays, whoever aborts meanwhile\n",
+    replace: "",
     what: "an aborted step that ends all the same counts as done",
+  },
+  {
+    id: "abort-after-writing",
+    file: "frame/program-frame.ts",
+    find: "if (!writes) aborted.throwIfAborted();",
+    replace: "aborted.throwIfAborted();",
+    what: "a step that has updated its parameters is reported as aborted",
+  },
+  {
+    id: "half-updated",
+    file: "training/executor.ts",
+    find: "throw this.#parameters.damage(error);",
+    replace: "throw error;",
+    what: "parameters that an update left half new are used on",
   },
   {
     id: "abort-after-wait",
@@ -219,7 +271,7 @@ const faults: readonly Omit<Mutant, "package">[] = [
   },
 ];
 
-export const plannerMutants: readonly Mutant[] = [...faults, ...planMutants].map((fault) => ({
+export const plannerMutants: readonly Mutant[] = [...adapters, ...faults, ...planMutants].map((fault) => ({
   package: "planner",
   ...fault,
 }));

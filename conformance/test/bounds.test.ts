@@ -47,7 +47,8 @@ function keeps({ bounds, roundings, trains = false }: Subject): void {
 }
 
 describe("no case allows more than is recorded", () => {
-  for (const name of ["cpu", "cpu-int8", "onnxruntime", "onnxruntime-int8", "cuda", "cuda-f32"]) keeps(subjects[name]!); // known ones
+  for (const name of ["cpu", "cpu-int8", "onnxruntime", "onnxruntime-int8", "cuda", "cuda-f32", "cuda-bf16"])
+    keeps(subjects[name]!); // known ones
   describeWithSystem("vulkan", "webgpu", () => keeps(subjects["webgpu-dawn"]!)); // likewise
 });
 

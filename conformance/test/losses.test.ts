@@ -4,8 +4,10 @@
 
 import { readFileSync } from "node:fs";
 import { cpu, instructionSets } from "@polyllama/backend-cpu";
+import { cuda } from "@polyllama/backend-cuda";
 import { reference } from "@polyllama/backend-reference";
 import type { Device } from "@polyllama/core/device";
+import { describeWithEmulation, emulated } from "@polyllama/test-support/emulation";
 import { full } from "@polyllama/test-support/full";
 import { describe, expect, test } from "vitest";
 import { measureTolerance } from "../src/comparison/tolerance.ts";
@@ -33,15 +35,24 @@ test("the reference has the recorded losses, to nine digits, and learns", async 
 });
 
 describe.each(trained)("losses recorded for %s", (record, open) => {
-  test(`${steps} steps lie within what its roundings allow`, async () => {
-    await using device = open();
-    const { roundings } = golden(record);
-    const { sources: _, ...declared } = device.roundings;
-    expect(JSON.parse(JSON.stringify(declared))).toEqual(roundings);
-    const found = await lossCurve(device, 1, steps);
-    expect(measureTolerance(found, goldenTolerance(golden(record), steps))).toMatchObject({ problem: undefined });
-  });
+  test(`${steps} steps lie within what its roundings allow`, () => expectLosses(record, open(), steps));
 });
+
+await describeWithEmulation("losses recorded for cpu, on cuda", (emulation) => {
+  // Rounds as cpu does. The emulation takes a second for a step.
+  test("20 steps lie within what its roundings allow", { timeout: 240_000 }, () =>
+    expectLosses("cpu", cuda({ ...emulated(emulation), activations: "f32" }), 20),
+  );
+});
+
+async function expectLosses(record: string, device: Device, steps: number): Promise<void> {
+  await using opened = device;
+  const { roundings } = golden(record);
+  const { sources: _, ...declared } = opened.roundings;
+  expect(JSON.parse(JSON.stringify(declared))).toEqual(roundings);
+  const found = await lossCurve(opened, 1, steps);
+  expect(measureTolerance(found, goldenTolerance(golden(record), steps))).toMatchObject({ problem: undefined });
+}
 
 test.each([
   ["without decay", { weightDecay: 0 }],

@@ -3,6 +3,7 @@
 // that programs share, and ends in order.
 
 import { abortCases } from "./abort.ts";
+import { adapterCases } from "./adapters.ts";
 import { blockCases } from "./blocks.ts";
 import type { DeviceCase } from "./case.ts";
 import { chainCases } from "./chains.ts";
@@ -23,6 +24,7 @@ export const deviceCases: readonly DeviceCase[] = [
   ...tokenCases,
   ...chainCases,
   ...parameterCases,
+  ...adapterCases,
   ...trainingCases,
   ...disposeCases,
 ];

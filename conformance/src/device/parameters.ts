@@ -1,4 +1,4 @@
-// Parameters: shared by programs, freed with the last of them, changed by steps, and extended by adapters.
+// Parameters: shared by programs, freed with the last of them, and changed by steps.
 
 import { buildGraph, createSampler } from "@polyllama/core";
 import { must, mustEqual, mustThrow } from "../must.ts";
@@ -75,37 +75,6 @@ export const parameterCases: readonly DeviceCase[] = [
       await using third = await device.compile(graph, fixed);
       const given = { inputs: { x: identity }, sequences: [{ rows: 4 }], outputs: [], updates: { w: "y" } };
       await mustThrow("ERR_PARAMETERS", () => third.submit(given), "parameters that are not mutable");
-    },
-  },
-  {
-    name: "adapters change the sequences that name them, and no others",
-    needs: ({ features }) => (features.adapters ? undefined : "there are no adapters"),
-    async run(device) {
-      await using subject = await load(device);
-      const { program, parameters } = subject;
-      const stream = random("device", 3);
-      const name = "layers.1.attention.wq.weight";
-      const [rows = 0, columns = 0] = parameters.weights.get(name)!.shape; // the model has it
-      const low = memoryWeights([
-        randomWeight(`${name}.lora_a`, [2, columns], "f32", stream),
-        randomWeight(`${name}.lora_b`, [rows, 2], "f32", stream),
-      ]);
-      const given = tokens(4);
-      const submit = (...adapters: readonly (string | undefined)[]) =>
-        program.submit({
-          inputs: { tokens: Int32Array.from(adapters.flatMap(() => [...given])) },
-          sequences: adapters.map((adapter) => ({ rows: 4, ...(adapter !== undefined && { adapter }) })),
-          outputs: [{ value: "logits", rows: "last", to: "host" }],
-        });
-      await mustThrow("ERR_GRAPH", () => submit("poet"), "an adapter that there is not");
-      const [plain] = rowsOf((await submit(undefined).result)[0]);
-      const adapter = await parameters.addAdapter("poet", low, { scale: 3 });
-      const [first, second, third] = rowsOf((await submit(undefined, "poet", undefined).result)[0]);
-      mustEqual([first, third], [plain, plain], "sequences without it");
-      must(JSON.stringify(second) !== JSON.stringify(plain), "the sequence with it");
-      await mustThrow("ERR_OPTION", () => parameters.addAdapter("poet", low), "a second one of the same name");
-      adapter[Symbol.dispose]();
-      await mustThrow("ERR_GRAPH", () => submit("poet"), "an adapter that was removed");
     },
   },
   {

@@ -3,7 +3,7 @@
 
 import { type FormatName, MemoryError } from "@polyllama/core";
 import type { Device, DeviceFeatures } from "@polyllama/core/device";
-import { asF32, formats } from "@polyllama/formats";
+import { asF32, formats, readValues } from "@polyllama/formats";
 import {
   assertPlaced,
   DeviceFrame,
@@ -20,7 +20,7 @@ import type { Engine } from "./native/engine.ts";
 import { CpuExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { trainingExecutor } from "./training/executor.ts";
-import { NativeTensor, TensorMemory } from "./training/tensors.ts";
+import { NativeTensor, tensorMemory } from "./training/tensors.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
 import type { LocalWeights } from "./weights/local.ts";
@@ -44,7 +44,7 @@ const features: DeviceFeatures = {
   adjustments: true,
   stepsAhead: 1, // a token is chosen on the host, before the next step can begin
   invariantRows: true, // each row by itself, in one order
-  adapters: false,
+  adapters: true,
   updates: true,
   pagedCaches: true,
   cacheExport: true,
@@ -53,7 +53,7 @@ const features: DeviceFeatures = {
 /** A device whose engine is opened when it is first used. */
 export function cpuDevice(activations: Activations, platform: Platform): Device {
   const machine = new Machine(() => platform.open());
-  const tensors = new TensorMemory(machine);
+  const tensors = tensorMemory(machine);
   return new DeviceFrame({
     name: "cpu",
     roundings: roundings(activations),
@@ -79,6 +79,13 @@ export function cpuDevice(activations: Activations, platform: Platform): Device 
       // What is updated must not be a file that others read.
       const local = mutable || machine.engine.map === undefined ? undefined : platform.weights;
       return loadWeights(machine, graphs, source, local, { signal, ...(onProgress && { onProgress }) });
+    },
+    adapters: {
+      readValues,
+      async load(weights, graphs, source, signal) {
+        const stacks = await loadWeights(machine, graphs, source, undefined, { signal });
+        return { weights: weights.beside(stacks), bytes: stacks.bytes, free: () => stacks.free() };
+      },
     },
     caches: {
       formats: ["f32", "f16", "bf16", "q8_0"],

@@ -175,9 +175,13 @@ async function lock(path: string): Promise<() => void> {
   }
 }
 
+/** What kernels find the emulation's functions in, for as long as this process lives: unloaded, others would not load. */
+const globalLibraries = new Map<string, ReturnType<typeof import("koffi")["load"]>>();
+
 function openControl(library: string, kernels: string): Control {
   const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi"); // the module of that name
-  const loaded = koffi.load(library, { global: true }); // kernels find the emulation's functions there
+  const loaded = koffi.load(library, { global: true });
+  globalLibraries.set(library, loaded);
   const reset = loaded.func("int emu_reset(const char *kernels)");
   const card = loaded.func("int emu_card(int driver, int count, int major, int minor, size_t memory)");
   const order = loaded.func("int emu_order(int order)");

@@ -59,7 +59,7 @@ export function kernelSources(folder: string = kernelFolder): readonly KernelSou
   });
   return [
     ...plain.map((name) => ({ name, path: join(folder, `${name}.cu`), defines: [], least: 75 })),
-    ...["attention_mma", "tensor_peak"].map((name) => ({
+    ...["attention_mma", "product_bf16", "tensor_peak"].map((name) => ({
       name,
       path: join(folder, `${name}.cu`),
       defines: [],

@@ -19,6 +19,7 @@ import * as gemv from "../src/kernels/gemv.ts";
 import * as inputGrad from "../src/kernels/input_grad.ts";
 import * as logProbability from "../src/kernels/log_probability.ts";
 import * as normGrad from "../src/kernels/norm_grad.ts";
+import * as productBf16 from "../src/kernels/product_bf16.ts";
 import * as repack from "../src/kernels/repack.ts";
 import * as rmsNorm from "../src/kernels/rms_norm.ts";
 import * as rope from "../src/kernels/rope.ts";
@@ -53,6 +54,7 @@ const structs: Readonly<Record<string, KernelStructs>> = {
   input_grad: inputGrad.structs,
   log_probability: logProbability.structs,
   norm_grad: normGrad.structs,
+  product_bf16: productBf16.structs,
   repack: repack.structs,
   rms_norm: rmsNorm.structs,
   rope: rope.structs,

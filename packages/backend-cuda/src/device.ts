@@ -3,7 +3,7 @@
 
 import type { DeviceInfo, FormatName } from "@polyllama/core";
 import { cacheSpec, type Device } from "@polyllama/core/device";
-import { asF32, formats } from "@polyllama/formats";
+import { asF32, formats, readValues } from "@polyllama/formats";
 import {
   assertPlaced,
   type BlocksSize,
@@ -19,8 +19,8 @@ import { Card } from "./card.ts";
 import type { Gpu } from "./gpu.ts";
 import { mostHeadDim } from "./kernels/heads.ts";
 import { type CudaCacheFormat, cacheFormats, kvBlockRows } from "./kernels/row.ts";
-import { chunkRows } from "./modes.ts";
-import type { CudaOptions } from "./options.ts";
+import { chunkRows, tensorCoreCapability } from "./modes.ts";
+import type { CudaOptions, TrainingFormat } from "./options.ts";
 import { CudaExecutor } from "./program/executor.ts";
 import { roundings } from "./roundings.ts";
 import { capabilityText, versionText } from "./status.ts";
@@ -30,29 +30,26 @@ import { placeExponents } from "./weights/exponents.ts";
 import { planWeights } from "./weights/layout.ts";
 import { loadWeights } from "./weights/load.ts";
 
-/** Least compute capability, times ten, whose tensor cores the kernels use. */
-const tensorCoreCapability = 80;
-
 /** A card that is opened when it is first used. */
 export function cudaDevice(options: CudaOptions): Device {
-  const { activations = "f16", cache = "f32" } = options;
+  const { activations = "f16", cache = "f32", training: products = "f32" } = options;
   const card = new Card(options);
   const tensorCores = ({ capability }: Gpu): boolean => activations === "f16" && capability >= tensorCoreCapability;
   return new DeviceFrame({
     name: "cuda",
-    roundings: roundings(activations === "f16", cache),
+    roundings: roundings({ activations, cache, training: products }),
     formats: new Set(Object.keys(formats) as FormatName[]), // the record's own keys
     features: {
       outputs: ["host", "device", "token"],
       adjustments: false,
       stepsAhead: 2,
       invariantRows: false, // prompts are multiplied by other kernels
-      adapters: false,
+      adapters: true,
       updates: true,
       cacheExport: true,
       pagedCaches: true,
     },
-    describe: () => describe(card.gpu, tensorCores(card.gpu)),
+    describe: () => describe(card.gpu, tensorCores(card.gpu), products),
     supports: (node) => supportsHeads("CUDA", node, mostHeadDim),
     memory: () => ({ allocated: card.gpu.allocated, ...card.gpu.memoryInfo() }),
     estimateMemory(graph, weights, rows) {
@@ -69,6 +66,13 @@ export function cudaDevice(options: CudaOptions): Device {
       const options = { signal, tensorCores: tensorCores(card.gpu), ...(onProgress && { onProgress }) };
       return loadWeights(card.gpu, graphs, source, options);
     },
+    adapters: {
+      readValues,
+      async load(weights, graphs, source, signal) {
+        const stacks = await loadWeights(card.gpu, graphs, source, { signal, tensorCores: false });
+        return { weights: weights.beside(stacks), bytes: stacks.bytes, free: () => stacks.free() };
+      },
+    },
     caches: {
       formats: [cache, ...otherFormats(cache)],
       blockRows: kvBlockRows,
@@ -79,7 +83,8 @@ export function cudaDevice(options: CudaOptions): Device {
       const training = () => {
         // A table is found by its own numbers.
         assertPlaced(graph, storage.layout, ({ members }, as) => as === "matrix" || members.length === 1);
-        return trainingExecutor(graph, parameters, card.training, register);
+        // What only continues a step of training is not one whose roundings are declared: it is computed in f32.
+        return trainingExecutor(graph, parameters, isTrainingGraph(graph) ? products : "f32", card.training, register);
       };
       if (isTrainingGraph(graph)) return training();
       const { multiplied } = storage.layout;
@@ -101,7 +106,7 @@ function otherFormats(format: CudaCacheFormat): readonly CudaCacheFormat[] {
   return cacheFormats.filter((other) => other !== format);
 }
 
-function describe(gpu: Gpu, tensorCores: boolean): DeviceInfo {
+function describe(gpu: Gpu, tensorCores: boolean, training: TrainingFormat): DeviceInfo {
   const { free, total } = gpu.memoryInfo();
   return {
     backend: "cuda",
@@ -112,6 +117,7 @@ function describe(gpu: Gpu, tensorCores: boolean): DeviceInfo {
       library: gpu.driver.path,
       kernels: gpu.images.target,
       activations: tensorCores ? "f16" : "f32",
+      training,
       "memory, bytes": total,
       "free, bytes": free,
     },

@@ -22,6 +22,9 @@ export const chunkModes: readonly ChunkMode<Mode>[] = [
   { name: "prefill", sequenceRows: unbounded, rows: chunkRows, sequences: unbounded },
 ];
 
+/** Least compute capability, times ten, whose tensor cores the kernels use. */
+export const tensorCoreCapability = 80;
+
 /** Formats whose linears go to tensor cores. */
 export const tensorCoreFormats: readonly FormatName[] = (Object.keys(formats) as FormatName[]) // the record's own keys
   .filter((format) => format !== "f32");

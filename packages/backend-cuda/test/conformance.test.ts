@@ -17,8 +17,10 @@ const tiles = /op:linear:.*;n=97;/;
 const paths = /^path:(mixed:format=f32;sequences=5|chunked:sequences=3|fused:format=q4_0|inner:order=without)/;
 /** Prompts, small ones of every format, for linears in f32. */
 const prompts = /op:linear:.*;n=(17|33);k=(64|96|172|256);/;
-/** Gradients of whole models: several query heads with one key, layers computed again, batches in parts. */
-const training = /^training:gradients:model=(multi-query|recomputed|accumulated)/;
+/** Gradients of whole models: several query heads with one key, layers computed again, batches in parts. And a run. */
+const training = /^training:(gradients:model=(multi-query|recomputed|accumulated)|losses:)/;
+/** What training multiplies on tensor cores, and a run of twenty steps. */
+const products = /^op:linear(InputGrad|WeightGrad):|^training:(gradients:model=accumulated|losses:)/;
 const everyNth = (index: number, n: number): boolean => index % n === 0;
 
 await describeWithEmulation("conformance", (emulation) => {
@@ -51,6 +53,7 @@ await describeWithEmulation("conformance", (emulation) => {
       ],
     },
     { order: "random", activations: "f32", list: ops.filter(({ address }) => prompts.test(address)) },
+    { order: "random", training: "bf16", list: cases.filter(({ address }) => products.test(address)) },
   ] as const;
   for (const { order, list, ...options } of chosen) {
     const groups = new Map<string, typeof cases>();

@@ -5,14 +5,14 @@
 import { cpus, totalmem } from "node:os";
 import type { FormatName, Graph, ValueName } from "@polyllama/core";
 import type { CompileProgramOptions, Device, DeviceFeatures } from "@polyllama/core/device";
-import { formats } from "@polyllama/formats";
+import { formats, readValues } from "@polyllama/formats";
 import { DeviceFrame, type SharedParameters, supportsInference } from "@polyllama/planner";
 import { OnnxRuntimeExecutor } from "./executor.ts";
 import { OnnxRuntimeBlocks } from "./kv-blocks.ts";
 import { estimateMemory } from "./memory.ts";
 import { type OnnxRuntimeOptions, withDefaults } from "./options.ts";
 import { loadOrt } from "./ort/api.ts";
-import { loadParameters, type OnnxRuntimeParameters } from "./parameters.ts";
+import { loadParameters, loadStacks, type OnnxRuntimeParameters } from "./parameters.ts";
 import { roundings } from "./roundings.ts";
 
 const features: DeviceFeatures = {
@@ -20,7 +20,7 @@ const features: DeviceFeatures = {
   adjustments: true,
   stepsAhead: 1, // a token is chosen on the host, before the next step can begin
   invariantRows: false, // other kernels multiply few rows
-  adapters: false,
+  adapters: true,
   updates: false,
   pagedCaches: false,
   cacheExport: true,
@@ -61,6 +61,13 @@ export function onnxruntime(given: OnnxRuntimeOptions = {}): Device {
     async loadWeights(graphs, source, { onProgress, signal }) {
       loadOrt(); // says at once where there is none
       return loadParameters(graphs, source, options, onProgress, signal);
+    },
+    adapters: {
+      readValues,
+      async load(weights, graphs, source, signal) {
+        const stacks = await loadStacks(graphs, source, signal);
+        return { weights: weights.beside(stacks), bytes: stacks.layout.bytes, free: () => undefined };
+      },
     },
     caches: {
       formats: ["f32"],

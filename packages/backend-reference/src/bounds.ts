@@ -15,6 +15,7 @@ export type Rounding = Pick<
   | "apartOffsets"
   | "int8Activations"
   | "tensorCores"
+  | "trainingProducts"
 > &
   Partial<Pick<RoundingProfile, "cache">>;
 

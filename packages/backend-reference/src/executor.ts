@@ -5,12 +5,14 @@ import { type Graph, type Node, PolyllamaError, results, type Tensor, type Value
 import type { HostOutput, Output, OutputValue, SequencePlace } from "@polyllama/core/device";
 import {
   type AcceptedStep,
+  type Adapter,
   computedRows,
   computeStep,
   type HostBlocks,
   type HostOperands,
   hostRun,
   isHostTensor,
+  isTrainingGraph,
   outputValue,
   type SharedParameters,
   type StepExecutor,
@@ -54,12 +56,17 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
   }
 
   accept(accepted: AcceptedStep<ReferenceBlocks>): StepRun {
-    return hostRun(accepted, this.#parameters.owner, (signal) => this.#run(accepted, signal));
+    const { adapters } = this.#parameters.storage;
+    return hostRun(accepted, this.#parameters.owner, (signal) => this.#run(accepted, adapters, signal));
   }
 
   free(): void {}
 
-  async #run(accepted: AcceptedStep<ReferenceBlocks>, signal: AbortSignal): Promise<readonly OutputValue[]> {
+  async #run(
+    accepted: AcceptedStep<ReferenceBlocks>,
+    adapters: ReadonlyMap<string, Adapter>,
+    signal: AbortSignal,
+  ): Promise<readonly OutputValue[]> {
     const { step, places } = accepted;
     const rounding = step.outputs.find(isBounded)?.rounding;
     const wanted = new Set(step.outputs.map(({ value }) => value));
@@ -67,7 +74,7 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
     const updates = Object.entries(step.updates ?? {});
     const compute = (node: Node, operands: HostOperands<Float64Array>): readonly Float64Array[] => {
       const names = results(node);
-      return evaluate(node, this.#operands(operands, places.sequences)).map((evaluated, i) => {
+      return evaluate(node, this.#operands(operands, places.sequences, adapters)).map((evaluated, i) => {
         const name = names[i]!; // one for each
         if (rounding && wanted.has(name)) bounds.set(name, evaluated.bound(rounding));
         return this.#settle(evaluated).data;
@@ -88,19 +95,31 @@ export class ReferenceExecutor implements StepExecutor<ReferenceBlocks> {
   }
 
   /** Weights, and what adapters add to them, beside values. */
-  #operands(operands: HostOperands<Float64Array>, sequences: readonly SequencePlace[]): Operands {
+  #operands(
+    operands: HostOperands<Float64Array>,
+    sequences: readonly SequencePlace[],
+    adapters: ReadonlyMap<string, Adapter>,
+  ): Operands {
     const { storage } = this.#parameters;
+    /** By sequence with an adapter: its rows of a matrix. */
+    const adapted = sequences.flatMap(({ first, rows, adapter: called }) => {
+      const adapter = called === undefined ? undefined : adapters.get(called);
+      const part = ({ width, data }: Matrix): Matrix => {
+        return { rows, width, data: data.subarray(first * width, (first + rows) * width) };
+      };
+      return adapter === undefined ? [] : [{ adapter, part }];
+    });
     return {
       ...operands,
+      trains: isTrainingGraph(this.#graph),
       weight: (name) => storage.loaded.get(name)!, // the frame saw that it is there
       adapt(name, x, y) {
-        for (const { first, rows, adapter } of sequences) {
-          const part = ({ width, data }: Matrix): Matrix => {
-            return { rows, width, data: data.subarray(first * width, (first + rows) * width) };
-          };
-          if (adapter !== undefined) storage.adapt(adapter, name, part(x), part(y));
-        }
+        for (const { adapter, part } of adapted) storage.adapt(adapter, name, part(x), part(y));
         return y;
+      },
+      adaptBound(name, x, bound, rounding) {
+        for (const { adapter, part } of adapted) storage.adaptBound(adapter, name, part(x), part(bound), rounding);
+        return bound;
       },
     };
   }

@@ -18,3 +18,17 @@ export function row({ data, width }: Matrix, n: number): Float64Array {
 export function map(x: Matrix, change: (value: number, index: number) => number): Matrix {
   return { ...x, data: x.data.map(change) };
 }
+
+/** Adds other elements of the same shape to those of x, and returns x. */
+export function add(x: Matrix, other: Matrix): Matrix {
+  for (let i = 0; i < x.data.length; i++) x.data[i]! += other.data[i]!; // one for each
+  return x;
+}
+
+export function transpose(x: Matrix): Matrix {
+  const y = matrix(x.width, x.rows);
+  for (let n = 0; n < x.rows; n++) {
+    for (let k = 0; k < x.width; k++) y.data[k * x.rows + n] = x.data[n * x.width + k]!;
+  }
+  return y;
+}

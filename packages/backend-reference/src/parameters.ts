@@ -13,26 +13,18 @@ import {
   type WeightName,
   type WeightSource,
 } from "@polyllama/core";
-import type { AdapterOptions } from "@polyllama/core/device";
-import { type LoadValuesOptions, loadValues, offsetFormats, readValues } from "@polyllama/formats";
-import type { ParameterStorage } from "@polyllama/planner";
+import { type LoadValuesOptions, loadValues, offsetFormats } from "@polyllama/formats";
+import type { Adapter, ParameterStorage } from "@polyllama/planner";
+import type { Rounding } from "./bounds.ts";
 import type { LoadedWeight } from "./loaded-weight.ts";
+import { lowRankBound } from "./low-rank-bound.ts";
 import type { Matrix } from "./matrix.ts";
 import { linear } from "./ops/linear.ts";
-
-/** A low-rank addition to a weight [M, K]: scale B A. */
-interface LowRank {
-  /** [r, K] */
-  readonly a: Float32Array;
-  /** [M, r] */
-  readonly b: Float32Array;
-  readonly scale: number;
-}
 
 /** The weights of a program. */
 export class ReferenceParameters implements ParameterStorage {
   readonly #weights: Map<WeightName, LoadedWeight>;
-  readonly #adapters = new Map<string, ReadonlyMap<WeightName, LowRank>>();
+  #adapters: ReadonlyMap<string, Adapter> = new Map();
 
   constructor(weights: ReadonlyMap<WeightName, LoadedWeight>) {
     this.#weights = new Map(weights);
@@ -62,9 +54,14 @@ export class ReferenceParameters implements ParameterStorage {
     this.#weights.set(name, { info: { ...info, format: "f32" }, values, bytes: new Uint8Array(0) });
   }
 
+  /** Those of now: steps keep those that they were accepted with. */
+  get adapters(): ReadonlyMap<string, Adapter> {
+    return this.#adapters;
+  }
+
   /** Adds what an adapter makes of x [N, K] to y [N, M]. */
-  adapt(adapter: string, name: WeightName, x: Matrix, y: Matrix): void {
-    const found = this.#adapters.get(adapter)?.get(name);
+  adapt(adapter: Adapter, name: WeightName, x: Matrix, y: Matrix): void {
+    const found = adapter.get(name);
     if (found === undefined) return;
     const addition = linear(linear(x, found.a), found.b); // [N, M]
     addition.data.forEach((value, i) => {
@@ -72,40 +69,24 @@ export class ReferenceParameters implements ParameterStorage {
     });
   }
 
-  async addAdapter(name: string, source: WeightSource, { scale = 1 }: AdapterOptions): Promise<() => void> {
-    const adapter = new Map<WeightName, LowRank>();
-    const rest = new Set(source.weights.keys());
-    const scaleOf = (weight: WeightName): number => (typeof scale === "number" ? scale : (scale.get(weight) ?? 1));
-    for (const { info } of this.#weights.values()) {
-      const [a, b] = [source.weights.get(`${info.name}.lora_a`), source.weights.get(`${info.name}.lora_b`)];
-      if (a === undefined && b === undefined) continue;
-      if (a === undefined || b === undefined || !fits(info, a, b)) {
-        throw new CheckpointError(
-          { file: source.name, tensor: info.name },
-          `its adapter has shapes [${a?.shape}] and [${b?.shape}], where the weight is [${info.shape}]`,
-          "An adapter needs A [r, columns] and B [rows, r]; use one that was trained for this model.",
-        );
-      }
-      const [factor, first, second] = [scaleOf(info.name), await readValues(source, a), await readValues(source, b)];
-      adapter.set(info.name, { a: first, b: second, scale: factor });
-      for (const { name } of [a, b]) rest.delete(name);
-    }
-    if (adapter.size === 0) {
-      throw new CheckpointError(
-        { file: source.name },
-        "has no adapter for any weight of this model",
-        "Its tensors are called like the weights, with .lora_a and .lora_b behind.",
-      );
-    }
-    for (const tensor of rest) {
-      throw new CheckpointError(
-        { file: source.name, tensor },
-        "is no low-rank addition to a weight of this model",
-        "Whole weights are not switched by sequence; merge the adapter into the model.",
-      );
-    }
-    this.#adapters.set(name, adapter);
-    return () => void this.#adapters.delete(name);
+  /** Adds to a bound [N, M] of such a y how far a backend may be off in what an adapter makes of x. */
+  adaptBound(adapter: Adapter, name: WeightName, x: Matrix, bound: Matrix, rounding: Rounding): void {
+    const found = adapter.get(name);
+    const weight = this.#weights.get(name);
+    if (found === undefined || weight === undefined) return;
+    const y = linear(x, weight.values);
+    this.adapt(adapter, name, x, y);
+    const own = lowRankBound(x, y, found, rounding);
+    own.data.forEach((more, i) => {
+      bound.data[i]! += more;
+    });
+  }
+
+  setAdapter(name: string, adapter: Adapter | undefined): void {
+    const adapters = new Map(this.#adapters);
+    if (adapter === undefined) adapters.delete(name);
+    else adapters.set(name, adapter);
+    this.#adapters = adapters;
   }
 
   export(): WeightSource {
@@ -129,13 +110,8 @@ export class ReferenceParameters implements ParameterStorage {
 
   free(): void {
     this.#weights.clear();
-    this.#adapters.clear();
+    this.#adapters = new Map();
   }
-}
-
-function fits(weight: WeightInfo, a: WeightInfo, b: WeightInfo): boolean {
-  const { shape } = weight;
-  return shape.length === 2 && a.shape[1] === shape[1] && b.shape[0] === shape[0] && a.shape[0] === b.shape[1];
 }
 
 /** @throws {CheckpointError}; the signal's reason. */

@@ -3,7 +3,7 @@
 
 import { checkOptions, type FormatName, type OptionSchema, option, type RoundingProfile } from "@polyllama/core";
 import type { Device, DeviceFeatures } from "@polyllama/core/device";
-import { formats } from "@polyllama/formats";
+import { formats, readValues } from "@polyllama/formats";
 import { DeviceFrame, estimateHostMemory, HostBlocks, hostBlockRows } from "@polyllama/planner";
 import { cacheRounding } from "./cache-rounding.ts";
 import { ReferenceExecutor } from "./executor.ts";
@@ -53,6 +53,7 @@ export function reference(options: ReferenceOptions = {}): Device {
     supports: () => true,
     estimateMemory: (graph, weights, rows) => estimateHostMemory(Float64Array, graph, weights, rows),
     loadWeights,
+    adapters: { readValues },
     caches: {
       formats: ["f32", "f16", "bf16", "q8_0"],
       blockRows: hostBlockRows,

@@ -1,7 +1,7 @@
 // How far tensor cores may be from a linear's exact result, beyond f32 sums: docs/tolerances.md has the derivation.
 // Three parts, for inputs that are rounded, weights that are rounded, and sums that are cut off instead of rounded.
 
-import type { TensorCoreRounding } from "@polyllama/core";
+import type { SumTruncation, TensorCoreRounding } from "@polyllama/core";
 import type { LoadedWeight } from "./loaded-weight.ts";
 import { type Matrix, matrix, row } from "./matrix.ts";
 
@@ -41,7 +41,7 @@ function largest(values: Float32Array | Float64Array): number {
 }
 
 /** Errors that are independent of each other: min(6 sqrt(sum e^2), sum e), as of sums. */
-function hoeffding(squares: number, sum: number): number {
+export function hoeffding(squares: number, sum: number): number {
   return Math.min(6 * Math.sqrt(squares), sum);
 }
 
@@ -92,21 +92,40 @@ function groupedError(of: Int32Array, errors: Float64Array, x: Float64Array): nu
   return hoeffding(squares, sum);
 }
 
-/**
- * Inputs that are off by a step each, and what is cut off: within a run of columns, whatever their order, no addend and
- * no sum exceeds the sum before the run and all of the run's products, and each group of products loses a step of that
- * for each of them, for the sum before, and for the sum behind.
- */
+/** Inputs that are off by a step each, and what is cut off. */
 function productError(
   w: Float32Array,
   x: Float64Array,
   steps: Float64Array,
   { unit, truncation }: TensorCoreRounding,
 ): number {
-  const { group, columns } = truncation;
-  let cut = 0;
   let squares = 0;
   let errors = 0;
+  for (let k = 0; k < w.length; k++) {
+    const error = w[k]! * steps[k]!;
+    squares += error * error;
+    errors += Math.abs(error);
+  }
+  return hoeffding(squares, errors) + cutError(w, x, unit, truncation);
+}
+
+/**
+ * What is cut off: within a run of columns, whatever their order, no addend and no sum exceeds the sum before the run
+ * and all of the run's products, and each group of products loses a step of that for each of them, for the sum before,
+ * and for the sum behind.
+ *
+ * @param unit Unit roundoff of both operands.
+ * @param least The least step there is.
+ */
+export function cutError(
+  w: Float32Array | Float64Array,
+  x: Float64Array,
+  unit: number,
+  truncation: SumTruncation,
+  least = 0,
+): number {
+  const { group, columns } = truncation;
+  let cut = 0;
   let sum = 0;
   let sizes = 0;
   for (let start = 0; start < w.length; start += columns) {
@@ -117,15 +136,12 @@ function productError(
       const product = w[k]! * x[k]!;
       part += product;
       size += Math.abs(product);
-      const error = w[k]! * steps[k]!;
-      squares += error * error;
-      errors += Math.abs(error);
     }
     sizes += size;
     // Rounded operands make products, and what is summed of them, larger by (1 + unit)^2 - 1 < 3 unit.
     const most = Math.abs(sum) + size + 3 * unit * sizes;
-    cut += Math.ceil((end - start) / group) * (group + 2) * truncation.unit * most;
+    cut += Math.ceil((end - start) / group) * (group + 2) * Math.max(truncation.unit * most, least);
     sum += part;
   }
-  return hoeffding(squares, errors) + cut;
+  return cut;
 }

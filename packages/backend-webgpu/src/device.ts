@@ -4,7 +4,7 @@
 
 import { checkNumber, type DeviceInfo, type FormatName } from "@polyllama/core";
 import type { DeviceMemory } from "@polyllama/core/device";
-import { asF32, formats } from "@polyllama/formats";
+import { asF32, formats, readValues } from "@polyllama/formats";
 import {
   assertPlaced,
   DeviceFrame,
@@ -48,7 +48,7 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         adjustments: false,
         stepsAhead: stepsAhead[opened.gpu.family],
         invariantRows: false, // prompts are multiplied by other kernels
-        adapters: false,
+        adapters: true,
         updates: true,
         pagedCaches: true,
         cacheExport: true,
@@ -64,6 +64,15 @@ export class WebGpuDevice extends DeviceFrame<LoadedWeights, PoolMemory> {
         const source = mutable ? asF32(given, optimizedWeights(graphs)) : given;
         const alone = mutable || graphs.some(isTrainingGraph);
         return loadWeights(await adapter.alive(), graphs, source, { alone, onProgress, signal });
+      },
+      adapters: {
+        readValues,
+        async load(weights, graphs, source, signal) {
+          weights.gpu.assertAlive();
+          const options = { alone: false, onProgress: undefined, signal };
+          const stacks = await loadWeights(weights.gpu, graphs, source, options);
+          return { weights: weights.beside(stacks), bytes: stacks.bytes, free: () => stacks.free() };
+        },
       },
       caches: {
         formats: ["f32", "f16", "bf16"],

@@ -1,4 +1,4 @@
-// `--adapter`: switched on while generating where the backend can, merged while converting for all others.
+// `--adapter`: switched on while generating, merged while converting.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -44,10 +44,9 @@ test("an adapter gives the same text switched on and merged, and another one tha
   expect(await ids(...reference, "-m", model)).not.toEqual(switched);
 });
 
-test("where a backend has no adapters, the error says how to merge", async () => {
-  const args = ["generate", ...text, "-m", model, "--adapter", join(folder, "lora"), "--backend", "onnxruntime"];
-  const { code, stderr } = await run([...args, "--no-cache"]);
-  expect(code).toBe(1);
-  expect(stderr).toContain("onnxruntime backend does not compute adapters");
-  expect(stderr).toContain("polyllama convert MODEL DEST --adapter PATH");
+test.each(["cpu", "onnxruntime"])("%s switches it on, too", async (backend) => {
+  const options = ["-m", model, "--adapter", join(folder, "lora"), "--backend"];
+  expect(await ids(...options, backend, "--no-cache", "--activations", "f32")).toEqual(
+    await ids(...options, "reference"),
+  );
 });

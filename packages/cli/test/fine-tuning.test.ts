@@ -36,12 +36,32 @@ describe("sft", () => {
   test("trains the base on answers, and the result chats with what it learned", async () => {
     expect(base.code).toBe(0);
     expect([chat.code, chat.stderr]).toEqual([0, expect.stringContaining("3 examples, ")]);
-    expect(chat.stdout).toContain("data           60 epochs\nloss           tokens of answers\n");
+    expect(chat.stdout).toContain("data           60 epochs (the paper: 2 epochs)\nloss           tokens of answers\n");
     expect(chat.stderr).toMatch(/step 60: two -> birds\n/);
     expect(await readFile(join(latest("chat"), "chat_template.jinja"), "utf8")).toContain("[INST]");
     const asked = ["chat", "-m", latest("chat"), "--backend", "reference", "--temperature", "0", "-n", "8", "--json"];
     const { code, stdout } = await run(asked, "the cat");
     expect([code, JSON.parse(stdout).text.trim()]).toEqual([0, "sat on a mat"]);
+  });
+
+  test("trains an adapter, which chats beside the base and merged into it", async () => {
+    const lora = ["--lora", "4", "--lora-alpha", "16", "--lora-targets", "all", "--epochs", "40", "--peak", "0.1"];
+    const tuned = await run(
+      tune("sft", "adapter", ...lora, "--json").map((each) => (each === latest("chat") ? latest("base") : each)),
+    );
+    expect([tuned.code, JSON.parse(tuned.stdout)]).toMatchObject([0, { ended: "done", step: 40 }]);
+    const asked = ["--template", "llama-2", "--backend", "reference", "--temperature", "0", "-n", "8", "--json"];
+    const answer = async (...model: readonly string[]): Promise<string> => {
+      const { code, stdout } = await run(["chat", "-m", ...model, ...asked], "the cat");
+      expect(code).toBe(0);
+      return JSON.parse(stdout).text;
+    };
+    const losses = (await readLog(at("adapter"))).flatMap((entry) => (entry.kind === "step" ? [entry.loss] : []));
+    expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
+    const beside = await answer(latest("base"), "--adapter", latest("adapter"));
+    expect(beside).not.toBe(await answer(latest("base")));
+    const converted = await run(["convert", latest("base"), at("merged"), "--adapter", latest("adapter")]);
+    expect([converted.code, await answer(at("merged"))]).toEqual([0, beside]);
   });
 
   test("refuses what does not fit, by its place, or leaves it out", async () => {

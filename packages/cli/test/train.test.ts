@@ -27,9 +27,9 @@ describe("a run", () => {
     const { code, stdout, stderr } = await run(trainArguments(folder, "run", ...more));
     expect([code, stderr]).toEqual([0, expect.stringContaining("40 examples, ")]);
     expect(stdout).toMatch(
-      /^optimizer {6}AdamW, beta 0\.9 and 0\.95, .*\npeak rate {6}0\.01\nwarm-up {8}linear, 2 steps\n/s,
+      /^optimizer {6}AdamW, beta 0\.9 and 0\.95, .*\npeak rate {6}0\.01 \(the paper: 0\.0003\)\nwarm-up {8}linear, 2 steps \(.*2,000 steps\)\n/s,
     );
-    expect(stdout).toMatch(/\nbatch {10}4 sequences\ndata {11}512 tokens\n/);
+    expect(stdout).toMatch(/\nbatch {10}4 sequences \(.*\)\ndata {11}512 tokens \(.*\)\nloss {11}every token\n/);
     expect(stdout.endsWith(`\n${at("run", "checkpoints", "step-00000008")}\n`)).toBe(true);
     expect(stderr).toMatch(/step 5: validation loss \d+\.\d{4}\nstep 5: the.*\nstep 5: saved .*step-00000005\n/s);
     expect(stderr).toMatch(/step 8 of 8 \| loss \d+\.\d{4} \| .* tokens\/s\n/);
@@ -126,6 +126,9 @@ describe("refused is", () => {
       /onnxruntime backend cannot train/,
     ],
     [trainArguments(folder, "x", "--length", "500"), 2, /--length 500 is more than the model's context of 128/],
+    [trainArguments(folder, "x", "--lora-alpha", "8"), 2, /--lora-alpha needs --lora with the adapter's rank/],
+    [trainArguments(folder, "x", "--lora", "8", "--trained", "norm"), 2, /--trained and --lora exclude each other/],
+    [trainArguments(folder, "x", "--trained", "norm,wq"), 2, /There is no "wq"\. Expected are all, or .*attention\.wq/],
     [trainArguments(folder, "x", "--warmup", "8"), 2, /--warmup must be fewer than the 8 steps of the run/],
     [trainArguments(folder, "x", "--epochs", "2"), 2, /--steps and --epochs exclude each other/],
     [trainArguments(folder, "x", "--peak", "-1"), 2, /--peak must be/],

@@ -85,6 +85,7 @@ export type { AdamWOptions, OptimizerGraph } from "./passes/adamw.ts";
 export { adamWGraph, adamWSettings, momentsOf, withMoments } from "./passes/adamw.ts";
 export type { LoraGraph, LoraOptions } from "./passes/lora.ts";
 export { withLora, withNewAdapter } from "./passes/lora.ts";
+export { adapterGates, adapterStackGraph, adapterStacks, openGate, withAdapterStacks } from "./passes/switched-lora.ts";
 export type { MatrixPart, WeightPart } from "./passes/weight-parts.ts";
 export { matrixParts, partOf, weightsOfParts } from "./passes/weight-parts.ts";
 
@@ -101,7 +102,7 @@ export { blockSizes, formatBytes } from "./formats.ts";
 // What devices and those who use them share; the contract is @polyllama/core/device
 export type { CacheFormat } from "./device/cache.ts";
 export type { DeviceInfo, MemoryEstimate } from "./device/device.ts";
-export type { RoundingProfile, TensorCoreRounding } from "./device/roundings.ts";
+export type { ProductRounding, RoundingProfile, SumTruncation, TensorCoreRounding } from "./device/roundings.ts";
 export type { Progress } from "./progress.ts";
 export type { RealArray, Tensor } from "./tensor.ts";
 

@@ -12,6 +12,8 @@ export {
   u64,
   wgslStruct,
 } from "./struct.ts";
+export type { Adapter, LowRankMatrices } from "./adapters/adapter.ts";
+export type { AdapterParts, LoadedStacks } from "./adapters/switched-adapters.ts";
 export {
   type BlocksSize,
   type CacheParts,
@@ -121,4 +123,5 @@ export {
   type TrainingValues,
 } from "./training/executor.ts";
 export type { PreparedTraining } from "./training/plans.ts";
+export { type MemorySource, RecycledMemory } from "./training/recycled-memory.ts";
 export { isTrainingGraph, optimizedWeights } from "./training/updates.ts";

@@ -35,8 +35,8 @@ export interface LoadOptions extends OpenOptions {
    */
   readonly cacheFormat?: CacheFormat;
   /**
-   * A low-rank adapter in PEFT's layout, for backends that compute it beside the weights: its folder, or its file beside
-   * `adapter_config.json`. For others merge it first: `mergeAdapter`.
+   * A low-rank adapter in PEFT's layout, which is computed beside the weights: its folder, or its file beside
+   * `adapter_config.json`. One that takes the place of whole weights is merged first: `mergeAdapter`.
    */
   readonly adapter?: string | WebLocation;
 }

@@ -43,6 +43,7 @@ const together = 16;
  *
  * @param graph Leads from `tokens` to logits, as that of the trainer.
  * @param source The weights before the step, as `Trainer.export` gives them.
+ * @param trained The weights that train; default: all of them.
  * @returns undefined where all of them are finite when they are computed one by one.
  * @throws what the device throws.
  */
@@ -51,10 +52,11 @@ export async function firstNonFinite(
   graph: Graph,
   source: WeightSource,
   batch: Batch,
+  trained: readonly WeightName[] = graph.weights.map(({ name }) => name),
 ): Promise<NonFinite | undefined> {
-  const known = inBatch(batch) ?? (await inWeights(graph, source));
+  const known = inBatch(batch) ?? (await inWeights(trained, source));
   if (known !== undefined) return known;
-  const graphs = gradient(withLogProbabilities(graph));
+  const graphs = gradient(withLogProbabilities(graph), { weights: trained });
   const total = batch.reduce((sum, packed) => sum + totalWeight(packed), 0);
   const parameters = await device.loadParameters([graphs.forward, graphs.backward], source);
   try {
@@ -103,8 +105,9 @@ function inBatch(batch: Batch): NonFinite | undefined {
   return Number.isFinite(total) ? undefined : { value: total, in: "batch", name: "sum of the weights of all rows" };
 }
 
-async function inWeights(graph: Graph, source: WeightSource): Promise<NonFinite | undefined> {
-  for (const { name } of graph.weights) {
+/** The others were looked at when they were loaded, and have not changed. */
+async function inWeights(trained: readonly WeightName[], source: WeightSource): Promise<NonFinite | undefined> {
+  for (const name of trained) {
     const values = await valuesOf(source, name);
     const at = firstIn(values);
     if (at >= 0) return { value: values[at]!, in: "weight", name };

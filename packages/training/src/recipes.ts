@@ -74,10 +74,23 @@ export const recipes: Readonly<Record<RecipeName, Recipe>> = {
 /**
  * A recipe as lines for people, one for each label: what a run prints when it starts. Those that the paper leaves open
  * say so.
+ *
+ * @param paper What the recipe was made from: entries that are otherwise there name those, too.
  */
-export function recipeLines(recipe: Recipe): readonly string[] {
-  const { optimizer: adamw, peak, warmup, floor, length, batch, data, loss, open } = recipe;
-  const lines: Readonly<Record<RecipeLabel, string>> = {
+export function recipeLines(recipe: Recipe, paper: Recipe = recipe): readonly string[] {
+  const [lines, before] = [linesOf(recipe), linesOf(paper)];
+  const labels = Object.keys(lines) as readonly RecipeLabel[]; // its own keys
+  const width = Math.max(...labels.map((label) => label.length)) + 2;
+  return labels.map((label) => {
+    const isOther = lines[label] !== before[label];
+    const note = recipe.open.includes(label) ? " (not in the paper)" : isOther ? ` (the paper: ${before[label]})` : "";
+    return `${label.padEnd(width)}${lines[label]}${note}`;
+  });
+}
+
+function linesOf(recipe: Recipe): Readonly<Record<RecipeLabel, string>> {
+  const { optimizer: adamw, peak, warmup, floor, length, batch, data, loss } = recipe;
+  return {
     optimizer: `AdamW, beta ${adamw.beta1} and ${adamw.beta2}, epsilon ${adamw.eps}`,
     "weight decay": `${adamw.weightDecay}`,
     decayed: "matrices alone",
@@ -90,11 +103,6 @@ export function recipeLines(recipe: Recipe): readonly string[] {
     data: `${grouped(data.size)} ${data.of}`,
     loss,
   };
-  const labels = Object.keys(lines) as readonly RecipeLabel[]; // its own keys
-  const width = Math.max(...labels.map((label) => label.length)) + 2;
-  return labels.map((label) => {
-    return `${label.padEnd(width)}${lines[label]}${open.includes(label) ? " (not in the paper)" : ""}`;
-  });
 }
 
 /** "4,000,000" */

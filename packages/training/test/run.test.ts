@@ -4,6 +4,8 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reference } from "@polyllama/backend-reference";
+import { mergeAdapter, openAdapter, openSynthetic } from "@polyllama/checkpoints";
+import { matrixParts } from "@polyllama/core";
 import { Llama, openCheckpoint } from "polyllama";
 import { afterAll, describe, expect, test } from "vitest";
 import { encodeDocument, packExamples, recipes, shuffledExamples } from "../src/index.ts";
@@ -81,6 +83,78 @@ describe("a run to its end", () => {
     expect(loss.match(/<polyline class="a" points="([^"]*)"/)?.[1]?.split(" ")).toHaveLength(20);
     expect(loss.match(/<circle class="b"/g)).toHaveLength(4);
   });
+});
+
+describe("a run of an adapter", () => {
+  const sizes = "layers=1&dim=32&heads=2&kv_heads=1&hidden=64&vocab=280&context=64&format=q4_0";
+  const model = openSynthetic(`synthetic://tinyllama-1.1b?seed=3&${sizes}`);
+  const adapter = { rank: 3, alpha: 6, targets: matrixParts, trainable: ["tok_embeddings"] } as const;
+
+  test("leaves one in PEFT's layout, and goes on with the same steps", async () => {
+    const [alone, stopped] = [newFolder(), newFolder()];
+    const texts: string[] = [];
+    const make = async (trained: typeof model) => {
+      await using device = reference();
+      await using llama = await Llama.load(trained, { backend: device });
+      texts.push((await llama.complete("a", { maxTokens: 6, temperature: 0, ignoreEos: true })).text);
+      return [];
+    };
+    await smallRun(alone, { model, adapter, samples: { every: 20, make } });
+    const latest = join(alone, "checkpoints/latest");
+    expect((await readdir(latest)).sort()).toEqual(["adapter_config.json", "adapter_model.safetensors", "training"]);
+    const config: unknown = JSON.parse(await readFile(join(latest, "adapter_config.json"), "utf8"));
+    expect(config).toMatchObject({ r: 3, lora_alpha: 6, base_model_name_or_path: model.name });
+    await using opened = await openAdapter(latest, model.config);
+    expect([...opened.adapters.values()]).toEqual(Array(7).fill({ rank: 3, scale: 2 }));
+    await using device = reference();
+    await using llama = await Llama.load(mergeAdapter(model, opened), { backend: device });
+    const { text } = await llama.complete("a", { maxTokens: 6, temperature: 0, ignoreEos: true });
+    expect([text]).toEqual(texts);
+    await using base = await Llama.load(model, { backend: device });
+    expect((await base.complete("a", { maxTokens: 6, temperature: 0, ignoreEos: true })).text).not.toBe(text);
+
+    const stop = new AbortController();
+    const onEvent = ({ kind, step }: RunEvent): void => {
+      if (kind === "step" && step === 7) stop.abort(new Error("stopped"));
+    };
+    await smallRun(stopped, { model, adapter, onEvent, signal: stop.signal });
+    await smallRun(stopped, { model, adapter, resume: true });
+    expect(await stepsOf(stopped)).toEqual(await stepsOf(alone));
+    expect(await readFile(join(stopped, "checkpoints/latest/adapter_model.safetensors"))).toEqual(
+      await readFile(join(latest, "adapter_model.safetensors")),
+    );
+  });
+
+  test("is not gone on with beside another model, as another adapter, or as none", async () => {
+    const folder = newFolder();
+    await smallRun(folder, { model, adapter, steps: 3 });
+    const on = (changes: object) => smallRun(folder, { model, adapter, steps: 4, resume: true, ...changes });
+    const other = openSynthetic(`synthetic://tinyllama-1.1b?seed=4&${sizes}`);
+    await expect(on({ model: other })).rejects.toThrow("the model beside the adapter changed");
+    await expect(on({ adapter: { ...adapter, rank: 4 } })).rejects.toThrow("what of the model trains changed");
+    await expect(on({ adapter: undefined })).rejects.toThrow(/what of the model trains and the model .* changed/);
+    expect(await on({})).toMatchObject({ step: 4 });
+  });
+
+  test("excludes weights that train without one", async () => {
+    await expect(smallRun(newFolder(), { adapter, trained: ["norm"] })).rejects.toThrow(/adapter\.trainable/);
+  });
+});
+
+test("a run of some weights changes those alone, and is none of a quantized model", async () => {
+  const folder = newFolder();
+  await smallRun(folder, { trained: ["tok_embeddings"], steps: 4 });
+  await using saved = await openCheckpoint(join(folder, "checkpoints/latest"));
+  const changed: string[] = [];
+  for (const name of saved.weights.keys()) {
+    const [now, before] = [await saved.read(name), await smallModel.read(name)];
+    if (!Buffer.from(now).equals(before)) changed.push(name);
+  }
+  expect(changed).toEqual(["tok_embeddings.weight"]);
+  const stopped = smallRun(folder, { steps: 5, resume: true });
+  await expect(stopped).rejects.toThrow("what of the model trains changed");
+  const model = openSynthetic("synthetic://tinyllama-1.1b?layers=1&dim=32&heads=2&vocab=280&hidden=64&format=q4_0");
+  await expect(smallRun(newFolder(), { model, trained: ["norm"] })).rejects.toThrow(/in q4_0; .*adapter\.trainable/);
 });
 
 describe("a run that was stopped", () => {

@@ -103,6 +103,11 @@ describe("the paper's recipes", () => {
 
   test("are what a run prints after changes, too", () => {
     const optimizer = { ...recipes.sft.optimizer, maxNorm: Number.POSITIVE_INFINITY };
+    const other = recipeLines({ ...recipes.sft, peak: 1e-3, warmup: 5 }, recipes.sft);
+    expect(other.filter((line, i) => line !== recipeLines(recipes.sft)[i])).toEqual([
+      "peak rate      0.001 (the paper: 0.00002)",
+      "warm-up        linear, 5 steps (not in the paper)",
+    ]);
     const lines = recipeLines({ ...recipes.sft, optimizer, floor: 0, open: [] });
     expect(lines).toContain("gradient norm  not clipped");
     expect(lines).toContain("final rate     0 % of the peak, by a cosine");

@@ -33,7 +33,7 @@ export function trainingExecutor(
     allocate: (layout: NativeTensor["layout"], onFree: () => void) => new NativeTensor(owner, layout, tensors, onFree),
     run: (run: Parameters<typeof runTraining>[0], signal: AbortSignal) =>
       runTraining(run, { weights, memory, machine }, signal),
-    write: weights.write.bind(weights),
+    writer: weights.writer.bind(weights),
     free() {
       memory[Symbol.dispose]();
       use[Symbol.dispose]();

@@ -1,50 +1,19 @@
-// Tensors of training in memory of the library's own. What one step gives and another takes has the same sizes from step
-// to step, so that memory is handed on: the system would have to clear it each time.
+// Tensors of training in memory of the library's own, which is handed on: the system would have to clear it each time.
 
 import type { HostArray } from "@polyllama/core/device";
-import type { TensorLayout, TensorStorage } from "@polyllama/planner";
+import { RecycledMemory, type TensorLayout, type TensorStorage } from "@polyllama/planner";
 import type { Machine } from "../machine.ts";
 import type { Arena } from "../native/engine.ts";
 import { fromMemory, wordsOf } from "./layout.ts";
 
-/** Memory that is free to be used again, by bytes. */
-export class TensorMemory {
-  readonly #machine: Machine;
-  readonly #free = new Map<number, Arena[]>();
-  #users = 0;
+/** Memory of tensors of a processor. */
+export type TensorMemory = RecycledMemory<Arena>;
 
-  constructor(machine: Machine) {
-    this.#machine = machine;
-  }
-
-  /** Memory of so many bytes at least, with whatever was in it. @throws {MemoryError} */
-  take(bytes: number): Arena {
-    const size = Math.ceil(Math.max(bytes, 1) / 4096) * 4096;
-    return this.#free.get(size)?.pop() ?? this.#machine.allocate(size, "a tensor of training");
-  }
-
-  give(arena: Arena): void {
-    if (this.#users === 0) {
-      arena[Symbol.dispose]();
-      return;
-    }
-    const others = this.#free.get(arena.bytes) ?? [];
-    others.push(arena);
-    this.#free.set(arena.bytes, others);
-  }
-
-  /** A program that takes tensors begins or, disposed, ends: behind the last one nothing is kept. */
-  use(): Disposable {
-    this.#users++;
-    return {
-      [Symbol.dispose]: () => {
-        this.#users--;
-        if (this.#users > 0) return;
-        for (const arenas of this.#free.values()) for (const arena of arenas) arena[Symbol.dispose]();
-        this.#free.clear();
-      },
-    };
-  }
+export function tensorMemory(machine: Machine): TensorMemory {
+  return new RecycledMemory({
+    allocate: (bytes) => machine.allocate(bytes, "a tensor of training"),
+    free: (arena) => arena[Symbol.dispose](),
+  });
 }
 
 /** A tensor's memory. */

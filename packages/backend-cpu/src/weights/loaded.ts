@@ -21,22 +21,35 @@ export class LoadedWeights implements ParameterStorage {
   readonly #kept: KeptWeights;
   /** Where they came from. */
   readonly #source: WeightSource;
+  /** Others, which lie elsewhere. */
+  readonly #others: LoadedWeights | undefined;
 
   constructor(
     weights: ReadonlyMap<WeightName, WeightInfo>,
     layout: WeightLayout,
     kept: KeptWeights,
     source: WeightSource,
+    others?: LoadedWeights,
   ) {
     this.weights = weights;
     this.#source = source;
     this.layout = layout;
     this.bytes = layout.bytes;
     this.#kept = kept;
+    this.#others = others;
+  }
+
+  /** These weights, and others beside them: what a graph that has both is computed with. */
+  beside(others: LoadedWeights): LoadedWeights {
+    const layout = { ...this.layout, places: new Map([...this.layout.places, ...others.layout.places]) };
+    const weights = new Map([...this.weights, ...others.weights]);
+    return new LoadedWeights(weights, layout, this.#kept, this.#source, others);
   }
 
   matrix(group: WeightGroup): bigint {
-    return this.#kept.arena.ref + BigInt(this.layout.matrices.get(group)!); // the layout places each group
+    const before = this.layout.matrices.get(group);
+    if (before === undefined && this.#others !== undefined) return this.#others.matrix(group);
+    return this.#kept.arena.ref + BigInt(before!); // one of the layouts places each group
   }
 
   /** The weight of a norm, f32. */
@@ -67,12 +80,16 @@ export class LoadedWeights implements ParameterStorage {
     );
   }
 
-  /** Overwrites a weight. @param values Row after row, as many as it has. @throws {PolyllamaError} `ERR_PARAMETERS` */
-  write(name: WeightName, values: Float32Array): void {
+  /**
+   * What overwrites a weight, given its values row after row.
+   *
+   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32
+   */
+  writer(name: WeightName): (values: Float32Array) => void {
     const info = this.weights.get(name)!; // the frame has seen that it is there
     const memory = this.#floats(info);
-    if (this.layout.norms.has(name)) memory.set(values);
-    else intoGroups(values, columnCount(info), memory);
+    if (this.layout.norms.has(name)) return (values) => memory.set(values);
+    return (values) => intoGroups(values, columnCount(info), memory);
   }
 
   /** Weights as they are when they are read; those that cannot be updated as they came. */

@@ -13,6 +13,7 @@ import {
 } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { Launch } from "../launch.ts";
+import type { TrainingFormat } from "../options.ts";
 import type { LoadedWeights } from "../weights/loaded.ts";
 import { readWords } from "../words.ts";
 import type { TrainingEmission } from "./emit/emission.ts";
@@ -27,6 +28,7 @@ import { type ToldLayout, toldLayout, writeTold } from "./told.ts";
 export interface Runner {
   readonly weights: LoadedWeights;
   readonly memory: TrainingMemory;
+  readonly products: TrainingFormat;
 }
 
 type Run = TrainingRun<TrainingTensor>;
@@ -38,8 +40,9 @@ const mostRows = 65535;
 const alignment = 64;
 
 /** @throws {MemoryError}; `PolyllamaError` `ERR_BACKEND` for a step of too many rows; the signal's reason */
-export async function runTraining(run: Run, { weights, memory }: Runner, signal: AbortSignal): Promise<TrainingValues> {
-  const { gpu } = weights;
+export async function runTraining(run: Run, runner: Runner, signal: AbortSignal): Promise<TrainingValues> {
+  const { memory } = runner;
+  const { gpu } = runner.weights;
   const { plan, places, updates } = { ...run, plan: run.plan.plan };
   const { rows } = places;
   if (rows > mostRows) {
@@ -50,12 +53,12 @@ export async function runTraining(run: Run, { weights, memory }: Runner, signal:
   const told = toldLayout(rows, run.plan);
   const scratch = { words: 0 };
   const measured = { arena: 0n, told: 0n, scratch: 0n };
-  emitRun(run, emissionOf(run, weights, values, told, measured, scratch), scratch);
+  emitRun(run, emissionOf(run, runner, values, told, measured, scratch), scratch);
   await memory.arena.ensure(4 * (values.words + scratch.words), rows);
   await memory.told.ensure(told.bytes, rows);
   const arena = memory.arena.address;
   const bases = { arena, told: memory.told.address, scratch: arena + BigInt(4 * values.words) };
-  const e = emissionOf(run, weights, values, told, bases, scratch);
+  const e = emissionOf(run, runner, values, told, bases, scratch);
   await copyIn(run, memory, told, e);
   signal.throwIfAborted();
   const emitted = emitRun(run, e, scratch);
@@ -124,7 +127,7 @@ interface Scratch {
 
 function emissionOf(
   { places, plan: { rotations, rotationStride }, given, kept, inPlace }: Run,
-  weights: LoadedWeights,
+  { weights, products }: Runner,
   { offsets }: PlacedValues,
   told: ToldLayout,
   bases: Bases,
@@ -134,6 +137,7 @@ function emissionOf(
   return {
     rows: places.rows,
     weights,
+    products,
     step: at(told.rows),
     bounds: at(told.bounds),
     flag: at(told.flag),

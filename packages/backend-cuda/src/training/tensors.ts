@@ -1,58 +1,23 @@
-// Tensors of training: what one step gives and another takes, as kernels of training have it. Sizes are the same from step
-// to step, so that memory is handed on, to what is enqueued later.
+// Tensors of training: what one step gives and another takes, as kernels of training have it.
 
-import { MemoryError } from "@polyllama/core";
 import type { HostArray } from "@polyllama/core/device";
-import type { TensorLayout, TensorStorage } from "@polyllama/planner";
+import { RecycledMemory, type TensorLayout, type TensorStorage } from "@polyllama/planner";
 import type { Handle } from "../driver/api.ts";
 import type { Gpu } from "../gpu.ts";
 import type { DeviceMemory } from "../memory.ts";
 import { readWords } from "../words.ts";
 import { fromWords, wordsOf } from "./layout.ts";
 
-/** Memory of tensors of a card. */
-export class TensorPool {
+/** Memory of tensors of a card, handed on to what is enqueued later. */
+export class TensorPool extends RecycledMemory<DeviceMemory> {
   readonly gpu: Gpu;
-  readonly #free = new Map<number, DeviceMemory[]>();
-  #users = 0;
 
   constructor(gpu: Gpu) {
+    super({
+      allocate: (bytes) => gpu.allocate(bytes, "a tensor of training"),
+      free: (memory) => memory[Symbol.dispose](),
+    });
     this.gpu = gpu;
-  }
-
-  /** @throws {MemoryError} */
-  take(bytes: number): DeviceMemory {
-    const size = Math.max(256, Math.ceil(bytes / 256) * 256);
-    const free = this.#free.get(size)?.pop();
-    if (free !== undefined) return free;
-    try {
-      return this.gpu.allocate(size, "a tensor of training");
-    } catch (error) {
-      if (!(error instanceof MemoryError) || this.#free.size === 0) throw error;
-      this.#clear(); // tensors of other sizes
-      return this.gpu.allocate(size, "a tensor of training");
-    }
-  }
-
-  give(memory: DeviceMemory): void {
-    if (this.#users === 0) memory[Symbol.dispose]();
-    else this.#free.set(memory.size, [...(this.#free.get(memory.size) ?? []), memory]);
-  }
-
-  /** A program that takes tensors begins or, disposed, ends: behind the last one nothing is kept. */
-  use(): Disposable {
-    this.#users++;
-    return {
-      [Symbol.dispose]: () => {
-        this.#users--;
-        if (this.#users === 0) this.#clear();
-      },
-    };
-  }
-
-  #clear(): void {
-    for (const memories of this.#free.values()) for (const memory of memories) memory[Symbol.dispose]();
-    this.#free.clear();
   }
 }
 

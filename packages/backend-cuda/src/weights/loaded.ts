@@ -59,6 +59,20 @@ export class LoadedWeights implements ParameterStorage {
     this.#source = source;
   }
 
+  /** These weights, and others beside them, whose memory stays theirs: what a graph that has both is computed with. */
+  beside(others: LoadedWeights): LoadedWeights {
+    const both = {
+      ...this.layout,
+      places: new Map([...this.layout.places, ...others.layout.places]),
+      matrices: new Map([...this.layout.matrices, ...others.layout.matrices]),
+      multiplied: new Set([...this.layout.multiplied, ...others.layout.multiplied]),
+    };
+    const matrices = new Map([...this.#matrices, ...others.#matrices]);
+    const [weights, vectors] = [new Map([...this.weights, ...others.weights]), this.#vectors];
+    const { exponents } = this; // f32, as the others are, has none
+    return new LoadedWeights(this.gpu, weights, both, { matrices, vectors }, { exponents, source: this.#source });
+  }
+
   /** Rows of a group from one on, as kernels read them. */
   matrix(group: WeightGroup, first: number): DeviceWeights {
     const memory = this.#matrices.get(group)!; // the layout has a matrix for each group
@@ -83,12 +97,11 @@ export class LoadedWeights implements ParameterStorage {
   }
 
   /**
-   * Overwrites a weight.
+   * What overwrites a weight, given its values row after row.
    *
-   * @param values Row after row, as many as it has.
-   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not f32; `MemoryError`
+   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32
    */
-  async write(name: WeightName, values: Float32Array): Promise<void> {
+  writer(name: WeightName): (values: Float32Array) => Promise<void> {
     const info = this.weights.get(name)!; // the frame has seen that it is there
     const floats = this.floats(name);
     if (floats === undefined) {
@@ -96,7 +109,8 @@ export class LoadedWeights implements ParameterStorage {
       const problem = `"${name}" is stored in ${info.format} and cannot be updated. ${remedy}`;
       throw new PolyllamaError("ERR_PARAMETERS", problem);
     }
-    await writeWords(this.gpu, floats.address, toRows(values, columnCount(info), floats.stride), name);
+    const { address, stride } = floats;
+    return (values) => writeWords(this.gpu, address, toRows(values, columnCount(info), stride), name);
   }
 
   /** Weights as they are when they are read; those that cannot be updated as they came. */

@@ -52,6 +52,8 @@ export interface ModelWriter {
   integers(values: readonly number[]): TensorName;
   /** A small real tensor [n]; equal names stand for equal values. */
   reals(name: string, values: () => Float32Array): TensorName;
+  /** A weight in the model itself; asking twice gives the same name. */
+  weight(name: TensorName, type: ElementType, shape: readonly number[], bytes: Uint8Array): TensorName;
   /** A weight in the packed file; asking twice gives the same name. */
   external(name: TensorName, tensor: ExternalTensor): TensorName;
   input(name: TensorName, type: ElementType, shape: readonly Dimension[]): void;
@@ -84,7 +86,7 @@ export function modelWriter(): ModelWriter {
     integers(values) {
       const name = `[${values}]`;
       const raw = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-      initializers.set(name, (w) => inline(w, name, "i64", values.length, raw));
+      initializers.set(name, (w) => inline(w, name, "i64", [values.length], raw));
       return name;
     },
     reals(label, values) {
@@ -92,8 +94,12 @@ export function modelWriter(): ModelWriter {
       if (!initializers.has(name)) {
         const { length, buffer, byteOffset, byteLength } = values();
         const raw = new Uint8Array(buffer, byteOffset, byteLength);
-        initializers.set(name, (w) => inline(w, name, "f32", length, raw));
+        initializers.set(name, (w) => inline(w, name, "f32", [length], raw));
       }
+      return name;
+    },
+    weight(name, type, shape, bytes) {
+      initializers.set(name, (w) => inline(w, name, type, shape, bytes));
       return name;
     },
     external(name, { type, shape, file, offset, length }) {
@@ -153,8 +159,8 @@ function message(w: BinaryWriter, field: number, part: Part): void {
   w.join();
 }
 
-function inline(w: BinaryWriter, name: string, type: ElementType, length: number, raw: Uint8Array): void {
-  w.tag(1, WireType.Varint).int64(length);
+function inline(w: BinaryWriter, name: string, type: ElementType, shape: readonly number[], raw: Uint8Array): void {
+  for (const size of shape) w.tag(1, WireType.Varint).int64(size);
   w.tag(2, WireType.Varint).int32(elementType[type]);
   text(w, 8, name);
   w.tag(9, WireType.LengthDelimited).bytes(raw);

@@ -14,6 +14,8 @@ export interface PackedArray {
   readonly shape: readonly number[];
   readonly offset: number;
   readonly length: number;
+  /** Its content, where it is in no file. */
+  readonly bytes?: Uint8Array;
 }
 
 /** One matrix, stacked from the rows of its members. */

@@ -24,7 +24,11 @@ export type Evaluators = PerOp<{ [O in OpName]: (node: NodeOf<O>, operands: Oper
 
 /** What a node is evaluated from. */
 export interface Operands extends HostOperands<Float64Array> {
+  /** Whether the graph is one of training. */
+  readonly trains: boolean;
   weight(name: WeightName): LoadedWeight;
   /** Adds what the adapters of the rows' sequences make of x [N, K] to a linear's y [N, M], and returns y. */
   adapt(name: WeightName, x: Matrix, y: Matrix): Matrix;
+  /** Adds to a linear's bound [N, M] how far a backend may be off in that, and returns it. */
+  adaptBound(name: WeightName, x: Matrix, bound: Matrix, rounding: Rounding): Matrix;
 }

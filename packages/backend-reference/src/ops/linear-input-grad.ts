@@ -2,11 +2,13 @@
 
 import { type LinearInputGradNode, type RealArray, UnsupportedError } from "@polyllama/core";
 import { dotError, leastStep } from "../bounds.ts";
-import { type Matrix, map, matrix } from "../matrix.ts";
+import { add, type Matrix, map, matrix, transpose } from "../matrix.ts";
+import { productsWith, roundedProductError, rowsOf } from "../rounded-products.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
 
 export function evaluateLinearInputGrad(node: LinearInputGradNode, { value, weight, sequences }: Operands): Evaluated {
-  const [cotangent, w] = [value(node.cotangent), weight(node.weight).values];
+  const [cotangent, loaded] = [value(node.cotangent), weight(node.weight)];
+  const w = loaded.values;
   if (sequences.some(({ adapter }) => adapter !== undefined)) {
     const problem = `${node.op} ${node.output}: gradients do not pass through adapters`;
     throw new UnsupportedError(problem, "Leave the adapter out.", { op: node.op });
@@ -16,7 +18,11 @@ export function evaluateLinearInputGrad(node: LinearInputGradNode, { value, weig
     bound(rounding) {
       const sizes = inputGrad(map(cotangent, Math.abs), w.map(Math.abs)); // [N, K]
       const M = cotangent.width;
-      return map(sizes, (sum) => dotError(M) * rounding.unit * sum + M * leastStep(rounding));
+      const bound = map(sizes, (sum) => dotError(M) * rounding.unit * sum + M * leastStep(rounding));
+      const products = productsWith(loaded, rounding);
+      if (products === undefined) return bound;
+      const columns = transpose(rowsOf(loaded, bound.width)); // [K, M]
+      return add(bound, roundedProductError(cotangent, columns, products));
     },
   };
 }

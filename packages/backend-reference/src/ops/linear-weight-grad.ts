@@ -2,7 +2,8 @@
 
 import type { LinearWeightGradNode } from "@polyllama/core";
 import { dotError, leastStep } from "../bounds.ts";
-import { type Matrix, map, matrix } from "../matrix.ts";
+import { add, type Matrix, map, matrix, transpose } from "../matrix.ts";
+import { roundedProductError } from "../rounded-products.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
 
 export function evaluateLinearWeightGrad(node: LinearWeightGradNode, { value }: Operands): Evaluated {
@@ -11,7 +12,9 @@ export function evaluateLinearWeightGrad(node: LinearWeightGradNode, { value }: 
     exact: () => weightGrad(x, cotangent),
     bound(rounding) {
       const sizes = weightGrad(map(x, Math.abs), map(cotangent, Math.abs)); // [M, K]
-      return map(sizes, (sum) => dotError(x.rows) * rounding.unit * sum + x.rows * leastStep(rounding));
+      const bound = map(sizes, (sum) => dotError(x.rows) * rounding.unit * sum + x.rows * leastStep(rounding));
+      const products = rounding.trainingProducts;
+      return products ? add(bound, roundedProductError(transpose(cotangent), transpose(x), products)) : bound;
     },
   };
 }

@@ -4,13 +4,17 @@ import type { LinearNode, RealArray } from "@polyllama/core";
 import { dotError, leastStep, type Rounding } from "../bounds.ts";
 import type { LoadedWeight } from "../loaded-weight.ts";
 import { magnitudes } from "../magnitudes.ts";
-import { type Matrix, map, matrix, row } from "../matrix.ts";
+import { add, type Matrix, map, matrix, row } from "../matrix.ts";
+import { productsWith, roundedProductError, rowsOf } from "../rounded-products.ts";
 import { tensorCoreError } from "../tensor-cores.ts";
 import type { Evaluated, Operands } from "./evaluator.ts";
 
-export function evaluateLinear(node: LinearNode, { value, weight, adapt }: Operands): Evaluated {
+export function evaluateLinear(node: LinearNode, { value, weight, adapt, adaptBound, trains }: Operands): Evaluated {
   const [x, w] = [value(node.x), weight(node.weight)];
-  return { exact: () => adapt(node.weight, x, linear(x, w.values)), bound: (rounding) => linearBound(x, w, rounding) };
+  return {
+    exact: () => adapt(node.weight, x, linear(x, w.values)),
+    bound: (rounding) => adaptBound(node.weight, x, linearBound(x, w, rounding, trains), rounding),
+  };
 }
 
 /** x [N, K], weight [M, K] -> [N, M] */
@@ -48,17 +52,16 @@ function dot(x: Float64Array, from: number, w: RealArray): number {
  * largest magnitude of the input's block / 127. These roundings are independent, so that their sum is held to
  * min(6 sqrt(sum e^2), sum e) over the k terms e = |weight| step / 2, as in {@link dotError}.
  */
-function linearBound(x: Matrix, weight: LoadedWeight, rounding: Rounding): Matrix {
+function linearBound(x: Matrix, weight: LoadedWeight, rounding: Rounding, trains: boolean): Matrix {
   const K = x.width;
   const { unit, int8Activations, tensorCores } = rounding;
+  const products = trains ? productsWith(weight, rounding) : undefined;
   const { summed, rounded } = magnitudes(weight, rounding);
   const sums = linear(map(x, Math.abs), summed); // [N, M]
   const bound = map(sums, (sum) => dotError(K) * unit * sum + K * leastStep(rounding));
+  if (products !== undefined) return add(bound, roundedProductError(x, rowsOf(weight, K), products));
   if (tensorCores?.formats.includes(weight.info.format) && x.rows >= tensorCores.fromRows) {
-    const more = tensorCoreError(x, weight, tensorCores);
-    bound.data.forEach((_, i) => {
-      bound.data[i]! += more.data[i]!;
-    });
+    add(bound, tensorCoreError(x, weight, tensorCores));
   }
   if (!int8Activations?.formats.includes(weight.info.format)) return bound;
   const halves = halfSteps(x, int8Activations.block);

@@ -43,7 +43,7 @@ export function trainingExecutor(
     allocate: (layout: TensorLayout, onFree: () => void) => new TrainingTensor(layout, tensors, onFree),
     run: (run: TrainingRun<TrainingTensor>, signal: AbortSignal) =>
       runTraining(run, { gpu, weights, memory, meter }, signal),
-    write: weights.write.bind(weights),
+    writer: weights.writer.bind(weights),
     free() {
       memory.free();
       use[Symbol.dispose]();

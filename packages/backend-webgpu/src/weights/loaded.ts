@@ -45,6 +45,19 @@ export class LoadedWeights implements ParameterStorage {
     this.#source = source;
   }
 
+  /** These weights, and others beside them, whose memory stays theirs: what a graph that has both is computed with. */
+  beside({ weights, layout, buffers }: LoadedWeights): LoadedWeights {
+    const both = {
+      ...this.layout,
+      groups: [...this.layout.groups, ...layout.groups],
+      places: new Map([...this.layout.places, ...layout.places]),
+      parts: new Map([...this.layout.parts, ...layout.parts]),
+    };
+    const parts = new Map([...this.buffers.parts, ...buffers.parts]);
+    const all = new Map([...this.weights, ...weights]);
+    return new LoadedWeights(this.gpu, all, both, { ...this.buffers, parts }, this.#source);
+  }
+
   /** Where the rows of a weight lie that stands alone in f32; undefined for others, which cannot be updated. */
   #rows({ name, format, shape }: WeightInfo): readonly RowsInBuffer[] | undefined {
     const vector = this.buffers.vectors.get(name);
@@ -57,8 +70,12 @@ export class LoadedWeights implements ParameterStorage {
     });
   }
 
-  /** Overwrites a weight. @param values Row after row, as many as it has. @throws {PolyllamaError} `ERR_PARAMETERS` */
-  write(name: WeightName, values: Float32Array): void {
+  /**
+   * What overwrites a weight, given its values row after row.
+   *
+   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32
+   */
+  writer(name: WeightName): (values: Float32Array) => void {
     const info = this.weights.get(name)!; // the frame has seen that it is there
     const found = this.#rows(info);
     if (found === undefined) {
@@ -67,10 +84,12 @@ export class LoadedWeights implements ParameterStorage {
       throw new PolyllamaError("ERR_PARAMETERS", problem);
     }
     const columns = columnCount(info);
-    for (const { buffer, before, rows, stride } of found) {
-      const own = values.subarray(before * columns, (before + rows) * columns);
-      this.gpu.device.queue.writeBuffer(buffer, 0, toRows(own, columns, stride));
-    }
+    return (values) => {
+      for (const { buffer, before, rows, stride } of found) {
+        const own = values.subarray(before * columns, (before + rows) * columns);
+        this.gpu.device.queue.writeBuffer(buffer, 0, toRows(own, columns, stride));
+      }
+    };
   }
 
   /** Weights as they are when they are read; those that cannot be updated as they came. */

@@ -6,9 +6,10 @@ import type { BackendOptions } from "../backends.ts";
 import { UsageError } from "../exit.ts";
 import { addBackendOptions } from "../options.ts";
 import { collect, integer, number } from "../values.ts";
+import { addWeightOptions, type WeightFlags } from "./weights.ts";
 
 /** What all of them take. */
-export interface TrainingFlags extends BackendOptions {
+export interface TrainingFlags extends BackendOptions, WeightFlags {
   readonly out: string;
   readonly resume?: boolean;
   readonly steps?: number;
@@ -41,7 +42,8 @@ export function addTrainingOptions(command: Command, sample: string): Command {
   command
     .requiredOption("-o, --out <folder>", "where checkpoints, log and report go")
     .option("--resume", "go on with the last checkpoint in the folder")
-    .option("--json", "print one object at the end: step, loss, checkpoint")
+    .option("--json", "print one object at the end: step, loss, checkpoint");
+  addWeightOptions(command)
     .optionsGroup("Recipe:")
     .option("--steps <n>", "steps of the whole run", integer(1))
     .option("--epochs <n>", "times that the data is gone through, instead of --steps", integer(1))

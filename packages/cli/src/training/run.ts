@@ -22,6 +22,7 @@ import type { Interrupts } from "../interrupts.ts";
 import { note, print, printJson } from "../terminal.ts";
 import { createTrainingDisplay } from "./display.ts";
 import { cutOf, recipeOf, stepsOf, type TrainingFlags } from "./options.ts";
+import { trainedWeights } from "./weights.ts";
 
 /** What a command has made ready. */
 export interface Prepared {
@@ -86,9 +87,10 @@ export async function train(prepared: Prepared, flags: TrainingFlags, interrupts
     : shuffledExamples(examples, { ...cut, examples: manner, seed });
   const steps = stepsOf(flags, prepared.recipe, data.batchesInEpoch);
   const recipe = recipeOf(flags, prepared.recipe, cut, steps);
+  const weights = trainedWeights(flags);
   const held = [...packExamples(validation, { length: cut.length, examples: manner })];
   if (!json) {
-    for (const line of recipeLines(recipe)) print(line);
+    for (const line of recipeLines(recipe, prepared.recipe)) print(line);
     note(`${sizeOf(examples)}; ${plural(steps, "step")}`);
   }
   const { validateEvery = saveEvery, sample: prompts = [], sampleEvery = saveEvery, sampleTokens } = flags;
@@ -116,6 +118,7 @@ export async function train(prepared: Prepared, flags: TrainingFlags, interrupts
     return runTraining({
       device,
       model,
+      ...weights,
       data,
       recipe,
       steps,

@@ -29,6 +29,11 @@ const trainingRows = (
   return [
     given("--resume", { "run.resume": true }),
     json(/"checkpoint": "checkpoint"/, beside),
+    given("--trained norm,output", { "run.trained": ["norm", "output"] }),
+    given("--lora 4", { "run.adapter.rank": 4 }),
+    given("--lora-alpha 32", { "run.adapter.alpha": 32 }, ["--lora", "4"]),
+    given("--lora-targets attention.wo", { "run.adapter.targets": ["attention.wo"] }, ["--lora", "4"]),
+    given("--lora-trainable norm", { "run.adapter.trainable": ["norm"] }, ["--lora", "4"]),
     given("--steps 7", { "run.steps": 7, "run.recipe.data.size": some, ...steps }),
     given("--epochs 3", { "run.steps": some, "run.recipe.data.size": 3, ...epochs }),
     given("--micro-batch 1", { "run.batch": expect.stringMatching(/^1\b/) }, ["--batch", "3", "--length", "60"]),

@@ -13,7 +13,9 @@ export interface Parameters extends Disposable {
   /**
    * Low-rank additions that sequences may name: for a weight W [M, K] the source has `W.lora_a` [r, K] and `W.lora_b`
    * [M, r], and the linear of that weight becomes x Wᵀ + scale (x Aᵀ) Bᵀ (Hu et al., "LoRA", 2021, section 4.1). A
-   * source of other weights is refused: what takes the place of a weight is not switched by sequence.
+   * source of other weights is refused: what takes the place of a weight is not switched by sequence. Any number of
+   * adapters is there at once, and a step may name several; A and B are kept in f32, by the host, too. Steps under way
+   * go on with what they were submitted with. Which other adapters are there moves results by roundings at most.
    *
    * @returns what removes it.
    * @throws {UnsupportedError}; `CheckpointError`

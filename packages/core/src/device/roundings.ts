@@ -35,10 +35,37 @@ export interface RoundingProfile {
   readonly int8Activations?: { readonly block: number; readonly formats: readonly FormatName[] };
   /** How `linear` rounds where it is computed on tensor cores. */
   readonly tensorCores?: TensorCoreRounding;
+  /**
+   * How `linear` and its gradients round in graphs that train, where their operands are rounded to 16 bits; default: as
+   * `unit` says.
+   */
+  readonly trainingProducts?: ProductRounding;
   /** Format of keys and values in the cache. */
   readonly cache: CacheFormat | "f64";
   /** Where each statement comes from. */
   readonly sources: readonly string[];
+}
+
+/**
+ * How tensor cores cut sums off instead of rounding them: of `group` products and the sum before, each at a step that is
+ * `unit` of the largest of them, and then the result at `unit` of itself. Terms are summed in order, but for exchanges
+ * within each `columns` of them.
+ */
+export interface SumTruncation {
+  readonly unit: number;
+  readonly group: number;
+  readonly columns: number;
+}
+
+/** What a product of two matrices loses on tensor cores, each operand being rounded to a format with f32's exponents. */
+export interface ProductRounding {
+  /** Formats of weights that are multiplied so; what has no weight, as a gradient by one, always is. */
+  readonly formats: readonly FormatName[];
+  /** Unit roundoff of operands: 2^-8 for bf16. */
+  readonly unit: number;
+  /** Half the least step of operands: 2^-134 for bf16. */
+  readonly least: number;
+  readonly truncation: SumTruncation;
 }
 
 /** What multiplication on tensor cores loses. */
@@ -53,12 +80,7 @@ export interface TensorCoreRounding {
   readonly unit: number;
   /** Half the least step of inputs and weights, relative to the largest of their row. */
   readonly least: number;
-  /**
-   * Sums are cut off instead of rounded: of `group` products and the sum before, each at a step that is `unit` of the
-   * largest of them, and then the result at `unit` of itself. Columns are summed in order, but for exchanges within
-   * each `columns` of them.
-   */
-  readonly truncation: { readonly unit: number; readonly group: number; readonly columns: number };
+  readonly truncation: SumTruncation;
   /**
    * `attention` alike, where heads are a multiple of `multiple` up to `most` and the cache has one of these formats:
    * queries, and weights before their division, are rounded as inputs are; keys and values are exact.

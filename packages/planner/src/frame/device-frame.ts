@@ -28,6 +28,10 @@ import {
   type Program,
   poolSizeTypes,
 } from "@polyllama/core/device";
+import { keepAdapters, linearsOf } from "../adapters/keep-adapters.ts";
+import { type AdapterParts, SwitchedAdapters } from "../adapters/switched-adapters.ts";
+import { SwitchingExecutor } from "../adapters/switching-executor.ts";
+import { isTrainingGraph } from "../training/updates.ts";
 import { PagedPool, type PoolStorage } from "./paged-pool.ts";
 import { ProgramFrame, type StepExecutor } from "./program-frame.ts";
 import { Resources } from "./resources.ts";
@@ -77,6 +81,10 @@ export interface DeviceParts<Weights extends ParameterStorage, Blocks extends Po
   extends Pick<Device, "name" | "roundings" | "formats" | "features" | "describe" | "supports" | "estimateMemory"> {
   /** Reads the weights of all the graphs, which {@link Device.supports} has let through. */
   loadWeights(graphs: readonly Graph[], source: WeightSource, options: Within<LoadParametersOptions>): Promise<Weights>;
+  /**
+   * How adapters come to it, where it has them: `load` is absent where its weights compute with them themselves.
+   */
+  readonly adapters?: Pick<AdapterParts<Weights>, "readValues"> & Partial<AdapterParts<Weights>>;
   readonly caches: CacheParts<Blocks>;
   /** Bytes that the whole device has; absent where the platform does not tell. */
   totalMemory?(): number;
@@ -106,6 +114,7 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
   readonly #resources = new Resources();
   readonly #queue = new StepQueue();
   readonly #loaded = new Set<SharedParameters<Weights>>();
+  readonly #switched = new WeakMap<SharedParameters<Weights>, SwitchedAdapters<Weights, Blocks>>();
   readonly #pools = new Set<PagedPool<Blocks>>();
   readonly #register: TensorRegister = {
     opened: (tensor) => this.#resources.add(tensor),
@@ -146,13 +155,21 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
       }
       for (const graph of graphs) this.#check(graph, source.weights);
       const storage = await this.#parts.loadWeights(graphs, source, { ...options, signal });
+      const { readValues, load } = this.#parts.adapters ?? {};
+      const linears = linearsOf(graphs, storage.weights);
+      const switched: SwitchedAdapters<Weights, Blocks> | undefined =
+        load && new SwitchedAdapters(graphs, linears, (...stacks) => load(storage, ...stacks));
       const parameters: SharedParameters<Weights> = new SharedParameters(storage, this, {
         mutable,
+        adapters:
+          readValues &&
+          keepAdapters(storage, linears, readValues, switched, (action) => this.#resources.load(undefined, action)),
         onFree: (freed) => {
           this.#loaded.delete(parameters);
           this.#resources.delete(parameters, freed);
         },
       });
+      if (switched !== undefined) this.#switched.set(parameters, switched);
       this.#loaded.add(parameters);
       this.#resources.add(parameters);
       return parameters;
@@ -212,12 +229,36 @@ export class DeviceFrame<Weights extends ParameterStorage, Blocks extends PoolSt
       this.#checkNodes(graph, parameters.weights); // of which nothing was known when they were loaded
       parameters.retain(); // they stay while the executor is made of them
       try {
-        const executor = await this.#parts.executor(graph, parameters, { ...options, signal }, this.#register);
+        const executor = await this.#executor(graph, parameters, { ...options, signal });
         return await this.#program(graph, parameters, executor);
       } finally {
         await parameters.release();
       }
     });
+  }
+
+  /** What runs a graph's steps, whatever adapters they name. */
+  async #executor(
+    graph: Graph,
+    parameters: SharedParameters<Weights>,
+    options: Within<CompileProgramOptions>,
+  ): Promise<StepExecutor<Blocks>> {
+    const plain = await this.#parts.executor(graph, parameters, options, this.#register);
+    const switched = this.#switched.get(parameters);
+    if (switched === undefined || isTrainingGraph(graph)) return plain;
+    const executor = new SwitchingExecutor(plain, () => switched.leave(executor));
+    const { outputs } = options;
+    const make = async (adapted: Graph, weights: Weights, signal: AbortSignal): Promise<StepExecutor<Blocks>> => {
+      const both = new SharedParameters(weights, this, { onFree: () => undefined }); // whose memory others own
+      return this.#parts.executor(adapted, both, { ...(outputs && { outputs }), signal }, this.#register);
+    };
+    try {
+      await switched.serve({ graph, executor, make }, options.signal);
+      return executor;
+    } catch (error) {
+      await executor.free();
+      throw error;
+    }
   }
 
   async #program(

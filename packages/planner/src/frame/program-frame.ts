@@ -75,6 +75,16 @@ export interface ProgramParts<Storage extends PoolStorage> {
   readonly onDispose: (program: Program) => void;
 }
 
+/** A step under way. */
+interface Followed {
+  readonly record: StepRecord;
+  readonly run: StepRun;
+  /** What it keeps others from freeing. */
+  readonly uses: readonly Disposable[];
+  /** Whether it updates parameters. */
+  readonly writes: boolean;
+}
+
 /** A program of a device. */
 export class ProgramFrame<Storage extends PoolStorage> implements Program {
   readonly graph: Graph;
@@ -102,6 +112,7 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   submit(step: Step, signal?: AbortSignal): Submission {
     if (this.#disposed !== undefined) throw disposed();
     signal?.throwIfAborted();
+    this.parameters.assertWhole();
     const places = resolveStep(this.graph, step);
     const own = places.sequences.map(({ cache, rows, adapter }) => {
       this.#checkAdapter(adapter);
@@ -129,7 +140,8 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
       for (const use of uses) use[Symbol.dispose]();
       throw error;
     }
-    const result = this.#follow(record, run, uses, signal);
+    const writes = Object.keys(step.updates ?? {}).length > 0;
+    const result = this.#follow({ record, run, uses, writes }, signal);
     result.catch(() => undefined); // whoever asks for it gets the rejection
     this.#parts.queue.underWay.add(result);
     this.#pending.add(result);
@@ -137,24 +149,24 @@ export class ProgramFrame<Storage extends PoolStorage> implements Program {
   }
 
   async #follow(
-    record: StepRecord,
-    run: StepRun,
-    uses: readonly Disposable[],
+    { record, run, uses, writes }: Followed,
     signal: AbortSignal | undefined,
   ): Promise<readonly OutputValue[]> {
     const aborted = this.#signal(signal);
     try {
       const { outputs } = await this.#parts.queue.begin(aborted, async () => {
         record.assertPossible();
+        this.parameters.assertWhole();
         return run.begin(aborted);
       });
       const values = await outputs;
       await record.dependencies();
-      aborted.throwIfAborted();
+      if (!writes) aborted.throwIfAborted(); // what was written stays, whoever aborts meanwhile
       record.keep();
       return values;
     } catch (error) {
       record.fail();
+      if (writes) this.parameters.assertWhole();
       aborted.throwIfAborted(); // whatever else failed, failed because of that
       throw error;
     } finally {

@@ -2,13 +2,15 @@
 
 import { PolyllamaError, UnsupportedError, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
 import type { AdapterOptions, Parameters } from "@polyllama/core/device";
+import type { Adapter } from "../adapters/adapter.ts";
+import type { AdapterKeeper } from "../adapters/adapter-keeper.ts";
 
 /** What a backend has of weights. */
 export interface ParameterStorage {
   readonly weights: ReadonlyMap<WeightName, WeightInfo>;
   readonly bytes: number;
-  /** Present where the backend has adapters; what it returns removes the adapter. */
-  addAdapter?(name: string, source: WeightSource, options: AdapterOptions): Promise<() => void>;
+  /** Present where it computes with adapters itself. @param adapter Undefined removes it. */
+  setAdapter?(name: string, adapter: Adapter | undefined): void;
   /** Present where the backend can give weights back. */
   export?(): WeightSource;
   /** Called once. */
@@ -25,19 +27,30 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
   readonly mutable: boolean;
   /** Counted by steps that update weights. */
   version = 0;
+  /** Those that steps may name. */
   readonly #adapters = new Set<string>();
+  /** Names that are taken by adapters which are being added. */
+  readonly #adding = new Set<string>();
+  readonly #keeper: AdapterKeeper | undefined;
   readonly #onFree: FreedParameters;
+  #damage: PolyllamaError | undefined;
   #users = 0;
   #state: "alive" | "disposed" | "freed" = "alive";
 
+  /** @param options `adapters` is absent where the device has none. */
   constructor(
     storage: Storage,
     owner: object,
-    options: { readonly mutable?: boolean; readonly onFree: FreedParameters },
+    options: {
+      readonly mutable?: boolean;
+      readonly adapters?: AdapterKeeper | undefined;
+      readonly onFree: FreedParameters;
+    },
   ) {
     this.storage = storage;
     this.owner = owner;
     this.mutable = options.mutable ?? false;
+    this.#keeper = options.adapters;
     this.#onFree = options.onFree;
   }
 
@@ -47,7 +60,7 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
   }
 
   get bytes(): number {
-    return this.storage.bytes;
+    return this.storage.bytes + (this.#keeper?.bytes ?? 0);
   }
 
   /** Whether an adapter of that name was added and is not disposed. */
@@ -57,26 +70,39 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
 
   async addAdapter(name: string, source: WeightSource, options: AdapterOptions = {}): Promise<Disposable> {
     this.assertAlive();
-    if (this.storage.addAdapter === undefined) {
+    const keeper = this.#keeper;
+    if (keeper === undefined) {
       throw new UnsupportedError("This device has no adapters", "Merge the adapter into the weights.", {
         op: "linear",
       });
     }
-    if (this.#adapters.has(name)) {
+    if (this.#adapters.has(name) || this.#adding.has(name)) {
       throw new PolyllamaError("ERR_OPTION", `There is an adapter "${name}" already; dispose it first.`);
     }
-    this.#adapters.add(name);
+    this.#adding.add(name);
+    const ended = this.#use();
     try {
-      const remove = await this.storage.addAdapter(name, source, options);
-      return {
-        [Symbol.dispose]: () => {
-          if (this.#adapters.delete(name)) remove();
-        },
-      };
-    } catch (error) {
-      this.#adapters.delete(name);
-      throw error;
+      await keeper.add(name, source, options, ended);
+      this.#adapters.add(name);
+    } finally {
+      this.#adding.delete(name);
+      await ended();
     }
+    let isThere = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isThere) return;
+        isThere = false;
+        this.#adapters.delete(name);
+        if (this.#state === "freed") return;
+        // Its memory is given back by and by; what cannot be done stays until the weights are freed.
+        const ended = this.#use();
+        void keeper
+          .remove(name, ended)
+          .catch(() => undefined)
+          .then(ended);
+      },
+    };
   }
 
   export(): WeightSource {
@@ -87,7 +113,23 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     return this.storage.export();
   }
 
-  /** A program begins to use them. @throws {PolyllamaError} `ERR_DISPOSED` */
+  /**
+   * Says that an update was cut short: some weights are new and some are not, so that nothing can be computed with them.
+   *
+   * @returns what uses of them throw from now on.
+   */
+  damage(cause: unknown): PolyllamaError {
+    const problem = "An update of the parameters was cut short, and left some of them new and some old.";
+    this.#damage ??= new PolyllamaError("ERR_PARAMETERS", `${problem} Load them again, from a checkpoint.`, { cause });
+    return this.#damage;
+  }
+
+  /** @throws {PolyllamaError} `ERR_PARAMETERS` after an update that was cut short */
+  assertWhole(): void {
+    if (this.#damage !== undefined) throw this.#damage;
+  }
+
+  /** A program begins to use them. @throws {PolyllamaError} `ERR_DISPOSED`, `ERR_PARAMETERS` */
   retain(): void {
     this.assertAlive();
     this.#users++;
@@ -109,17 +151,32 @@ export class SharedParameters<Storage extends ParameterStorage = ParameterStorag
     void this.#freeUnused();
   }
 
-  /** @throws {PolyllamaError} `ERR_DISPOSED` when they were disposed, also while programs still use them */
+  /**
+   * @throws {PolyllamaError} `ERR_DISPOSED` when they were disposed, also while programs still use them;
+   * `ERR_PARAMETERS` after an update that was cut short
+   */
   assertAlive(): void {
     if (this.#state !== "alive") {
       throw new PolyllamaError("ERR_DISPOSED", "The parameters were disposed; load them again.");
     }
+    this.assertWhole();
+  }
+
+  /** They stay until what it returns is called, once or more often. */
+  #use(): () => Promise<void> {
+    this.#users++;
+    let ended: Promise<void> | undefined;
+    return () => {
+      ended ??= this.release();
+      return ended;
+    };
   }
 
   #freeUnused(): void | Promise<void> {
     if (this.#state !== "disposed" || this.#users > 0) return;
     this.#state = "freed";
-    const freed = this.storage.free();
+    const kept = this.#keeper?.free();
+    const freed = kept === undefined ? this.storage.free() : kept.then(() => this.storage.free());
     this.#onFree(freed);
     return freed;
   }

@@ -72,8 +72,12 @@ export interface TrainingBackend<Tensor extends TensorStorage> {
   allocate(layout: TensorLayout, onFree: () => void): Tensor;
   /** Computes everything but updates in place. @throws {MemoryError}; the signal's reason */
   run(run: TrainingRun<Tensor>, signal: AbortSignal): Promise<TrainingValues>;
-  /** Overwrites a weight, row after row. @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32 */
-  write(weight: WeightName, values: Float32Array): void | Promise<void>;
+  /**
+   * What overwrites a weight, given its values row after row.
+   *
+   * @throws {PolyllamaError} `ERR_PARAMETERS` for one that is not stored alone in f32
+   */
+  writer(weight: WeightName): (values: Float32Array) => void | Promise<void>;
   /** Frees what belongs to the program alone. */
   free(): void | Promise<void>;
 }
@@ -109,6 +113,12 @@ export class TrainingExecutor<Tensor extends TensorStorage, Pool extends PoolSto
       const problem = `The ${this.#backend.name} backend trains on whole sequences, without caches`;
       throw new UnsupportedError(problem, remedy, { op: "attention" });
     }
+    if (accepted.places.sequences.some(({ adapter }) => adapter !== undefined)) {
+      const problem = `The ${this.#backend.name} backend does not train beside adapters that are switched at run time`;
+      throw new UnsupportedError(problem, "Merge the adapter into the weights, or use the reference.", {
+        op: "linear",
+      });
+    }
     return hostRun(accepted, this.#parameters.owner, (signal) => this.#run(accepted, signal));
   }
 
@@ -134,8 +144,9 @@ export class TrainingExecutor<Tensor extends TensorStorage, Pool extends PoolSto
     let values: TrainingValues | undefined;
     try {
       values = await this.#backend.run(run, signal);
-      await this.#update(run, values, updates);
-      return await this.#outputs(accepted, run, values, kept.byOutput);
+      const outputs = await this.#outputs(accepted, run, values, kept.byOutput);
+      await this.#update(run, values, updates, signal);
+      return outputs;
     } catch (error) {
       kept.drop();
       throw error;
@@ -144,10 +155,12 @@ export class TrainingExecutor<Tensor extends TensorStorage, Pool extends PoolSto
     }
   }
 
+  /** @throws what keeps it from beginning; `PolyllamaError` `ERR_PARAMETERS` for what ends it afterwards */
   async #update(
     run: TrainingRun<Tensor>,
     values: TrainingValues,
     updates: Readonly<Record<WeightName, ValueName>>,
+    signal: AbortSignal,
   ): Promise<void> {
     if (!run.updates) return;
     const { storage } = this.#parameters;
@@ -156,8 +169,14 @@ export class TrainingExecutor<Tensor extends TensorStorage, Pool extends PoolSto
       written.map(async ([weight, name]) => ({ weight, name, data: await arrayOf(run, values, name) })),
     );
     checkUpdates(Object.keys(updates), replaced, values.notFinite, storage);
-    await values.update();
-    for (const { weight, data } of replaced) await this.#backend.write(weight, Float32Array.from(data));
+    const writers = replaced.map(({ weight, data }) => ({ write: this.#backend.writer(weight), data }));
+    signal.throwIfAborted();
+    try {
+      await values.update();
+      for (const { write, data } of writers) await write(Float32Array.from(data));
+    } catch (error) {
+      throw this.#parameters.damage(error);
+    }
     this.#parameters.version++;
   }
 

@@ -1,6 +1,6 @@
 // The frame around steps, with an executor that ends when it is told to.
 
-import { buildGraph, type Graph, type WeightSource } from "@polyllama/core";
+import { buildGraph, type Graph, type WeightInfo, type WeightSource } from "@polyllama/core";
 import type { OutputValue, Step } from "@polyllama/core/device";
 import { PagedPool, SharedParameters, type StepExecutor, StepTensor } from "@polyllama/planner";
 import { describe, expect, test } from "vitest";
@@ -21,7 +21,12 @@ interface Begun {
   readonly pass: () => void;
 }
 
-function setUp({ passes = true } = {}) {
+interface SetUp {
+  readonly passes?: boolean;
+  readonly weights?: ReadonlyMap<string, WeightInfo>;
+}
+
+function setUp({ passes = true, weights = new Map() }: SetUp = {}) {
   const owner = {};
   const queue = new StepQueue();
   const begun: Begun[] = [];
@@ -47,11 +52,10 @@ function setUp({ passes = true } = {}) {
     }),
     free: () => void freed.push("program"),
   };
-  const parameters = new SharedParameters(
-    { weights: new Map(), bytes: 0, free: () => void freed.push("parameters") },
-    owner,
-    { onFree: () => undefined },
-  );
+  const parameters = new SharedParameters({ weights, bytes: 0, free: () => void freed.push("parameters") }, owner, {
+    mutable: true,
+    onFree: () => undefined,
+  });
   const program = new ProgramFrame({
     graph,
     parameters,
@@ -248,16 +252,16 @@ describe("what a step declares wrongly", () => {
 
 test("an adapter that cannot be read leaves its name free, and so does one that is disposed", async () => {
   let readable = false;
-  const storage = {
-    weights: new Map(),
+  const adapters = {
     bytes: 0,
-    addAdapter: async () => {
+    add: async () => {
       if (!readable) throw new Error("no such file");
-      return () => undefined;
     },
+    remove: async () => undefined,
     free: () => undefined,
   };
-  const parameters = new SharedParameters(storage, {}, { onFree: () => undefined });
+  const storage = { weights: new Map(), bytes: 0, free: () => undefined };
+  const parameters = new SharedParameters(storage, {}, { adapters, onFree: () => undefined });
   const source: WeightSource = {
     name: "adapter",
     weights: new Map(),
@@ -273,4 +277,42 @@ test("an adapter that cannot be read leaves its name free, and so does one that 
     await expect(parameters.addAdapter("poet", source)).rejects.toMatchObject({ code: "ERR_OPTION" });
   }
   expect(parameters.hasAdapter("poet")).toBe(false);
+});
+
+describe("a step that updates parameters", () => {
+  const update = { inputs: rows(1), sequences: [{ rows: 1 }], outputs: [], updates: { w: "y" } };
+  const writing = () => {
+    const set = setUp({ weights: new Map([["w", { name: "w", shape: [2], format: "f32" } as const]]) });
+    return { ...set, submit: (signal?: AbortSignal) => set.program.submit(update, signal) };
+  };
+
+  test("is done where it has written, whoever aborts meanwhile", async () => {
+    const { submit, begun } = writing();
+    const stop = new AbortController();
+    const { result } = submit(stop.signal);
+    await settle();
+    stop.abort(new Error("stopped"));
+    begun[0]!.end([]);
+    expect(await result).toEqual([]);
+  });
+
+  test("and was cut short leaves parameters that nothing uses any more, and says so", async () => {
+    const { program, pool, parameters, submit, begun, freed } = writing();
+    const stop = new AbortController();
+    const { result } = submit(stop.signal);
+    const reads = program.submit({ inputs: rows(1), sequences: [{ rows: 1, cache: pool.open() }], outputs: [] });
+    await settle();
+    stop.abort(new Error("stopped"));
+    begun[0]!.fail(parameters.damage(new Error("device lost")));
+    begun[1]!.fail(new Error("device lost"));
+    const cut = { code: "ERR_PARAMETERS", message: expect.stringMatching(/cut short.*Load them again/) };
+    await expect(result).rejects.toMatchObject({ ...cut, cause: { message: "device lost" } });
+    await expect(reads.result).rejects.toThrow("device lost");
+    expect(() => submit()).toThrow(expect.objectContaining(cut));
+    expect(() => parameters.export()).toThrow(expect.objectContaining(cut));
+    expect(() => parameters.retain()).toThrow(expect.objectContaining(cut));
+    await program[Symbol.asyncDispose]();
+    parameters[Symbol.dispose]();
+    expect(freed).toContain("parameters");
+  });
 });

@@ -3,7 +3,15 @@
 
 import { mkdir } from "node:fs/promises";
 import type { Checkpoint } from "@polyllama/checkpoints";
-import { checkOptions, llamaGraph, type OptionSchema, option, PolyllamaError, parameterCount } from "@polyllama/core";
+import {
+  checkOptions,
+  type LoraOptions,
+  type OptionSchema,
+  option,
+  PolyllamaError,
+  parameterCount,
+  type WeightPart,
+} from "@polyllama/core";
 import type { Device } from "@polyllama/core/device";
 import { firstNonFinite, showNonFinite } from "../first-non-finite.ts";
 import { totalWeight } from "../loss.ts";
@@ -16,14 +24,21 @@ import { lockFolder } from "./lock.ts";
 import { type LogEntry, openLog, type RunLog, type Sample } from "./log.ts";
 import { writeReport } from "./report.ts";
 import { openSaved, type SavedRun, saveCheckpoint, savedCheckpoints } from "./saved.ts";
-import { checkFingerprints, type Fingerprints, fingerprintsOf, type RunState, recipeChanges } from "./state.ts";
-import { trainedModel } from "./trained-model.ts";
+import { type Fingerprints, fingerprintsOf, type RunState, recipeChanges } from "./state.ts";
+import { type Subject, subjectOf } from "./subject.ts";
 
 /** What a run does, and where. */
 export interface RunOptions {
   readonly device: Device;
   /** What is trained: weights to start from, configuration, tokenizer, chat template. It stays the caller's. */
   readonly model: Checkpoint;
+  /**
+   * Trains an adapter beside the model, which stays as it is, in whatever format it is stored; checkpoints are then
+   * adapters in PEFT's layout. Default: none.
+   */
+  readonly adapter?: LoraOptions;
+  /** Weights of the model's own that train, where not all of them do; excludes `adapter`, which has `trainable`. */
+  readonly trained?: readonly WeightPart[];
   readonly data: TrainingData;
   readonly recipe: Recipe;
   /** Steps of the whole run, those included that were done before it goes on. */
@@ -73,6 +88,8 @@ export interface RunResult {
 const runOptionTypes: OptionSchema<RunOptions> = {
   device: { ...option.anyObject, required: true },
   model: { ...option.anyObject, required: true },
+  adapter: option.anyObject,
+  trained: option.anyObject,
   data: { ...option.anyObject, required: true },
   recipe: { ...option.anyObject, required: true },
   steps: { ...option.integer({ least: 1 }), required: true },
@@ -102,7 +119,8 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
   const { model, data, recipe, steps, folder, resume = false } = options;
   const schedule = { peak: recipe.peak, warmup: recipe.warmup, floor: recipe.floor, total: steps };
   checkSchedule(schedule);
-  const fingerprints = fingerprintsOf(model, data.fingerprint);
+  const subject = subjectOf(model, options);
+  const fingerprints = await fingerprintsOf(subject, data.fingerprint);
   await mkdir(folder, { recursive: true });
   await using _ = await lockFolder(folder);
   const newest = (await savedCheckpoints(folder)).at(-1);
@@ -113,18 +131,19 @@ export async function runTraining(options: RunOptions): Promise<RunResult> {
       `${folder} has a run already, whose last checkpoint is ${newest}. ${remedy}`,
     );
   }
-  await using saved = newest === undefined ? undefined : await openSaved(newest);
-  if (saved !== undefined) checkFingerprints(saved.state.fingerprints, fingerprints, saved.path);
-  await using trainer = await createTrainer(options.device, llamaGraph(model.config), saved?.source ?? model, {
+  await using saved = newest === undefined ? undefined : await openSaved(newest, subject, fingerprints);
+  await using trainer = await createTrainer(options.device, subject.graph, saved?.source ?? subject.start, {
     optimizer: recipe.optimizer,
+    ...(subject.trained && { trained: subject.trained }),
     steps: saved?.state.step ?? 0,
     ...(options.signal && { signal: options.signal }),
   });
   await using log = await openLog(folder, saved?.state.step ?? 0);
-  return await new Run(options, { trainer, log, schedule, saved, fingerprints }).go();
+  return await new Run(options, { subject, trainer, log, schedule, saved, fingerprints }).go();
 }
 
 interface Parts {
+  readonly subject: Subject;
   readonly trainer: Trainer;
   readonly log: RunLog;
   readonly schedule: CosineSchedule;
@@ -196,10 +215,10 @@ class Run {
 
   /** What a step failed at, with the value that it began with. */
   async #explained(error: PolyllamaError, batch: Batch, step: number): Promise<PolyllamaError> {
-    const { device, model } = this.#options;
-    const { trainer } = this.#parts;
+    const { device } = this.#options;
+    const { subject, trainer } = this.#parts;
     const parts = batch.filter((packed) => packed.some(({ tokens }) => tokens.length > 0));
-    const found = await firstNonFinite(device, llamaGraph(model.config), trainer.export(), parts).catch(
+    const found = await firstNonFinite(device, subject.graph, trainer.export(), parts, subject.trained).catch(
       () => undefined,
     );
     if (found === undefined && error.code !== "ERR_OVERFLOW") return error;
@@ -229,8 +248,8 @@ class Run {
 
   /** Validation and samples, where it is their turn. */
   async #look(step: number): Promise<void> {
-    const { validation, samples, steps, signal, model } = this.#options;
-    const { trainer } = this.#parts;
+    const { validation, samples, steps, signal } = this.#options;
+    const { subject, trainer } = this.#parts;
     const isTurn = (every: number): boolean => !signal?.aborted && (step % every === 0 || step === steps);
     try {
       if (validation !== undefined && validation.batches.length > 0 && isTurn(validation.every)) {
@@ -243,7 +262,7 @@ class Run {
         await this.#tell({ kind: "validation", step, loss: sum / weight });
       }
       if (samples !== undefined && isTurn(samples.every)) {
-        const made = await samples.make(trainedModel(model, trainer.export()), signal);
+        const made = await samples.make(subject.model(trainer.export()), signal);
         await this.#tell({ kind: "samples", step, samples: made });
       }
     } catch (error) {
@@ -252,8 +271,8 @@ class Run {
   }
 
   async #save(): Promise<void> {
-    const { model, recipe, seed, steps, folder, keep = 3, report = true } = this.#options;
-    const { trainer, log, fingerprints } = this.#parts;
+    const { recipe, seed, steps, folder, keep = 3, report = true } = this.#options;
+    const { subject, trainer, log, fingerprints } = this.#parts;
     const step = trainer.steps;
     const state: RunState = {
       version: 1,
@@ -267,7 +286,7 @@ class Run {
     };
     await this.#onDisk(async () => {
       await log.sync(); // the log has all steps that a checkpoint has
-      this.#checkpoint = await saveCheckpoint(folder, { model, trained: trainer.export(), state }, keep);
+      this.#checkpoint = await saveCheckpoint(folder, { subject, trained: trainer.export(), state }, keep);
       this.#savedStep = step;
       if (report) await writeReport(folder);
     });

@@ -1,21 +1,22 @@
-// Checkpoints of a run: folders `checkpoints/step-00000100`, each a model in Hugging Face's layout that anything reads,
-// and in its folder `training` what only the run needs. A folder is written under another name, made durable, and
+// Checkpoints of a run: folders `checkpoints/step-00000100`, each a model in Hugging Face's layout that anything reads, or
+// an adapter in PEFT's, and in its folder `training` what only the run needs. A folder is written under another name, made durable, and
 // renamed: one that has its name is whole. `latest` is a link to the newest, moved after that.
 
 import { mkdir, open, readdir, readFile, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  type Checkpoint,
   openCheckpoint,
   openTensorFile,
   type TensorToWrite,
+  writeAdapter,
   writeSafetensors,
   writeTensorFile,
 } from "@polyllama/checkpoints";
 import { cutWeight, resolveRanges, type WeightInfo, type WeightName, type WeightSource } from "@polyllama/core";
+import { trainedAdapter } from "../adapters/weights.ts";
 import { isRunning, syncFolder } from "./files.ts";
-import { parseState, type RunState } from "./state.ts";
-import { trainedModel } from "./trained-model.ts";
+import { checkFingerprints, type Fingerprints, parseState, type RunState } from "./state.ts";
+import type { Subject } from "./subject.ts";
 
 const stateFile = "state.json";
 const tensorFile = "optimizer.safetensors";
@@ -38,7 +39,7 @@ function stepOf(name: string): number {
 
 /** What a checkpoint is written from. */
 export interface ToSave {
-  readonly model: Checkpoint;
+  readonly subject: Subject;
   /** Weights and moments, as the trainer exports them. */
   readonly trained: WeightSource;
   readonly state: RunState;
@@ -50,16 +51,20 @@ export interface ToSave {
  * @returns its path.
  * @throws {CheckpointError} when it cannot be written; what was there before is there still, and nothing else.
  */
-export async function saveCheckpoint(folder: string, { model, trained, state }: ToSave, keep: number): Promise<string> {
+export async function saveCheckpoint(
+  folder: string,
+  { subject, trained, state }: ToSave,
+  keep: number,
+): Promise<string> {
   const all = checkpointsOf(folder);
   const path = join(all, `step-${String(state.step).padStart(8, "0")}`);
   const temporary = `${path}.${process.pid}.partial`;
   await mkdir(all, { recursive: true });
   await removeLeftovers(all);
   try {
-    await mkdir(join(temporary, "training"), { recursive: true });
-    await writeSafetensors(join(temporary, "model.safetensors"), trainedModel(model, trained), { threads: 1 });
-    const tensors = await stateTensors(model, trained);
+    await writeModel(temporary, subject, trained);
+    await mkdir(join(temporary, "training"));
+    const tensors = await stateTensors(subject, trained);
     await writeTensorFile(join(temporary, "training", tensorFile), tensors);
     await writeSynced(join(temporary, "training", stateFile), `${JSON.stringify(state, undefined, 2)}\n`);
     await syncFolder(join(temporary, "training"));
@@ -75,6 +80,17 @@ export async function saveCheckpoint(folder: string, { model, trained, state }: 
   const saved = await savedCheckpoints(folder);
   for (const old of saved.slice(0, -keep)) await removeWhole(old);
   return path;
+}
+
+/** @param folder Made by it. */
+async function writeModel(folder: string, subject: Subject, trained: WeightSource): Promise<void> {
+  const { base, lora } = subject;
+  if (lora !== undefined) {
+    await writeAdapter(folder, trainedAdapter(trained, lora), base.config, { base: base.name });
+    return;
+  }
+  await mkdir(folder);
+  await writeSafetensors(join(folder, "model.safetensors"), subject.model(trained), { threads: 1 });
 }
 
 async function writeSynced(path: string, content: string): Promise<void> {
@@ -113,13 +129,19 @@ async function removeLeftovers(all: string): Promise<void> {
   }
 }
 
-/** Moments, and weights where the device keeps more of them than the model's file holds. */
-async function stateTensors({ weights }: Checkpoint, trained: WeightSource): Promise<readonly TensorToWrite[]> {
+/**
+ * Moments, and weights where the device keeps more of them than the model's file holds; beside an adapter all that
+ * trains, since a run reads no adapter's file.
+ */
+async function stateTensors({ base, lora }: Subject, trained: WeightSource): Promise<readonly TensorToWrite[]> {
+  const own = new Set(lora?.trained);
   const tensors: TensorToWrite[] = [];
   for (const { name, shape } of trained.weights.values()) {
+    if (lora !== undefined && base.weights.has(name) && !own.has(name)) continue;
     const isExact = (await trained.readExact?.(name)) !== undefined;
     if (isExact) tensors.push({ name, shape, dtype: "F64", read: () => exactBytes(trained, name) });
-    else if (!weights.has(name)) tensors.push({ name, shape, dtype: "F32", read: () => trained.read(name) });
+    else if (!base.weights.has(name) || own.has(name))
+      tensors.push({ name, shape, dtype: "F32", read: () => trained.read(name) });
   }
   return tensors;
 }
@@ -133,21 +155,27 @@ async function exactBytes(source: WeightSource, name: WeightName): Promise<Uint8
 export interface SavedRun extends AsyncDisposable {
   readonly path: string;
   readonly state: RunState;
-  readonly model: Checkpoint;
   /** Weights and moments, to the last bit. */
   readonly source: WeightSource;
 }
 
-/** @throws {CheckpointError} for a checkpoint of no run, or a damaged one. */
-export async function openSaved(path: string): Promise<SavedRun> {
+/**
+ * @param given Of the run that is to go on with it.
+ * @throws {CheckpointError} for a checkpoint of no run, or a damaged one; `PolyllamaError` `ERR_OPTION` for another run's
+ */
+export async function openSaved(path: string, { lora, base }: Subject, given: Fingerprints): Promise<SavedRun> {
   const statePath = join(path, "training", stateFile);
   const state = parseState(await readFile(statePath, "utf8"), statePath);
-  const model = await openCheckpoint(path);
+  checkFingerprints(state.fingerprints, given, path);
+  const opened = lora === undefined ? await openCheckpoint(path) : undefined;
+  const model = opened ?? base;
   try {
     const tensors = await openTensorFile(join(path, "training", tensorFile));
-    const added = [...tensors.tensors.values()].map(({ name, shape }): [WeightName, WeightInfo] => {
-      return [name, { name, shape, format: "f32" }];
-    });
+    const own = new Map(
+      [...tensors.tensors.values()].map(({ name, shape }): [WeightName, WeightInfo] => {
+        return [name, { name, shape, format: "f32" }];
+      }),
+    );
     const exact = async (name: WeightName, signal?: AbortSignal): Promise<Float64Array | undefined> => {
       if (tensors.tensors.get(name)?.dtype !== "F64") return undefined;
       return new Float64Array((await tensors.read(name, signal)).buffer);
@@ -155,26 +183,26 @@ export async function openSaved(path: string): Promise<SavedRun> {
     return {
       path,
       state,
-      model,
       source: {
         name: path,
-        weights: new Map([...model.weights, ...added.filter(([name]) => !model.weights.has(name))]),
+        weights: new Map([...model.weights, ...own]),
         async read(name, ranges, signal) {
-          if (model.weights.has(name)) return model.read(name, ranges, signal);
+          const info = own.get(name);
+          if (info === undefined) return model.read(name, ranges, signal);
           const values = await exact(name, signal);
           const bytes = values === undefined ? await tensors.read(name, signal) : f32Bytes(values);
-          return cutWeight(bytes, resolveRanges(added.find(([own]) => own === name)![1], ranges)); // as it is listed
+          return cutWeight(bytes, resolveRanges(info, ranges));
         },
         readExact: exact,
         fingerprint: async () => `${await model.fingerprint()} step ${state.step}`,
       },
       async [Symbol.asyncDispose]() {
         await tensors[Symbol.asyncDispose]();
-        await model[Symbol.asyncDispose]();
+        await opened?.[Symbol.asyncDispose]();
       },
     };
   } catch (error) {
-    await model[Symbol.asyncDispose]();
+    await opened?.[Symbol.asyncDispose]();
     throw error;
   }
 }

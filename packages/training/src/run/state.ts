@@ -2,10 +2,10 @@
 // had never ended.
 
 import { createHash } from "node:crypto";
-import type { Checkpoint } from "@polyllama/checkpoints";
 import { PolyllamaError, parseJson } from "@polyllama/core";
 import type { Recipe } from "../recipes.ts";
 import type { JsonValue } from "../training-data.ts";
+import type { Subject } from "./subject.ts";
 
 /** The content of `training/state.json`. */
 export interface RunState {
@@ -30,10 +30,15 @@ export interface Fingerprints {
   readonly config: string;
   readonly tokenizer: string;
   readonly data: string;
+  /** What of the model trains; missing where all of it does. */
+  readonly trained?: string;
+  /** The model beside which an adapter trains; a run that trains weights of its own has them itself. */
+  readonly base?: string;
 }
 
-/** The digests of a model and its data. */
-export function fingerprintsOf({ config, tokenizer }: Checkpoint, data: string): Fingerprints {
+/** The digests of what trains and its data. */
+export async function fingerprintsOf({ base, kind, lora }: Subject, data: string): Promise<Fingerprints> {
+  const { config, tokenizer } = base;
   const pieces = Array.from({ length: tokenizer?.vocabSize ?? 0 }, (_, id) => [
     tokenizer?.piece(id),
     tokenizer?.kind(id),
@@ -42,6 +47,8 @@ export function fingerprintsOf({ config, tokenizer }: Checkpoint, data: string):
     config: digest(JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)))),
     tokenizer: digest(JSON.stringify([pieces, tokenizer?.bos, tokenizer?.eos])),
     data: digest(data),
+    ...(kind !== "all" && { trained: digest(kind) }),
+    ...(lora && { base: digest(await base.fingerprint()) }),
   };
 }
 
@@ -63,6 +70,8 @@ const names: Readonly<Record<keyof Fingerprints, string>> = {
   config: "the model's configuration",
   tokenizer: "the tokenizer",
   data: "the data or how it is cut into batches",
+  trained: "what of the model trains",
+  base: "the model beside the adapter",
 };
 
 /** @throws {PolyllamaError} `ERR_OPTION` for a run that would not be the same one. */

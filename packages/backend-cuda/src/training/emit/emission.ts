@@ -6,6 +6,7 @@ import type { Handle } from "../../driver/api.ts";
 import type { Elements } from "../../kernels/elements.ts";
 import type { Rotation } from "../../kernels/rope.ts";
 import type { DeviceRows, Launch } from "../../launch.ts";
+import type { TrainingFormat } from "../../options.ts";
 import type { LoadedWeights } from "../../weights/loaded.ts";
 import { strideOf } from "../layout.ts";
 
@@ -13,6 +14,8 @@ export interface TrainingEmission {
   /** N */
   readonly rows: number;
   readonly weights: LoadedWeights;
+  /** What operands of linears and of their gradients are rounded to. */
+  readonly products: TrainingFormat;
   /** Of rows as kernels read them. */
   readonly step: Handle;
   /** Of each row, the first row of its sequence and the row behind its last. */

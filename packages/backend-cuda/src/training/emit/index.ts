@@ -4,12 +4,9 @@ import { byOp, type PerNode } from "@polyllama/core";
 import type { TrainingBuffer, TrainingStep } from "@polyllama/planner";
 import { elementwise } from "../../kernels/elementwise.ts";
 import { embedding } from "../../kernels/embedding.ts";
-import { gemm } from "../../kernels/gemm.ts";
-import { inputGrad } from "../../kernels/input_grad.ts";
 import { rmsNorm } from "../../kernels/rms_norm.ts";
 import { rope } from "../../kernels/rope.ts";
 import { scale } from "../../kernels/scale.ts";
-import { weightGrad } from "../../kernels/weight_grad.ts";
 import type { DeviceRows } from "../../launch.ts";
 import { emitAttention, emitAttentionGrad } from "./attention.ts";
 import { type Emitted, elementsOf, placesOf, rowsOf, type TrainingEmission } from "./emission.ts";
@@ -17,6 +14,7 @@ import { emitEmbeddingGrad, emitRmsNormGrad, emitSwigluGrad } from "./gradients.
 import { emitLogProbability, emitLogProbabilityGrad } from "./log-probability.ts";
 import { matrixOf } from "./matrices.ts";
 import { emitAdamW, emitSumOfSquares } from "./optimizer.ts";
+import { emitInputGrad, emitProduct, emitWeightGrad } from "./products.ts";
 
 const emitters: PerNode<[step: TrainingStep, e: TrainingEmission], Emitted> = {
   embedding(node, step, e) {
@@ -31,7 +29,7 @@ const emitters: PerNode<[step: TrainingStep, e: TrainingEmission], Emitted> = {
   linear(node, step, e) {
     const { read, made, added } = placesOf(step, e);
     const y = made("out");
-    return y === undefined ? [] : [gemm(e.rows, read("x"), matrixOf(node.weight, e), y, added("out"))];
+    return y === undefined ? [] : emitProduct(e, read("x"), matrixOf(node.weight, e), y, added("out"));
   },
   rope(node, step, e) {
     const { read, made } = placesOf(step, e);
@@ -62,13 +60,13 @@ const emitters: PerNode<[step: TrainingStep, e: TrainingEmission], Emitted> = {
   linearInputGrad(node, step, e) {
     const { read, made, added } = placesOf(step, e);
     const y = made("out");
-    return y === undefined ? [] : [inputGrad(e.rows, read("cotangent"), matrixOf(node.weight, e), y, added("out"))];
+    return y === undefined ? [] : emitInputGrad(e, read("cotangent"), matrixOf(node.weight, e), y, added("out"));
   },
   linearWeightGrad(_, step, e) {
     const { read, made, added } = placesOf(step, e);
     const y = made("out");
     const residual = added("out")?.address;
-    return y === undefined ? [] : [weightGrad(e.rows, read("x"), read("cotangent"), { ...y, residual })];
+    return y === undefined ? [] : emitWeightGrad(e, read("x"), read("cotangent"), { ...y, residual });
   },
   scale({ factor }, step, e) {
     const y = step.results["out"];
