@@ -58,7 +58,7 @@ describe("a pull", () => {
     const open = () =>
       openCheckpoint("hf:owner/poet", { hub: optionsFor(hub), onProgress: (progress) => steps.push(progress) });
     await using checkpoint = await open();
-    expect(checkpoint.config).toMatchObject({ dim: 192, layers: 6 });
+    expect(checkpoint.config).toMatchObject({ dim: 256, layers: 6 });
     expect(checkpoint.tokenizer?.vocabSize).toBe(6144);
 
     const snapshot = join(storage(), "snapshots", commit);

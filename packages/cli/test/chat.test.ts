@@ -4,7 +4,7 @@ import { parseMessages } from "../src/chat/once.ts";
 import { run } from "./captured.ts";
 import { start } from "./program.ts";
 
-const chat = ["chat", "--backend", "reference", "--seed", "1"];
+const chat = ["chat", "--backend", "reference", "--seed", "1", "--context", "256"];
 
 test("every line of a pipe is a message; the second turn continues the first", async () => {
   const { code, stdout, stderr } = await run(
@@ -30,14 +30,14 @@ test("what was read is not read again, and /reset forgets it", async () => {
 
 test("a message that cannot be answered is taken back, and the conversation goes on; a slash can be sent", async () => {
   const { code, stdout, stderr } = await run(
-    [...chat, "-n", "2", "--ignore-eos", "--no-context-shift"],
+    [...chat, "-n", "8", "--ignore-eos", "--no-context-shift"],
     `${"word ".repeat(400)}\nHello [INST]\nHello\n/nonsense\n//nonsense\n/undo\n/send /exit\n/undo\n/system\n`,
   );
   expect(code).toBe(0);
   expect(stderr).toMatch(/positions are needed but the context holds 256/);
   expect(stderr).toContain("/reset starts a new one, and --context-shift");
   expect(stderr).toMatch(/contains "\[INST\]"/);
-  expect(stderr.match(/generated 2 tokens/g)).toHaveLength(3);
+  expect(stderr.match(/generated 8 tokens/g)).toHaveLength(3);
   expect(stdout).toContain(
     "There is no command /nonsense. To send a message that begins with a slash, begin with two: //nonsense",
   );
@@ -47,7 +47,7 @@ test("a message that cannot be answered is taken back, and the conversation goes
 
 test("an answer that fills the context ends; then the oldest turn leaves for good, with one notice, and the system message stays", async () => {
   const { code, stdout, stderr } = await run(
-    ["chat", "-s", "1", "--ignore-eos", "--system", "Be brief."],
+    ["chat", "-s", "1", "--ignore-eos", "--system", "Be brief.", "--context", "256"],
     "Hello there\nAnd then?\nAnd then?\n/system\n",
   );
   expect(code).toBe(0);

@@ -96,18 +96,18 @@ describe("quantize", () => {
     const path = join(scratch, "m.gguf");
     const { code, stderr } = await runHere("quantize", poet, path, "--format", "q4_k_m", "--tensors", "blk.0.*=q8_0");
     expect(code).toBe(0);
-    expect(stderr).toMatch(/tensors, such as blk\.1\.attn_q\.weight: q5_0 instead of q4_k/);
+    expect(stderr).toMatch(/tensors, such as blk\.1\.ffn_down\.weight: q5_0 instead of q4_k/);
     const different = await runHere("verify", poet, path);
     expect(different.code).toBe(1);
     expect(different.stdout).toMatch(
-      /layers\.1\.attention\.wq\.weight +f16 \/ q5_0 +max 0\.\d+ +rms 0\.0\d+ +differs\n/,
+      /layers\.1\.feed_forward\.w2\.weight +f16 \/ q5_0 +max 0\.\d+ +rms 0\.0\d+ +differs\n/,
     );
     expect((await runHere("verify", poet, path, "--tolerance", "0.1")).code).toBe(0);
     const json = await runHere("verify", poet, path, "--json");
     const { agrees, tensors } = JSON.parse(json.stdout);
     expect(agrees).toBe(false);
     expect(tensors).toHaveLength(56);
-    expect(tensors[0]).toMatchObject({ name: "tok_embeddings.weight", formats: ["f16", "q8_0"], equalBits: false });
+    expect(tensors[0]).toMatchObject({ name: "tok_embeddings.weight", formats: ["f16", "q6_k"], equalBits: false });
   });
 });
 

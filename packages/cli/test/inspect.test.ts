@@ -45,7 +45,7 @@ describe("inspect --json", () => {
   test("describes the files of a checkpoint as they are", async () => {
     const result = await inspect(poet);
     expect(result.kind).toBe("safetensors");
-    expect(result.config).toMatchObject({ dim: 192, layers: 6, heads: 6, kvHeads: 2, tiedEmbeddings: true });
+    expect(result.config).toMatchObject({ dim: 256, layers: 6, heads: 8, kvHeads: 4, tiedEmbeddings: true });
     expect(result.tokenizer).toMatchObject({
       ...{ tokens: 6144, bos: 1, eos: 2, addBos: true, addEos: false },
       ends: [{ id: 2, piece: "</s>", from: expect.arrayContaining([expect.any(String)]) }],
@@ -53,7 +53,7 @@ describe("inspect --json", () => {
     });
     expect(result.tensors.map(({ name }) => name)).toContain("model.layers.5.self_attn.q_proj.weight");
     expect(sum(result.formats.map(({ bytes }) => bytes))).toBe(sum(result.tensors.map(({ bytes }) => bytes)));
-    expect([...new Set(result.memory.map(({ context }) => context))]).toEqual([256]);
+    expect([...new Set(result.memory.map(({ context }) => context))]).toEqual([512, 2048]);
   });
 });
 

@@ -42,7 +42,7 @@ describe("pull", () => {
     const { code, stdout, stderr } = await run(["pull", "owner/poet"]);
     expect(stdout).toBe(`${join(scratch, "hub", "models--owner--poet", "snapshots", hub.commit)}\n`);
     expect(stderr).toMatch(
-      /^model\.safetensors \(6\.8 MiB\): takes about 525\.7 MiB of .* memory\. 1 more to choose from/,
+      /^model\.safetensors \(11\.2 MiB\): takes about 534\.5 MiB of .* memory\. 1 more to choose from/,
     );
     expect(code).toBe(0);
     expect(hub.fetched()).not.toContain("poet.Q2_K.gguf");
@@ -51,7 +51,7 @@ describe("pull", () => {
   test("--list shows what there is, and fetches nothing", async () => {
     const { code, stdout } = await runHere("pull", "owner/poet", "--list");
     expect(stdout).toMatch(/^owner\/poet, commit 01234567\n/);
-    expect(stdout).toMatch(/:model\.safetensors +safetensors +6\.8 MiB +526 MiB +yes/);
+    expect(stdout).toMatch(/:model\.safetensors +safetensors +11\.2 MiB +534 MiB +yes/);
     expect(stdout).toMatch(/:poet\.Q2_K\.gguf +Q2_K +97\.7 KiB/);
     expect([code, hub.fetched()]).toEqual([0, []]);
   });
@@ -106,7 +106,7 @@ describe("pull", () => {
 describe("an hf: address as a model", () => {
   test("inspect, generate and parity take it", async () => {
     const inspected = await runHere("inspect", "hf:owner/poet", "--json");
-    expect(JSON.parse(inspected.stdout)).toMatchObject({ kind: "safetensors", config: { dim: 192 } });
+    expect(JSON.parse(inspected.stdout)).toMatchObject({ kind: "safetensors", config: { dim: 256 } });
     const offline = ["--model", "hf:owner/poet", "--offline"];
     const asked = hub.asked.length;
     const generated = await runHere("generate", "-p", "x", "-n", "2", "--backend", "reference", "--json", ...offline);

@@ -49,7 +49,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
       /cuda backend has no option --threads; it belongs to --backend cpu and onnxruntime/,
     ],
     [["generate", "-p", "x", "--no-cache", "--cache-folder", "x"], /exclude each other/],
-    [["generate", "-p", "x", "--backend", "reference", "--context", "100000"], /from 1 to 256/],
+    [["generate", "-p", "x", "--backend", "reference", "--context", "100000"], /from 1 to 2048/],
     [["generate", "-p", "x", "--backend", "reference", "-m", "owner/name"], /no such file.*write hf:owner\/name\n/],
     [["inspect", "owner/name:Q4_K_M"], /write hf:owner\/name:Q4_K_M\n/],
     [
@@ -58,7 +58,7 @@ describe("wrong usage ends with 2 and says what is wrong", () => {
     ],
     [["inspect"], /missing required argument 'location'/],
     [["inspect", "synthetic://llama-2-8b"], /llama-2-8b/],
-    [["bench", "--backend", "reference", "--prompt-tokens", "250"], /do not fit the context of 256/],
+    [["bench", "--backend", "reference", "--prompt-tokens", "2040"], /do not fit the context of 2048/],
   ])("%j", async (args, message) => {
     const { code, stdout, stderr } = await run(args);
     expect(stderr).toMatch(message);

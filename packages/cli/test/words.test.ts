@@ -23,7 +23,7 @@ test("options of the library are named by their flags", async () => {
   const load = (options: object) => () => Llama.load(poet, { backend: reference(), ...options });
   await using llama = await Llama.load(poet, { backend: reference() });
   const cases: readonly (readonly [() => unknown, RegExp])[] = [
-    [load({ contextLength: 100_000 }), /^--context must be an integer from 1 to 256, not 100000/],
+    [load({ contextLength: 100_000 }), /^--context must be an integer from 1 to 2048, not 100000/],
     [() => llama.generate("a", { maxTokens: 0 }), /^--max-tokens must be an integer at least 1, not 0/],
     [() => llama.generate("a", { topP: 2 }), /^--top-p must be/],
     [() => llama.generate("a", { temperature: -1 }), /^--temperature must be/],

@@ -6,7 +6,7 @@ import { fitConversation, Llama } from "../src/index.ts";
 
 let llama: Llama;
 beforeAll(async () => {
-  llama = await Llama.load(poet, { backend: reference() });
+  llama = await Llama.load(poet, { backend: reference(), contextLength: 256 });
 });
 afterAll(() => llama.dispose());
 

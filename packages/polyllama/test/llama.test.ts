@@ -88,24 +88,24 @@ test("a backend prepares the logits of last rows, which are all that a text read
 });
 
 describe("stretched contexts", () => {
-  const dynamic: RopeScaling = { type: "dynamic", factor: 4, originalContextLength: 256, contextLength: 256 };
+  const dynamic: RopeScaling = { type: "dynamic", factor: 4, originalContextLength: 2048, contextLength: 2048 };
 
   test("reach as far as the scaling does, and no further", async () => {
     await using whole = await openCheckpoint(poet);
     const checkpoint = { ...whole, config: { ...whole.config, ropeScaling: dynamic } };
-    await expect(Llama.load(checkpoint, { backend: reference(), contextLength: 1025 })).rejects.toThrow(/1 to 1024/);
-    await using llama = await Llama.load(checkpoint, { backend: reference(), contextLength: 1024 });
-    expect(llama.contextLength).toBe(1024);
-    expect(llama.config.ropeScaling).toEqual({ ...dynamic, contextLength: 1024 });
+    await expect(Llama.load(checkpoint, { backend: reference(), contextLength: 8193 })).rejects.toThrow(/1 to 8192/);
+    await using llama = await Llama.load(checkpoint, { backend: reference(), contextLength: 8192 });
+    expect(llama.contextLength).toBe(8192);
+    expect(llama.config.ropeScaling).toEqual({ ...dynamic, contextLength: 8192 });
     using sequence = llama.createSequence();
-    expect(sequence.capacity).toBe(1024);
+    expect(sequence.capacity).toBe(8192);
   });
 
   test("dynamic scaling turns by the base of the context that was chosen, on every backend", async () => {
     await using checkpoint = await openCheckpoint(poet);
     const { config } = checkpoint;
     const { headDim } = config;
-    // 4 * 1024 / 256 - 3 = 13 times as slow in the slowest pair.
+    // 4 * 8192 / 2048 - 3 = 13 times as slow in the slowest pair.
     const ropeTheta = config.ropeTheta * 13 ** (headDim / (headDim - 2));
     const changed = { ...checkpoint, config: { ...config, ropeTheta } };
     const scaled = { ...checkpoint, config: { ...config, ropeScaling: dynamic } };
@@ -120,7 +120,7 @@ describe("stretched contexts", () => {
     expect((await logits(scaled, reference())).data).toEqual(unscaled.data);
     expect(worstShare(unscaled, expected)).toBeGreaterThan(1);
     for (const backend of [reference(), createCpu()]) {
-      expect(worstShare(await logits(scaled, backend, 1024), expected)).toBeLessThanOrEqual(1);
+      expect(worstShare(await logits(scaled, backend, 8192), expected)).toBeLessThanOrEqual(1);
     }
   });
 });
@@ -227,8 +227,8 @@ describe.each([
 
   test("inner values can be asked for by name", async () => {
     const [out, norm, logits] = await llama.values(prompt, ["layers.2.out", "norm", { value: "logits", rows: "last" }]);
-    expect(out?.shape).toEqual([prompt.length, 192]);
-    expect(norm?.shape).toEqual([prompt.length, 192]);
+    expect(out?.shape).toEqual([prompt.length, 256]);
+    expect(norm?.shape).toEqual([prompt.length, 256]);
     expect(logits?.shape).toEqual([1, 6144]);
     expect(worstShare(logits!, last)).toBeLessThanOrEqual(1);
   });
@@ -315,7 +315,7 @@ describe.each([
     expect(() => llama.generate("a", unknown)).toThrow(/"maxtokens".*maxTokens/);
     expect(() => llama.generate("a", { maxTokens: 0 })).toThrow(/maxTokens must be an integer at least 1, not 0/);
     expect(() => llama.chat([{ role: "assistant", content: "a" }])).toThrow(PolyllamaError);
-    expect(() => llama.createSequence(257)).toThrow(/capacity must be an integer from 1 to 256/);
+    expect(() => llama.createSequence(2049)).toThrow(/capacity must be an integer from 1 to 2048/);
   });
 
   test("ids outside the vocabulary are refused", async () => {
@@ -333,7 +333,7 @@ describe.each([
     const warm = await text(llama.chat(next, { temperature: 0, maxTokens: 8, ignoreEos: true }));
     using sequence = llama.createSequence();
     expect(await text(llama.chat(next, { temperature: 0, maxTokens: 8, ignoreEos: true, sequence }))).toBe(warm);
-    expect(warm).toBe(warm.trimStart());
+    expect(warm).not.toMatch(/^ /); // which the first piece of a text has
   });
 });
 
@@ -348,7 +348,7 @@ test("loading without a backend, with unknown options or too long a context is r
   await expect(Llama.load(poet, {} as Parameters<typeof Llama.load>[1])).rejects.toThrow(/needs a backend/);
   const unknown = { backend: reference(), gpu: true };
   await expect(Llama.load(poet, unknown)).rejects.toThrow(/unknown option "gpu"/);
-  await expect(Llama.load(poet, { backend: reference(), contextLength: 257 })).rejects.toThrow(/from 1 to 256/);
+  await expect(Llama.load(poet, { backend: reference(), contextLength: 2049 })).rejects.toThrow(/from 1 to 2048/);
 });
 
 test("aborting in the middle of a long prompt returns soon and leaves the model usable", async () => {

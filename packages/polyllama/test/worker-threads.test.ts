@@ -54,7 +54,7 @@ test("of two loads at once the later one stays, and every backend is disposed wi
   const worker = startWorker(new URL("./worker-entry-counting.ts", import.meta.url), counts);
   const loads = [WorkerLlama.load(worker, poet), WorkerLlama.load(worker, poet, { contextLength: 32 })];
   const [first, second] = await Promise.all(loads);
-  expect([first!.info.contextLength, second!.info.contextLength]).toEqual([256, 32]);
+  expect([first!.info.contextLength, second!.info.contextLength]).toEqual([2048, 32]);
   for await (const _ of second!.generate("a", greedy));
   expect([...counts]).toEqual([2, 1]);
   await second!.dispose();

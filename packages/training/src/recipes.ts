@@ -100,7 +100,7 @@ function linesOf(recipe: Recipe): Readonly<Record<RecipeLabel, string>> {
     "final rate": `${Number((100 * floor).toPrecision(6))} % of the peak, by a cosine`,
     sequence: `${grouped(length)} tokens`,
     batch: `${grouped(batch.size)} ${batch.of}`,
-    data: `${grouped(data.size)} ${data.of}`,
+    data: data.of === "epochs" && data.size === 1 ? "1 epoch" : `${grouped(data.size)} ${data.of}`,
     loss,
   };
 }

@@ -1,7 +1,7 @@
 // `polyllama demo`: what `npm start` shows. The embedded model writes a quatrain and the beginning of a tale, with
 // seeds that were chosen because the result reads well.
 
-import { encodePrompt } from "@polyllama/core";
+import { encodePrompt, parameterCount } from "@polyllama/core";
 import type { Command } from "commander";
 import type { GenerateOptions } from "polyllama";
 import type { BackendOptions } from "../backends.ts";
@@ -21,12 +21,12 @@ const passages: readonly Passage[] = [
   {
     title: "A Chinese quatrain",
     prompt: "春夜\n李白\n",
-    options: { seed: 43, temperature: 0.7, topP: 0.9, maxTokens: 90 },
+    options: { seed: 8, temperature: 0.7, topP: 0.9, maxTokens: 90 },
   },
   {
     title: "An English passage",
     prompt: "The little tailor went into the forest, and",
-    options: { seed: 7, temperature: 0.4, topP: 0.9, maxTokens: 110, stop: "\n" },
+    options: { seed: 3, temperature: 0.5, topP: 0.9, maxTokens: 110, stop: "\n" },
   },
 ];
 
@@ -62,7 +62,8 @@ async function demo(options: BackendOptions, interrupts: Interrupts): Promise<vo
     note(summary(result, [`seed ${options.seed}`, backend.name]));
     print();
   }
-  print("The embedded model has 3.5 million parameters: its form is right and its sense accidental.");
+  const millions = (parameterCount(llama.config) / 1e6).toFixed(1);
+  print(`The embedded model has ${millions} million parameters: its form is right and its sense accidental.`);
   print();
   heading("What to try next");
   for (const line of next) print(`  ${line}`);

@@ -29,7 +29,7 @@ const shares = "0.5,0.38,0.12";
 
 /** Higher rates than the paper's, as for a model a thousand times smaller. */
 const fineTuning = "--length 2048 --batch 8 --micro-batch 2 --peak 5e-4 --warmup 20 --epochs 2 --skip-long";
-const ghosting = "--length 2048 --batch 8 --micro-batch 2 --peak 3e-4 --warmup 20 --epochs 2 --answers last";
+const ghosting = "--length 2048 --batch 8 --micro-batch 2 --peak 3e-4 --warmup 20 --epochs 1 --answers last";
 
 /** The stages in their order. @param root Of the repository, with a slash at its end. */
 export function stagesOf({ folder, corpora, backend, ablation }: StageOptions, root: string): readonly Stage[] {
