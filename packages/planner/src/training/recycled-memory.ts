@@ -8,6 +8,7 @@ import { MemoryError } from "@polyllama/core";
 export interface MemorySource<Memory> {
   /** @throws {MemoryError} */
   allocate(bytes: number): Memory;
+  /** It is not held any more. */
   free(memory: Memory): void;
   /** Absent: always. */
   isUsable?(memory: Memory): boolean;
@@ -20,6 +21,7 @@ interface Held<Memory> {
   readonly size: number;
 }
 
+/** Memory that is handed on, of a device. */
 export class RecycledMemory<Memory extends object> {
   readonly #source: MemorySource<Memory>;
   readonly #sizes = new WeakMap<Memory, number>();
