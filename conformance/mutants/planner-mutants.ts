@@ -183,6 +183,20 @@ const faults: readonly Omit<Mutant, "package">[] = [
     what: "a step that has updated its parameters is reported as aborted",
   },
   {
+    id: "memory-of-all-lengths",
+    file: "training/recycled-memory.ts",
+    find: "    this.#shrink(Math.max(0, Math.max(this.#peak, this.#taken + size) - size));\n",
+    replace: "",
+    what: "memory of training is kept for every length of batch",
+  },
+  {
+    id: "memory-of-other-sizes",
+    file: "training/recycled-memory.ts",
+    find: "const unit = Math.max(page, 2 ** (Math.floor(Math.log2(Math.max(bytes, 1))) - 3));",
+    replace: "const unit = page;",
+    what: "memory of training is not handed on to what is a little smaller",
+  },
+  {
     id: "half-updated",
     file: "training/executor.ts",
     find: "throw this.#parameters.damage(error);",
