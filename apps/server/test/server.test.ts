@@ -172,7 +172,7 @@ test.each([
 });
 
 test("a prompt that does not fit is an error event", async () => {
-  const [event] = await events(await post(JSON.stringify({ prompt: "word ".repeat(2000) })));
+  const [event] = await events(await post(JSON.stringify({ prompt: "word ".repeat(6000) })));
   expect(event).toMatchObject({ event: "error", data: { code: "ERR_CONTEXT" } });
 });
 

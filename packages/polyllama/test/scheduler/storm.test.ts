@@ -69,8 +69,8 @@ test.each(seeds)("seed %d", { timeout: 120_000 }, async (seed) => {
   const options = { sequences: 2, maxUndelivered: 3, stepTokens: 24, maxRunning: 6 + (seed % 2) * 10 };
   const scheduler = its.scheduler(options, 160); // 10 blocks of 32 positions
   its.before = ({ sequences }) => {
-    if (sequences.length > 1 && next() < 0.05) throw new Error("the device is busy");
-    if (next() < 0.02) scheduler.forgetPrefixes();
+    if (sequences.length > 1 && next() * 20 < 1) throw new Error("the device is busy");
+    if (next() * 50 < 1) scheduler.forgetPrefixes();
   };
   const texts = visitors.map(async (each, i) => {
     for (let turn = 0; turn < 15 * i; turn++) await new Promise((resolve) => setImmediate(resolve));
