@@ -19,7 +19,7 @@ function run(input: string, ...rest: readonly string[]) {
 test("answers each line of its input, and ends with it", () => {
   const { status, stdout, stderr } = run("Hello\n");
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  expect(stdout).toMatch(/^> .*\S.*/);
+  expect(stdout).toMatch(/^>\s+[^\s>]/);
 });
 
 test("a model is looked for where npm was called, and what is wrong with it is told in a line", () => {
