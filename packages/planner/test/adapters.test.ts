@@ -8,6 +8,7 @@ import { SwitchedAdapters } from "../src/adapters/switched-adapters.ts";
 import { SwitchingExecutor } from "../src/adapters/switching-executor.ts";
 import type { PoolStorage } from "../src/frame/paged-pool.ts";
 import type { AcceptedStep, StepExecutor } from "../src/frame/program-frame.ts";
+import { StepRecord } from "../src/frame/step-record.ts";
 
 const w: WeightInfo = { name: "w", shape: [2, 3], format: "f32" };
 const linears = new Map([["w", w]]);
@@ -78,12 +79,8 @@ test("where a program cannot be prepared nothing changes, and what was made for 
     return { first, rows: 1, start: 0, cache: undefined, adapter: name };
   });
   const step = { inputs: {}, sequences: [], outputs: [] };
-  // what the executors above look at
-  const given = {
-    step,
-    places: { rows: 2, sequences, outputRows: [] },
-    caches: [],
-  } as unknown as AcceptedStep<PoolStorage>;
+  const places = { rows: 2, sequences, outputRows: [] };
+  const given: AcceptedStep<PoolStorage> = { step, places, caches: [], record: new StepRecord() };
   const run = first.executor.accept(given);
   expect(accepted).toEqual(["first with stacks 1: 16"]); // in the second row
   // Removed while a step uses it: freed when that ends.

@@ -7,7 +7,7 @@ export type Documents = Readonly<Record<SourceName, readonly PoetDocument[]>>;
 
 /** @param heldOut The committed list, by source. @throws {RangeError} for a training document that is in it */
 export function withoutHeldOut(
-  sources: ReadonlyMap<SourceName, CleanSource>,
+  sources: ReadonlyMap<SourceName, Pick<CleanSource, "training" | "validation">>,
   heldOut: Readonly<Record<string, readonly { readonly hash: string }[]>>,
 ): { readonly training: Documents; readonly validation: Documents } {
   const hashes = new Set(Object.values(heldOut).flatMap((documents) => documents.map(({ hash }) => hash)));
