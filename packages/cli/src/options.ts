@@ -81,7 +81,7 @@ export function addModelOptions(command: Command): Command {
     .option("--tokenizer <path>", "tokenizer, or folder with one, for models that come without one")
     .addOption(ignoreTensors())
     .addOption(fitVocabulary())
-    .option("--adapter <path>", `${adapters}, for backends that switch them`)
+    .option("--adapter <path>", `${adapters}, beside the weights`)
     .option("-c, --context <n>", "most tokens of a text (default: what the model was trained for)", integer(1))
     .addOption(formatOption("--quantize <format>", "quantize float weights while loading", quantizedFormats))
     .addOption(formatOption("--cache-format <format>", "keep keys and values in it (default: f32)", cacheFormats));
